@@ -1,0 +1,45 @@
+"""The contract: what must be true of a table, which columns are sensitive, how each is protected.
+
+``load(path)`` reads a YAML file into a frozen :class:`Contract`, or raises one error that lists every mistake.
+"""
+
+from dataward.contract.document import Document
+from dataward.contract.load import load, problems_of
+from dataward.contract.models import (
+    Column,
+    Contract,
+    Drop,
+    Keep,
+    Keys,
+    Limits,
+    Location,
+    Mask,
+    Protection,
+    Quarantine,
+    Redact,
+    Source,
+    Target,
+    Token,
+    json_schema,
+)
+
+__all__ = [
+    "Column",
+    "Contract",
+    "Document",
+    "Drop",
+    "Keep",
+    "Keys",
+    "Limits",
+    "Location",
+    "Mask",
+    "Protection",
+    "Quarantine",
+    "Redact",
+    "Source",
+    "Target",
+    "Token",
+    "json_schema",
+    "load",
+    "problems_of",
+]

@@ -1,0 +1,301 @@
+"""The contract as frozen data. YAML keys are the field names (``class``, ``schema`` and ``with`` by alias)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+
+__all__ = [
+    "Column",
+    "Contract",
+    "Drop",
+    "Keep",
+    "Keys",
+    "Limits",
+    "Location",
+    "Mask",
+    "Protection",
+    "Quarantine",
+    "Redact",
+    "Source",
+    "Target",
+    "Token",
+    "json_schema",
+]
+
+Scalar = str | int | float | bool
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Location(Model):
+    """Where a table is: a path (any file system that Spark reads) or a name in the catalog; exactly one of them."""
+
+    path: str | None = Field(default=None, min_length=1, description="directory or file; relative to where the job runs")
+    table: str | None = Field(default=None, min_length=1, description="name in the catalog, e.g. lake.people")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Location:
+        if (self.path is None) == (self.table is None):
+            raise ValueError("give exactly one of 'path' and 'table'")
+        # A name becomes part of SQL text: only what an identifier may hold gets that far.
+        if self.table is not None and not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+){0,2}", self.table):
+            raise ValueError("'table' is a name such as people, lake.people or main.lake.people")
+        return self
+
+    def __str__(self) -> str:
+        return self.path or self.table or ""
+
+
+class Source(Location):
+    """What is published. Delta is pinned by version, files by a manifest of path, size and modification time."""
+
+    format: Literal["delta", "parquet", "csv", "json"] = Field(default="delta", description="how the source is stored")
+    version: int | None = Field(default=None, ge=0, description="Delta version to read; default: the newest")
+    options: dict[str, Scalar] = Field(default_factory=dict, description="options of Spark's reader")
+    schema_: str | None = Field(
+        default=None, alias="schema", description="DDL, e.g. 'id BIGINT, name STRING'; csv and json only"
+    )
+
+    @model_validator(mode="after")
+    def _fits_format(self) -> Source:
+        if self.version is not None and self.format != "delta":
+            raise ValueError(f"'version' goes with format delta, not {self.format}")
+        if self.schema_ is not None and self.format not in ("csv", "json"):
+            raise ValueError(f"'schema' goes with csv and json; {self.format} carries its own")
+        if any(key.lower() == "mode" for key in self.options):
+            raise ValueError("option 'mode' is set by Dataward: malformed records go to the quarantine, never lost")
+        return self
+
+
+class Target(Location):
+    """What readers see. ``merge`` updates rows by key, ``replace`` swaps one partition, each as one Delta version."""
+
+    mode: Literal["append", "overwrite", "merge", "replace"] = Field(
+        default="overwrite", description="how this run's rows meet the rows already there"
+    )
+    on: tuple[str, ...] = Field(default=(), description="key columns of a merge")
+    partition: dict[str, Scalar] = Field(default_factory=dict, description="the partition that 'replace' swaps")
+    partition_by: tuple[str, ...] = Field(default=(), description="columns that partition the table when it is created")
+
+    @model_validator(mode="after")
+    def _fits_mode(self) -> Target:
+        if bool(self.on) != (self.mode == "merge"):
+            raise ValueError("mode merge needs 'on' (its key columns), and only merge takes it")
+        if bool(self.partition) != (self.mode == "replace"):
+            raise ValueError("mode replace needs 'partition' (column: value), and only replace takes it")
+        return self
+
+
+class Quarantine(Model):
+    """Where rows that fail a row rule go, protected like the target. ``drop: true`` counts them and lets them go."""
+
+    path: str | None = Field(default=None, min_length=1)
+    table: str | None = Field(default=None, min_length=1)
+    drop: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Quarantine:
+        if (self.path is not None) + (self.table is not None) + self.drop != 1:
+            raise ValueError("give exactly one of 'path', 'table' and 'drop: true'")
+        return self
+
+    @property
+    def location(self) -> Location | None:
+        return None if self.drop else Location(path=self.path, table=self.table)
+
+
+class Keys(Model):
+    """Whose keys protect this table. Columns of one domain share a key, so that their tokens join."""
+
+    provider: Literal["local"] = Field(default="local", description="local: a keyring file of mode 0600")
+    path: str = Field(min_length=1, description="the keyring; create it with: dataward keys create PATH")
+    domain: Name = Field(description="key domain of the columns that name none")
+
+
+class Token(Model):
+    """One-way token: HMAC-SHA-256 under the domain's key, ``v<key version>.<128 bits as hex>``."""
+
+    op: Literal["token"] = "token"
+
+
+class Mask(Model):
+    """Every character replaced but the first and last few; a value too short to hide anything is masked whole."""
+
+    op: Literal["mask"] = "mask"
+    keep_first: int = Field(default=0, ge=0)
+    keep_last: int = Field(default=0, ge=0)
+    char: str = Field(default="*", min_length=1, max_length=1)
+
+
+class Redact(Model):
+    """Every value replaced by one constant text."""
+
+    op: Literal["redact"] = "redact"
+    with_: str = Field(default="[redacted]", alias="with")
+
+
+class Drop(Model):
+    """The column does not reach the target."""
+
+    op: Literal["drop"] = "drop"
+
+
+class Keep(Model):
+    """The column is published as it is: an explicit decision, with a reason if you like."""
+
+    op: Literal["keep"] = "keep"
+    reason: str | None = None
+
+
+OPERATORS: dict[str, type[Model]] = {"token": Token, "mask": Mask, "redact": Redact, "drop": Drop, "keep": Keep}
+
+
+def _spelled_out(value: Any) -> Any:
+    """``token`` and ``{mask: {keep_last: 4}}``, as people write them, in the form that the models take."""
+    if isinstance(value, str):
+        return {"op": value}
+    if isinstance(value, dict) and len(value) == 1:
+        ((op, parameters),) = value.items()
+        if parameters is None:
+            return {"op": op}
+        if isinstance(parameters, dict):
+            return {"op": op, **parameters}
+    if isinstance(value, Model):
+        return value
+    raise ValueError("write one operator, such as 'token' or '{mask: {keep_last: 4}}'")
+
+
+def _protection_schema() -> dict[str, Any]:
+    """The JSON Schema of the written form, so that an editor completes what people really type."""
+    forms = []
+    for name, model in OPERATORS.items():
+        parameters = model.model_json_schema(by_alias=True)
+        parameters["properties"].pop("op")
+        forms.append(
+            {
+                "type": "object",
+                "properties": {name: parameters},
+                "required": [name],
+                "additionalProperties": False,
+            }
+        )
+    return {"anyOf": [{"enum": list(OPERATORS)}, *forms]}
+
+
+Protection = Annotated[
+    Token | Mask | Redact | Drop | Keep,
+    Field(discriminator="op"),
+    BeforeValidator(_spelled_out),
+    WithJsonSchema(_protection_schema(), mode="validation"),
+]
+
+
+class Column(Model):
+    """What one column holds and what is done to it."""
+
+    class_: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = Field(
+        default=None, alias="class", description="the kind of sensitive data, e.g. email, national_id, person_name"
+    )
+    protect: Protection
+    domain: Name | None = Field(default=None, description="key domain, where it is not the contract's own")
+
+    @property
+    def sensitive(self) -> bool:
+        """Whether raw or protected values of this column are kept out of Delta's statistics."""
+        return self.class_ is not None or self.protect.op != "keep"
+
+
+class Limits(Model):
+    """Bounds of one run, as shares from 0 to 1."""
+
+    quarantined: float | None = Field(
+        default=None, ge=0, le=1, description="a run that would divert a larger share of its rows stops"
+    )
+
+
+class Contract(Model):
+    """One table: where it comes from, what must be true, how it is protected, where it goes."""
+
+    contract: Name = Field(description="the contract's own name")
+    source: Source
+    target: Target
+    quarantine: Quarantine | None = Field(
+        default=None, description="without one, a run in which a row fails a row rule stops"
+    )
+    ledger: Location | None = Field(default=None, description="default: the target's place with '_ledger' appended")
+    keys: Keys
+    rules: str = Field(default="", description="DQDL: Rules = [ ... ]")
+    checks: str | None = Field(
+        default=None,
+        pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_]*$",
+        description="FILE.py:FUNCTION or MODULE:FUNCTION; FUNCTION(spark) returns PyDeequ Check objects",
+    )
+    columns: dict[str, Column] = Field(default_factory=dict)
+    default: Literal["refuse", "keep", "redact", "drop"] = Field(
+        default="refuse", description="what happens to a column that no line names"
+    )
+    limits: Limits = Field(default_factory=Limits)
+
+    @field_validator("columns", mode="after")
+    @classmethod
+    def _names_differ(cls, columns: dict[str, Column]) -> dict[str, Column]:
+        # Spark compares column names without case: two lines for one column would be a coin toss.
+        seen: dict[str, str] = {}
+        for name in columns:
+            if name.lower() in seen:
+                raise ValueError(f"'{name}' and '{seen[name.lower()]}' name the same column (Spark ignores case)")
+            seen[name.lower()] = name
+        return columns
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Contract:
+        for name in self.target.on:
+            protection = self.column(name).protect
+            if protection.op not in ("keep", "token"):
+                raise ValueError(f"merge key '{name}' is protected by {protection.op}: keys need keep or token")
+        for name in self.target.partition_by:
+            if self.column(name).protect.op != "keep":
+                raise ValueError(f"partition column '{name}' must be 'keep': its values stand in directory names")
+        for name in self.target.partition:
+            if name not in self.target.partition_by:
+                raise ValueError(f"'partition' names '{name}', which is not in 'partition_by'")
+        places = [str(place) for place in (self.target, self.quarantine_location, self.ledger_location) if place]
+        if len(set(places)) < len(places):
+            raise ValueError("target, quarantine and ledger need three different places")
+        if str(self.source) == str(self.target):
+            raise ValueError("source and target are the same table")
+        return self
+
+    def column(self, name: str) -> Column:
+        """The line for a column, or what ``default`` makes of a column without one (names compare without case)."""
+        for written, column in self.columns.items():
+            if written.lower() == name.lower():
+                return column
+        fallback: dict[str, Redact | Drop | Keep] = {"redact": Redact(), "drop": Drop()}
+        return Column(protect=fallback.get(self.default, Keep()))
+
+    def domain(self, column: Column) -> str:
+        return column.domain or self.keys.domain
+
+    @property
+    def quarantine_location(self) -> Location | None:
+        return self.quarantine.location if self.quarantine else None
+
+    @property
+    def ledger_location(self) -> Location:
+        if self.ledger is not None:
+            return self.ledger
+        if self.target.path is not None:
+            return Location(path=self.target.path.rstrip("/") + "_ledger")
+        return Location(table=f"{self.target.table}_ledger")
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a contract file, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Contract.model_json_schema(by_alias=True)}

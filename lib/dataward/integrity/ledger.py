@@ -1,0 +1,166 @@
+"""The ledger: the append-only, hash-chained, signed history of all seals, itself a Delta table.
+
+Entry n holds ``hash = SHA-256(canonical [n, previous hash, SHA-256(seal), SHA-256(files)])`` and an Ed25519 signature of
+it. Entries cannot be changed, reordered or taken out of the middle without breaking the chain. A tail that is cut off
+shows as target versions without a seal; if the target is cut back too, only a head kept elsewhere can tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from dataward.contract import Location
+from dataward.errors import KeyringError, ProofError, TargetError
+from dataward.integrity.canonical import sha256
+from dataward.integrity.digest import FileContent
+from dataward.integrity.seal import Seal
+from dataward.privacy.keys import KeyProvider, signing_key
+from dataward.tables import delta
+from dataward.tables.reason import reason
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Entry", "append", "entries", "find", "flaws", "public_key"]
+
+SCHEMA = (
+    "seq bigint, run_id string, contract string, target string, version bigint, time string, seal string, "
+    "files array<struct<path: string, rows: bigint, digest: string>>, previous string, hash string, signature string"
+)
+START = "0" * 64
+CONTEXT = b"dataward ledger entry 1\0"
+TRIES = 8
+
+
+@dataclass(frozen=True)
+class Entry:
+    seq: int
+    seal_text: str
+    files: tuple[FileContent, ...]
+    previous: str
+    hash: str
+    signature: str
+
+    @property
+    def seal(self) -> Seal:
+        return Seal.model_validate_json(self.seal_text)
+
+    @property
+    def computed_hash(self) -> str:
+        return sha256([self.seq, self.previous, sha256(self.seal_text), files_sha256(self.files)])
+
+
+def files_sha256(files: tuple[FileContent, ...]) -> str:
+    return sha256([[file.path, file.rows, file.digest] for file in files])
+
+
+def public_key(provider: KeyProvider, domain: str, version: int) -> str:
+    """The raw Ed25519 public key, hex."""
+    return signing_key(provider, domain, version).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+
+def append(
+    spark: SparkSession, place: Location, provider: KeyProvider, seal: Seal, files: tuple[FileContent, ...]
+) -> Entry:
+    """Chain a seal to the newest entry. Writers that meet take turns; a seal is never entered twice.
+
+    Raises:
+        TargetError: the ledger cannot be written.
+    """
+    key = signing_key(provider, seal.key["domain"], seal.key["version"])
+    trouble = "another writer was always faster"
+    for _ in range(TRIES):
+        try:
+            head = _head(spark, place)
+            seq, previous = (head.seq + 1, head.hash) if head else (0, START)
+            draft = Entry(seq, seal.text(), files, previous, "", "")
+            signature = key.sign(CONTEXT + bytes.fromhex(draft.computed_hash)).hex()
+            entry = Entry(seq, draft.seal_text, files, previous, draft.computed_hash, signature)
+            row = (seq, seal.run_id, seal.contract, seal.target, seal.version, seal.time, entry.seal_text)
+            listed = [(file.path, file.rows, file.digest) for file in files]
+            frame = spark.createDataFrame([(*row, listed, previous, entry.hash, signature)], SCHEMA)
+            delta.append_in_turn(spark, frame.coalesce(1), place, "dataward/ledger", seq)
+        except Exception as error:
+            trouble = reason(error)
+            if "another writer" not in trouble:
+                break
+            continue
+        if (stands := _head(spark, place)) and stands.hash == entry.hash:
+            return entry
+    raise TargetError(f"ledger {place}: {trouble}. The version is published but not sealed: rerun with the same --run-id")
+
+
+def entries(spark: SparkSession, place: Location) -> list[Entry]:
+    """Every entry, oldest first.
+
+    Raises:
+        ProofError: the ledger is gone or cannot be read.
+    """
+    if not delta.exists(spark, place):
+        raise ProofError(f"ledger {place}: there is none. Nothing can be proved without it; restore it from your backup")
+    try:
+        return [_entry(row) for row in _read(spark, place).orderBy("seq").collect()]
+    except Exception as error:
+        raise ProofError(f"ledger {place}: {reason(error)}: its files were changed or removed") from None
+
+
+def find(spark: SparkSession, place: Location, run_id: str, target: Location) -> Entry | None:
+    """The entry of a run on a target."""
+    from pyspark.sql import functions as F
+
+    if not delta.exists(spark, place):
+        return None
+    mine = (F.col("run_id") == run_id) & (F.col("target") == str(target))
+    row = _read(spark, place).where(mine).first()
+    return _entry(row) if row else None
+
+
+def flaws(chain: list[Entry], provider: KeyProvider) -> list[str]:
+    """Everything that does not hold in a chain, each with the entry it is about; empty when all of it does."""
+    found = []
+    previous = START
+    for position, entry in enumerate(chain):
+        name = f"ledger entry {entry.seq}"
+        if entry.seq != position:
+            found.append(f"{name}: stands where entry {position} should; one was removed or entered twice")
+            break
+        if entry.previous != previous:
+            found.append(f"{name}: does not follow entry {entry.seq - 1}; one of the two was changed")
+        if entry.computed_hash != entry.hash:
+            found.append(f"{name}: its seal or its hash was changed")
+        elif trouble := _signature_flaw(entry, provider):
+            found.append(f"{name}: {trouble}")
+        previous = entry.hash
+    return found
+
+
+def _signature_flaw(entry: Entry, provider: KeyProvider) -> str:
+    try:
+        seal = entry.seal
+        key = signing_key(provider, str(seal.key["domain"]), int(seal.key["version"])).public_key()
+        key.verify(bytes.fromhex(entry.signature), CONTEXT + bytes.fromhex(entry.hash))
+    except InvalidSignature:
+        return "its signature is not by this keyring's key"
+    except (KeyringError, ValueError, KeyError) as error:
+        return f"its signature cannot be checked: {error if isinstance(error, KeyringError) else 'the seal is malformed'}"
+    return ""
+
+
+def _read(spark: SparkSession, place: Location) -> Any:
+    return spark.read.format("delta").load(place.path) if place.path else spark.table(str(place.table))
+
+
+def _head(spark: SparkSession, place: Location) -> Entry | None:
+    if not delta.exists(spark, place):
+        return None
+    row = _read(spark, place).orderBy("seq", ascending=False).first()
+    return _entry(row) if row else None
+
+
+def _entry(row: Any) -> Entry:
+    files = tuple(FileContent(file.path, file.rows, file.digest) for file in row.files)
+    return Entry(row.seq, row.seal, files, row.previous, row.hash, row.signature)

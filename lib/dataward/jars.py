@@ -1,0 +1,99 @@
+"""The JVM half of the local stack: pinned coordinates, resolved once by Spark's own Ivy, checked against sums.
+
+Only a local session needs this; EMR, Glue and Databricks bring their jars. The cache is
+``$DATAWARD_JARS`` or ``~/.cache/dataward/jars``; once it is filled no start needs the network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from dataward.errors import SessionError
+from dataward.java import find_java
+
+__all__ = ["COORDINATES", "EXCLUDES", "cache", "ensure", "submit_script"]
+
+COORDINATES = ("io.delta:delta-spark_2.12:3.3.3", "com.amazon.deequ:deequ:2.1.0-spark-3.5")
+# dqdl 1.0.7, which Deequ names, is in no repository, and arpack_combined_all is a heap that netlib replaces.
+EXCLUDES = ("software.amazon.glue:dqdl", "net.sourceforge.f2j:arpack_combined_all")
+
+SUMS = Path(__file__).with_name("jars.sha256")
+
+
+def cache() -> Path:
+    chosen = os.environ.get("DATAWARD_JARS")
+    return Path(chosen) if chosen else Path.home() / ".cache" / "dataward" / "jars"
+
+
+def expected() -> dict[str, str]:
+    """File name to SHA-256, as committed."""
+    pairs = (line.split() for line in SUMS.read_text(encoding="utf-8").splitlines() if line.strip())
+    return {name: digest for digest, name in pairs}
+
+
+def ensure(folder: Path | None = None) -> list[Path]:
+    """The jars, fetched if they are not there yet, each equal to its committed sum.
+
+    Raises:
+        SessionError: a jar cannot be had, or is not the one whose sum is committed.
+    """
+    folder = folder or cache()
+    wanted = expected()
+    if any(not (folder / name).exists() for name in wanted):
+        _resolve(folder, wanted)
+    for name, digest in wanted.items():
+        found = _sha256(folder / name)
+        if found != digest:
+            raise SessionError(
+                f"{folder / name}: SHA-256 is {found}, but {digest} was committed ({SUMS.name}). The file was changed "
+                "or damaged: nothing was started. Delete it and run 'make setup' (or 'dataward jars') again"
+            )
+    return [folder / name for name in wanted]
+
+
+def _resolve(folder: Path, wanted: dict[str, str]) -> None:
+    print(f"dataward: fetching {len(wanted)} jars once into {folder}", file=sys.stderr)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="dataward-ivy-") as scratch:
+        nothing = Path(scratch, "nothing.py")
+        nothing.write_text("", encoding="utf-8")
+        command = [
+            submit_script(),
+            *("--master", "local[1]", "--packages", ",".join(COORDINATES), "--exclude-packages", ",".join(EXCLUDES)),
+            *("--conf", f"spark.jars.ivy={scratch}", str(nothing)),
+        ]
+        environment = {**os.environ, "JAVA_HOME": find_java()}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603 - our own argv
+        missing = [name for name in wanted if not Path(scratch, "jars", name).exists()]
+        if missing:
+            tail = "\n".join(done.stderr.splitlines()[-15:])
+            raise SessionError(
+                f"could not fetch {', '.join(missing)}. Check that Maven Central (or the mirror in your Ivy settings) "
+                f"can be reached, then try again. Spark's Ivy said:\n{tail}"
+            )
+        for name in wanted:
+            # Copied beside its place first: a second process never sees half a jar.
+            half = folder / f".{name}.{os.getpid()}"
+            shutil.copyfile(Path(scratch, "jars", name), half)
+            os.replace(half, folder / name)
+
+
+def submit_script() -> str:
+    """Path of spark-submit of the pyspark in use."""
+    import pyspark
+
+    return str(Path(pyspark.__file__).parent / "bin" / "spark-submit")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

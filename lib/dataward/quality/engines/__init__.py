@@ -1,0 +1,1 @@
+"""What measures metrics. An engine takes a frame and a set of metrics and gives their values."""

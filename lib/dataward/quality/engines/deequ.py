@@ -1,0 +1,113 @@
+"""Engine ``deequ``: metrics as a PyDeequ analyzer suite, thresholds judged in Python.
+
+All scan-shareable analyzers share one aggregation; each set of grouping columns costs one more. No lambda crosses to
+the JVM, so no callback server is started; only :func:`run_checks`, for a user's own checks, may start one, and always
+shuts it down.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from dataward.quality.metrics import Metric, Unmeasured, Values, identifier
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["CheckOutcome", "measure", "run_checks"]
+
+CheckOutcome = tuple[str, str, str, bool, float | None]
+"""Check, level (Error or Warning), constraint, whether it held, its measured value if Deequ tells it."""
+
+
+def measure(spark: SparkSession, frame: DataFrame, metrics: Iterable[Metric]) -> Values:
+    """Measure every metric once; asking the result for one that Deequ could not measure raises Unmeasured."""
+    from pydeequ.analyzers import AnalysisRunner
+
+    wanted = list(dict.fromkeys(metrics))
+    if not wanted:
+        return Values({})
+    frame, alias = _aliased(frame, wanted)
+    analyzers = [_analyzer(metric, number, alias) for number, metric in enumerate(wanted)]
+    runner = AnalysisRunner(spark).onData(frame)
+    for analyzer in analyzers:
+        runner.addAnalyzer(analyzer)
+    context = runner.run()
+    values: dict[Metric, float | None] = {}
+    failures: dict[Metric, str] = {}
+    for metric, analyzer in zip(wanted, analyzers, strict=True):
+        try:
+            values[metric] = _value(context, analyzer, metric)
+        except Unmeasured as error:
+            failures[metric] = str(error)
+    return Values(values, failures)
+
+
+def _aliased(frame: DataFrame, metrics: list[Metric]) -> tuple[DataFrame, dict[str, str]]:
+    """Deequ takes dots and dashes in names for something else: such columns get a plain second name."""
+    odd = {column for metric in metrics for column in metric.columns if not re.fullmatch(r"[A-Za-z_]\w*", column)}
+    alias = {column: f"__column_{number}" for number, column in enumerate(sorted(odd))}
+    for column, plain in alias.items():
+        frame = frame.selectExpr("*", f"{identifier(column)} as {plain}")
+    return frame, alias
+
+
+def _analyzer(metric: Metric, number: int, alias: dict[str, str]) -> Any:
+    from pydeequ import analyzers as deequ
+
+    columns = [alias.get(column, column) for column in metric.columns]
+    first, where = columns[0] if columns else "", metric.where
+    make: dict[str, Callable[[], Any]] = {
+        "size": lambda: deequ.Size(where),
+        "completeness": lambda: deequ.Completeness(first, where),
+        "compliance": lambda: deequ.Compliance(f"compliance {number}", str(metric.predicate), where),
+        "mean": lambda: deequ.Mean(first, where),
+        "sum": lambda: deequ.Sum(first, where),
+        "standard_deviation": lambda: deequ.StandardDeviation(first, where),
+        "distinct_count": lambda: deequ.CountDistinct(columns),
+        "uniqueness": lambda: deequ.Uniqueness(columns, where),
+        "entropy": lambda: deequ.Entropy(first, where),
+        "correlation": lambda: deequ.Correlation(first, columns[-1], where),
+    }
+    return make[metric.kind]()
+
+
+def _value(context: Any, analyzer: Any, metric: Metric) -> float | None:
+    found = context.metric(analyzer._analyzer_jvm)
+    if found.isEmpty():
+        raise Unmeasured(f"Deequ returned no {metric.kind} for {', '.join(metric.columns) or 'the table'}")
+    value = found.get().value()
+    if value.isSuccess():
+        return float(value.get())
+    kind = str(value.failed().get().getClass().getSimpleName())
+    if kind == "EmptyStateException":
+        return 0.0 if metric.kind == "size" else None
+    # Deequ's own message may hold a value of the data, so only its kind is told.
+    raise Unmeasured(f"Deequ could not measure {metric.kind} of {', '.join(metric.columns) or 'the table'}: {kind}")
+
+
+def run_checks(spark: SparkSession, frame: DataFrame, checks: Iterable[Any]) -> list[CheckOutcome]:
+    """Run a user's own ``Check`` objects; the callback server that their lambdas need is shut down in every case."""
+    from pydeequ.verification import VerificationResult, VerificationSuite
+
+    from dataward.session import close
+
+    try:
+        suite = VerificationSuite(spark).onData(frame)
+        for check in checks:
+            suite = suite.addCheck(check)
+        rows = VerificationResult.checkResultsAsDataFrame(spark, suite.run()).collect()
+        return [
+            (row.check, row.check_level, row.constraint, row.constraint_status == "Success", _told(row.constraint_message))
+            for row in rows
+        ]
+    finally:
+        close(spark)
+
+
+def _told(message: str | None) -> float | None:
+    """The number in Deequ's "Value: 0.5 does not meet the constraint requirement!"; its other messages may hold data."""
+    found = re.match(r"Value: (-?[0-9.]+(?:E-?[0-9]+)?) does not meet", message or "")
+    return float(found.group(1)) if found else None

@@ -1,0 +1,33 @@
+"""``ColumnDataType "age" = "Integer"``: every value can be read as a type."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dataward.quality.metrics import identifier
+from dataward.quality.rules.base import RowRule
+
+__all__ = ["ColumnDataType"]
+
+TYPES = ("boolean", "date", "timestamp", "integer", "double", "float", "long")
+
+
+class ColumnDataType(RowRule):
+    """A row fails when Spark cannot cast its value to the type; null passes (ask IsComplete for completeness).
+
+    Types: Boolean, Date, Timestamp, Integer, Double, Float, Long, in any case.
+    """
+
+    name = "ColumnDataType"
+    condition = "type"
+
+    def check(self) -> None:
+        super().check()
+        said = self.statement.condition
+        if said is None or said.operator != "=" or str(said.operands[0]).lower() not in TYPES:
+            self.refuse("ColumnDataType compares with a type", f"use = \"...\" with one of {', '.join(TYPES)}")
+
+    def predicate(self, now: datetime) -> str:
+        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        column, wanted = identifier(self.columns[0]), str(self.statement.condition.operands[0]).lower()
+        return f"({column} is null or try_cast({column} as {wanted}) is not null)"

@@ -1,0 +1,21 @@
+"""``ColumnLength "postcode" = 4``: every value is as long as it should be."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dataward.quality.metrics import identifier
+from dataward.quality.rules.base import RowRule
+
+__all__ = ["ColumnLength"]
+
+
+class ColumnLength(RowRule):
+    """Length in characters; null counts as length 0, as in Glue."""
+
+    name = "ColumnLength"
+
+    def predicate(self, now: datetime) -> str:
+        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        length = f"coalesce(length(cast({identifier(self.columns[0])} as string)), 0)"
+        return f"({self.statement.condition.sql(length, now)})"

@@ -1,0 +1,30 @@
+"""``DataFreshness "loaded_at" <= 24 hours``: every row is recent enough."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from dataward.quality.metrics import identifier
+from dataward.quality.rules.base import RowRule
+
+__all__ = ["DataFreshness"]
+
+
+class DataFreshness(RowRule):
+    """Age of a date or timestamp (UTC) at the moment the source was pinned, to the second. Null fails, as in Glue."""
+
+    name = "DataFreshness"
+    condition = "duration"
+
+    def check(self) -> None:
+        super().check()
+        said = self.statement.condition
+        if said is None or not all(isinstance(operand, timedelta) for operand in said.operands):
+            self.refuse("DataFreshness compares with durations", "write, for example, <= 24 hours or <= 3 days")
+
+    def predicate(self, now: datetime) -> str:
+        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        column = identifier(self.columns[0])
+        pinned = f"cast(timestamp'{now.strftime('%Y-%m-%d %H:%M:%S')}' as bigint)"
+        age = f"({pinned} - cast(cast({column} as timestamp) as bigint))"
+        return f"({column} is not null and {self.statement.condition.sql(age, now)})"

@@ -1,0 +1,18 @@
+"""``Uniqueness "email" > 0.9``: the share of rows whose value (or combination of values) occurs exactly once."""
+
+from __future__ import annotations
+
+from dataward.quality.metrics import Metric
+from dataward.quality.rules.base import TableRule
+
+__all__ = ["Uniqueness"]
+
+
+class Uniqueness(TableRule):
+    """Share (0 to 1) among rows with a value; rows in which every column named is null are left out."""
+
+    name = "Uniqueness"
+    parameters = (1, None)
+
+    def metrics(self) -> tuple[Metric, ...]:
+        return (Metric("uniqueness", self.columns, self.statement.where),)

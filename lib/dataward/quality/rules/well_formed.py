@@ -1,0 +1,28 @@
+"""``record is well formed``: Spark could read the record. Ours, not DQDL's; added to csv and json sources by itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dataward.quality.metrics import identifier
+from dataward.quality.rules.base import RowRule, Statement
+
+__all__ = ["WellFormed"]
+
+
+class WellFormed(RowRule):
+    """A row fails when a field is missing, one too many, or not of the type that the schema gives it."""
+
+    name = "WellFormed"
+    parameters = (2, 2)
+    condition = ""
+
+    @classmethod
+    def of(cls, malformed: str, column: str) -> WellFormed:
+        """``malformed`` is null for a good record; ``column`` is any column of the file."""
+        return cls(Statement("WellFormed", (malformed, column), text="record is well formed"))
+
+    def predicate(self, now: datetime) -> str:
+        malformed, column = map(identifier, self.columns)
+        # Spark refuses to read a text file for its malformed column alone; the second term asks for one more.
+        return f"({malformed} is null and length(coalesce(cast({column} as string), '')) >= 0)"

