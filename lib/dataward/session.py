@@ -83,10 +83,10 @@ def get(**conf: str) -> SparkSession:
         os.environ["JAVA_HOME"] = find_java()
         classpath = ",".join(str(path) for path in jars.ensure())
         builder: Any = SparkSession.builder.appName("dataward").config("spark.jars", classpath)
-        for key, value in {**LOCAL, **conf}.items():
+        logging = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
+        for key, value in {**LOCAL, "spark.driver.extraJavaOptions": logging, **conf}.items():
             builder = builder.config(key, value)
         active = builder.getOrCreate()
-        active.sparkContext.setLogLevel("ERROR")
     elif active is None:
         active = SparkSession.builder.getOrCreate()
     assert active is not None  # noqa: S101 - one of the branches above made it

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -71,8 +70,8 @@ def code_version() -> dict[str, str]:
     return {"version": (root / "VERSION").read_text(encoding="utf-8").strip(), "sha256": whole.hexdigest()}
 
 
-def _sources(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
-    found: list[tuple[str, Traversable]] = []
+def _sources(folder: Any, prefix: str) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
     for item in folder.iterdir():
         name = f"{prefix}{item.name}"
         if item.is_dir():

@@ -23,4 +23,5 @@ def apply(parameters: Mask, field: Field) -> Any:
     hidden = F.when(length > shown, length - shown).otherwise(length)
     first = F.when(length > shown, F.substring(text, 1, parameters.keep_first)).otherwise("")
     last = F.when(length > shown, text.substr(length - parameters.keep_last + 1, F.lit(parameters.keep_last))).otherwise("")
-    return F.when(text.isNotNull(), F.concat(first, F.repeat(F.lit(parameters.char), hidden.cast("int")), last))
+    stars = F.call_function("repeat", F.lit(parameters.char), hidden)
+    return F.when(text.isNotNull(), F.concat(first, stars, last))

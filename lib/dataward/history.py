@@ -1,0 +1,82 @@
+"""The versions of a target with their seals: who, when, from what, verdicts, rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataward.errors import TargetError
+from dataward.integrity import ledger
+from dataward.integrity.seal import Seal
+from dataward.plan import Plan
+from dataward.session import isolated
+from dataward.tables import delta
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["VersionRecord", "history"]
+
+
+@dataclass(frozen=True)
+class VersionRecord:
+    """One version of the target; the fields from ``run_id`` on are None where no seal tells them."""
+
+    version: int
+    time: str
+    operation: str
+    sealed: bool
+    run_id: str | None = None
+    who: str | None = None
+    source: str | None = None
+    rows: dict[str, int] | None = None
+    verdicts: dict[str, int] | None = None
+    key: str | None = None
+    content: str | None = None
+
+
+def history(spark: SparkSession, plan: Plan) -> list[VersionRecord]:
+    """Newest first: every version that Delta's log or the ledger knows.
+
+    Raises:
+        TargetError: there is no target yet.
+    """
+    with isolated(spark) as own:
+        target = plan.contract.target
+        if not delta.exists(own, target):
+            raise TargetError(f"{target}: there is no table yet. Publish first")
+        seals: dict[int, Seal] = {}
+        if delta.exists(own, plan.contract.ledger_location):
+            for entry in ledger.entries(own, plan.contract.ledger_location):
+                if entry.seal.target == str(target):
+                    seals[entry.seal.version] = entry.seal
+        commits = {commit.version: commit for commit in delta.history(own, target)}
+        records = []
+        for version in sorted(set(seals) | set(commits), reverse=True):
+            commit, seal = commits.get(version), seals.get(version)
+            records.append(_record(version, commit, seal))
+        return records
+
+
+def _record(version: int, commit: delta.Commit | None, seal: Seal | None) -> VersionRecord:
+    operation = commit.operation if commit else "(no longer in the log)"
+    if seal is None:
+        run_id = commit.metadata.get("run_id") if commit else None
+        return VersionRecord(version, commit.timestamp if commit else "", operation, False, run_id)
+    counts: dict[str, int] = {}
+    for verdict in seal.verdicts:
+        counts[verdict["outcome"]] = counts.get(verdict["outcome"], 0) + 1
+    key = f"{seal.key['domain']} v{seal.key['version']}"
+    return VersionRecord(
+        version,
+        seal.time,
+        operation,
+        True,
+        seal.run_id,
+        seal.who,
+        str(seal.source["described"]),
+        seal.rows,
+        counts,
+        key,
+        seal.content.digest,
+    )

@@ -1,0 +1,328 @@
+"""The main job: source -> judge -> split -> protect -> commit -> seal -> report."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from dataward import report
+from dataward.contract import Location
+from dataward.errors import AccountingError, SourceChanged, UsageError
+from dataward.integrity import ledger
+from dataward.integrity.canonical import sha256
+from dataward.integrity.digest import digest
+from dataward.integrity.seal import Seal, SealedCommit, SealedContent, code_version
+from dataward.plan import Plan, against_schema
+from dataward.privacy.keys import KeyProvider, open_keys
+from dataward.privacy.protect import Protected, protect, statistics_columns
+from dataward.quality.judge import Judgement, judge
+from dataward.quality.split import failed_rows, split
+from dataward.report import Phase, Place, RunResult
+from dataward.session import isolated
+from dataward.tables import delta
+from dataward.tables.source import MALFORMED, Pin, pin
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["publish"]
+
+Progress = Callable[[str], None]
+
+
+def publish(
+    spark: SparkSession,
+    plan: Plan,
+    run_id: str | None = None,
+    report_folder: str = "reports",
+    progress: Progress = lambda line: None,
+) -> RunResult:
+    """Carry a contract out. A rerun of a run id changes nothing that the run has done, and finishes what it has not.
+
+    Raises:
+        DatawardError: see ``dataward.errors``; the target's newest version is then what it was, or a whole new one.
+    """
+    with isolated(spark) as own:
+        run = _Run(own, plan, run_id or _fresh_run_id(), progress)
+        result = run.carried_out()
+        return report.write(own, result, report_folder)
+
+
+class _Run:
+    """One run: what it was asked, what it has found out so far, and how long each phase took."""
+
+    def __init__(self, spark: SparkSession, plan: Plan, run_id: str, progress: Progress) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", run_id):
+            raise UsageError(f"run id '{run_id}': use up to 100 letters, digits, dots, dashes and underscores")
+        self.spark, self.plan, self.contract, self.run_id = spark, plan, plan.contract, run_id
+        self.progress = progress
+        self.phases: list[Phase] = []
+        self.started, self.clock = datetime.now(timezone.utc), time.perf_counter()
+
+    def carried_out(self) -> RunResult:
+        """The whole way of the data."""
+        contract = self.contract
+        with self.phase("pin") as told:
+            keys = open_keys(contract.keys)
+            sealed = ledger.find(self.spark, contract.ledger_location, self.run_id, contract.target)
+            if sealed:
+                return self.unchanged(sealed.seal)
+            earlier = self.earlier_commit()
+            source = self.pinned(earlier)
+            now = datetime.fromisoformat(earlier["as_of"]) if earlier else self.started.replace(microsecond=0)
+            rules = against_schema(self.spark, self.plan, source.frame, now)
+            told(source.described)
+        with self.phase("judge") as told:
+            judged = judge(self.spark, source.frame, rules, now, contract.checks)
+            self.same_verdicts(earlier, judged)
+            told(_tally(judged))
+        with self.phase("split") as told:
+            diverted = self.diverted_rows(source, judged, now)
+            reasons = self.reasons_to_stop(judged, diverted)
+            told(f"{diverted:,} of {judged.rows:,} rows diverted")
+        protecting, protections = protect(self.spark, contract, keys, source.columns)
+        if reasons:
+            return self.result("stopped", source, judged, protections, reasons=reasons)
+        metadata = self.metadata(source, judged, now)
+        with self.phase("commit") as told:
+            good, bad = (frame.drop(MALFORMED) for frame in split(source.frame, judged.diverting, now))
+            quarantine = self.to_quarantine(protecting(bad), diverted, metadata)
+            if source.changed(self.spark):
+                raise SourceChanged(f"source {contract.source}: its files changed after they were judged. Nothing was published; rerun")
+            statistics = statistics_columns(contract, protecting(good).columns)
+            commit = delta.commit_target(self.spark, protecting(good), contract.target, self.run_id, metadata, statistics)
+            rows = self.accounted(source, judged, commit, quarantine, diverted)
+            told(f"{contract.target} version {commit.version}, {commit.rows:,} rows")
+        with self.phase("seal") as told:
+            seal = self.sealed(keys, source, judged, protections, commit, quarantine, rows)
+            told(f"content {seal.content.digest[:16]}, key {seal.key['domain']} v{seal.key['version']}")
+        return self.result("published", source, judged, protections, rows, commit, quarantine, seal)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[Callable[[str], None]]:
+        begun, said = time.perf_counter(), [""]
+        yield lambda words: said.__setitem__(0, words)
+        spent = time.perf_counter() - begun
+        self.phases.append(Phase(name=name, seconds=round(spent, 3), told=said[0]))
+        self.progress(f"  {name:<8} {spent:6.2f} s  {said[0]}")
+
+    # before anything is read
+
+    def earlier_commit(self) -> dict[str, Any] | None:
+        """What this run id has committed before it was interrupted, if it has."""
+        for place in (self.contract.target, self.contract.quarantine_location):
+            found = delta.find_run(self.spark, place, self.run_id) if place else None
+            if found is None:
+                continue
+            if found.metadata["contract_sha256"] != self.plan.sha256:
+                raise UsageError(f"run id '{self.run_id}' began under another text of this contract: give a new --run-id")
+            return found.metadata
+        return None
+
+    def pinned(self, earlier: dict[str, Any] | None) -> Pin:
+        source = pin(self.spark, self.contract.source, earlier["source_version"] if earlier else None)
+        if earlier and earlier["source_sha256"] != source.digest:
+            raise SourceChanged(
+                f"source {self.contract.source}: it is not what run '{self.run_id}' began with, so the run cannot be "
+                "finished. Give a new --run-id to publish what is there now"
+            )
+        return source
+
+    # what is judged
+
+    def same_verdicts(self, earlier: dict[str, Any] | None, judged: Judgement) -> None:
+        if earlier and earlier["verdicts_sha256"] != _verdicts_sha256(judged):
+            raise SourceChanged(
+                f"run '{self.run_id}' judged the same source differently before: a rule depends on more than the data. "
+                "Give a new --run-id"
+            )
+
+    def diverted_rows(self, source: Pin, judged: Judgement, now: datetime) -> int:
+        """Exact number of rows to divert; a job of its own only where several rules overlap."""
+        if len(judged.diverting) > 1:
+            return failed_rows(source.frame, judged.diverting, now)
+        return sum(verdict.failed_rows or 0 for verdict in judged.verdicts if verdict.action == "quarantine")
+
+    def reasons_to_stop(self, judged: Judgement, diverted: int) -> list[str]:
+        reasons = [
+            f"{verdict.rule}: {verdict.outcome}" + (f" ({verdict.message})" if verdict.message else "")
+            for verdict in judged.verdicts
+            if verdict.action == "stop"
+        ]
+        limit = self.contract.limits.quarantined
+        if limit is not None and judged.rows and diverted / judged.rows > limit:
+            reasons.append(f"limits.quarantined: {diverted / judged.rows:.2%} of the rows would be diverted, over {limit:.2%}")
+        if diverted and self.contract.quarantine is None:
+            reasons.append(f"{diverted} rows fail a row rule and the contract names no quarantine: add one, or 'drop: true'")
+        return reasons
+
+    # what is written
+
+    def metadata(self, source: Pin, judged: Judgement, now: datetime) -> dict[str, Any]:
+        """What both commits of this run say about themselves; enough to finish the run after an interruption."""
+        return {
+            "contract": self.contract.contract,
+            "contract_sha256": self.plan.sha256,
+            "verdicts_sha256": _verdicts_sha256(judged),
+            "source_version": source.version,
+            "source_sha256": source.digest,
+            "as_of": now.isoformat(),
+        }
+
+    def to_quarantine(self, bad: Any, diverted: int, metadata: dict[str, Any]) -> delta.Commit | None:
+        """Before the target: a run that ends between the two has lost no row."""
+        place = self.contract.quarantine_location
+        if place is None or not diverted:
+            return None
+        from pyspark.sql import functions as F
+
+        return delta.append_once(self.spark, bad.withColumn("run_id", F.lit(self.run_id)), place, self.run_id, metadata)
+
+    def accounted(
+        self, source: Pin, judged: Judgement, commit: delta.Commit, quarantine: delta.Commit | None, diverted: int
+    ) -> dict[str, int]:
+        """Rows in = published + quarantined + dropped, or the commit is taken back."""
+        to_quarantine = quarantine.rows if quarantine else 0
+        dropped = diverted if self.contract.quarantine and self.contract.quarantine.drop else 0
+        rows = {"in": judged.rows, "published": commit.rows, "quarantined": to_quarantine, "dropped": dropped}
+        if judged.rows == commit.rows + to_quarantine + dropped and not source.changed(self.spark):
+            return rows
+        delta.restore(self.spark, self.contract.target, commit)
+        raise AccountingError(
+            f"{self.contract.target}: rows in ({judged.rows}) != published ({commit.rows}) + quarantined ({to_quarantine}) "
+            f"+ dropped ({dropped}), or the source's files changed while they were read. Version {commit.version} was "
+            "taken back; rerun with a new --run-id"
+        )
+
+    def sealed(
+        self,
+        keys: KeyProvider,
+        source: Pin,
+        judged: Judgement,
+        protections: tuple[Protected, ...],
+        commit: delta.Commit,
+        quarantine: delta.Commit | None,
+        rows: dict[str, int],
+    ) -> Seal:
+        contract, version = self.contract, keys.current
+        domain = contract.keys.domain
+        published = delta.read(self.spark, contract.target, commit.version)
+        content = digest(published, keys.key("digest", domain, version))
+        file, file_sha256 = delta.commit_file(self.spark, contract.target, commit.version)
+        seal = Seal(
+            contract=contract.contract,
+            contract_sha256=self.plan.sha256,
+            run_id=self.run_id,
+            target=str(contract.target),
+            version=commit.version,
+            time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            who=_who(self.spark),
+            source={"described": source.described, "version": source.version, "sha256": source.digest},
+            verdicts=_as_dicts(judged.verdicts),
+            rows=rows,
+            protections=_as_dicts(protections),
+            quarantine=_place(contract.quarantine_location, quarantine).model_dump() if quarantine else None,
+            content=SealedContent(
+                digest=content.digest,
+                nonce=content.nonce,
+                rows=content.rows,
+                files_sha256=ledger.files_sha256(content.files),
+            ),
+            commit=SealedCommit(file=file.rsplit("/", 1)[-1], sha256=file_sha256),
+            code=code_version(),
+            key={"domain": domain, "version": version, "public_key": ledger.public_key(keys, domain, version)},
+        )
+        ledger.append(self.spark, contract.ledger_location, keys, seal, content.files)
+        return seal
+
+    # what is told
+
+    def result(
+        self,
+        status: Any,
+        source: Pin,
+        judged: Judgement,
+        protections: tuple[Protected, ...],
+        rows: dict[str, int] | None = None,
+        commit: delta.Commit | None = None,
+        quarantine: delta.Commit | None = None,
+        seal: Seal | None = None,
+        reasons: list[str] | None = None,
+    ) -> RunResult:
+        contract = self.contract
+        version = commit.version if commit else None
+        if commit is None and delta.exists(self.spark, contract.target):
+            version = delta.latest_version(self.spark, contract.target)
+        return RunResult(
+            run_id=self.run_id,
+            contract=contract.contract,
+            status=status,
+            reasons=reasons or [],
+            started=self.started.isoformat(timespec="seconds"),
+            seconds=round(time.perf_counter() - self.clock, 3),
+            source={"described": source.described, "version": source.version},
+            rows=rows or {"in": judged.rows, "published": 0, "quarantined": 0, "dropped": 0},
+            verdicts=_as_dicts(judged.verdicts),
+            protections=_as_dicts(protections),
+            target=Place(path=str(contract.target), version=version, rows=commit.rows if commit else None),
+            quarantine=_place(contract.quarantine_location, quarantine) if quarantine else None,
+            seal=seal.model_dump(mode="json", exclude={"verdicts", "protections"}) if seal else None,
+            phases=self.phases,
+        )
+
+    def unchanged(self, seal: Seal) -> RunResult:
+        """The result of a run that was sealed before, told again from its seal."""
+        if seal.contract_sha256 != self.plan.sha256:
+            raise UsageError(f"run id '{self.run_id}' is sealed under another text of this contract: give a new --run-id")
+        self.progress(f"  run '{self.run_id}' is sealed already as version {seal.version}: nothing to do")
+        return RunResult(
+            run_id=self.run_id,
+            contract=seal.contract,
+            status="unchanged",
+            started=self.started.isoformat(timespec="seconds"),
+            seconds=round(time.perf_counter() - self.clock, 3),
+            source={"described": seal.source["described"], "version": seal.source["version"]},
+            rows=seal.rows,
+            verdicts=seal.verdicts,
+            protections=seal.protections,
+            target=Place(path=seal.target, version=seal.version, rows=seal.rows["published"]),
+            quarantine=Place(**seal.quarantine) if seal.quarantine else None,
+            seal=seal.model_dump(mode="json", exclude={"verdicts", "protections"}),
+        )
+
+
+def _fresh_run_id() -> str:
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+
+
+def _as_dicts(items: Any) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(item) for item in items]
+
+
+def _place(location: Location | None, commit: delta.Commit) -> Place:
+    return Place(path=str(location), version=commit.version, rows=commit.rows)
+
+
+def _verdicts_sha256(judged: Judgement) -> str:
+    """What a rerun must come to again. Measured values stay out: a sum of doubles depends on the order of addition."""
+    return sha256([[verdict.rule, verdict.outcome, verdict.action, verdict.failed_rows] for verdict in judged.verdicts])
+
+
+def _tally(judged: Judgement) -> str:
+    counts: dict[str, int] = {}
+    for verdict in judged.verdicts:
+        counts[verdict.outcome.lower()] = counts.get(verdict.outcome.lower(), 0) + 1
+    return f"{len(judged.verdicts)} rules: " + (", ".join(f"{count} {name}" for name, count in counts.items()) or "none")
+
+
+def _who(spark: SparkSession) -> str:
+    """Whom the platform says this is: Spark's user, else the login."""
+    context: Any = spark.sparkContext
+    return str(context.sparkUser()) or getpass.getuser()

@@ -1,0 +1,47 @@
+"""What a run came to. ``dataward publish --json`` prints it and ``report.json`` holds it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Phase", "Place", "RunResult"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Place(_Frozen):
+    path: str
+    version: int | None = None
+    rows: int | None = None
+
+
+class Phase(_Frozen):
+    """``seconds`` of wall time."""
+
+    name: str
+    seconds: float
+    told: str = ""
+
+
+class RunResult(_Frozen):
+    """``status``: published; stopped (nothing was published: see ``reasons``); unchanged (this run id was sealed before)."""
+
+    run_id: str
+    contract: str
+    status: Literal["published", "stopped", "unchanged"]
+    reasons: list[str] = []
+    started: str
+    seconds: float
+    source: dict[str, Any]
+    rows: dict[str, int]
+    verdicts: list[dict[str, Any]]
+    protections: list[dict[str, Any]]
+    target: Place
+    quarantine: Place | None = None
+    seal: dict[str, Any] | None = None
+    phases: list[Phase] = []
+    report: str | None = None

@@ -1,0 +1,56 @@
+"""Write a result as ``report.json`` and ``report.html`` into a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataward.errors import TargetError
+from dataward.report.html import page
+from dataward.report.model import RunResult
+from dataward.tables.reason import reason
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["write"]
+
+
+def write(spark: SparkSession, result: RunResult, folder: str) -> RunResult:
+    """Write both files to ``FOLDER/CONTRACT/RUN/`` and give the result with its report's place.
+
+    A folder with a scheme (s3://, dbfs:/, hdfs://) is written through Spark's file system, any other by Python.
+
+    Raises:
+        TargetError: the folder cannot be written.
+    """
+    place = f"{folder.rstrip('/')}/{result.contract}/{result.run_id}"
+    told = result.model_copy(update={"report": f"{place}/report.html"})
+    files = {
+        f"{place}/report.json": json.dumps(told.model_dump(mode="json"), indent=2) + "\n",
+        f"{place}/report.html": page(told),
+    }
+    try:
+        for path, text in files.items():
+            (_put_remote if "://" in path or path.startswith("dbfs:") else _put_local)(spark, path, text)
+    except OSError as error:
+        raise TargetError(f"report {place}: {error.strerror}. Choose another folder with --report") from None
+    except Exception as error:
+        raise TargetError(f"report {place}: {reason(error)}. Choose another folder with --report") from None
+    return told
+
+
+def _put_local(spark: SparkSession, path: str, text: str) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def _put_remote(spark: SparkSession, path: str, text: str) -> None:
+    context: Any = spark.sparkContext
+    place = context._jvm.org.apache.hadoop.fs.Path(path)
+    stream = place.getFileSystem(context._jsc.hadoopConfiguration()).create(place, True)
+    try:
+        stream.write(bytearray(text, "utf-8"))
+    finally:
+        stream.close()
