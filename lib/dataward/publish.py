@@ -52,6 +52,8 @@ def publish(
     with isolated(spark) as own:
         run = _Run(own, plan, run_id or _fresh_run_id(), progress)
         result = run.carried_out()
+        if result.status == "unchanged":
+            return result.model_copy(update={"report": report.place(result, report_folder)})
         return report.write(own, result, report_folder)
 
 

@@ -76,20 +76,21 @@ def append(
     for _ in range(TRIES):
         try:
             head = _head(spark, place)
-            seq, previous = (head.seq + 1, head.hash) if head else (0, START)
+            seq, previous = (head[0] + 1, head[1]) if head else (0, START)
             draft = Entry(seq, seal.text(), files, previous, "", "")
             signature = key.sign(CONTEXT + bytes.fromhex(draft.computed_hash)).hex()
             entry = Entry(seq, draft.seal_text, files, previous, draft.computed_hash, signature)
             row = (seq, seal.run_id, seal.contract, seal.target, seal.version, seal.time, entry.seal_text)
             listed = [(file.path, file.rows, file.digest) for file in files]
             frame = spark.createDataFrame([(*row, listed, previous, entry.hash, signature)], SCHEMA)
-            delta.append_in_turn(spark, frame.coalesce(1), place, "dataward/ledger", seq)
+            told = {"seq": seq, "hash": entry.hash}
+            delta.append_in_turn(spark, frame.coalesce(1), place, "dataward/ledger", seq, ["seq", "run_id"], told)
         except Exception as error:
             trouble = reason(error)
             if "another writer" not in trouble:
                 break
             continue
-        if (stands := _head(spark, place)) and stands.hash == entry.hash:
+        if _head(spark, place) == (seq, entry.hash):
             return entry
     raise TargetError(f"ledger {place}: {trouble}. The version is published but not sealed: rerun with the same --run-id")
 
@@ -154,11 +155,15 @@ def _read(spark: SparkSession, place: Location) -> Any:
     return spark.read.format("delta").load(place.path) if place.path else spark.table(str(place.table))
 
 
-def _head(spark: SparkSession, place: Location) -> Entry | None:
+def _head(spark: SparkSession, place: Location) -> tuple[int, str] | None:
+    """Number and hash of the newest entry: from its commit, or from the rows where another commit is the newest."""
     if not delta.exists(spark, place):
         return None
-    row = _read(spark, place).orderBy("seq", ascending=False).first()
-    return _entry(row) if row else None
+    told = delta.history(spark, place, limit=1)[0].metadata
+    if "seq" in told:
+        return told["seq"], told["hash"]
+    row = _read(spark, place).orderBy("seq", ascending=False).select("seq", "hash").first()
+    return (row.seq, row.hash) if row else None
 
 
 def _entry(row: Any) -> Entry:

@@ -14,7 +14,12 @@ from dataward.tables.reason import reason
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["write"]
+__all__ = ["place", "write"]
+
+
+def place(result: RunResult, folder: str) -> str:
+    """Where a run's page stands; its JSON stands beside it."""
+    return f"{folder.rstrip('/')}/{result.contract}/{result.run_id}/report.html"
 
 
 def write(spark: SparkSession, result: RunResult, folder: str) -> RunResult:
@@ -25,19 +30,19 @@ def write(spark: SparkSession, result: RunResult, folder: str) -> RunResult:
     Raises:
         TargetError: the folder cannot be written.
     """
-    place = f"{folder.rstrip('/')}/{result.contract}/{result.run_id}"
-    told = result.model_copy(update={"report": f"{place}/report.html"})
+    html = place(result, folder)
+    told = result.model_copy(update={"report": html})
     files = {
-        f"{place}/report.json": json.dumps(told.model_dump(mode="json"), indent=2) + "\n",
-        f"{place}/report.html": page(told),
+        html.removesuffix("html") + "json": json.dumps(told.model_dump(mode="json"), indent=2) + "\n",
+        html: page(told),
     }
     try:
         for path, text in files.items():
             (_put_remote if "://" in path or path.startswith("dbfs:") else _put_local)(spark, path, text)
     except OSError as error:
-        raise TargetError(f"report {place}: {error.strerror}. Choose another folder with --report") from None
+        raise TargetError(f"report {html}: {error.strerror}. Choose another folder with --report") from None
     except Exception as error:
-        raise TargetError(f"report {place}: {reason(error)}. Choose another folder with --report") from None
+        raise TargetError(f"report {html}: {reason(error)}. Choose another folder with --report") from None
     return told
 
 

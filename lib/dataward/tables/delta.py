@@ -135,14 +135,20 @@ def append_once(spark: SparkSession, frame: DataFrame, place: Location, run_id: 
     return _write(spark, frame, place, "append", run_id, metadata, stats=[], partition_by=())
 
 
-def append_in_turn(spark: SparkSession, frame: DataFrame, place: Location, app: str, turn: int) -> None:
+def append_in_turn(
+    spark: SparkSession, frame: DataFrame, place: Location, app: str, turn: int, stats: list[str], metadata: dict[str, Any]
+) -> None:
     """Append as the ``turn``-th transaction of ``app``: of writers with the same turn one wins.
 
     A loser gets Delta's concurrency error, or, when it comes after the winner's commit, nothing is written and nothing
     is said: read back what stands there.
     """
-    writer = frame.write.format("delta").mode("append").options(**_statistics([])).option("delta.appendOnly", "true")
+    writer = frame.write.format("delta").mode("append").options(**_statistics(stats)).option("delta.appendOnly", "true")
     writer = writer.option("txnAppId", app).option("txnVersion", turn)
+    _save(writer.option("userMetadata", json.dumps({"dataward": 1, **metadata})), place)
+
+
+def _save(writer: Any, place: Location) -> None:
     if place.path is not None:
         writer.save(place.path)
     else:
@@ -184,10 +190,7 @@ def _write(
         writer = writer.option("userMetadata", json.dumps({"dataward": 1, "run_id": run_id, **metadata}))
         if partition_by and not exists(spark, place):
             writer = writer.partitionBy(*partition_by)
-        if place.path is not None:
-            writer.save(place.path)
-        else:
-            writer.saveAsTable(str(place.table))
+        _save(writer, place)
 
     return _once(spark, place, run_id, stats, write)
 
@@ -217,13 +220,11 @@ def _merge(
 
 
 def _once(spark: SparkSession, place: Location, run_id: str, stats: list[str], write: Any) -> Commit:
-    """Write, unless the run has; then read the commit back (a replayed transaction is a silent no-op in Delta)."""
+    """Write, then read the commit back: Delta skips a transaction that it has seen, without a word."""
     try:
-        done = find_run(spark, place, run_id)
-        if done is None:
-            _tighten_statistics(spark, place, stats)
-            write()
-            done = find_run(spark, place, run_id) or find_run(spark, place, run_id, limit=None)
+        _tighten_statistics(spark, place, stats)
+        write()
+        done = find_run(spark, place, run_id, limit=1) or find_run(spark, place, run_id, limit=None)
     except Exception as error:
         raise TargetError(f"{place}: {reason(error)}. Nothing of this run was published here; mend it and rerun") from None
     if done is None:

