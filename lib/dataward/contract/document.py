@@ -81,8 +81,9 @@ class Document:
 
     @classmethod
     def parse(cls, text: str, file: str = "contract.yaml") -> Document:
-        loader = _Loader(text)
+        loader = None
         try:
+            loader = _Loader(text)
             node = loader.get_single_node()
             lines: dict[Place, int] = {}
             starts: dict[Place, int] = {}
@@ -97,7 +98,8 @@ class Document:
             remedy = "indent with spaces, not tabs" if "\\t" in what else "check indentation, colons and quotes here"
             raise ContractError([Problem(file, where, "", f"not YAML: {what}", remedy)]) from None
         finally:
-            loader.dispose()
+            if loader is not None:
+                loader.dispose()
         return cls(file, data, lines, tuple(problems), starts)
 
 

@@ -5,6 +5,7 @@ Strings keep their backslashes, as in Glue (only ``\\"`` becomes ``"``), so a re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -58,14 +59,17 @@ def _syntax_error(error: UnexpectedInput, text: str) -> RuleError:
     if isinstance(error, UnexpectedEOF) or (isinstance(error, UnexpectedToken) and error.token.type == "$END"):
         return RuleError(text.count("\n") + 1, "the ruleset ends too early", "close it with ']'")
     if isinstance(error, UnexpectedToken):
-        wanted = sorted({_readable(name) for name in error.accepts or error.expected})
         what = f"column {error.column}: '{error.token}' cannot stand here"
-        return RuleError(error.line, what, f"expected {' or '.join(wanted[:8])}")
+        return RuleError(error.line, what, _expected(error.accepts or error.expected))
     assert isinstance(error, UnexpectedCharacters)  # noqa: S101 - the only kind left
     what = f"column {error.column}: {text[error.pos_in_stream : error.pos_in_stream + 1]!r} cannot stand here"
     remedy = "close the text with a quote" if text[error.pos_in_stream : error.pos_in_stream + 1] == '"' else ""
-    wanted = sorted({_readable(name) for name in error.allowed or ()})
-    return RuleError(error.line, what, remedy or f"expected {' or '.join(wanted[:8])}")
+    return RuleError(error.line, what, remedy or _expected(error.allowed or ()))
+
+
+def _expected(terminals: Iterable[str]) -> str:
+    wanted = sorted({_readable(name) for name in terminals}, key=lambda name: (name.startswith("'"), name))
+    return f"expected {' or '.join(wanted[:6])}"
 
 
 def _readable(terminal: str) -> str:

@@ -117,7 +117,8 @@ def _judge(spark: SparkSession, frame: DataFrame, rule: Rule, values: Values, no
             assert isinstance(rule, TableRule)  # noqa: S101 - the three families are all there are
             measured = _measure(spark, frame, rule, values)
             if measured is not None and not math.isfinite(measured):
-                raise Unmeasured(f"the measured value is {measured}: the column holds NaN or infinity")
+                told, measured = measured, None
+                raise Unmeasured(f"the measured value is {told}: the column holds NaN or infinity")
             outcome = "FAILED" if measured is None or not rule.passes(measured) else "PASSED"
             message = "nothing to measure" if measured is None else ""
     except Unmeasured as error:

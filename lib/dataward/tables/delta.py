@@ -48,9 +48,14 @@ def _table(spark: SparkSession, place: Location) -> Any:
     return DeltaTable.forPath(spark, place.path) if place.path else DeltaTable.forName(spark, str(place.table))
 
 
-def identifier(place: Location) -> str:
-    """The table in SQL text."""
-    return f"delta.`{place.path.replace('`', '``')}`" if place.path else str(place.table)
+def _location(spark: SparkSession, place: Location) -> str:
+    """Where the table is, as an absolute URI (SQL takes no relative path)."""
+    return str(_table(spark, place).detail().select("location").first()[0])
+
+
+def identifier(spark: SparkSession, place: Location) -> str:
+    """An existing table in SQL text."""
+    return f"delta.`{_location(spark, place).replace('`', '``')}`" if place.path else str(place.table)
 
 
 def exists(spark: SparkSession, place: Location) -> bool:
@@ -112,15 +117,14 @@ def find_run(spark: SparkSession, place: Location, run_id: str, limit: int | Non
 def read(spark: SparkSession, place: Location, version: int) -> DataFrame:
     if place.path is not None:
         return spark.read.format("delta").option("versionAsOf", version).load(place.path)
-    return spark.sql(f"select * from {identifier(place)} version as of {version}")
+    return spark.sql(f"select * from {identifier(spark, place)} version as of {version}")
 
 
 def commit_file(spark: SparkSession, place: Location, version: int) -> tuple[str, str | None]:
     """Path and SHA-256 of a version's commit file; None when it is not there (log retention removes old ones)."""
     from pyspark.sql import functions as F
 
-    root = str(_table(spark, place).detail().select("location").first()[0])
-    path = f"{root.rstrip('/')}/_delta_log/{version:020d}.json"
+    path = f"{_location(spark, place).rstrip('/')}/_delta_log/{version:020d}.json"
     try:
         found = spark.read.format("binaryFile").load(path).select(F.sha2("content", 256)).first()
     except Exception as error:
@@ -249,9 +253,9 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: list[str]) 
         return
     other = "delta.dataSkippingStatsColumns"
     if not stats and other in found:
-        spark.sql(f"alter table {identifier(place)} unset tblproperties ('{other}')")
+        spark.sql(f"alter table {identifier(spark, place)} unset tblproperties ('{other}')")
     properties = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
-    spark.sql(f"alter table {identifier(place)} set tblproperties ({properties})")
+    spark.sql(f"alter table {identifier(spark, place)} set tblproperties ({properties})")
 
 
 def restore(spark: SparkSession, place: Location, commit: Commit) -> None:

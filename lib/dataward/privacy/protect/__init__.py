@@ -70,7 +70,7 @@ def protect(
 
 def _described(name: str, line: ColumnLine, contract: Contract, version: int) -> Protected:
     parameters = line.protect.model_dump(exclude={"op"}, exclude_defaults=True, by_alias=True)
-    told = line.protect.op + (f" {parameters}" if parameters else "")
+    told = ", ".join([line.protect.op, *(f"{name} {value!r}" for name, value in parameters.items())])
     if line.protect.op != "token":
         return Protected(name, line.class_, told)
     return Protected(name, line.class_, told, contract.domain(line), version)

@@ -1,0 +1,92 @@
+"""One local session for the whole folder, and a lake of its own for every test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dataward import session
+from dataward.plan import plan
+from dataward.privacy.keys import create_keyring
+from dataward.publish import publish
+from dataward.verify import verify
+from pyspark.sql import DataFrame, SparkSession
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory) -> SparkSession:
+    os.environ["TZ"] = "UTC"
+    made = session.get(**{"spark.master": "local[2]", "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))})
+    yield made
+    session.close(made)
+    made.stop()
+
+
+class Lake:
+    """A folder with a keyring; writes sources and contracts, publishes and reads."""
+
+    def __init__(self, spark: SparkSession, root: Path) -> None:
+        self.spark, self.root = spark, root
+        create_keyring(root / "keys")
+
+    def source(self, rows: list[tuple], schema: str, name: str = "source") -> str:
+        path = str(self.root / name)
+        self.spark.createDataFrame(rows, schema).coalesce(1).write.format("delta").mode("overwrite").save(path)
+        return path
+
+    def contract(self, rules: str = "", columns: str = "{}", source: str | None = None, target: str = "mode: overwrite",
+                 default: str = "keep", extra: str = "quarantine: {{path: {root}/quarantine}}") -> Path:  # fmt: skip
+        text = (
+            "contract: t\n"
+            f"source: {source or '{format: delta, path: ' + str(self.root / 'source') + '}'}\n"
+            f"target: {{path: {self.root}/target, {target}}}\n"
+            f"keys: {{path: {self.root}/keys, domain: t}}\n"
+            f"columns: {columns}\ndefault: {default}\n" + extra.format(root=self.root) + "\n"
+        )
+        if rules:
+            text += "rules: |\n  Rules = [\n    " + rules.replace("\n", "\n    ") + "\n  ]\n"
+        file = self.root / "contract.yaml"
+        file.write_text(text)
+        return file
+
+    def publish(self, run_id: str | None = None, **contract: Any) -> Any:
+        if contract or not (self.root / "contract.yaml").exists():
+            self.contract(**contract)
+        return publish(self.spark, plan(self.root / "contract.yaml"), run_id, str(self.root / "reports"))
+
+    def verify(self, version: int | None = None) -> Any:
+        return verify(self.spark, plan(self.root / "contract.yaml"), version)
+
+    def read(self, name: str = "target") -> DataFrame:
+        return self.spark.read.format("delta").load(str(self.root / name))
+
+    def rows(self, name: str = "target", *columns: str) -> list[tuple]:
+        frame = self.read(name)
+        return sorted((tuple(row) for row in frame.select(*(columns or frame.columns)).collect()), key=repr)
+
+    def versions(self, name: str = "target") -> int:
+        return len(list((self.root / name / "_delta_log").glob("*.json")))
+
+
+@pytest.fixture
+def lake(spark, tmp_path) -> Lake:
+    return Lake(spark, tmp_path)
+
+
+@pytest.fixture
+def jobs_of(spark):
+    """Counts the Spark jobs that a block starts."""
+
+    @contextlib.contextmanager
+    def counting():
+        tracker = spark.sparkContext._jsc.sc().statusStore()
+        before = tracker.jobsList(None).size()
+        told = {}
+        yield told
+        spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
+        told["jobs"] = tracker.jobsList(None).size() - before
+
+    return counting

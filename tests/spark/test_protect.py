@@ -1,0 +1,98 @@
+"""Operators: right values, NULL stays NULL, no key in any plan."""
+
+import hmac
+
+import pytest
+from chispa import assert_df_equality
+from dataward.contract import Document, problems_of
+from dataward.privacy.keys import LocalKeyring
+from dataward.privacy.protect import protect
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+RING = LocalKeyring(None, 3, {3: bytes(range(32))})
+
+
+def contract(columns):
+    made, problems = problems_of(Document.parse(
+        "contract: t\nsource: {path: a}\ntarget: {path: b}\nkeys: {path: k, domain: people}\n" f"columns: {columns}\ndefault: keep\n"
+    ))  # fmt: skip
+    assert not problems, problems
+    return made
+
+
+def protected(spark, frame, columns):
+    apply, told = protect(spark, contract(columns), RING, frame.columns)
+    return apply(frame), told
+
+
+def token(value, domain="people"):
+    mac = hmac.digest(RING.key("token", domain, 3), value.encode(), "sha256").hex()
+    return f"v3.{mac[:32]}"
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=200), min_size=1, max_size=60))
+def test_token_is_the_standard_librarys_hmac(spark, values):
+    frame = spark.createDataFrame([(value,) for value in values], "a string").coalesce(1)
+    made, _ = protected(spark, frame, "{a: {protect: token}}")
+    assert [row.a for row in made.collect()] == [token(value) for value in values]
+
+
+def test_tokens_of_other_types_are_of_their_text(spark):
+    frame = spark.sql("select 42 as i, 1.50bd as d, date'2020-02-29' as t, true as b, 'x' as s")
+    made, _ = protected(spark, frame, "{" + ", ".join(f"{c}: {{protect: token}}" for c in "idtbs") + "}")
+    assert list(made.first()) == [token("42"), token("1.50"), token("2020-02-29"), token("true"), token("x")]
+
+
+def test_domains_do_not_join_and_columns_of_one_domain_do(spark):
+    frame = spark.sql("select 'x' as a, 'x' as b, 'x' as c")
+    made, told = protected(spark, frame, "{a: {protect: token}, b: {protect: token}, c: {protect: token, domain: other}}")
+    row = made.first()
+    assert row.a == row.b == token("x")
+    assert row.c == token("x", "other") != row.a
+    assert [(p.column, p.domain, p.key_version) for p in told] == [("a", "people", 3), ("b", "people", 3), ("c", "other", 3)]
+
+
+@pytest.mark.parametrize(("parameters", "expected"), [
+    ("{mask: {keep_last: 4}}", ["*****6789", "****", "*", "", None, "****ñ漢字😀"]),
+    ("{mask: {keep_first: 1, keep_last: 1}}", ["1*******9", "a**d", "*", "", None, "a******😀"]),
+    ("{mask: {char: '#'}}", ["#########", "####", "#", "", None, "########"]),
+    ("mask", ["*********", "****", "*", "", None, "********"]),
+    ("redact", ["[redacted]"] * 4 + [None, "[redacted]"]),
+    ("{redact: {with: X}}", ["X"] * 4 + [None, "X"]),
+])  # fmt: skip
+def test_mask_and_redact(spark, parameters, expected):
+    values = ["123456789", "abcd", "z", "", None, "aéñ b漢字😀"[:0] + "abcdñ漢字😀"]
+    frame = spark.createDataFrame([(n, v) for n, v in enumerate(values)], "n int, a string")
+    made, _ = protected(spark, frame, f"{{a: {{protect: {parameters}}}}}")
+    want = spark.createDataFrame([(n, v) for n, v in enumerate(expected)], "n int, a string")
+    assert_df_equality(made, want, ignore_nullable=True, ignore_row_order=True)
+
+
+def test_null_stays_null_under_every_operator(spark):
+    frame = spark.sql("select cast(null as string) as a, cast(null as int) as b")
+    for operator in ("token", "mask", "redact", "keep"):
+        made, _ = protected(spark, frame, f"{{a: {{protect: {operator}}}, b: {{protect: {operator}}}}}")
+        assert list(made.first()) == [None, None], operator
+
+
+def test_drop_and_odd_names(spark):
+    frame = spark.sql("select 1 as `order-id`, 2 as `a.b`, 3 as `tick``ed`, 4 as gone")
+    made, _ = protected(spark, frame, "{gone: {protect: drop}, a.b: {protect: token}, 'tick`ed': {protect: mask}}")
+    assert made.columns == ["order-id", "a.b", "tick`ed"]
+    assert list(made.first()) == [1, token("2"), "*"]
+
+
+def test_no_key_in_any_plan(spark):
+    frame = spark.createDataFrame([("x",)], "a string")
+    made, _ = protected(spark, frame, "{a: {protect: token}}")
+    key = RING.key("token", "people", 3)
+    execution = made._jdf.queryExecution()
+    made.collect()
+    shown = execution.toString() + execution.executedPlan().treeString() + execution.debug().codegenToSeq().toString()
+    for pad in (0, 0x36, 0x5C):
+        block = bytes(byte ^ pad for byte in key)
+        assert block.hex() not in shown.lower()
+        assert block.hex(" ") not in shown.lower()
+        assert str(list(block))[1:40] not in shown

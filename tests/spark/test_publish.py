@@ -1,0 +1,345 @@
+"""The way of the data: what is written where, in every mode, once, and never in part."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from dataward import publish as module
+from dataward.errors import (
+    AccountingError,
+    ContractError,
+    KeyringError,
+    SourceChanged,
+    SourceError,
+    TargetError,
+    UsageError,
+)
+from dataward.integrity import ledger
+from dataward.privacy.keys import LocalKeyring
+from dataward.tables import delta
+
+SCHEMA = "id int, mail string, age int"
+ROWS = [(1, "a@x.org", 30), (2, "b@x.org", -4), (3, None, 41), (4, "d@x.org", 200), (5, "e@x.org", 7)]
+RULES = 'IsPrimaryKey "id",\nIsComplete "mail",\nColumnValues "age" between 0 and 150'
+COLUMNS = "{mail: {class: email, protect: token}}"
+
+
+def test_good_rows_are_published_and_bad_ones_quarantined_under_the_same_protection(lake):
+    lake.source(ROWS, SCHEMA)
+    result = lake.publish("r1", rules=RULES, columns=COLUMNS)
+    assert (result.status, result.rows) == ("published", {"in": 5, "published": 2, "quarantined": 3, "dropped": 0})
+    assert [row[0] for row in lake.rows()] == [1, 5]
+    assert all(row[1].startswith("v1.") and len(row[1]) == 35 for row in lake.rows())
+    quarantined = {row.id: row for row in lake.read("quarantine").collect()}
+    assert quarantined[2].failed_rules == ['ColumnValues "age" between 0 and 150']
+    assert quarantined[3].failed_rules == ['IsComplete "mail"']
+    assert quarantined[2].mail.startswith("v1.")
+    assert {row.run_id for row in quarantined.values()} == {"r1"}
+    assert (lake.versions(), lake.versions("quarantine")) == (1, 1)
+    document = json.loads(Path(result.report.replace(".html", ".json")).read_text())
+    assert document == json.loads(result.model_dump_json())
+    assert {"run_id", "status", "rows", "verdicts", "target", "report"} <= set(document)
+    assert document["target"] == {"path": f"{lake.root}/target", "version": 0, "rows": 2}
+    assert [v["outcome"] for v in document["verdicts"]] == ["PASSED", "FAILED", "FAILED"]
+
+
+def test_commit_metadata_and_statistics(lake):
+    lake.source(ROWS, SCHEMA)
+    result = lake.publish("r1", rules=RULES, columns=COLUMNS)
+    log = [json.loads(line) for line in (lake.root / "target/_delta_log/00000000000000000000.json").read_text().splitlines()]
+    metadata = json.loads(next(e["commitInfo"] for e in log if "commitInfo" in e)["userMetadata"])
+    assert metadata["run_id"] == "r1"
+    assert metadata["contract_sha256"] == result.seal["contract_sha256"]
+    assert len(metadata["verdicts_sha256"]) == 64
+    stats = [json.loads(entry["add"]["stats"]) for entry in log if "add" in entry]
+    assert all(set(each["minValues"]) == {"id", "age"} for each in stats)
+
+
+def test_a_stopped_run_publishes_nothing(lake):
+    lake.source(ROWS, SCHEMA)
+    result = lake.publish("r1", rules=f"{RULES},\nRowCount > 100,\nMean \"age\" > 0", columns=COLUMNS)
+    assert (result.status, result.reasons) == ("stopped", ["RowCount > 100: FAILED"])
+    assert not (lake.root / "target").exists()
+    assert not (lake.root / "quarantine").exists()
+    assert Path(result.report).exists()
+    lake.publish("r2", rules=RULES, columns=COLUMNS)
+    stopped = lake.publish("r3", rules="RowCount > 100", columns=COLUMNS)
+    assert (stopped.status, stopped.target.version, lake.versions()) == ("stopped", 0, 1)
+
+
+def test_a_missed_threshold_stops_and_a_met_one_diverts(lake):
+    lake.source(ROWS, SCHEMA)
+    assert lake.publish(rules='IsComplete "mail" with threshold > 0.9').status == "stopped"
+    result = lake.publish(rules='IsComplete "mail" with threshold > 0.7')
+    assert (result.status, result.rows["quarantined"]) == ("published", 1)
+
+
+def test_limits_and_missing_quarantine_stop_and_drop_counts(lake):
+    lake.source(ROWS, SCHEMA)
+    limited = lake.publish(rules=RULES, extra="quarantine: {{path: {root}/quarantine}}\nlimits: {{quarantined: 0.5}}")
+    assert limited.status == "stopped"
+    assert "60.00% of the rows would be diverted, over 50.00%" in limited.reasons[0]
+    without = lake.publish(rules=RULES, extra="")
+    assert without.status == "stopped"
+    assert "names no quarantine" in without.reasons[0]
+    dropped = lake.publish(rules=RULES, extra="quarantine: {{drop: true}}")
+    assert dropped.rows == {"in": 5, "published": 2, "quarantined": 0, "dropped": 3}
+
+
+def test_warnings_are_only_reported(lake):
+    lake.source(ROWS, SCHEMA)
+    result = lake.publish(rules='IsComplete "mail" labels=["severity"="warning"], RowCount > 9 labels=["severity"="warning"]')
+    assert (result.status, result.rows["published"]) == ("published", 5)
+    assert [v["action"] for v in result.verdicts] == ["warn", "warn"]
+
+
+def test_append_overwrite_merge_and_replace(lake):
+    lake.source(ROWS[:2], SCHEMA)
+    lake.publish(target="mode: append")
+    lake.source(ROWS[1:3], SCHEMA)
+    assert lake.publish().rows["published"] == 2
+    assert [row[0] for row in lake.rows()] == [1, 2, 2, 3]
+    assert lake.publish(target="mode: overwrite").target.version == 2
+    assert [row[0] for row in lake.rows()] == [2, 3]
+    lake.source([(2, "new@x.org", 1), (9, "nine@x.org", 9)], SCHEMA)
+    merged = lake.publish("m1", target="mode: merge, on: [id]")
+    assert (merged.target.version, merged.rows["published"]) == (3, 2)
+    assert lake.rows("target", "id", "mail") == [(2, "new@x.org"), (3, None), (9, "nine@x.org")]
+    assert lake.verify().holds
+    assert lake.publish("m1").status == "unchanged"
+    assert lake.versions() == 4
+
+
+def test_a_merge_key_that_is_not_unique_is_diverted_not_merged(lake):
+    lake.source([(1, "a", 1), (2, "b", 2), (2, "c", 3), (None, "d", 4)], SCHEMA)
+    for _ in range(2):
+        result = lake.publish(target="mode: merge, on: [id]")
+    assert lake.rows("target", "id") == [(1,)]
+    assert result.rows == {"in": 4, "published": 1, "quarantined": 3, "dropped": 0}
+
+
+def test_replace_swaps_one_partition_and_refuses_rows_outside(lake):
+    lake.source([(1, "a", 1), (2, "b", 2)], SCHEMA)
+    lake.publish(target="mode: overwrite, partition_by: [age]")
+    lake.source([(7, "z", 2)], SCHEMA)
+    result = lake.publish(target="mode: replace, partition: {age: 2}, partition_by: [age]")
+    assert lake.rows("target", "id") == [(1,), (7,)]
+    assert result.target.version == 1
+    lake.source([(8, "y", 3)], SCHEMA)
+    with pytest.raises(TargetError, match="outside the partition"):
+        lake.publish()
+    assert lake.versions() == 2
+
+
+def test_a_rerun_changes_nothing(lake):
+    lake.source(ROWS, SCHEMA)
+    first = lake.publish("r1", rules=RULES, columns=COLUMNS)
+    page = Path(first.report).read_text()
+    lake.source([(99, "later", 1)], SCHEMA)
+    again = lake.publish("r1")
+    assert (again.status, again.rows, again.verdicts, again.target.version) == ("unchanged", first.rows, first.verdicts, 0)
+    assert (lake.versions(), lake.versions("quarantine"), lake.versions("target_ledger")) == (1, 1, 1)
+    assert Path(again.report).read_text() == page
+
+
+@pytest.mark.parametrize("dies_in", ["commit_target", "digest", "append"])
+@pytest.mark.parametrize("target", ["mode: append", "mode: merge, on: [id]"])
+def test_a_killed_run_rerun_gives_what_an_unbroken_one_gives(lake, monkeypatch, dies_in, target):
+    lake.source([(7, "old", 3)], SCHEMA)
+    lake.publish("r0", rules=RULES, columns=COLUMNS, target=target)
+    lake.source(ROWS, SCHEMA)
+    owner = {"commit_target": delta, "digest": module, "append": ledger}[dies_in]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, dies_in, lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            lake.publish("r1")
+    lake.source([(50, "newer source", 3)], SCHEMA)  # the rerun must read what the killed run read
+    result = lake.publish("r1")
+    assert (result.status, result.rows) == ("published", {"in": 5, "published": 2, "quarantined": 3, "dropped": 0})
+    assert [row[0] for row in lake.rows("target", "id")] == [1, 5, 7]
+    assert lake.read("quarantine").count() == 3
+    assert (lake.versions(), lake.versions("quarantine"), lake.versions("target_ledger")) == (2, 1, 2)
+    assert lake.verify().holds
+
+
+def test_a_run_id_belongs_to_one_contract(lake):
+    lake.source(ROWS, SCHEMA)
+    lake.publish("r1")
+    with pytest.raises(UsageError, match="another text of this contract"):
+        lake.publish("r1", rules="RowCount > 1")
+    with pytest.raises(UsageError, match="run id"):
+        lake.publish("../r1")
+
+
+def csv(lake, text, name="in.csv"):
+    (lake.root / name).write_text(text)
+    return f"format: csv, path: {lake.root}/{name}"
+
+
+def test_malformed_records_are_quarantined_never_lost(lake):
+    source = csv(lake, "id,mail,age\n1,a,3\nx,b,4\n2,c,5,6\n3,d\n4,e,7\n")
+    result = lake.publish(source=f"{{{source}, options: {{header: true}}, schema: 'id INT, mail STRING, age INT'}}")
+    assert result.rows == {"in": 5, "published": 2, "quarantined": 3, "dropped": 0}
+    assert lake.rows("target", "id") == [(1,), (4,)]
+    assert {tuple(row.failed_rules) for row in lake.read("quarantine").collect()} == {("record is well formed",)}
+    assert "_dataward_malformed" not in lake.read("quarantine").columns + lake.read().columns
+
+
+def test_a_header_in_another_order_is_an_error(lake):
+    source = csv(lake, "mail,id\na,3\n")
+    with pytest.raises((SourceError, Exception), match="") as caught:
+        lake.publish(source=f"{{{source}, options: {{header: true}}, schema: 'id STRING, mail STRING'}}")
+    assert not (lake.root / "target").exists(), caught
+
+
+def test_json_parquet_folder_and_table_sources(lake, spark):
+    (lake.root / "in.json").write_text('{"id": 1, "mail": "a"}\n{"id": 2, "mail"\n')
+    result = lake.publish(source=f"{{format: json, path: {lake.root}/in.json, schema: 'id INT, mail STRING'}}")
+    assert result.rows == {"in": 2, "published": 1, "quarantined": 1, "dropped": 0}
+    spark.range(10).selectExpr("id", "id % 2 as part").write.partitionBy("part").parquet(str(lake.root / "folder"))
+    assert lake.publish(source=f"{{format: parquet, path: {lake.root}/folder}}").rows["published"] == 10
+    assert "part" in lake.read().columns
+    spark.range(3).write.format("delta").mode("overwrite").saveAsTable("lake_source")
+    assert lake.publish(source="{table: lake_source}").rows["published"] == 3
+    spark.sql("drop table lake_source")
+
+
+def test_target_and_ledger_by_table_name(lake, spark):
+    lake.source(ROWS, SCHEMA)
+    text = lake.contract(rules=RULES, columns=COLUMNS).read_text()
+    (lake.root / "contract.yaml").write_text(text.replace(f"target: {{path: {lake.root}/target", "target: {table: published_people"))
+    try:
+        for number in range(2):
+            assert lake.publish().target.version == number
+        assert spark.table("published_people").count() == 2
+        assert lake.verify().holds
+    finally:
+        for name in ("published_people", "published_people_ledger"):
+            spark.sql(f"drop table if exists {name}")
+
+
+def test_a_delta_source_is_read_at_its_version(lake):
+    lake.source(ROWS[:1], SCHEMA)
+    lake.source(ROWS, SCHEMA)
+    result = lake.publish(source=f"{{path: {lake.root}/source, version: 0}}")
+    assert (result.rows["in"], result.source["version"]) == (1, 0)
+
+
+def test_files_that_change_before_the_commit_stop_the_run(lake, monkeypatch):
+    source = csv(lake, "id\n1\n")
+    judge = module.judge
+
+    def judge_then_change(*arguments):
+        judged = judge(*arguments)
+        csv(lake, "id\n1\n2\n")
+        return judged
+
+    monkeypatch.setattr(module, "judge", judge_then_change)
+    with pytest.raises(SourceChanged, match="changed after they were judged"):
+        lake.publish(source=f"{{{source}, options: {{header: true}}}}")
+    assert not (lake.root / "target").exists()
+
+
+def test_rows_that_do_not_add_up_are_taken_back(lake, monkeypatch):
+    lake.source(ROWS, SCHEMA)
+    lake.publish("r1")
+    lake.source(ROWS[:2], SCHEMA)
+    commit = delta.commit_target
+    monkeypatch.setattr(delta, "commit_target", lambda s, frame, *rest: commit(s, frame.limit(1), *rest))
+    with pytest.raises(AccountingError, match=r"rows in \(2\) != published \(1\)"):
+        lake.publish("r2")
+    assert len(lake.rows()) == 5
+
+
+@pytest.mark.parametrize(("changes", "error", "words"), [
+    ({"source": "{path: nowhere}"}, SourceError, "no Delta table here"),
+    ({"source": "{format: csv, path: nowhere}"}, SourceError, "nothing at this path"),
+    ({"source": "{table: nowhere}"}, SourceError, "no Delta table here"),
+    ({"columns": "{mial: {protect: keep}}"}, ContractError, "no column 'mial'; did you mean 'mail'"),
+    ({"default": "refuse", "columns": "{id: {protect: keep}}"}, ContractError, "have no line: mail, age"),
+    ({"rules": 'IsComplete "mial"'}, ContractError, "no column 'mial'; did you mean 'mail'"),
+    ({"rules": 'IsComplete "mail" where "agee > 1"'}, ContractError, "its SQL does not fit"),
+    ({"rules": 'ColumnValues "mail" matches "("'}, ContractError, "pattern does not compile"),
+    ({"target": "mode: merge, on: [idd]"}, ContractError, "target.on: the source has no column 'idd'; did you mean 'id'"),
+    ({"extra": "checks: nowhere.py:checks\n"}, Exception, "there is no file nowhere.py"),
+])  # fmt: skip
+def test_what_is_wrong_is_said_before_anything_is_written(lake, changes, error, words):
+    lake.source(ROWS, SCHEMA)
+    with pytest.raises(error) as caught:
+        lake.publish(**changes)
+    assert words in str(caught.value)
+    assert not (lake.root / "target").exists()
+
+
+def test_contract_errors_against_the_schema_name_their_line(lake):
+    lake.source(ROWS, SCHEMA)
+    with pytest.raises(ContractError) as caught:
+        lake.publish(rules='RowCount > 1,\nIsComplete "mial"')
+    line = next(n for n, text in enumerate((lake.root / "contract.yaml").read_text().splitlines(), 1) if "mial" in text)
+    assert [problem.line for problem in caught.value.problems] == [line]
+
+
+def test_a_token_on_a_nested_column_is_refused(lake, spark):
+    spark.sql("select 1 as id, array('a') as mails").write.format("delta").save(str(lake.root / "source"))
+    with pytest.raises(ContractError, match="token cannot protect a array"):
+        lake.publish(columns="{mails: {protect: token}}")
+    assert lake.publish(columns="{mails: {protect: redact}}").status == "published"
+    assert lake.rows() == [(1, "[redacted]")]
+
+
+def test_unreadable_parquet_and_loose_keyring(lake):
+    (lake.root / "bad.parquet").write_bytes(b"PAR1 this is none")
+    with pytest.raises(SourceError, match=r"bad\.parquet.*no Parquet"):
+        lake.publish(source=f"{{format: parquet, path: {lake.root}/bad.parquet}}")
+    lake.source(ROWS, SCHEMA)
+    (lake.root / "keys").chmod(0o644)
+    with pytest.raises(KeyringError, match="chmod 600"):
+        lake.publish(source=f"{{path: {lake.root}/source}}")
+    assert not (lake.root / "target").exists()
+
+
+def test_an_existing_tables_statistics_are_tightened_before_rows_reach_it(lake, spark):
+    spark.sql("select 0 as id, 'x' as mail, 1 as age").write.format("delta").save(str(lake.root / "target"))
+    lake.source(ROWS, SCHEMA)
+    lake.publish(columns=COLUMNS, target="mode: append")
+    log = (lake.root / "target/_delta_log/00000000000000000002.json").read_text()
+    stats = [json.loads(json.loads(line)["add"]["stats"]) for line in log.splitlines() if '"add"' in line]
+    assert all("mail" not in each["minValues"] for each in stats)
+    assert lake.verify().holds
+
+
+def test_nothing_global_changes_on_the_users_session(lake, spark):
+    before = dict(spark.conf._jconf.getAll().toString() and [])
+    settings = {key: spark.conf.get(key, None) for key in ("spark.sql.ansi.enabled", "spark.sql.caseSensitive",
+                "spark.databricks.delta.commitInfo.userMetadata", "spark.sql.csv.parser.columnPruning.enabled")}  # fmt: skip
+    lake.source(ROWS, SCHEMA)
+    lake.publish(target="mode: merge, on: [id]")
+    assert {key: spark.conf.get(key, None) for key in settings} == settings
+    assert spark.getActiveSession() is spark
+    assert "primary" not in [table.name for table in spark.catalog.listTables()]
+    assert before == {}
+
+
+def test_the_number_of_jobs_does_not_grow_with_rules_or_columns(lake, jobs_of):
+    lake.source(ROWS, SCHEMA)
+    lake.publish("w", rules='IsComplete "id"')
+    with jobs_of() as few:
+        lake.publish("a", rules='IsComplete "id"', columns=COLUMNS)
+    columns = "{mail: {protect: token}, age: {protect: mask}, id: {protect: token}}"
+    with jobs_of() as many:
+        lake.publish("b", rules='IsComplete "id", Mean "age" > 0, ColumnLength "mail" < 99, Sum "id" > 0', columns=columns)
+    assert many["jobs"] <= few["jobs"]
+
+
+def test_keys_are_in_no_file(lake):
+    lake.source(ROWS, SCHEMA)
+    lake.publish(rules=RULES, columns=COLUMNS)
+    ring = LocalKeyring.open(lake.root / "keys")
+    secrets = [ring._secrets[1], *(ring.key(p, "t", 1) for p in ("token", "digest", "seal"))]
+    forms = [form for secret in secrets for form in (secret, secret.hex().encode())]
+    for file in lake.root.rglob("*"):
+        if file.is_file() and file.name != "keys":
+            data = file.read_bytes()
+            assert not any(form in data for form in forms), file
+    shutil.rmtree(lake.root / "reports")

