@@ -98,8 +98,9 @@ class _Run:
             quarantine = self.to_quarantine(protecting(bad), diverted, metadata)
             if source.changed(self.spark):
                 raise SourceChanged(f"source {contract.source}: its files changed after they were judged. Nothing was published; rerun")
-            statistics = statistics_columns(contract, protecting(good).columns)
-            commit = delta.commit_target(self.spark, protecting(good), contract.target, self.run_id, metadata, statistics)
+            ready = protecting(good)
+            statistics = statistics_columns(contract, ready)
+            commit = delta.commit_target(self.spark, ready, contract.target, self.run_id, metadata, statistics)
             rows = self.accounted(source, judged, commit, quarantine, diverted)
             told(f"{contract.target} version {commit.version}, {commit.rows:,} rows")
         with self.phase("seal") as told:

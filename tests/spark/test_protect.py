@@ -84,12 +84,15 @@ def test_drop_and_odd_names(spark):
     assert list(made.first()) == [1, token("2"), "*"]
 
 
-def test_no_key_in_any_plan(spark):
+def test_no_key_in_any_plan_or_generated_code(spark):
+    spark = spark.newSession()
+    spark.conf.set("spark.sql.codegen.wholeStage", "true")
     frame = spark.createDataFrame([("x",)], "a string")
     made, _ = protected(spark, frame, "{a: {protect: token}}")
     key = RING.key("token", "people", 3)
     execution = made._jdf.queryExecution()
     made.collect()
+    assert "sha256" in execution.debug().codegenToSeq().toString().lower()
     shown = execution.toString() + execution.executedPlan().treeString() + execution.debug().codegenToSeq().toString()
     for pad in (0, 0x36, 0x5C):
         block = bytes(byte ^ pad for byte in key)

@@ -143,8 +143,8 @@ def test_a_rerun_changes_nothing(lake):
     assert Path(again.report).read_text() == page
 
 
-@pytest.mark.parametrize("dies_in", ["commit_target", "digest", "append"])
-@pytest.mark.parametrize("target", ["mode: append", "mode: merge, on: [id]"])
+@pytest.mark.parametrize(("dies_in", "target"), [
+    ("commit_target", "mode: append"), ("append", "mode: append"), ("digest", "mode: merge, on: [id]")])  # fmt: skip
 def test_a_killed_run_rerun_gives_what_an_unbroken_one_gives(lake, monkeypatch, dies_in, target):
     lake.source([(7, "old", 3)], SCHEMA)
     lake.publish("r0", rules=RULES, columns=COLUMNS, target=target)
@@ -188,9 +188,9 @@ def test_malformed_records_are_quarantined_never_lost(lake):
 
 def test_a_header_in_another_order_is_an_error(lake):
     source = csv(lake, "mail,id\na,3\n")
-    with pytest.raises((SourceError, Exception), match="") as caught:
+    with pytest.raises(SourceError, match="CSV header does not match the schema"):
         lake.publish(source=f"{{{source}, options: {{header: true}}, schema: 'id STRING, mail STRING'}}")
-    assert not (lake.root / "target").exists(), caught
+    assert not (lake.root / "target").exists()
 
 
 def test_json_parquet_folder_and_table_sources(lake, spark):
@@ -319,6 +319,15 @@ def test_nothing_global_changes_on_the_users_session(lake, spark):
     assert spark.getActiveSession() is spark
     assert "primary" not in [table.name for table in spark.catalog.listTables()]
     assert before == {}
+
+
+def test_an_overwrite_may_bring_other_columns(lake):
+    lake.source(ROWS, SCHEMA)
+    lake.publish()
+    lake.source([(1, "x", True)], "key int, city string, ok boolean", "other")
+    lake.publish(source=f"{{path: {lake.root}/other}}")
+    assert lake.rows() == [(1, "x", True)]
+    assert lake.verify().holds
 
 
 def test_the_number_of_jobs_does_not_grow_with_rules_or_columns(lake, jobs_of):

@@ -159,16 +159,18 @@ def test_history_lists_versions_with_their_seals(sealed):
     assert told[1].who
 
 
-@pytest.mark.parametrize("kind", ["array<string>", "map<string,int>", "struct<a:int,b:string>", "decimal(30,4)", "timestamp",
-                                  "date", "boolean", "binary", "float", "tinyint"])  # fmt: skip
-def test_every_type_is_digested(lake, kind):
-    value = {"array<string>": "array('a', null)", "map<string,int>": "map('k', 1)", "struct<a:int,b:string>": "named_struct('a', 1, 'b', 'x')",
-             "boolean": "true", "date": "date'2020-01-01'", "timestamp": "timestamp'2020-01-01 01:02:03.000004'"}.get(kind, "1")  # fmt: skip
-    if kind == "binary":
-        value = "cast('x' as binary)"
-    frame = lake.spark.sql(f"select cast({value} as {kind}) as v union all select null")
+def test_every_type_is_digested(lake):
+    values = {
+        "array<string>": "array('a', null)", "map<string,int>": "map('k', 1)", "struct<a:int,b:string>": "named_struct('a', 1, 'b', 'x')",
+        "boolean": "true", "date": "date'2020-01-01'", "timestamp": "timestamp'2020-01-01 01:02:03.000004'", "binary": "cast('x' as binary)",
+        "decimal(30,4)": "1.5", "float": "0.1", "double": "0.1", "tinyint": "1", "smallint": "1", "bigint": "1", "string": "'ü'",
+    }  # fmt: skip
+    columns = [f"cast({value} as {kind}) as c{number}" for number, (kind, value) in enumerate(values.items())]
+    nulls = ", ".join("null" for _ in columns)
+    frame = lake.spark.sql(f"select {', '.join(columns)} union all select {nulls}")
     frame.write.format("delta").save(str(lake.root / "source"))
-    lake.publish()
+    result = lake.publish()
+    assert result.rows["published"] == 2
     assert lake.verify().holds
 
 

@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dataward.errors import RunError
+from dataward.errors import RunError, SourceError
 from dataward.quality.engines import deequ
 from dataward.quality.metrics import Metric, Unmeasured, Values
 from dataward.quality.rules import ColumnExists, CustomSql, RowRule, Rule, TableComposite, TableRule
@@ -70,13 +70,17 @@ def judge(
     """Measure and judge every rule on a frame; ``checks`` names a function that returns PyDeequ checks."""
     flagged = [rule for rule in rules if isinstance(rule, RowRule) and needs_flags(rule)]
     measured = deequ.measure(spark, with_flags(frame, flagged), [Metric("size"), *_metrics(rules, now)])
+    try:
+        rows = int(measured[Metric("size")] or 0)
+    except Unmeasured as error:
+        raise SourceError(f"the source cannot be read: {error}") from None
     frame.createOrReplaceTempView("primary")
     judged = [_judge(spark, frame, rule, measured, now) for rule in rules]
     verdicts = [verdict for verdict, _ in judged]
     if checks:
         verdicts += [_of_check(*outcome) for outcome in deequ.run_checks(spark, frame, _load_checks(spark, checks))]
     diverting = tuple(rule for verdict, rule in judged if verdict.failed_rows and isinstance(rule, RowRule) and not rule.warns_only)
-    return Judgement(tuple(verdicts), int(measured[Metric("size")] or 0), diverting)
+    return Judgement(tuple(verdicts), rows, diverting)
 
 
 def needs_flags(rule: RowRule) -> bool:

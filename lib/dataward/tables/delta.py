@@ -244,18 +244,23 @@ def _statistics(stats: list[str]) -> dict[str, str]:
 
 
 def _tighten_statistics(spark: SparkSession, place: Location, stats: list[str]) -> None:
-    """Bring an existing table's statistics in line before the first row of this run reaches it."""
+    """Before rows of this run reach an existing table: only columns that may have statistics keep them."""
     if not exists(spark, place):
         return
-    wanted = _statistics(stats)
-    found = _table(spark, place).detail().select("properties").first()[0]
-    if all(found.get(key) == value for key, value in wanted.items()):
+    table = _table(spark, place)
+    properties = table.detail().select("properties").first()[0]
+    named = properties.get("delta.dataSkippingStatsColumns")
+    allowed = {name.lower() for name in stats}
+    if named is not None and {name.strip(" `").lower() for name in named.split(",")} <= allowed:
         return
-    other = "delta.dataSkippingStatsColumns"
-    if not stats and other in found:
-        spark.sql(f"alter table {identifier(spark, place)} unset tblproperties ('{other}')")
-    properties = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
-    spark.sql(f"alter table {identifier(spark, place)} set tblproperties ({properties})")
+    if named is None and properties.get("delta.dataSkippingNumIndexedCols") == "0":
+        return
+    # Only columns that the table already has can be named: an overwrite may bring others.
+    wanted = _statistics([name for name in table.toDF().columns if name.lower() in allowed])
+    if named is not None:
+        spark.sql(f"alter table {identifier(spark, place)} unset tblproperties ('delta.dataSkippingStatsColumns')")
+    told = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
+    spark.sql(f"alter table {identifier(spark, place)} set tblproperties ({told})")
 
 
 def restore(spark: SparkSession, place: Location, commit: Commit) -> None:

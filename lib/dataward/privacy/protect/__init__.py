@@ -30,6 +30,9 @@ OPERATORS: dict[str, Callable[[Any, Field], Any]] = {
 }
 
 
+WITHOUT_STATISTICS = frozenset({"array", "map", "struct", "boolean", "binary", "void"})
+
+
 @dataclass(frozen=True)
 class Protected:
     """What was done to one column, for reports and seals: operator, its parameters, class, key domain and version."""
@@ -76,9 +79,14 @@ def _described(name: str, line: ColumnLine, contract: Contract, version: int) ->
     return Protected(name, line.class_, told, contract.domain(line), version)
 
 
-def statistics_columns(contract: Contract, columns: list[str]) -> list[str]:
-    """The columns whose minima and maxima Delta may keep in its log: those that are not sensitive."""
-    return [name for name in columns if not contract.column(name).sensitive and name not in contract.target.partition_by]
+def statistics_columns(contract: Contract, frame: DataFrame) -> list[str]:
+    """The columns of a protected frame whose minima and maxima Delta may keep in its log: none that is sensitive.
+
+    Delta keeps none of nested, boolean and binary columns, and of partition columns it keeps the values themselves.
+    """
+    plain = [field.name for field in frame.schema.fields if field.dataType.typeName() not in WITHOUT_STATISTICS]
+    partitions = {name.lower() for name in contract.target.partition_by}
+    return [name for name in plain if not contract.column(name).sensitive and name.lower() not in partitions]
 
 
 def _quoted(name: str) -> str:

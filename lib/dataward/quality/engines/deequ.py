@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from dataward.quality.metrics import Metric, Unmeasured, Values, identifier
+from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -81,11 +82,19 @@ def _value(context: Any, analyzer: Any, metric: Metric) -> float | None:
     value = found.get().value()
     if value.isSuccess():
         return float(value.get())
-    kind = str(value.failed().get().getClass().getSimpleName())
-    if kind == "EmptyStateException":
+    failure = value.failed().get()
+    if failure.getClass().getSimpleName() == "EmptyStateException":
         return 0.0 if metric.kind == "size" else None
-    # Deequ's own message may hold a value of the data, so only its kind is told.
-    raise Unmeasured(f"Deequ could not measure {metric.kind} of {', '.join(metric.columns) or 'the table'}: {kind}")
+    # Deequ's own message may hold a value of the data: `reason` lets none through.
+    raise Unmeasured(f"Deequ could not measure {metric.kind}: {reason(_Failure(failure))}")
+
+
+class _Failure(Exception):
+    """A Java exception that was returned instead of thrown."""
+
+    def __init__(self, java_exception: Any) -> None:
+        super().__init__()
+        self.java_exception = java_exception
 
 
 def run_checks(spark: SparkSession, frame: DataFrame, checks: Iterable[Any]) -> list[CheckOutcome]:
