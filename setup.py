@@ -23,7 +23,16 @@ setup(
     python_requires=">=3.10",
     package_dir={"": "lib"},
     packages=find_packages("lib"),
-    package_data={"dataward": ["py.typed", "VERSION", "jars.sha256", "log4j2.properties", "quality/dqdl.lark", "report/report.html.j2"]},
+    package_data={
+        "dataward": [
+            "py.typed",
+            "VERSION",
+            "jars.sha256",
+            "log4j2.properties",
+            "quality/dqdl.lark",
+            "report/report.html.j2",
+        ]
+    },
     install_requires=[
         "pydantic>=2.9,<3",
         "PyYAML>=6",

@@ -30,7 +30,12 @@ result.status, result.rows
 
 # COMMAND ----------
 
-display(spark.createDataFrame([(v["rule"], v["outcome"], v["measured"]) for v in result.verdicts], "rule string, outcome string, measured double"))
+display(
+    spark.createDataFrame(
+        [(v["rule"], v["outcome"], v["measured"]) for v in result.verdicts],
+        "rule string, outcome string, measured double",
+    )
+)
 
 # COMMAND ----------
 
@@ -46,4 +51,9 @@ for check in proof.checks:
 
 # COMMAND ----------
 
-display(spark.createDataFrame([(r.version, r.time, r.run_id, r.sealed) for r in history(spark, planned)], "version bigint, time string, run_id string, sealed boolean"))
+display(
+    spark.createDataFrame(
+        [(r.version, r.time, r.run_id, r.sealed) for r in history(spark, planned)],
+        "version bigint, time string, run_id string, sealed boolean",
+    )
+)

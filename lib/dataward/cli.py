@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -58,8 +59,8 @@ def _fail(arguments: argparse.Namespace, error: DatawardError) -> None:
     if getattr(arguments, "json", False):
         problems = [dataclasses.asdict(p) for p in error.problems] if isinstance(error, ContractError) else []
         _print_json({"error": type(error).__name__, "message": str(error), "problems": problems})
-    for line in str(error).splitlines():
-        print(f"dataward: {line}", file=sys.stderr)
+    if not (getattr(arguments, "json", False) and _merged()):
+        _say(*(f"dataward: {line}" for line in str(error).splitlines()))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--run-id", metavar="ID", help="name of this run; a rerun under the same name changes nothing")
     command.add_argument("--report", default="reports", metavar="DIR", help="folder for reports (default: reports)")
     command = with_contract(verb("verify", _verify, "Recompute a sealed version's proof and name what does not hold."))
-    command.add_argument("--version", type=int, dest="table_version", metavar="N", help="default: the newest sealed one")
+    command.add_argument(
+        "--version", type=int, dest="table_version", metavar="N", help="default: the newest sealed one"
+    )
     with_contract(verb("history", _history, "List the target's versions with their seals."))
 
     contract = verbs.add_parser("contract", help="Check a contract file, or print the JSON Schema of contracts.")
@@ -105,8 +108,8 @@ def _publish(arguments: argparse.Namespace) -> int:
     from dataward.publish import publish
 
     planned = plan(arguments.contract)
-    _say(f"publish {planned.name}: {planned.contract.source} -> {planned.contract.target}")
     spark = session.get()
+    _say(f"publish {planned.name}: {planned.contract.source} -> {planned.contract.target}")
     try:
         result = publish(spark, planned, arguments.run_id, arguments.report, _say)
     finally:
@@ -116,7 +119,10 @@ def _publish(arguments: argparse.Namespace) -> int:
     rows = result.rows
     flow = f"{rows['in']:,} rows in = {rows['published']:,} published + {rows['quarantined']:,} quarantined + {rows['dropped']:,} dropped"
     if result.status == "stopped":
-        _say(f"STOPPED: nothing was published; {result.target.path} stays as it was", *(f"  {reason}" for reason in result.reasons))
+        _say(
+            f"STOPPED: nothing was published; {result.target.path} stays as it was",
+            *(f"  {reason}" for reason in result.reasons),
+        )
     else:
         _say(f"{result.status}: {result.target.path} version {result.target.version}, {flow}")
     _say(f"report: {result.report}")
@@ -155,11 +161,16 @@ def _history(arguments: argparse.Namespace) -> int:
     print(f"{planned.contract.target}: {len(records)} version(s), newest first")
     for record in records:
         if not record.sealed:
-            print(f"  v{record.version:<4} {record.time[:19]:<19}  {record.operation}: not sealed" + _of_run(record.run_id))
+            print(
+                f"  v{record.version:<4} {record.time[:19]:<19}  {record.operation}: not sealed"
+                + _of_run(record.run_id)
+            )
             continue
         rows, counts = record.rows or {}, record.verdicts or {}
         verdicts = ", ".join(f"{count} {name.lower()}" for name, count in counts.items()) or "no rules"
-        print(f"  v{record.version:<4} {record.time[:19]:<19}  sealed{_of_run(record.run_id)} by {record.who}, key {record.key}")
+        print(
+            f"  v{record.version:<4} {record.time[:19]:<19}  sealed{_of_run(record.run_id)} by {record.who}, key {record.key}"
+        )
         print(f"        from {record.source}; {rows.get('in', 0):,} in, {rows.get('published', 0):,} published, "
               f"{rows.get('quarantined', 0):,} quarantined; rules: {verdicts}")  # fmt: skip
     return 0
@@ -177,7 +188,9 @@ def _contract_check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(told)
     else:
-        print(f"{arguments.file}: contract '{planned.name}' is well formed: {told['rules']} rules, {told['columns']} columns")
+        print(
+            f"{arguments.file}: contract '{planned.name}' is well formed: {told['rules']} rules, {told['columns']} columns"
+        )
     return 0
 
 
@@ -195,7 +208,9 @@ def _keys_create(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json({"path": arguments.path, "current": ring.current})
     else:
-        print(f"created keyring {arguments.path} (mode 0600, key version {ring.current}). Back it up: without it no seal")
+        print(
+            f"created keyring {arguments.path} (mode 0600, key version {ring.current}). Back it up: without it no seal"
+        )
         print("can be verified and no new token joins the old ones. Keep it out of version control.")
     return 0
 
@@ -212,11 +227,30 @@ def _jars(arguments: argparse.Namespace) -> int:
 
 
 def _say(*lines: str) -> None:
+    """Progress and messages, on stderr; under spark-submit on the JVM's, as that is the one its caller sees."""
+    jvm = _jvm() if "PYSPARK_GATEWAY_PORT" in os.environ else None
     for line in lines:
-        print(line, file=sys.stderr, flush=True)
+        if jvm is not None:
+            jvm.System.err.println(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+def _merged() -> bool:
+    """Whether what is written to stderr now would reach stdout: spark-submit joins the two of its Python process."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ and _jvm() is None
+
+
+def _jvm() -> Any:
+    from pyspark import SparkContext
+
+    context: Any = SparkContext._active_spark_context
+    return context._jvm if context is not None else None
 
 
 def _print_json(data: Any) -> None:
     print(json.dumps(data, indent=2, default=str), flush=True)
 
 
+if __name__ == "__main__":
+    entry()

@@ -53,7 +53,9 @@ def demo() -> int:
     for verb in ("history", "verify"):
         if _shown(verb, "people") != 0:
             unexpected.append(verb)
-    print(f"\n6 contracts in {time.perf_counter() - begun:.0f} s. 'people_strict' was stopped by its gate, as it should be.")
+    print(
+        f"\n6 contracts in {time.perf_counter() - begun:.0f} s. 'people_strict' was stopped by its gate, as it should be."
+    )
     print(f"reports: {Path('reports').resolve()}{_newest('flights')}{_newest('people')}")
     print("next:    dataward verify --contract conf/contracts/flights.yaml     (in .venv/bin)")
     if unexpected:

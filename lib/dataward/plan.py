@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,77 +68,78 @@ def against_schema(spark: SparkSession, plan: Plan, frame: DataFrame, now: datet
         ContractError: a column is named that is not there, a column is there that nobody decided about, an operator
             does not fit a column's type, or a rule's SQL does not fit the columns.
     """
-    contract, document = plan.contract, plan.document
     types = {field.name: field.dataType for field in frame.schema.fields if field.name != MALFORMED}
-    there = {name.lower() for name in types}
-    problems: list[Problem] = []
-
-    def problem(place: tuple[str | int, ...], where: str, what: str, remedy: str, line: int | None = None) -> None:
-        problems.append(Problem(document.file, line or document.line_of(place), where, what, remedy))
-
-    def missing(place: tuple[str | int, ...], name: str, where: str, line: int | None = None) -> None:
-        remedy = did_you_mean(name, types) or f"the source has {', '.join(types)}"
-        problem(place, where, f"the source has no column '{name}'", remedy, line)
-
-    for name in contract.columns:
-        if name.lower() not in there:
-            missing(("columns", name), name, f"columns.{name}")
-    for key, names in (("on", contract.target.on), ("partition_by", contract.target.partition_by)):
-        for name in names:
-            if name.lower() not in there:
-                missing(("target", key), name, f"target.{key}")
-    named = {name.lower() for name in contract.columns}
-    unnamed = [name for name in types if name.lower() not in named]
-    if contract.default == "refuse" and unnamed:
-        lines = "; ".join(f"{name}: {{protect: ...}}" for name in unnamed[:5])
-        what = f"{len(unnamed)} column(s) of the source have no line: {', '.join(unnamed)}"
-        problem(("columns",), "columns", what, f"decide about each ({lines}), or set 'default'")
-    for name, kind in types.items():
-        line = contract.column(name)
-        nested = kind.typeName() in ("struct", "array", "map")
-        if line.protect.op in ("token", "mask") and nested:
-            what = f"{line.protect.op} cannot protect a {kind.typeName()}"
-            problem(("columns", name), f"columns.{name}", what, "use redact or drop, or flatten the source")
-    if problems:
-        raise ContractError(problems)
-
+    problems = [*_missing_columns(plan, types), *_undecided_columns(plan, types), *_unfit_operators(plan, types)]
     rules = plan.rules
     if MALFORMED in frame.columns:
         rules = (WellFormed.of(MALFORMED, next(iter(types))), *rules)
-    for rule, mistake in _sql_mistakes(spark, frame, rules, there, now):
-        line = document.text_start(("rules",)) + rule.statement.line - 1
-        problem((), "rules", f"{rule.text}: {mistake[0]}", mistake[1], line)
+    first = plan.document.text_start(("rules",))
+    for rule in _leaves(rules):
+        if trouble := _rule_trouble(spark, frame, rule, types, now):
+            what, remedy = trouble
+            line = first + rule.statement.line - 1
+            problems.append(Problem(plan.document.file, line, "rules", f"{rule.text}: {what}", remedy))
     if problems:
         raise ContractError(problems)
     return rules
 
 
-def _sql_mistakes(
-    spark: SparkSession, frame: DataFrame, rules: tuple[Rule, ...], there: set[str], now: datetime
-) -> list[tuple[Rule, tuple[str, str]]]:
-    """Rules whose columns are not there, whose SQL Spark cannot resolve, or whose pattern does not compile."""
-    found: list[tuple[Rule, tuple[str, str]]] = []
-    for rule in _leaves(rules):
-        absent = [name for name in rule.columns if name.lower() not in there and name != MALFORMED]
-        if absent:
-            remedy = did_you_mean(absent[0], frame.columns) or f"the source has {', '.join(sorted(there))}"
-            found.append((rule, (f"the source has no column '{absent[0]}'", remedy)))
-            continue
-        said = rule.statement
-        sql = [said.where] if said.where else []
-        if isinstance(rule, RowRule) and not rule.keys():
-            sql.append(rule.predicate(now))
-        for text in sql:
-            try:
-                frame.selectExpr(f"cast(({text}) as boolean)")
-            except Exception as error:
-                found.append((rule, (f"its SQL does not fit the source ({reason(error)})", "check names and types")))
-                break
-        if said.condition is not None and said.condition.operator == "matches" and not found:
-            pattern = str(said.condition.operands[0])
-            if trouble := _pattern_trouble(spark, pattern):
-                found.append((rule, (f"the pattern does not compile: {trouble}", "see java.util.regex.Pattern")))
-    return found
+def _missing_columns(plan: Plan, types: dict[str, Any]) -> Iterator[Problem]:
+    contract, there = plan.contract, {name.lower() for name in types}
+    named: list[tuple[tuple[str, ...], str]] = [(("columns", name), name) for name in contract.columns]
+    named += [(("target", "on"), name) for name in contract.target.on]
+    named += [(("target", "partition_by"), name) for name in contract.target.partition_by]
+    for place, name in named:
+        if name.lower() not in there:
+            what, remedy = _no_column(name, types)
+            yield Problem(plan.document.file, plan.document.line_of(place), ".".join(place), what, remedy)
+
+
+def _no_column(name: str, types: dict[str, Any]) -> tuple[str, str]:
+    return f"the source has no column '{name}'", did_you_mean(name, types) or f"the source has {', '.join(types)}"
+
+
+def _undecided_columns(plan: Plan, types: dict[str, Any]) -> Iterator[Problem]:
+    decided = {name.lower() for name in plan.contract.columns}
+    open_ones = [name for name in types if name.lower() not in decided]
+    if plan.contract.default == "refuse" and open_ones:
+        lines = "; ".join(f"{name}: {{protect: ...}}" for name in open_ones[:5])
+        what = f"{len(open_ones)} column(s) of the source have no line: {', '.join(open_ones)}"
+        remedy = f"decide about each ({lines}), or set 'default'"
+        yield Problem(plan.document.file, plan.document.line_of(("columns",)), "columns", what, remedy)
+
+
+def _unfit_operators(plan: Plan, types: dict[str, Any]) -> Iterator[Problem]:
+    for name, kind in types.items():
+        operator = plan.contract.column(name).protect.op
+        if operator in ("token", "mask") and kind.typeName() in ("struct", "array", "map"):
+            what = f"{operator} cannot protect a {kind.typeName()}"
+            remedy = "use redact or drop, or flatten the source"
+            yield Problem(plan.document.file, plan.document.line_of(("columns", name)), f"columns.{name}", what, remedy)
+
+
+def _rule_trouble(
+    spark: SparkSession, frame: DataFrame, rule: Rule, types: dict[str, Any], now: datetime
+) -> tuple[str, str] | None:
+    """A column that is not there, SQL that Spark cannot resolve, or a pattern that does not compile; with a remedy."""
+    there = {name.lower() for name in frame.columns}
+    for name in rule.columns:
+        if name.lower() not in there:
+            return _no_column(name, types)
+    said = rule.statement
+    sql = [said.where] if said.where else []
+    if isinstance(rule, RowRule) and not rule.unique_keys():
+        sql.append(rule.predicate(now))
+    for text in sql:
+        try:
+            frame.selectExpr(f"cast(({text}) as boolean)")
+        except Exception as error:
+            return f"its SQL does not fit the source ({reason(error)})", "check names and types"
+    patterns = said.condition.operands if said.condition is not None and said.condition.operator == "matches" else ()
+    for pattern in patterns:
+        if trouble := _pattern_trouble(spark, str(pattern)):
+            return f"the pattern does not compile: {trouble}", "see java.util.regex.Pattern"
+    return None
 
 
 def _leaves(rules: tuple[Rule, ...]) -> list[Rule]:

@@ -97,7 +97,9 @@ class _Run:
             good, bad = (frame.drop(MALFORMED) for frame in split(source.frame, judged.diverting, now))
             quarantine = self.to_quarantine(protecting(bad), diverted, metadata)
             if source.changed(self.spark):
-                raise SourceChanged(f"source {contract.source}: its files changed after they were judged. Nothing was published; rerun")
+                raise SourceChanged(
+                    f"source {contract.source}: its files changed after they were judged. Nothing was published; rerun"
+                )
             ready = protecting(good)
             statistics = statistics_columns(contract, ready)
             commit = delta.commit_target(self.spark, ready, contract.target, self.run_id, metadata, statistics)
@@ -125,7 +127,9 @@ class _Run:
             if found is None:
                 continue
             if found.metadata["contract_sha256"] != self.plan.sha256:
-                raise UsageError(f"run id '{self.run_id}' began under another text of this contract: give a new --run-id")
+                raise UsageError(
+                    f"run id '{self.run_id}' began under another text of this contract: give a new --run-id"
+                )
             return found.metadata
         return None
 
@@ -161,9 +165,13 @@ class _Run:
         ]
         limit = self.contract.limits.quarantined
         if limit is not None and judged.rows and diverted / judged.rows > limit:
-            reasons.append(f"limits.quarantined: {diverted / judged.rows:.2%} of the rows would be diverted, over {limit:.2%}")
+            reasons.append(
+                f"limits.quarantined: {diverted / judged.rows:.2%} of the rows would be diverted, over {limit:.2%}"
+            )
         if diverted and self.contract.quarantine is None:
-            reasons.append(f"{diverted} rows fail a row rule and the contract names no quarantine: add one, or 'drop: true'")
+            reasons.append(
+                f"{diverted} rows fail a row rule and the contract names no quarantine: add one, or 'drop: true'"
+            )
         return reasons
 
     # what is written
@@ -283,7 +291,9 @@ class _Run:
     def unchanged(self, seal: Seal) -> RunResult:
         """The result of a run that was sealed before, told again from its seal."""
         if seal.contract_sha256 != self.plan.sha256:
-            raise UsageError(f"run id '{self.run_id}' is sealed under another text of this contract: give a new --run-id")
+            raise UsageError(
+                f"run id '{self.run_id}' is sealed under another text of this contract: give a new --run-id"
+            )
         self.progress(f"  run '{self.run_id}' is sealed already as version {seal.version}: nothing to do")
         return RunResult(
             run_id=self.run_id,
@@ -322,7 +332,9 @@ def _tally(judged: Judgement) -> str:
     counts: dict[str, int] = {}
     for verdict in judged.verdicts:
         counts[verdict.outcome.lower()] = counts.get(verdict.outcome.lower(), 0) + 1
-    return f"{len(judged.verdicts)} rules: " + (", ".join(f"{count} {name}" for name, count in counts.items()) or "none")
+    return f"{len(judged.verdicts)} rules: " + (
+        ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+    )
 
 
 def _who(spark: SparkSession) -> str:

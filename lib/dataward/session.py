@@ -73,7 +73,9 @@ def get(**conf: str) -> SparkSession:
         SessionError: pyspark, Java, a jar or a setting is missing or of the wrong version.
     """
     pyspark = _import_pyspark()
-    os.environ.setdefault("SPARK_VERSION", ".".join(pyspark.__version__.split(".")[:2]))  # pydeequ will not import without
+    os.environ.setdefault(
+        "SPARK_VERSION", ".".join(pyspark.__version__.split(".")[:2])
+    )  # pydeequ will not import without
     from pyspark.sql import SparkSession
 
     active = SparkSession.getActiveSession()
@@ -153,7 +155,7 @@ def _activate(spark: SparkSession) -> None:
     """PyDeequ and DeltaTable ask for *the* active session; Python's and the JVM's must both be ours."""
     jvm: Any = spark.sparkContext._jvm
     jvm.org.apache.spark.sql.SparkSession.setActiveSession(spark._jsparkSession)
-    type(spark)._activeSession = spark  # type: ignore[attr-defined]
+    type(spark)._activeSession = spark
 
 
 def close(spark: SparkSession) -> None:

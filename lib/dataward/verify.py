@@ -23,7 +23,17 @@ __all__ = ["Check", "Proof", "verify"]
 
 # Operations that change no row; what they claim is not believed: the content is digested again after them.
 ROW_NEUTRAL = frozenset(
-    "OPTIMIZE|SET TBLPROPERTIES|UNSET TBLPROPERTIES|VACUUM START|VACUUM END|REORG|CHANGE COLUMN|UPGRADE PROTOCOL|FSCK".split("|")
+    [
+        "OPTIMIZE",
+        "SET TBLPROPERTIES",
+        "UNSET TBLPROPERTIES",
+        "VACUUM START",
+        "VACUUM END",
+        "REORG",
+        "CHANGE COLUMN",
+        "UPGRADE PROTOCOL",
+        "FSCK",
+    ]
 )
 
 
@@ -119,7 +129,9 @@ def _check_content(spark: SparkSession, plan: Plan, keys: KeyProvider, entry: le
 
 def _differences(entry: ledger.Entry, found: Content) -> list[str]:
     sealed, here = ({file.path: file for file in files} for files in (entry.files, found.files))
-    told = [f"data file {name}: its rows were changed" for name in sealed if name in here and sealed[name] != here[name]]
+    told = [
+        f"data file {name}: its rows were changed" for name in sealed if name in here and sealed[name] != here[name]
+    ]
     told += [f"data file {name}: sealed, but not in the table" for name in sealed if name not in here]
     told += [f"data file {name}: in the table, but not sealed" for name in here if name not in sealed]
     return told or ["the schema was changed"]
@@ -135,7 +147,11 @@ def _check_newest(spark: SparkSession, plan: Plan, keys: KeyProvider, entry: led
     if foreign:
         told = [
             f"version {commit.version} ({commit.operation}"
-            + (f" of run {commit.metadata['run_id']}: rerun it with this --run-id to seal it" if "run_id" in commit.metadata else "")
+            + (
+                f" of run {commit.metadata['run_id']}: rerun it with this --run-id to seal it"
+                if "run_id" in commit.metadata
+                else ""
+            )
             + ") is not sealed"
             for commit in foreign
         ]

@@ -70,7 +70,7 @@ def main() -> None:
 
     def dataward() -> None:
         result = publish(spark, planned, report_folder=str(work / "reports"))
-        assert result.status == "published" and result.rows["published"] == rows, result
+        assert (result.status, result.rows["published"]) == ("published", rows), result
         phases.append({phase.name: phase.seconds for phase in result.phases})
 
     runs = {

@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import DataFrame, SparkSession
+
 from dataward import session
 from dataward.plan import plan
 from dataward.privacy.keys import create_keyring
 from dataward.publish import publish
 from dataward.verify import verify
-from pyspark.sql import DataFrame, SparkSession
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory) -> SparkSession:
     os.environ["TZ"] = "UTC"
-    small = {"spark.sql.shuffle.partitions": "1", "spark.databricks.delta.snapshotPartitions": "1", "spark.default.parallelism": "1"}
+    small = {
+        "spark.sql.shuffle.partitions": "1",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.default.parallelism": "1",
+    }
     # Hundreds of small plans: compiling them costs more than they ever run. The e2e tests and the demo compile.
     small |= {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
     warehouse = str(tmp_path_factory.mktemp("warehouse"))

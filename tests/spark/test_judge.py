@@ -3,11 +3,12 @@
 from datetime import datetime
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from dataward.quality.dqdl import parse
 from dataward.quality.judge import judge
 from dataward.quality.split import failed_rows, split
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 22, 12, 0, 0)
 
@@ -23,7 +24,11 @@ SCHEMA = "id int, mail string, age int, score double, at string, raw string"
 
 @pytest.fixture(scope="module")
 def people(spark):
-    return spark.createDataFrame(ROWS, SCHEMA).selectExpr(*[c for c in "id mail age score raw".split()], "cast(at as timestamp) at").cache()
+    return (
+        spark.createDataFrame(ROWS, SCHEMA)
+        .selectExpr("id", "mail", "age", "score", "raw", "cast(at as timestamp) at")
+        .cache()
+    )
 
 
 def judged(spark, frame, text):
@@ -113,10 +118,26 @@ def test_action(spark, people, text, action):
 
 
 def test_an_empty_frame(spark, people):
-    text = ", ".join(('RowCount = 0', 'IsComplete "id"', 'IsUnique "id"', 'IsPrimaryKey "id"', 'Mean "age" > 1', 'Completeness "id" = 1'))
+    text = ", ".join(
+        (
+            "RowCount = 0",
+            'IsComplete "id"',
+            'IsUnique "id"',
+            'IsPrimaryKey "id"',
+            'Mean "age" > 1',
+            'Completeness "id" = 1',
+        )
+    )
     _, judgement = judged(spark, people.limit(0), text)
     assert judgement.rows == 0
-    assert [verdict.outcome for verdict in judgement.verdicts] == ["PASSED", "SKIPPED", "SKIPPED", "SKIPPED", "FAILED", "FAILED"]
+    assert [verdict.outcome for verdict in judgement.verdicts] == [
+        "PASSED",
+        "SKIPPED",
+        "SKIPPED",
+        "SKIPPED",
+        "FAILED",
+        "FAILED",
+    ]
 
 
 def test_odd_column_names(spark):

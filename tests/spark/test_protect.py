@@ -4,11 +4,12 @@ import hmac
 
 import pytest
 from chispa import assert_df_equality
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from dataward.contract import Document, problems_of
 from dataward.privacy.keys import LocalKeyring
 from dataward.privacy.protect import protect
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 RING = LocalKeyring(None, 3, {3: bytes(range(32))})
 
@@ -47,11 +48,17 @@ def test_tokens_of_other_types_are_of_their_text(spark):
 
 def test_domains_do_not_join_and_columns_of_one_domain_do(spark):
     frame = spark.sql("select 'x' as a, 'x' as b, 'x' as c")
-    made, told = protected(spark, frame, "{a: {protect: token}, b: {protect: token}, c: {protect: token, domain: other}}")
+    made, told = protected(
+        spark, frame, "{a: {protect: token}, b: {protect: token}, c: {protect: token, domain: other}}"
+    )
     row = made.first()
     assert row.a == row.b == token("x")
     assert row.c == token("x", "other") != row.a
-    assert [(p.column, p.domain, p.key_version) for p in told] == [("a", "people", 3), ("b", "people", 3), ("c", "other", 3)]
+    assert [(p.column, p.domain, p.key_version) for p in told] == [
+        ("a", "people", 3),
+        ("b", "people", 3),
+        ("c", "other", 3),
+    ]
 
 
 @pytest.mark.parametrize(("parameters", "expected"), [
@@ -87,6 +94,8 @@ def test_drop_and_odd_names(spark):
 def test_no_key_in_any_plan_or_generated_code(spark):
     spark = spark.newSession()
     spark.conf.set("spark.sql.codegen.wholeStage", "true")
+    spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK")
+    spark.conf.set("spark.sql.adaptive.enabled", "false")  # else the plan is not known before it runs
     frame = spark.createDataFrame([("x",)], "a string")
     made, _ = protected(spark, frame, "{a: {protect: token}}")
     key = RING.key("token", "people", 3)

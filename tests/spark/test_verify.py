@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+
 from dataward.errors import ProofError
 from dataward.history import history
 from dataward.plan import plan
@@ -37,7 +38,9 @@ def data_file(lake, name="target"):
 
 def test_a_swapped_data_file_is_named(sealed):
     file = data_file(sealed)
-    sealed.spark.createDataFrame([(1, "v1.x"), (2, "y"), (3, "z")], SCHEMA).coalesce(1).write.parquet(str(sealed.root / "other"))
+    sealed.spark.createDataFrame([(1, "v1.x"), (2, "y"), (3, "z")], SCHEMA).coalesce(1).write.parquet(
+        str(sealed.root / "other")
+    )
     shutil.copy(data_file(sealed, "other"), file)
     (file.parent / f".{file.name}.crc").unlink()
     forget(sealed)
@@ -152,7 +155,11 @@ def test_history_lists_versions_with_their_seals(sealed):
     sealed.publish("r2")
     sealed.spark.sql(f"delete from delta.`{sealed.root}/target` where id = 1")
     told = history(sealed.spark, plan(sealed.root / "contract.yaml"))
-    assert [(record.version, record.sealed, record.run_id) for record in told] == [(2, False, None), (1, True, "r2"), (0, True, "r1")]
+    assert [(record.version, record.sealed, record.run_id) for record in told] == [
+        (2, False, None),
+        (1, True, "r2"),
+        (0, True, "r1"),
+    ]
     assert told[0].operation == "DELETE"
     assert told[1].rows == {"in": 3, "published": 3, "quarantined": 0, "dropped": 0}
     assert "@ version 0" in told[1].source

@@ -5,13 +5,15 @@ import subprocess
 import sys
 
 import pytest
+
 from dataward import __version__
 from dataward.cli import main
-
 from tests.unit.test_contract import GOOD
 
 
-@pytest.mark.parametrize("argv", [[], ["publihs"], ["publish"], ["verify", "--contract", "x", "--version", "new"], ["contract"]])
+@pytest.mark.parametrize(
+    "argv", [[], ["publihs"], ["publish"], ["verify", "--contract", "x", "--version", "new"], ["contract"]]
+)
 def test_wrong_usage_is_exit_2(argv, capsys):
     assert main(argv) == 2
     assert "usage: dataward" in capsys.readouterr().err

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dataward.contract import Contract, Document, json_schema, problems_of
 from dataward.errors import ContractError
 from dataward.plan import plan
-from hypothesis import given
-from hypothesis import strategies as st
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,18 +119,25 @@ def test_more_than_thirty_kinds_of_mistake_are_covered():
 
 
 def test_all_mistakes_at_once(tmp_path):
-    text = GOOD.replace("format: csv", "format: cvs").replace("RowCount", "RowCnt").replace("protect: token", "protect: tokn")
+    text = (
+        GOOD.replace("format: csv", "format: cvs")
+        .replace("RowCount", "RowCnt")
+        .replace("protect: token", "protect: tokn")
+    )
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(ContractError) as caught:
         plan(tmp_path / "c.yaml")
     assert [problem.line for problem in caught.value.problems] == [2, 8, 13]
 
 
-@pytest.mark.parametrize(("make", "words"), [
-    (lambda path: None, "no such contract file"),
-    (lambda path: path.mkdir(), "a directory"),
-    (lambda path: path.write_bytes(b"contract: \xff"), "not UTF-8"),
-])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "no such contract file"),
+        (lambda path: path.mkdir(), "a directory"),
+        (lambda path: path.write_bytes(b"contract: \xff"), "not UTF-8"),
+    ],
+)
 def test_unreadable_file(tmp_path, make, words):
     make(tmp_path / "c.yaml")
     with pytest.raises(ContractError, match=words):
@@ -158,7 +166,9 @@ def test_contract_is_frozen(tmp_path):
 
 def test_digest_is_of_what_it_says_not_of_how_it_is_written(tmp_path):
     (tmp_path / "a.yaml").write_text(GOOD)
-    (tmp_path / "b.yaml").write_text("# a comment\n" + GOOD.replace("{path: lake/people_quarantine}", "\n  path: lake/people_quarantine"))
+    (tmp_path / "b.yaml").write_text(
+        "# a comment\n" + GOOD.replace("{path: lake/people_quarantine}", "\n  path: lake/people_quarantine")
+    )
     (tmp_path / "c.yaml").write_text(GOOD.replace("keep_last: 4", "keep_last: 3"))
     one, same, other = (plan(tmp_path / f"{name}.yaml").sha256 for name in "abc")
     assert one == same != other

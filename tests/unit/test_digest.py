@@ -8,9 +8,10 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pytest
-from dataward.integrity.digest import _encode_rows, _mask, row_macs
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dataward.integrity.digest import _encode_rows, _mask, row_macs
 
 KEY = bytes(range(32))
 

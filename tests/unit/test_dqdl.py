@@ -4,11 +4,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dataward.quality.conditions import NULL, Condition, Moment
 from dataward.quality.dqdl import parse
 from dataward.quality.rules import KINDS, NOT_YET, RowComposite, TableComposite
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 22, 12, 0, 0)
 
@@ -44,7 +45,9 @@ def test_row_rule_as_sql(text, sql):
 
 
 def test_parts_of_a_statement():
-    rule = one('ColumnValues "a" in ["x"] where "b = 1" with threshold between 0.5 and 0.9 labels=["severity"="warning", "team"="x"]')
+    rule = one(
+        'ColumnValues "a" in ["x"] where "b = 1" with threshold between 0.5 and 0.9 labels=["severity"="warning", "team"="x"]'
+    )
     assert rule.statement.where == "b = 1"
     assert rule.statement.threshold == Condition("between", (Decimal("0.5"), Decimal("0.9")))
     assert rule.warns_only
@@ -86,10 +89,39 @@ def test_errors_say_where_and_what_was_expected(text, line, words, remedy):
 
 
 def test_every_rule_type_of_dqdl_is_known():
-    every = """AggregateMatch ColumnCorrelation ColumnCount ColumnDataType ColumnExists ColumnLength
-    ColumnNamesMatchPattern ColumnValues Completeness CustomSql DataFreshness DatasetMatch DetectAnomalies
-    DistinctValuesCount Entropy FileFreshness FileMatch FileSize FileUniqueness IsComplete IsPrimaryKey IsUnique Mean
-    ReferentialIntegrity RowCount RowCountMatch SchemaMatch StandardDeviation Sum UniqueValueRatio Uniqueness""".split()
+    every = [
+        "AggregateMatch",
+        "ColumnCorrelation",
+        "ColumnCount",
+        "ColumnDataType",
+        "ColumnExists",
+        "ColumnLength",
+        "ColumnNamesMatchPattern",
+        "ColumnValues",
+        "Completeness",
+        "CustomSql",
+        "DataFreshness",
+        "DatasetMatch",
+        "DetectAnomalies",
+        "DistinctValuesCount",
+        "Entropy",
+        "FileFreshness",
+        "FileMatch",
+        "FileSize",
+        "FileUniqueness",
+        "IsComplete",
+        "IsPrimaryKey",
+        "IsUnique",
+        "Mean",
+        "ReferentialIntegrity",
+        "RowCount",
+        "RowCountMatch",
+        "SchemaMatch",
+        "StandardDeviation",
+        "Sum",
+        "UniqueValueRatio",
+        "Uniqueness",
+    ]
     assert set(KINDS) | NOT_YET == set(every)
     assert not set(KINDS) & NOT_YET
 

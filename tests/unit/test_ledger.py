@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from dataward.integrity import ledger
 from dataward.integrity.canonical import canonical
 from dataward.integrity.digest import FileContent

@@ -37,7 +37,11 @@ def test_every_number_of_the_flow_is_on_the_page():
 
 
 def test_a_stopped_run_shows_why_and_no_seal():
-    html = page(result(status="stopped", reasons=["Mean: FAILED"], rows={"in": 10, "published": 0, "quarantined": 0, "dropped": 0}))
+    html = page(
+        result(
+            status="stopped", reasons=["Mean: FAILED"], rows={"in": 10, "published": 0, "quarantined": 0, "dropped": 0}
+        )
+    )
     assert "Mean: FAILED" in html
     assert "not published" in html
     assert "nothing was published" in html

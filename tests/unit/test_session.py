@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from dataward import jars, java, session
 from dataward.errors import SessionError
 
@@ -63,7 +64,13 @@ def test_an_unfitting_java_is_named_with_the_remedy(tmp_path, monkeypatch):
     ("DATABRICKS_RUNTIME_VERSION", "databricks"), ("GLUE_VERSION", "glue"), ("EMR_STEP_ID", "emr"), (None, "local"),
 ])  # fmt: skip
 def test_platform(monkeypatch, variable, expected):
-    for name in ("DATABRICKS_RUNTIME_VERSION", "GLUE_VERSION", "GLUE_PYTHON_VERSION", "EMR_STEP_ID", "EMR_RELEASE_LABEL"):
+    for name in (
+        "DATABRICKS_RUNTIME_VERSION",
+        "GLUE_VERSION",
+        "GLUE_PYTHON_VERSION",
+        "EMR_STEP_ID",
+        "EMR_RELEASE_LABEL",
+    ):
         monkeypatch.delenv(name, raising=False)
     if variable:
         monkeypatch.setenv(variable, "1")

@@ -21,14 +21,18 @@ Place = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: dict[str, Any] = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML copies it on the first write
 
 
 for tag, pattern, first in (
     ("null", r"~|null|Null|NULL|", "~nN\0"),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"), list(first))
 # An empty scalar has no first character: PyYAML looks it up under ''.
@@ -93,7 +97,7 @@ class Document:
             data = loader.construct_document(node) if node is not None else None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            what = getattr(error, "problem", None) or getattr(error, "reason", "unreadable")
+            what = str(getattr(error, "problem", None) or getattr(error, "reason", "unreadable"))
             where = mark.line + 1 if mark else 1
             remedy = "indent with spaces, not tabs" if "\\t" in what else "check indentation, colons and quotes here"
             raise ContractError([Problem(file, where, "", f"not YAML: {what}", remedy)]) from None
@@ -116,8 +120,9 @@ def _walk(
                 what = f"'{name}' stands here twice (first on line {seen[name]})"
                 problems.append(Problem(file, line, ".".join(map(str, place)), what, "remove one of the two"))
             seen[name] = line
-            lines[(*place, name)] = line
-            _walk(value, (*place, name), lines, starts, problems, file)
+            here = (*place, name)
+            lines[here] = line
+            _walk(value, here, lines, starts, problems, file)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             _walk(item, (*place, index), lines, starts, problems, file)

@@ -36,7 +36,9 @@ class Model(BaseModel):
 class Location(Model):
     """Where a table is: a path (any file system that Spark reads) or a name in the catalog; exactly one of them."""
 
-    path: str | None = Field(default=None, min_length=1, description="directory or file; relative to where the job runs")
+    path: str | None = Field(
+        default=None, min_length=1, description="directory or file; relative to where the job runs"
+    )
     table: str | None = Field(default=None, min_length=1, description="name in the catalog, e.g. lake.people")
 
     @model_validator(mode="after")

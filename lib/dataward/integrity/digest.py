@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -94,10 +95,10 @@ def _hex(lanes: list[int]) -> str:
     return b"".join(lane.to_bytes(8, "little") for lane in lanes).hex()
 
 
-def _summing(key: bytes) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _summing(key: bytes) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     """The executor's half: batches of rows in, one row per file out."""
 
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -134,7 +135,7 @@ def row_macs(columns: list[pa.Array], rows: int, key: bytes) -> Any:
     inner.update(b"\1")
     start_inner, start_outer = inner.copy, hashlib.sha256(bytes(byte ^ 0x5C for byte in padded)).copy
     out = []
-    for begin, end in zip(offsets, offsets[1:], strict=False):
+    for begin, end in itertools.pairwise(offsets):
         hashing = start_inner()
         hashing.update(data[begin:end])
         finishing = start_outer()

@@ -92,7 +92,9 @@ def append(
             continue
         if _head(spark, place) == (seq, entry.hash):
             return entry
-    raise TargetError(f"ledger {place}: {trouble}. The version is published but not sealed: rerun with the same --run-id")
+    raise TargetError(
+        f"ledger {place}: {trouble}. The version is published but not sealed: rerun with the same --run-id"
+    )
 
 
 def entries(spark: SparkSession, place: Location) -> list[Entry]:
@@ -102,7 +104,9 @@ def entries(spark: SparkSession, place: Location) -> list[Entry]:
         ProofError: the ledger is gone or cannot be read.
     """
     if not delta.exists(spark, place):
-        raise ProofError(f"ledger {place}: there is none. Nothing can be proved without it; restore it from your backup")
+        raise ProofError(
+            f"ledger {place}: there is none. Nothing can be proved without it; restore it from your backup"
+        )
     try:
         return [_entry(row) for row in _read(spark, place).orderBy("seq").collect()]
     except Exception as error:
@@ -147,7 +151,9 @@ def _signature_flaw(entry: Entry, provider: KeyProvider) -> str:
     except InvalidSignature:
         return "its signature is not by this keyring's key"
     except (KeyringError, ValueError, KeyError) as error:
-        return f"its signature cannot be checked: {error if isinstance(error, KeyringError) else 'the seal is malformed'}"
+        return (
+            f"its signature cannot be checked: {error if isinstance(error, KeyringError) else 'the seal is malformed'}"
+        )
     return ""
 
 

@@ -106,7 +106,10 @@ def create_keyring(path: Path) -> LocalKeyring:
     Raises:
         KeyringError: the file exists, or cannot be written.
     """
-    entry = {"secret": secrets.token_bytes(32).hex(), "created": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+    entry = {
+        "secret": secrets.token_bytes(32).hex(),
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
     text = json.dumps({"format": 1, "current": 1, "versions": {"1": entry}}, indent=1)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +117,9 @@ def create_keyring(path: Path) -> LocalKeyring:
         with os.fdopen(descriptor, "w") as stream:
             stream.write(text)
     except FileExistsError:
-        raise KeyringError(f"keyring {path} exists already: its keys protect tables, so it is never overwritten") from None
+        raise KeyringError(
+            f"keyring {path} exists already: its keys protect tables, so it is never overwritten"
+        ) from None
     except OSError as error:
         raise KeyringError(f"keyring {path} cannot be written: {error.strerror}") from None
     return LocalKeyring.open(path)

@@ -62,8 +62,9 @@ def _syntax_error(error: UnexpectedInput, text: str) -> RuleError:
         what = f"column {error.column}: '{error.token}' cannot stand here"
         return RuleError(error.line, what, _expected(error.accepts or error.expected))
     assert isinstance(error, UnexpectedCharacters)  # noqa: S101 - the only kind left
-    what = f"column {error.column}: {text[error.pos_in_stream : error.pos_in_stream + 1]!r} cannot stand here"
-    remedy = "close the text with a quote" if text[error.pos_in_stream : error.pos_in_stream + 1] == '"' else ""
+    character = text[error.pos_in_stream or 0]
+    what = f"column {error.column}: {character!r} cannot stand here"
+    remedy = "close the text with a quote" if character == '"' else ""
     return RuleError(error.line, what, remedy or _expected(error.allowed or ()))
 
 
@@ -124,7 +125,9 @@ class _RuleMaker(Transformer[Token, Any]):
         return WHITESPACES_ONLY
 
     def constant(self, children: list[Token]) -> Operand:
-        raise RuleError(children[0].line or 1, f"constants such as ${children[0]} are not supported yet", "write it out")
+        raise RuleError(
+            children[0].line or 1, f"constants such as ${children[0]} are not supported yet", "write it out"
+        )
 
     def call(self, children: list[Any]) -> Operand:
         if str(children[0]) == "now" and len(children) == 1:
@@ -225,4 +228,3 @@ class _RuleMaker(Transformer[Token, Any]):
     def _source(self, meta: Any) -> str:
         """The statement as it was written, on one line."""
         return " ".join(self.text[meta.start_pos : meta.end_pos].split())
-

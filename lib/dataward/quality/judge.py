@@ -78,14 +78,18 @@ def judge(
     judged = [_judge(spark, frame, rule, measured, now) for rule in rules]
     verdicts = [verdict for verdict, _ in judged]
     if checks:
-        verdicts += [_of_check(*outcome) for outcome in deequ.run_checks(spark, frame, _load_checks(spark, checks))]
-    diverting = tuple(rule for verdict, rule in judged if verdict.failed_rows and isinstance(rule, RowRule) and not rule.warns_only)
+        verdicts += [
+            _of_check(*outcome) for outcome in deequ.run_checks(spark, frame, lambda: _load_checks(spark, checks))
+        ]
+    diverting = tuple(
+        rule for verdict, rule in judged if verdict.failed_rows and isinstance(rule, RowRule) and not rule.warns_only
+    )
     return Judgement(tuple(verdicts), rows, diverting)
 
 
 def needs_flags(rule: RowRule) -> bool:
     """Whether the rule's own metric reads the flag columns: uniqueness inside a composite does, alone it does not."""
-    return bool(rule.keys()) and rule.name == "Composite"
+    return bool(rule.unique_keys()) and rule.name == "Composite"
 
 
 def _metrics(rules: Sequence[Rule], now: datetime) -> list[Metric]:
@@ -127,7 +131,9 @@ def _judge(spark: SparkSession, frame: DataFrame, rule: Rule, values: Values, no
             message = "nothing to measure" if measured is None else ""
     except Unmeasured as error:
         outcome, message = "ERRORED", str(error)
-    return Verdict(rule.text, rule.name, outcome, measured, _expected(rule), _action(rule, outcome, failed), failed, message), rule
+    return Verdict(
+        rule.text, rule.name, outcome, measured, _expected(rule), _action(rule, outcome, failed), failed, message
+    ), rule
 
 
 def _action(rule: Rule, outcome: Outcome, failed: int | None) -> Action:

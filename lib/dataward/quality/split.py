@@ -22,8 +22,7 @@ FAILED_RULES = "failed_rules"
 
 
 def split(frame: DataFrame, rules: Sequence[RowRule], now: datetime) -> tuple[DataFrame, DataFrame]:
-    """(rows that pass every rule, rows that fail one with ``failed_rules``: array of rule texts).
-    """
+    """(rows that pass every rule, rows that fail one with ``failed_rules``: array of rule texts)."""
     from pyspark.sql import functions as F
 
     if not rules:
@@ -48,7 +47,7 @@ def _all_hold(rules: Sequence[RowRule], now: datetime) -> str:
 
 def with_flags(frame: DataFrame, rules: Sequence[RowRule]) -> DataFrame:
     """The frame with one boolean column per key of the rules: true where the key occurs more than once."""
-    for key in dict.fromkeys(key for rule in rules for key in rule.keys()):
+    for key in dict.fromkeys(key for rule in rules for key in rule.unique_keys()):
         frame = _flagged(frame, key)
     return frame
 

@@ -14,7 +14,7 @@ __all__ = ["page"]
 
 
 def page(result: RunResult) -> str:
-    return _template().render(result=result, flow=_flow(result.rows), phases=_phases(result))
+    return str(_template().render(result=result, flow=_flow(result.rows), phases=_phases(result)))
 
 
 @cache
@@ -26,7 +26,7 @@ def _template() -> Any:
 
 def _number(value: float | None) -> str:
     if value is None:
-        return "–"
+        return "-"
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:,.6g}" if abs(value) >= 1e-4 else f"{value:.3e}"

@@ -117,7 +117,7 @@ def find_run(spark: SparkSession, place: Location, run_id: str, limit: int | Non
 def read(spark: SparkSession, place: Location, version: int) -> DataFrame:
     if place.path is not None:
         return spark.read.format("delta").option("versionAsOf", version).load(place.path)
-    return spark.sql(f"select * from {identifier(spark, place)} version as of {version}")
+    return spark.sql(f"select * from {identifier(spark, place)} version as of {version}")  # noqa: S608 - a checked name
 
 
 def commit_file(spark: SparkSession, place: Location, version: int) -> tuple[str, str | None]:
@@ -134,13 +134,21 @@ def commit_file(spark: SparkSession, place: Location, version: int) -> tuple[str
     return path, found[0] if found else None
 
 
-def append_once(spark: SparkSession, frame: DataFrame, place: Location, run_id: str, metadata: dict[str, Any]) -> Commit:
+def append_once(
+    spark: SparkSession, frame: DataFrame, place: Location, run_id: str, metadata: dict[str, Any]
+) -> Commit:
     """Append a run's rows unless that run has appended before; tells which commit holds them."""
     return _write(spark, frame, place, "append", run_id, metadata, stats=[], partition_by=())
 
 
 def append_in_turn(
-    spark: SparkSession, frame: DataFrame, place: Location, app: str, turn: int, stats: list[str], metadata: dict[str, Any]
+    spark: SparkSession,
+    frame: DataFrame,
+    place: Location,
+    app: str,
+    turn: int,
+    stats: list[str],
+    metadata: dict[str, Any],
 ) -> None:
     """Append as the ``turn``-th transaction of ``app``: of writers with the same turn one wins.
 
@@ -230,9 +238,13 @@ def _once(spark: SparkSession, place: Location, run_id: str, stats: list[str], w
         write()
         done = find_run(spark, place, run_id, limit=1) or find_run(spark, place, run_id, limit=None)
     except Exception as error:
-        raise TargetError(f"{place}: {reason(error)}. Nothing of this run was published here; mend it and rerun") from None
+        raise TargetError(
+            f"{place}: {reason(error)}. Nothing of this run was published here; mend it and rerun"
+        ) from None
     if done is None:
-        raise TargetError(f"{place}: the write left no commit of run {run_id}. Another table may have replaced this one")
+        raise TargetError(
+            f"{place}: the write left no commit of run {run_id}. Another table may have replaced this one"
+        )
     return done
 
 
@@ -265,7 +277,9 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: list[str]) 
 
 def restore(spark: SparkSession, place: Location, commit: Commit) -> None:
     """Take a commit back: readers see the rows of the version before it (none, if it made the table)."""
-    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps({"dataward": 1, "takes_back": commit.version}))
+    spark.conf.set(
+        "spark.databricks.delta.commitInfo.userMetadata", json.dumps({"dataward": 1, "takes_back": commit.version})
+    )
     try:
         if commit.version > 0:
             _table(spark, place).restoreToVersion(commit.version - 1)

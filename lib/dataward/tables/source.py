@@ -78,7 +78,9 @@ def _pin_files(spark: SparkSession, source: Source) -> Pin:
         raise SourceError(f"source {source}: there are no files here. Check 'source.path'")
     reader: Any = spark.read.format(source.format).options(**{key: _option(v) for key, v in source.options.items()})
     paths = [_escaped(path) for path, _, _ in manifest]
-    if source.path is not None and not any(path.rstrip("/").endswith(source.path.rstrip("/")) for path, _, _ in manifest):
+    if source.path is not None and not any(
+        path.rstrip("/").endswith(source.path.rstrip("/")) for path, _, _ in manifest
+    ):
         reader = reader.option("basePath", source.path)  # a directory: keep the columns that its folders spell
     if source.format in ("csv", "json"):
         schema = source.schema_ or reader.load(paths).schema.simpleString()[len("struct<") : -1]

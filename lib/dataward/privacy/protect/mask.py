@@ -22,6 +22,8 @@ def apply(parameters: Mask, field: Field) -> Any:
     shown = parameters.keep_first + parameters.keep_last
     hidden = F.when(length > shown, length - shown).otherwise(length)
     first = F.when(length > shown, F.substring(text, 1, parameters.keep_first)).otherwise("")
-    last = F.when(length > shown, text.substr(length - parameters.keep_last + 1, F.lit(parameters.keep_last))).otherwise("")
+    last = F.when(
+        length > shown, text.substr(length - parameters.keep_last + 1, F.lit(parameters.keep_last))
+    ).otherwise("")
     stars = F.call_function("repeat", F.lit(parameters.char), hidden)
     return F.when(text.isNotNull(), F.concat(first, stars, last))

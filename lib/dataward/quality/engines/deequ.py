@@ -7,7 +7,9 @@ shuts it down.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -97,19 +99,30 @@ class _Failure(Exception):
         self.java_exception = java_exception
 
 
-def run_checks(spark: SparkSession, frame: DataFrame, checks: Iterable[Any]) -> list[CheckOutcome]:
-    """Run a user's own ``Check`` objects; the callback server that their lambdas need is shut down in every case."""
+def run_checks(spark: SparkSession, frame: DataFrame, make: Callable[[], Iterable[Any]]) -> list[CheckOutcome]:
+    """Run a user's own ``Check`` objects; the callback server that their lambdas start is shut down in every case.
+
+    It is started when the checks are made, so they are made here. What pydeequ and the checks print goes to stderr:
+    stdout is for one JSON document.
+    """
     from pydeequ.verification import VerificationResult, VerificationSuite
 
     from dataward.session import close
 
     try:
-        suite = VerificationSuite(spark).onData(frame)
-        for check in checks:
-            suite = suite.addCheck(check)
-        rows = VerificationResult.checkResultsAsDataFrame(spark, suite.run()).collect()
+        with contextlib.redirect_stdout(sys.stderr):
+            suite = VerificationSuite(spark).onData(frame)
+            for check in make():
+                suite = suite.addCheck(check)
+            rows = VerificationResult.checkResultsAsDataFrame(spark, suite.run()).collect()
         return [
-            (row.check, row.check_level, row.constraint, row.constraint_status == "Success", _told(row.constraint_message))
+            (
+                row.check,
+                row.check_level,
+                row.constraint,
+                row.constraint_status == "Success",
+                _told(row.constraint_message),
+            )
             for row in rows
         ]
     finally:

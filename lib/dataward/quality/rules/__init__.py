@@ -66,6 +66,19 @@ KINDS: dict[str, type[Rule]] = {
 
 # Rule types that DQDL has and Dataward refuses by name until it evaluates them.
 NOT_YET = frozenset(
-    "AggregateMatch ColumnCount ColumnNamesMatchPattern DatasetMatch DetectAnomalies FileFreshness "
-    "FileMatch FileSize FileUniqueness ReferentialIntegrity RowCountMatch SchemaMatch UniqueValueRatio".split()
+    [
+        "AggregateMatch",
+        "ColumnCount",
+        "ColumnNamesMatchPattern",
+        "DatasetMatch",
+        "DetectAnomalies",
+        "FileFreshness",
+        "FileMatch",
+        "FileSize",
+        "FileUniqueness",
+        "ReferentialIntegrity",
+        "RowCountMatch",
+        "SchemaMatch",
+        "UniqueValueRatio",
+    ]
 )

@@ -136,12 +136,12 @@ class RowRule(Rule):
     def predicate(self, now: datetime) -> str:
         """SQL that is true for a row that passes and false for one that fails; rows outside ``where`` aside.
 
-        Uniqueness is no property of a row alone: such rules name their :meth:`keys` and read the flag columns
+        Uniqueness is no property of a row alone: such rules name their :meth:`unique_keys` and read the flag columns
         :func:`duplicate_flag`, which say that a row's key occurs more than once.
         """
         raise NotImplementedError
 
-    def keys(self) -> tuple[Key, ...]:
+    def unique_keys(self) -> tuple[Key, ...]:
         return ()
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:

@@ -25,7 +25,7 @@ class ColumnDataType(RowRule):
         super().check()
         said = self.statement.condition
         if said is None or said.operator != "=" or str(said.operands[0]).lower() not in TYPES:
-            self.refuse("ColumnDataType compares with a type", f"use = \"...\" with one of {', '.join(TYPES)}")
+            self.refuse("ColumnDataType compares with a type", f'use = "..." with one of {", ".join(TYPES)}')
 
     def predicate(self, now: datetime) -> str:
         assert self.statement.condition is not None  # noqa: S101 - held by check()

@@ -32,8 +32,8 @@ class _Composite(Rule):
 
 @dataclass(frozen=True)
 class RowComposite(_Composite, RowRule):
-    def keys(self) -> tuple[Key, ...]:
-        return tuple(key for part in self.parts if isinstance(part, RowRule) for key in part.keys())
+    def unique_keys(self) -> tuple[Key, ...]:
+        return tuple(key for part in self.parts if isinstance(part, RowRule) for key in part.unique_keys())
 
     def predicate(self, now: datetime) -> str:
         parts = [part.row_predicate(now) for part in self.parts if isinstance(part, RowRule)]

@@ -17,19 +17,19 @@ class IsPrimaryKey(RowRule):
     parameters = (1, None)
     condition = ""
 
-    def keys(self) -> tuple[Key, ...]:
+    def unique_keys(self) -> tuple[Key, ...]:
         where = self.statement.where
         complete = self._complete()
         return (Key(self.columns, f"{complete} and coalesce({where}, false)" if where else complete),)
 
     def predicate(self, now: datetime) -> str:
-        return f"({self._complete()} and not {duplicate_flag(self.keys()[0])})"
+        return f"({self._complete()} and not {duplicate_flag(self.unique_keys()[0])})"
 
     def _complete(self) -> str:
         return "(" + " and ".join(f"{identifier(column)} is not null" for column in self.columns) + ")"
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:
-        key = self.keys()[0]
+        key = self.unique_keys()[0]
         return (
             Metric("size", where=self.statement.where),
             Metric("size", where=key.where),

@@ -20,16 +20,16 @@ class IsUnique(RowRule):
     parameters = (1, None)
     condition = ""
 
-    def keys(self) -> tuple[Key, ...]:
+    def unique_keys(self) -> tuple[Key, ...]:
         some = " or ".join(f"{identifier(column)} is not null" for column in self.columns)
         where = self.statement.where
         return (Key(self.columns, f"({some}) and coalesce({where}, false)" if where else f"({some})"),)
 
     def predicate(self, now: datetime) -> str:
-        return f"(not {duplicate_flag(self.keys()[0])})"
+        return f"(not {duplicate_flag(self.unique_keys()[0])})"
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:
-        key = self.keys()[0]
+        key = self.unique_keys()[0]
         return (
             Metric("size", where=self.statement.where),
             Metric("size", where=key.where),

@@ -1,0 +1,217 @@
+"""The ways in: spark-submit, a zip on real executors, a process that ends, errors with their exit codes."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CANARIES = (
+    "CANARYgivenZQ17",
+    "canary.mail.zq42@example.org",
+    "CANARYaddressZQ99",
+    "CANARYbadRecordZQ55",
+    "CANARYdroppedZQ31",
+)
+
+PEOPLE = """\
+contract: people
+source:
+  format: csv
+  path: people.csv
+  options: {header: true}
+  schema: id INT, given_name STRING, mail STRING, address STRING, note STRING, age INT
+target: {path: lake/people, mode: merge, on: [id]}
+quarantine: {path: lake/quarantine}
+keys: {path: keys, domain: people}
+rules: |
+  Rules = [
+    IsComplete "given_name",
+    ColumnValues "age" between 0 and 150,
+    ColumnValues "mail" matches "@",
+    CustomSql "select count(*) from primary where cast(mail as int) > 1" = 0
+  ]
+columns:
+  id: {protect: keep}
+  given_name: {class: person_name, protect: token}
+  mail: {class: email, protect: token}
+  address: {class: postal_address, protect: {mask: {keep_last: 2}}}
+  note: {class: free_text, protect: drop}
+  age: {protect: keep}
+"""
+
+
+def plant(root):
+    given, mail, address, bad, dropped = CANARIES
+    rows = [f"{n},{given},{mail},{address},{dropped},{age}" for n, age in enumerate((30, 31, 999, -5))]
+    rows += [f"9,{bad},{mail}", f"x,{bad},{mail},{address},{dropped},3"]
+    (root / "people.csv").write_text("id,given_name,mail,address,note,age\n" + "\n".join(rows) + "\n")
+
+
+def test_no_canary_in_any_file_that_a_job_wrote(workplace):
+    plant(workplace.root)
+    events = workplace.root / "events"
+    events.mkdir()
+    conf = {
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": events.as_uri(),
+        "spark.sql.debug.maxToStringFields": "1000",
+    }
+    contract = workplace.contract(PEOPLE)
+    done = workplace.submit("--contract", contract, "--run-id", "r1", "--json", conf=conf)
+    assert done.code == 0, done.err[-3000:]
+    assert done.document["rows"] == {"in": 6, "published": 2, "quarantined": 4, "dropped": 0}
+    # a run that is stopped, and one whose target cannot be written, leak nothing either
+    stopped = workplace.contract(PEOPLE.replace('IsComplete "given_name"', "RowCount > 99"), "stopped.yaml")
+    assert workplace.submit("--contract", stopped, conf=conf).code == 1
+    (workplace.root / "file").write_text("in the way")
+    broken = workplace.contract(
+        PEOPLE.replace("lake/people", "file/people").replace("mode: merge, on: [id]", "mode: append"), "broken.yaml"
+    )
+    failed = workplace.submit("--contract", broken, conf=conf)
+    assert failed.code == 3, failed.err[-3000:]
+    outputs = {"stdout": done.out + failed.out, "stderr": done.err + failed.err}
+    secret = json.loads((workplace.root / "keys").read_text())["versions"]["1"]["secret"]
+    searched = 0
+    for file in workplace.root.rglob("*"):
+        if not file.is_file() or file.name in ("people.csv", ".people.csv.crc", "keys"):
+            continue
+        data = file.read_bytes()
+        searched += 1
+        for needle in (*CANARIES, secret, "canary.mail"):
+            assert needle.encode() not in data, (needle, file)
+    assert searched > 25
+    assert any(events.iterdir())
+    for name, text in outputs.items():
+        assert not [needle for needle in (*CANARIES, secret) if needle in text], name
+
+
+def test_publish_verify_and_history_as_json(workplace):
+    (workplace.root / "in.csv").write_text("id,name\n1,ada\n2,\n")
+    contract = workplace.contract("""\
+contract: t
+source: {format: csv, path: in.csv, options: {header: true}}
+target: {path: lake/t}
+quarantine: {path: lake/q}
+keys: {path: keys, domain: t}
+rules: 'Rules = [ IsComplete "name" ]'
+columns: {id: {protect: keep}, name: {class: person_name, protect: token}}
+""")
+    published = workplace.dataward("publish", "--contract", contract, "--json")
+    assert published.code == 0, published.err
+    assert {"run_id", "status", "rows", "verdicts", "target", "report"} <= published.document.keys()
+    assert {"rule", "outcome", "measured"} <= published.document["verdicts"][0].keys()
+    assert (workplace.root / published.document["report"]).exists()
+    assert re.search(r"^  judge .* s  2 rules: 1 passed, 1 failed$", published.err, re.MULTILINE)
+    verified = workplace.submit("--contract", contract, "--json", job="verify")
+    assert (verified.code, verified.document["holds"]) == (0, True), verified.err
+    told = workplace.submit("--contract", contract, "--json", job="history")
+    assert (told.code, told.document["versions"][0]["run_id"]) == (0, published.document["run_id"]), told.err
+    data = next((workplace.root / "lake/t").glob("*.parquet"))
+    data.write_bytes(data.read_bytes()[:-40])
+    tampered = workplace.dataward("verify", "--contract", contract)
+    assert tampered.code == 1
+    assert data.name in tampered.out
+    assert "THE PROOF DOES NOT HOLD" in tampered.out
+
+
+def test_executors_load_the_package_from_a_zip(workplace):
+    """On a local-cluster master the executors are JVMs of their own: what they import came with --py-files."""
+    package = workplace.root / "dataward.zip"
+    with zipfile.ZipFile(package, "w") as archive:
+        for file in (ROOT / "lib/dataward").rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts:
+                archive.write(file, file.relative_to(ROOT / "lib"))
+    (workplace.root / "in.csv").write_text("id\n1\n2\n")
+    contract = workplace.contract(
+        f"contract: t\nsource: {{format: csv, path: {workplace.root}/in.csv, options: {{header: true}}}}\n"
+        f"target: {{path: {workplace.root}/lake}}\nkeys: {{path: keys, domain: t}}\ncolumns: {{id: {{protect: token}}}}\n"
+    )
+    import pyspark
+
+    # -S and an empty site: the only dataward in reach is the zip; the other packages come from this environment
+    blocker = workplace.root / "site"
+    blocker.mkdir()
+    (blocker / "sitecustomize.py").write_text(
+        "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in getattr(f, '__module__', '') + repr(f)]\n"
+        f"sys.path[:] = [p for p in sys.path if p != {str(ROOT / 'lib')!r}]\n"
+    )
+    conf = {"spark.master": "local-cluster[1,1,1024]", "spark.executorEnv.PYTHONPATH": str(blocker)}
+    done = workplace.submit("--contract", contract, "--json", conf=conf, python_path=False, options=("--py-files", str(package)),
+                            env={"SPARK_HOME": str(Path(pyspark.__file__).parent), "PYTHONPATH": str(blocker)})  # fmt: skip
+    assert done.code == 0, done.err[-3000:]
+    assert done.document["rows"]["published"] == 2
+    # and without the zip there is nothing to import: the test would notice an installed package
+    without = workplace.submit("--contract", contract, conf=conf, python_path=False, env={"PYTHONPATH": str(blocker)})
+    assert without.code != 0
+    assert "No module named 'dataward'" in without.out + without.err
+
+
+def test_a_job_with_lambdas_ends_also_after_an_exception(workplace):
+    (workplace.root / "in.csv").write_text("id\n1\n")
+    (workplace.root / "mine.py").write_text(
+        "from pydeequ.checks import Check, CheckLevel\n"
+        "def checks(spark):\n    return [Check(spark, CheckLevel.Error, 'mine').hasSize(lambda n: n == 1)]\n"
+        "def broken(spark):\n    checks(spark)\n    raise RuntimeError('mine CANARY')\n"
+    )
+    text = (
+        "contract: t\nsource: {format: csv, path: in.csv, options: {header: true}}\ntarget: {path: lake}\n"
+        "keys: {path: keys, domain: t}\ndefault: keep\nchecks: mine.py:checks\n"
+    )
+    good = workplace.dataward("publish", "--contract", workplace.contract(text), "--json", timeout=120)
+    assert (good.code, good.document["verdicts"][-1]["outcome"]) == (0, "PASSED"), good.err
+    bad = workplace.dataward(
+        "publish", "--contract", workplace.contract(text.replace("mine.py:checks", "mine.py:broken")), timeout=120
+    )
+    assert bad.code == 3
+    assert "CANARY" not in bad.err
+
+
+SMALL = """\
+contract: t
+source: {format: csv, path: in.csv, options: {header: true}}
+target: {path: lake/t, mode: append}
+keys: {path: keys, domain: t}
+default: keep
+"""
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ("path: in.csv", "path: nowhere.csv", "source nowhere.csv: there is nothing at this path"),
+    ("lake/t", "/proc/lake", "/proc/lake: no directory can be made"),
+])  # fmt: skip
+def test_places_that_cannot_be_used(workplace, old, new, words):
+    (workplace.root / "in.csv").write_text("id\n1\n")
+    done = workplace.dataward("publish", "--contract", workplace.contract(SMALL.replace(old, new)))
+    assert done.code == 3, done.err
+    assert words in done.err, done.err
+    assert not (workplace.root / "lake").exists()
+
+
+def test_a_full_target_stays_what_it_was(workplace):
+    """No file may grow past 16 MiB: enough for Spark to start, too little for the second run's data file."""
+    contract = workplace.contract(SMALL.replace("default: keep", "columns: {id: {protect: token}}"))
+    (workplace.root / "in.csv").write_text("id\n1\n")
+    conf = {"spark.master": "local[1]"}
+    assert workplace.submit("--contract", contract, conf=conf).code == 0
+    (workplace.root / "in.csv").write_text("id\n" + "".join(f"{n}\n" for n in range(700_000)))
+    done = workplace.submit("--contract", contract, conf=conf, prefix=("prlimit", f"--fsize={16 << 20}"))
+    assert done.code == 3, done.err[-2000:]
+    assert "lake/t: the disk is full. Nothing of this run was published here" in done.err, done.err[-2000:]
+    assert [file.name for file in (workplace.root / "lake/t/_delta_log").glob("*.json")] == [
+        "00000000000000000000.json"
+    ]
+    again = workplace.dataward("verify", "--contract", contract)
+    assert again.code == 0, again.out
+
+
+def test_a_session_without_delta_says_what_to_add(workplace):
+    (workplace.root / "in.csv").write_text("id\n1\n")
+    contract = workplace.contract(SMALL)
+    done = workplace.submit(
+        "--contract", contract, conf={"spark.sql.extensions": "", "spark.sql.catalog.spark_catalog": "org.x.Y"}
+    )
+    assert done.code == 3
+    assert "setting spark.sql.extensions: add --conf spark.sql.extensions=io.delta" in done.err
