@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyspark
 import pytest
 
 from dataward import jars, session
@@ -42,33 +42,45 @@ class Workplace:
         (self.root / name).write_text(text)
         return name
 
-    def submit(self, *arguments: str, conf: dict[str, str] | None = None, job: str = "publish", python_path: bool = True,
-               prefix: tuple[str, ...] = (), env: dict[str, str] | None = None, options: tuple[str, ...] = (), timeout: int = 240) -> Done:  # fmt: skip
+    def submit(
+        self,
+        *arguments: str,
+        job: str = "publish",
+        conf: dict[str, str] | None = None,
+        options: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
+        file_limit: int | None = None,
+    ) -> Done:
         """spark-submit jobs/JOB.py ARGUMENTS, with the jars from the checked cache instead of from the network."""
-        settings = dict(session.LOCAL) | {"spark.driver.memory": "1g"} | (conf or {})
+        settings = {**session.LOCAL, "spark.driver.memory": "1g", **(conf or {})}
         classpath = ",".join(str(path) for path in jars.ensure())
-        command = [*prefix, str(Path(pyspark.__file__).parent / "bin/spark-submit"), "--jars", classpath, *options]
+        command = [jars.submit_script(), "--jars", classpath, *options]
         for key, value in settings.items():
             command += ["--conf", f"{key}={value}"]
         command += [str(ROOT / "jobs" / f"{job}.py"), *arguments]
-        return self._run(command, {"PYTHONPATH": str(ROOT / "lib")} if python_path else {}, env, timeout)
+        return self._run(command, environment or {}, file_limit)
 
-    def dataward(
-        self, *arguments: str, prefix: tuple[str, ...] = (), env: dict[str, str] | None = None, timeout: int = 240
-    ) -> Done:
-        return self._run([*prefix, sys.executable, "-m", "dataward.cli", *arguments], {}, env, timeout)
+    def dataward(self, *arguments: str) -> Done:
+        return self._run([sys.executable, "-m", "dataward.cli", *arguments], {})
 
-    def _run(self, command: list[str], path: dict[str, str], env: dict[str, str] | None, timeout: int) -> Done:
+    def _run(self, command: list[str], environment: dict[str, str], file_limit: int | None = None) -> Done:
+        """``file_limit``: bytes past which no file of the process may grow, as on a full disk."""
         base = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "SPARK_HOME")}
-        base |= {
-            "JAVA_HOME": find_java(),
-            "PYSPARK_PYTHON": sys.executable,
-            "PYSPARK_DRIVER_PYTHON": sys.executable,
-            **path,
-            **(env or {}),
-        }
+        base |= {"JAVA_HOME": find_java(), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+
+        def limited() -> None:
+            if file_limit is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+
         made = subprocess.run(
-            command, cwd=self.root, env=base, capture_output=True, text=True, timeout=timeout, check=False
+            command,
+            cwd=self.root,
+            env={**base, **environment},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+            preexec_fn=limited,
         )
         return Done(made.returncode, made.stdout, made.stderr)
 

@@ -5,7 +5,7 @@ import re
 import zipfile
 from pathlib import Path
 
-import pytest
+import pyspark
 
 ROOT = Path(__file__).parents[2]
 CANARIES = (
@@ -105,16 +105,13 @@ columns: {id: {protect: keep}, name: {class: person_name, protect: token}}
     assert {"rule", "outcome", "measured"} <= published.document["verdicts"][0].keys()
     assert (workplace.root / published.document["report"]).exists()
     assert re.search(r"^  judge .* s  2 rules: 1 passed, 1 failed$", published.err, re.MULTILINE)
-    verified = workplace.submit("--contract", contract, "--json", job="verify")
-    assert (verified.code, verified.document["holds"]) == (0, True), verified.err
     told = workplace.submit("--contract", contract, "--json", job="history")
     assert (told.code, told.document["versions"][0]["run_id"]) == (0, published.document["run_id"]), told.err
     data = next((workplace.root / "lake/t").glob("*.parquet"))
     data.write_bytes(data.read_bytes()[:-40])
-    tampered = workplace.dataward("verify", "--contract", contract)
-    assert tampered.code == 1
-    assert data.name in tampered.out
-    assert "THE PROOF DOES NOT HOLD" in tampered.out
+    tampered = workplace.submit("--contract", contract, "--json", job="verify")
+    assert (tampered.code, tampered.document["holds"]) == (1, False), tampered.err
+    assert [data.name in check["detail"] for check in tampered.document["checks"] if not check["holds"]] == [True]
 
 
 def test_executors_load_the_package_from_a_zip(workplace):
@@ -129,22 +126,20 @@ def test_executors_load_the_package_from_a_zip(workplace):
         f"contract: t\nsource: {{format: csv, path: {workplace.root}/in.csv, options: {{header: true}}}}\n"
         f"target: {{path: {workplace.root}/lake}}\nkeys: {{path: keys, domain: t}}\ncolumns: {{id: {{protect: token}}}}\n"
     )
-    import pyspark
-
-    # -S and an empty site: the only dataward in reach is the zip; the other packages come from this environment
+    # Every Python of this run forgets the checkout that is installed here: the only dataward in reach is the zip.
     blocker = workplace.root / "site"
     blocker.mkdir()
     (blocker / "sitecustomize.py").write_text(
-        "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in getattr(f, '__module__', '') + repr(f)]\n"
-        f"sys.path[:] = [p for p in sys.path if p != {str(ROOT / 'lib')!r}]\n"
+        f"import sys\nsys.path[:] = [p for p in sys.path if p != {str(ROOT / 'lib')!r}]\n"
     )
     conf = {"spark.master": "local-cluster[1,1,1024]", "spark.executorEnv.PYTHONPATH": str(blocker)}
-    done = workplace.submit("--contract", contract, "--json", conf=conf, python_path=False, options=("--py-files", str(package)),
-                            env={"SPARK_HOME": str(Path(pyspark.__file__).parent), "PYTHONPATH": str(blocker)})  # fmt: skip
+    environment = {"SPARK_HOME": str(Path(pyspark.__file__).parent), "PYTHONPATH": str(blocker)}
+    zipped = ("--py-files", str(package))
+    done = workplace.submit("--contract", contract, "--json", conf=conf, options=zipped, environment=environment)
     assert done.code == 0, done.err[-3000:]
     assert done.document["rows"]["published"] == 2
-    # and without the zip there is nothing to import: the test would notice an installed package
-    without = workplace.submit("--contract", contract, conf=conf, python_path=False, env={"PYTHONPATH": str(blocker)})
+    # Without the zip there is nothing to import: this test would notice an installed package.
+    without = workplace.submit("--contract", contract, conf=conf, environment=environment)
     assert without.code != 0
     assert "No module named 'dataward'" in without.out + without.err
 
@@ -160,10 +155,10 @@ def test_a_job_with_lambdas_ends_also_after_an_exception(workplace):
         "contract: t\nsource: {format: csv, path: in.csv, options: {header: true}}\ntarget: {path: lake}\n"
         "keys: {path: keys, domain: t}\ndefault: keep\nchecks: mine.py:checks\n"
     )
-    good = workplace.dataward("publish", "--contract", workplace.contract(text), "--json", timeout=120)
+    good = workplace.dataward("publish", "--contract", workplace.contract(text), "--json")
     assert (good.code, good.document["verdicts"][-1]["outcome"]) == (0, "PASSED"), good.err
     bad = workplace.dataward(
-        "publish", "--contract", workplace.contract(text.replace("mine.py:checks", "mine.py:broken")), timeout=120
+        "publish", "--contract", workplace.contract(text.replace("mine.py:checks", "mine.py:broken"))
     )
     assert bad.code == 3
     assert "CANARY" not in bad.err
@@ -178,16 +173,11 @@ default: keep
 """
 
 
-@pytest.mark.parametrize(("old", "new", "words"), [
-    ("path: in.csv", "path: nowhere.csv", "source nowhere.csv: there is nothing at this path"),
-    ("lake/t", "/proc/lake", "/proc/lake: no directory can be made"),
-])  # fmt: skip
-def test_places_that_cannot_be_used(workplace, old, new, words):
+def test_a_target_that_cannot_be_made(workplace):
     (workplace.root / "in.csv").write_text("id\n1\n")
-    done = workplace.dataward("publish", "--contract", workplace.contract(SMALL.replace(old, new)))
+    done = workplace.dataward("publish", "--contract", workplace.contract(SMALL.replace("lake/t", "/proc/lake")))
     assert done.code == 3, done.err
-    assert words in done.err, done.err
-    assert not (workplace.root / "lake").exists()
+    assert "/proc/lake: no directory can be made" in done.err, done.err
 
 
 def test_a_full_target_stays_what_it_was(workplace):
@@ -197,14 +187,12 @@ def test_a_full_target_stays_what_it_was(workplace):
     conf = {"spark.master": "local[1]"}
     assert workplace.submit("--contract", contract, conf=conf).code == 0
     (workplace.root / "in.csv").write_text("id\n" + "".join(f"{n}\n" for n in range(700_000)))
-    done = workplace.submit("--contract", contract, conf=conf, prefix=("prlimit", f"--fsize={16 << 20}"))
+    done = workplace.submit("--contract", contract, conf=conf, file_limit=16 << 20)
     assert done.code == 3, done.err[-2000:]
     assert "lake/t: the disk is full. Nothing of this run was published here" in done.err, done.err[-2000:]
     assert [file.name for file in (workplace.root / "lake/t/_delta_log").glob("*.json")] == [
         "00000000000000000000.json"
     ]
-    again = workplace.dataward("verify", "--contract", contract)
-    assert again.code == 0, again.out
 
 
 def test_a_session_without_delta_says_what_to_add(workplace):

@@ -37,7 +37,7 @@ def judged(spark, frame, text):
     return rules, judge(spark, frame, rules, NOW)
 
 
-@pytest.mark.parametrize(("text", "measured", "outcome", "failed"), [
+CASES = [
     ("RowCount = 5", 5, "PASSED", None),
     ('RowCount > 2 where "age > 20"', 3, "PASSED", None),
     ('Completeness "mail" > 0.8', 0.8, "FAILED", None),
@@ -91,10 +91,19 @@ def judged(spark, frame, text):
     ('(IsComplete "mail") and (IsComplete "age")', 0.6, "FAILED", 2),
     ('(RowCount > 3) and (IsComplete "id")', None, "PASSED", None),
     ('(RowCount > 9) or (IsComplete "mail")', None, "FAILED", None),
-])  # fmt: skip
-def test_rule(spark, people, text, measured, outcome, failed):
-    _, judgement = judged(spark, people, text)
-    verdict = judgement.verdicts[0]
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def verdicts(spark, people):
+    """All cases as one suite: that they do not disturb each other is part of the test."""
+    _, judgement = judged(spark, people, ",\n".join(case[0] for case in CASES))
+    return dict(zip([case[0] for case in CASES], judgement.verdicts, strict=True))
+
+
+@pytest.mark.parametrize(("text", "measured", "outcome", "failed"), CASES)
+def test_rule(verdicts, text, measured, outcome, failed):
+    verdict = verdicts[text]
     assert (verdict.outcome, verdict.failed_rows) == (outcome, failed), verdict
     assert verdict.measured == (None if measured is None else pytest.approx(measured, abs=1e-4))
 
@@ -175,7 +184,7 @@ RULES = ['IsComplete "a"', 'IsUnique "a"', 'IsUnique "a" "b"', 'IsPrimaryKey "a"
          'ColumnDataType "a" = "Integer"', '(IsComplete "a" where "b = 1") and (ColumnValues "b" != 2)']  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(values, st.one_of(st.none(), st.integers(0, 3))), min_size=1, max_size=12))
 def test_a_row_rules_value_is_the_mean_of_its_rows(spark, rows):
     frame = spark.createDataFrame(rows, "a string, b int").coalesce(1).cache()

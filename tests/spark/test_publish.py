@@ -325,6 +325,7 @@ def test_an_existing_tables_statistics_are_tightened_before_rows_reach_it(lake, 
 def test_nothing_global_changes_on_the_users_session(lake, spark):
     settings = {key: spark.conf.get(key, None) for key in ("spark.sql.ansi.enabled", "spark.sql.caseSensitive",
                 "spark.databricks.delta.commitInfo.userMetadata", "spark.sql.csv.parser.columnPruning.enabled")}  # fmt: skip
+    spark.catalog.dropTempView("primary")
     lake.source(ROWS, SCHEMA)
     lake.publish(target="mode: merge, on: [id]")
     assert {key: spark.conf.get(key, None) for key in settings} == settings
