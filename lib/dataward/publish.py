@@ -50,7 +50,7 @@ def publish(
         DatawardError: see ``dataward.errors``; the target's newest version is then what it was, or a whole new one.
     """
     with isolated(spark) as own:
-        run = _Run(own, plan, run_id or _fresh_run_id(), progress)
+        run = _Run(own, plan, run_id, progress)
         result = run.carried_out()
         if result.status == "unchanged":
             return result.model_copy(update={"report": report.place(result, report_folder)})
@@ -60,7 +60,9 @@ def publish(
 class _Run:
     """One run: what it was asked, what it has found out so far, and how long each phase took."""
 
-    def __init__(self, spark: SparkSession, plan: Plan, run_id: str, progress: Progress) -> None:
+    def __init__(self, spark: SparkSession, plan: Plan, given_id: str | None, progress: Progress) -> None:
+        run_id = given_id or _fresh_run_id()
+        self.may_be_a_rerun = given_id is not None
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", run_id):
             raise UsageError(f"run id '{run_id}': use up to 100 letters, digits, dots, dashes and underscores")
         self.spark, self.plan, self.contract, self.run_id = spark, plan, plan.contract, run_id
@@ -73,10 +75,9 @@ class _Run:
         contract = self.contract
         with self.phase("pin") as told:
             keys = open_keys(contract.keys)
-            sealed = ledger.find(self.spark, contract.ledger_location, self.run_id, contract.target)
+            sealed, earlier = self.done_before() if self.may_be_a_rerun else (None, None)
             if sealed:
                 return self.unchanged(sealed.seal)
-            earlier = self.earlier_commit()
             source = self.pinned(earlier)
             now = datetime.fromisoformat(earlier["as_of"]) if earlier else self.started.replace(microsecond=0)
             rules = against_schema(self.spark, self.plan, source.frame, now)
@@ -119,6 +120,11 @@ class _Run:
         self.progress(f"  {name:<8} {spent:6.2f} s  {said[0]}")
 
     # before anything is read
+
+    def done_before(self) -> tuple[ledger.Entry | None, dict[str, Any] | None]:
+        """This run id's seal, or else what it committed before it was interrupted."""
+        sealed = ledger.find(self.spark, self.contract.ledger_location, self.run_id, self.contract.target)
+        return sealed, None if sealed else self.earlier_commit()
 
     def earlier_commit(self) -> dict[str, Any] | None:
         """What this run id has committed before it was interrupted, if it has."""
