@@ -83,8 +83,7 @@ def _pin_files(spark: SparkSession, source: Source) -> Pin:
     ):
         reader = reader.option("basePath", source.path)  # a directory: keep the columns that its folders spell
     if source.format in ("csv", "json"):
-        schema = source.schema_ or reader.load(paths).schema.simpleString()[len("struct<") : -1]
-        spelled = reader.schema(schema).load(paths).schema if source.schema_ else reader.load(paths).schema
+        spelled = (reader.schema(source.schema_) if source.schema_ else reader).load(paths).schema
         reader = reader.option("mode", "PERMISSIVE").option("columnNameOfCorruptRecord", MALFORMED)
         if source.format == "csv":
             reader = reader.option("enforceSchema", "false")  # a header in another order is an error, not a shuffle
