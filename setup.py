@@ -29,7 +29,7 @@ setup(
             "VERSION",
             "jars.sha256",
             "log4j2.properties",
-            "quality/dqdl.lark",
+            "quality/dqdl/grammar.lark",
             "report/report.html.j2",
         ]
     },

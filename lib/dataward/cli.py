@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dataward import __version__
-from dataward.errors import ContractError, DatawardError
+from dataward.errors import ContractError, DatawardError, UsageError
 
 __all__ = ["entry", "main"]
 
@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     command = with_contract(verb("publish", _publish, "Check, split, protect, commit and seal one table."))
     command.add_argument("--run-id", metavar="ID", help="name of this run; a rerun under the same name changes nothing")
     command.add_argument("--report", default="reports", metavar="DIR", help="folder for reports (default: reports)")
+    command.add_argument("--explain", action="store_true", help="print what would be measured and how, and run nothing")
     command = with_contract(verb("verify", _verify, "Recompute a sealed version's proof and name what does not hold."))
     command.add_argument(
         "--version", type=int, dest="table_version", metavar="N", help="default: the newest sealed one"
@@ -92,6 +93,13 @@ def _parser() -> argparse.ArgumentParser:
     command = verb("check", _contract_check, "Check a contract file; needs no Spark.", actions)
     command.add_argument("file", metavar="FILE")
     verb("schema", _contract_schema, "Print the JSON Schema of contract files, for editors.", actions)
+
+    dqdl = verbs.add_parser("dqdl", help="Print a DQDL ruleset in one layout.")
+    actions = dqdl.add_subparsers(required=True, metavar="ACTION")
+    command = verb(
+        "fmt", _dqdl_fmt, "Print a ruleset so that it parses to the same rules again; needs no Spark.", actions
+    )
+    command.add_argument("file", metavar="FILE", help="a file, or - for standard input")
 
     keys = verbs.add_parser("keys", help="Create a keyring.")
     actions = keys.add_subparsers(required=True, metavar="ACTION")
@@ -184,7 +192,12 @@ def _contract_check(arguments: argparse.Namespace) -> int:
     from dataward.plan import plan
 
     planned = plan(arguments.file)
-    told = {"contract": planned.name, "rules": len(planned.rules), "columns": len(planned.contract.columns), "ok": True}
+    told = {
+        "contract": planned.name,
+        "rules": len(planned.suite.rules),
+        "columns": len(planned.contract.columns),
+        "ok": True,
+    }
     if arguments.json:
         _print_json(told)
     else:
@@ -198,6 +211,26 @@ def _contract_schema(arguments: argparse.Namespace) -> int:
     from dataward.contract import json_schema
 
     _print_json(json_schema())
+    return 0
+
+
+def _dqdl_fmt(arguments: argparse.Namespace) -> int:
+    from dataward.quality.dqdl import RuleError, read
+
+    try:
+        text = sys.stdin.read() if arguments.file == "-" else Path(arguments.file).read_text(encoding="utf-8")
+        printed = str(read(text))
+    except OSError as error:
+        raise UsageError(f"{arguments.file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{arguments.file}: not UTF-8 text") from None
+    except RuleError as error:
+        name = "standard input" if arguments.file == "-" else arguments.file
+        raise UsageError(f"{name}:{error.line}: {error.what}" + (f"; {error.remedy}" if error.remedy else "")) from None
+    if arguments.json:
+        _print_json({"dqdl": printed})
+    else:
+        print(printed, end="")
     return 0
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract, Document, problems_of
 from dataward.errors import ContractError, Problem, did_you_mean
 from dataward.integrity.canonical import sha256
-from dataward.quality import dqdl
 from dataward.quality.rules import IsPrimaryKey, RowRule, Rule, Statement, WellFormed
+from dataward.quality.split import with_paths
+from dataward.quality.suite import Suite, suite
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED
 
@@ -25,10 +26,10 @@ __all__ = ["Plan", "against_schema", "plan"]
 
 @dataclass(frozen=True)
 class Plan:
-    """A contract that holds together, its rules, and the SHA-256 of what it says (not of how it is written)."""
+    """A contract that holds together, its suite, and the SHA-256 of what it says (not of how it is written)."""
 
     contract: Contract
-    rules: tuple[Rule, ...]
+    suite: Suite
     sha256: str
     document: Document
 
@@ -46,23 +47,39 @@ def plan(path: str | Path) -> Plan:
     document = Document.read(path)
     contract, problems = problems_of(document)
     text = document.data.get("rules") if isinstance(document.data, dict) else None
-    rules: list[Rule] = []
+    judged = Suite()
     if isinstance(text, str) and text.strip():
-        rules, mistakes = dqdl.parse(text)
+        judged, mistakes = suite(text, contract.composites if contract else "row")
         first = document.text_start(("rules",))
         problems += [Problem(document.file, first + e.line - 1, "rules", e.what, e.remedy) for e in mistakes]
+        if contract is not None:
+            problems += _unknown_references(contract, judged, document)
     if contract is None or problems:
         raise ContractError(problems)
     merge_key = contract.target.on
-    if merge_key and not any(isinstance(rule, IsPrimaryKey) and set(rule.columns) == set(merge_key) for rule in rules):
+    keys = [set(rule.columns) for rule in judged.rules if isinstance(rule, IsPrimaryKey)]
+    if merge_key and set(merge_key) not in keys:
         # Two rows with one key, or a row without, would make the merge ambiguous or insert forever.
         names = " ".join(f'"{name}"' for name in merge_key)
-        rules.append(IsPrimaryKey(Statement("IsPrimaryKey", merge_key, text=f"IsPrimaryKey {names}")))
-    return Plan(contract, tuple(rules), sha256(contract.model_dump(mode="json", by_alias=True)), document)
+        added = IsPrimaryKey(Statement("IsPrimaryKey", merge_key, text=f"IsPrimaryKey {names}"))
+        judged = replace(judged, rules=(*judged.rules, added))
+    return Plan(contract, judged, sha256(contract.model_dump(mode="json", by_alias=True)), document)
 
 
-def against_schema(spark: SparkSession, plan: Plan, frame: DataFrame, now: datetime) -> tuple[Rule, ...]:
-    """Check a plan against the source's columns; gives the rules to judge, with those that the source itself adds.
+def _unknown_references(contract: Contract, judged: Suite, document: Document) -> Iterator[Problem]:
+    first = document.text_start(("rules",))
+    for rule in judged.rules:
+        for alias in rule.aliases:
+            if alias not in contract.references:
+                what = f"{rule.text}: the contract has no reference '{alias}'"
+                remedy = did_you_mean(alias, contract.references) or f"add references: {{{alias}: {{path: ...}}}}"
+                yield Problem(document.file, first + rule.statement.line - 1, "rules", what, remedy)
+
+
+def against_schema(
+    spark: SparkSession, plan: Plan, frame: DataFrame, references: Mapping[str, DataFrame], now: datetime
+) -> Suite:
+    """Check a plan against the source's columns; gives the suite to judge, with rules that the source itself adds.
 
     Raises:
         ContractError: a column is named that is not there, a column is there that nobody decided about, an operator
@@ -70,18 +87,26 @@ def against_schema(spark: SparkSession, plan: Plan, frame: DataFrame, now: datet
     """
     types = {field.name: field.dataType for field in frame.schema.fields if field.name != MALFORMED}
     problems = [*_missing_columns(plan, types), *_undecided_columns(plan, types), *_unfit_operators(plan, types)]
-    rules = plan.rules
+    judged = plan.suite
     if MALFORMED in frame.columns:
-        rules = (WellFormed.of(MALFORMED, next(iter(types))), *rules)
+        judged = replace(judged, rules=(WellFormed.of(MALFORMED, next(iter(types))), *judged.rules))
     first = plan.document.text_start(("rules",))
-    for rule in _leaves(rules):
-        if trouble := _rule_trouble(spark, frame, rule, types, now):
+    leaves = _leaves(judged.rules)
+    wide = with_paths(frame, (column for rule in leaves for column in rule.columns))
+    for rule in leaves:
+        if trouble := _rule_trouble(spark, wide, references, rule, types, now):
             what, remedy = trouble
             line = first + rule.statement.line - 1
             problems.append(Problem(plan.document.file, line, "rules", f"{rule.text}: {what}", remedy))
+    for analyzer in judged.analyzers:
+        for name in analyzer.parameters:
+            if name.lower() not in {known.lower() for known in types}:
+                what, remedy = _no_column(name, types)
+                line = first + analyzer.line - 1
+                problems.append(Problem(plan.document.file, line, "rules", f"{analyzer}: {what}", remedy))
     if problems:
         raise ContractError(problems)
-    return rules
+    return judged
 
 
 def _missing_columns(plan: Plan, types: dict[str, Any]) -> Iterator[Problem]:
@@ -119,16 +144,30 @@ def _unfit_operators(plan: Plan, types: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _rule_trouble(
-    spark: SparkSession, frame: DataFrame, rule: Rule, types: dict[str, Any], now: datetime
+    spark: SparkSession,
+    frame: DataFrame,
+    references: Mapping[str, DataFrame],
+    rule: Rule,
+    types: dict[str, Any],
+    now: datetime,
 ) -> tuple[str, str] | None:
     """A column that is not there, SQL that Spark cannot resolve, or a pattern that does not compile; with a remedy."""
     there = {name.lower() for name in frame.columns}
     for name in rule.columns:
         if name.lower() not in there:
             return _no_column(name, types)
+    for alias, names in rule.reference_columns().items():
+        known = references[alias].columns
+        for name in set(map(str.lower, names)) - set(map(str.lower, known)):
+            remedy = did_you_mean(name, known) or f"it has {', '.join(known)}"
+            return f"reference '{alias}' has no column '{name}'", remedy
+    return _sql_trouble(spark, frame, rule, now)
+
+
+def _sql_trouble(spark: SparkSession, frame: DataFrame, rule: Rule, now: datetime) -> tuple[str, str] | None:
     said = rule.statement
     sql = [said.where] if said.where else []
-    if isinstance(rule, RowRule) and not rule.unique_keys():
+    if isinstance(rule, RowRule) and not rule.flags():
         sql.append(rule.predicate(now))
     for text in sql:
         try:

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from dataward import report
-from dataward.contract import Location
+from dataward.contract import Location, Source
 from dataward.errors import AccountingError, SourceChanged, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
@@ -68,6 +68,7 @@ class _Run:
         self.spark, self.plan, self.contract, self.run_id = spark, plan, plan.contract, run_id
         self.progress = progress
         self.phases: list[Phase] = []
+        self.others: dict[str, Pin] = {}
         self.started, self.clock = datetime.now(timezone.utc), time.perf_counter()
 
     def carried_out(self) -> RunResult:
@@ -78,28 +79,43 @@ class _Run:
             sealed, earlier = self.done_before() if self.may_be_a_rerun else (None, None)
             if sealed:
                 return self.unchanged(sealed.seal)
-            source = self.pinned(earlier)
+            source, self.others = self.pinned(earlier)
             now = datetime.fromisoformat(earlier["as_of"]) if earlier else self.started.replace(microsecond=0)
-            rules = against_schema(self.spark, self.plan, source.frame, now)
+            references = {alias: other.frame.drop(MALFORMED) for alias, other in self.others.items()}
+            suite = against_schema(self.spark, self.plan, source.frame, references, now)
             told(source.described)
         with self.phase("judge") as told:
-            judged = judge(self.spark, source.frame, rules, now, contract.checks)
+            judged = judge(
+                self.spark,
+                source.frame,
+                suite,
+                now,
+                contract.engine,
+                references,
+                contract.checks,
+                sensitive=[name for name in source.columns if contract.column(name).sensitive],
+                internal=[MALFORMED],
+                estimate=[name for name in source.columns if contract.column(name).protect.op == "token"],
+            )
             self.same_verdicts(earlier, judged)
             told(_tally(judged))
         with self.phase("split") as told:
             diverted = self.diverted_rows(source, judged, now)
             reasons = self.reasons_to_stop(judged, diverted)
             told(f"{diverted:,} of {judged.rows:,} rows diverted")
-        protecting, protections = protect(self.spark, contract, keys, source.columns)
+        protecting, protections = protect(
+            self.spark, contract, keys, source.frame, source.columns, judged.rows, judged.distinct
+        )
         if reasons:
             return self.result("stopped", source, judged, protections, reasons=reasons)
         metadata = self.metadata(source, judged, now)
         with self.phase("commit") as told:
             good, bad = (frame.drop(MALFORMED) for frame in split(source.frame, judged.diverting, now))
             quarantine = self.to_quarantine(protecting(bad), diverted, metadata)
-            if source.changed(self.spark):
+            if self.changed(source):
                 raise SourceChanged(
-                    f"source {contract.source}: its files changed after they were judged. Nothing was published; rerun"
+                    f"source {contract.source} or a reference: its files changed after they were judged. Nothing was "
+                    "published; rerun"
                 )
             ready = protecting(good)
             statistics = statistics_columns(contract, ready)
@@ -139,14 +155,26 @@ class _Run:
             return found.metadata
         return None
 
-    def pinned(self, earlier: dict[str, Any] | None) -> Pin:
-        source = pin(self.spark, self.contract.source, earlier["source_version"] if earlier else None)
-        if earlier and earlier["source_sha256"] != source.digest:
+    def pinned(self, earlier: dict[str, Any] | None) -> tuple[Pin, dict[str, Pin]]:
+        """The source and the references, held still; for a rerun, as the run found them when it began."""
+        source = self.pinned_place("source", self.contract.source, earlier["source"] if earlier else None)
+        began = earlier["references"] if earlier else {}
+        places = self.contract.references.items()
+        return source, {
+            alias: self.pinned_place(f"reference '{alias}'", place, began.get(alias)) for alias, place in places
+        }
+
+    def pinned_place(self, what: str, place: Source, began: dict[str, Any] | None) -> Pin:
+        found = pin(self.spark, place, began["version"] if began else None)
+        if began and began["sha256"] != found.digest:
             raise SourceChanged(
-                f"source {self.contract.source}: it is not what run '{self.run_id}' began with, so the run cannot be "
-                "finished. Give a new --run-id to publish what is there now"
+                f"{what} {place}: it is not what run '{self.run_id}' began with, so the run cannot be finished. Give a "
+                "new --run-id to publish what is there now"
             )
-        return source
+        return found
+
+    def changed(self, source: Pin) -> bool:
+        return any(place.changed(self.spark) for place in (source, *self.others.values()))
 
     # what is judged
 
@@ -158,8 +186,9 @@ class _Run:
             )
 
     def diverted_rows(self, source: Pin, judged: Judgement, now: datetime) -> int:
-        """Exact number of rows to divert; a job of its own only where several rules overlap."""
-        if len(judged.diverting) > 1:
+        """Exact number of rows to divert; a job of its own where rules overlap or keys were counted by their hashes."""
+        by_key = self.contract.engine == "spark" and any(rule.flags() for rule in judged.diverting)
+        if len(judged.diverting) > 1 or by_key:
             return failed_rows(source.frame, judged.diverting, now)
         return sum(verdict.failed_rows or 0 for verdict in judged.verdicts if verdict.action == "quarantine")
 
@@ -188,8 +217,8 @@ class _Run:
             "contract": self.contract.contract,
             "contract_sha256": self.plan.sha256,
             "verdicts_sha256": _verdicts_sha256(judged),
-            "source_version": source.version,
-            "source_sha256": source.digest,
+            "source": _pinned(source),
+            "references": {alias: _pinned(other) for alias, other in self.others.items()},
             "as_of": now.isoformat(),
         }
 
@@ -209,7 +238,7 @@ class _Run:
         to_quarantine = quarantine.rows if quarantine else 0
         dropped = diverted if self.contract.quarantine and self.contract.quarantine.drop else 0
         rows = {"in": judged.rows, "published": commit.rows, "quarantined": to_quarantine, "dropped": dropped}
-        if judged.rows == commit.rows + to_quarantine + dropped and not source.changed(self.spark):
+        if judged.rows == commit.rows + to_quarantine + dropped and not self.changed(source):
             return rows
         delta.restore(self.spark, self.contract.target, commit)
         raise AccountingError(
@@ -241,7 +270,8 @@ class _Run:
             version=commit.version,
             time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             who=_who(self.spark),
-            source={"described": source.described, "version": source.version, "sha256": source.digest},
+            source={"described": source.described, **_pinned(source)},
+            references={alias: {"described": pin.described, **_pinned(pin)} for alias, pin in self.others.items()},
             verdicts=_as_dicts(judged.verdicts),
             rows=rows,
             protections=_as_dicts(protections),
@@ -287,6 +317,7 @@ class _Run:
             source={"described": source.described, "version": source.version},
             rows=rows or {"in": judged.rows, "published": 0, "quarantined": 0, "dropped": 0},
             verdicts=_as_dicts(judged.verdicts),
+            statistics=_as_dicts(judged.statistics),
             protections=_as_dicts(protections),
             target=Place(path=str(contract.target), version=version, rows=commit.rows if commit else None),
             quarantine=_place(contract.quarantine_location, quarantine) if quarantine else None,
@@ -319,6 +350,10 @@ class _Run:
 
 def _fresh_run_id() -> str:
     return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+
+
+def _pinned(place: Pin) -> dict[str, Any]:
+    return {"version": place.version, "sha256": place.digest}
 
 
 def _as_dicts(items: Any) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ source: {{format: parquet, path: {source}}}
 target: {{path: {work}/sealed, mode: overwrite}}
 quarantine: {{path: {work}/sealed_quarantine}}
 keys: {{provider: local, path: {work}/keys, domain: orders}}
+engine: spark
 rules: |
   Rules = [
     RowCount > 1000,

@@ -66,10 +66,10 @@ MISTAKES = [
     ("RowCount", "RowCnt", 8, "unknown rule type 'RowCnt'", "did you mean 'RowCount'"),
     ("RowCount > 1000", "RowCount", 8, "RowCount needs a condition", "add one"),
     ("RowCount > 1000", "ReferentialIntegrity 'a' = 1", 8, "cannot stand here", "expected"),
-    ("RowCount > 1000", 'SchemaMatch "a" = 1', 8, "SchemaMatch is not supported yet", "CustomSql"),
+    ("RowCount > 1000", 'SchemaMatch "a" = 1', 8, "the contract has no reference 'a'", "add references"),
     ("RowCount > 1000", 'RowCount > "many"', 8, "compares with numbers", "none"),
-    ("RowCount > 1000", "RowCount > avg(last(3))", 8, "not supported yet", "fixed value"),
-    ("RowCount > 1000", "RowCount > $limit", 8, "constants such as $limit", "write it out"),
+    ("RowCount > 1000", "RowCount > avg(last(3))", 8, "history of runs", "fixed value"),
+    ("RowCount > 1000", "RowCount > $limit", 8, "there is no constant $limit", "above Rules"),
     ("RowCount > 1000", 'Mean "a" "b" > 1', 8, "takes 1 parameter(s), not 2", "Mean"),
     ("RowCount > 1000", 'IsComplete "a" > 1', 8, "takes no condition", "remove"),
     ("RowCount > 1000", 'Mean "a" > 1 with threshold > 0.5', 8, "takes no 'with threshold'", "condition"),
@@ -154,7 +154,7 @@ def test_good_contract(tmp_path):
     assert not contract.column("rec_id").sensitive
     assert str(contract.ledger_location) == "lake/people_ledger"
     # a merge's keys are checked whether or not a rule says so
-    assert [rule.text for rule in planned.rules][-1] == 'IsPrimaryKey "rec_id"'
+    assert [rule.text for rule in planned.suite.rules][-1] == 'IsPrimaryKey "rec_id"'
 
 
 def test_contract_is_frozen(tmp_path):

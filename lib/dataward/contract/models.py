@@ -233,6 +233,17 @@ class Contract(Model):
     ledger: Location | None = Field(default=None, description="default: the target's place with '_ledger' appended")
     keys: Keys
     rules: str = Field(default="", description="DQDL: Rules = [ ... ]")
+    engine: Literal["deequ", "spark"] = Field(
+        default="deequ",
+        description="what measures the rules: deequ (PyDeequ), or spark (DataFrames, the fewest passes)",
+    )
+    composites: Literal["row", "column"] = Field(
+        default="row",
+        description="how (A) and (B) is judged: row by row where it can be, or by column (Glue's default)",
+    )
+    references: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Source] = Field(
+        default_factory=dict, description="other tables that rules look at, by the alias that they use"
+    )
     checks: str | None = Field(
         default=None,
         pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_]*$",
@@ -257,6 +268,8 @@ class Contract(Model):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Contract:
+        if "primary" in self.references:
+            raise ValueError("'primary' is the source itself: call the reference something else")
         for name in self.target.on:
             protection = self.column(name).protect
             if protection.op not in ("keep", "token"):

@@ -20,6 +20,7 @@ import hmac
 import itertools
 import json
 import secrets
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -64,14 +65,18 @@ def digest(frame: DataFrame, key: bytes, nonce: str | None = None) -> Content:
     nonce = nonce or secrets.token_hex(16)
     schema = json.dumps([(field.name, field.dataType.simpleString()) for field in frame.schema.fields])
     file = F.col("_metadata.file_path")
-    # A hash in place of the path: to hand every row's path to Python costs as much as all the rest.
-    rows = frame.select("*", F.xxhash64(file).alias("__file"))
-    parts = rows.mapInArrow(_summing(key), "file bigint, rows bigint, lanes binary").collect()
-    paths = frame.select(file.alias("path"), F.xxhash64(file).alias("hash")).distinct().collect()
-    names = {row.hash: unquote(row.path).rsplit("/", 1)[-1] for row in paths}
+    # A sum in place of the path: to hand every row's path to Python costs as much as all the rest.
+    tag, paths = F.crc32(file), frame.inputFiles()
+    names = {zlib.crc32(path.encode()): path for path in paths}
+    if len(names) < len(paths):  # two paths with one sum, somewhere among ten thousands of files
+        tag, names = F.xxhash64(file), {}
+    parts = frame.select("*", tag.alias("__file")).mapInArrow(_summing(key), "file bigint, rows bigint, lanes binary")
+    found = parts.collect()
+    if not all(row.file in names for row in found):  # also on a platform that spells a path in two ways
+        names = {row.tag: row.path for row in frame.select(tag.alias("tag"), file.alias("path")).distinct().collect()}
     sums: dict[str, tuple[int, list[int]]] = {}
-    for row in parts:
-        name = names[row.file]
+    for row in found:
+        name = unquote(names[row.file]).rsplit("/", 1)[-1]
         count, lanes = sums.get(name, (0, [0] * LANES))
         sums[name] = (count + row.rows, _add(lanes, _lanes(bytes(row.lanes))))
     total = [0] * LANES
@@ -112,8 +117,9 @@ def _summing(key: bytes) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.Rec
         for batch in batches:
             macs = row_macs(batch.columns[:-1], batch.num_rows, key)
             names = batch.column(batch.num_columns - 1)
-            for name in pc.unique(names).to_pylist():
-                here = macs[np.asarray(pc.equal(names, name))]
+            found = pc.unique(names).to_pylist()
+            for name in found:
+                here = macs if len(found) == 1 else macs[np.asarray(pc.equal(names, name))]
                 count, lanes = sums.get(name, (0, np.zeros(LANES, dtype="<u8")))
                 sums[name] = (count + len(here), lanes + here.sum(axis=0, dtype="<u8"))
         yield pa.RecordBatch.from_pydict(

@@ -46,6 +46,7 @@ class Seal(_Frozen):
     time: str
     who: str
     source: dict[str, Any]
+    references: dict[str, Any] = {}
     verdicts: list[dict[str, Any]]
     rows: dict[str, int]
     protections: list[dict[str, Any]]

@@ -5,6 +5,8 @@ predicate, against each row (:meth:`Condition.sql`). ``between`` leaves its ends
 
 Nulls, as in Glue: a null value fails every condition but ``!=``, ``not in``, ``not between`` and ``not matches``;
 naming NULL as an operand decides it explicitly (``= NULL``, ``not in ["x", NULL]``).
+
+``str()`` of a condition and of every operand is DQDL again.
 """
 
 from __future__ import annotations
@@ -14,9 +16,27 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-__all__ = ["EMPTY", "NULL", "WHITESPACES_ONLY", "Condition", "Keyword", "Moment", "Operand", "quoted"]
+from dataward.sql import literal
+
+__all__ = [
+    "EMPTY",
+    "NULL",
+    "WHITESPACES_ONLY",
+    "Arithmetic",
+    "Call",
+    "Condition",
+    "Keyword",
+    "Moment",
+    "Operand",
+    "Operator",
+    "Reference",
+    "Size",
+    "shown",
+]
 
 Operator = Literal["=", "!=", ">", ">=", "<", "<=", "between", "in", "matches"]
+
+UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 
 
 @dataclass(frozen=True)
@@ -34,13 +54,38 @@ class Moment:
     offset: timedelta = timedelta()
 
 
-Operand = Decimal | str | timedelta | Moment | Keyword
+@dataclass(frozen=True)
+class Size:
+    """A number of bytes; 1 KB is 1024 bytes."""
+
+    bytes: int
 
 
-def quoted(text: str) -> str:
-    """A SQL string literal (under Spark's default of escapes inside literals)."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
-    return f"'{escaped}'"
+@dataclass(frozen=True)
+class Reference:
+    """``$name``: a constant that the ruleset declares above its rules."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function of a dynamic rule, such as ``avg(last(10))``; evaluated against the history of runs."""
+
+    function: str
+    arguments: tuple[Operand, ...] = ()
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Two operands joined by + - * /, of which one is a :class:`Call` (numbers alone are worked out when parsed)."""
+
+    operator: str
+    left: Operand
+    right: Operand
+
+
+Operand = Decimal | str | timedelta | Moment | Keyword | Size | Reference | Call | Arithmetic
 
 
 @dataclass(frozen=True)
@@ -49,9 +94,13 @@ class Condition:
     operands: tuple[Operand, ...]
     negated: bool = False
 
+    @property
+    def numbers(self) -> list[float]:
+        return [float(operand) for operand in self.operands if isinstance(operand, Decimal)]
+
     def holds(self, value: float) -> bool:
         """Whether a measured number meets the condition; its operands are numbers (checked when the rule is made)."""
-        low, *more = [float(operand) for operand in self.operands if isinstance(operand, Decimal)]
+        low, *more = self.numbers
         truth = {
             "=": value == low,
             "!=": value != low,
@@ -87,19 +136,22 @@ class Condition:
             return format(operand, "f")
         if isinstance(operand, timedelta):
             return str(int(operand.total_seconds()))
+        if isinstance(operand, Size):
+            return str(operand.bytes)
         if isinstance(operand, Moment):
             return f"timestamp'{(now + operand.offset).strftime('%Y-%m-%d %H:%M:%S')}'"
-        return quoted(str(operand))
+        return literal(str(operand))
 
     def __str__(self) -> str:
-        """Short and readable, for reports (the rule's own text is what was written)."""
-        shown = [_shown(operand) for operand in self.operands]
+        told = [shown(operand) for operand in self.operands]
         no = "not " if self.negated else ""
         if self.operator == "between":
-            return f"{no}between {shown[0]} and {shown[1]}"
+            return f"{no}between {told[0]} and {told[1]}"
         if self.operator == "in":
-            return f"{no}in [{', '.join(shown)}]"
-        return f"{no}{self.operator} {shown[0]}"
+            # `in $list` stands for itself; a single reference is never in brackets.
+            alone = len(self.operands) == 1 and isinstance(self.operands[0], Reference)
+            return f"{no}in {told[0]}" if alone else f"{no}in [{', '.join(told)}]"
+        return f"{no}{self.operator} {told[0] if len(told) == 1 else '[' + ', '.join(told) + ']'}"
 
 
 def _keyword_sql(keyword: Keyword, value: str) -> str:
@@ -110,18 +162,31 @@ def _keyword_sql(keyword: Keyword, value: str) -> str:
     return f"coalesce({value} rlike '^\\\\s+$', false)"
 
 
-def _shown(operand: Operand) -> str:
+def shown(operand: Operand) -> str:
+    """An operand as DQDL."""
     if isinstance(operand, Keyword):
         return operand.name
     if isinstance(operand, timedelta):
         return _duration(operand)
     if isinstance(operand, Moment):
-        return f"now() {'-' if operand.offset < timedelta() else '+'} {_duration(abs(operand.offset))}"
-    return f'"{operand}"' if isinstance(operand, str) else str(operand)
+        if not operand.offset:
+            return "now()"
+        return f"(now() {'-' if operand.offset < timedelta() else '+'} {_duration(abs(operand.offset))})"
+    if isinstance(operand, Size):
+        unit = max((name for name, size in UNITS.items() if operand.bytes % size == 0), key=UNITS.__getitem__)
+        return f"{operand.bytes // UNITS[unit]} {unit}"
+    if isinstance(operand, Reference):
+        return f"${operand.name}"
+    if isinstance(operand, Call):
+        return f"{operand.function}({', '.join(map(shown, operand.arguments))})"
+    if isinstance(operand, Arithmetic):
+        return f"({shown(operand.left)} {operand.operator} {shown(operand.right)})"
+    return '"' + operand.replace('"', '\\"') + '"' if isinstance(operand, str) else format(operand, "f")
 
 
 def _duration(span: timedelta) -> str:
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+    for unit, size in (("days", 86400), ("hours", 3600)):
         if span.total_seconds() % size == 0:
             return f"{int(span.total_seconds() / size)} {unit}"
-    return f"{span.total_seconds()} seconds"
+    minutes = Decimal(str(span.total_seconds())) / 60
+    return f"{minutes.normalize():f} minutes"

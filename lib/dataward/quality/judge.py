@@ -15,24 +15,32 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dataward.errors import RunError, SourceError
 from dataward.quality.engines import deequ
+from dataward.quality.engines import spark as dataframes
+from dataward.quality.flags import Flag, with_flags
 from dataward.quality.metrics import Metric, Unmeasured, Values
-from dataward.quality.rules import ColumnExists, CustomSql, RowRule, Rule, TableComposite, TableRule
-from dataward.quality.split import with_flags
-from dataward.tables.reason import reason
+from dataward.quality.rules import Probe, RowRule, Rule, Scene, TableComposite, TableRule
+from dataward.quality.rules.base import ALL
+from dataward.quality.split import with_paths
+from dataward.quality.statistics import Statistic, metrics_of, statistics
+from dataward.quality.suite import Suite
+from dataward.sql import identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Judgement", "Verdict", "judge"]
+__all__ = ["Engine", "Judgement", "Verdict", "judge", "needed_flags"]
 
+SAMPLED = 64
+
+Engine = Literal["deequ", "spark"]
 Outcome = Literal["PASSED", "FAILED", "SKIPPED", "ERRORED"]
 Action = Literal["none", "quarantine", "stop", "warn"]
 
@@ -53,11 +61,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All verdicts, the number of rows judged, and the row rules that some row fails (these divert)."""
+    """All verdicts and statistics, the rows judged, and the row rules that some row fails (these divert)."""
 
     verdicts: tuple[Verdict, ...]
     rows: int
     diverting: tuple[RowRule, ...]
+    statistics: tuple[Statistic, ...] = ()
+    distinct: Mapping[str, int] = field(default_factory=dict)  # column -> about how many distinct values
 
     @property
     def stops(self) -> bool:
@@ -65,17 +75,46 @@ class Judgement:
 
 
 def judge(
-    spark: SparkSession, frame: DataFrame, rules: Sequence[Rule], now: datetime, checks: str | None = None
+    spark: SparkSession,
+    frame: DataFrame,
+    suite: Suite,
+    now: datetime,
+    engine: Engine = "deequ",
+    references: Mapping[str, DataFrame] | None = None,
+    checks: str | None = None,
+    sensitive: Iterable[str] = (),
+    internal: Iterable[str] = (),
+    estimate: Iterable[str] = (),
 ) -> Judgement:
-    """Measure and judge every rule on a frame; ``checks`` names a function that returns PyDeequ checks."""
-    flagged = [rule for rule in rules if isinstance(rule, RowRule) and needs_flags(rule)]
-    measured = deequ.measure(spark, with_flags(frame, flagged), [Metric("size"), *_metrics(rules, now)])
+    """Measure and judge every rule on a frame.
+
+    ``references`` are the other tables by alias; ``checks`` names a function that returns PyDeequ checks; statistics of
+    ``sensitive`` columns show no single value; ``internal`` columns are not the source's own; of the columns to
+    ``estimate`` engine ``spark`` counts the distinct values, roughly, in the same shuffle.
+    """
+    references = references or {}
+    hidden = set(internal)
+    types = {name: kind for name, kind in frame.dtypes if name not in hidden}
+    wanted = [Metric("size"), *(metric for rule in suite.rules for metric in rule.metrics(now))]
+    wanted += [metric for analyzer in suite.analyzers for metric in metrics_of(analyzer, types, sensitive)]
+    estimates = {name: _one_in(SAMPLED, name) for name in estimate} if engine == "spark" else {}
+    wanted += estimates.values()
+    ready = prepared(frame, suite, references, now)
+    if engine == "deequ":
+        values = deequ.measure(spark, ready, wanted)
+    else:
+        values = dataframes.measure(ready, wanted)
+        if unsure := [metric for rule in suite.rules for metric in _unsure(rule, values, now)]:
+            values = values.corrected(dataframes.exactly(ready, unsure))
     try:
-        rows = int(measured[Metric("size")] or 0)
+        rows = int(values[Metric("size")] or 0)
     except Unmeasured as error:
         raise SourceError(f"the source cannot be read: {error}") from None
     frame.createOrReplaceTempView("primary")
-    judged = [_judge(spark, frame, rule, measured, now) for rule in rules]
+    for alias, reference in references.items():
+        reference.createOrReplaceTempView(alias)
+    scene = Scene(spark, frame, types, references, values, now)
+    judged = [(_judge(rule, scene), rule) for rule in suite.rules]
     verdicts = [verdict for verdict, _ in judged]
     if checks:
         verdicts += [
@@ -84,56 +123,82 @@ def judge(
     diverting = tuple(
         rule for verdict, rule in judged if verdict.failed_rows and isinstance(rule, RowRule) and not rule.warns_only
     )
-    return Judgement(tuple(verdicts), rows, diverting)
+    told = statistics(suite.analyzers, values, types, sensitive)
+    distinct = {name: SAMPLED * int(values.get(metric) or 0) for name, metric in estimates.items()}
+    return Judgement(tuple(verdicts), rows, diverting, told, distinct)
 
 
-def needs_flags(rule: RowRule) -> bool:
-    """Whether the rule's own metric reads the flag columns: uniqueness inside a composite does, alone it does not."""
-    return bool(rule.unique_keys()) and rule.name == "Composite"
+def _one_in(share: int, column: str) -> Metric:
+    """Distinct values of one in so many, chosen by hash: next to nothing beside the keys that are grouped anyway."""
+    return Metric("distinct_count", (column,), f"xxhash64({identifier(column)}) % {share} = 0")
 
 
-def _metrics(rules: Sequence[Rule], now: datetime) -> list[Metric]:
-    found: list[Metric] = []
-    for rule in rules:
-        if isinstance(rule, TableComposite):
-            found += _metrics(rule.parts, now)
-        elif isinstance(rule, RowRule):
-            found += rule.metrics(now)
-        elif isinstance(rule, TableRule):
-            found += rule.metrics()
-    return found
+def prepared(frame: DataFrame, suite: Suite, references: Mapping[str, DataFrame], now: datetime) -> DataFrame:
+    """The frame with what rules need beside the source's columns: paths into structs, flags of duplicates and orphans."""
+    names = [column for rule in suite.rules for column in rule.columns]
+    names += [column for analyzer in suite.analyzers for column in analyzer.parameters]
+    return with_flags(with_paths(frame, names), needed_flags(suite.rules, now), references)
 
 
-def _judge(spark: SparkSession, frame: DataFrame, rule: Rule, values: Values, now: datetime) -> tuple[Verdict, Rule]:
+def needed_flags(rules: Sequence[Rule], now: datetime) -> list[Flag]:
+    """Flags that some metric really reads: uniqueness inside a composite by row does, alone it is a metric of its own."""
+    flags = dict.fromkeys(flag for rule in rules for flag in rule.flags())
+    read = " ".join(str(metric.predicate) + str(metric.where) for rule in rules for metric in rule.metrics(now))
+    return [flag for flag in flags if flag.name in read]
+
+
+def _unsure(rule: Rule, values: Values, now: datetime) -> list[Metric]:
+    """The rule's metrics that came from hashes, if a collision among these could change its verdict."""
+    if isinstance(rule, TableComposite):
+        return [metric for part in rule.parts for metric in _unsure(part, values, now)]
+    mine = [metric for metric in rule.metrics(now) if metric in values.ranges]
+    if not mine or not isinstance(rule, RowRule | TableRule):
+        return []
+    ends = [rule.measure(values.at(end), now) for end in (0, 1)]
+    low, high = min(end or 0.0 for end in ends), max(end or 0.0 for end in ends)
+    return mine if any(low <= number <= high for number in rule.bound().numbers) else []
+
+
+def _judge(rule: Rule, scene: Scene) -> Verdict:
     measured: float | None = None
     failed: int | None = None
     message = ""
     outcome: Outcome
+    values, now = scene.values, scene.now
     try:
-        if isinstance(rule, RowRule):
-            rows, failed = int(values[rule.metrics(now)[0]] or 0), rule.failed(values, now)
-            if rows == 0:
+        if isinstance(rule, TableComposite):
+            parts = [_judge(part, scene) for part in rule.parts]
+            message = "; ".join(f"{part.rule}: {part.outcome}" for part in parts)
+            if any(part.outcome == "ERRORED" for part in parts):
+                raise Unmeasured(message)
+            outcome = _OUTCOMES[rule.combine([_TRUTHS[part.outcome] for part in parts])]
+        elif isinstance(rule, RowRule):
+            measured, failed = rule.measure(values, now), rule.failed(values, now)
+            if measured is None:
                 outcome, message = "SKIPPED", "no row to judge"
             else:
-                measured = 1 - failed / rows
-                outcome = "PASSED" if rule.passes(measured) else "FAILED"
-        elif isinstance(rule, TableComposite):
-            parts = [_judge(spark, frame, part, values, now)[0] for part in rule.parts]
-            outcome = "PASSED" if rule.combine([part.outcome in ("PASSED", "SKIPPED") for part in parts]) else "FAILED"
-            message = "; ".join(f"{part.rule}: {part.outcome}" for part in parts)
+                outcome = "PASSED" if rule.bound().holds(measured) else "FAILED"
         else:
-            assert isinstance(rule, TableRule)  # noqa: S101 - the three families are all there are
-            measured = _measure(spark, frame, rule, values)
+            if isinstance(rule, Probe):
+                found = rule.probe(scene)
+                measured, message = found.measured, found.told
+            elif isinstance(rule, TableRule):
+                measured = rule.measure(values, now)
+                message = rule.told(values, now)
             if measured is not None and not math.isfinite(measured):
                 told, measured = measured, None
                 raise Unmeasured(f"the measured value is {told}: the column holds NaN or infinity")
-            outcome = "FAILED" if measured is None or not rule.passes(measured) else "PASSED"
-            message = "nothing to measure" if measured is None else ""
+            outcome = "PASSED" if measured is not None and rule.bound().holds(measured) else "FAILED"
+            message = "nothing to measure" if measured is None else message
     except Unmeasured as error:
         outcome, message = "ERRORED", str(error)
     return Verdict(
         rule.text, rule.name, outcome, measured, _expected(rule), _action(rule, outcome, failed), failed, message
-    ), rule
+    )
+
+
+_TRUTHS: dict[Outcome, bool | None] = {"PASSED": True, "FAILED": False, "SKIPPED": None}
+_OUTCOMES: dict[bool | None, Outcome] = {truth: outcome for outcome, truth in _TRUTHS.items()}
 
 
 def _action(rule: Rule, outcome: Outcome, failed: int | None) -> Action:
@@ -141,42 +206,20 @@ def _action(rule: Rule, outcome: Outcome, failed: int | None) -> Action:
         return "none"
     if rule.warns_only:
         return "warn"
-    if isinstance(rule, RowRule) and (outcome == "PASSED" or rule.statement.threshold is None):
+    if isinstance(rule, RowRule) and (
+        outcome == "PASSED" or (outcome == "FAILED" and rule.statement.threshold is None)
+    ):
         return "quarantine"
     return "stop"
 
 
-def _measure(spark: SparkSession, frame: DataFrame, rule: TableRule, values: Values) -> float | None:
-    if isinstance(rule, ColumnExists):
-        return rule.found_in(frame.columns)
-    if isinstance(rule, CustomSql):
-        return _number_from(spark, rule)
-    return rule.measure(values)
-
-
-def _number_from(spark: SparkSession, rule: CustomSql) -> float | None:
-    try:
-        # As a subquery: a statement that is not a query does not parse here.
-        rows = spark.sql(f"select * from (\n{rule.query}\n) limit 2").collect()  # noqa: S608 - the contract's own SQL
-    except Exception as error:
-        raise Unmeasured(f"the query failed: {reason(error)}") from None
-    if len(rows) != 1 or len(rows[0]) != 1:
-        raise Unmeasured("the query must give one row with one number")
-    if rows[0][0] is None:
-        return None
-    try:
-        return float(rows[0][0])
-    except (TypeError, ValueError):
-        raise Unmeasured("the query must give a number") from None
-
-
 def _expected(rule: Rule) -> str:
-    said = rule.statement
-    if isinstance(rule, RowRule):
-        return str(said.threshold) if said.threshold else "every row"
-    if isinstance(rule, ColumnExists):
-        return "the column is there"
-    return str(said.condition) if said.condition else "as composed"
+    if isinstance(rule, TableComposite):
+        return "as composed"
+    bound = rule.bound()
+    if bound != ALL or rule.statement.condition == ALL:
+        return str(bound)
+    return "every row" if isinstance(rule, RowRule) else "all"
 
 
 def _of_check(check: str, level: str, constraint: str, held: bool, measured: float | None) -> Verdict:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Metric", "Unmeasured", "Values", "identifier"]
+__all__ = ["GROUPED", "Kind", "Metric", "Unmeasured", "Values"]
 
 Kind = Literal[
     "size",  # number of rows
@@ -15,11 +15,19 @@ Kind = Literal[
     "mean",
     "sum",
     "standard_deviation",  # of the population, as in Deequ and Glue
-    "distinct_count",  # number of distinct values, nulls left out
-    "uniqueness",  # share of rows whose key occurs once, among rows with a key that is not wholly null
-    "entropy",  # natural logarithm, nulls left out
+    "minimum",  # of a number
+    "maximum",
+    "min_length",  # in characters
+    "max_length",
     "correlation",  # Pearson
+    "distinct_count",  # number of distinct keys, those that are wholly null left out
+    "uniqueness",  # share of rows whose key occurs once, among rows with a key that is not wholly null
+    "unique_value_ratio",  # keys that occur once / distinct keys
+    "entropy",  # natural logarithm, nulls left out
 ]
+
+GROUPED = frozenset({"distinct_count", "uniqueness", "unique_value_ratio", "entropy"})
+"""Kinds that need rows of equal keys brought together: a shuffle, where all others share one scan."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +50,28 @@ class Unmeasured(Exception):
 class Values(dict[Metric, float | None]):
     """Measured numbers; None where there was nothing to measure (an empty frame, only nulls).
 
-    Asking for a metric that could not be measured raises :class:`Unmeasured` with the reason.
+    Asking for a metric that could not be measured raises :class:`Unmeasured` with the reason. ``ranges`` holds, for
+    numbers that came from hashes, the smallest and the largest value that the true one can have.
     """
 
-    def __init__(self, values: Mapping[Metric, float | None], failures: Mapping[Metric, str] | None = None) -> None:
+    def __init__(
+        self,
+        values: Mapping[Metric, float | None],
+        failures: Mapping[Metric, str] | None = None,
+        ranges: Mapping[Metric, tuple[float, float]] | None = None,
+    ) -> None:
         super().__init__(values)
         self.failures = dict(failures or {})
+        self.ranges = dict(ranges or {})
 
     def __missing__(self, metric: Metric) -> float | None:
         raise Unmeasured(self.failures.get(metric, f"{metric.kind} was not measured"))
 
+    def at(self, end: Literal[0, 1]) -> Values:
+        """The same with every number at the lower (0) or upper (1) end of its range."""
+        return Values({**self, **{metric: range_[end] for metric, range_ in self.ranges.items()}}, self.failures)
 
-def identifier(column: str) -> str:
-    """A column's name as a SQL identifier."""
-    return "`" + column.replace("`", "``") + "`"
+    def corrected(self, exact: Values) -> Values:
+        """The same with numbers that were measured again, exactly."""
+        ranges = {metric: range_ for metric, range_ in self.ranges.items() if metric not in exact}
+        return Values({**self, **exact}, {**self.failures, **exact.failures}, ranges)

@@ -5,65 +5,70 @@ Only rules that some row is known to fail are evaluated here: the rest cannot di
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dataward.quality.conditions import quoted
-from dataward.quality.metrics import identifier
-from dataward.quality.rules import Key, RowRule, duplicate_flag
+from dataward.quality.flags import with_flags
+from dataward.quality.rules import RowRule
+from dataward.sql import identifier, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["FAILED_RULES", "failed_rows", "split", "with_flags"]
+__all__ = ["FAILED_COLUMNS", "FAILED_RULES", "failed_rows", "split", "with_paths"]
 
-FAILED_RULES = "failed_rules"
+FAILED_RULES, FAILED_COLUMNS = "failed_rules", "failed_columns"
+
+
+def with_paths(frame: DataFrame, names: Iterable[str]) -> DataFrame:
+    """The frame with a column of its own for each dotted path (``address.city``) into a struct."""
+    from pyspark.sql import functions as F
+
+    there = {name.lower() for name in frame.columns}
+    for name in dict.fromkeys(name for name in names if name.lower() not in there):
+        head, *rest = name.split(".")
+        if rest and head.lower() in there:
+            frame = frame.withColumn(name, F.expr(".".join(identifier(part) for part in (head, *rest))))
+    return frame
 
 
 def split(frame: DataFrame, rules: Sequence[RowRule], now: datetime) -> tuple[DataFrame, DataFrame]:
-    """(rows that pass every rule, rows that fail one with ``failed_rules``: array of rule texts)."""
+    """(rows that no rule fails; rows that one does, with ``failed_rules``: array of rule texts, ``failed_columns``)."""
     from pyspark.sql import functions as F
 
+    names = [identifier(name) for name in frame.columns]
     if not rules:
-        return frame, frame.limit(0).withColumn(FAILED_RULES, F.lit(None).cast("array<string>"))
-    reasons = [f"if({rule.row_predicate(now)}, null, {quoted(rule.text)})" for rule in rules]
-    judged = with_flags(frame, rules)
-    good = judged.where(F.expr(_all_hold(rules, now))).select(*map(identifier, frame.columns))
-    bad = judged.where(F.expr(f"not {_all_hold(rules, now)}")).withColumn(
-        FAILED_RULES, F.expr(f"array_compact(array({', '.join(reasons)}))")
+        nothing = F.lit(None).cast("array<string>")
+        return frame, frame.limit(0).select(*names, nothing.alias(FAILED_RULES), nothing.alias(FAILED_COLUMNS))
+    judged = _ready(frame, rules)
+    fails = f"({' or '.join(_fails(rule, now) for rule in rules)})"
+    reasons = ", ".join(f"if({_fails(rule, now)}, {literal(rule.text)}, null)" for rule in rules)
+    columns = ", ".join(f"if({_fails(rule, now)}, array({_texts(rule.offending)}), null)" for rule in rules)
+    bad = judged.where(fails).select(
+        *names,
+        F.expr(f"array_compact(array({reasons}))").alias(FAILED_RULES),
+        F.expr(f"array_distinct(flatten(array_compact(array({columns}))))").alias(FAILED_COLUMNS),
     )
-    return good, bad.select(*map(identifier, frame.columns), FAILED_RULES)
+    return judged.where(f"not {fails}").select(*names), bad
 
 
 def failed_rows(frame: DataFrame, rules: Sequence[RowRule], now: datetime) -> int:
     """Exact number of rows that fail at least one rule: one job."""
-    return with_flags(frame, rules).where(f"not {_all_hold(rules, now)}").count()
+    return _ready(frame, rules).where(" or ".join(_fails(rule, now) for rule in rules)).count()
 
 
-def _all_hold(rules: Sequence[RowRule], now: datetime) -> str:
-    return "(" + " and ".join(rule.row_predicate(now) for rule in rules) + ")"
+def _ready(frame: DataFrame, rules: Sequence[RowRule]) -> DataFrame:
+    frame = with_paths(frame, (column for rule in rules for column in rule.columns))
+    return with_flags(frame, (flag for rule in rules for flag in rule.flags()), _NO_REFERENCES)
 
 
-def with_flags(frame: DataFrame, rules: Sequence[RowRule]) -> DataFrame:
-    """The frame with one boolean column per key of the rules: true where the key occurs more than once."""
-    for key in dict.fromkeys(key for rule in rules for key in rule.unique_keys()):
-        frame = _flagged(frame, key)
-    return frame
+_NO_REFERENCES: Mapping[str, DataFrame] = {}  # no row rule looks at another table
 
 
-def _flagged(frame: DataFrame, key: Key) -> DataFrame:
-    from pyspark.sql import functions as F
+def _fails(rule: RowRule, now: datetime) -> str:
+    return f"not coalesce({rule.outcome(now)}, true)"
 
-    flag = duplicate_flag(key)
-    names = {column: f"{flag}_{number}" for number, column in enumerate(key.columns)}
-    source = frame.where(key.where) if key.where else frame
-    doubles = (
-        source.groupBy(*[F.col(identifier(column)).alias(name) for column, name in names.items()])
-        .count()
-        .where("count > 1")
-        .select(*names.values(), F.lit(True).alias(f"{flag}_hit"))
-    )
-    match = " and ".join(f"{identifier(column)} <=> {name}" for column, name in names.items())
-    joined = frame.join(doubles, F.expr(f"{match} and {key.where}" if key.where else match), "left")
-    return joined.withColumn(flag, F.expr(f"coalesce({flag}_hit, false)")).drop(*names.values(), f"{flag}_hit")
+
+def _texts(names: Sequence[str]) -> str:
+    return ", ".join(literal(name) for name in names) or "cast(null as string)"

@@ -39,6 +39,7 @@ class RunResult(_Frozen):
     source: dict[str, Any]
     rows: dict[str, int]
     verdicts: list[dict[str, Any]]
+    statistics: list[dict[str, Any]] = []
     protections: list[dict[str, Any]]
     target: Place
     quarantine: Place | None = None

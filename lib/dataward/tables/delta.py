@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location, Target
 from dataward.errors import TargetError
+from dataward.sql import literal
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
@@ -294,4 +295,4 @@ def _sql(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return str(value)
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return literal(str(value))

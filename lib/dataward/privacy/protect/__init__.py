@@ -6,7 +6,7 @@ operator's parameters are a model in ``dataward.contract``. NULL stays NULL unde
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from dataward.contract import Contract
 from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect import drop, keep, mask, redact, token
 from dataward.privacy.protect.field import Field
+from dataward.sql import identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -29,6 +30,12 @@ OPERATORS: dict[str, Callable[[Any, Field], Any]] = {
     "token": token.apply,
 }
 
+
+FEW = 200_000
+"""Most distinct values whose tokens are joined to the rows: a broadcast of some 20 MB."""
+
+ONE_SPELLING = frozenset({"string", "byte", "short", "integer", "long", "date", "decimal"})
+"""Types of which equal values have one text (0.0 and -0.0 are equal and have two)."""
 
 WITHOUT_STATISTICS = frozenset({"array", "map", "struct", "boolean", "binary", "void"})
 
@@ -45,28 +52,57 @@ class Protected:
 
 
 def protect(
-    spark: SparkSession, contract: Contract, keys: KeyProvider, columns: list[str]
-) -> tuple[Callable[[DataFrame], DataFrame], tuple[Protected, ...]]:
-    """A function that protects a frame with these columns (others pass through), and what it does to each."""
+    spark: SparkSession, contract: Contract, keys: KeyProvider, frame: DataFrame, columns: list[str], rows: int,
+    distinct: Mapping[str, int],
+) -> tuple[Callable[[DataFrame], DataFrame], tuple[Protected, ...]]:  # fmt: skip
+    """A function that protects a frame with these columns (others pass through), and what it does to each.
+
+    ``distinct`` says about how many values a column has among ``rows``: where values are few, each is tokenized once
+    and the tokens are joined to the rows.
+    """
     lines = {name: contract.column(name) for name in columns}
     domains = sorted({contract.domain(line) for line in lines.values() if line.protect.op == "token"})
     version = keys.current
     blocks = token.key_blocks(spark, {domain: keys.key("token", domain, version) for domain in domains})
+    kinds = {field.name: field.dataType.typeName() for field in frame.schema.fields}
+    few = [name for name in columns if lines[name].protect.op == "token" and kinds[name] in ONE_SPELLING
+           and distinct.get(name, rows) < min(rows / 5, FEW)]  # fmt: skip
 
-    def apply(frame: DataFrame) -> DataFrame:
+    def made(name: str) -> Any:
+        line = lines[name]
+        return OPERATORS[line.protect.op](line.protect, Field(column(name), contract.domain(line), version))
+
+    def column(name: str) -> Any:
         from pyspark.sql import functions as F
 
+        return F.col(identifier(name))
+
+    def keyed(bare: DataFrame) -> DataFrame:
+        from pyspark.sql import functions as F
+
+        return bare.crossJoin(F.broadcast(blocks)) if blocks is not None else bare
+
+    tokens = [
+        keyed(frame.select(column(name)).distinct()).select(column(name).alias(f"__value_{n}"), made(name).alias(f"__token_{n}"))
+        for n, name in enumerate(few)
+    ]  # fmt: skip
+
+    def apply(given: DataFrame) -> DataFrame:
+        from pyspark.sql import functions as F
+
+        every = [name for name in given.columns if name in lines and lines[name].protect.op == "token"]
+        ready = given if set(every) <= set(few) else keyed(given)
+        for n, name in enumerate(few):
+            ready = ready.join(F.broadcast(tokens[n]), column(name) == F.col(f"__value_{n}"), "left")
         out = []
-        for name in frame.columns:
-            line = lines.get(name)
-            if line is None:
-                out.append(F.col(_quoted(name)))
-                continue
-            made = OPERATORS[line.protect.op](line.protect, Field(F.col(_quoted(name)), contract.domain(line), version))
-            if made is not None:
-                out.append(made.alias(name))
-        joined = frame.crossJoin(F.broadcast(blocks)) if blocks is not None else frame
-        return joined.select(*out)
+        for name in given.columns:
+            if name not in lines:
+                out.append(column(name))
+            elif name in few:
+                out.append(F.col(f"__token_{few.index(name)}").alias(name))
+            elif (protected := made(name)) is not None:
+                out.append(protected.alias(name))
+        return ready.select(*out)
 
     return apply, tuple(_described(name, line, contract, version) for name, line in lines.items())
 
@@ -87,7 +123,3 @@ def statistics_columns(contract: Contract, frame: DataFrame) -> list[str]:
     plain = [field.name for field in frame.schema.fields if field.dataType.typeName() not in WITHOUT_STATISTICS]
     partitions = {name.lower() for name in contract.target.partition_by}
     return [name for name in plain if not contract.column(name).sensitive and name.lower() not in partitions]
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

@@ -1,1 +1,1 @@
-"""What measures metrics. An engine takes a frame and a set of metrics and gives their values."""
+"""What evaluates a suite: ``deequ`` (PyDeequ) or ``spark`` (DataFrames only, also on Spark Connect)."""

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from dataward.quality.metrics import Metric, Unmeasured, Values, identifier
+from dataward.quality.metrics import GROUPED, Metric, Unmeasured, Values
+from dataward.sql import identifier
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def measure(spark: SparkSession, frame: DataFrame, metrics: Iterable[Metric]) ->
     wanted = list(dict.fromkeys(metrics))
     if not wanted:
         return Values({})
-    frame, alias = _aliased(frame, wanted)
-    analyzers = [_analyzer(metric, number, alias) for number, metric in enumerate(wanted)]
+    frame, plain = _plain(frame, wanted)
+    analyzers = [_analyzer(metric, plain[metric], number) for number, metric in enumerate(wanted)]
     runner = AnalysisRunner(spark).onData(frame)
     for analyzer in analyzers:
         runner.addAnalyzer(analyzer)
@@ -48,19 +49,29 @@ def measure(spark: SparkSession, frame: DataFrame, metrics: Iterable[Metric]) ->
     return Values(values, failures)
 
 
-def _aliased(frame: DataFrame, metrics: list[Metric]) -> tuple[DataFrame, dict[str, str]]:
-    """Deequ takes dots and dashes in names for something else: such columns get a plain second name."""
-    odd = {column for metric in metrics for column in metric.columns if not re.fullmatch(r"[A-Za-z_]\w*", column)}
-    alias = {column: f"__column_{number}" for number, column in enumerate(sorted(odd))}
-    for column, plain in alias.items():
-        frame = frame.selectExpr("*", f"{identifier(column)} as {plain}")
-    return frame, alias
+def _plain(frame: DataFrame, metrics: list[Metric]) -> tuple[DataFrame, dict[Metric, tuple[str, ...]]]:
+    """The frame with a plain second name for columns that Deequ cannot take, and each metric's columns by these names.
+
+    Deequ takes dots and dashes in names for something else, and its grouping analyzers know no ``where`` (or, as
+    Uniqueness and Entropy, count the rows outside as a key): a column that is null outside stands in.
+    """
+    made: dict[str, str] = {}
+    names = {}
+    for metric in metrics:
+        told = []
+        for column in metric.columns:
+            value = identifier(column)
+            if metric.kind in GROUPED and metric.where:
+                value = f"if({metric.where}, {value}, null)"
+            odd = value != identifier(column) or not re.fullmatch(r"[A-Za-z_]\w*", column)
+            told.append(made.setdefault(value, f"__column_{len(made)}") if odd else column)
+        names[metric] = tuple(told)
+    return frame.selectExpr("*", *[f"{value} as {name}" for value, name in made.items()]), names
 
 
-def _analyzer(metric: Metric, number: int, alias: dict[str, str]) -> Any:
+def _analyzer(metric: Metric, columns: tuple[str, ...], number: int) -> Any:
     from pydeequ import analyzers as deequ
 
-    columns = [alias.get(column, column) for column in metric.columns]
     first, where = columns[0] if columns else "", metric.where
     make: dict[str, Callable[[], Any]] = {
         "size": lambda: deequ.Size(where),
@@ -69,9 +80,14 @@ def _analyzer(metric: Metric, number: int, alias: dict[str, str]) -> Any:
         "mean": lambda: deequ.Mean(first, where),
         "sum": lambda: deequ.Sum(first, where),
         "standard_deviation": lambda: deequ.StandardDeviation(first, where),
-        "distinct_count": lambda: deequ.CountDistinct(columns),
-        "uniqueness": lambda: deequ.Uniqueness(columns, where),
-        "entropy": lambda: deequ.Entropy(first, where),
+        "minimum": lambda: deequ.Minimum(first, where),
+        "maximum": lambda: deequ.Maximum(first, where),
+        "min_length": lambda: deequ.MinLength(first, where),
+        "max_length": lambda: deequ.MaxLength(first, where),
+        "distinct_count": lambda: deequ.CountDistinct(list(columns)),
+        "uniqueness": lambda: deequ.Uniqueness(list(columns)),
+        "unique_value_ratio": lambda: deequ.UniqueValueRatio(list(columns)),
+        "entropy": lambda: deequ.Entropy(first),
         "correlation": lambda: deequ.Correlation(first, columns[-1], where),
     }
     return make[metric.kind]()

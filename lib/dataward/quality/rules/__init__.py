@@ -1,84 +1,92 @@
 """The rule kinds, one per file. A new kind is a new file and one line in ``KINDS``."""
 
-from dataward.quality.rules.base import Key, RowRule, Rule, RuleError, Statement, TableRule, duplicate_flag
+from dataward.quality.rules.aggregate_match import AggregateMatch
+from dataward.quality.rules.base import Finding, Probe, RowRule, Rule, RuleError, Scene, Statement, TableRule
 from dataward.quality.rules.column_correlation import ColumnCorrelation
+from dataward.quality.rules.column_count import ColumnCount
 from dataward.quality.rules.column_data_type import ColumnDataType
 from dataward.quality.rules.column_exists import ColumnExists
 from dataward.quality.rules.column_length import ColumnLength
+from dataward.quality.rules.column_names_match_pattern import ColumnNamesMatchPattern
 from dataward.quality.rules.column_values import ColumnValues
 from dataward.quality.rules.completeness import Completeness
-from dataward.quality.rules.composite import RowComposite, TableComposite
+from dataward.quality.rules.composite import RowComposite, TableComposite, composite
 from dataward.quality.rules.custom_sql import CustomSql
 from dataward.quality.rules.data_freshness import DataFreshness
+from dataward.quality.rules.dataset_match import DatasetMatch
 from dataward.quality.rules.distinct_values_count import DistinctValuesCount
 from dataward.quality.rules.entropy import Entropy
+from dataward.quality.rules.file_freshness import FileFreshness
+from dataward.quality.rules.file_match import FileMatch
+from dataward.quality.rules.file_size import FileSize
+from dataward.quality.rules.file_uniqueness import FileUniqueness
 from dataward.quality.rules.is_complete import IsComplete
 from dataward.quality.rules.is_primary_key import IsPrimaryKey
 from dataward.quality.rules.is_unique import IsUnique
 from dataward.quality.rules.mean import Mean
+from dataward.quality.rules.referential_integrity import ReferentialIntegrity
 from dataward.quality.rules.row_count import RowCount
+from dataward.quality.rules.row_count_match import RowCountMatch
+from dataward.quality.rules.schema_match import SchemaMatch
 from dataward.quality.rules.standard_deviation import StandardDeviation
 from dataward.quality.rules.sum import Sum
+from dataward.quality.rules.unique_value_ratio import UniqueValueRatio
 from dataward.quality.rules.uniqueness import Uniqueness
 from dataward.quality.rules.well_formed import WellFormed
 
 __all__ = [
     "KINDS",
     "NOT_YET",
-    "ColumnExists",
-    "CustomSql",
+    "Finding",
     "IsPrimaryKey",
-    "Key",
+    "Probe",
     "RowComposite",
     "RowRule",
     "Rule",
     "RuleError",
+    "Scene",
     "Statement",
     "TableComposite",
     "TableRule",
     "WellFormed",
-    "duplicate_flag",
+    "composite",
 ]
 
 KINDS: dict[str, type[Rule]] = {
     kind.name: kind
     for kind in (
+        AggregateMatch,
         ColumnCorrelation,
+        ColumnCount,
         ColumnDataType,
         ColumnExists,
         ColumnLength,
+        ColumnNamesMatchPattern,
         ColumnValues,
         Completeness,
         CustomSql,
         DataFreshness,
+        DatasetMatch,
         DistinctValuesCount,
         Entropy,
+        FileFreshness,
+        FileMatch,
+        FileSize,
+        FileUniqueness,
         IsComplete,
         IsPrimaryKey,
         IsUnique,
         Mean,
+        ReferentialIntegrity,
         RowCount,
+        RowCountMatch,
+        SchemaMatch,
         StandardDeviation,
         Sum,
+        UniqueValueRatio,
         Uniqueness,
     )
 }
 
-# Rule types that DQDL has and Dataward refuses by name until it evaluates them.
-NOT_YET = frozenset(
-    [
-        "AggregateMatch",
-        "ColumnCount",
-        "ColumnNamesMatchPattern",
-        "DatasetMatch",
-        "DetectAnomalies",
-        "FileFreshness",
-        "FileMatch",
-        "FileSize",
-        "FileUniqueness",
-        "ReferentialIntegrity",
-        "RowCountMatch",
-        "SchemaMatch",
-        "UniqueValueRatio",
-    ]
-)
+NOT_YET = {"DetectAnomalies": "it looks at the history of runs, which this version does not keep"}
+"""Rule types that parse, and why they are not evaluated."""

@@ -1,65 +1,69 @@
-"""What every rule kind is built from: the parsed statement, and the two families of rules.
+"""What every rule kind is built from: a checked statement, and the families of rules.
 
-A **table rule** comes to one number; when its condition does not hold, the run stops. A **row rule** judges every row;
-rows that fail go to the quarantine. The share of rows that pass is its measured value, so a row rule and its rows
-never disagree: both come from :meth:`RowRule.predicate`.
+A **row rule** gives every row an outcome: pass, fail, or skip (``where`` is not met, or the rule does not speak of a
+null). Rows that fail go to the quarantine. Its measured value is the share that passes among the rows not skipped, so a
+row rule and its rows never disagree: both come from :meth:`RowRule.applies` and :meth:`RowRule.predicate`.
+
+A **table rule** comes to one number, worked out from metrics that an engine measures. A **probe** also comes to one
+number, but finds it itself: in the schema, in files, in a query, in another table. When the number does not meet the
+rule's :meth:`Rule.bound`, the run stops.
 """
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from dataward.quality.conditions import Condition
-from dataward.quality.metrics import Metric, Values
+from dataward.errors import did_you_mean
+from dataward.quality.conditions import Arithmetic, Call, Condition, Operand
+from dataward.quality.dqdl.syntax import RuleError, Statement
+from dataward.quality.flags import Flag
+from dataward.quality.metrics import Kind, Metric, Values
 
-__all__ = ["Key", "RowRule", "Rule", "RuleError", "Statement", "TableRule", "duplicate_flag"]
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
+__all__ = ["Finding", "Probe", "RowRule", "Rule", "RuleError", "Scene", "Statement", "TableRule"]
 
-class RuleError(ValueError):
-    """A statement that is well formed but makes no rule; carries its line within the ruleset."""
-
-    def __init__(self, line: int, what: str, remedy: str = "") -> None:
-        self.line, self.what, self.remedy = line, what, remedy
-        super().__init__(what)
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One parsed DQDL statement, before anyone asked whether such a rule exists. ``line`` counts from 1."""
-
-    name: str
-    parameters: tuple[str, ...] = ()
-    condition: Condition | None = None
-    where: str | None = None
-    threshold: Condition | None = None
-    labels: tuple[tuple[str, str], ...] = ()
-    line: int = 1
-    text: str = ""
+ALL = Condition("=", (Decimal(1),))
+FUNCTIONS = ("abs", "avg", "index", "last", "max", "median", "min", "std", "sum")
 
 
 @dataclass(frozen=True)
-class Key:
-    """Columns whose combination should occur once, among rows that meet ``where`` (SQL)."""
+class Scene:
+    """What a probe may look at. ``columns`` are the source's own, ``references`` the contract's other tables."""
 
-    columns: tuple[str, ...]
-    where: str | None = None
+    spark: SparkSession
+    frame: DataFrame
+    columns: Mapping[str, str]  # name to Spark's simple type
+    references: Mapping[str, DataFrame]
+    values: Values
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A probe's number; None where there was nothing to measure. ``told`` says more, without data."""
+
+    measured: float | None
+    told: str = ""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Base of all kinds. Class attributes say what a statement of the kind may hold; ``__post_init__`` checks it."""
+    """Base of all kinds. Class attributes say what a statement of the kind may hold; :meth:`check` holds it to that."""
 
     statement: Statement
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[int, int | None]] = (1, 1)
-    condition: ClassVar[str] = "number"  # number, value, duration, type, or "" for none
+    condition: ClassVar[str] = "number"  # what it compares with: number, value, duration, ...; "" for nothing
+    condition_optional: ClassVar[bool] = False
     takes_where: ClassVar[bool] = True
-    takes_threshold: ClassVar[bool] = False
+    tags: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         self.check()
@@ -73,33 +77,78 @@ class Rule:
         said, (least, most) = self.statement, self.parameters
         count = len(said.parameters)
         if count < least or (most is not None and count > most):
-            wanted = str(least) if least == most else f"{least} or more" if most is None else f"{least} to {most}"
-            self.refuse(f"{self.name} takes {wanted} parameter(s), not {count}", f'e.g. {self.name} "column"')
-        if self.condition and said.condition is None:
+            self._refuse_count(count)
+        if self.condition and said.condition is None and not self.condition_optional:
             self.refuse(f"{self.name} needs a condition", "add one, such as '> 0.95'")
         if not self.condition and said.condition is not None:
             self.refuse(f"{self.name} takes no condition", f"remove '{said.condition}'")
         if said.where is not None and not self.takes_where:
             self.refuse(f"{self.name} takes no 'where'", "remove it")
-        if said.threshold is not None and not self.takes_threshold:
-            self.refuse(f"{self.name} takes no 'with threshold'", "put the bound into its condition")
-        numeric = [said.threshold] if said.threshold else []
-        if self.condition == "number" and said.condition:
-            numeric.append(said.condition)
+        self._check_tags()
+        for condition in (said.condition, *(condition for _, condition in said.tags)):
+            if condition is not None:
+                self._check_operands(condition)
+        numeric = [said.threshold, said.condition if self.condition == "number" else None]
         for condition in numeric:
-            if condition.operator == "matches" or not all(isinstance(o, Decimal) for o in condition.operands):
+            if condition is not None and (condition.operator == "matches" or not _all(condition, Decimal)):
                 self.refuse(f"{self.name} compares with numbers", f"'{condition}' is none")
         severity = dict(said.labels).get("severity", "error")
         if severity not in ("error", "warning"):
             self.refuse(f"severity '{severity}' is unknown", "use 'error' or 'warning'")
+
+    def _refuse_count(self, count: int) -> None:
+        least, most = self.parameters
+        wanted = str(least) if least == most else f"{least} or more" if most is None else f"{least} to {most}"
+        self.refuse(f"{self.name} takes {wanted} parameter(s), not {count}", f'e.g. {self.name} "column"')
+
+    def _check_tags(self) -> None:
+        for tag, _ in self.statement.tags:
+            if tag == "threshold" and tag not in self.tags:
+                self.refuse(f"{self.name} takes no 'with threshold'", "put the bound into its condition")
+            if tag not in self.tags:
+                remedy = did_you_mean(tag, self.tags) or f"it takes {', '.join(sorted(self.tags)) or 'none'}"
+                self.refuse(f"'with {tag}' is unknown to {self.name}", remedy)
+
+    def _check_operands(self, condition: Condition) -> None:
+        compared = condition in (self.statement.condition, self.statement.threshold)
+        if compared and len(condition.operands) > 1 and condition.operator not in ("in", "between"):
+            self.refuse(f"'{condition.operator}' compares with one operand, not a list", "use 'in [...]'")
+        for call in (call for operand in condition.operands for call in _calls(operand)):
+            if call.function not in FUNCTIONS:
+                remedy = did_you_mean(call.function, [*FUNCTIONS, "now"]) or f"there are {', '.join(FUNCTIONS)}, now"
+                self.refuse(f"function '{call.function}' is unknown", remedy)
+            what = f"{call.function}(...) looks at the history of runs, which this version does not keep"
+            self.refuse(what, "compare with a fixed value for now")
 
     def refuse(self, what: str, remedy: str = "") -> None:
         raise RuleError(self.statement.line, what, remedy)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that the rule needs to exist."""
+        """The columns of the source that the rule needs to exist."""
         return self.statement.parameters
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The contract's references that the rule needs."""
+        return ()
+
+    def reference_columns(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns that it needs of each."""
+        return {}
+
+    def bound(self) -> Condition:
+        """What the measured number must meet."""
+        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        return self.statement.condition
+
+    def flags(self) -> tuple[Flag, ...]:
+        """Columns that must be joined to the source before the rule can be measured."""
+        return ()
+
+    def metrics(self, now: datetime) -> tuple[Metric, ...]:
+        """What an engine must measure for this rule."""
+        return ()
 
     @property
     def text(self) -> str:
@@ -114,58 +163,93 @@ class Rule:
 
 
 class TableRule(Rule):
-    """A rule about the table as a whole."""
+    """A rule about the table as a whole; by default its number is the metric of its ``kind``."""
 
-    def metrics(self) -> tuple[Metric, ...]:
-        raise NotImplementedError
+    kind: ClassVar[Kind]
 
-    def measure(self, values: Values) -> float | None:
-        """The rule's number; by default that of its only metric."""
-        return values[self.metrics()[0]]
+    def metrics(self, now: datetime) -> tuple[Metric, ...]:
+        return (Metric(self.kind, self.columns, self.statement.where),)
 
-    def passes(self, measured: float) -> bool:
-        assert self.statement.condition is not None  # noqa: S101 - held by check()
-        return self.statement.condition.holds(measured)
+    def measure(self, values: Values, now: datetime) -> float | None:
+        return values[self.metrics(now)[0]]
+
+    def told(self, values: Values, now: datetime) -> str:
+        """What the verdict says beside the number; holds no data."""
+        return ""
 
 
-class RowRule(Rule):
-    """A rule that every row passes or fails by itself."""
+class Probe(Rule):
+    """A rule that finds its number itself."""
 
-    takes_threshold: ClassVar[bool] = True
+    takes_where = False
 
-    def predicate(self, now: datetime) -> str:
-        """SQL that is true for a row that passes and false for one that fails; rows outside ``where`` aside.
+    def probe(self, scene: Scene) -> Finding:
+        """Look.
 
-        Uniqueness is no property of a row alone: such rules name their :meth:`unique_keys` and read the flag columns
-        :func:`duplicate_flag`, which say that a row's key occurs more than once.
+        Raises:
+            Unmeasured: it cannot be found out; the message holds no data.
         """
         raise NotImplementedError
 
-    def unique_keys(self) -> tuple[Key, ...]:
-        return ()
+
+class RowRule(Rule):
+    """A rule that every row passes, fails, or is no subject of."""
+
+    tags: ClassVar[frozenset[str]] = frozenset({"threshold"})
+
+    def bound(self) -> Condition:
+        """What the share of passing rows (0 to 1) must meet: all of them, unless a threshold says otherwise."""
+        return self.statement.threshold or ALL
+
+    def predicate(self, now: datetime) -> str:
+        """SQL that is true for a row that passes and false for one that fails, never null."""
+        raise NotImplementedError
+
+    def applies(self, now: datetime) -> str | None:
+        """SQL (never null) that is true for a row that is judged; None when every row is. Others are skipped."""
+        where, speaks = self.statement.where, self.speaks_of()
+        parts = [f"coalesce({where}, false)"] if where else []
+        parts += [speaks] if speaks else []
+        return " and ".join(parts) or None
+
+    def speaks_of(self) -> str | None:
+        """SQL (never null) for rows that the rule can judge, whatever ``where`` says; None for all."""
+        return None
+
+    def outcome(self, now: datetime) -> str:
+        """SQL: true for pass, false for fail, null for skip."""
+        applies = self.applies(now)
+        return f"if({applies}, {self.predicate(now)}, null)" if applies else self.predicate(now)
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:
-        """What must be measured to know how many rows fail: first the rows judged, then the share that passes."""
-        where = self.statement.where
-        return Metric("size", where=where), Metric("compliance", self.columns, where, self.predicate(now))
+        """First the rows judged, then the share that passes."""
+        applies = self.applies(now)
+        return Metric("size", where=applies), Metric("compliance", self.columns, applies, self.predicate(now))
+
+    @property
+    def offending(self) -> tuple[str, ...]:
+        """The columns to name when a row fails."""
+        return self.columns
+
+    def judged(self, values: Values, now: datetime) -> int:
+        return int(values[self.metrics(now)[0]] or 0)
 
     def failed(self, values: Values, now: datetime) -> int:
         """Number of rows that fail, from the measured metrics."""
         rows, share = (values[metric] for metric in self.metrics(now))
         return round((rows or 0) * (1 - share)) if share is not None else 0
 
-    def row_predicate(self, now: datetime) -> str:
-        """The predicate with ``where`` worked in: rows that it does not speak of pass."""
-        if self.statement.where is None:
-            return self.predicate(now)
-        return f"(not coalesce({self.statement.where}, false) or {self.predicate(now)})"
-
-    def passes(self, share: float) -> bool:
-        """Whether the share of rows that pass (0 to 1) is enough: all of them, unless a threshold says otherwise."""
-        threshold = self.statement.threshold
-        return share == 1.0 if threshold is None else threshold.holds(share)
+    def measure(self, values: Values, now: datetime) -> float | None:
+        """Share of the judged rows that pass; None when none is judged."""
+        rows = self.judged(values, now)
+        return 1 - self.failed(values, now) / rows if rows else None
 
 
-def duplicate_flag(key: Key) -> str:
-    """Name of the boolean column that says of a row that its key occurs more than once."""
-    return f"__duplicate_{zlib.crc32(repr(key).encode()):08x}"
+def _calls(operand: Operand) -> list[Call]:
+    if isinstance(operand, Arithmetic):
+        return _calls(operand.left) + _calls(operand.right)
+    return [operand] if isinstance(operand, Call) else []
+
+
+def _all(condition: Condition, kind: Any) -> bool:
+    return all(isinstance(operand, kind) for operand in condition.operands)

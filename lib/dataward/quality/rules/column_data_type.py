@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dataward.quality.metrics import identifier
 from dataward.quality.rules.base import RowRule
+from dataward.sql import identifier
 
 __all__ = ["ColumnDataType"]
 
@@ -13,9 +13,14 @@ TYPES = ("boolean", "date", "timestamp", "integer", "double", "float", "long")
 
 
 class ColumnDataType(RowRule):
-    """A row fails when Spark cannot cast its value to the type; null passes (ask IsComplete for completeness).
+    """A row fails when Spark cannot cast its value to the type; null is skipped (ask IsComplete for completeness).
 
     Types: Boolean, Date, Timestamp, Integer, Double, Float, Long, in any case.
+
+    Example::
+
+        ColumnDataType "raw" = "Date"          # 0.25, FAILED
+        ColumnDataType "age" = "Integer"       # 1, PASSED
     """
 
     name = "ColumnDataType"
@@ -27,7 +32,10 @@ class ColumnDataType(RowRule):
         if said is None or said.operator != "=" or str(said.operands[0]).lower() not in TYPES:
             self.refuse("ColumnDataType compares with a type", f'use = "..." with one of {", ".join(TYPES)}')
 
+    def speaks_of(self) -> str:
+        return f"{identifier(self.columns[0])} is not null"
+
     def predicate(self, now: datetime) -> str:
         assert self.statement.condition is not None  # noqa: S101 - held by check()
-        column, wanted = identifier(self.columns[0]), str(self.statement.condition.operands[0]).lower()
-        return f"({column} is null or try_cast({column} as {wanted}) is not null)"
+        wanted = str(self.statement.condition.operands[0]).lower()
+        return f"(try_cast({identifier(self.columns[0])} as {wanted}) is not null)"

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dataward.quality.metrics import identifier
 from dataward.quality.rules.base import RowRule
+from dataward.sql import identifier
 
 __all__ = ["ColumnLength"]
 
 
 class ColumnLength(RowRule):
-    """Length in characters; null counts as length 0, as in Glue."""
+    """Length in characters; null counts as length 0, as in Glue.
+
+    Example::
+
+        ColumnLength "mail" > 5                # 0.6, FAILED
+    """
 
     name = "ColumnLength"
 

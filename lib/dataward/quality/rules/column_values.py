@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from dataward.quality.metrics import identifier
+from dataward.quality.conditions import Size
 from dataward.quality.rules.base import RowRule
+from dataward.sql import identifier
 
 __all__ = ["ColumnValues"]
 
@@ -14,8 +15,14 @@ class ColumnValues(RowRule):
     """A row fails when its value does not meet the condition.
 
     Null fails, except for ``!=``, ``not in``, ``not between`` and ``not matches``; NULL as an operand decides it. A
-    value that cannot be compared (text against a number) counts as null. ``matches`` looks for the pattern anywhere in
-    the value: anchor it with ``^`` and ``$``. Patterns are Java's.
+    value that cannot be compared (text against a number) counts as null. NaN is larger than every number, as in Spark.
+    ``matches`` looks for the pattern anywhere in the value: anchor it with ``^`` and ``$``. Patterns are Java's.
+
+    Example::
+
+        ColumnValues "age" > 20                # 0.6, FAILED
+        ColumnValues "age" in [41, 12, 30, NULL] # 1, PASSED
+        ColumnValues "at" > (now() - 3 days) with threshold > 0.5 # 0.6, PASSED
     """
 
     name = "ColumnValues"
@@ -24,8 +31,10 @@ class ColumnValues(RowRule):
     def check(self) -> None:
         super().check()
         said = self.statement.condition
-        if said is not None and any(isinstance(operand, timedelta) for operand in said.operands):
-            self.refuse("ColumnValues compares values, not durations", "write (now() - 3 days), or use DataFreshness")
+        if said is not None and any(isinstance(operand, timedelta | Size) for operand in said.operands):
+            self.refuse(
+                "ColumnValues compares values, not durations or sizes", "write (now() - 3 days), or use DataFreshness"
+            )
 
     def predicate(self, now: datetime) -> str:
         assert self.statement.condition is not None  # noqa: S101 - held by check()

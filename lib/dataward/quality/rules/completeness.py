@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataward.quality.metrics import Metric
 from dataward.quality.rules.base import TableRule
 
 __all__ = ["Completeness"]
 
 
 class Completeness(TableRule):
-    """Share (0 to 1) of non-null values; an empty string counts as a value. A table without rows has no share."""
+    """Share (0 to 1) of non-null values; an empty string counts as a value. A table without rows has no share and fails.
+
+    Example::
+
+        Completeness "mail" > 0.9              # 0.8, FAILED
+        Completeness "mail" = 1 where "id < 4" # 1, PASSED
+    """
 
     name = "Completeness"
+    kind = "completeness"
     parameters = (1, 1)
-
-    def metrics(self) -> tuple[Metric, ...]:
-        return (Metric("completeness", self.columns, self.statement.where),)

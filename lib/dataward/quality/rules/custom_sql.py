@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from dataward.quality.metrics import Metric, Values
-from dataward.quality.rules.base import TableRule
+from dataward.quality.conditions import Condition
+from dataward.quality.metrics import Metric, Unmeasured
+from dataward.quality.rules.base import ALL, Finding, Probe, Scene
+from dataward.tables.reason import reason
 
 __all__ = ["CustomSql"]
 
 
-class CustomSql(TableRule):
-    """A query that gives one number; the pinned source is the view ``primary``. It costs one Spark job of its own.
+class CustomSql(Probe):
+    """A query over the pinned source (the view ``primary``) and the contract's references (views named by alias).
 
-    Only queries run: the text is placed where SQL admits nothing else. A query that fails, or gives anything but one
-    number, is ERRORED and stops the run.
+    With a condition, the query gives one number that must meet it. Without one it gives the rows that are good: their
+    share of all rows must be 1, or meet ``with threshold``. It costs a Spark job of its own. Only queries run: the
+    text is placed where SQL admits nothing else. One that fails, or gives anything but one number, is ERRORED.
+
+    Example::
+
+        CustomSql "select count(*) from primary where age > 40" = 2 # 2, PASSED
+        CustomSql "select id from primary where age > 40" with threshold > 0.3 # 0.4, PASSED
+        CustomSql "drop table primary" = 0     # none, ERRORED
     """
 
     name = "CustomSql"
-    takes_where = False
+    condition_optional = True
+    tags = frozenset({"threshold"})
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -24,10 +34,33 @@ class CustomSql(TableRule):
 
     @property
     def query(self) -> str:
-        return self.statement.parameters[0].strip().rstrip(";")
+        return str(self.statement.parameters[0]).strip().rstrip(";")
 
-    def metrics(self) -> tuple[Metric, ...]:
-        return ()
+    def bound(self) -> Condition:
+        return self.statement.condition or self.statement.threshold or ALL
 
-    def measure(self, values: Values) -> float | None:
+    def metrics(self, now: object) -> tuple[Metric, ...]:
+        return () if self.statement.condition else (Metric("size"),)
+
+    def probe(self, scene: Scene) -> Finding:
+        if self.statement.condition is None:
+            rows = scene.values[Metric("size")]
+            good = _one_number(scene, f"select count(*) from (\n{self.query}\n)")  # noqa: S608 - the contract's own SQL
+            return Finding(good / rows if rows and good is not None else None)
+        # As a subquery: a statement that is not a query does not parse here.
+        return Finding(_one_number(scene, f"select * from (\n{self.query}\n) limit 2"))  # noqa: S608
+
+
+def _one_number(scene: Scene, query: str) -> float | None:
+    try:
+        rows = scene.spark.sql(query).collect()
+    except Exception as error:
+        raise Unmeasured(f"the query failed: {reason(error)}") from None
+    if len(rows) != 1 or len(rows[0]) != 1:
+        raise Unmeasured("the query must give one row with one number")
+    if rows[0][0] is None:
         return None
+    try:
+        return float(rows[0][0])
+    except (TypeError, ValueError):
+        raise Unmeasured("the query must give a number") from None

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from dataward.quality.metrics import identifier
 from dataward.quality.rules.base import RowRule
+from dataward.sql import identifier
 
 __all__ = ["DataFreshness"]
 
 
 class DataFreshness(RowRule):
-    """Age of a date or timestamp (UTC) at the moment the source was pinned, to the second. Null fails, as in Glue."""
+    """Age of a date or timestamp (UTC) at the moment the source was pinned, to the second. Null fails, as in Glue.
+
+    Example::
+
+        DataFreshness "at" <= 24 hours         # 0.4, FAILED
+    """
 
     name = "DataFreshness"
     condition = "duration"

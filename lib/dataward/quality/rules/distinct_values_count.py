@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataward.quality.metrics import Metric
 from dataward.quality.rules.base import TableRule
 
 __all__ = ["DistinctValuesCount"]
 
 
 class DistinctValuesCount(TableRule):
-    """Exact count of distinct values; nulls are left out."""
+    """Exact count of distinct values; nulls are left out.
+
+    Example::
+
+        DistinctValuesCount "mail" = 3         # 3, PASSED
+    """
 
     name = "DistinctValuesCount"
+    kind = "distinct_count"
     parameters = (1, 1)
-
-    def metrics(self) -> tuple[Metric, ...]:
-        return (Metric("distinct_count", self.columns, self.statement.where),)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dataward.quality.metrics import identifier
 from dataward.quality.rules.base import RowRule
+from dataward.sql import identifier
 
 __all__ = ["IsComplete"]
 
 
 class IsComplete(RowRule):
-    """A row fails when its value is null. An empty string is a value."""
+    """A row fails when its value is null. An empty string is a value.
+
+    Example::
+
+        IsComplete "mail"                      # 0.8, FAILED
+        IsComplete "mail" with threshold > 0.7 # 0.8, PASSED
+    """
 
     name = "IsComplete"
     condition = ""

@@ -4,37 +4,44 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dataward.quality.metrics import Metric, Values, identifier
-from dataward.quality.rules.base import Key, RowRule, duplicate_flag
+from dataward.quality.flags import Duplicate
+from dataward.quality.metrics import Metric, Values
+from dataward.quality.rules.base import RowRule
+from dataward.sql import identifier
 
 __all__ = ["IsPrimaryKey"]
 
 
 class IsPrimaryKey(RowRule):
-    """A row fails when any column of the key is null, or when another row has the same key."""
+    """A row fails when any column of the key is null, or when another row has the same key.
+
+    Example::
+
+        IsPrimaryKey "mail"                    # 0.4, FAILED
+        IsPrimaryKey "id" where "id < 4"       # 1, PASSED
+    """
 
     name = "IsPrimaryKey"
     parameters = (1, None)
     condition = ""
 
-    def unique_keys(self) -> tuple[Key, ...]:
+    def flags(self) -> tuple[Duplicate, ...]:
         where = self.statement.where
-        complete = self._complete()
-        return (Key(self.columns, f"{complete} and coalesce({where}, false)" if where else complete),)
+        return (
+            Duplicate(self.columns, f"coalesce({where}, false) and {self._complete()}" if where else self._complete()),
+        )
 
     def predicate(self, now: datetime) -> str:
-        return f"({self._complete()} and not {duplicate_flag(self.unique_keys()[0])})"
+        return f"({self._complete()} and not {self.flags()[0].name})"
 
     def _complete(self) -> str:
         return "(" + " and ".join(f"{identifier(column)} is not null" for column in self.columns) + ")"
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:
-        key = self.unique_keys()[0]
-        return (
-            Metric("size", where=self.statement.where),
-            Metric("size", where=key.where),
-            Metric("uniqueness", key.columns, key.where),
-        )
+        among = self.flags()[0].where
+        # Of one column, uniqueness leaves nulls out by itself: said as IsUnique says it, it is measured once.
+        unique = Metric("uniqueness", self.columns, among if len(self.columns) > 1 else self.statement.where)
+        return Metric("size", where=self.applies(now)), Metric("size", where=among), unique
 
     def failed(self, values: Values, now: datetime) -> int:
         rows, complete, unique = (values[metric] or 0 for metric in self.metrics(now))

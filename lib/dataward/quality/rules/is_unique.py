@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dataward.quality.metrics import Metric, Values, identifier
-from dataward.quality.rules.base import Key, RowRule, duplicate_flag
+from dataward.quality.flags import Duplicate
+from dataward.quality.metrics import Metric
+from dataward.quality.rules.base import RowRule
+from dataward.sql import identifier
 
 __all__ = ["IsUnique"]
 
@@ -13,29 +15,29 @@ __all__ = ["IsUnique"]
 class IsUnique(RowRule):
     """Every row whose value (or combination) occurs more than once fails, the first one too.
 
-    Rows in which every column named is null have nothing to share: they pass. The measured share is over all rows.
+    Rows in which every column named is null have nothing to share: they are skipped.
+
+    Example::
+
+        IsUnique "mail"                        # 0.5, FAILED
+        IsUnique "id" "mail"                   # 1, PASSED
     """
 
     name = "IsUnique"
     parameters = (1, None)
     condition = ""
 
-    def unique_keys(self) -> tuple[Key, ...]:
-        some = " or ".join(f"{identifier(column)} is not null" for column in self.columns)
+    def speaks_of(self) -> str:
+        return "(" + " or ".join(f"{identifier(column)} is not null" for column in self.columns) + ")"
+
+    def flags(self) -> tuple[Duplicate, ...]:
         where = self.statement.where
-        return (Key(self.columns, f"({some}) and coalesce({where}, false)" if where else f"({some})"),)
+        among = f"coalesce({where}, false) and {self.speaks_of()}" if where else self.speaks_of()
+        return (Duplicate(self.columns, among),)
 
     def predicate(self, now: datetime) -> str:
-        return f"(not {duplicate_flag(self.unique_keys()[0])})"
+        return f"(not {self.flags()[0].name})"
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:
-        key = self.unique_keys()[0]
-        return (
-            Metric("size", where=self.statement.where),
-            Metric("size", where=key.where),
-            Metric("uniqueness", key.columns, key.where),
-        )
-
-    def failed(self, values: Values, now: datetime) -> int:
-        _, with_value, unique = (values[metric] for metric in self.metrics(now))
-        return round((with_value or 0) * (1 - unique)) if unique is not None else 0
+        # Uniqueness leaves wholly null keys out by itself: said as the rule Uniqueness says it, it is measured once.
+        return Metric("size", where=self.applies(now)), Metric("uniqueness", self.columns, self.statement.where)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataward.quality.metrics import Metric
 from dataward.quality.rules.base import TableRule
 
 __all__ = ["RowCount"]
 
 
 class RowCount(TableRule):
-    """Number of rows, nulls or not. An empty table has 0."""
+    """Number of rows, nulls or not. An empty table has 0.
+
+    Example::
+
+        RowCount = 5                           # 5, PASSED
+        RowCount > 3 where "age > 20"          # 3, FAILED
+    """
 
     name = "RowCount"
+    kind = "size"
     parameters = (0, 0)
-
-    def metrics(self) -> tuple[Metric, ...]:
-        return (Metric("size", where=self.statement.where),)

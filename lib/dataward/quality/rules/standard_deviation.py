@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataward.quality.metrics import Metric
 from dataward.quality.rules.base import TableRule
 
 __all__ = ["StandardDeviation"]
 
 
 class StandardDeviation(TableRule):
-    """Standard deviation of the population, sqrt(sum((x - mean)^2) / n), as in Deequ and Glue; nulls are left out."""
+    """Standard deviation of the population (divided by n), in the unit of the column; nulls are left out.
+
+    Example::
+
+        StandardDeviation "score" < 3          # 2.2079, PASSED
+    """
 
     name = "StandardDeviation"
+    kind = "standard_deviation"
     parameters = (1, 1)
-
-    def metrics(self) -> tuple[Metric, ...]:
-        return (Metric("standard_deviation", self.columns, self.statement.where),)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataward.quality.metrics import Metric
 from dataward.quality.rules.base import TableRule
 
 __all__ = ["Uniqueness"]
 
 
 class Uniqueness(TableRule):
-    """Share (0 to 1) among rows with a value; rows in which every column named is null are left out."""
+    """Share (0 to 1) among rows with a value; rows in which every column named is null are left out.
+
+    Example::
+
+        Uniqueness "mail" > 0.9                # 0.5, FAILED
+        Uniqueness "id" "mail" = 1             # 1, PASSED
+    """
 
     name = "Uniqueness"
+    kind = "uniqueness"
     parameters = (1, None)
-
-    def metrics(self) -> tuple[Metric, ...]:
-        return (Metric("uniqueness", self.columns, self.statement.where),)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dataward.quality.metrics import identifier
 from dataward.quality.rules.base import RowRule, Statement
+from dataward.sql import identifier
 
 __all__ = ["WellFormed"]
 
@@ -21,6 +21,10 @@ class WellFormed(RowRule):
     def of(cls, malformed: str, column: str) -> WellFormed:
         """``malformed`` is null for a good record; ``column`` is any column of the file."""
         return cls(Statement("WellFormed", (malformed, column), text="record is well formed"))
+
+    @property
+    def offending(self) -> tuple[str, ...]:
+        return ()
 
     def predicate(self, now: datetime) -> str:
         malformed, column = map(identifier, self.columns)

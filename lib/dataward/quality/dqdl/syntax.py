@@ -1,0 +1,154 @@
+"""What a ruleset says, as plain data. Two rulesets are equal when they say the same, however they are laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from dataward.quality.conditions import Condition, Operand, Reference, shown
+
+__all__ = ["Analyzer", "Joined", "RuleError", "Ruleset", "Statement", "quoted"]
+
+
+class RuleError(ValueError):
+    """A text that is no ruleset, or a statement that makes no rule; carries its line within the ruleset, from 1."""
+
+    def __init__(self, line: int, what: str, remedy: str = "") -> None:
+        self.line, self.what, self.remedy = line, what, remedy
+        super().__init__(what)
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+def _labels(labels: Iterable[tuple[str, str]]) -> str:
+    return "[" + ", ".join(f"{quoted(key)}={quoted(value)}" for key, value in labels) + "]"
+
+
+def _parameter(parameter: str | Reference) -> str:
+    return quoted(parameter) if isinstance(parameter, str) else f"${parameter.name}"
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """``labels`` hang on a whole entry of ``Rules``; ``text`` is what was written, on one line; ``line`` counts from 1."""
+
+    labels: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
+    line: int = field(default=1, kw_only=True, compare=False)
+    text: str = field(default="", kw_only=True, compare=False)
+
+    def _with_labels(self, told: str) -> str:
+        return f"{told} labels={_labels(self.labels)}" if self.labels else told
+
+
+@dataclass(frozen=True)
+class Statement(_Placed):
+    """One rule: type, parameters, condition, ``where``, and tags (``with NAME condition``)."""
+
+    name: str
+    parameters: tuple[Any, ...] = ()  # str; Reference until the suite is made
+    condition: Condition | None = None
+    where: str | None = None
+    tags: tuple[tuple[str, Condition], ...] = ()
+
+    @property
+    def threshold(self) -> Condition | None:
+        return dict(self.tags).get("threshold")
+
+    def __str__(self) -> str:
+        parts = [self.name, *map(_parameter, self.parameters)]
+        if self.condition is not None:
+            parts.append(str(self.condition))
+        if self.where is not None:
+            parts.append(f"where {quoted(self.where)}")
+        parts += [f"with {name} {condition}" for name, condition in self.tags]
+        return self._with_labels(" ".join(parts))
+
+
+@dataclass(frozen=True)
+class Joined(_Placed):
+    """Rules joined by ``and`` / ``or``, or one negated by ``not``."""
+
+    operator: Literal["and", "or", "not"]
+    parts: tuple[Statement | Joined, ...]
+
+    def __str__(self) -> str:
+        if self.operator == "not":
+            return self._with_labels(f"not ({self.parts[0]})")
+        return self._with_labels(f" {self.operator} ".join(f"({part})" for part in self.parts))
+
+
+@dataclass(frozen=True)
+class Analyzer(_Placed):
+    """One entry of ``Analyzers``: a metric to measure and report, without a verdict."""
+
+    name: str
+    parameters: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([self.name, *map(_parameter, self.parameters)])
+
+
+@dataclass(frozen=True)
+class Comment:
+    """``# ...`` with the entry that follows (or, at the end of its line, precedes) it; see :class:`Ruleset`."""
+
+    text: str
+    section: str
+    entry: int
+    trailing: bool
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """A whole document. Comments stand beside it: they are printed, and do not make two rulesets differ."""
+
+    rules: tuple[Statement | Joined, ...] = ()
+    analyzers: tuple[Analyzer, ...] = ()
+    constants: tuple[tuple[str, Operand | tuple[Operand, ...]], ...] = ()
+    default_labels: tuple[tuple[str, str], ...] = ()
+    metadata: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
+    sources: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
+    comments: tuple[Comment, ...] = field(default=(), compare=False)
+
+    def __str__(self) -> str:
+        """DQDL, one entry a line, that parses to an equal ruleset."""
+        lines: list[str] = []
+        for name, pairs in (("Metadata", self.metadata), ("DataSources", self.sources)):
+            if pairs:
+                told = ", ".join(f"{quoted(key)}: {_pair_value(value)}" for key, value in pairs)
+                lines.append(f"{name} = {{{told}}}")
+        lines += self._comments("head", 0)
+        lines += [f"{name} = {_constant(value)}" for name, value in self.constants]
+        if self.default_labels:
+            lines.append(f"DefaultLabels = {_labels(self.default_labels)}")
+        if lines:
+            lines.append("")
+        commented = {comment.section for comment in self.comments}
+        if self.rules or not self.analyzers or "Rules" in commented:
+            lines += self._section("Rules", self.rules)
+        if self.analyzers or "Analyzers" in commented:
+            lines += [*([""] if lines and lines[-1] else []), *self._section("Analyzers", self.analyzers)]
+        return "\n".join(lines + self._comments("tail", 0)) + "\n"
+
+    def _section(self, name: str, entries: tuple[Any, ...]) -> list[str]:
+        lines = [f"{name} = ["]
+        for number, entry in enumerate(entries):
+            comma = "," if number < len(entries) - 1 else ""
+            beside = "".join(f"  {comment}" for comment in self._comments(name, number, trailing=True))
+            lines += [f"  {comment}" for comment in self._comments(name, number)]
+            lines.append(f"  {entry}{comma}{beside}")
+        return [*lines, *(f"  {comment}" for comment in self._comments(name, len(entries))), "]"]
+
+    def _comments(self, section: str, entry: int, trailing: bool = False) -> list[str]:
+        return [c.text for c in self.comments if (c.section, c.entry, c.trailing) == (section, entry, trailing)]
+
+
+def _constant(value: Operand | tuple[Operand, ...]) -> str:
+    return "[" + ", ".join(map(shown, value)) + "]" if isinstance(value, tuple) else shown(value)
+
+
+def _pair_value(value: str | tuple[str, ...]) -> str:
+    return quoted(value) if isinstance(value, str) else "[" + ", ".join(map(quoted, value)) + "]"

@@ -1,0 +1,22 @@
+"""``ColumnCount = 12``: the number of columns."""
+
+from __future__ import annotations
+
+from dataward.quality.rules.base import Finding, Probe, Scene
+
+__all__ = ["ColumnCount"]
+
+
+class ColumnCount(Probe):
+    """Number of top-level columns of the source. Reads no data.
+
+    Example::
+
+        ColumnCount = 6                        # 6, PASSED
+    """
+
+    name = "ColumnCount"
+    parameters = (0, 0)
+
+    def probe(self, scene: Scene) -> Finding:
+        return Finding(float(len(scene.columns)))

@@ -1,0 +1,36 @@
+"""``ColumnNamesMatchPattern "crm_.*"``: every column is named by the pattern."""
+
+from __future__ import annotations
+
+from dataward.quality.conditions import Condition
+from dataward.quality.rules.base import ALL, Finding, Probe, Scene
+from dataward.sql import literal
+
+__all__ = ["ColumnNamesMatchPattern"]
+
+
+class ColumnNamesMatchPattern(Probe):
+    """Share of column names that the pattern (Java's) matches as a whole; all must. Reads no data.
+
+    Example::
+
+        ColumnNamesMatchPattern "[a-z]+"       # 1, PASSED
+        ColumnNamesMatchPattern "[a-m].*"      # 0.5, FAILED
+    """
+
+    name = "ColumnNamesMatchPattern"
+    condition = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ()
+
+    def bound(self) -> Condition:
+        return ALL
+
+    def probe(self, scene: Scene) -> Finding:
+        pattern = literal(f"^(?:{self.statement.parameters[0]})$")
+        tests = ", ".join(f"{literal(name)} rlike {pattern}" for name in scene.columns)
+        (hits,) = scene.spark.sql(f"select array({tests})").first() or ([],)
+        misses = [name for name, hit in zip(scene.columns, hits, strict=True) if not hit]
+        return Finding(1 - len(misses) / len(scene.columns), f"not so named: {', '.join(misses)}" if misses else "")

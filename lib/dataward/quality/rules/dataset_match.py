@@ -1,0 +1,76 @@
+"""``DatasetMatch "reference" "id" >= 0.9``: the same rows as another table."""
+
+from __future__ import annotations
+
+from dataward.quality.metrics import Unmeasured
+from dataward.quality.rules.base import Finding, Probe, Scene
+from dataward.sql import identifier
+
+__all__ = ["DatasetMatch"]
+
+
+class DatasetMatch(Probe):
+    """Share of the source's rows that a reference has too, found by key: ``DatasetMatch ALIAS KEYS [COLUMNS]``.
+
+    Keys and columns are lists such as ``"id,year->yr"`` (here -> there). Without columns, all others are compared; the
+    reference must have them. Nulls equal nulls. The key must be unique and complete on both sides, else ERRORED.
+
+    Example::
+
+        DatasetMatch "reference" "id" "age" >= 0.5 # none, ERRORED
+        DatasetMatch "people" "id,mail" >= 0.5 # 0.6, PASSED
+    """
+
+    name = "DatasetMatch"
+    parameters = (2, 3)
+
+    def check(self) -> None:
+        super().check()
+        for parameter in self.statement.parameters[1:]:
+            for here, there in _pairs(parameter):
+                if not here or not there:
+                    self.refuse(f"'{parameter}' is no list of columns", 'write "id" or "id->other_id,year"')
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(here for parameter in self.statement.parameters[1:] for here, _ in _pairs(parameter))
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        return (self.statement.parameters[0],)
+
+    def probe(self, scene: Scene) -> Finding:
+        from pyspark.sql import functions as F
+
+        reference = scene.references[self.aliases[0]]
+        keys = _pairs(self.statement.parameters[1])
+        taken = {name.lower() for name, _ in keys}
+        others = [(name, name) for name in scene.columns if name.lower() not in taken]
+        compared = _pairs(self.statement.parameters[2]) if len(self.statement.parameters) > 2 else others
+        there = {name.lower() for name in reference.columns}
+        if missing := [name for _, name in keys + compared if name.lower() not in there]:
+            raise Unmeasured(f"reference '{self.aliases[0]}' has no column {', '.join(missing)}")
+
+        def side(frame: object, which: int) -> object:
+            key = [F.col(identifier(pair[which])).alias(f"k{n}") for n, pair in enumerate(keys)]
+            value = F.struct(*[F.col(identifier(pair[which])).alias(f"v{n}") for n, pair in enumerate(compared)])
+            grouped = frame.groupBy(*key)  # type: ignore[attr-defined]
+            return grouped.agg(F.count("*").alias(f"n{which}"), F.first(value).alias(f"value{which}"))
+
+        joined = side(scene.frame, 0).join(side(reference, 1), [f"k{n}" for n in range(len(keys))], "full")  # type: ignore[attr-defined]
+        complete = " and ".join(f"k{n} is not null" for n in range(len(keys)))
+        row = joined.selectExpr(
+            "coalesce(sum(n0), 0)",
+            f"coalesce(max(greatest(n0, n1)), 0) > 1 or not coalesce(bool_and({complete}), true)",
+            "count_if(n0 = 1 and n1 = 1 and value0 <=> value1)",
+        ).first()
+        rows, unfit, matched = row
+        if unfit:
+            raise Unmeasured("the key is not unique and complete on both sides: use AggregateMatch or another key")
+        return Finding(matched / rows if rows else None, f"{matched:,} of {rows:,} rows match")
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """``"a->x,b"`` as [("a", "x"), ("b", "b")]."""
+    parts = [part.split("->") for part in text.split(",")]
+    return [(part[0].strip(), part[-1].strip()) if len(part) <= 2 else ("", "") for part in parts]

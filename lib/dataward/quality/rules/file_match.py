@@ -1,0 +1,75 @@
+"""``FileMatch "s3://in/" "s3://archive/"``: the same files, or files of known checksums."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataward.quality.conditions import Condition
+from dataward.quality.files import TAGS, FileRule, listing
+from dataward.quality.metrics import Unmeasured
+from dataward.quality.rules.base import ALL, Finding, Scene
+from dataward.sql import literal
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["FileMatch"]
+
+ALGORITHMS = {"SHA-256": "sha2(content, 256)", "SHA-1": "sha1(content)", "MD5": "md5(content)"}
+
+
+class FileMatch(FileRule):
+    """Share of files whose content is known; all must be.
+
+    ``FileMatch PATH in ["checksum", ...]``, with ``hashAlgorithm`` SHA-256 (default), SHA-1 or MD5; or
+    ``FileMatch PATH PATH``: the contents on both sides are the same set. Reads the files whole, each up to 2 GB.
+
+    Example::
+
+        FileMatch "files" "files"              # 1, PASSED
+        FileMatch "files" in ["c4ca4238a0b923820dcc509a6f75849b"] with hashAlgorithm = "MD5" # 0, FAILED
+    """
+
+    name = "FileMatch"
+    parameters = (0, 2)
+    condition = "checksums"
+    condition_optional = True
+    tags = TAGS | {"hashAlgorithm"}
+
+    def check(self) -> None:
+        super().check()
+        said, count = self.statement.condition, len(self.statement.parameters)
+        if (said is None) != (count == 2):
+            self.refuse("FileMatch takes two paths, or one and checksums", 'write FileMatch "a" "b" or "a" in ["..."]')
+        if said is not None and (
+            said.operator not in ("in", "=") or not all(isinstance(o, str) for o in said.operands)
+        ):
+            self.refuse("FileMatch compares with checksums", 'write in ["checksum", ...]')
+        if self._algorithm() not in ALGORITHMS:
+            self.refuse(f"hash algorithm '{self._algorithm()}' is unknown", f"use {', '.join(ALGORITHMS)}")
+
+    def _algorithm(self) -> str:
+        said = dict(self.statement.tags).get("hashAlgorithm")
+        return str(said.operands[0]).upper() if said else "SHA-256"
+
+    def bound(self) -> Condition:
+        return ALL
+
+    def look(self, scene: Scene, files: DataFrame) -> Finding:
+        said = self.statement.condition
+        if said is not None:
+            return super().look(scene, files)
+        from pyspark.sql import functions as F
+
+        others = listing(scene, self.statement.parameters[1], dict(self.statement.tags))
+        sides = files.withColumn("here", F.lit(True)).unionByName(others.withColumn("here", F.lit(False)))
+        content = sides.groupBy(F.expr(ALGORITHMS[self._algorithm()]).alias("content"))
+        row = content.agg(F.count_distinct("here").alias("sides")).selectExpr("count(*)", "count_if(sides = 2)").first()
+        if not row or not row[0]:
+            raise Unmeasured("there are no files here")
+        return Finding(row[1] / row[0], f"{row[1]:,} of {row[0]:,} contents are on both sides")
+
+    def meets(self, scene: Scene) -> str:
+        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        known = ", ".join(literal(str(operand).lower()) for operand in self.statement.condition.operands)
+        return f"{ALGORITHMS[self._algorithm()]} in ({known})"

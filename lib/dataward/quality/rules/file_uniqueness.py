@@ -1,0 +1,40 @@
+"""``FileUniqueness "s3://lake/in/" = 1``: no file came twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataward.quality.files import TAGS, FileRule
+from dataward.quality.metrics import Unmeasured
+from dataward.quality.rules.base import Finding, Scene
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["FileUniqueness"]
+
+
+class FileUniqueness(FileRule):
+    """Distinct files divided by files, by SHA-256 of their content; ``with matchFileName = "true"`` by name as well.
+
+    Reads the files whole, each up to 2 GB.
+
+    Example::
+
+        FileUniqueness "files" = 1             # 0.6667, FAILED
+    """
+
+    name = "FileUniqueness"
+    condition = "number"
+    tags = TAGS | {"matchFileName"}
+
+    def look(self, scene: Scene, files: DataFrame) -> Finding:
+        said = dict(self.statement.tags).get("matchFileName")
+        by_name = said is not None and str(said.operands[0]).lower() == "true"
+        same_name = ", count(distinct element_at(split(path, '/'), -1))" if by_name else ""
+        row = files.selectExpr(
+            "count(*)", f"least(count(distinct sha2(content, 256)){same_name or ', count(*)'})"
+        ).first()
+        if not row or not row[0]:
+            raise Unmeasured("there are no files here")
+        return Finding(row[1] / row[0], f"{row[1]:,} of {row[0]:,} files are distinct")

@@ -1,0 +1,37 @@
+"""``RowCountMatch "reference" >= 0.9``: as many rows as another table."""
+
+from __future__ import annotations
+
+from dataward.quality.metrics import Metric
+from dataward.quality.rules.base import Finding, Probe, Scene
+
+__all__ = ["RowCountMatch"]
+
+
+class RowCountMatch(Probe):
+    """Rows of the source divided by rows of a reference; 1 when both are empty, nothing when only the reference is.
+
+    Example::
+
+        RowCountMatch "reference" >= 0.9       # 1.25, PASSED
+    """
+
+    name = "RowCountMatch"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        return (self.statement.parameters[0],)
+
+    def metrics(self, now: object) -> tuple[Metric, ...]:
+        return (Metric("size"),)
+
+    def probe(self, scene: Scene) -> Finding:
+        rows, others = scene.values[Metric("size")] or 0, scene.references[self.aliases[0]].count()
+        told = f"{rows:.0f} rows against {others}"
+        if not others:
+            return Finding(None if rows else 1.0, told)
+        return Finding(rows / others, told)

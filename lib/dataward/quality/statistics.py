@@ -1,0 +1,93 @@
+"""``Analyzers = [...]``: numbers that are measured and reported without a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataward.quality.dqdl import Analyzer
+from dataward.quality.metrics import Kind, Metric, Unmeasured, Values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ANALYZERS", "Statistic", "metrics_of", "statistics"]
+
+NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What an analyzer measures: on any column, and on a column of text or of numbers as well."""
+
+    columns: str  # how many it takes: "0", "1", "2" or "1 or more"
+    kinds: tuple[Kind, ...]
+    of_text: tuple[Kind, ...] = ()
+    of_numbers: tuple[Kind, ...] = ()
+
+    def fits(self, count: int) -> bool:
+        return count >= 1 if self.columns == "1 or more" else count == int(self.columns)
+
+
+ANALYZERS: dict[str, _Wanted] = {
+    "AllStatistics": _Wanted(
+        "1",
+        ("size", "completeness", "uniqueness"),
+        ("min_length", "max_length"),
+        ("minimum", "maximum", "mean", "standard_deviation"),
+    ),
+    "ColumnCorrelation": _Wanted("2", ("correlation",)),
+    "ColumnCount": _Wanted("0", ()),
+    "ColumnLength": _Wanted("1", ("min_length", "max_length")),
+    "ColumnValues": _Wanted("1", (), (), ("minimum", "maximum")),
+    "Completeness": _Wanted("1", ("completeness",)),
+    "DistinctValuesCount": _Wanted("1", ("distinct_count",)),
+    "Entropy": _Wanted("1", ("entropy",)),
+    "Mean": _Wanted("1", ("mean",)),
+    "RowCount": _Wanted("0", ("size",)),
+    "StandardDeviation": _Wanted("1", ("standard_deviation",)),
+    "Sum": _Wanted("1", ("sum",)),
+    "UniqueValueRatio": _Wanted("1 or more", ("unique_value_ratio",)),
+    "Uniqueness": _Wanted("1 or more", ("uniqueness",)),
+}
+SINGLE_VALUES = frozenset({"minimum", "maximum"})
+"""Kinds whose number is a value of some row: not measured on a column that holds sensitive data."""
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One measured number; None where there was nothing to measure, with ``message`` where it could not be."""
+
+    analyzer: str
+    metric: str
+    columns: tuple[str, ...]
+    measured: float | None
+    message: str = ""
+
+
+def metrics_of(analyzer: Analyzer, types: Mapping[str, str], sensitive: Iterable[str] = ()) -> list[Metric]:
+    """What an engine must measure for an analyzer; ``types``: column to Spark's simple type."""
+    wanted, columns = ANALYZERS[analyzer.name], analyzer.parameters
+    kinds: list[Kind] = list(wanted.kinds)
+    if columns:
+        kind = {name.lower(): kind for name, kind in types.items()}.get(columns[0].lower(), "")
+        kinds += wanted.of_text if kind == "string" else wanted.of_numbers if kind.startswith(NUMBERS) else ()
+    hidden = {name.lower() for name in sensitive} & {name.lower() for name in columns}
+    return [Metric(k, () if k == "size" else columns) for k in kinds if not (hidden and k in SINGLE_VALUES)]
+
+
+def statistics(
+    analyzers: Iterable[Analyzer], values: Values, types: Mapping[str, str], sensitive: Iterable[str]
+) -> tuple[Statistic, ...]:
+    """The measured numbers of all analyzers."""
+    found = []
+    for analyzer in analyzers:
+        if analyzer.name == "ColumnCount":
+            found.append(Statistic(str(analyzer), "column_count", (), float(len(types))))
+        for metric in metrics_of(analyzer, types, sensitive):
+            try:
+                found.append(Statistic(str(analyzer), metric.kind, metric.columns, values[metric]))
+            except Unmeasured as error:
+                found.append(Statistic(str(analyzer), metric.kind, metric.columns, None, str(error)))
+    return tuple(found)

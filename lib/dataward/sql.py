@@ -1,0 +1,16 @@
+"""Names and values as SQL text."""
+
+from __future__ import annotations
+
+__all__ = ["identifier", "literal"]
+
+
+def identifier(column: str) -> str:
+    """A column's name as a SQL identifier."""
+    return "`" + column.replace("`", "``") + "`"
+
+
+def literal(text: str) -> str:
+    """A text as a SQL string literal (under Spark's default of escapes inside literals)."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+    return f"'{escaped}'"
