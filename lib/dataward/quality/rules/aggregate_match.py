@@ -20,7 +20,7 @@ class AggregateMatch(Probe):
 
     Example::
 
-        AggregateMatch "sum(age)" "sum(reference.age)" = 1 # 1.4938, FAILED
+        AggregateMatch "sum(age)" "sum(reference.age)" = 1 # 1.494, FAILED
         AggregateMatch "avg(id)" "avg(score)" between 1.8 and 2 # 1.8667, PASSED
     """
 

@@ -12,7 +12,7 @@ class ColumnCount(Probe):
 
     Example::
 
-        ColumnCount = 6                        # 6, PASSED
+        ColumnCount = 7                        # 7, PASSED
     """
 
     name = "ColumnCount"

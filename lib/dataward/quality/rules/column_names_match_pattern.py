@@ -15,7 +15,7 @@ class ColumnNamesMatchPattern(Probe):
     Example::
 
         ColumnNamesMatchPattern "[a-z]+"       # 1, PASSED
-        ColumnNamesMatchPattern "[a-m].*"      # 0.5, FAILED
+        ColumnNamesMatchPattern "[a-m].*"      # 0.5714, FAILED
     """
 
     name = "ColumnNamesMatchPattern"

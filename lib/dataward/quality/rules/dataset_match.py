@@ -17,8 +17,8 @@ class DatasetMatch(Probe):
 
     Example::
 
+        DatasetMatch "reference" "n" "id,age" >= 0.9 # 0.8, FAILED
         DatasetMatch "reference" "id" "age" >= 0.5 # none, ERRORED
-        DatasetMatch "people" "id,mail" >= 0.5 # 0.6, PASSED
     """
 
     name = "DatasetMatch"

@@ -23,7 +23,7 @@ class ReferentialIntegrity(TableRule):
     Example::
 
         ReferentialIntegrity "id" "reference.id" >= 0.9 # 1, PASSED
-        ReferentialIntegrity "id,age" "reference.{id,age}" = 1 # 0.5, FAILED
+        ReferentialIntegrity "id,age" "reference.{id,age}" = 1 # 0.75, FAILED
     """
 
     name = "ReferentialIntegrity"

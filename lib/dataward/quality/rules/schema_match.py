@@ -16,8 +16,8 @@ class SchemaMatch(Probe):
 
     Example::
 
-        SchemaMatch "reference" = 1            # 0.5, FAILED
-        SchemaMatch "reference" = 1 with allowed = ["mail", "at", "raw"] # 1, PASSED
+        SchemaMatch "reference" = 1            # 0.4286, FAILED
+        SchemaMatch "reference" = 1 with allowed = ["mail", "score", "at", "raw"] # 1, PASSED
     """
 
     name = "SchemaMatch"

@@ -1,0 +1,78 @@
+"""Draws docs/rules/ from the docstrings of the rule kinds: ``python docs/build.py`` (``make docs``).
+
+A docstring's ``Example::`` block holds lines of the form ``RULE  # measured, OUTCOME`` about the table below; the tests
+run every one of them.
+"""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+from dataward.quality.rules import KINDS, Probe, RowComposite, RowRule, Rule, TableComposite
+
+HERE = Path(__file__).parent
+SCHEMA = "n int, id int, mail string, age int, score double, at string, raw string"
+ROWS = [
+    (1, 1, "ada@x.org", 30, 1.5, "2026-11-22 11:00:00", "10"),
+    (2, 2, "bob@x.org", 41, 2.5, "2026-11-20 12:00:00", "x"),
+    (3, 3, "bob@x.org", None, -2.0, None, "2020-02-30"),
+    (4, 4, None, 12, 4.0, "2026-11-22 12:00:00", None),
+    (5, 4, "", 41, None, "2026-01-01 00:00:00", "2020-02-29"),
+]
+FILES = {"a.txt": "123", "b.txt": "123", "c.txt": "1234" * 300}
+DOCUMENTED: tuple[type[Rule], ...] = (*KINDS.values(), RowComposite, TableComposite)
+
+
+def examples(kind: type[Rule]) -> list[tuple[str, str, str]]:
+    """(rule, measured or "none", outcome) of every line of the docstring's example."""
+    block = (inspect.getdoc(kind) or "").partition("Example::")[2]
+    found = (re.fullmatch(r"\s+(.+?)\s+# (\S+), ([A-Z]+)", line) for line in block.splitlines())
+    return [(match[1], match[2], match[3]) for match in found if match]
+
+
+def page(kind: type[Rule]) -> str:
+    name = kind.__name__ if kind in (RowComposite, TableComposite) else kind.name
+    summary = (inspect.getdoc(inspect.getmodule(kind)) or "").split("\n\n")[0]
+    text = (inspect.getdoc(kind) or "").partition("Example::")[0].strip()
+    family = "row rule: rows that fail are diverted to the quarantine" if issubclass(kind, RowRule) else "table rule: the run stops"
+    least, most = kind.parameters
+    facts = [f"- {family}"]
+    if issubclass(kind, Probe):
+        facts.append("- looks for its number itself, beside the scan")
+    if kind in KINDS.values():
+        count = str(least) if least == most else f"{least} or more" if most is None else f"{least} to {most}"
+        compared = (kind.condition or "nothing") + (" (may be left out)" if kind.condition_optional else "")
+        tags = ", ".join(f"`with {tag}`" for tag in sorted(kind.tags)) or "none"
+        facts += [f"- parameters: {count}; compared with: {compared}"]
+        facts += [f"- `where`: {'yes' if kind.takes_where else 'no'}; tags: {tags}"]
+    lines = [f"| `{rule}` | {measured} | {outcome} |" for rule, measured, outcome in examples(kind)]
+    parts = [f"# {name}", re.sub(r"``", "`", summary), re.sub(r"``", "`", text), "\n".join(facts)]
+    parts += ["## Example", "On [this table](README.md):", "\n".join(["| rule | measured | outcome |", "|---|---|---|", *lines])]
+    return "\n\n".join(parts) + "\n"
+
+
+def index() -> str:
+    names = SCHEMA.replace(",", "").split()[::2]
+    table = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    table += ["| " + " | ".join("*null*" if v is None else f'"{v}"' if isinstance(v, str) else str(v) for v in row) + " |" for row in ROWS]
+    listed = [f"- [{kind.__name__}]({kind.__name__}.md)" for kind in DOCUMENTED]
+    told = (
+        "`at` is a timestamp (UTC); now is 2026-11-22 12:00:00. The reference `reference` holds the columns n, id and age "
+        f"of the first four rows. The folder `files` holds {', '.join(f'{name} ({len(text)} B)' for name, text in FILES.items())}; "
+        "a.txt and b.txt are alike."
+    )
+    head = "# Rule types\n\nDrawn by `make docs` from the docstrings; every example is run by the tests."
+    return "\n\n".join([head, "\n".join(listed), "## The table of the examples", "\n".join(table), told]) + "\n"
+
+
+def pages() -> dict[Path, str]:
+    made = {HERE / "rules" / f"{kind.__name__}.md": page(kind) for kind in DOCUMENTED}
+    return {HERE / "rules" / "README.md": index(), **made}
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    print(f"{len(pages())} pages in {HERE / 'rules'}", file=sys.stderr)
