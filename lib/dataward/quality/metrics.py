@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["GROUPED", "Kind", "Metric", "Unmeasured", "Values"]
+__all__ = ["GROUPED", "OF_NUMBERS", "Kind", "Metric", "Unmeasured", "Values", "measurable"]
 
 Kind = Literal[
     "size",  # number of rows
@@ -28,6 +28,10 @@ Kind = Literal[
 
 GROUPED = frozenset({"distinct_count", "uniqueness", "unique_value_ratio", "entropy"})
 """Kinds that need rows of equal keys brought together: a shuffle, where all others share one scan."""
+
+
+OF_NUMBERS = frozenset({"mean", "sum", "standard_deviation", "minimum", "maximum", "correlation"})
+NUMERIC = frozenset({"byte", "short", "integer", "long", "float", "double", "decimal"})
 
 
 @dataclass(frozen=True)
@@ -75,3 +79,16 @@ class Values(dict[Metric, float | None]):
         """The same with numbers that were measured again, exactly."""
         ranges = {metric: range_ for metric, range_ in self.ranges.items() if metric not in exact}
         return Values({**self, **exact}, {**self.failures, **exact.failures}, ranges)
+
+
+def measurable(metrics: Iterable[Metric], types: Mapping[str, str]) -> tuple[list[Metric], dict[Metric, str]]:
+    """Each metric once, without those of numbers over columns that hold none; and why these cannot be measured.
+
+    ``types``: column in lower case to Spark's type name. Spark would cast what it can and leave out the rest.
+    """
+    failures = {}
+    for metric in metrics:
+        odd = [c for c in metric.columns if types.get(c.lower()) not in NUMERIC] if metric.kind in OF_NUMBERS else []
+        if odd:
+            failures[metric] = f"{metric.kind} needs a number: column '{odd[0]}' is {types.get(odd[0].lower())}"
+    return [metric for metric in dict.fromkeys(metrics) if metric not in failures], failures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -87,7 +88,10 @@ def statistics(
             found.append(Statistic(str(analyzer), "column_count", (), float(len(types))))
         for metric in metrics_of(analyzer, types, sensitive):
             try:
-                found.append(Statistic(str(analyzer), metric.kind, metric.columns, values[metric]))
+                value = values[metric]
+                finite = value is None or math.isfinite(value)
+                told = "" if finite else f"the measured value is {value}"
+                found.append(Statistic(str(analyzer), metric.kind, metric.columns, value if finite else None, told))
             except Unmeasured as error:
                 found.append(Statistic(str(analyzer), metric.kind, metric.columns, None, str(error)))
     return tuple(found)

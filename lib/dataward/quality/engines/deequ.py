@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dataward.quality.metrics import GROUPED, Metric, Unmeasured, Values
+from dataward.quality.metrics import GROUPED, OF_NUMBERS, Metric, Unmeasured, Values, measurable
 from dataward.sql import identifier
 from dataward.tables.reason import reason
 
@@ -30,30 +31,37 @@ def measure(spark: SparkSession, frame: DataFrame, metrics: Iterable[Metric]) ->
     """Measure every metric once; asking the result for one that Deequ could not measure raises Unmeasured."""
     from pydeequ.analyzers import AnalysisRunner
 
-    wanted = list(dict.fromkeys(metrics))
-    if not wanted:
-        return Values({})
-    frame, plain = _plain(frame, wanted)
+    types = {field.name.lower(): field.dataType.typeName() for field in frame.schema.fields}
+    asked, failures = measurable(metrics, types)
+    if not asked:
+        return Values({}, failures)
+    # Deequ divides by the number of keys, also when there is none: that number is asked for as well.
+    keys = {metric: replace(metric, kind="distinct_count") for metric in asked if metric.kind == "unique_value_ratio"}
+    wanted = list(dict.fromkeys([*asked, *keys.values()]))
+    frame, plain = _plain(frame, wanted, types)
     analyzers = [_analyzer(metric, plain[metric], number) for number, metric in enumerate(wanted)]
     runner = AnalysisRunner(spark).onData(frame)
     for analyzer in analyzers:
         runner.addAnalyzer(analyzer)
     context = runner.run()
     values: dict[Metric, float | None] = {}
-    failures: dict[Metric, str] = {}
     for metric, analyzer in zip(wanted, analyzers, strict=True):
         try:
             values[metric] = _value(context, analyzer, metric)
         except Unmeasured as error:
             failures[metric] = str(error)
-    return Values(values, failures)
+    nothing = [metric for metric, count in keys.items() if values.get(count) == 0]
+    return Values({**values, **dict.fromkeys(nothing)}, failures)
 
 
-def _plain(frame: DataFrame, metrics: list[Metric]) -> tuple[DataFrame, dict[Metric, tuple[str, ...]]]:
+def _plain(
+    frame: DataFrame, metrics: list[Metric], types: Mapping[str, str]
+) -> tuple[DataFrame, dict[Metric, tuple[str, ...]]]:
     """The frame with a plain second name for columns that Deequ cannot take, and each metric's columns by these names.
 
     Deequ takes dots and dashes in names for something else, and its grouping analyzers know no ``where`` (or, as
-    Uniqueness and Entropy, count the rows outside as a key): a column that is null outside stands in.
+    Uniqueness and Entropy, count the rows outside as a key): a column that is null outside stands in. It adds whole
+    numbers and decimals in their own type, which overflows without a word: they go in as doubles.
     """
     made: dict[str, str] = {}
     names = {}
@@ -63,6 +71,8 @@ def _plain(frame: DataFrame, metrics: list[Metric]) -> tuple[DataFrame, dict[Met
             value = identifier(column)
             if metric.kind in GROUPED and metric.where:
                 value = f"if({metric.where}, {value}, null)"
+            elif metric.kind in OF_NUMBERS and types[column.lower()] in ("long", "decimal"):
+                value = f"cast({value} as double)"
             odd = value != identifier(column) or not re.fullmatch(r"[A-Za-z_]\w*", column)
             told.append(made.setdefault(value, f"__column_{len(made)}") if odd else column)
         names[metric] = tuple(told)

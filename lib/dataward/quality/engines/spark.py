@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataward.quality.metrics import GROUPED, Metric, Values
+from dataward.quality.metrics import GROUPED, Metric, Values, measurable
 from dataward.sql import identifier
 from dataward.tables.reason import reason
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["exactly", "groupings", "measure"]
 
-NUMERIC = frozenset({"byte", "short", "integer", "long", "float", "double", "decimal"})
-OF_NUMBERS = frozenset({"mean", "sum", "standard_deviation", "minimum", "maximum", "correlation"})
 # Types whose values are 64 bits or fewer, as SQL that gives these bits.
 CODES = {
     "byte": "cast({} as bigint)",
@@ -106,7 +104,7 @@ def groupings(metrics: Iterable[Metric]) -> list[Grouping]:
 def measure(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
     """Measure every metric once: one job for the scan, one for the stacked shuffle."""
     types = {field.name.lower(): field.dataType.typeName() for field in frame.schema.fields}
-    wanted, failures = _measurable(list(dict.fromkeys(metrics)), types)
+    wanted, failures = measurable(metrics, types)
     values = _scan(frame, [metric for metric in wanted if metric.kind not in GROUPED])
     sets = groupings(wanted)
     if sets:
@@ -126,16 +124,6 @@ def exactly(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
         of_this = [metric for metric in wanted if Grouping.of(metric) == grouping]
         found = _joined(found, _counted(counts, of_this, [grouping], hashed=()))
     return found
-
-
-def _measurable(metrics: list[Metric], types: dict[str, str]) -> tuple[list[Metric], dict[Metric, str]]:
-    """Without metrics of numbers over columns that hold none; Spark would cast what it can and leave out the rest."""
-    failures = {}
-    for metric in metrics:
-        odd = [c for c in metric.columns if types.get(c.lower()) not in NUMERIC] if metric.kind in OF_NUMBERS else []
-        if odd:
-            failures[metric] = f"{metric.kind} needs a number: column '{odd[0]}' is {types.get(odd[0].lower())}"
-    return [metric for metric in metrics if metric not in failures], failures
 
 
 def _joined(left: Values, right: Values) -> Values:

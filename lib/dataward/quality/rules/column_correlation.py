@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
+
+from dataward.quality.metrics import Values
 from dataward.quality.rules.base import TableRule
 
 __all__ = ["ColumnCorrelation"]
@@ -9,6 +13,8 @@ __all__ = ["ColumnCorrelation"]
 
 class ColumnCorrelation(TableRule):
     """Pearson's correlation coefficient, -1 to 1, over rows in which both columns have a value.
+
+    Columns that do not vary (or hold NaN) have none: nothing is measured and the rule fails.
 
     Example::
 
@@ -18,3 +24,7 @@ class ColumnCorrelation(TableRule):
     name = "ColumnCorrelation"
     kind = "correlation"
     parameters = (2, 2)
+
+    def measure(self, values: Values, now: datetime) -> float | None:
+        found = super().measure(values, now)
+        return None if found is None or math.isnan(found) else found
