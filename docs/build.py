@@ -35,7 +35,11 @@ def page(kind: type[Rule]) -> str:
     name = kind.__name__ if kind in (RowComposite, TableComposite) else kind.name
     summary = (inspect.getdoc(inspect.getmodule(kind)) or "").split("\n\n")[0]
     text = (inspect.getdoc(kind) or "").partition("Example::")[0].strip()
-    family = "row rule: rows that fail are diverted to the quarantine" if issubclass(kind, RowRule) else "table rule: the run stops"
+    family = (
+        "row rule: rows that fail are diverted to the quarantine"
+        if issubclass(kind, RowRule)
+        else "table rule: the run stops"
+    )
     least, most = kind.parameters
     facts = [f"- {family}"]
     if issubclass(kind, Probe):
@@ -48,14 +52,21 @@ def page(kind: type[Rule]) -> str:
         facts += [f"- `where`: {'yes' if kind.takes_where else 'no'}; tags: {tags}"]
     lines = [f"| `{rule}` | {measured} | {outcome} |" for rule, measured, outcome in examples(kind)]
     parts = [f"# {name}", re.sub(r"``", "`", summary), re.sub(r"``", "`", text), "\n".join(facts)]
-    parts += ["## Example", "On [this table](README.md):", "\n".join(["| rule | measured | outcome |", "|---|---|---|", *lines])]
+    parts += [
+        "## Example",
+        "On [this table](README.md):",
+        "\n".join(["| rule | measured | outcome |", "|---|---|---|", *lines]),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
 def index() -> str:
     names = SCHEMA.replace(",", "").split()[::2]
     table = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    table += ["| " + " | ".join("*null*" if v is None else f'"{v}"' if isinstance(v, str) else str(v) for v in row) + " |" for row in ROWS]
+    table += [
+        "| " + " | ".join("*null*" if v is None else f'"{v}"' if isinstance(v, str) else str(v) for v in row) + " |"
+        for row in ROWS
+    ]
     listed = [f"- [{kind.__name__}]({kind.__name__}.md)" for kind in DOCUMENTED]
     told = (
         "`at` is a timestamp (UTC); now is 2026-11-22 12:00:00. The reference `reference` holds the columns n, id and age "

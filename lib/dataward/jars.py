@@ -31,33 +31,38 @@ def cache() -> Path:
     return Path(chosen) if chosen else Path.home() / ".cache" / "dataward" / "jars"
 
 
-def expected() -> dict[str, str]:
+def expected(sums: Path = SUMS) -> dict[str, str]:
     """File name to SHA-256, as committed."""
-    pairs = (line.split() for line in SUMS.read_text(encoding="utf-8").splitlines() if line.strip())
+    pairs = (line.split() for line in sums.read_text(encoding="utf-8").splitlines() if line.strip())
     return {name: digest for digest, name in pairs}
 
 
-def ensure(folder: Path | None = None) -> list[Path]:
-    """The jars, fetched if they are not there yet, each equal to its committed sum.
+def ensure(
+    folder: Path | None = None,
+    sums: Path = SUMS,
+    coordinates: tuple[str, ...] = COORDINATES,
+    excludes: tuple[str, ...] = EXCLUDES,
+) -> list[Path]:
+    """The jars, fetched if they are not there yet, each equal to its committed sum. (The tests have more of them.)
 
     Raises:
         SessionError: a jar cannot be had, or is not the one whose sum is committed.
     """
     folder = folder or cache()
-    wanted = expected()
+    wanted = expected(sums)
     if any(not (folder / name).exists() for name in wanted):
-        _resolve(folder, wanted)
+        _resolve(folder, wanted, coordinates, excludes)
     for name, digest in wanted.items():
         found = _sha256(folder / name)
         if found != digest:
             raise SessionError(
-                f"{folder / name}: SHA-256 is {found}, but {digest} was committed ({SUMS.name}). The file was changed "
+                f"{folder / name}: SHA-256 is {found}, but {digest} was committed ({sums.name}). The file was changed "
                 "or damaged: nothing was started. Delete it and run 'make setup' (or 'dataward jars') again"
             )
     return [folder / name for name in wanted]
 
 
-def _resolve(folder: Path, wanted: dict[str, str]) -> None:
+def _resolve(folder: Path, wanted: dict[str, str], coordinates: tuple[str, ...], excludes: tuple[str, ...]) -> None:
     print(f"dataward: fetching {len(wanted)} jars once into {folder}", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="dataward-ivy-") as scratch:
@@ -65,7 +70,8 @@ def _resolve(folder: Path, wanted: dict[str, str]) -> None:
         nothing.write_text("", encoding="utf-8")
         command = [
             submit_script(),
-            *("--master", "local[1]", "--packages", ",".join(COORDINATES), "--exclude-packages", ",".join(EXCLUDES)),
+            *("--master", "local[1]", "--packages", ",".join(coordinates)),
+            *(("--exclude-packages", ",".join(excludes)) if excludes else ()),
             *("--conf", f"spark.jars.ivy={scratch}", str(nothing)),
         ]
         environment = {**os.environ, "JAVA_HOME": find_java()}

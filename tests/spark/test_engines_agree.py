@@ -35,7 +35,9 @@ TYPES = {
     "m decimal(12,2)": st.decimals(-1000, 1000, places=2).map(lambda x: Decimal(str(x)).quantize(Decimal("0.01"))),
     "s string": texts,
     "u string": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3),
-    "t timestamp": st.integers(-(10**6), 10**6).map(lambda n: datetime(2026, 11, 22, 12, tzinfo=timezone.utc) + timedelta(seconds=n)),
+    "t timestamp": st.integers(-(10**6), 10**6).map(
+        lambda n: datetime(2026, 11, 22, 12, tzinfo=timezone.utc) + timedelta(seconds=n)
+    ),
     "y date": st.integers(-400, 40).map(lambda n: date(2026, 11, 22) + timedelta(days=n)),
     "b boolean": st.booleans(),
     "p struct<q:int,r:string>": st.tuples(st.one_of(st.none(), st.integers(0, 3)), st.one_of(st.none(), texts)),
@@ -48,14 +50,22 @@ ANY = ["i", "g", "d", "f", "m", "s", "u", "t", "y", "b", "p.q", "p.r"]
 NUMBERS = ["i", "g", "d", "f", "m", "p.q"]
 column, number = st.sampled_from(ANY), st.sampled_from(NUMBERS)
 text_column = st.sampled_from(["s", "u", "p.r"])
-comparison = st.tuples(st.sampled_from(["=", "!=", ">", ">=", "<", "<="]), st.sampled_from(["0", "1", "0.5", "2", "-1.5", "100"])).map(" ".join)
-bound = st.one_of(comparison, st.sampled_from(["between 0 and 1", "not between 0.2 and 3", "in [0, 1, 2]", "not in [1]"]))
+comparison = st.tuples(
+    st.sampled_from(["=", "!=", ">", ">=", "<", "<="]), st.sampled_from(["0", "1", "0.5", "2", "-1.5", "100"])
+).map(" ".join)
+bound = st.one_of(
+    comparison, st.sampled_from(["between 0 and 1", "not between 0.2 and 3", "in [0, 1, 2]", "not in [1]"])
+)
 of_value = st.one_of(bound, st.sampled_from(["= NULL", "!= NULL", "in [1, NULL]", "not in [2, NULL]"]))
 of_text = st.sampled_from(['= "a"', '!= "a"', 'in ["a", "b", EMPTY]', 'not in ["a", NULL]', 'matches "[a-z]"', 'not matches "^\\s*$"',
                            "= EMPTY", "= WHITESPACES_ONLY", "!= WHITESPACES_ONLY", '> "a"', 'in ["é", "日本"]', "= NULL"])  # fmt: skip
-of_time = st.sampled_from(["> (now() - 3 days)", "<= now()", '> "2026-11-20"', 'between "2026-11-01" and "2026-11-22 12:00:00"', "= NULL"])
+of_time = st.sampled_from(
+    ["> (now() - 3 days)", "<= now()", '> "2026-11-20"', 'between "2026-11-01" and "2026-11-22 12:00:00"', "= NULL"]
+)
 where = st.sampled_from(["", "", "", ' where "i > 0"', ' where "s is not null"', ' where "false"', ' where "d < 1"'])
-threshold = st.sampled_from(["", "", " with threshold > 0.5", " with threshold between 0.1 and 0.9", " with threshold = 0"])
+threshold = st.sampled_from(
+    ["", "", " with threshold > 0.5", " with threshold between 0.1 and 0.9", " with threshold = 0"]
+)
 measured = st.tuples(
     st.sampled_from(["Mean", "Sum", "StandardDeviation"]), st.one_of(number, column), bound, where
 ).map(lambda t: f'{t[0]} "{t[1]}" {t[2]}{t[3]}')  # fmt: skip
@@ -68,9 +78,9 @@ by_row = st.one_of(
     st.tuples(text_column, st.sampled_from(["Integer", "Double", "Date", "Timestamp", "Boolean", "Long"])).map(
         lambda t: f'ColumnDataType "{t[0]}" = "{t[1]}"'
     ),
-    st.tuples(st.sampled_from(["t", "y"]), st.sampled_from(["<= 24 hours", "> 2 days", "between 1 hours and 90 days"])).map(
-        lambda t: f'DataFreshness "{t[0]}" {t[1]}'
-    ),
+    st.tuples(
+        st.sampled_from(["t", "y"]), st.sampled_from(["<= 24 hours", "> 2 days", "between 1 hours and 90 days"])
+    ).map(lambda t: f'DataFreshness "{t[0]}" {t[1]}'),
 )
 row_rule = st.tuples(by_row, where, threshold).map("".join)
 plain_row = st.tuples(by_row, where).map("".join)
@@ -89,13 +99,25 @@ def rulesets(draw):
     """Rules about uniqueness share a few keys: Deequ groups once for each."""
     keys = draw(st.lists(st.one_of(column.map(lambda name: f'"{name}"'), st.tuples(column, column).map(lambda t: f'"{t[0]}" "{t[1]}"')),
                          min_size=4, max_size=4))  # fmt: skip
-    key, only, single = st.sampled_from(keys), draw(where), st.sampled_from([key for key in keys if " " not in key] or ['"i"'])
-    unique = st.tuples(st.sampled_from(["IsUnique", "IsPrimaryKey"]), key, st.sampled_from(["", only])).map(lambda t: f"{t[0]} {t[1]}{t[2]}")
+    key, only, single = (
+        st.sampled_from(keys),
+        draw(where),
+        st.sampled_from([key for key in keys if " " not in key] or ['"i"']),
+    )
+    unique = st.tuples(st.sampled_from(["IsUnique", "IsPrimaryKey"]), key, st.sampled_from(["", only])).map(
+        lambda t: f"{t[0]} {t[1]}{t[2]}"
+    )
     grouped = st.one_of(
         st.tuples(st.sampled_from(["Uniqueness", "UniqueValueRatio"]), key, bound, st.sampled_from(["", only])),
         st.tuples(st.sampled_from(["DistinctValuesCount", "Entropy"]), single, bound, st.sampled_from(["", only])),
     ).map(lambda t: f"{t[0]} {t[1]} {t[2]}{t[3]}")
-    many = draw(st.lists(st.one_of(measured, row_rule, row_rule, row_rule, other), min_size=RULES_A_FRAME - 42, max_size=RULES_A_FRAME - 42))
+    many = draw(
+        st.lists(
+            st.one_of(measured, row_rule, row_rule, row_rule, other),
+            min_size=RULES_A_FRAME - 42,
+            max_size=RULES_A_FRAME - 42,
+        )
+    )
     many += draw(st.lists(st.one_of(grouped, st.tuples(unique, threshold).map("".join)), min_size=40, max_size=40))
     joined = st.tuples(unique, st.sampled_from(["and", "or"]), plain_row).map(lambda t: f"({t[0]}) {t[1]} ({t[2]})")
     return many + draw(st.lists(joined, min_size=2, max_size=2))
