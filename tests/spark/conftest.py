@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from dataward import session
+from dataward import jars, session
 from dataward.plan import plan
 from dataward.privacy.keys import create_keyring
 from dataward.publish import publish
 from dataward.verify import verify
+from tests.jars import more
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +29,10 @@ def spark(tmp_path_factory) -> SparkSession:
     # Hundreds of small plans: compiling them costs more than they ever run. The e2e tests and the demo compile.
     small |= {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
     warehouse = str(tmp_path_factory.mktemp("warehouse"))
-    made = session.get(**{"spark.master": "local[2]", "spark.sql.warehouse.dir": warehouse, **small})
+    classpath = ",".join(map(str, [*jars.ensure(), more()[1]]))  # with Deequ's own DQDL evaluator, an oracle
+    made = session.get(
+        **{"spark.master": "local[2]", "spark.jars": classpath, "spark.sql.warehouse.dir": warehouse, **small}
+    )
     yield made
     session.close(made)
     made.stop()

@@ -10,12 +10,12 @@ __all__ = ["ColumnNamesMatchPattern"]
 
 
 class ColumnNamesMatchPattern(Probe):
-    """Share of column names that the pattern (Java's) matches as a whole; all must. Reads no data.
+    """Share of column names in which the pattern (Java's) is found: anchor it with ``^`` and ``$``; all must. Reads no data.
 
     Example::
 
-        ColumnNamesMatchPattern "[a-z]+"       # 1, PASSED
-        ColumnNamesMatchPattern "[a-m].*"      # 0.5714, FAILED
+        ColumnNamesMatchPattern "^[a-z]+$"     # 1, PASSED
+        ColumnNamesMatchPattern "^[a-m]"       # 0.5714, FAILED
     """
 
     name = "ColumnNamesMatchPattern"
@@ -29,7 +29,7 @@ class ColumnNamesMatchPattern(Probe):
         return ALL
 
     def probe(self, scene: Scene) -> Finding:
-        pattern = literal(f"^(?:{self.statement.parameters[0]})$")
+        pattern = literal(self.statement.parameters[0])
         tests = ", ".join(f"{literal(name)} rlike {pattern}" for name in scene.columns)
         (hits,) = scene.spark.sql(f"select array({tests})").first() or ([],)
         misses = [name for name, hit in zip(scene.columns, hits, strict=True) if not hit]

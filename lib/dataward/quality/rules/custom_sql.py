@@ -13,14 +13,14 @@ __all__ = ["CustomSql"]
 class CustomSql(Probe):
     """A query over the pinned source (the view ``primary``) and the contract's references (views named by alias).
 
-    With a condition, the query gives one number that must meet it. Without one it gives the rows that are good: their
-    share of all rows must be 1, or meet ``with threshold``. It costs a Spark job of its own. Only queries run: the
+    With a condition, the query gives one number that must meet it. Without one it gives the rows that fail: the
+    share of the others must be 1, or meet ``with threshold``; no row is diverted. It costs a Spark job of its own. Only queries run: the
     text is placed where SQL admits nothing else. One that fails, or gives anything but one number, is ERRORED.
 
     Example::
 
         CustomSql "select count(*) from primary where age > 40" = 2 # 2, PASSED
-        CustomSql "select id from primary where age > 40" with threshold > 0.3 # 0.4, PASSED
+        CustomSql "select id from primary where age > 40" with threshold > 0.5 # 0.6, PASSED
         CustomSql "drop table primary" = 0     # none, ERRORED
     """
 
@@ -45,8 +45,8 @@ class CustomSql(Probe):
     def probe(self, scene: Scene) -> Finding:
         if self.statement.condition is None:
             rows = scene.values[Metric("size")]
-            good = _one_number(scene, f"select count(*) from (\n{self.query}\n)")  # noqa: S608 - the contract's own SQL
-            return Finding(good / rows if rows and good is not None else None)
+            bad = _one_number(scene, f"select count(*) from (\n{self.query}\n)")  # noqa: S608 - the contract's own SQL
+            return Finding(1 - bad / rows if rows and bad is not None else None)
         # As a subquery: a statement that is not a query does not parse here.
         return Finding(_one_number(scene, f"select * from (\n{self.query}\n) limit 2"))  # noqa: S608
 

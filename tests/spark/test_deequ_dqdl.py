@@ -1,0 +1,102 @@
+"""Deequ's own DQDL evaluator as oracle: every documented example, and generated rules. docs/deviations.md says why it differs."""
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from dataward.quality.judge import judge
+from dataward.quality.suite import suite
+from tests.spark.test_judge import NOW
+from tests.spark.test_rule_docs import EXAMPLES, docs
+
+# Rule -> what Deequ's evaluator says of it: (outcome, measured), or words of its refusal.
+DEVIATIONS = {
+    'ColumnDataType "raw" = "Date"': ("Failed", 0.2),  # null fails
+    'ColumnDataType "age" = "Integer"': ("Failed", 0.8),  # null fails
+    'ColumnExists "MAIL"': ("Failed", 0),  # compares case
+    'ColumnLength "mail" > 5': ("Failed", 0),  # measures the minimum
+    'ColumnValues "age" > 20': ("Failed", 12),  # measures the minimum
+    'DistinctValuesCount "mail" = 3': ("Failed", 4),  # null is a value
+    'ReferentialIntegrity "id,age" "reference.{id,age}" = 1': ("Failed", 0.6),  # a null key is not found
+    'SchemaMatch "reference" = 1': ("Failed", 0),  # different numbers of columns
+    'IsPrimaryKey "mail"': ("Failed", 0.5),  # uniqueness and completeness apart
+    'IsComplete "mail" with threshold > 0.7': "Threshold condition not supported",
+    'IsUnique "id" "mail"': "IsUnique is not valid",
+    'Uniqueness "id" "mail" = 1': "Uniqueness is not valid",
+    'UniqueValueRatio "id" "mail" = 1': "UniqueValueRatio is not valid",
+    'SchemaMatch "reference" = 1 with allowed = ["mail", "score", "at", "raw"]': "Parsing Error",
+    'not (ColumnValues "age" = 12)': "Parsing Error",
+    '(ColumnValues "age" > 20) or (ColumnValues "age" = NULL)': ("Failed", 12),  # by column
+}
+NOT_COMPARED = ("File", "now()", "CustomSql", "DataFreshness", "DatasetMatch")  # other clock, other names, no files
+
+
+def evaluated(spark, frame, rules, references=()):
+    """Rule -> (outcome, {metric: value}) of Deequ's evaluator; its frames are Java's."""
+    jvm = spark.sparkContext._jvm
+    sources = jvm.scala.collection.immutable.Map.Map1(*references) if references else jvm.scala.Predef.Map().empty()
+    rows = jvm.com.amazon.deequ.dqdl.EvaluateDataQuality.process(
+        frame._jdf, f"Rules = [ {', '.join(rules)} ]", sources
+    ).collect()
+    converters = jvm.scala.collection.JavaConverters
+    return {row.getString(0): (row.getString(1), dict(converters.mapAsJavaMap(row.getMap(3)))) for row in rows}
+
+
+@pytest.fixture(scope="module")
+def people(spark):
+    frame = spark.createDataFrame(docs.ROWS, docs.SCHEMA).coalesce(1).withColumnRenamed("at", "stamp")
+    return frame.selectExpr("n", "id", "mail", "age", "score", "cast(stamp as timestamp) at", "raw").cache()
+
+
+COMPARED = [example for example in EXAMPLES if not any(word in example[0] for word in NOT_COMPARED)]
+
+
+@pytest.mark.parametrize("example", COMPARED, ids=lambda example: example[0])
+def test_documented_example(spark, people, example):
+    rule, measured, outcome = example
+    reference = people.where("n <= 4").select("n", "id", "age")
+    said = DEVIATIONS.get(rule)
+    if isinstance(said, str):
+        with pytest.raises(Exception, match=said):
+            evaluated(spark, people, [rule], ("reference", reference._jdf))
+        return
+    ((theirs, metrics),) = evaluated(spark, people, [rule], ("reference", reference._jdf)).values()
+    wanted = said or (outcome.capitalize(), None if measured == "none" else float(measured))
+    assert theirs == wanted[0], metrics
+    if wanted[1] is not None:
+        assert any(value == pytest.approx(wanted[1], abs=1e-4) for value in metrics.values()), metrics
+
+
+rows = st.lists(
+    st.tuples(st.one_of(st.none(), st.integers(-3, 5)), st.one_of(st.none(), st.floats(-100, 100, width=32)),
+              st.one_of(st.none(), st.sampled_from(["", "a", "b", "ab", "é"]))), min_size=2, max_size=12)  # fmt: skip
+bound = st.tuples(st.sampled_from(["=", ">", ">=", "<", "<="]), st.sampled_from(["0", "1", "0.5", "2"])).map(" ".join)
+where = st.sampled_from(["", ' where "i > 0"', ' where "s is not null"'])
+rule = st.one_of(
+    st.tuples(st.sampled_from(["Mean", "Sum", "StandardDeviation"]), st.sampled_from(["i", "d"]), bound, where).map(
+        lambda t: f'{t[0]} "{t[1]}" {t[2]}{t[3]}'
+    ),
+    st.tuples(st.sampled_from(["Completeness", "Uniqueness", "UniqueValueRatio", "Entropy"]), st.sampled_from("ids"), bound).map(
+        lambda t: f'{t[0]} "{t[1]}" {t[2]}'
+    ),
+    st.tuples(st.sampled_from(["IsComplete", "IsUnique", "IsPrimaryKey"]), st.sampled_from("ids")).map(lambda t: f'{t[0]} "{t[1]}"'),
+    st.tuples(st.sampled_from(["i", "d"]), bound).map(lambda t: f'ColumnValues "{t[0]}" {t[1]}'),
+    st.sampled_from(['ColumnValues "s" in ["a", "b"]', 'ColumnValues "s" not in ["a"]', 'ColumnValues "s" matches "a"',
+                     'ColumnValues "s" = NULL', 'ColumnLength "s" < 2', "RowCount > 3", 'RowCount > 2 where "i > 0"']),
+)  # fmt: skip
+
+
+@settings(
+    max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
+@given(rows, st.lists(rule, min_size=40, max_size=40, unique=True))
+def test_generated_rules_come_to_the_same_outcome(spark, data, rules):
+    frame = spark.createDataFrame(data, "i int, d double, s string").coalesce(1).cache()
+    made, errors = suite(f"Rules = [ {', '.join(rules)} ]")
+    assert not errors
+    ours = judge(spark, frame, made, NOW, "spark").verdicts
+    theirs = evaluated(spark, frame, rules)
+    told = [(verdict.rule, verdict.outcome, verdict.measured, *theirs[verdict.rule.replace(", ", ",")])
+            for verdict in ours if verdict.outcome.capitalize() != theirs[verdict.rule.replace(", ", ",")][0]]  # fmt: skip
+    frame.unpersist()
+    assert not told, "\n".join(map(str, [*told, data]))
