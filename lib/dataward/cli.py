@@ -117,6 +117,8 @@ def _publish(arguments: argparse.Namespace) -> int:
 
     planned = plan(arguments.contract)
     spark = session.get()
+    if arguments.explain:
+        return _explain(arguments, spark, planned)
     _say(f"publish {planned.name}: {planned.contract.source} -> {planned.contract.target}")
     try:
         result = publish(spark, planned, arguments.run_id, arguments.report, _say)
@@ -135,6 +137,24 @@ def _publish(arguments: argparse.Namespace) -> int:
         _say(f"{result.status}: {result.target.path} version {result.target.version}, {flow}")
     _say(f"report: {result.report}")
     return 1 if result.status == "stopped" else 0
+
+
+def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
+    from dataward.publish import explain
+
+    judging, protections = explain(spark, planned)
+    if arguments.json:
+        columns = [dataclasses.asdict(protected) for protected in protections]
+        _print_json({"contract": planned.name, **dataclasses.asdict(judging), "protections": columns})
+        return 0
+    print(f"{planned.name}, engine {judging.engine}: {judging}")
+    for rule, how in judging.steps:
+        print(f"  {how:<18} {rule}")
+    print("columns, protected in the JVM in the pass that writes them:")
+    for protected in protections:
+        domain = f", key domain {protected.domain} version {protected.key_version}" if protected.domain else ""
+        print(f"  {protected.column}: {protected.protection}{domain}")
+    return 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:

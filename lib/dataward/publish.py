@@ -22,6 +22,8 @@ from dataward.integrity.seal import Seal, SealedCommit, SealedContent, code_vers
 from dataward.plan import Plan, against_schema
 from dataward.privacy.keys import KeyProvider, open_keys
 from dataward.privacy.protect import Protected, protect, statistics_columns
+from dataward.quality.explain import Explanation
+from dataward.quality.explain import explain as explained
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.split import failed_rows, split
 from dataward.report import Phase, Place, RunResult
@@ -32,7 +34,7 @@ from dataward.tables.source import MALFORMED, Pin, pin
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["publish"]
+__all__ = ["explain", "publish"]
 
 Progress = Callable[[str], None]
 
@@ -55,6 +57,23 @@ def publish(
         if result.status == "unchanged":
             return result.model_copy(update={"report": report.place(result, report_folder)})
         return report.write(own, result, report_folder)
+
+
+def explain(spark: SparkSession, plan: Plan) -> tuple[Explanation, tuple[Protected, ...]]:
+    """How a contract's rules will be measured and its columns protected; reads schemas and manifests, no data.
+
+    Raises:
+        DatawardError: as :func:`publish` would before it reads anything.
+    """
+    with isolated(spark) as own:
+        run = _Run(own, plan, None, lambda line: None)
+        keys = open_keys(plan.contract.keys)
+        source, others = run.pinned(None)
+        now = run.started.replace(microsecond=0)
+        references = {alias: other.frame.drop(MALFORMED) for alias, other in others.items()}
+        suite = against_schema(own, plan, source.frame, references, now)
+        _, protections = protect(own, plan.contract, keys, source.frame.drop(MALFORMED))
+        return explained(suite, plan.contract.engine, now), protections
 
 
 class _Run:
@@ -103,9 +122,8 @@ class _Run:
             diverted = self.diverted_rows(source, judged, now)
             reasons = self.reasons_to_stop(judged, diverted)
             told(f"{diverted:,} of {judged.rows:,} rows diverted")
-        protecting, protections = protect(
-            self.spark, contract, keys, source.frame, source.columns, judged.rows, judged.distinct
-        )
+        plain = source.frame.drop(MALFORMED)
+        protecting, protections = protect(self.spark, contract, keys, plain, judged.columns_of_few_values())
         if reasons:
             return self.result("stopped", source, judged, protections, reasons=reasons)
         metadata = self.metadata(source, judged, now)

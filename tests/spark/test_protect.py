@@ -22,8 +22,8 @@ def contract(columns):
     return made
 
 
-def protected(spark, frame, columns):
-    apply, told = protect(spark, contract(columns), RING, frame.columns)
+def protected(spark, frame, columns, few=()):
+    apply, told = protect(spark, contract(columns), RING, frame, few)
     return apply(frame), told
 
 
@@ -38,6 +38,17 @@ def test_token_is_the_standard_librarys_hmac(spark, values):
     frame = spark.createDataFrame([(value,) for value in values], "a string").coalesce(1)
     made, _ = protected(spark, frame, "{a: {protect: token}}")
     assert [row.a for row in made.collect()] == [token(value) for value in values]
+
+
+def test_tokens_once_per_value_are_the_same_tokens(spark):
+    frame = spark.sql(
+        "select * from values (1, 'a', 0.0d), (2, 'a', -0.0d), (2, null, null), (null, '', 1.5d) as t(i, s, d)"
+    )
+    columns = "{i: {protect: token}, s: {protect: token}, d: {protect: token}}"
+    each, _ = protected(spark, frame, columns)
+    once, _ = protected(spark, frame, columns, few=["i", "s", "d"])
+    assert once.columns == ["i", "s", "d"]
+    assert sorted(map(tuple, once.collect()), key=repr) == sorted(map(tuple, each.collect()), key=repr)
 
 
 def test_tokens_of_other_types_are_of_their_text(spark):

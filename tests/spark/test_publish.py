@@ -243,8 +243,8 @@ def test_files_that_change_before_the_commit_stop_the_run(lake, monkeypatch):
     source = csv(lake, "id\n1\n")
     judge = module.judge
 
-    def judge_then_change(*arguments):
-        judged = judge(*arguments)
+    def judge_then_change(*arguments, **more):
+        judged = judge(*arguments, **more)
         csv(lake, "id\n1\n2\n")
         return judged
 

@@ -41,6 +41,7 @@ class FileRule(Probe):
     """A rule about files. Without a path it looks at the source's own files."""
 
     parameters = (0, 1)
+    reads = "files"
     tags: ClassVar[frozenset[str]] = TAGS | {"threshold"}
 
     def check(self) -> None:

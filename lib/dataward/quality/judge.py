@@ -69,6 +69,10 @@ class Judgement:
     statistics: tuple[Statistic, ...] = ()
     distinct: Mapping[str, int] = field(default_factory=dict)  # column -> about how many distinct values
 
+    def columns_of_few_values(self) -> list[str]:
+        """Columns whose values are few enough to be broadcast (some 20 MB), and few beside the rows."""
+        return [name for name, count in self.distinct.items() if count < min(self.rows / 5, 200_000)]
+
     @property
     def stops(self) -> bool:
         return any(verdict.action == "stop" for verdict in self.verdicts)

@@ -6,7 +6,7 @@ operator's parameters are a model in ``dataward.contract``. NULL stays NULL unde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +31,6 @@ OPERATORS: dict[str, Callable[[Any, Field], Any]] = {
 }
 
 
-FEW = 200_000
-"""Most distinct values whose tokens are joined to the rows: a broadcast of some 20 MB."""
-
 ONE_SPELLING = frozenset({"string", "byte", "short", "integer", "long", "date", "decimal"})
 """Types of which equal values have one text (0.0 and -0.0 are equal and have two)."""
 
@@ -52,21 +49,19 @@ class Protected:
 
 
 def protect(
-    spark: SparkSession, contract: Contract, keys: KeyProvider, frame: DataFrame, columns: list[str], rows: int,
-    distinct: Mapping[str, int],
-) -> tuple[Callable[[DataFrame], DataFrame], tuple[Protected, ...]]:  # fmt: skip
-    """A function that protects a frame with these columns (others pass through), and what it does to each.
+    spark: SparkSession, contract: Contract, keys: KeyProvider, frame: DataFrame, few: Iterable[str] = ()
+) -> tuple[Callable[[DataFrame], DataFrame], tuple[Protected, ...]]:
+    """A function that protects frames with this frame's columns (others pass through), and what it does to each.
 
-    ``distinct`` says about how many values a column has among ``rows``: where values are few, each is tokenized once
-    and the tokens are joined to the rows.
+    Of the columns that are said to hold ``few`` values each value is tokenized once, and the tokens are joined to the
+    rows.
     """
-    lines = {name: contract.column(name) for name in columns}
+    lines = {name: contract.column(name) for name in frame.columns}
     domains = sorted({contract.domain(line) for line in lines.values() if line.protect.op == "token"})
     version = keys.current
     blocks = token.key_blocks(spark, {domain: keys.key("token", domain, version) for domain in domains})
     kinds = {field.name: field.dataType.typeName() for field in frame.schema.fields}
-    few = [name for name in columns if lines[name].protect.op == "token" and kinds[name] in ONE_SPELLING
-           and distinct.get(name, rows) < min(rows / 5, FEW)]  # fmt: skip
+    few = [name for name in few if lines[name].protect.op == "token" and kinds[name] in ONE_SPELLING]
 
     def made(name: str) -> Any:
         line = lines[name]

@@ -25,6 +25,7 @@ class AggregateMatch(Probe):
     """
 
     name = "AggregateMatch"
+    reads = "reference"
     parameters = (2, 2)
 
     def check(self) -> None:

@@ -182,6 +182,7 @@ class Probe(Rule):
     """A rule that finds its number itself."""
 
     takes_where = False
+    reads: ClassVar[str] = "schema"  # what it looks at: schema, query, reference or files
 
     def probe(self, scene: Scene) -> Finding:
         """Look.

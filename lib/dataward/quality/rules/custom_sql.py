@@ -26,6 +26,7 @@ class CustomSql(Probe):
 
     name = "CustomSql"
     condition_optional = True
+    reads = "query"
     tags = frozenset({"threshold"})
 
     @property

@@ -22,6 +22,7 @@ class DatasetMatch(Probe):
     """
 
     name = "DatasetMatch"
+    reads = "reference"
     parameters = (2, 3)
 
     def check(self) -> None:

@@ -17,6 +17,7 @@ class RowCountMatch(Probe):
     """
 
     name = "RowCountMatch"
+    reads = "reference"
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -1,0 +1,109 @@
+"""Engine ``spark``: one scan and one shuffle whatever the rules, and a recheck where hashes could mislead."""
+
+import math
+
+import pytest
+
+from dataward.quality.engines import spark as engine
+from dataward.quality.explain import explain
+from dataward.quality.metrics import Metric
+from dataward.quality.suite import suite
+from tests.spark.test_judge import NOW, judged
+
+SCANNED = ['IsComplete "a"', 'Mean "n" > 0', 'ColumnValues "a" in ["x", "y"]', "RowCount > 1", 'Completeness "b" > 0.1', 'Sum "n" > 1',
+           'ColumnLength "b" < 9', 'StandardDeviation "n" > 0', 'ColumnCorrelation "n" "m" > 0', '(IsComplete "a") or (IsComplete "b")']  # fmt: skip
+GROUPED = ['IsUnique "n"', 'IsUnique "a" "b"', 'Uniqueness "a" > 0', 'DistinctValuesCount "b" > 1', 'Entropy "a" > 0', 'UniqueValueRatio "m" > 0',
+           'IsPrimaryKey "n" "m"', 'IsUnique "a" where "n > 1"']  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def frame(spark):
+    return (
+        spark.range(60)
+        .selectExpr("id n", "id * 1.5 m", "concat('k', id % 20) a", "if(id % 7 = 0, null, cast(id % 5 as string)) b")
+        .cache()
+    )
+
+
+def test_passes_do_not_grow_with_the_rules(spark, frame, jobs_of):
+    frame.count()
+    jobs = {}
+    for name, rules in (
+        ("scan", SCANNED[:1]),
+        ("scans", SCANNED),
+        ("shuffle", GROUPED[:1]),
+        ("all", SCANNED + GROUPED),
+    ):
+        with jobs_of() as told:
+            judged(spark, frame, ", ".join(rules), "spark")
+        jobs[name] = told["jobs"]
+    assert jobs["scans"] == jobs["scan"] <= 2
+    assert jobs["all"] == jobs["shuffle"] <= jobs["scan"] + 3
+
+
+def test_explained(spark):
+    made, _ = suite(f"Rules = [ {', '.join(SCANNED + GROUPED)} ]")
+    assert str(explain(made, "spark", NOW)) == "18 rules: 1 scan, 1 shuffle"
+    assert str(explain(made, "deequ", NOW)) == "18 rules: 1 scan, 7 shuffles"
+    more, _ = suite(
+        'Rules = [ (IsUnique "n") or (IsComplete "a"), ReferentialIntegrity "a" "r.a" = 1, CustomSql "select 1" = 1, '
+        'ColumnCount = 4, FileSize "x" > 1 B, (RowCount > 1) and (RowCountMatch "r" = 1) ]'
+    )
+    told = explain(more, "spark", NOW)
+    assert str(told) == "6 rules: 1 scan, 2 joins, 3 probes"
+    assert [how for _, how in told.steps] == [
+        "scan after join",
+        "scan after join",
+        "query",
+        "schema",
+        "files",
+        "scan, reference",
+    ]
+
+
+@pytest.mark.parametrize(("rule", "outcome", "measured"), [
+    ('IsUnique "a"', "PASSED", 1), ('IsPrimaryKey "a"', "PASSED", 1), ('DistinctValuesCount "a" = 8', "PASSED", 8),
+    ('Uniqueness "a" > 0.99', "PASSED", 1), ('UniqueValueRatio "a" = 1', "PASSED", 1), ('Entropy "a" > 2', "PASSED", math.log(8)),
+    ('(RowCount > 1) and (IsUnique "a")', "PASSED", None), ('DistinctValuesCount "a" > 100', "FAILED", 4),
+])  # fmt: skip
+def test_where_a_collision_could_change_the_verdict_keys_are_counted_exactly(
+    spark, monkeypatch, rule, outcome, measured
+):
+    frame = spark.range(8).selectExpr("concat('k', id) a").cache()
+    monkeypatch.setattr(
+        engine, "_code", lambda grouping, types, salt: "cast(substr(a, 2) as bigint) % 4"
+    )  # all collide
+    monkeypatch.setattr(engine, "_collisions", lambda keys: 4)
+    rechecked = []
+    exactly = engine.exactly
+    monkeypatch.setattr(engine, "exactly", lambda *arguments: rechecked.append(1) or exactly(*arguments))
+    verdict = judged(spark, frame, rule, "spark")[1].verdicts[0]
+    assert (verdict.outcome, verdict.measured) == (outcome, measured if measured is None else pytest.approx(measured))
+    assert rechecked == ([] if outcome == "FAILED" else [1])  # no number of collisions makes 4 keys 100
+
+
+def test_whole_numbers_and_dates_are_their_own_code(spark):
+    kinds = ["tinyint", "smallint", "int", "bigint", "date", "timestamp", "boolean"]
+    frame = spark.range(1).selectExpr(
+        *[f"cast(null as {kind}) {kind}" for kind in kinds], "'x' text", "struct(1 q) nested"
+    )
+    types = {field.name: field.dataType.typeName() for field in frame.schema.fields}
+    own = [name for name in frame.columns if engine._own_code(engine.Grouping((name,), None), types)]
+    assert own == kinds
+
+
+def test_hashed_keys_keep_nulls_and_nested_values_apart(spark):
+    rows = "(null, 'a', struct(null, 1), array(null, 1)), ('a', null, struct(1, null), array(1, null)), ('a', 'a', null, null)"
+    frame = spark.sql(f"select * from values {rows} as t(x, y, s, l)")
+    metrics = [Metric("distinct_count", columns) for columns in (("x", "y"), ("s",), ("l",))]
+    found = engine.measure(frame, metrics)
+    assert [found[metric] for metric in metrics] == [3, 2, 2]
+    assert engine.exactly(frame, metrics) == found
+
+
+def test_how_many_collisions_are_possible():
+    for keys, most in ((0, 0), (1, 0), (10**4, 0), (10**5, 1), (10**6, 1), (10**9, 7)):
+        expected = keys**2 / 2**65
+        assert engine._collisions(keys) == most
+        assert expected ** (most + 1) / math.factorial(most + 1) < 2**-50
+        assert most == 0 or expected**most / math.factorial(most) >= 2**-50
