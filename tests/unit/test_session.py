@@ -22,7 +22,7 @@ def test_local_conf_and_the_local_session_agree():
 
 def test_a_changed_jar_is_refused(tmp_path, monkeypatch):
     (tmp_path / "a.jar").write_bytes(b"tampered")
-    monkeypatch.setattr(jars, "expected", lambda: {"a.jar": hashlib.sha256(b"good").hexdigest()})
+    monkeypatch.setattr(jars, "expected", lambda sums: {"a.jar": hashlib.sha256(b"good").hexdigest()})
     with pytest.raises(SessionError, match=r"a\.jar: SHA-256 is .* but .* was committed"):
         jars.ensure(tmp_path)
     (tmp_path / "a.jar").write_bytes(b"good")

@@ -115,20 +115,24 @@ class Condition:
 
     def sql(self, value: str, now: datetime) -> str:
         """A SQL predicate over the expression ``value``: true or false for every row, never null."""
+        found, negative = self.test(value, now)
+        return f"not coalesce({found}, false)" if negative else f"coalesce({found}, false)"
+
+    def test(self, value: str, now: datetime) -> tuple[str, bool]:
+        """The same as a plainer predicate that may be null, and whether the condition holds where it is *not* true."""
         plain = [self._literal(operand, now) for operand in self.operands if not isinstance(operand, Keyword)]
         special = [_keyword_sql(operand, value) for operand in self.operands if isinstance(operand, Keyword)]
         negative = self.negated or self.operator == "!="
         tests = list(special)
         if self.operator == "matches":
-            tests.append(f"coalesce({value} rlike {plain[0]}, false)")
+            tests.append(f"{value} rlike {plain[0]}")
         elif self.operator == "between":
-            tests.append(f"coalesce({value} > {plain[0]} and {value} < {plain[1]}, false)")
+            tests.append(f"{value} > {plain[0]} and {value} < {plain[1]}")
         elif self.operator in ("=", "!=", "in") and plain:
-            tests.append(f"coalesce({value} in ({', '.join(plain)}), false)")
+            tests.append(f"{value} in ({', '.join(plain)})")
         elif plain:
-            tests.append(f"coalesce({value} {self.operator} {plain[0]}, false)")
-        found = tests[0] if len(tests) == 1 else "(" + " or ".join(tests) + ")"
-        return f"not {found}" if negative else found
+            tests.append(f"{value} {self.operator} {plain[0]}")
+        return " or ".join(tests), negative
 
     @staticmethod
     def _literal(operand: Operand, now: datetime) -> str:
@@ -156,10 +160,10 @@ class Condition:
 
 def _keyword_sql(keyword: Keyword, value: str) -> str:
     if keyword == NULL:
-        return f"({value} is null)"
+        return f"{value} is null"
     if keyword == EMPTY:
-        return f"coalesce({value} = '', false)"
-    return f"coalesce({value} rlike '^\\\\s+$', false)"
+        return f"{value} = ''"
+    return f"{value} rlike '^\\\\s+$'"
 
 
 def shown(operand: Operand) -> str:

@@ -38,13 +38,15 @@ NUMERIC = frozenset({"byte", "short", "integer", "long", "float", "double", "dec
 class Metric:
     """One number about a frame: its kind, the columns it is about, and the rows it looks at (``where``, SQL).
 
-    ``predicate`` (SQL, true or false for every row, never null) goes with ``compliance`` only.
+    ``predicate`` (SQL) goes with ``compliance`` only: the share of rows for which it is true, or, if ``negated``, for
+    which it is not; null is not true.
     """
 
     kind: Kind
     columns: tuple[str, ...] = ()
     where: str | None = None
     predicate: str | None = None
+    negated: bool = False
 
 
 class Unmeasured(Exception):

@@ -83,10 +83,11 @@ def _analyzer(metric: Metric, columns: tuple[str, ...], number: int) -> Any:
     from pydeequ import analyzers as deequ
 
     first, where = columns[0] if columns else "", metric.where
+    told = f"{'not ' if metric.negated else ''}coalesce({metric.predicate}, false)"
     make: dict[str, Callable[[], Any]] = {
         "size": lambda: deequ.Size(where),
         "completeness": lambda: deequ.Completeness(first, where),
-        "compliance": lambda: deequ.Compliance(f"compliance {number}", str(metric.predicate), where),
+        "compliance": lambda: deequ.Compliance(f"compliance {number}", told, where),
         "mean": lambda: deequ.Mean(first, where),
         "sum": lambda: deequ.Sum(first, where),
         "standard_deviation": lambda: deequ.StandardDeviation(first, where),

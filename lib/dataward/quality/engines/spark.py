@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+from dataward.quality.engines.codes import BLOCKS, COUNTS, counting, packing
 from dataward.quality.metrics import GROUPED, Metric, Values, measurable
 from dataward.sql import identifier
 from dataward.tables.reason import reason
@@ -38,6 +41,10 @@ CODES = {
     "boolean": "cast({} as bigint)",
 }
 TOLERATED = 2.0**-50
+BUCKET = 8_000_000  # codes that are sorted together: 64 MB
+AGGREGATES = (
+    90  # of one plan: beyond 100 columns Spark generates no code for the whole stage, and takes ten times as long
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,13 @@ class _Counts:
     single: int
     largest: int
     weight: float
+
+    @classmethod
+    def total(cls, parts: list[tuple[Any, ...]]) -> _Counts:
+        """Of parts that share no key."""
+        columns = list(zip(*parts, strict=True)) or [(0,)] * 5
+        rows, keys, single, largest, weight = columns
+        return cls(sum(rows), sum(keys), sum(single), max(largest), math.fsum(weight))
 
     def value(self, metric: Metric, more_keys: int = 0, more_single: int = 0) -> float | None:
         keys, single = self.keys + more_keys, min(self.single + more_single, self.rows)
@@ -105,12 +119,14 @@ def measure(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
     """Measure every metric once: one job for the scan, one for the stacked shuffle."""
     types = {field.name.lower(): field.dataType.typeName() for field in frame.schema.fields}
     wanted, failures = measurable(metrics, types)
-    values = _scan(frame, [metric for metric in wanted if metric.kind not in GROUPED])
+    scanned = [metric for metric in wanted if metric.kind not in GROUPED]
+    values = _scan(frame, scanned) if scanned else Values({})
     sets = groupings(wanted)
     if sets:
         hashed = [grouping for grouping in sets if not _own_code(grouping, types)]
         of_sets = [metric for metric in wanted if metric.kind in GROUPED]
-        values = _joined(values, _counted(_stacked(frame, sets, types), of_sets, sets, hashed))
+        rows = values.get(Metric("size")) or 0
+        values = _joined(values, _counted(_stacked(frame, sets, types, rows), of_sets, sets, hashed))
     return Values(values, {**failures, **values.failures}, values.ranges)
 
 
@@ -120,7 +136,15 @@ def exactly(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
     found = Values({})
     for grouping in groupings(wanted):
         columns = map(identifier, grouping.columns)
-        counts = frame.where(grouping.among()).groupBy(*columns).count().selectExpr("0 as grouping", "count")
+        counted = frame.where(grouping.among()).groupBy(*columns).count()
+        counts = counted.selectExpr(
+            "0 as grouping",
+            "coalesce(sum(count), 0)",
+            "count(*)",
+            "count_if(count = 1)",
+            "coalesce(max(count), 0)",
+            "coalesce(sum(count * ln(count)), 0d)",
+        )
         of_this = [metric for metric in wanted if Grouping.of(metric) == grouping]
         found = _joined(found, _counted(counts, of_this, [grouping], hashed=()))
     return found
@@ -134,16 +158,22 @@ def _joined(left: Values, right: Values) -> Values:
 
 
 def _scan(frame: DataFrame, metrics: list[Metric]) -> Values:
-    if not metrics:
-        return Values({})
-    columns: dict[str, int] = {}  # aggregate as SQL -> its place; equal ones are computed once
-    places = {metric: [columns.setdefault(sql, len(columns)) for sql in _aggregates(metric)] for metric in metrics}
+    """All metrics in one job: one scan, or, of very many aggregates, one scan for every so many."""
+    aggregates = {metric: _aggregates(metric) for metric in metrics}
+    # Sorted, so that those of one column come together; each once.
+    needed = sorted({sql for told in aggregates.values() for sql in told}, key=lambda sql: (sql.partition("`")[2], sql))
+    parts = [needed[start : start + AGGREGATES] for start in range(0, len(needed), AGGREGATES)]
     try:
-        row = frame.selectExpr(*[f"{sql} as a{place}" for sql, place in columns.items()]).first()
+        rows = [frame.selectExpr(f"{n} as part", f"array({_doubles(part)}) as found") for n, part in enumerate(parts)]
+        found = {row.part: row.found for row in reduce(lambda one, other: one.unionAll(other), rows).collect()}
     except Exception as error:
         return Values({}, dict.fromkeys(metrics, f"the scan failed: {reason(error)}"))
-    assert row is not None  # noqa: S101 - an aggregation gives one row
-    return Values({metric: _value([row[place] for place in places[metric]]) for metric in metrics})
+    values = {sql: value for n, part in enumerate(parts) for sql, value in zip(part, found[n], strict=True)}
+    return Values({metric: _value(metric, [values[sql] for sql in told]) for metric, told in aggregates.items()})
+
+
+def _doubles(aggregates: list[str]) -> str:
+    return ", ".join(f"cast({sql} as double)" for sql in aggregates)
 
 
 def _aggregates(metric: Metric) -> list[str]:
@@ -153,14 +183,17 @@ def _aggregates(metric: Metric) -> list[str]:
     def among(value: str) -> str:
         return f"if({where}, {value}, null)" if where else value
 
-    rows = f"count_if({where})" if where else "count(*)"
+    def count(predicate: str) -> str:
+        return f"count(if({predicate}, 1, null))"  # count_if evaluates its predicate twice
+
+    rows = count(where) if where else "count(*)"
     column = identifier(metric.columns[0]) if metric.columns else ""
     numbers = [among(f"cast({identifier(name)} as double)") for name in metric.columns]
     number, length = numbers[0] if numbers else "", among(f"length({column})")
     forms: dict[str, list[str]] = {
         "size": [rows],
         "completeness": [f"count({among(column)})", rows],
-        "compliance": [f"count_if({among(str(metric.predicate))})", rows],
+        "compliance": [count(among(str(metric.predicate))), rows],
         "mean": [f"avg({number})"],
         "sum": [f"sum({number})"],
         "standard_deviation": [f"stddev_pop({number})"],
@@ -173,24 +206,33 @@ def _aggregates(metric: Metric) -> list[str]:
     return forms[metric.kind]
 
 
-def _value(parts: list[Any]) -> float | None:
-    if len(parts) == 2:
-        return parts[0] / parts[1] if parts[1] else None
-    return None if parts[0] is None else float(parts[0])
+def _value(metric: Metric, parts: list[float | None]) -> float | None:
+    first, *rest = parts
+    if not rest or first is None:
+        return first
+    rows = rest[0]
+    share = first / rows if rows else None
+    return 1 - share if share is not None and metric.negated else share
 
 
 # the shuffle
 
 
-def _stacked(frame: DataFrame, sets: list[Grouping], types: dict[str, str]) -> DataFrame:
-    """Columns grouping (its number) and count, one row per key."""
+def _stacked(frame: DataFrame, sets: list[Grouping], types: dict[str, str], rows: float) -> DataFrame:
+    """The columns of :data:`COUNTS`, a few rows for each set of keys."""
     salt = secrets.randbits(62)
-    codes = ", ".join(f"if({grouping.among()}, {_code(grouping, types, salt)}, null)" for grouping in sets)
-    if len(sets) == 1:
-        coded = frame.selectExpr("0 as grouping", f"{codes} as code")
-    else:
-        coded = frame.selectExpr(f"posexplode(array({codes})) as (grouping, code)")
-    return coded.where("code is not null").groupBy("grouping", "code").count()
+    coded = [f"{_counted_code(grouping, types, salt)} as code{n}" for n, grouping in enumerate(sets)]
+    buckets = min(max(1, math.ceil(rows * len(sets) / BUCKET)), 10_000)
+    blocks = frame.selectExpr(*coded).mapInArrow(packing(buckets), BLOCKS)
+    return blocks.repartition(buckets, "bucket").mapInArrow(counting(), COUNTS)
+
+
+def _counted_code(grouping: Grouping, types: dict[str, str], salt: int) -> str:
+    """The code, null for a row that is not counted."""
+    code = _code(grouping, types, salt)
+    if not grouping.where and _own_code(grouping, types):
+        return code  # null where its column is
+    return f"if({grouping.among()}, {code}, null)"
 
 
 def _code(grouping: Grouping, types: dict[str, str], salt: int) -> str:
@@ -211,17 +253,27 @@ def _hashed(column: str, kind: str) -> tuple[str, str]:
     return f"{name} is null", f"to_json({name})" if kind in ("struct", "array", "map") else name
 
 
-def _counted(counts: DataFrame, metrics: list[Metric], sets: list[Grouping], hashed: Iterable[Grouping]) -> Values:
-    """Metrics from the counts of keys; ``counts`` has the columns grouping (place in ``sets``) and count."""
-    from pyspark.sql import functions as F
-
-    told = ("sum(count)", "count(*)", "count_if(count = 1)", "max(count)", "sum(count * ln(count))")
+@contextmanager
+def _long_batches(frame: DataFrame) -> Iterator[None]:
+    """Codes are narrow: many go into one Arrow batch."""
+    conf, key = frame.sparkSession.conf, "spark.sql.execution.arrow.maxRecordsPerBatch"
+    before = conf.get(key)
+    conf.set(key, "100000")
     try:
-        rows = counts.groupBy("grouping").agg(*map(F.expr, told)).collect()
+        yield
+    finally:
+        conf.set(key, str(before))
+
+
+def _counted(counts: DataFrame, metrics: list[Metric], sets: list[Grouping], hashed: Iterable[Grouping]) -> Values:
+    """Metrics from partial counts of keys (:data:`COUNTS`; ``grouping`` is the place in ``sets``)."""
+    try:
+        with _long_batches(counts):
+            parts = counts.collect()
     except Exception as error:
         return Values({}, dict.fromkeys(metrics, f"the keys could not be grouped: {reason(error)}"))
-    found = {sets[row[0]]: _Counts(*row[1:]) for row in rows}
-    of = {metric: found.get(Grouping.of(metric), _Counts(0, 0, 0, 0, 0.0)) for metric in metrics}
+    found = {sets[n]: _Counts.total([row[1:] for row in parts if row[0] == n]) for n in range(len(sets))}
+    of = {metric: found[Grouping.of(metric)] for metric in metrics}
     ranges = {metric: of[metric].range(metric) for metric in metrics if Grouping.of(metric) in hashed}
     known = {metric: range_ for metric, range_ in ranges.items() if range_}
     return Values({metric: count.value(metric) for metric, count in of.items()}, ranges=known)

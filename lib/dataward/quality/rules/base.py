@@ -206,6 +206,10 @@ class RowRule(Rule):
         """SQL that is true for a row that passes and false for one that fails, never null."""
         raise NotImplementedError
 
+    def test(self, now: datetime) -> tuple[str, bool]:
+        """The predicate in a plainer form that may be null, and whether rows pass where it is *not* true."""
+        return self.predicate(now), False
+
     def applies(self, now: datetime) -> str | None:
         """SQL (never null) that is true for a row that is judged; None when every row is. Others are skipped."""
         where, speaks = self.statement.where, self.speaks_of()
@@ -224,8 +228,8 @@ class RowRule(Rule):
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:
         """First the rows judged, then the share that passes."""
-        applies = self.applies(now)
-        return Metric("size", where=applies), Metric("compliance", self.columns, applies, self.predicate(now))
+        applies, (predicate, negated) = self.applies(now), self.test(now)
+        return Metric("size", where=applies), Metric("compliance", self.columns, applies, predicate, negated)
 
     @property
     def offending(self) -> tuple[str, ...]:

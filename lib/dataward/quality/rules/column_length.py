@@ -22,5 +22,11 @@ class ColumnLength(RowRule):
 
     def predicate(self, now: datetime) -> str:
         assert self.statement.condition is not None  # noqa: S101 - held by check()
-        length = f"coalesce(length(cast({identifier(self.columns[0])} as string)), 0)"
-        return f"({self.statement.condition.sql(length, now)})"
+        return f"({self.statement.condition.sql(self._length(), now)})"
+
+    def test(self, now: datetime) -> tuple[str, bool]:
+        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        return self.statement.condition.test(self._length(), now)
+
+    def _length(self) -> str:
+        return f"coalesce(length(cast({identifier(self.columns[0])} as string)), 0)"

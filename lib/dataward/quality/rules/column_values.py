@@ -39,3 +39,7 @@ class ColumnValues(RowRule):
     def predicate(self, now: datetime) -> str:
         assert self.statement.condition is not None  # noqa: S101 - held by check()
         return f"({self.statement.condition.sql(identifier(self.columns[0]), now)})"
+
+    def test(self, now: datetime) -> tuple[str, bool]:
+        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        return self.statement.condition.test(identifier(self.columns[0]), now)

@@ -1,0 +1,179 @@
+"""Engine ``spark`` beside engine ``deequ``, PyDeequ written by hand, cuallee and a bare scan, in turn, warm, in one session.
+
+TPC-H orders and lineitem, and 2 million generated rows of 7 columns. Ratios between runs side by side, of wall time and
+of task-seconds (time that tasks ran, summed over cores). Written to ``bench/engines.json`` too.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dataward import session
+from dataward.quality.judge import judge
+from dataward.quality.suite import suite
+
+NOW = datetime(2026, 11, 22, 12)
+SEVEN = [f"c{n}" for n in range(7)]
+COMPLETE_AND_UNIQUE = [f'{kind} "{name}"' for name in SEVEN for kind in ("IsComplete", "IsUnique")]
+TWENTY = [
+    'IsComplete "l_orderkey"', 'IsComplete "l_partkey"', 'IsComplete "l_suppkey"', 'IsComplete "l_quantity"', 'Completeness "l_comment" > 0.9',
+    'ColumnValues "l_quantity" between 0 and 51', 'ColumnValues "l_extendedprice" > 0', 'ColumnValues "l_discount" <= 0.1',
+    'ColumnValues "l_tax" < 0.09', 'ColumnValues "l_returnflag" in ["A", "N", "R"]', 'ColumnValues "l_linestatus" in ["O", "F"]',
+    'ColumnValues "l_linenumber" between 0 and 8', 'ColumnLength "l_comment" < 45', 'ColumnValues "l_shipmode" != "ROCKET"',
+    'Mean "l_quantity" between 20 and 30', 'Sum "l_quantity" > 0', 'StandardDeviation "l_discount" < 1', "RowCount > 1000",
+    'ColumnValues "l_shipdate" > "1990-01-01"', 'ColumnValues "l_receiptdate" < "2000-01-01"',
+]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--scale", default="1")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", default="bench")
+    arguments = parser.parse_args()
+    work = Path(arguments.out).resolve()
+    spark = session.get(**{"spark.driver.memory": "4g"})
+    told: dict[str, Any] = {"rounds": arguments.rounds}
+    try:
+        with session.isolated(spark) as own:
+            generated = own.read.parquet(str(generate(own, work)))
+            tables = {name: own.read.parquet(str(tpch(work, name, arguments.scale))) for name in ("orders", "lineitem")}
+            told["7 IsComplete + 7 IsUnique, 2M x 7"] = compare(own, arguments.rounds, {
+                "spark": lambda: ours(own, generated, COMPLETE_AND_UNIQUE, "spark"),
+                "deequ": lambda: ours(own, generated, COMPLETE_AND_UNIQUE, "deequ"),
+                "by hand": lambda: by_hand(own, generated),
+                "cuallee": lambda: cuallee(generated),
+                "scan": lambda: scan(generated, SEVEN),
+            })  # fmt: skip
+            keys = ['IsUnique "o_orderkey"', 'IsPrimaryKey "o_orderkey"', 'Uniqueness "o_custkey" > 0', 'IsComplete "o_clerk"',
+                    'DistinctValuesCount "o_clerk" > 9', 'Entropy "o_orderstatus" > 0', 'UniqueValueRatio "o_custkey" >= 0']  # fmt: skip
+            told["7 rules on keys, orders"] = compare(own, arguments.rounds, {
+                "spark": lambda: ours(own, tables["orders"], keys, "spark"),
+                "deequ": lambda: ours(own, tables["orders"], keys, "deequ"),
+                "scan": lambda: scan(tables["orders"], ["o_orderkey", "o_custkey", "o_clerk", "o_orderstatus"]),
+            })  # fmt: skip
+            columns = sorted({rule.split('"')[1] for rule in TWENTY if '"' in rule})
+            told["20 rules without uniqueness, lineitem"] = compare(own, arguments.rounds, {
+                "spark": lambda: ours(own, tables["lineitem"], TWENTY, "spark"),
+                "deequ": lambda: ours(own, tables["lineitem"], TWENTY, "deequ"),
+                "scan": lambda: scan(tables["lineitem"], columns),
+            })  # fmt: skip
+            many = [
+                f'ColumnValues "o_totalprice" > {n}' if n % 2 else f'ColumnValues "o_clerk" != "x{n}"'
+                for n in range(1000)
+            ]
+            told["1,000 row rules, orders"] = compare(own, arguments.rounds, {
+                "1000 rules": lambda: ours(own, tables["orders"], many, "spark"),
+                "10 rules": lambda: ours(own, tables["orders"], many[:10], "spark"),
+                "scan": lambda: scan(tables["orders"], ["o_totalprice", "o_clerk"]),
+            })  # fmt: skip
+    finally:
+        session.close(spark)
+    work.mkdir(exist_ok=True)
+    (work / "engines.json").write_text(json.dumps(told, indent=2) + "\n")
+    print(f"written to {work / 'engines.json'}")
+
+
+def compare(spark: Any, rounds: int, runs: dict[str, Callable[[], None]]) -> dict[str, Any]:
+    """Every round runs all; each gives ratios to the first."""
+    first = next(iter(runs))
+    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
+    for number in range(rounds + 1):  # one round to warm up
+        for name, run in runs.items():
+            before, begun = task_seconds(spark), time.perf_counter()
+            run()
+            spent = time.perf_counter() - begun
+            tasks = task_seconds(spark) - before
+            if number:
+                seen[name].append((spent, tasks))
+            print(f"round {number} {name:<11} {spent:6.2f} s, {tasks:6.2f} task-seconds", file=sys.stderr, flush=True)
+    out: dict[str, Any] = {}
+    for place, what in enumerate(("seconds", "task-seconds")):
+        out[what] = {name: spread([both[place] for both in pairs]) for name, pairs in seen.items()}
+        out[f"{what}, as multiples of '{first}'"] = {
+            name: spread([a[place] / b[place] for a, b in zip(pairs, seen[first], strict=True)])
+            for name, pairs in seen.items() if name != first
+        }  # fmt: skip
+    if "scan" in runs:
+        out["seconds, as multiples of 'scan'"] = {
+            name: spread([a[0] / b[0] for a, b in zip(pairs, seen["scan"], strict=True)])
+            for name, pairs in seen.items()
+        }
+    print(json.dumps(out, indent=1).replace('",\n', '", '))
+    return out
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    return {"min": round(min(values), 3), "median": round(statistics.median(values), 3), "max": round(max(values), 3)}
+
+
+def task_seconds(spark: Any) -> float:
+    """Run time of all tasks so far, as Spark's own status store counts it."""
+    context = spark.sparkContext
+    context._jsc.sc().listenerBus().waitUntilEmpty()
+    doubles = context._gateway.new_array(context._jvm.double, 0)
+    stages = context._jsc.sc().statusStore().stageList(None, False, False, doubles, None)
+    return sum(stages.apply(n).executorRunTime() for n in range(stages.size())) / 1000
+
+
+def ours(spark: Any, frame: Any, rules: list[str], engine: Any) -> None:
+    made, errors = suite(f"Rules = [ {', '.join(rules)} ]")
+    assert not errors
+    judged = judge(spark, frame, made, NOW, engine)
+    assert all(verdict.outcome in ("PASSED", "FAILED") for verdict in judged.verdicts), judged.verdicts
+
+
+def by_hand(spark: Any, frame: Any) -> None:
+    from pydeequ.checks import Check, CheckLevel
+    from pydeequ.verification import VerificationResult, VerificationSuite
+
+    check = Check(spark, CheckLevel.Error, "seven")
+    for name in SEVEN:
+        check = check.isComplete(name).isUnique(name)
+    result = VerificationSuite(spark).onData(frame).addCheck(check).run()
+    VerificationResult.checkResultsAsDataFrame(spark, result).collect()
+
+
+def cuallee(frame: Any) -> None:
+    from cuallee import Check, CheckLevel
+
+    check = Check(CheckLevel.ERROR, "seven")
+    for name in SEVEN:
+        check.is_complete(name).is_unique(name)
+    check.validate(frame).collect()
+
+
+def scan(frame: Any, columns: list[str]) -> None:
+    frame.select(*columns).write.format("noop").mode("overwrite").save()
+
+
+def generate(spark: Any, work: Path) -> Path:
+    """2 million rows: whole numbers, texts, dates and decimals, some unique, some not."""
+    path = work / "generated.parquet"
+    if not path.exists():
+        kinds = ["id", "concat('k', id)", "id % 1000", "cast(id % 97 as string)", "date_add(date'2000-01-01', cast(id % 9000 as int))",
+                 "cast(id * 1.01 as decimal(18,2))", "sha2(cast(id as string), 256)"]  # fmt: skip
+        frame = spark.range(2_000_000).selectExpr(*[f"{sql} c{n}" for n, sql in enumerate(kinds)])
+        frame.repartition(2).write.parquet(str(path))
+    return path
+
+
+def tpch(work: Path, table: str, scale: str) -> Path:
+    path = work / f"{table}-{scale}.parquet"
+    if not path.exists():
+        work.mkdir(parents=True, exist_ok=True)
+        tool = Path(sys.executable).parent / "tpchgen-cli"
+        subprocess.run([tool, "parquet", "-s", scale, f"--tables={table}", f"--output-dir={work}"], check=True)
+        (work / f"{table}.parquet").rename(path)
+    return path
+
+
+if __name__ == "__main__":
+    main()
