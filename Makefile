@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test bench lint clean
+.PHONY: help setup demo test bench docs lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -34,9 +34,13 @@ lint: $(READY) ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## ratios beside a plain copy and a pipeline written by hand (TPC-H orders)
+bench: $(READY) ## ratios beside a plain copy, a pipeline by hand, PyDeequ and cuallee (TPC-H)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -W ignore tests/benchmarks/publish.py
+	$(BIN)/python -W ignore tests/benchmarks/engines.py
+
+docs: $(READY) ## docs/rules/ from the docstrings of the rule types
+	$(BIN)/python docs/build.py
 
 clean: ## remove what the demo, the bench and the tests made
 	rm -rf data lake reports bench conf/keys spark-warehouse

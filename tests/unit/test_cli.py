@@ -1,5 +1,6 @@
 """The command line, without Spark."""
 
+import io
 import json
 import subprocess
 import sys
@@ -65,3 +66,38 @@ def test_version_is_one_everywhere():
     from importlib.metadata import version
 
     assert version("dataward") == __version__
+
+
+def test_dqdl_fmt(tmp_path, capsys, monkeypatch):
+    file = tmp_path / "rules.dqdl"
+    file.write_text('Rules = [ IsComplete "a",   RowCount>3 # why\n]')
+    assert main(["dqdl", "fmt", str(file)]) == 0
+    assert capsys.readouterr().out == 'Rules = [\n  IsComplete "a",\n  RowCount > 3  # why\n]\n'
+    monkeypatch.setattr("sys.stdin", io.StringIO("Rules = [ RowCount > avg(last(3)) ]"))
+    assert main(["dqdl", "fmt", "-", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"dqdl": "Rules = [\n  RowCount > avg(last(3))\n]\n"}
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    (b"Rules = [\n RowCount >> 3 ]", ":2: column 12: '>' cannot stand here; expected"),
+    (b"hello", "there is no 'Rules = [ ... ]' here"),
+    (b"\xff\xfe", "not UTF-8"),
+    (None, "No such file"),
+])  # fmt: skip
+def test_dqdl_fmt_of_no_ruleset_is_exit_2(tmp_path, capsys, text, words):
+    file = tmp_path / "rules.dqdl"
+    if text is not None:
+        file.write_bytes(text)
+    assert main(["dqdl", "fmt", str(file)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, words in err) == ("", True), err
+
+
+def test_dqdl_fmt_starts_in_well_under_half_a_second(tmp_path):
+    """What takes time is importing: nothing of Spark, pydantic or cryptography may come in."""
+    code = "import sys; from dataward.cli import main; main(['dqdl', 'fmt', sys.argv[1]]); print(*sys.modules, file=sys.stderr)"
+    (tmp_path / "r.dqdl").write_text("Rules = [ RowCount > 1 ]")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "r.dqdl")], capture_output=True, text=True, check=True
+    )
+    assert not {"pyspark", "pydantic", "cryptography", "pandas", "numpy"} & set(done.stderr.split())

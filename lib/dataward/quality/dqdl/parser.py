@@ -322,7 +322,7 @@ def _placed(token: Token, spans: list[tuple[str, Any, list[Any]]]) -> Comment:
             return Comment(text, "head", 0, trailing=False)
         if place >= whole.end_pos:
             continue
-        for number, meta in entries:
+        for number, meta in reversed(entries):
             if meta.end_line == line and meta.end_pos <= place:
                 return Comment(text, section, number, trailing=True)
         after = [number for number, meta in entries if meta.end_pos > place]
