@@ -155,6 +155,8 @@ class _Reader(Transformer[Token, Any]):
     def reference(self, children: list[Token]) -> Reference:
         return Reference(str(children[0]))
 
+    variable = reference
+
     def call(self, children: list[Any]) -> Operand:
         name, arguments = str(children[0]), tuple(children[1:])
         return Moment() if name == "now" and not arguments else Call(name, arguments)

@@ -17,7 +17,7 @@ __all__ = ["BLOCKS", "COUNTS", "counting", "packing"]
 
 BLOCKS = "bucket int, grouping int, codes binary, counts binary"
 COUNTS = "grouping int, rows bigint, keys bigint, single bigint, largest bigint, weight double"
-FLUSH = 1 << 20  # codes held before they are packed: 8 MB
+FLUSH = 1 << 18  # codes held before they are packed: 2 MB
 MIXER = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads whole numbers over buckets (Knuth, TAOCP 3, 6.4)
 
 
