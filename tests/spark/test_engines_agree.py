@@ -18,7 +18,7 @@ from dataward.quality.suite import suite
 from tests.spark.test_judge import NOW
 
 CASES = int(os.environ.get("DATAWARD_CASES", "2000"))
-RULES_A_FRAME = 250
+RULES_A_FRAME = 500
 
 texts = st.sampled_from(["", " ", "a", "b", "ab", "A", "é", "e\u0301", "日本", "😀", "1", "-7", "2.5", "1e3", "true", "2020-02-29",
                          "2020-02-30", "\t", "a b", "'", '"', "\\", "NULL", "nan", "x@y.org"])  # fmt: skip
