@@ -1,4 +1,4 @@
-"""Jars that only the tests use: the Spark Connect server, and the parser that Deequ's own DQDL evaluator needs."""
+"""Jars that only the tests use: the Spark Connect server, the parser of Deequ's own DQDL evaluator, and S3."""
 
 from pathlib import Path
 
@@ -10,3 +10,9 @@ COORDINATES = ("org.apache.spark:spark-connect_2.12:3.5.7", "software.amazon.glu
 def more() -> list[Path]:
     """Their files: the Connect server, then the DQDL parser."""
     return jars.ensure(sums=Path(__file__).with_name("jars.sha256"), coordinates=COORDINATES, excludes=())
+
+
+def hadoop_aws() -> list[Path]:
+    """What Spark reads S3 with."""
+    sums = Path(__file__).with_name("jars-s3.sha256")
+    return jars.ensure(sums=sums, coordinates=("org.apache.hadoop:hadoop-aws:3.3.4",), excludes=())

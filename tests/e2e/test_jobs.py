@@ -63,12 +63,11 @@ def test_no_canary_in_any_file_that_a_job_wrote(workplace):
     done = workplace.submit("--contract", contract, "--run-id", "r1", "--json", conf=conf)
     assert done.code == 0, done.err[-3000:]
     assert done.document["rows"] == {"in": 6, "published": 2, "quarantined": 4, "dropped": 0}
-    spark = workplace.contract(
-        PEOPLE.replace("lake/people", "lake/again").replace("rules: |", "engine: spark\nrules: |"), "spark.yaml"
-    )
-    assert workplace.submit("--contract", spark, conf=conf).code == 0
     # a run that is stopped, and one whose target cannot be written, leak nothing either
-    stopped = workplace.contract(PEOPLE.replace('IsComplete "given_name"', "RowCount > 99"), "stopped.yaml")
+    stopped = workplace.contract(
+        PEOPLE.replace('IsComplete "given_name"', "RowCount > 99").replace("rules: |", "engine: spark\nrules: |"),
+        "stopped.yaml",
+    )
     assert workplace.submit("--contract", stopped, conf=conf).code == 1
     (workplace.root / "file").write_text("in the way")
     broken = workplace.contract(
@@ -103,8 +102,6 @@ keys: {path: keys, domain: t}
 rules: 'Rules = [ IsComplete "name" ]'
 columns: {id: {protect: keep}, name: {class: person_name, protect: token}}
 """)
-    explained = workplace.dataward("publish", "--contract", contract, "--explain")
-    assert (explained.code, "2 rules: 1 scan" in explained.out) == (0, True), explained.err
     published = workplace.dataward("publish", "--contract", contract, "--json")
     assert published.code == 0, published.err
     assert {"run_id", "status", "rows", "verdicts", "target", "report"} <= published.document.keys()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataward import publish as module
+from dataward.cli import main
 from dataward.errors import (
     AccountingError,
     ContractError,
@@ -451,3 +452,15 @@ def test_explain_reads_no_data(spark, lake, jobs_of):
     assert str(judging) == "4 rules: 1 scan, 1 shuffle"
     assert [protected.protection for protected in protections] == ["keep", "token", "keep"]
     assert not (lake.root / "target").exists()
+
+
+def test_explain_as_the_command_prints_it(spark, lake, capsys):
+    lake.source(ROWS, SCHEMA)
+    file = str(lake.contract(RULES, COLUMNS))
+    assert main(["publish", "--contract", file, "--explain"]) == 0
+    told = capsys.readouterr().out
+    assert "t, engine deequ: 3 rules: 1 scan, 1 shuffle" in told
+    assert '  scan               IsComplete "mail"' in told
+    assert "  mail: token, key domain t version 1" in told
+    assert main(["publish", "--contract", file, "--explain", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["shuffles"] == 1
