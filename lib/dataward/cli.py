@@ -140,7 +140,7 @@ def _publish(arguments: argparse.Namespace) -> int:
 
 
 def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
-    from dataward.publish import explain
+    from dataward.explain import explain
 
     judging, protections = explain(spark, planned)
     if arguments.json:

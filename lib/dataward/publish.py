@@ -22,8 +22,6 @@ from dataward.integrity.seal import Seal, SealedCommit, SealedContent, code_vers
 from dataward.plan import Plan, against_schema
 from dataward.privacy.keys import KeyProvider, open_keys
 from dataward.privacy.protect import Protected, protect, statistics_columns
-from dataward.quality.explain import Explanation
-from dataward.quality.explain import explain as explained
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.split import failed_rows, split
 from dataward.report import Phase, Place, RunResult
@@ -34,7 +32,7 @@ from dataward.tables.source import MALFORMED, Pin, pin
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["explain", "publish"]
+__all__ = ["publish"]
 
 Progress = Callable[[str], None]
 
@@ -57,23 +55,6 @@ def publish(
         if result.status == "unchanged":
             return result.model_copy(update={"report": report.place(result, report_folder)})
         return report.write(own, result, report_folder)
-
-
-def explain(spark: SparkSession, plan: Plan) -> tuple[Explanation, tuple[Protected, ...]]:
-    """How a contract's rules will be measured and its columns protected; reads schemas and manifests, no data.
-
-    Raises:
-        DatawardError: as :func:`publish` would before it reads anything.
-    """
-    with isolated(spark) as own:
-        run = _Run(own, plan, None, lambda line: None)
-        keys = open_keys(plan.contract.keys)
-        source, others = run.pinned(None)
-        now = run.started.replace(microsecond=0)
-        references = {alias: other.frame.drop(MALFORMED) for alias, other in others.items()}
-        suite = against_schema(own, plan, source.frame, references, now)
-        _, protections = protect(own, plan.contract, keys, source.frame.drop(MALFORMED))
-        return explained(suite, plan.contract.engine, now), protections
 
 
 class _Run:
@@ -325,13 +306,10 @@ class _Run:
         version = commit.version if commit else None
         if commit is None and delta.exists(self.spark, contract.target):
             version = delta.latest_version(self.spark, contract.target)
-        return RunResult(
-            run_id=self.run_id,
-            contract=contract.contract,
-            status=status,
+        return self.told(
+            status,
+            seal,
             reasons=reasons or [],
-            started=self.started.isoformat(timespec="seconds"),
-            seconds=round(time.perf_counter() - self.clock, 3),
             source={"described": source.described, "version": source.version},
             rows=rows or {"in": judged.rows, "published": 0, "quarantined": 0, "dropped": 0},
             verdicts=_as_dicts(judged.verdicts),
@@ -339,7 +317,6 @@ class _Run:
             protections=_as_dicts(protections),
             target=Place(path=str(contract.target), version=version, rows=commit.rows if commit else None),
             quarantine=_place(contract.quarantine_location, quarantine) if quarantine else None,
-            seal=seal.model_dump(mode="json", exclude={"verdicts", "protections"}) if seal else None,
             phases=self.phases,
         )
 
@@ -350,19 +327,26 @@ class _Run:
                 f"run id '{self.run_id}' is sealed under another text of this contract: give a new --run-id"
             )
         self.progress(f"  run '{self.run_id}' is sealed already as version {seal.version}: nothing to do")
-        return RunResult(
-            run_id=self.run_id,
-            contract=seal.contract,
-            status="unchanged",
-            started=self.started.isoformat(timespec="seconds"),
-            seconds=round(time.perf_counter() - self.clock, 3),
+        return self.told(
+            "unchanged",
+            seal,
             source={"described": seal.source["described"], "version": seal.source["version"]},
             rows=seal.rows,
             verdicts=seal.verdicts,
             protections=seal.protections,
             target=Place(path=seal.target, version=seal.version, rows=seal.rows["published"]),
             quarantine=Place(**seal.quarantine) if seal.quarantine else None,
-            seal=seal.model_dump(mode="json", exclude={"verdicts", "protections"}),
+        )
+
+    def told(self, status: Any, seal: Seal | None, **more: Any) -> RunResult:
+        return RunResult(
+            run_id=self.run_id,
+            contract=self.contract.contract,
+            status=status,
+            started=self.started.isoformat(timespec="seconds"),
+            seconds=round(time.perf_counter() - self.clock, 3),
+            seal=seal.model_dump(mode="json", exclude={"verdicts", "protections"}) if seal else None,
+            **more,
         )
 
 

@@ -17,6 +17,7 @@ from dataward.errors import (
     TargetError,
     UsageError,
 )
+from dataward.explain import explain
 from dataward.integrity import ledger
 from dataward.plan import plan
 from dataward.privacy.keys import LocalKeyring
@@ -448,7 +449,7 @@ def test_composites_by_column_divert_nothing(lake):
 def test_explain_reads_no_data(spark, lake, jobs_of):
     lake.source(ROWS, SCHEMA)
     lake.contract(RULES + ",\nRowCount > 1", COLUMNS, extra="quarantine: {{path: {root}/quarantine}}\nengine: spark")
-    judging, protections = module.explain(spark, plan(lake.root / "contract.yaml"))
+    judging, protections = explain(spark, plan(lake.root / "contract.yaml"))
     assert str(judging) == "4 rules: 1 scan, 1 shuffle"
     assert [protected.protection for protected in protections] == ["keep", "token", "keep"]
     assert not (lake.root / "target").exists()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dataward.quality.metrics import Unmeasured
 from dataward.quality.rules.base import Finding, Probe, Scene
 from dataward.sql import identifier
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 __all__ = ["DatasetMatch"]
 
@@ -52,20 +57,19 @@ class DatasetMatch(Probe):
         if missing := [name for _, name in keys + compared if name.lower() not in there]:
             raise Unmeasured(f"reference '{self.aliases[0]}' has no column {', '.join(missing)}")
 
-        def side(frame: object, which: int) -> object:
+        def side(frame: DataFrame, which: int) -> DataFrame:
             key = [F.col(identifier(pair[which])).alias(f"k{n}") for n, pair in enumerate(keys)]
             value = F.struct(*[F.col(identifier(pair[which])).alias(f"v{n}") for n, pair in enumerate(compared)])
-            grouped = frame.groupBy(*key)  # type: ignore[attr-defined]
-            return grouped.agg(F.count("*").alias(f"n{which}"), F.first(value).alias(f"value{which}"))
+            return frame.groupBy(*key).agg(F.count("*").alias(f"n{which}"), F.first(value).alias(f"value{which}"))
 
-        joined = side(scene.frame, 0).join(side(reference, 1), [f"k{n}" for n in range(len(keys))], "full")  # type: ignore[attr-defined]
+        joined = side(scene.frame, 0).join(side(reference, 1), [f"k{n}" for n in range(len(keys))], "full")
         complete = " and ".join(f"k{n} is not null" for n in range(len(keys)))
         row = joined.selectExpr(
             "coalesce(sum(n0), 0)",
             f"coalesce(max(greatest(n0, n1)), 0) > 1 or not coalesce(bool_and({complete}), true)",
             "count_if(n0 = 1 and n1 = 1 and value0 <=> value1)",
         ).first()
-        rows, unfit, matched = row
+        rows, unfit, matched = row or (0, False, 0)
         if unfit:
             raise Unmeasured("the key is not unique and complete on both sides: use AggregateMatch or another key")
         return Finding(matched / rows if rows else None, f"{matched:,} of {rows:,} rows match")
