@@ -91,16 +91,17 @@ def against_schema(
     if MALFORMED in frame.columns:
         judged = replace(judged, rules=(WellFormed.of(MALFORMED, next(iter(types))), *judged.rules))
     first = plan.document.text_start(("rules",))
-    leaves = _leaves(judged.rules)
+    leaves = [leaf for rule in judged.rules for leaf in rule.leaves()]
     wide = with_paths(frame, (column for rule in leaves for column in rule.columns))
     for rule in leaves:
         if trouble := _rule_trouble(spark, wide, references, rule, types, now):
             what, remedy = trouble
             line = first + rule.statement.line - 1
             problems.append(Problem(plan.document.file, line, "rules", f"{rule.text}: {what}", remedy))
+    there = {name.lower() for name in types}
     for analyzer in judged.analyzers:
         for name in analyzer.parameters:
-            if name.lower() not in {known.lower() for known in types}:
+            if name.lower() not in there:
                 what, remedy = _no_column(name, types)
                 line = first + analyzer.line - 1
                 problems.append(Problem(plan.document.file, line, "rules", f"{analyzer}: {what}", remedy))
@@ -179,11 +180,6 @@ def _sql_trouble(spark: SparkSession, frame: DataFrame, rule: Rule, now: datetim
         if trouble := _pattern_trouble(spark, str(pattern)):
             return f"the pattern does not compile: {trouble}", "see java.util.regex.Pattern"
     return None
-
-
-def _leaves(rules: tuple[Rule, ...]) -> list[Rule]:
-    parts = [(rule, getattr(rule, "parts", ())) for rule in rules]
-    return [leaf for rule, inner in parts for leaf in (_leaves(inner) if inner else [rule])]
 
 
 def _pattern_trouble(spark: SparkSession, pattern: str) -> str:

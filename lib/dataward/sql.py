@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["identifier", "literal"]
+__all__ = ["definite", "identifier", "literal"]
 
 
 def identifier(column: str) -> str:
     """A column's name as a SQL identifier."""
     return "`" + column.replace("`", "``") + "`"
+
+
+def definite(predicate: str, negated: bool = False) -> str:
+    """A predicate that may be null as one that never is: null is not true, and true once it is negated."""
+    return f"{'not ' if negated else ''}coalesce({predicate}, false)"
 
 
 def literal(text: str) -> str:

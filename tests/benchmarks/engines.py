@@ -6,14 +6,14 @@ of task-seconds (time that tasks ran, summed over cores). Written to ``bench/eng
 
 import argparse
 import json
-import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from common import spread, tpch
 
 from dataward import session
 from dataward.quality.judge import judge
@@ -119,10 +119,6 @@ def compare(spark: Any, rounds: int, runs: dict[str, Callable[[], None]]) -> dic
     return out
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    return {"min": round(min(values), 3), "median": round(statistics.median(values), 3), "max": round(max(values), 3)}
-
-
 def task_seconds(spark: Any) -> float:
     """Run time of all tasks so far, as Spark's own status store counts it."""
     context = spark.sparkContext
@@ -178,16 +174,6 @@ def generate(spark: Any, work: Path) -> Path:
     path = work / "generated.parquet"
     if not path.exists():
         generator(spark).repartition(2).write.parquet(str(path))
-    return path
-
-
-def tpch(work: Path, table: str, scale: str) -> Path:
-    path = work / f"{table}-{scale}.parquet"
-    if not path.exists():
-        work.mkdir(parents=True, exist_ok=True)
-        tool = Path(sys.executable).parent / "tpchgen-cli"
-        subprocess.run([tool, "parquet", "-s", scale, f"--tables={table}", f"--output-dir={work}"], check=True)
-        (work / f"{table}.parquet").rename(path)
     return path
 
 

@@ -9,12 +9,12 @@ import hashlib
 import hmac
 import json
 import shutil
-import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from common import spread, tpch
 
 from dataward import session
 from dataward.plan import plan
@@ -55,9 +55,7 @@ def main() -> None:
     parser.add_argument("--out", default="bench")
     arguments = parser.parse_args()
     work = Path(arguments.out).resolve()
-    source = work / f"orders-{arguments.scale}.parquet"
-    if not source.exists():
-        generate(work, source, arguments.scale)
+    source = tpch(work, "orders", arguments.scale)
     for old in ("sealed", "sealed_quarantine", "sealed_ledger", "copy", "hand", "hand_quarantine", "reports"):
         shutil.rmtree(work / old, ignore_errors=True)
     if not (work / "keys").exists():
@@ -109,21 +107,6 @@ def main() -> None:
         for name, value in told[group].items():  # type: ignore[attr-defined]
             print(f"  {group:<8} {name:<20} {value['min']:6.2f} {value['median']:6.2f} {value['max']:6.2f}")
     print(f"written to {work / 'publish.json'}")
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    return {
-        "min": round(min(values), 3),
-        "median": round(statistics.median(values), 3),
-        "max": round(max(values), 3),
-    }
-
-
-def generate(work: Path, source: Path, scale: str) -> None:
-    work.mkdir(parents=True, exist_ok=True)
-    tool = Path(sys.executable).parent / "tpchgen-cli"
-    subprocess.run([tool, "parquet", "-s", scale, "--tables=orders", f"--output-dir={work}"], check=True)
-    (work / "orders.parquet").rename(source)
 
 
 def copy(spark: Any, source: Path, work: Path) -> None:

@@ -1,20 +1,12 @@
 """File rules on S3, over real HTTP to moto's server."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import boto3
 from moto.server import ThreadedMotoServer
 
-from dataward.java import find_java
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def test_file_rules_on_s3(tmp_path):
+def test_file_rules_on_s3(workplace):
     server = ThreadedMotoServer(port=0)
     server.start()
     try:
@@ -25,21 +17,11 @@ def test_file_rules_on_s3(tmp_path):
         client.create_bucket(Bucket="lake")
         for name, text in {"a.csv": "id\n1\n", "b.csv": "id\n1\n", "c.csv": "id\n" + "22\n" * 900}.items():
             client.put_object(Bucket="lake", Key=f"in/{name}", Body=text.encode())
-        environment = {
-            **os.environ,
-            "JAVA_HOME": find_java(),
-            "PYTHONPATH": str(ROOT),
-            "PYSPARK_PYTHON": sys.executable,
-            "TZ": "UTC",
-        }
-        command = [sys.executable, "-W", "ignore", str(ROOT / "tests/e2e/s3.py"), endpoint]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment, timeout=300, cwd=tmp_path
-        )
+        done = workplace.script("s3.py", endpoint)
     finally:
         server.stop()
-    assert done.returncode == 0, done.stderr[-3000:]
-    verdicts = json.loads(done.stdout.splitlines()[-1])
+    assert done.code == 0, done.err[-3000:]
+    verdicts = json.loads(done.out.splitlines()[-1])
     third = 1 / 3
     expected = [(1, "PASSED"), (2 * third, "FAILED"), (2 * third, "FAILED"), (1, "PASSED"), (1, "PASSED"), (1, "PASSED"), (0, "FAILED"),
                 (1, "PASSED"), (1, "PASSED"), (None, "ERRORED")]  # fmt: skip

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
+from tests.rule_docs import EXAMPLES, reference, table
 from tests.spark.test_judge import NOW
-from tests.spark.test_rule_docs import EXAMPLES, docs
 
 # Rule -> what Deequ's evaluator says of it: (outcome, measured), or words of its refusal.
 DEVIATIONS = {
@@ -44,8 +44,7 @@ def evaluated(spark, frame, rules, references=()):
 
 @pytest.fixture(scope="module")
 def people(spark):
-    frame = spark.createDataFrame(docs.ROWS, docs.SCHEMA).coalesce(1).withColumnRenamed("at", "stamp")
-    return frame.selectExpr("n", "id", "mail", "age", "score", "cast(stamp as timestamp) at", "raw").cache()
+    return table(spark).coalesce(1).cache()
 
 
 COMPARED = [example for example in EXAMPLES if not any(word in example[0] for word in NOT_COMPARED)]
@@ -54,13 +53,13 @@ COMPARED = [example for example in EXAMPLES if not any(word in example[0] for wo
 @pytest.mark.parametrize("example", COMPARED, ids=lambda example: example[0])
 def test_documented_example(spark, people, example):
     rule, measured, outcome = example
-    reference = people.where("n <= 4").select("n", "id", "age")
+    others = ("reference", reference(people)._jdf)
     said = DEVIATIONS.get(rule)
     if isinstance(said, str):
         with pytest.raises(Exception, match=said):
-            evaluated(spark, people, [rule], ("reference", reference._jdf))
+            evaluated(spark, people, [rule], others)
         return
-    ((theirs, metrics),) = evaluated(spark, people, [rule], ("reference", reference._jdf)).values()
+    ((theirs, metrics),) = evaluated(spark, people, [rule], others).values()
     wanted = said or (outcome.capitalize(), None if measured == "none" else float(measured))
     assert theirs == wanted[0], metrics
     if wanted[1] is not None:

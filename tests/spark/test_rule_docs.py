@@ -1,35 +1,19 @@
 """Every example in a rule's documentation, by both engines; and the pages in docs/rules/ are those of the docstrings."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
+from tests.rule_docs import EXAMPLES, docs, reference, ruleset, table
 from tests.spark.test_judge import NOW
-
-ROOT = Path(__file__).resolve().parents[2]
-SPEC = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
-docs = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(docs)
-
-EXAMPLES = [example for kind in docs.DOCUMENTED for example in docs.examples(kind)]
 
 
 @pytest.fixture(scope="module", params=["deequ", "spark"])
 def verdicts(spark, request, tmp_path_factory):
-    frame = spark.createDataFrame(docs.ROWS, docs.SCHEMA).selectExpr(
-        "n", "id", "mail", "age", "score", "cast(at as timestamp) at", "raw"
-    )
-    folder = tmp_path_factory.mktemp("files")
-    for name, text in docs.FILES.items():
-        (folder / name).write_text(text)
-    text = ",\n".join(rule for rule, _, _ in EXAMPLES).replace('"files"', f'"{folder}"')
-    made, errors = suite(f"Rules = [ {text} ]")
+    made, errors = suite(ruleset(tmp_path_factory.mktemp("files")))
     assert not errors, vars(errors[0])
-    references = {"reference": frame.where("n <= 4").select("n", "id", "age")}
-    judged = judge(spark, frame.coalesce(1), made, NOW, request.param, references)
+    frame = table(spark)
+    judged = judge(spark, frame.coalesce(1), made, NOW, request.param, {"reference": reference(frame)})
     return dict(zip(EXAMPLES, judged.verdicts, strict=True))
 
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from dataward.sql import literal
+from dataward.sql import definite, literal
 
 __all__ = [
     "EMPTY",
@@ -31,6 +31,7 @@ __all__ = [
     "Operator",
     "Reference",
     "Size",
+    "quoted",
     "shown",
 ]
 
@@ -115,8 +116,7 @@ class Condition:
 
     def sql(self, value: str, now: datetime) -> str:
         """A SQL predicate over the expression ``value``: true or false for every row, never null."""
-        found, negative = self.test(value, now)
-        return f"not coalesce({found}, false)" if negative else f"coalesce({found}, false)"
+        return definite(*self.test(value, now))
 
     def test(self, value: str, now: datetime) -> tuple[str, bool]:
         """The same as a plainer predicate that may be null, and whether the condition holds where it is *not* true."""
@@ -185,7 +185,12 @@ def shown(operand: Operand) -> str:
         return f"{operand.function}({', '.join(map(shown, operand.arguments))})"
     if isinstance(operand, Arithmetic):
         return f"({shown(operand.left)} {operand.operator} {shown(operand.right)})"
-    return '"' + operand.replace('"', '\\"') + '"' if isinstance(operand, str) else format(operand, "f")
+    return quoted(operand) if isinstance(operand, str) else format(operand, "f")
+
+
+def quoted(text: str) -> str:
+    """A text as DQDL."""
+    return '"' + text.replace('"', '\\"') + '"'
 
 
 def _duration(span: timedelta) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -48,13 +47,9 @@ def explain(suite: Suite, engine: Engine, now: datetime) -> Explanation:
         1,
         min(sets, 1) if engine == "spark" else sets,
         len(needed_flags(suite.rules, now)),
-        sum(isinstance(rule, Probe) and rule.reads != "schema" for rule in _leaves(suite.rules)),
+        sum(isinstance(leaf, Probe) and leaf.reads != "schema" for rule in suite.rules for leaf in rule.leaves()),
         tuple(steps),
     )
-
-
-def _leaves(rules: Sequence[Rule]) -> list[Rule]:
-    return [leaf for rule in rules for leaf in (_leaves(rule.parts) if isinstance(rule, TableComposite) else [rule])]
 
 
 def _how(rule: Rule, now: datetime) -> str:

@@ -52,10 +52,6 @@ class FileRule(Probe):
         if "filterOrder" in tags and not set(tags["filterOrder"].operands) <= {"recentFiles", "uriRegex"}:
             self.refuse("'with filterOrder' lists filters", 'write with filterOrder = ["uriRegex", "recentFiles"]')
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return ()
-
     def probe(self, scene: Scene) -> Finding:
         path = self.statement.parameters[0] if self.statement.parameters else None
         try:

@@ -104,16 +104,13 @@ def judge(
     estimates = {name: _one_in(SAMPLED, name) for name in estimate} if engine == "spark" else {}
     wanted += estimates.values()
     ready = prepared(frame, suite, references, now)
-    if engine == "deequ":
-        values = deequ.measure(spark, ready, wanted)
-    else:
-        values = dataframes.measure(ready, wanted)
-        if unsure := [metric for rule in suite.rules for metric in _unsure(rule, values, now)]:
-            values = values.corrected(dataframes.exactly(ready, unsure))
+    values = deequ.measure(spark, ready, wanted) if engine == "deequ" else dataframes.measure(ready, wanted)
     try:
         rows = int(values[Metric("size")] or 0)
     except Unmeasured as error:
         raise SourceError(f"the source cannot be read: {error}") from None
+    if unsure := [metric for rule in suite.rules for metric in _unsure(rule, values, now)]:
+        values = values.corrected(dataframes.exactly(ready, unsure))
     frame.createOrReplaceTempView("primary")
     for alias, reference in references.items():
         reference.createOrReplaceTempView(alias)

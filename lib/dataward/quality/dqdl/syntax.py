@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dataward.quality.conditions import Condition, Operand, Reference, shown
+from dataward.quality.conditions import Condition, Operand, quoted, shown
 
-__all__ = ["Analyzer", "Joined", "RuleError", "Ruleset", "Statement", "quoted"]
+__all__ = ["Analyzer", "Joined", "RuleError", "Ruleset", "Statement"]
 
 
 class RuleError(ValueError):
@@ -19,16 +19,8 @@ class RuleError(ValueError):
         super().__init__(what)
 
 
-def quoted(text: str) -> str:
-    return '"' + text.replace('"', '\\"') + '"'
-
-
 def _labels(labels: Iterable[tuple[str, str]]) -> str:
     return "[" + ", ".join(f"{quoted(key)}={quoted(value)}" for key, value in labels) + "]"
-
-
-def _parameter(parameter: str | Reference) -> str:
-    return quoted(parameter) if isinstance(parameter, str) else f"${parameter.name}"
 
 
 @dataclass(frozen=True)
@@ -55,10 +47,13 @@ class Statement(_Placed):
 
     @property
     def threshold(self) -> Condition | None:
-        return dict(self.tags).get("threshold")
+        return self.tag("threshold")
+
+    def tag(self, name: str) -> Condition | None:
+        return dict(self.tags).get(name)
 
     def __str__(self) -> str:
-        parts = [self.name, *map(_parameter, self.parameters)]
+        parts = [self.name, *map(shown, self.parameters)]
         if self.condition is not None:
             parts.append(str(self.condition))
         if self.where is not None:
@@ -88,7 +83,7 @@ class Analyzer(_Placed):
     parameters: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        return " ".join([self.name, *map(_parameter, self.parameters)])
+        return " ".join([self.name, *map(shown, self.parameters)])
 
 
 @dataclass(frozen=True)

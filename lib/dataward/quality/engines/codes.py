@@ -66,18 +66,17 @@ def _counted(parts: list[Any], counts: list[Any]) -> tuple[Any, Any]:
     """Distinct codes and how often each occurs; a part without counts counts once for each code."""
     import numpy as np
 
-    codes = np.concatenate(parts)
+    codes, weights = np.concatenate(parts), None
     if all(count is None for count in counts):
         codes.sort()
-        starts = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]])) if len(codes) else np.empty(0, int)
-        return codes[starts], np.diff(starts, append=len(codes))
-    weights = np.concatenate(
-        [np.ones(len(part), np.int64) if count is None else count for part, count in zip(parts, counts, strict=True)]
-    )
-    order = np.argsort(codes, kind="stable")
-    codes, weights = codes[order], weights[order]
-    starts = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
-    return codes[starts], np.add.reduceat(weights, starts)
+    else:
+        ones = [
+            np.ones(len(part), np.int64) if count is None else count for part, count in zip(parts, counts, strict=True)
+        ]
+        order = np.argsort(codes, kind="stable")
+        codes, weights = codes[order], np.concatenate(ones)[order]
+    starts = np.flatnonzero(np.r_[len(codes) > 0, codes[1:] != codes[:-1]])
+    return codes[starts], np.diff(starts, append=len(codes)) if weights is None else np.add.reduceat(weights, starts)
 
 
 def counting() -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dataward.quality.metrics import GROUPED, OF_NUMBERS, Metric, Unmeasured, Values, measurable
-from dataward.sql import identifier
+from dataward.sql import definite, identifier
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _analyzer(metric: Metric, columns: tuple[str, ...], number: int) -> Any:
     from pydeequ import analyzers as deequ
 
     first, where = columns[0] if columns else "", metric.where
-    told = f"{'not ' if metric.negated else ''}coalesce({metric.predicate}, false)"
+    told = definite(str(metric.predicate), metric.negated)
     make: dict[str, Callable[[], Any]] = {
         "size": lambda: deequ.Size(where),
         "completeness": lambda: deequ.Completeness(first, where),

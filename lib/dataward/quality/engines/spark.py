@@ -42,9 +42,8 @@ CODES = {
 }
 TOLERATED = 2.0**-50
 BUCKET = 8_000_000  # codes that are sorted together: 64 MB
-AGGREGATES = (
-    90  # of one plan: beyond 100 columns Spark generates no code for the whole stage, and takes ten times as long
-)
+# Of one plan. Beyond 100 columns Spark generates no code for the whole stage, and takes several times as long.
+AGGREGATES = 90
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,12 @@ from dataward.quality.conditions import Arithmetic, Call, Condition, Operand
 from dataward.quality.dqdl.syntax import RuleError, Statement
 from dataward.quality.flags import Flag
 from dataward.quality.metrics import Kind, Metric, Values
+from dataward.sql import definite
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Finding", "Probe", "RowRule", "Rule", "RuleError", "Scene", "Statement", "TableRule"]
+__all__ = ["Finding", "Probe", "RowRule", "Rule", "RuleError", "Scene", "Statement", "TableRule", "ValueRule"]
 
 ALL = Condition("=", (Decimal(1),))
 FUNCTIONS = ("abs", "avg", "index", "last", "max", "median", "min", "std", "sum")
@@ -138,9 +139,13 @@ class Rule:
         return {}
 
     def bound(self) -> Condition:
-        """What the measured number must meet."""
-        assert self.statement.condition is not None  # noqa: S101 - held by check()
-        return self.statement.condition
+        """What the measured number must meet: the condition on a number; else, of a share, the threshold, or all."""
+        said = self.statement.condition if self.condition == "number" else None
+        return said or self.statement.threshold or ALL
+
+    def leaves(self) -> tuple[Rule, ...]:
+        """The rules that it is composed of; itself, if of none."""
+        return (self,)
 
     def flags(self) -> tuple[Flag, ...]:
         """Columns that must be joined to the source before the rule can be measured."""
@@ -183,6 +188,10 @@ class Probe(Rule):
 
     takes_where = False
     reads: ClassVar[str] = "schema"  # what it looks at: schema, query, reference or files
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ()  # its parameters name no columns, or one whose absence is its verdict
 
     def probe(self, scene: Scene) -> Finding:
         """Look.
@@ -248,6 +257,21 @@ class RowRule(Rule):
         """Share of the judged rows that pass; None when none is judged."""
         rows = self.judged(values, now)
         return 1 - self.failed(values, now) / rows if rows else None
+
+
+class ValueRule(RowRule):
+    """A row rule that compares something of each row with its condition."""
+
+    def value(self) -> str:
+        """SQL of what is compared."""
+        raise NotImplementedError
+
+    def predicate(self, now: datetime) -> str:
+        return f"({definite(*self.test(now))})"
+
+    def test(self, now: datetime) -> tuple[str, bool]:
+        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        return self.statement.condition.test(self.value(), now)
 
 
 def _calls(operand: Operand) -> list[Call]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataward.quality.conditions import Condition
-from dataward.quality.rules.base import ALL, Finding, Probe, Scene
+from dataward.quality.rules.base import Finding, Probe, Scene
 
 __all__ = ["ColumnExists"]
 
@@ -19,13 +18,6 @@ class ColumnExists(Probe):
 
     name = "ColumnExists"
     condition = ""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return ()  # its absence is a verdict, not a mistake in the contract
-
-    def bound(self) -> Condition:
-        return ALL
 
     def probe(self, scene: Scene) -> Finding:
         return Finding(float(self.statement.parameters[0].lower() in {name.lower() for name in scene.columns}))

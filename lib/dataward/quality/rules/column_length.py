@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from dataward.quality.rules.base import RowRule
+from dataward.quality.rules.base import ValueRule
 from dataward.sql import identifier
 
 __all__ = ["ColumnLength"]
 
 
-class ColumnLength(RowRule):
+class ColumnLength(ValueRule):
     """Length in characters; null counts as length 0, as in Glue.
 
     Example::
@@ -20,13 +18,5 @@ class ColumnLength(RowRule):
 
     name = "ColumnLength"
 
-    def predicate(self, now: datetime) -> str:
-        assert self.statement.condition is not None  # noqa: S101 - held by check()
-        return f"({self.statement.condition.sql(self._length(), now)})"
-
-    def test(self, now: datetime) -> tuple[str, bool]:
-        assert self.statement.condition is not None  # noqa: S101 - held by check()
-        return self.statement.condition.test(self._length(), now)
-
-    def _length(self) -> str:
+    def value(self) -> str:
         return f"coalesce(length(cast({identifier(self.columns[0])} as string)), 0)"

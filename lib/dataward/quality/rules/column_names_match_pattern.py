@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataward.quality.conditions import Condition
-from dataward.quality.rules.base import ALL, Finding, Probe, Scene
+from dataward.quality.rules.base import Finding, Probe, Scene
 from dataward.sql import literal
 
 __all__ = ["ColumnNamesMatchPattern"]
@@ -20,13 +19,6 @@ class ColumnNamesMatchPattern(Probe):
 
     name = "ColumnNamesMatchPattern"
     condition = ""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return ()
-
-    def bound(self) -> Condition:
-        return ALL
 
     def probe(self, scene: Scene) -> Finding:
         pattern = literal(self.statement.parameters[0])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from dataward.quality.conditions import Size
-from dataward.quality.rules.base import RowRule
+from dataward.quality.rules.base import ValueRule
 from dataward.sql import identifier
 
 __all__ = ["ColumnValues"]
 
 
-class ColumnValues(RowRule):
+class ColumnValues(ValueRule):
     """A row fails when its value does not meet the condition.
 
     Null fails, except for ``!=``, ``not in``, ``not between`` and ``not matches``; NULL as an operand decides it. A
@@ -36,10 +36,5 @@ class ColumnValues(RowRule):
                 "ColumnValues compares values, not durations or sizes", "write (now() - 3 days), or use DataFreshness"
             )
 
-    def predicate(self, now: datetime) -> str:
-        assert self.statement.condition is not None  # noqa: S101 - held by check()
-        return f"({self.statement.condition.sql(identifier(self.columns[0]), now)})"
-
-    def test(self, now: datetime) -> tuple[str, bool]:
-        assert self.statement.condition is not None  # noqa: S101 - held by check()
-        return self.statement.condition.test(identifier(self.columns[0]), now)
+    def value(self) -> str:
+        return identifier(self.columns[0])

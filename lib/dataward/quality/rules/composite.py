@@ -35,6 +35,9 @@ class _Composite(Rule):
     def aliases(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(alias for part in self.parts for alias in part.aliases))
 
+    def leaves(self) -> tuple[Rule, ...]:
+        return tuple(leaf for part in self.parts for leaf in part.leaves())
+
     def flags(self) -> tuple[Flag, ...]:
         return tuple(dict.fromkeys(flag for part in self.parts for flag in part.flags()))
 

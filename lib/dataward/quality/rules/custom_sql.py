@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataward.quality.conditions import Condition
 from dataward.quality.metrics import Metric, Unmeasured
-from dataward.quality.rules.base import ALL, Finding, Probe, Scene
+from dataward.quality.rules.base import Finding, Probe, Scene
 from dataward.tables.reason import reason
 
 __all__ = ["CustomSql"]
@@ -30,15 +29,8 @@ class CustomSql(Probe):
     tags = frozenset({"threshold"})
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        return ()
-
-    @property
     def query(self) -> str:
         return str(self.statement.parameters[0]).strip().rstrip(";")
-
-    def bound(self) -> Condition:
-        return self.statement.condition or self.statement.threshold or ALL
 
     def metrics(self, now: object) -> tuple[Metric, ...]:
         return () if self.statement.condition else (Metric("size"),)

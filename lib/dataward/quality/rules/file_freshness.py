@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from dataward.quality.conditions import Condition, Moment, Operand
+from dataward.quality.conditions import Moment, Operand
 from dataward.quality.files import FileRule
-from dataward.quality.rules.base import ALL, Scene
+from dataward.quality.rules.base import Scene
 
 __all__ = ["FileFreshness"]
 
@@ -35,9 +35,6 @@ class FileFreshness(FileRule):
         said = self.statement.condition
         if said is None or said.operator == "matches" or not all(isinstance(o, str | Moment) for o in said.operands):
             self.refuse("FileFreshness compares with times", 'write (now() - 3 days), "2026-01-31" or "9:30 AM"')
-
-    def bound(self) -> Condition:
-        return self.statement.threshold or ALL
 
     def meets(self, scene: Scene) -> str:
         said = self.statement.condition

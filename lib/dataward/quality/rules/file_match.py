@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataward.quality.conditions import Condition
 from dataward.quality.files import TAGS, FileRule, listing
 from dataward.quality.metrics import Unmeasured
-from dataward.quality.rules.base import ALL, Finding, Scene
+from dataward.quality.rules.base import Finding, Scene
 from dataward.sql import literal
 
 if TYPE_CHECKING:
@@ -49,11 +48,8 @@ class FileMatch(FileRule):
             self.refuse(f"hash algorithm '{self._algorithm()}' is unknown", f"use {', '.join(ALGORITHMS)}")
 
     def _algorithm(self) -> str:
-        said = dict(self.statement.tags).get("hashAlgorithm")
+        said = self.statement.tag("hashAlgorithm")
         return str(said.operands[0]).upper() if said else "SHA-256"
-
-    def bound(self) -> Condition:
-        return ALL
 
     def look(self, scene: Scene, files: DataFrame) -> Finding:
         said = self.statement.condition

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataward.quality.conditions import Condition, Size
+from dataward.quality.conditions import Size
 from dataward.quality.files import FileRule
-from dataward.quality.rules.base import ALL, Scene
+from dataward.quality.rules.base import Scene
 
 __all__ = ["FileSize"]
 
@@ -26,9 +26,6 @@ class FileSize(FileRule):
         said = self.statement.condition
         if said is None or not all(isinstance(operand, Size) for operand in said.operands):
             self.refuse("FileSize compares with sizes", "write, for example, > 5 MB")
-
-    def bound(self) -> Condition:
-        return self.statement.threshold or ALL
 
     def meets(self, scene: Scene) -> str:
         assert self.statement.condition is not None  # noqa: S101 - held by check()

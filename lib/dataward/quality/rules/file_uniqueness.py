@@ -29,7 +29,7 @@ class FileUniqueness(FileRule):
     tags = TAGS | {"matchFileName"}
 
     def look(self, scene: Scene, files: DataFrame) -> Finding:
-        said = dict(self.statement.tags).get("matchFileName")
+        said = self.statement.tag("matchFileName")
         by_name = said is not None and str(said.operands[0]).lower() == "true"
         same_name = ", count(distinct element_at(split(path, '/'), -1))" if by_name else ""
         row = files.selectExpr(

@@ -20,10 +20,6 @@ class RowCountMatch(Probe):
     reads = "reference"
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        return ()
-
-    @property
     def aliases(self) -> tuple[str, ...]:
         return (self.statement.parameters[0],)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataward.quality.conditions import Condition
 from dataward.quality.rules.base import Finding, Probe, Scene
 
 __all__ = ["SchemaMatch"]
@@ -24,15 +23,11 @@ class SchemaMatch(Probe):
     tags = frozenset({"allowed"})
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        return ()
-
-    @property
     def aliases(self) -> tuple[str, ...]:
         return (self.statement.parameters[0],)
 
     def probe(self, scene: Scene) -> Finding:
-        said: Condition | None = dict(self.statement.tags).get("allowed")
+        said = self.statement.tag("allowed")
         allowed = {str(name).lower() for name in said.operands} if said else set()
         here = {name.lower(): kind for name, kind in scene.columns.items()}
         there = {name.lower(): kind for name, kind in scene.references[self.aliases[0]].dtypes}
