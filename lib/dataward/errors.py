@@ -5,6 +5,7 @@
     ├── UsageError               (2)  the command was called wrongly
     ├── DataError                (1)  the data failed
     │   ├── SourceChanged             the pinned source is no longer what was judged
+    │   ├── ProtectionError           a value cannot be protected, and the contract does not say what becomes of it
     │   └── AccountingError           rows in != published + quarantined + dropped
     ├── ProofError               (1)  a seal or the ledger does not hold
     ├── RunError                 (3)  the run could not be carried out
@@ -33,6 +34,7 @@ __all__ = [
     "NotPermitted",
     "Problem",
     "ProofError",
+    "ProtectionError",
     "RunError",
     "SessionError",
     "SourceChanged",
@@ -89,6 +91,10 @@ class SourceChanged(DataError):
 
 class AccountingError(DataError):
     pass
+
+
+class ProtectionError(DataError):
+    """Its message names a column and an operator, never a value."""
 
 
 class ProofError(DatawardError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Contract, Document, problems_of
 from dataward.errors import ContractError, Problem, did_you_mean
 from dataward.integrity.canonical import sha256
+from dataward.privacy.protect import arrow_schema, misfits, undecided, within
 from dataward.quality.rules import IsPrimaryKey, RowRule, Rule, Statement, WellFormed
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite, suite
@@ -19,6 +20,7 @@ from dataward.tables.source import MALFORMED
 if TYPE_CHECKING:
     from datetime import datetime
 
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["Plan", "against_schema", "plan"]
@@ -86,7 +88,8 @@ def against_schema(
             does not fit a column's type, or a rule's SQL does not fit the columns.
     """
     types = {field.name: field.dataType for field in frame.schema.fields if field.name != MALFORMED}
-    problems = [*_missing_columns(plan, types), *_undecided_columns(plan, types), *_unfit_operators(plan, types)]
+    schema = arrow_schema(frame.drop(MALFORMED).schema)
+    problems = [*_missing_columns(plan, schema), *_undecided_columns(plan, schema), *_unfit_operators(plan, schema)]
     judged = plan.suite
     if MALFORMED in frame.columns:
         judged = replace(judged, rules=(WellFormed.of(MALFORMED, next(iter(types))), *judged.rules))
@@ -110,38 +113,36 @@ def against_schema(
     return judged
 
 
-def _missing_columns(plan: Plan, types: dict[str, Any]) -> Iterator[Problem]:
-    contract, there = plan.contract, {name.lower() for name in types}
+def _missing_columns(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
+    contract, there = plan.contract, {name.lower() for name in schema.names}
+    inside = {path.lower() for field in schema for path in within(field)}
     named: list[tuple[tuple[str, ...], str]] = [(("columns", name), name) for name in contract.columns]
     named += [(("target", "on"), name) for name in contract.target.on]
     named += [(("target", "partition_by"), name) for name in contract.target.partition_by]
     for place, name in named:
-        if name.lower() not in there:
-            what, remedy = _no_column(name, types)
+        if name.lower() not in (inside if place[0] == "columns" else there):
+            what, remedy = _no_column(name, schema.names)
             yield Problem(plan.document.file, plan.document.line_of(place), ".".join(place), what, remedy)
 
 
-def _no_column(name: str, types: dict[str, Any]) -> tuple[str, str]:
+def _no_column(name: str, types: Iterable[str]) -> tuple[str, str]:
     return f"the source has no column '{name}'", did_you_mean(name, types) or f"the source has {', '.join(types)}"
 
 
-def _undecided_columns(plan: Plan, types: dict[str, Any]) -> Iterator[Problem]:
-    decided = {name.lower() for name in plan.contract.columns}
-    open_ones = [name for name in types if name.lower() not in decided]
-    if plan.contract.default == "refuse" and open_ones:
+def _undecided_columns(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
+    open_ones = [path for field in schema for path in undecided(plan.contract, field)]
+    if open_ones:
         lines = "; ".join(f"{name}: {{protect: ...}}" for name in open_ones[:5])
         what = f"{len(open_ones)} column(s) of the source have no line: {', '.join(open_ones)}"
         remedy = f"decide about each ({lines}), or set 'default'"
         yield Problem(plan.document.file, plan.document.line_of(("columns",)), "columns", what, remedy)
 
 
-def _unfit_operators(plan: Plan, types: dict[str, Any]) -> Iterator[Problem]:
-    for name, kind in types.items():
-        operator = plan.contract.column(name).protect.op
-        if operator in ("token", "mask") and kind.typeName() in ("struct", "array", "map"):
-            what = f"{operator} cannot protect a {kind.typeName()}"
-            remedy = "use redact or drop, or flatten the source"
-            yield Problem(plan.document.file, plan.document.line_of(("columns", name)), f"columns.{name}", what, remedy)
+def _unfit_operators(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
+    for field in schema:
+        if trouble := misfits(plan.contract, field, schema.names):
+            line = plan.document.line_of(("columns", field.name))
+            yield replace(trouble, file=plan.document.file, line=line, where=f"columns.{field.name}")
 
 
 def _rule_trouble(

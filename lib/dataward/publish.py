@@ -93,7 +93,7 @@ class _Run:
                 contract.engine,
                 references,
                 contract.checks,
-                sensitive=[name for name in source.columns if contract.column(name).sensitive],
+                sensitive=[name for name in source.columns if contract.sensitive(name)],
                 internal=[MALFORMED],
                 estimate=[name for name in source.columns if contract.column(name).protect.op == "token"],
             )
@@ -110,7 +110,7 @@ class _Run:
         metadata = self.metadata(source, judged, now)
         with self.phase("commit") as told:
             good, bad = (frame.drop(MALFORMED) for frame in split(source.frame, judged.diverting, now))
-            quarantine = self.to_quarantine(protecting(bad), diverted, metadata)
+            quarantine = self.to_quarantine(protecting(bad, strict=False), diverted, metadata)
             if self.changed(source):
                 raise SourceChanged(
                     f"source {contract.source} or a reference: its files changed after they were judged. Nothing was "

@@ -6,39 +6,28 @@
 from dataward.contract.document import Document
 from dataward.contract.load import load, problems_of
 from dataward.contract.models import (
-    Column,
     Contract,
-    Drop,
-    Keep,
     Keys,
     Limits,
     Location,
-    Mask,
-    Protection,
     Quarantine,
-    Redact,
     Source,
     Target,
-    Token,
     json_schema,
 )
+from dataward.contract.protections import Column, Protection
 
 __all__ = [
     "Column",
     "Contract",
     "Document",
-    "Drop",
-    "Keep",
     "Keys",
     "Limits",
     "Location",
-    "Mask",
     "Protection",
     "Quarantine",
-    "Redact",
     "Source",
     "Target",
-    "Token",
     "json_schema",
     "load",
     "problems_of",

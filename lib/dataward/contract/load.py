@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from dataward.contract import models
 from dataward.contract.document import Document
-from dataward.contract.models import OPERATORS, Contract
+from dataward.contract.models import Contract
+from dataward.contract.protections import OPERATORS, Column
 from dataward.errors import ContractError, Problem, did_you_mean
 
 __all__ = ["load", "problems_of"]
@@ -92,7 +92,7 @@ def _keys_beside(loc: tuple[str | int, ...]) -> list[str]:
         if part in OPERATORS:
             holder = OPERATORS[str(part)]
         elif part == "columns":
-            holder = models.Column
+            holder = Column
         elif isinstance(holder, type) and issubclass(holder, BaseModel):
             field = holder.model_fields.get(str(part))
             kinds = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []

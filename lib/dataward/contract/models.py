@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-__all__ = [
-    "Column",
-    "Contract",
-    "Drop",
-    "Keep",
-    "Keys",
-    "Limits",
-    "Location",
-    "Mask",
-    "Protection",
-    "Quarantine",
-    "Redact",
-    "Source",
-    "Target",
-    "Token",
-    "json_schema",
-]
+from dataward.contract.base import Model, Name, Scalar
+from dataward.contract.protections import Column, Drop, Keep, Redact
 
-Scalar = str | int | float | bool
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+__all__ = ["Contract", "Keys", "Limits", "Location", "Quarantine", "Source", "Target", "json_schema"]
 
 
 class Location(Model):
@@ -120,99 +101,6 @@ class Keys(Model):
     domain: Name = Field(description="key domain of the columns that name none")
 
 
-class Token(Model):
-    """One-way token: HMAC-SHA-256 under the domain's key, ``v<key version>.<128 bits as hex>``."""
-
-    op: Literal["token"] = "token"
-
-
-class Mask(Model):
-    """Every character replaced but the first and last few; a value too short to hide anything is masked whole."""
-
-    op: Literal["mask"] = "mask"
-    keep_first: int = Field(default=0, ge=0)
-    keep_last: int = Field(default=0, ge=0)
-    char: str = Field(default="*", min_length=1, max_length=1)
-
-
-class Redact(Model):
-    """Every value replaced by one constant text."""
-
-    op: Literal["redact"] = "redact"
-    with_: str = Field(default="[redacted]", alias="with")
-
-
-class Drop(Model):
-    """The column does not reach the target."""
-
-    op: Literal["drop"] = "drop"
-
-
-class Keep(Model):
-    """The column is published as it is: an explicit decision, with a reason if you like."""
-
-    op: Literal["keep"] = "keep"
-    reason: str | None = None
-
-
-OPERATORS: dict[str, type[Model]] = {"token": Token, "mask": Mask, "redact": Redact, "drop": Drop, "keep": Keep}
-
-
-def _spelled_out(value: Any) -> Any:
-    """``token`` and ``{mask: {keep_last: 4}}``, as people write them, in the form that the models take."""
-    if isinstance(value, str):
-        return {"op": value}
-    if isinstance(value, dict) and len(value) == 1:
-        ((op, parameters),) = value.items()
-        if parameters is None:
-            return {"op": op}
-        if isinstance(parameters, dict):
-            return {"op": op, **parameters}
-    if isinstance(value, Model):
-        return value
-    raise ValueError("write one operator, such as 'token' or '{mask: {keep_last: 4}}'")
-
-
-def _protection_schema() -> dict[str, Any]:
-    """The JSON Schema of the written form, so that an editor completes what people really type."""
-    forms = []
-    for name, model in OPERATORS.items():
-        parameters = model.model_json_schema(by_alias=True)
-        parameters["properties"].pop("op")
-        forms.append(
-            {
-                "type": "object",
-                "properties": {name: parameters},
-                "required": [name],
-                "additionalProperties": False,
-            }
-        )
-    return {"anyOf": [{"enum": list(OPERATORS)}, *forms]}
-
-
-Protection = Annotated[
-    Token | Mask | Redact | Drop | Keep,
-    Field(discriminator="op"),
-    BeforeValidator(_spelled_out),
-    WithJsonSchema(_protection_schema(), mode="validation"),
-]
-
-
-class Column(Model):
-    """What one column holds and what is done to it."""
-
-    class_: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = Field(
-        default=None, alias="class", description="the kind of sensitive data, e.g. email, national_id, person_name"
-    )
-    protect: Protection
-    domain: Name | None = Field(default=None, description="key domain, where it is not the contract's own")
-
-    @property
-    def sensitive(self) -> bool:
-        """Whether raw or protected values of this column are kept out of Delta's statistics."""
-        return self.class_ is not None or self.protect.op != "keep"
-
-
 class Limits(Model):
     """Bounds of one run, as shares from 0 to 1."""
 
@@ -289,11 +177,29 @@ class Contract(Model):
 
     def column(self, name: str) -> Column:
         """The line for a column, or what ``default`` makes of a column without one (names compare without case)."""
-        for written, column in self.columns.items():
-            if written.lower() == name.lower():
-                return column
-        fallback: dict[str, Redact | Drop | Keep] = {"redact": Redact(), "drop": Drop()}
-        return Column(protect=fallback.get(self.default, Keep()))
+        return self.line(name)
+
+    def line(self, name: str, path: tuple[str, ...] = ()) -> Column:
+        """The line that speaks for what lies at a path inside a column: the one with the longest path that leads there."""
+        return self.decided(name, path) or Column(protect=_FALLBACKS.get(self.default, Keep()))
+
+    def decided(self, name: str, path: tuple[str, ...] = ()) -> Column | None:
+        """The same, or None where no line speaks for it."""
+        for length in range(len(path), -1, -1):
+            if line := self._lines.get(".".join((name, *path[:length])).lower()):
+                return line
+        return None
+
+    def sensitive(self, name: str) -> bool:
+        """Whether a column, or anything inside of it, is kept out of Delta's statistics and of reports."""
+        below = f"{name.lower()}."
+        return self.line(name).sensitive or any(
+            line.sensitive for path, line in self._lines.items() if path.startswith(below)
+        )
+
+    @cached_property
+    def _lines(self) -> dict[str, Column]:
+        return {name.lower(): line for name, line in self.columns.items()}
 
     def domain(self, column: Column) -> str:
         return column.domain or self.keys.domain
@@ -309,6 +215,9 @@ class Contract(Model):
         if self.target.path is not None:
             return Location(path=self.target.path.rstrip("/") + "_ledger")
         return Location(table=f"{self.target.table}_ledger")
+
+
+_FALLBACKS: dict[str, Redact | Drop | Keep] = {"redact": Redact(), "drop": Drop()}
 
 
 def json_schema() -> dict[str, Any]:

@@ -23,7 +23,10 @@ from dataward.errors import KeyringError
 
 __all__ = ["KeyProvider", "LocalKeyring", "Purpose", "create_keyring", "open_keys", "signing_key"]
 
-Purpose = Literal["token", "digest", "seal"]
+Purpose = Literal["token", "digest", "seal", "encrypt", "encrypt_random", "fpe", "date_shift", "pick", "vault"]
+
+LENGTHS: dict[Purpose, int] = {"encrypt": 64, "vault": 64}
+"""Bytes of a purpose's key, where they are not 32: AES-256-SIV takes two keys of 32, and so do a vault's HMAC and GCM."""
 
 
 class KeyProvider(Protocol):
@@ -33,7 +36,7 @@ class KeyProvider(Protocol):
     def current(self) -> int: ...
 
     def key(self, purpose: Purpose, domain: str, version: int) -> bytes:
-        """32 bytes.
+        """32 bytes (64 for a purpose that takes two keys).
 
         Raises:
             KeyringError: there is no such version.
@@ -72,7 +75,7 @@ class LocalKeyring:
                 "Use the keyring that sealed this table"
             )
         info = f"dataward/1/{purpose}/{domain}/{version}".encode()
-        return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret)
+        return HKDF(algorithm=SHA256(), length=LENGTHS.get(purpose, 32), salt=None, info=info).derive(secret)
 
     @classmethod
     def open(cls, path: Path) -> LocalKeyring:

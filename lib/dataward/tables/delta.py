@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location, Target
-from dataward.errors import TargetError
+from dataward.errors import ProtectionError, TargetError
 from dataward.sql import literal
-from dataward.tables.reason import reason
+from dataward.tables.reason import from_worker, reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -24,6 +24,7 @@ __all__ = [
     "exists",
     "find_run",
     "history",
+    "insert_missing",
     "latest_version",
     "read",
     "restore",
@@ -161,6 +162,28 @@ def append_in_turn(
     _save(writer.option("userMetadata", json.dumps({"dataward": 1, **metadata})), place)
 
 
+def insert_missing(spark: SparkSession, frame: DataFrame, schema: str, place: Location, key: str) -> None:
+    """Insert the rows whose key the table does not hold, also when others insert at the same time; makes the table.
+
+    Raises:
+        TargetError: it cannot be written.
+    """
+    try:
+        if not exists(spark, place):
+            empty = spark.createDataFrame([], schema).write.format("delta").mode("ignore").options(**_statistics([]))
+            _save(empty.option("userMetadata", json.dumps({"dataward": 1})), place)
+        for left in range(9, -1, -1):
+            try:
+                merging = _table(spark, place).alias("t").merge(frame.alias("s"), f"t.`{key}` = s.`{key}`")
+                merging.whenNotMatchedInsertAll().execute()
+                return
+            except Exception as error:
+                if not left or "another writer" not in reason(error):
+                    raise
+    except Exception as error:
+        raise TargetError(f"{place}: {reason(error)}") from None
+
+
 def _save(writer: Any, place: Location) -> None:
     if place.path is not None:
         writer.save(place.path)
@@ -239,6 +262,8 @@ def _once(spark: SparkSession, place: Location, run_id: str, stats: list[str], w
         write()
         done = find_run(spark, place, run_id, limit=1) or find_run(spark, place, run_id, limit=None)
     except Exception as error:
+        if said := from_worker(error):
+            raise ProtectionError(said) from None
         raise TargetError(
             f"{place}: {reason(error)}. Nothing of this run was published here; mend it and rerun"
         ) from None

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["reason"]
+from dataward.errors import ProtectionError
+
+__all__ = ["from_worker", "reason"]
+
+
+def from_worker(error: BaseException) -> str | None:
+    """What a worker said when a value could not be protected (it names no value); None for any other failure."""
+    said = re.findall(rf"^{ProtectionError.__module__}\.{ProtectionError.__name__}: (.+)$", str(error), re.MULTILINE)
+    return str(said[-1]) if said else None
 
 
 def reason(error: BaseException) -> str:

@@ -1,14 +1,31 @@
-"""``keep``: The column as it is."""
+"""``keep``: the value as it is, by decision.
+
+Protects against: nothing. The reason that the contract gives stands in every seal.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Keep
-from dataward.privacy.protect.field import Field
+from dataward.contract.protections import Keep
+from dataward.privacy.protect.operator import Made, Operator, Rows
 
-__all__ = ["apply"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["KeepOperator"]
 
 
-def apply(parameters: Keep, field: Field) -> Any:
-    return field.column
+@dataclass(frozen=True)
+class KeepOperator(Operator):
+    parameters: Keep
+
+    def output(self, kind: pa.DataType) -> pa.DataType:
+        return kind
+
+    def apply(self, values: pa.Array, rows: Rows) -> Made:
+        return values, None
+
+    def column(self, column: Any, kind: str) -> Any:
+        return column

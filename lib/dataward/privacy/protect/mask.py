@@ -1,29 +1,59 @@
-"""``mask``: the first and last few characters stay, each other becomes ``char``; type becomes string, NULL stays NULL.
+"""``mask``: the first and last few characters stay, each other becomes ``char``; type becomes string.
 
-A value no longer than what would stay is masked whole: nothing of it is left to see. Length is kept, so a mask tells
-how long a value was.
+Protects against: reading the hidden part. Does not protect against: what is shown, and the length; the shown part of
+two tables may be put together. A value no longer than what would stay is masked whole.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Mask
-from dataward.privacy.protect.field import Field
+from dataward.contract.protections import Mask
+from dataward.privacy.protect.operator import TEXT_IN_JVM, Made, Operator, Rows, Unfit
+from dataward.privacy.protect.texts import texts, unreadable, without
 
-__all__ = ["apply"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["MaskOperator"]
 
 
-def apply(parameters: Mask, field: Field) -> Any:
-    from pyspark.sql import functions as F
+@dataclass(frozen=True)
+class MaskOperator(Operator):
+    parameters: Mask
 
-    text = field.column.cast("string")
-    length = F.length(text)
-    shown = parameters.keep_first + parameters.keep_last
-    hidden = F.when(length > shown, length - shown).otherwise(length)
-    first = F.when(length > shown, F.substring(text, 1, parameters.keep_first)).otherwise("")
-    last = F.when(
-        length > shown, text.substr(length - parameters.keep_last + 1, F.lit(parameters.keep_last))
-    ).otherwise("")
-    stars = F.call_function("repeat", F.lit(parameters.char), hidden)
-    return F.when(text.isNotNull(), F.concat(first, stars, last))
+    def output(self, kind: pa.DataType) -> pa.DataType:
+        import pyarrow as pa
+
+        if pa.types.is_binary(kind):
+            raise Unfit("mask cannot protect binary values, which have no characters", "use token, redact or drop")
+        return pa.string()
+
+    def apply(self, values: pa.Array, rows: Rows) -> Made:
+        import pyarrow.compute as pc
+
+        text, first, last = texts(values), self.parameters.keep_first, self.parameters.keep_last
+        bad = unreadable(text)
+        text = without(text, bad)
+        length = pc.utf8_length(text)
+        long = pc.greater(length, first + last)
+        hidden = pc.binary_repeat(self.parameters.char, pc.if_else(long, pc.subtract(length, first + last), length))
+        head = pc.if_else(long, pc.utf8_slice_codeunits(text, 0, first), "") if first else ""
+        tail = pc.if_else(long, pc.utf8_slice_codeunits(text, -last), "") if last else ""
+        return pc.binary_join_element_wise(head, hidden, tail, ""), bad
+
+    def column(self, column: Any, kind: str) -> Any:
+        from pyspark.sql import functions as F
+
+        if kind not in TEXT_IN_JVM:
+            return None
+        text, first, last = column.cast("string"), self.parameters.keep_first, self.parameters.keep_last
+        length = F.length(text)
+        long = length > first + last
+        head = F.when(long, F.substring(text, 1, first)).otherwise("")
+        tail = F.when(long, text.substr(length - last + 1, F.lit(last))).otherwise("")
+        stars = F.call_function(
+            "repeat", F.lit(self.parameters.char), F.when(long, length - first - last).otherwise(length)
+        )
+        return F.when(text.isNotNull(), F.concat(head, stars, tail))

@@ -1,16 +1,38 @@
-"""``redact``: one constant text in place of every value; type becomes string, NULL stays NULL."""
+"""``redact``: one constant text in place of every value; type becomes string.
+
+Protects against: everything but knowing that there was a value. Does not protect against: what other columns say.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Redact
-from dataward.privacy.protect.field import Field
+from dataward.contract.protections import Redact
+from dataward.privacy.protect.operator import Made, Operator, Rows
 
-__all__ = ["apply"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["RedactOperator"]
 
 
-def apply(parameters: Redact, field: Field) -> Any:
-    from pyspark.sql import functions as F
+@dataclass(frozen=True)
+class RedactOperator(Operator):
+    parameters: Redact
 
-    return F.when(field.column.isNotNull(), F.lit(parameters.with_))
+    def output(self, kind: pa.DataType) -> pa.DataType:
+        import pyarrow as pa
+
+        return pa.string()
+
+    def apply(self, values: pa.Array, rows: Rows) -> Made:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return pc.if_else(values.is_valid(), self.parameters.with_, pa.scalar(None, pa.string())), None
+
+    def column(self, column: Any, kind: str) -> Any:
+        from pyspark.sql import functions as F
+
+        return F.when(column.isNotNull(), F.lit(self.parameters.with_))

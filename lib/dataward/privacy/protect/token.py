@@ -1,48 +1,137 @@
-"""``token``: a one-way token, ``v<key version>.<32 hex digits>``; type becomes string, NULL stays NULL.
+"""``token``: a one-way token, ``v<key version>.<128 bits as hex>``, of a value's text.
 
-HMAC-SHA-256 (RFC 2104, FIPS 198-1) of the value's text in UTF-8, truncated to 128 bits (RFC 2104 section 5), computed
-wholly in the JVM:
+Protects against: reading a value back, or testing guesses, without the key (RFC 2104; a PRF under SHA-256, FIPS 198-1).
+Tokens of one domain join. Does not protect against: whoever has the key and a list of guesses, and counting: equal
+values have equal tokens, so a column of few or skewed values is told by its frequencies (Naveed, Kamara, Wright:
+*Inference Attacks on Property-Preserving Encrypted Databases*, CCS 2015).
+
+HMAC-SHA-256, cut to ``bits`` (at least 128, RFC 2104 section 5). Where the text needs no canonical spelling, the JVM
+computes it:
 
     HMAC(K, m) = SHA256((K xor opad) || SHA256((K xor ipad) || m))
 
-The two padded key blocks travel as columns of a one-row frame that is broadcast: a key in a literal would stand in
-plans and event logs.
+with the two padded key blocks as columns of a one-row frame that is broadcast: a key in a literal would stand in plans
+and event logs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from dataward.contract import Token
-from dataward.privacy.protect.field import Field
+from dataward.contract.protections import Pick, Token
+from dataward.privacy.keys import Purpose
+from dataward.privacy.protect.canonical import CANONICAL, canonical
+from dataward.privacy.protect.operator import TEXT_IN_JVM, Key, Made, Operator, Rows, Unfit
+from dataward.privacy.protect.texts import texts, unreadable, without
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["apply", "key_blocks"]
+__all__ = ["Keyed", "TokenOperator", "key_blocks", "macs"]
 
 BLOCK = 64  # bytes, of SHA-256
 
 
-def key_blocks(spark: SparkSession, keys: dict[str, bytes]) -> DataFrame | None:
+def macs(secret: bytes, values: Iterable[bytes | None]) -> list[bytes | None]:
+    """HMAC-SHA-256 of every value, with the key's two blocks hashed once."""
+    padded = secret.ljust(BLOCK, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded)).copy
+    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded)).copy
+    out: list[bytes | None] = []
+    for value in values:
+        if value is None:
+            out.append(None)
+            continue
+        hashing = inner()
+        hashing.update(value)
+        finishing = outer()
+        finishing.update(hashing.digest())
+        out.append(finishing.digest())
+    return out
+
+
+@dataclass(frozen=True)
+class Keyed(Operator):
+    """An operator that looks at the MAC of a value's text in its canonical spelling."""
+
+    parameters: Token | Pick
+
+    @property
+    def spelled(self) -> str | None:
+        """The class whose canonical spelling is taken."""
+        canonic = self.parameters.canonical and (self.class_ in CANONICAL or self.class_ == "phone")
+        return self.class_ if canonic else None
+
+    @property
+    def needs(self) -> str:
+        return "a phone number with its country (or give 'region')" if self.spelled == "phone" else "valid UTF-8"
+
+    def ready(self) -> None:
+        """Raise Unfit where the canonical spelling needs what is not installed."""
+        if self.spelled == "phone" and find_spec("phonenumbers") is None:
+            raise Unfit(
+                "the canonical form of phone numbers needs phonenumbers",
+                "pip install 'dataward[phones]', or 'canonical: false'",
+            )
+
+    def of_text(self, values: pa.Array) -> tuple[list[bytes | None], Any]:
+        """The MACs, and which values have none."""
+        import pyarrow as pa
+
+        bad = None
+        text = texts(values)
+        if self.spelled and pa.types.is_string(values.type):
+            bad = unreadable(text)
+            text = without(text, bad)
+            text, unspelled = canonical(text, self.spelled, self.parameters.region)
+            bad = unspelled if bad is None else bad if unspelled is None else bad | unspelled
+        return macs(self.secret, text.cast(pa.binary()).to_pylist()), bad
+
+
+@dataclass(frozen=True)
+class TokenOperator(Keyed):
+    parameters: Token
+    purpose: ClassVar[Purpose | None] = "token"
+
+    def output(self, kind: pa.DataType) -> pa.DataType:
+        import pyarrow as pa
+
+        self.ready()
+        return pa.string()
+
+    def apply(self, values: pa.Array, rows: Rows) -> Made:
+        import pyarrow as pa
+
+        assert self.key is not None  # noqa: S101 - it has a purpose
+        made, bad = self.of_text(values)
+        prefix, size = f"v{self.key.version}.", self.parameters.bits // 8
+        return pa.array([None if mac is None else prefix + mac[:size].hex() for mac in made], pa.string()), bad
+
+    def column(self, column: Any, kind: str) -> Any:
+        from pyspark.sql import functions as F
+
+        if kind not in TEXT_IN_JVM or (self.spelled and kind == "string"):
+            return None
+        assert self.key is not None  # noqa: S101 - it has a purpose
+        inner, outer = (F.col(f"`{_name(self.key.domain, side)}`") for side in ("inner", "outer"))
+        message = column.cast("string").cast("binary")
+        mac = F.sha2(F.concat(outer, F.unhex(F.sha2(F.concat(inner, message), 256))), 256)
+        return F.concat(F.lit(f"v{self.key.version}."), F.substring(mac, 1, self.parameters.bits // 4))
+
+
+def key_blocks(spark: SparkSession, keys: Iterable[Key]) -> DataFrame | None:
     """One row with the inner and outer key block of every domain; None when there is no domain."""
-    if not keys:
-        return None
     row, names = [], []
-    for domain, key in keys.items():
+    for key in keys:
         for side, pad in (("inner", 0x36), ("outer", 0x5C)):
-            row.append(bytearray(byte ^ pad for byte in key.ljust(BLOCK, b"\0")))
-            names.append(f"`{_name(domain, side)}` binary")
-    return spark.createDataFrame([tuple(row)], ", ".join(names))
-
-
-def apply(parameters: Token, field: Field) -> Any:
-    from pyspark.sql import functions as F
-
-    inner, outer = (F.col(f"`{_name(field.domain, side)}`") for side in ("inner", "outer"))
-    message = field.column.cast("string").cast("binary")
-    mac = F.sha2(F.concat(outer, F.unhex(F.sha2(F.concat(inner, message), 256))), 256)
-    return F.concat(F.lit(f"v{field.version}."), F.substring(mac, 1, 32))
+            row.append(bytearray(byte ^ pad for byte in key.secret.ljust(BLOCK, b"\0")))
+            names.append(f"`{_name(key.domain, side)}` binary")
+    return spark.createDataFrame([tuple(row)], ", ".join(names)) if names else None
 
 
 def _name(domain: str, side: str) -> str:

@@ -1,0 +1,377 @@
+"""What may be done to a column: one model per operator, with its parameters. ``dataward.privacy.protect`` does it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
+
+from dataward.contract.base import Model, Name
+
+__all__ = [
+    "OPERATORS",
+    "Column",
+    "DateShift",
+    "Drop",
+    "Encrypt",
+    "EncryptRandom",
+    "Invalid",
+    "Fpe",
+    "Generalize",
+    "Json",
+    "Keep",
+    "Mask",
+    "Null",
+    "Perturb",
+    "Pick",
+    "Protection",
+    "Redact",
+    "Token",
+    "Vault",
+    "spelled_out",
+]
+
+ALPHABETS = {
+    "digits": "0123456789",
+    "lower": "abcdefghijklmnopqrstuvwxyz",
+    "upper": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "base36": "0123456789abcdefghijklmnopqrstuvwxyz",
+    "base62": "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+}
+SHORT_CLASSES = {"pin": 4, "cvv": 3, "card_security_code": 3, "zip": 5, "postal_code": 5, "postcode": 5}
+"""Classes whose values are known to be short: format-preserving encryption of them is an open book."""
+
+
+class Operation(Model):
+    """One operator with its parameters."""
+
+    @model_serializer(mode="wrap")
+    def _named(self, dump: SerializerFunctionWrapHandler) -> Any:
+        """With the operator's name, also where defaults are left out."""
+        made = dump(self)
+        return {"op": self.op, **made} if hasattr(self, "op") else made
+
+
+class Invalid(Model):
+    """What becomes of a value that the operator cannot protect: it is never passed through."""
+
+    action: Literal["error", "null", "fallback"]
+    fallback: Protection | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled_out(cls, value: Any) -> Any:
+        """``error``, ``null`` and ``{fallback: OPERATOR}``, as people write them."""
+        if value in ("error", "null", None):
+            return {"action": value or "null"}
+        if isinstance(value, dict) and set(value) == {"fallback"}:
+            return {"action": "fallback", **value}
+        if isinstance(value, dict) and "action" in value:
+            return value
+        raise ValueError("write error, null or {fallback: OPERATOR}")
+
+    @model_serializer
+    def _written(self) -> Any:
+        if self.fallback is None:
+            return self.action
+        return {"fallback": self.fallback.model_dump(exclude_defaults=True, by_alias=True)}
+
+
+class Fallible(Operation):
+    """An operator that cannot protect every value."""
+
+    invalid: Annotated[Invalid, WithJsonSchema({"anyOf": [{"enum": ["error", "null", None]}, {"type": "object"}]})] = (
+        Field(
+            default=Invalid.model_construct(action="error"),
+            description="a value that cannot be protected: error (the run fails), null, or {fallback: OPERATOR}",
+        )
+    )
+
+
+class Token(Fallible):
+    """One-way token: HMAC-SHA-256 under the domain's key, ``v<key version>.<bits as hex>``."""
+
+    op: Literal["token"] = "token"
+    bits: int = Field(default=128, ge=128, le=256, multiple_of=8, description="of the MAC that the token holds")
+    canonical: bool = Field(default=True, description="spellings of one value (by its class) get one token")
+    region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(
+        default=None, description="class phone: the country of numbers without a country code, e.g. DE"
+    )
+
+
+class Encrypt(Operation):
+    """Deterministic, reversible: AES-256-SIV, ``v<key version>.<base64url>``."""
+
+    op: Literal["encrypt"] = "encrypt"
+
+
+class EncryptRandom(Operation):
+    """Randomised, reversible: AES-256-GCM; equal values become different texts."""
+
+    op: Literal["encrypt_random"] = "encrypt_random"
+
+
+class Fpe(Fallible):
+    """Format-preserving, reversible: FF1 with AES-256 over the characters of an alphabet; separators stay."""
+
+    op: Literal["fpe"] = "fpe"
+    alphabet: str = Field(default="digits", description=f"{', '.join(ALPHABETS)}, or the characters themselves")
+    separators: str = Field(default=" -", description="characters that stay where they are")
+    keep_first: int = Field(default=0, ge=0, description="leading characters of the alphabet that stay")
+    keep_last: int = Field(default=0, ge=0, description="trailing ones; under a check digit it counts as one of them")
+    check: Literal["luhn"] | None = Field(default=None, description="the last digit is recomputed")
+    format: Literal["card", "phone"] | None = Field(
+        default=None, description="card: digits with a Luhn digit; phone: digits with the separators of phone numbers"
+    )
+    length: int | None = Field(default=None, ge=1, description="least number of characters; for a check at load")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_format(cls, data: Any) -> Any:
+        forms: dict[Any, dict[str, Any]] = {
+            "card": {"check": "luhn", "length": 16},
+            "phone": {"separators": " -()./+"},
+        }
+        return {**forms.get(data.get("format"), {}), **data} if isinstance(data, dict) else data
+
+    @model_validator(mode="after")
+    def _safe(self) -> Fpe:
+        characters = self.characters
+        if len(characters) < 2 or len(set(characters)) < len(characters):
+            raise ValueError(f"'alphabet' is one of {', '.join(ALPHABETS)}, or two or more different characters")
+        if set(characters) & set(self.separators):
+            raise ValueError("a separator cannot be in the alphabet")
+        if self.check and self.alphabet != "digits":
+            raise ValueError("'check: luhn' goes with the alphabet digits")
+        if self.length is not None:
+            self.refuse_small(self.length)
+        return self
+
+    @property
+    def characters(self) -> str:
+        return ALPHABETS.get(self.alphabet, self.alphabet)
+
+    @property
+    def kept(self) -> int:
+        """How many characters of a value are not encrypted, the check digit among them."""
+        return self.keep_first + max(self.keep_last, 1 if self.check else 0)
+
+    def refuse_small(self, length: int) -> None:
+        """Raise ValueError where values of a length leave fewer than 10^6 possibilities (NIST SP 800-38G)."""
+        free = max(0, length - self.kept)
+        if len(self.characters) ** free < 1_000_000:
+            raise ValueError(
+                f"fpe: {free} encrypted characters of {len(self.characters)} are a domain below 1,000,000 values, which "
+                "can be tried one by one: keep fewer characters, or use token"
+            )
+
+
+class Mask(Fallible):
+    """Every character replaced but the first and last few; a value too short to hide anything is masked whole."""
+
+    op: Literal["mask"] = "mask"
+    keep_first: int = Field(default=0, ge=0)
+    keep_last: int = Field(default=0, ge=0)
+    char: str = Field(default="*", min_length=1, max_length=1)
+
+
+class Redact(Operation):
+    """Every value replaced by one constant text."""
+
+    op: Literal["redact"] = "redact"
+    with_: str = Field(default="[redacted]", alias="with")
+
+
+class Null(Operation):
+    """Every value becomes null; the type stays."""
+
+    op: Literal["null"] = "null"
+
+
+class DateShift(Fallible):
+    """Dates moved by a number of days that one entity shares, so that the time between its events stays."""
+
+    op: Literal["date_shift"] = "date_shift"
+    by: str = Field(min_length=1, description="the column that names the entity, e.g. patient_id")
+    days: int = Field(default=30, ge=1, le=36_500, description="the largest shift, to either side")
+    format: str | None = Field(default=None, description="of dates that are text, as strptime has it, e.g. %Y%m%d")
+
+
+class Generalize(Fallible):
+    """Values made coarser; exactly one of ``width``, ``bounds``, ``prefix``, ``part`` and ``hierarchy``."""
+
+    op: Literal["generalize"] = "generalize"
+    width: int | float | None = Field(default=None, gt=0, description="numbers: down to a multiple of it")
+    bounds: tuple[float, ...] = Field(default=(), description="numbers: the interval they lie in, as text")
+    prefix: int | None = Field(default=None, ge=1, description="text: its first characters")
+    part: Literal["hour", "day", "week", "month", "quarter", "year", "decade"] | None = Field(
+        default=None, description="dates and timestamps: the start of the part they lie in (UTC)"
+    )
+    hierarchy: str | None = Field(default=None, description="a CSV file: a value, then its ever coarser forms")
+    level: int = Field(default=1, ge=1, description="which of the hierarchy's coarser forms")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Generalize:
+        ways = [self.width, self.bounds or None, self.prefix, self.part, self.hierarchy]
+        if sum(way is not None for way in ways) != 1:
+            raise ValueError("generalize: give exactly one of width, bounds, prefix, part and hierarchy")
+        if list(self.bounds) != sorted(set(self.bounds)):
+            raise ValueError("generalize: 'bounds' ascend")
+        return self
+
+
+class Perturb(Fallible):
+    """Numbers with random noise of a stated scale; not differential privacy (no budget, no bound on a person's part)."""
+
+    op: Literal["perturb"] = "perturb"
+    scale: float = Field(gt=0, description="laplace: its b; gaussian: its standard deviation; in the column's unit")
+    noise: Literal["laplace", "gaussian"] = "laplace"
+
+
+class Vault(Operation):
+    """A random token; the originals, encrypted, in a Delta table of their own."""
+
+    op: Literal["vault"] = "vault"
+    path: str = Field(min_length=1, description="directory of the Delta table that maps tokens to originals")
+
+
+class Pick(Fallible):
+    """A realistic substitute from a list, the same for the same value; different values may share one."""
+
+    op: Literal["pick"] = "pick"
+    values: tuple[str, ...] = Field(default=(), description="the substitutes")
+    file: str | None = Field(default=None, description="a text file with a substitute per line")
+    canonical: bool = Field(default=True, description="spellings of one value (by its class) get one substitute")
+    region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(default=None, description="as for token")
+
+    @model_validator(mode="after")
+    def _one_list(self) -> Pick:
+        if bool(self.values) == bool(self.file):
+            raise ValueError("pick: give exactly one of 'values' and 'file'")
+        return self
+
+
+class Json(Fallible):
+    """JSON in a string: what lies at the named paths is protected, and the rest of it as ``rest`` says."""
+
+    op: Literal["json"] = "json"
+    fields: dict[str, Column] = Field(
+        min_length=1, description="dotted path: class and protection; arrays are gone through"
+    )
+    rest: Protection = Field(description="what is done to every other value, e.g. keep or redact")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Json:
+        for name, protection in [*((path, line.protect) for path, line in self.fields.items()), ("rest", self.rest)]:
+            if protection.op in ("drop", "date_shift", "vault", "json"):
+                raise ValueError(f"{protection.op} does not work inside JSON ('{name}')")
+        return self
+
+
+class Drop(Operation):
+    """The column does not reach the target."""
+
+    op: Literal["drop"] = "drop"
+
+
+class Keep(Operation):
+    """The column is published as it is: an explicit decision, with a reason if you like."""
+
+    op: Literal["keep"] = "keep"
+    reason: str | None = None
+
+
+def spelled_out(value: Any) -> Any:
+    """``token`` and ``{mask: {keep_last: 4}}``, as people write them, in the form that the models take."""
+    if value is None:
+        return {"op": "null"}  # YAML reads a bare null as nothing
+    if isinstance(value, str):
+        return {"op": value}
+    if isinstance(value, dict) and len(value) == 1:
+        ((op, parameters),) = value.items()
+        if parameters is None:
+            return {"op": op}
+        if isinstance(parameters, dict):
+            return {"op": op, **parameters}
+    if isinstance(value, Model):
+        return value
+    raise ValueError("write one operator, such as 'token' or '{mask: {keep_last: 4}}'")
+
+
+OPERATORS: dict[str, type[Model]] = {
+    kind.model_fields["op"].default: kind
+    for kind in (
+        Token, Encrypt, EncryptRandom, Fpe, Mask, Redact, Null, DateShift, Generalize, Perturb, Vault, Pick, Json, Drop,
+        Keep,
+    )
+}  # fmt: skip
+
+
+def _written_form() -> dict[str, Any]:
+    """The JSON Schema of what people type, so that an editor completes it. Operators are drawn one level deep."""
+    forms: list[dict[str, Any]] = [{"enum": [*OPERATORS, None]}]
+    for name, model in OPERATORS.items():
+        named = {field.alias or key: field for key, field in model.model_fields.items() if key != "op"}
+        properties = {key: {"description": field.description or ""} for key, field in named.items()}
+        inside = {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+        required = [key for key, field in named.items() if field.is_required()]
+        forms.append({
+            "type": "object", "properties": {name: {**inside, "required": required}}, "required": [name],
+            "additionalProperties": False,
+        })  # fmt: skip
+    return {"anyOf": forms}
+
+
+Protection = Annotated[
+    Token
+    | Encrypt
+    | EncryptRandom
+    | Fpe
+    | Mask
+    | Redact
+    | Null
+    | DateShift
+    | Generalize
+    | Perturb
+    | Vault
+    | Pick
+    | Json
+    | Drop
+    | Keep,
+    Field(discriminator="op"),
+    BeforeValidator(spelled_out),
+    WithJsonSchema(_written_form(), mode="validation"),
+]
+
+
+class Column(Model):
+    """What one column (or what lies at one path) holds and what is done to it."""
+
+    class_: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = Field(
+        default=None, alias="class", description="the kind of sensitive data, e.g. email, national_id, person_name"
+    )
+    protect: Protection
+    domain: Name | None = Field(default=None, description="key domain, where it is not the contract's own")
+
+    @model_validator(mode="after")
+    def _large_enough(self) -> Column:
+        if isinstance(self.protect, Fpe) and self.class_ in SHORT_CLASSES:
+            self.protect.refuse_small(SHORT_CLASSES[self.class_])
+        return self
+
+    @property
+    def sensitive(self) -> bool:
+        """Whether raw or protected values of this column are kept out of Delta's statistics."""
+        return self.class_ is not None or self.protect.op != "keep"
+
+
+_LATE: tuple[type[Model], ...] = (Column, Invalid, *OPERATORS.values())
+for named in _LATE:  # they speak of each other
+    named.model_rebuild()

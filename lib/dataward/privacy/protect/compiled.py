@@ -1,0 +1,158 @@
+"""A contract against a schema: for every column a tree of operators, made once and applied to any number of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataward.contract import Column, Contract
+from dataward.contract.protections import Invalid, Json
+from dataward.errors import Problem, ProtectionError
+from dataward.privacy.keys import KeyProvider, Purpose
+from dataward.privacy.protect import tree
+from dataward.privacy.protect.date_shift import DateShiftOperator
+from dataward.privacy.protect.drop import DropOperator
+from dataward.privacy.protect.encrypt import EncryptOperator
+from dataward.privacy.protect.encrypt_random import EncryptRandomOperator
+from dataward.privacy.protect.fpe import FpeOperator
+from dataward.privacy.protect.generalize import GeneralizeOperator
+from dataward.privacy.protect.json import JsonOperator
+from dataward.privacy.protect.keep import KeepOperator
+from dataward.privacy.protect.leaf import Leaf
+from dataward.privacy.protect.mask import MaskOperator
+from dataward.privacy.protect.null import NullOperator
+from dataward.privacy.protect.operator import Key, Operator, Rows, Unfit
+from dataward.privacy.protect.perturb import PerturbOperator
+from dataward.privacy.protect.pick import PickOperator
+from dataward.privacy.protect.redact import RedactOperator
+from dataward.privacy.protect.token import TokenOperator
+from dataward.privacy.protect.vault import VaultOperator
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["OPERATORS", "Compiled", "compiled", "key_of", "misfits", "needing_spark", "undecided", "within"]
+
+OPERATORS: dict[str, type[Operator]] = {
+    "date_shift": DateShiftOperator,
+    "drop": DropOperator,
+    "encrypt": EncryptOperator,
+    "encrypt_random": EncryptRandomOperator,
+    "fpe": FpeOperator,
+    "generalize": GeneralizeOperator,
+    "json": JsonOperator,
+    "keep": KeepOperator,
+    "mask": MaskOperator,
+    "null": NullOperator,
+    "perturb": PerturbOperator,
+    "pick": PickOperator,
+    "redact": RedactOperator,
+    "token": TokenOperator,
+    "vault": VaultOperator,
+}
+
+KeyOf = Callable[[Purpose, str], Key]
+
+
+def key_of(keys: KeyProvider) -> KeyOf:
+    """Keys of new writes, by purpose and domain."""
+    return lambda purpose, domain: Key(domain, keys.current, keys.key(purpose, domain, keys.current))
+
+
+def no_keys(purpose: Purpose, domain: str) -> Key:
+    """For a look at types alone."""
+    return Key(domain, 0, b"")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Every column of a schema with its tree."""
+
+    columns: tuple[tuple[str, tree.Node], ...]
+
+    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Protect a batch of this schema.
+
+        Raises:
+            ProtectionError: a value cannot be protected, and the contract does not say what becomes of it.
+        """
+        import pyarrow as pa
+
+        rows, made = Rows(batch), {}
+        for (name, node), values in zip(self.columns, batch.columns, strict=True):
+            if tree.left(node):
+                made[name] = tree.apply(node, values, rows)
+        return pa.RecordBatch.from_arrays(list(made.values()), names=list(made))
+
+
+def compiled(contract: Contract, keys: KeyOf, schema: pa.Schema, strict: bool = True) -> Compiled:
+    """The trees of all columns. Unless ``strict``, a value that would stop the run becomes null.
+
+    Raises:
+        ProtectionError: an operator does not go with a column's type.
+    """
+    columns = []
+    for field in schema:
+        try:
+            columns.append((field.name, _tree(contract, keys, field, strict)))
+        except Unfit as error:
+            raise ProtectionError(f"column '{field.name}': {error.what}; {error.remedy}") from None
+    return Compiled(tuple(columns))
+
+
+def misfits(contract: Contract, field: pa.Field, names: list[str]) -> Problem | None:
+    """Why a column's type does not go with its operators, as a problem without a place; None when it does."""
+    try:
+        node = _tree(contract, no_keys, field)
+    except Unfit as error:
+        return Problem("", 0, field.name, error.what, error.remedy)
+    missing = [name for leaf in tree.leaves(node) for name in leaf.operator.reads if name not in names]
+    return Problem("", 0, field.name, f"it reads '{missing[0]}', which is no column", "check 'by'") if missing else None
+
+
+def needing_spark(made: Compiled) -> list[str]:
+    """The columns that only Spark can protect."""
+    return [
+        leaf.where for _, node in made.columns for leaf in tree.leaves(node) if isinstance(leaf.operator, VaultOperator)
+    ]
+
+
+def within(field: pa.Field) -> set[str]:
+    """Every path that a line may name: the column's, and those of what lies inside."""
+    return {".".join((field.name, *parts[:n])) for _, parts in tree.paths(field) for n in range(len(parts) + 1)}
+
+
+def undecided(contract: Contract, field: pa.Field) -> list[str]:
+    """The paths of a column about which the contract says nothing, where its default is to refuse."""
+    if contract.default != "refuse":
+        return []
+    return [path for path, parts in tree.paths(field) if contract.decided(field.name, parts) is None]
+
+
+def _tree(contract: Contract, keys: KeyOf, field: pa.Field, strict: bool = True) -> tree.Node:
+    def at(path: tuple[str, ...]) -> Leaf:
+        return _leaf(contract.line(field.name, path), ".".join((field.name, *path)), contract, keys, strict)
+
+    node = tree.build(field.type, at)
+    if not isinstance(node, Leaf) and any(isinstance(leaf.operator, VaultOperator) for leaf in tree.leaves(node)):
+        raise Unfit("vault protects whole columns of plain values", "use token or encrypt inside of nested columns")
+    return node
+
+
+def _leaf(line: Column, where: str, contract: Contract, keys: KeyOf, strict: bool) -> Leaf:
+    given, kind = line.protect, OPERATORS[line.protect.op]
+    key = keys(kind.purpose, contract.domain(line)) if kind.purpose else None
+    if isinstance(given, Json):
+        inside = {
+            path: _leaf(inner, f"{where}: {path}", contract, keys, strict) for path, inner in given.fields.items()
+        }
+        rest = _leaf(line.model_copy(update={"protect": given.rest}), f"{where}: rest", contract, keys, strict)
+        operator: Operator = JsonOperator(given, key, line.class_, inside, rest)
+    else:
+        operator = kind(given, key, line.class_)
+    invalid: Invalid | None = getattr(given, "invalid", None)
+    fallback = None
+    if invalid is not None and invalid.fallback is not None:
+        fallback = _leaf(line.model_copy(update={"protect": invalid.fallback}), where, contract, keys, strict)
+    return Leaf(where, operator, strict and (invalid is None or invalid.action == "error"), fallback)

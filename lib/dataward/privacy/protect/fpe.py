@@ -1,0 +1,164 @@
+"""``fpe``: format-preserving and reversible encryption over an alphabet; type, length and separators stay.
+
+Protects against: reading values without the key, while systems that check formats go on working. Does not protect
+against: whoever has the key; counting (equal values have equal ciphertexts); trying all values of a small domain
+(below 10^6 it is refused); and what ``keep_first`` and ``keep_last`` show. Nothing tells a changed value from a whole one.
+
+FF1 with AES-256 (NIST SP 800-38G) and an empty tweak, over the characters of the alphabet that are not kept. A check
+digit (Luhn, ISO/IEC 7812-1 annex B) is not encrypted but recomputed, so of four kept digits under ``check: luhn`` three
+stay and the last is the new check digit. Integers are encrypted digit for digit; where the first digit would become
+0, or the number too large for the type, it is encrypted again until it fits (cycle walking: Black, Rogaway: *Ciphers with
+Arbitrary Finite Domains*, CT-RSA 2002).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dataward.contract.protections import Fpe
+from dataward.privacy.keys import Purpose
+from dataward.privacy.protect.ff1 import FF1, shortest
+from dataward.privacy.protect.operator import Made, Operator, Rows, Unfit
+from dataward.privacy.protect.texts import flat, from_flat, unreadable, without
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["FpeOperator"]
+
+NEITHER, SEPARATOR = 0xFFFF, 0xFFFE  # codes of characters outside the alphabet; a radix is smaller
+
+
+@dataclass(frozen=True)
+class FpeOperator(Operator):
+    parameters: Fpe
+    purpose: ClassVar[Purpose | None] = "fpe"
+    reversible: ClassVar[bool] = True
+
+    @property
+    def needs(self) -> str:
+        least = shortest(len(self.parameters.characters)) + self.parameters.kept
+        luhn = " with a right check digit" if self.parameters.check else ""
+        separators = f" and the separators {self.parameters.separators!r}" if self.parameters.separators else ""
+        return f"{least} or more of the alphabet '{self.parameters.alphabet}'{luhn}{separators}"
+
+    def output(self, kind: pa.DataType) -> pa.DataType:
+        import pyarrow as pa
+
+        if pa.types.is_integer(kind) and self.parameters.alphabet != "digits":
+            raise Unfit("fpe of integers goes with the alphabet digits", "leave 'alphabet' out")
+        if not (pa.types.is_string(kind) or pa.types.is_integer(kind)):
+            raise Unfit(
+                f"fpe cannot protect {kind}", "it protects strings and integers; use encrypt, token or date_shift"
+            )
+        return kind
+
+    def apply(self, values: pa.Array, rows: Rows) -> Made:
+        return self._made(values, FF1.encrypt)
+
+    def reverse(self, values: pa.Array) -> Made:
+        """The originals, exactly, of what :meth:`apply` made of the same type."""
+        return self._made(values, FF1.decrypt)
+
+    def _made(self, values: pa.Array, cipher: Any) -> Made:
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if pa.types.is_integer(values.type):
+            return self._integers(values, cipher)
+        bad = unreadable(values)
+        values = without(values, bad)
+        points, starts = flat(values)
+        made, unfit = self._of_flat(points, starts, cipher)
+        unfit &= np.asarray(values.is_valid())
+        valid = pc.if_else(pa.array(unfit), pa.scalar(None, pa.string()), values) if unfit.any() else values
+        bad = unfit if bad is None else bad | unfit
+        return from_flat(made, starts, valid), bad if bad.any() else None
+
+    def _of_flat(self, points: Any, starts: Any, cipher: Any) -> tuple[Any, Any]:
+        """Characters of all values, encrypted where they stand, and which values could not be."""
+        import numpy as np
+
+        given = self.parameters
+        codes, alphabet = self._codes(points)
+        owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        bad = np.zeros(len(starts) - 1, bool)
+        bad[owner[codes == NEITHER]] = True
+        inside = np.flatnonzero(codes < SEPARATOR)
+        lengths = np.bincount(owner[inside], minlength=len(bad))
+        begins = np.cumsum(lengths) - lengths
+        out = points.copy()
+        tail = max(given.keep_last, 1 if given.check else 0)
+        for length in set(lengths[~bad].tolist()):
+            which = np.flatnonzero((lengths == length) & ~bad)
+            if length - given.kept < shortest(len(alphabet)):
+                bad[which] = True
+                continue
+            where = inside[begins[which][:, None] + np.arange(length)]
+            numerals = codes[where]
+            if given.check:
+                wrong = _luhn(numerals[:, :-1]) != numerals[:, -1]
+                bad[which[wrong]] = True
+                where, numerals = where[~wrong], numerals[~wrong]
+            middle = slice(given.keep_first, length - tail)
+            numerals[:, middle] = cipher(FF1(self.secret, len(alphabet)), numerals[:, middle])
+            if given.check:
+                numerals[:, -1] = _luhn(numerals[:, :-1])
+            out[where] = alphabet[numerals]
+        return out, bad
+
+    def _codes(self, points: Any) -> tuple[Any, Any]:
+        """The place in the alphabet of every character, and the alphabet as code points."""
+        import numpy as np
+
+        alphabet, table = self._tables
+        last = len(table) - 1  # stands for everything beyond the table
+        codes = table[points if points.dtype == np.uint8 and last > 255 else np.minimum(points, last)]
+        return codes, alphabet.astype(points.dtype) if alphabet.max() < 128 else alphabet
+
+    @cached_property
+    def _tables(self) -> tuple[Any, Any]:
+        """The alphabet's code points, and the place in the alphabet of every code point up to the largest of them."""
+        import numpy as np
+
+        alphabet = np.array([ord(c) for c in self.parameters.characters], np.uint32)
+        separators = [ord(c) for c in self.parameters.separators]
+        table = np.full(max(*alphabet.tolist(), *separators, 255) + 2, NEITHER, np.uint16)
+        table[separators] = SEPARATOR
+        table[alphabet] = np.arange(len(alphabet))
+        return alphabet, table
+
+    def _integers(self, values: pa.Array, cipher: Any) -> Made:
+        import numpy as np
+        import pyarrow as pa
+
+        valid = np.asarray(values.is_valid())
+        numbers = np.asarray(values.fill_null(0)).astype(np.int64)
+        most = np.iinfo(values.type.to_pandas_dtype()).max
+        bad, out = valid & (numbers < 0), numbers.copy()
+        open_ = np.flatnonzero(valid & ~bad)
+        text = pa.array(numbers[open_]).cast(pa.string())
+        while len(open_):
+            points, starts = flat(text)
+            made, unfit = self._of_flat(points, starts, cipher)
+            text = from_flat(made, starts, text)
+            number = np.asarray(text.cast(pa.uint64()))  # 64-bit integers have 19 digits at most, which always fit
+            again = ~unfit & ((made[starts[:-1]] == ord("0")) | (number > most))
+            done = ~unfit & ~again
+            bad[open_[unfit]] = True
+            out[open_[done]] = number[done].astype(np.int64)
+            text, open_ = text.filter(pa.array(again)), open_[again]
+        return pa.array(out, mask=~valid | bad).cast(values.type), bad if bad.any() else None
+
+
+def _luhn(numerals: Any) -> Any:
+    """The check digit of every row of digits."""
+    import numpy as np
+
+    doubled = numerals[:, ::-1].astype(np.int64)
+    doubled[:, ::2] *= 2
+    doubled[:, ::2] -= 9 * (doubled[:, ::2] > 9)
+    return (-doubled.sum(axis=1) % 10).astype(numerals.dtype)

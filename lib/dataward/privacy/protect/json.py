@@ -1,0 +1,147 @@
+"""``json``: JSON in a string; what lies at the named paths is protected, and the rest as ``rest`` says.
+
+Protects what the operators inside protect. Does not protect against: what the names of keys and the shape of a document tell.
+
+A path is the keys from the outside in, joined by dots; arrays are gone through. The longest path that leads to a value
+speaks for it. Null stays null. Text that is no JSON (RFC 8259), or holds numbers beyond 64 bits or half a surrogate pair,
+is invalid as a whole, and so is a value at a path whose operator does not go with its type under that operator's own
+``invalid``. The output is compact JSON; kept fractions may be spelled differently (1.50 as 1.5).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract.protections import Json
+from dataward.errors import ProtectionError
+from dataward.privacy.protect.leaf import Leaf, fits
+from dataward.privacy.protect.operator import Made, Operator, Rows, Unfit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["JsonOperator"]
+
+Slot = tuple[Any, Any]
+"""Where a value stands in its document: the list or object around it, and its index or key."""
+
+
+@dataclass(frozen=True)
+class JsonOperator(Operator):
+    parameters: Json
+    fields: dict[str, Leaf] = field(default_factory=dict)
+    rest: Leaf | None = None
+
+    @property
+    def deterministic(self) -> bool:
+        return all(leaf.operator.deterministic for leaf in self._leaves)
+
+    @property
+    def needs(self) -> str:
+        return "JSON"
+
+    @property
+    def _leaves(self) -> tuple[Leaf, ...]:
+        assert self.rest is not None  # noqa: S101 - it is made with its leaves
+        return (*self.fields.values(), self.rest)
+
+    def output(self, kind: pa.DataType) -> pa.DataType:
+        import pyarrow as pa
+
+        if not pa.types.is_string(kind):
+            raise Unfit(f"json cannot protect {kind}", "it goes with strings; name nested columns by dotted paths")
+        return kind
+
+    def apply(self, values: pa.Array, rows: Rows) -> Made:
+        import numpy as np
+        import pyarrow as pa
+
+        documents: list[list[Any] | None] = []
+        slots: dict[tuple[int, type], list[Slot]] = {}
+        for text in values.cast(pa.binary()).to_pylist():
+            document, found = (None, []) if text is None else self._read(text)
+            documents.append(document)
+            for key, slot in found:
+                slots.setdefault(key, []).append(slot)
+        for (number, kind), places in slots.items():
+            self._protect(self._leaves[number], kind, places, rows)
+        made = pa.array(
+            [None if document is None else self._written(document[0]) for document in documents], pa.string()
+        )
+        bad = np.asarray(made.is_null()) & np.asarray(values.is_valid())
+        return made, bad if bad.any() else None
+
+    def _read(self, text: bytes) -> tuple[list[Any] | None, list[tuple[tuple[int, type], Slot]]]:
+        """A document in a list of one, and the places of its values by leaf and type; None for what is no JSON."""
+        found: list[tuple[tuple[int, type], Slot]] = []
+        try:
+            root = [json.loads(text.decode(), parse_constant=_refuse, parse_float=_finite, parse_int=_in_64_bits)]
+            self._written(root[0]).encode()
+            self._walk(root, 0, "", found.append)
+        except (ValueError, RecursionError):
+            return None, []
+        return root, found
+
+    def _walk(self, holder: Any, at: Any, path: str, tell: Callable[[tuple[tuple[int, type], Slot]], None]) -> None:
+        value = holder[at]
+        if isinstance(value, dict):
+            for key in value:
+                self._walk(value, key, f"{path}.{key}" if path else key, tell)
+        elif isinstance(value, list):
+            for index in range(len(value)):
+                self._walk(value, index, path, tell)
+        elif value is not None:
+            tell(((self._speaks_for(path), type(value)), (holder, at)))
+
+    def _speaks_for(self, path: str) -> int:
+        """The number of the leaf whose path is the longest that leads here; the last one is the rest."""
+        numbered = list(enumerate(self.fields))
+        leading = [(len(name), n) for n, name in numbered if path == name or path.startswith(f"{name}.")]
+        return max(leading)[1] if leading else len(numbered)
+
+    @staticmethod
+    def _protect(leaf: Leaf, kind: type, places: list[Slot], rows: Rows) -> None:
+        import pyarrow as pa
+
+        values = pa.array(
+            [holder[at] for holder, at in places],
+            {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[kind],
+        )
+        if fits(leaf, values.type):
+            made = leaf.apply(values, rows).to_pylist()
+        elif leaf.fallback is not None:
+            made = leaf.fallback.apply(values, rows).to_pylist()
+        elif leaf.strict:
+            raise ProtectionError(
+                f"{leaf.where}: {len(values)} value(s) of type {kind.__name__} inside JSON, which "
+                f"{leaf.operator.parameters.op} does not protect. Nothing was published; say what becomes of them with 'invalid'"
+            )
+        else:
+            made = [None] * len(values)
+        for (holder, at), value in zip(places, made, strict=True):
+            holder[at] = value
+
+    @staticmethod
+    def _written(document: Any) -> str:
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError("NaN and infinities are no JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError("beyond 64 bits")
+    return value
+
+
+def _in_64_bits(text: str) -> int:
+    value = int(text)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError("beyond 64 bits")
+    return value

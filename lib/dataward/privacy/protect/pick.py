@@ -1,0 +1,64 @@
+"""``pick``: a realistic substitute from a list, the same one for the same value; type becomes string.
+
+Protects against: reading the value, in data that has to look real. Does not protect against: counting (as ``token``), and
+it does not keep values apart: with n substitutes two values share one with a chance of 1/n, so keys are no use.
+
+The substitute's place is HMAC-SHA-256 of the value's text under the domain's key, its first 64 bits modulo the length
+of the list (the bias is below length / 2^64). A changed list changes the substitutes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from dataward.contract.protections import Pick
+from dataward.privacy.keys import Purpose
+from dataward.privacy.protect.operator import Made, Rows, Unfit
+from dataward.privacy.protect.token import Keyed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["PickOperator"]
+
+
+@dataclass(frozen=True)
+class PickOperator(Keyed):
+    parameters: Pick
+    purpose: ClassVar[Purpose | None] = "pick"
+
+    def output(self, kind: pa.DataType) -> pa.DataType:
+        import pyarrow as pa
+
+        self.ready()
+        try:
+            if not len(self._list):
+                raise Unfit(f"{self.parameters.file} holds no substitute", "write one on each line")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unfit(
+                f"{self.parameters.file} cannot be read ({type(error).__name__})", "name a UTF-8 text file"
+            ) from None
+        return pa.string()
+
+    def apply(self, values: pa.Array, rows: Rows) -> Made:
+        import numpy as np
+        import pyarrow as pa
+
+        made, bad = self.of_text(values)
+        number = np.frombuffer(b"".join(mac[:8] if mac else bytes(8) for mac in made), ">u8") % np.uint64(
+            len(self._list)
+        )
+        place = pa.array(number.astype(np.int64), mask=np.array([mac is None for mac in made], bool))
+        return self._list.take(place), bad
+
+    @cached_property
+    def _list(self) -> pa.Array:
+        import pyarrow as pa
+
+        if self.parameters.file is None:
+            return pa.array(self.parameters.values, pa.string())
+        lines = Path(self.parameters.file).read_text(encoding="utf-8").splitlines()
+        return pa.array([line.strip() for line in lines if line.strip()], pa.string())

@@ -1,0 +1,199 @@
+"""Protect a Spark frame: what Arrow is needed for in one ``mapInArrow``, all else as columns of the JVM, keys in no plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from dataward.contract import Contract
+from dataward.privacy.keys import KeyProvider
+from dataward.privacy.protect import tree
+from dataward.privacy.protect.canonical import VERSION
+from dataward.privacy.protect.compiled import Compiled, compiled, key_of
+from dataward.privacy.protect.leaf import Leaf
+from dataward.privacy.protect.operator import Rows
+from dataward.privacy.protect.token import Keyed, key_blocks
+from dataward.privacy.protect.vault import VaultOperator, through_vault
+from dataward.sql import identifier
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+__all__ = ["Protected", "arrow_schema", "protect", "statistics_columns"]
+
+ONE_SPELLING = frozenset({"string", "byte", "short", "integer", "long", "date", "decimal"})
+"""Types of which equal values have one text (0.0 and -0.0 are equal and have two)."""
+
+WITHOUT_STATISTICS = frozenset({"array", "map", "struct", "boolean", "binary", "void"})
+
+Stage = Literal["kept", "jvm", "arrow", "vault", "dropped"]
+
+
+@dataclass(frozen=True)
+class Protected:
+    """What was done to one column or what lies at one path of it, for reports and seals."""
+
+    column: str
+    class_: str | None
+    protection: str
+    stage: Stage
+    domain: str | None = None
+    key_version: int | None = None
+
+
+def protect(
+    spark: SparkSession, contract: Contract, keys: KeyProvider, frame: DataFrame, few: Iterable[str] = ()
+) -> tuple[Protecting, tuple[Protected, ...]]:
+    """A function that protects frames with this frame's columns (others pass through), and what it does to each.
+
+    The function's ``strict`` says whether a value that cannot be protected, and for which the contract names nothing
+    else, stops the run (the target) or becomes null (the quarantine).
+
+    Of the columns that are said to hold ``few`` values and are tokenized in the JVM, each value is tokenized once, and
+    the tokens are joined to the rows.
+    """
+    schema = arrow_schema(frame.schema)
+    exact, lenient = (compiled(contract, key_of(keys), schema, strict) for strict in (True, False))
+    work = _Work(spark, exact, lenient, frame, frozenset(few))
+    told = [_told(leaf, work.stages[name]) for name, node in work.made.columns for leaf in tree.leaves(node)]
+    return work.apply, tuple(told)
+
+
+class Protecting(Protocol):
+    def __call__(self, given: DataFrame, strict: bool = True) -> DataFrame: ...
+
+
+class _Work:
+    """What is done where to the columns of one frame."""
+
+    def __init__(
+        self, spark: SparkSession, made: Compiled, lenient: Compiled, frame: DataFrame, few: frozenset[str]
+    ) -> None:
+        self.spark, self.made, self.lenient, self.frame = spark, made, lenient, frame
+        self.kinds = {field.name: field.dataType.typeName() for field in frame.schema.fields}
+        self.stages = {name: _stage(node, self.kinds[name], name) for name, node in made.columns}
+        self.in_arrow = frozenset(name for name, stage in self.stages.items() if stage == "arrow")
+        self.operators = {name: node.operator for name, node in made.columns if isinstance(node, Leaf)}
+        tokens = [name for name, stage in self.stages.items() if stage == "jvm" and self.operators[name].purpose]
+        self.once = [name for name in tokens if name in few and self.kinds[name] in ONE_SPELLING]
+        self.each = [name for name in tokens if name not in self.once]
+        keys = {key.domain: key for name in tokens if (key := self.operators[name].key)}
+        self.blocks = key_blocks(spark, keys.values())
+
+    def apply(self, given: DataFrame, strict: bool = True) -> DataFrame:
+        ready = given
+        if self.in_arrow:
+            run = _in_arrow(self.made if strict else self.lenient, self.in_arrow)
+            ready = given.mapInArrow(run, _after(given.schema, self.made, self.in_arrow))
+        for name, operator in self.operators.items():
+            if isinstance(operator, VaultOperator):
+                ready = through_vault(self.spark, ready, given, name, operator)
+        for number, name in enumerate(self.once):
+            ready = self.joined(ready, number, name)
+        if self.each:
+            ready = self.keyed(ready)
+        return ready.select(*(self.column(name) for name in given.columns if self.stages.get(name) != "dropped"))
+
+    def joined(self, ready: DataFrame, number: int, name: str) -> DataFrame:
+        """The frame beside the tokens of a column of few values, made once per value."""
+        from pyspark.sql import functions as F
+
+        values = self.keyed(self.frame.select(_column(name)).distinct())
+        tokens = values.select(_column(name).alias(f"__value_{number}"), self.in_jvm(name).alias(f"__token_{number}"))
+        return ready.join(F.broadcast(tokens), _column(name) == F.col(f"__value_{number}"), "left")
+
+    def keyed(self, bare: DataFrame) -> DataFrame:
+        from pyspark.sql import functions as F
+
+        return bare.crossJoin(F.broadcast(self.blocks)) if self.blocks is not None else bare
+
+    def column(self, name: str) -> Any:
+        from pyspark.sql import functions as F
+
+        if name in self.once:
+            return F.col(f"__token_{self.once.index(name)}").alias(name)
+        return self.in_jvm(name).alias(name) if self.stages.get(name) == "jvm" else _column(name)
+
+    def in_jvm(self, name: str) -> Any:
+        return self.operators[name].column(_column(name), self.kinds[name])
+
+
+def arrow_schema(schema: StructType) -> pa.Schema:
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    return to_arrow_schema(schema)
+
+
+def _column(name: str) -> Any:
+    from pyspark.sql import functions as F
+
+    return F.col(identifier(name))
+
+
+def _stage(node: tree.Node, kind: str, name: str) -> Stage:
+    """Where a column is protected."""
+    if tree.kept(node):
+        return "kept"
+    if not tree.left(node):
+        return "dropped"
+    if not isinstance(node, Leaf):
+        return "arrow"
+    if isinstance(node.operator, VaultOperator):
+        return "vault"
+    return "arrow" if node.operator.column(_column(name), kind) is None else "jvm"
+
+
+def _in_arrow(made: Compiled, names: frozenset[str]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    """What runs on the workers; it holds the keys, and Spark shows no more of it than its name."""
+    nodes = {name: node for name, node in made.columns if name in names}
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        import pyarrow as pa
+
+        for batch in batches:
+            rows = Rows(batch)
+            columns = [
+                tree.apply(nodes[name], values, rows) if name in nodes else values
+                for name, values in zip(batch.schema.names, batch.columns, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+    return run
+
+
+def _after(schema: StructType, made: Compiled, names: frozenset[str]) -> StructType:
+    """The schema after the Arrow stage."""
+    from pyspark.sql.pandas.types import from_arrow_type, to_arrow_type
+    from pyspark.sql.types import StructField, StructType
+
+    nodes, fields = dict(made.columns), []
+    for field in schema.fields:
+        kind = field.dataType
+        if field.name in names:
+            kind = from_arrow_type(tree.output(nodes[field.name], to_arrow_type(kind)), prefer_timestamp_ntz=True)
+        fields.append(StructField(field.name, kind))
+    return StructType(fields)
+
+
+def _told(leaf: Leaf, stage: Stage) -> Protected:
+    operator = leaf.operator
+    given = operator.parameters.model_dump(exclude_defaults=True, by_alias=True)
+    if isinstance(operator, Keyed) and operator.spelled:
+        given["canonical"] = f"{operator.spelled} {VERSION}"
+    told = ", ".join([given.pop("op"), *(f"{key} {value!r}" for key, value in given.items())])
+    key = operator.key
+    domain, version = (key.domain, key.version) if key else (None, None)
+    return Protected(leaf.where, operator.class_, told, stage, domain, version)
+
+
+def statistics_columns(contract: Contract, frame: DataFrame) -> list[str]:
+    """The columns of a protected frame whose minima and maxima Delta may keep in its log: none that is sensitive.
+
+    Delta keeps none of nested, boolean and binary columns, and of partition columns it keeps the values themselves.
+    """
+    plain = [field.name for field in frame.schema.fields if field.dataType.typeName() not in WITHOUT_STATISTICS]
+    partitions = {name.lower() for name in contract.target.partition_by}
+    return [name for name in plain if not contract.sensitive(name) and name.lower() not in partitions]
