@@ -150,10 +150,12 @@ def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
     print(f"{planned.name}, engine {judging.engine}: {judging}")
     for rule, how in judging.steps:
         print(f"  {how:<18} {rule}")
-    print("columns, protected in the JVM in the pass that writes them:")
+    arrow = any(protected.stage == "arrow" for protected in protections)
+    stages = "the JVM and one Arrow stage" if arrow else "the JVM alone, no Python"
+    print(f"columns, protected in the pass that writes them, by {stages}:")
     for protected in protections:
         domain = f", key domain {protected.domain} version {protected.key_version}" if protected.domain else ""
-        print(f"  {protected.column}: {protected.protection}{domain}")
+        print(f"  {protected.stage:<8} {protected.column}: {protected.protection}{domain}")
     return 0
 
 

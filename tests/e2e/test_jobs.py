@@ -1,11 +1,14 @@
 """The ways in: spark-submit, a zip on real executors, a process that ends, errors with their exit codes."""
 
+import base64
 import json
 import re
 import zipfile
 from pathlib import Path
 
 import pyspark
+
+from dataward.privacy.keys import LocalKeyring
 
 ROOT = Path(__file__).parents[2]
 CANARIES = (
@@ -14,6 +17,8 @@ CANARIES = (
     "CANARYaddressZQ99",
     "CANARYbadRecordZQ55",
     "CANARYdroppedZQ31",
+    "4929371288416675",
+    "CANARYinJsonZQ12",
 )
 
 PEOPLE = """\
@@ -21,8 +26,8 @@ contract: people
 source:
   format: csv
   path: people.csv
-  options: {header: true}
-  schema: id INT, given_name STRING, mail STRING, address STRING, note STRING, age INT
+  options: {header: true, escape: '"'}
+  schema: id INT, given_name STRING, mail STRING, address STRING, note STRING, age INT, card STRING, doc STRING
 target: {path: lake/people, mode: merge, on: [id]}
 quarantine: {path: lake/quarantine}
 keys: {path: keys, domain: people}
@@ -40,14 +45,17 @@ columns:
   address: {class: postal_address, protect: {mask: {keep_last: 2}}}
   note: {class: free_text, protect: drop}
   age: {protect: keep}
+  card: {class: payment_card, protect: {fpe: {format: card}}}
+  doc: {protect: {json: {fields: {who: {protect: encrypt}}, rest: encrypt_random}}}
 """
 
 
 def plant(root):
-    given, mail, address, bad, dropped = CANARIES
-    rows = [f"{n},{given},{mail},{address},{dropped},{age}" for n, age in enumerate((30, 31, 999, -5))]
-    rows += [f"9,{bad},{mail}", f"x,{bad},{mail},{address},{dropped},3"]
-    (root / "people.csv").write_text("id,given_name,mail,address,note,age\n" + "\n".join(rows) + "\n")
+    given, mail, address, bad, dropped, card, inside = CANARIES
+    rest = f'{card},"{{""who"":""{inside}"",""n"":[""{inside}""]}}"'
+    rows = [f"{n},{given},{mail},{address},{dropped},{age},{rest}" for n, age in enumerate((30, 31, 999, -5))]
+    rows += [f"9,{bad},{mail}", f"x,{bad},{mail},{address},{dropped},3,{rest}"]
+    (root / "people.csv").write_text("id,given_name,mail,address,note,age,card,doc\n" + "\n".join(rows) + "\n")
 
 
 def test_no_canary_in_any_file_that_a_job_wrote(workplace):
@@ -69,14 +77,19 @@ def test_no_canary_in_any_file_that_a_job_wrote(workplace):
         "stopped.yaml",
     )
     assert workplace.submit("--contract", stopped, conf=conf).code == 1
-    (workplace.root / "file").write_text("in the way")
-    broken = workplace.contract(
-        PEOPLE.replace("lake/people", "file/people").replace("mode: merge, on: [id]", "mode: append"), "broken.yaml"
-    )
-    failed = workplace.submit("--contract", broken, conf=conf)
-    assert failed.code == 3, failed.err[-3000:]
+    # and neither does one that fails in the middle of its write, on a value that cannot be protected
+    broken = PEOPLE.replace("{mask: {keep_last: 2}}", "fpe").replace("lake/people", "lake/broken")
+    failed = workplace.submit("--contract", workplace.contract(broken, "broken.yaml"), conf=conf)
+    assert failed.code == 1, failed.err[-3000:]
+    assert "address: it holds values that fpe cannot protect" in failed.err
+    assert not list((workplace.root / "lake/broken").rglob("*.json"))
     outputs = {"stdout": done.out + failed.out, "stderr": done.err + failed.err}
     secret = json.loads((workplace.root / "keys").read_text())["versions"]["1"]["secret"]
+    ring = LocalKeyring.open(workplace.root / "keys")
+    derived = [ring.key(purpose, "people", 1) for purpose in ("token", "fpe", "encrypt", "encrypt_random")]
+    forms = [
+        form for key in derived for form in (key, key.hex().encode(), base64.b64encode(key), repr(key)[2:-1].encode())
+    ]
     searched = 0
     for file in workplace.root.rglob("*"):
         if not file.is_file() or file.name in ("people.csv", ".people.csv.crc", "keys"):
@@ -85,6 +98,7 @@ def test_no_canary_in_any_file_that_a_job_wrote(workplace):
         searched += 1
         for needle in (*CANARIES, secret, "canary.mail"):
             assert needle.encode() not in data, (needle, file)
+        assert not [form for form in forms if form in data], file
     assert searched > 25
     assert any(events.iterdir())
     for name, text in outputs.items():

@@ -1,13 +1,17 @@
 """Operators: right values, NULL stays NULL, no key in any plan."""
 
+import datetime as dt
 import hmac
+from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 from chispa import assert_df_equality
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataward.contract import Document, problems_of
+from dataward.inference import Protector
 from dataward.privacy.keys import LocalKeyring
 from dataward.privacy.protect import protect
 
@@ -119,3 +123,94 @@ def test_no_key_in_any_plan_or_generated_code(spark):
         assert block.hex() not in shown.lower()
         assert block.hex(" ") not in shown.lower()
         assert str(list(block))[1:40] not in shown
+
+
+EVERY = """{
+  s: {protect: token}, i: {protect: token}, b: {protect: token}, x: {protect: token}, d: {protect: token}, f: {protect: token},
+  dec: {protect: token}, at: {protect: token}, ntz: {protect: token}, mail: {class: email, protect: {token: {bits: 256}}},
+  m1: {protect: {mask: {keep_first: 1, keep_last: 2}}}, m2: {protect: mask}, m3: {protect: {mask: {keep_last: 1}}}, r: {protect: redact},
+  n: {protect: 'null'}, e: {protect: encrypt}, e2: {protect: encrypt},
+  fp: {protect: {fpe: {alphabet: base36, invalid: {fallback: token}}}}, fi: {protect: {fpe: {invalid: null}}},
+  shift: {protect: {date_shift: {by: i, days: 40, invalid: null}}}, shift2: {protect: {date_shift: {by: s, invalid: null}}},
+  g1: {protect: {generalize: {width: 7}}}, g2: {protect: {generalize: {part: month}}}, g3: {protect: {generalize: {part: hour}}},
+  g4: {protect: {generalize: {prefix: 2, invalid: null}}}, g5: {protect: {generalize: {bounds: [0, 5]}}},
+  pick: {protect: {pick: {values: [a, b, c]}}}, l: {protect: token}, st.u: {protect: encrypt}, st.v: {protect: drop},
+  mp.value: {protect: {mask: {keep_last: 1}}}, js: {protect: {json: {fields: {k: {protect: token}}, rest: encrypt, invalid: null}}}
+}"""
+KINDS = {
+    "s": "string", "i": "int", "b": "boolean", "x": "binary", "d": "date", "f": "double", "dec": "decimal(12,3)", "at": "timestamp",
+    "ntz": "timestamp_ntz", "mail": "string", "m1": "string", "m2": "bigint", "m3": "date", "r": "date", "n": "double", "e": "string",
+    "e2": "timestamp", "fp": "string", "fi": "bigint", "shift": "date", "shift2": "timestamp", "g1": "smallint", "g2": "date",
+    "g3": "timestamp", "g4": "string", "g5": "double", "pick": "string", "l": "array<string>", "st": "struct<u:string,v:int>",
+    "mp": "map<string,string>", "js": "string",
+}  # fmt: skip
+WORD = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+DAY = st.dates(dt.date(1800, 1, 1), dt.date(2200, 1, 1))
+TIME = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1))
+VALUES = {
+    "string": WORD, "int": st.integers(-(2**31), 2**31 - 1), "boolean": st.booleans(), "binary": st.binary(max_size=9), "date": DAY,
+    "double": st.floats(-1e9, 1e9), "decimal(12,3)": st.integers(-(10**11), 10**11).map(lambda n: Decimal(n).scaleb(-3)),
+    "timestamp": TIME, "timestamp_ntz": TIME, "bigint": st.integers(-(2**63), 2**63 - 1), "smallint": st.integers(-32700, 32767),
+    "array<string>": st.lists(WORD | st.none(), max_size=3), "struct<u:string,v:int>": st.tuples(WORD | st.none(), st.just(1)),
+    "map<string,string>": st.dictionaries(WORD, WORD | st.none(), max_size=3),
+}  # fmt: skip
+SPECIAL = {
+    "fp": st.text("0123456789abcdefghijklmnopqrstuvwxyz -", max_size=14),
+    "js": st.sampled_from(['{"k":["a",1,true],"z":{"k":2.5}}', "[1]", "no"]),
+}
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.tuples(*(SPECIAL.get(name, VALUES[kind]) | st.none() for name, kind in KINDS.items())),
+        min_size=20,
+        max_size=40,
+    )
+)
+def test_spark_and_inference_give_the_same_bytes(spark, rows):
+    frame = spark.createDataFrame(rows, ", ".join(f"{name} {kind}" for name, kind in KINDS.items())).coalesce(1)
+    made, _ = protected(spark, frame, EVERY)
+    batches = []
+
+    def gathering(of):  # the frame as Arrow, as the workers see it
+        batches.clear()
+        batches.extend(of._collect_as_arrow())
+        return pa.Table.from_batches(batches)
+
+    guard = Protector(contract(EVERY), RING)
+    assert guard(gathering(frame)).to_pylist() == gathering(made).to_pylist()
+    for row in gathering(frame).slice(0, 3).to_batches():  # and row by row, of Arrow's types
+        for n in range(row.num_rows):
+            assert guard(row.slice(n, 1)).to_pylist() == gathering(made).slice(n, 1).to_pylist()
+
+
+def test_stages_and_a_single_python_stage(spark):
+    frame = spark.sql("select 'a' as s, 'b' as t, 1 as k, '0301234567' as p, 'q' as q, 'm' as m")
+    made, told = protected(
+        spark,
+        frame,
+        "{s: {protect: token}, t: {protect: drop}, p: {protect: fpe}, q: {protect: encrypt}, m: {class: email, protect: token}}",
+    )
+    assert [(p.column, p.stage) for p in told] == [
+        ("s", "jvm"),
+        ("t", "dropped"),
+        ("k", "kept"),
+        ("p", "arrow"),
+        ("q", "arrow"),
+        ("m", "arrow"),
+    ]
+    assert made._jdf.queryExecution().executedPlan().toString().count("MapInArrow") == 1
+    jvm, _ = protected(
+        spark, frame, "{s: {protect: token}, t: {protect: redact}, q: {protect: mask}, m: {protect: 'null'}}"
+    )
+    assert "Python" not in jvm._jdf.queryExecution().executedPlan().toString()
+
+
+def test_no_key_in_the_plan_of_the_arrow_stage(spark):
+    frame = spark.createDataFrame([("x", "0301234567")], "a string, p string")
+    made, _ = protected(spark, frame, "{a: {protect: encrypt}, p: {protect: fpe}}")
+    shown = made._jdf.queryExecution().toString() + made._jdf.queryExecution().executedPlan().treeString()
+    for purpose in ("encrypt", "fpe"):
+        key = RING.key(purpose, "people", 3)
+        assert not [form for form in (key.hex(), str(list(key))[1:40], repr(key)[2:20]) if form in shown]

@@ -116,7 +116,7 @@ class JsonOperator(Operator):
             made = leaf.fallback.apply(values, rows).to_pylist()
         elif leaf.strict:
             raise ProtectionError(
-                f"{leaf.where}: {len(values)} value(s) of type {kind.__name__} inside JSON, which "
+                f"{leaf.where}: it holds values of type {kind.__name__} inside JSON, which "
                 f"{leaf.operator.parameters.op} does not protect. Nothing was published; say what becomes of them with 'invalid'"
             )
         else:

@@ -75,7 +75,7 @@ class Leaf:
             )
         if self.strict:
             raise ProtectionError(
-                f"{self.where}: {int(which.sum())} value(s) that {self._name} cannot protect; it needs "
+                f"{self.where}: it holds values that {self._name} cannot protect, which needs "
                 f"{self.operator.needs}. Nothing was published; say what becomes of others with 'invalid: null' or "
                 f"'invalid: {{fallback: OPERATOR}}'"
             )
