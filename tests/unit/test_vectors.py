@@ -1,5 +1,10 @@
 """The standards' constructions against every published vector that fits the way they are used here."""
 
+import base64
+import itertools
+import os
+import random
+
 import numpy as np
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -8,7 +13,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography_vectors import open_vector_file
 
+from dataward.privacy.protect.encrypt import written
 from dataward.privacy.protect.ff1 import FF1
+from dataward.privacy.protect.siv import encrypt
 from dataward.privacy.protect.token import macs
 
 BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -58,6 +65,22 @@ def test_aes_siv():
         assert siv.encrypt(bytes.fromhex(case["plaintext"]), aad) == made
         assert siv.decrypt(made, aad).hex() == case["plaintext"]
     assert seen == 4
+
+
+@pytest.mark.parametrize("size", [32, 48, 64])
+def test_the_vectorised_aes_siv_is_the_librarys(size):
+    """Every length up to 300 bytes, alone and among others, and many of one length."""
+    key, some = os.urandom(size), random.Random(size)
+    mixed = [os.urandom(n) for n in range(300) for _ in range(9)]
+    some.shuffle(mixed)
+    for values in (mixed, [os.urandom(16)] * 50, [os.urandom(15) for _ in range(50)], [b""] * 9, [b"", b"x"], []):
+        starts = np.concatenate([[0], np.cumsum([len(value) for value in values])]).astype(np.int64)
+        made, begins = encrypt(key, np.frombuffer(b"".join(values), np.uint8), starts)
+        expected = [AESSIV(key).encrypt(value, None) for value in values]
+        assert [made[a:b].tobytes() for a, b in itertools.pairwise(begins)] == expected
+        for version in (1, 12, 123, 12345):
+            texts = [f"v{version}.{base64.urlsafe_b64encode(c).rstrip(b'=').decode()}" for c in expected]
+            assert written(version, made, begins).to_pylist() == texts
 
 
 def test_aes_gcm():

@@ -19,7 +19,7 @@ from dataward.contract.protections import EncryptRandom
 from dataward.privacy.keys import Purpose
 from dataward.privacy.protect.encrypt import opened, written
 from dataward.privacy.protect.operator import Made, Operator, Rows
-from dataward.privacy.protect.texts import messages
+from dataward.privacy.protect.texts import joined, messages
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,15 +45,19 @@ class EncryptRandomOperator(Operator):
         return pa.string()
 
     def apply(self, values: pa.Array, rows: Rows) -> Made:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         assert self.key is not None  # noqa: S101 - it has a purpose
         encrypt, nonces = AESGCM(self.secret).encrypt, os.urandom(NONCE * len(values))
         made: list[bytes | None] = []
         for n, value in enumerate(messages(values)):
             nonce = nonces[n * NONCE : n * NONCE + NONCE]
             made.append(None if value is None else nonce + encrypt(nonce, value, None))
-        return written(self.key.version, made), None
+        ciphertexts = written(self.key.version, *joined(pa.array(made, pa.binary())))
+        return pc.if_else(values.is_valid(), ciphertexts, pa.scalar(None, pa.string())), None
 
-    def reverse(self, texts: pa.Array) -> pa.Array:
+    def reverse(self, ciphertexts: pa.Array) -> pa.Array:
         """The originals' texts, as binary.
 
         Raises:
@@ -61,4 +65,4 @@ class EncryptRandomOperator(Operator):
         """
         assert self.key is not None  # noqa: S101 - it has a purpose
         gcm = AESGCM(self.secret)
-        return opened(texts, self.key.version, lambda data: gcm.decrypt(data[:NONCE], data[NONCE:], None))
+        return opened(ciphertexts, self.key.version, lambda data: gcm.decrypt(data[:NONCE], data[NONCE:], None))

@@ -82,32 +82,41 @@ class FpeOperator(Operator):
         """Characters of all values, encrypted where they stand, and which values could not be."""
         import numpy as np
 
-        given = self.parameters
         codes, alphabet = self._codes(points)
-        owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-        bad = np.zeros(len(starts) - 1, bool)
+        lengths = np.diff(starts)
+        bad = np.zeros(len(lengths), bool)
+        if len(codes) and codes.max() < SEPARATOR and lengths.min() == lengths.max():
+            out = codes.reshape(len(lengths), -1)  # the common case: all of one length, nothing between
+            out, bad = self._of_length(out, len(alphabet), cipher)
+            return alphabet[out].reshape(-1), bad
+        owner = np.repeat(np.arange(len(lengths)), lengths)
         bad[owner[codes == NEITHER]] = True
         inside = np.flatnonzero(codes < SEPARATOR)
         lengths = np.bincount(owner[inside], minlength=len(bad))
         begins = np.cumsum(lengths) - lengths
         out = points.copy()
-        tail = max(given.keep_last, 1 if given.check else 0)
         for length in set(lengths[~bad].tolist()):
             which = np.flatnonzero((lengths == length) & ~bad)
-            if length - given.kept < shortest(len(alphabet)):
-                bad[which] = True
-                continue
             where = inside[begins[which][:, None] + np.arange(length)]
-            numerals = codes[where]
-            if given.check:
-                wrong = _luhn(numerals[:, :-1]) != numerals[:, -1]
-                bad[which[wrong]] = True
-                where, numerals = where[~wrong], numerals[~wrong]
-            middle = slice(given.keep_first, length - tail)
-            numerals[:, middle] = cipher(FF1(self.secret, len(alphabet)), numerals[:, middle])
-            if given.check:
-                numerals[:, -1] = _luhn(numerals[:, :-1])
+            numerals, unfit = self._of_length(codes[where], len(alphabet), cipher)
+            bad[which[unfit]] = True
             out[where] = alphabet[numerals]
+        return out, bad
+
+    def _of_length(self, numerals: Any, radix: int, cipher: Any) -> tuple[Any, Any]:
+        """Rows of numerals of one length, encrypted, and which of them could not be."""
+        import numpy as np
+
+        given, (count, length) = self.parameters, numerals.shape
+        if length - given.kept < shortest(radix):
+            return numerals, np.ones(count, bool)
+        bad, out = np.zeros(count, bool), numerals.copy()
+        if given.check:
+            bad = _luhn(numerals[:, :-1]) != numerals[:, -1]
+        middle = slice(given.keep_first, length - max(given.keep_last, 1 if given.check else 0))
+        out[:, middle] = cipher(FF1(self.secret, radix), numerals[:, middle])
+        if given.check:
+            out[:, -1] = _luhn(out[:, :-1])
         return out, bad
 
     def _codes(self, points: Any) -> tuple[Any, Any]:

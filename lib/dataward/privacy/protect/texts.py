@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["by_distinct", "from_flat", "flat", "messages", "texts", "unreadable", "without"]
+__all__ = ["by_distinct", "from_flat", "flat", "joined", "messages", "texts", "unreadable", "without"]
 
 
 def texts(values: pa.Array) -> pa.Array:
@@ -47,6 +47,20 @@ def messages(values: pa.Array) -> list[bytes | None]:
 
     found: list[bytes | None] = texts(values).cast(pa.binary()).to_pylist()
     return found
+
+
+def joined(values: pa.Array) -> tuple[Any, Any]:
+    """The bytes of strings or binary values one after another, and where each begins; null is empty."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    binary = values.cast(pa.binary())
+    if binary.null_count:
+        binary = pc.fill_null(binary, b"")
+    offsets = np.frombuffer(binary.buffers()[1], np.int32, len(binary) + 1, binary.offset * 4).astype(np.int64)
+    data = np.frombuffer(binary.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+    return data, offsets - offsets[0]
 
 
 def unreadable(values: pa.Array) -> Any:
