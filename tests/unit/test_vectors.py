@@ -116,7 +116,7 @@ def test_hmac():
     for case in cases:
         key, message = bytes.fromhex(case["key"]), bytes.fromhex(case["msg"])
         if len(key) <= 64:  # ours are 32 bytes; a longer one would be hashed first
-            assert macs(key, [message])[0].hex()[: len(case["md"])] == case["md"]
+            assert macs(key, [message])[0].tobytes().hex()[: len(case["md"])] == case["md"]
     assert len(cases) >= 5
 
 

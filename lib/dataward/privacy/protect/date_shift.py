@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dataward.contract.protections import DateShift
 from dataward.privacy.keys import Purpose
 from dataward.privacy.protect.operator import Made, Operator, Rows, Unfit
-from dataward.privacy.protect.texts import by_distinct, texts
-from dataward.privacy.protect.token import macs
+from dataward.privacy.protect.texts import by_distinct, messages, texts
+from dataward.privacy.protect.token import macs, words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,10 +83,8 @@ class DateShiftOperator(Operator):
         import pyarrow as pa
 
         most = self.parameters.days
-        made = [None if mac is None else mac[:8] for mac in macs(self.secret, entities.to_pylist())]
-        number = np.frombuffer(b"".join(mac or bytes(8) for mac in made), ">u8") % np.uint64(2 * most)
-        days = number.astype(np.int64) - most
-        return pa.array(days + (days >= 0), mask=np.array([mac is None for mac in made], bool)), None
+        days = (words(macs(self.secret, messages(entities))) % np.uint64(2 * most)).astype(np.int64) - most
+        return pa.array(days + (days >= 0), mask=np.asarray(entities.is_null())), None
 
     @staticmethod
     def _moved(values: pa.Array, days: Any, unit: int) -> Made:

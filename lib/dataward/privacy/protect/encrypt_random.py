@@ -50,10 +50,10 @@ class EncryptRandomOperator(Operator):
 
         assert self.key is not None  # noqa: S101 - it has a purpose
         encrypt, nonces = AESGCM(self.secret).encrypt, os.urandom(NONCE * len(values))
-        made: list[bytes | None] = []
-        for n, value in enumerate(messages(values)):
-            nonce = nonces[n * NONCE : n * NONCE + NONCE]
-            made.append(None if value is None else nonce + encrypt(nonce, value, None))
+        made = []
+        for begin, value in zip(range(0, len(nonces), NONCE), messages(values), strict=True):
+            nonce = nonces[begin : begin + NONCE]
+            made.append(nonce + encrypt(nonce, value, None))
         ciphertexts = written(self.key.version, *joined(pa.array(made, pa.binary())))
         return pc.if_else(values.is_valid(), ciphertexts, pa.scalar(None, pa.string())), None
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from dataward.contract.protections import Pick
 from dataward.privacy.keys import Purpose
 from dataward.privacy.protect.operator import Made, Rows, Unfit
-from dataward.privacy.protect.token import Keyed
+from dataward.privacy.protect.token import Keyed, words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,11 +47,9 @@ class PickOperator(Keyed):
         import numpy as np
         import pyarrow as pa
 
-        made, bad = self.of_text(values)
-        number = np.frombuffer(b"".join(mac[:8] if mac else bytes(8) for mac in made), ">u8") % np.uint64(
-            len(self._list)
-        )
-        place = pa.array(number.astype(np.int64), mask=np.array([mac is None for mac in made], bool))
+        made, text, bad = self.of_text(values)
+        number = words(made) % np.uint64(len(self._list))
+        place = pa.array(number.astype(np.int64), mask=np.asarray(text.is_null()))
         return self._list.take(place), bad
 
     @cached_property

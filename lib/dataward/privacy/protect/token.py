@@ -16,6 +16,7 @@ and event logs.
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,33 +27,42 @@ from dataward.contract.protections import Pick, Token
 from dataward.privacy.keys import Purpose
 from dataward.privacy.protect.canonical import CANONICAL, canonical
 from dataward.privacy.protect.operator import TEXT_IN_JVM, Key, Made, Operator, Rows, Unfit
-from dataward.privacy.protect.texts import texts, unreadable, without
+from dataward.privacy.protect.texts import messages, texts, unreadable, without
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Keyed", "TokenOperator", "key_blocks", "macs"]
+__all__ = ["Keyed", "TokenOperator", "key_blocks", "macs", "words"]
 
 BLOCK = 64  # bytes, of SHA-256
 
 
-def macs(secret: bytes, values: Iterable[bytes | None]) -> list[bytes | None]:
-    """HMAC-SHA-256 of every value, with the key's two blocks hashed once."""
+def macs(secret: bytes, values: Iterable[bytes]) -> Any:
+    """HMAC-SHA-256 of every value, as a uint8 array of shape (values, 32).
+
+    The key's two blocks are hashed once: three times as fast as ``hmac.digest`` for short values.
+    """
+    import numpy as np
+
     padded = secret.ljust(BLOCK, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded)).copy
     outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded)).copy
-    out: list[bytes | None] = []
+    out = []
     for value in values:
-        if value is None:
-            out.append(None)
-            continue
         hashing = inner()
         hashing.update(value)
         finishing = outer()
         finishing.update(hashing.digest())
         out.append(finishing.digest())
-    return out
+    return np.frombuffer(b"".join(out), np.uint8).reshape(-1, 32)
+
+
+def words(digests: Any) -> Any:
+    """The first 64 bits of every MAC as a number."""
+    import numpy as np
+
+    return np.ascontiguousarray(digests[:, :8]).view(">u8").reshape(-1).astype(np.uint64)
 
 
 @dataclass(frozen=True)
@@ -79,18 +89,17 @@ class Keyed(Operator):
                 "pip install 'dataward[phones]', or 'canonical: false'",
             )
 
-    def of_text(self, values: pa.Array) -> tuple[list[bytes | None], Any]:
-        """The MACs, and which values have none."""
+    def of_text(self, values: pa.Array) -> tuple[Any, pa.Array, Any]:
+        """The MACs, the texts that they are of (null has none), and which values have no canonical text."""
         import pyarrow as pa
 
         bad = None
         text = texts(values)
         if self.spelled and pa.types.is_string(values.type):
             bad = unreadable(text)
-            text = without(text, bad)
-            text, unspelled = canonical(text, self.spelled, self.parameters.region)
+            text, unspelled = canonical(without(text, bad), self.spelled, self.parameters.region)
             bad = unspelled if bad is None else bad if unspelled is None else bad | unspelled
-        return macs(self.secret, text.cast(pa.binary()).to_pylist()), bad
+        return macs(self.secret, messages(text)), text, bad
 
 
 @dataclass(frozen=True)
@@ -105,12 +114,22 @@ class TokenOperator(Keyed):
         return pa.string()
 
     def apply(self, values: pa.Array, rows: Rows) -> Made:
+        import numpy as np
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         assert self.key is not None  # noqa: S101 - it has a purpose
-        made, bad = self.of_text(values)
-        prefix, size = f"v{self.key.version}.", self.parameters.bits // 8
-        return pa.array([None if mac is None else prefix + mac[:size].hex() for mac in made], pa.string()), bad
+        made, text, bad = self.of_text(values)
+        prefix, size = f"v{self.key.version}.".encode(), self.parameters.bits // 8
+        width = len(prefix) + 2 * size
+        out = np.empty((len(made), width), np.uint8)
+        out[:, : len(prefix)] = np.frombuffer(prefix, np.uint8)
+        out[:, len(prefix) :] = np.frombuffer(binascii.hexlify(made[:, :size].tobytes()), np.uint8).reshape(
+            -1, 2 * size
+        )
+        offsets = np.arange(0, (len(made) + 1) * width, width, dtype=np.int32)
+        tokens = pa.Array.from_buffers(pa.string(), len(made), [None, pa.py_buffer(offsets), pa.py_buffer(out)])
+        return (pc.if_else(text.is_valid(), tokens, pa.scalar(None, pa.string())) if text.null_count else tokens), bad
 
     def column(self, column: Any, kind: str) -> Any:
         from pyspark.sql import functions as F

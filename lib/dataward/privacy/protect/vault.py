@@ -77,12 +77,18 @@ def through_vault(
 Stage = Callable[[Iterable["pa.RecordBatch"]], Iterable["pa.RecordBatch"]]
 
 
+def _lookups(operator: VaultOperator, values: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([mac.tobytes() for mac in macs(operator.secret[:32], messages(values))], pa.binary())
+
+
 def _looked_up(operator: VaultOperator) -> Stage:
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import pyarrow as pa
 
         for batch in batches:
-            lookups = pa.array(macs(operator.secret[:32], messages(batch.column(0))), pa.binary())
+            lookups = _lookups(operator, batch.column(0))
             yield pa.RecordBatch.from_arrays([batch.column(0), lookups], names=["value", "lookup"])
 
     return run
@@ -97,7 +103,8 @@ def _sealed(operator: VaultOperator) -> Stage:
 
         encrypt = AESGCM(operator.secret[32:]).encrypt
         for batch in batches:
-            texts = [text for text in messages(batch.column(0)) if text is not None]
+            values = batch.column(0).drop_null()
+            texts = messages(values)
             tokens = [f"vt.{secrets.token_hex(16)}" for _ in texts]
             nonces = [os.urandom(NONCE) for _ in texts]
             sealed = [
@@ -105,7 +112,7 @@ def _sealed(operator: VaultOperator) -> Stage:
                 for nonce, text, token in zip(nonces, texts, tokens, strict=True)
             ]
             columns = [
-                pa.array(macs(operator.secret[:32], texts), pa.binary()),
+                _lookups(operator, values),
                 pa.array(tokens),
                 pa.array(sealed, pa.binary()),
             ]
