@@ -135,6 +135,8 @@ def _publish(arguments: argparse.Namespace) -> int:
         )
     else:
         _say(f"{result.status}: {result.target.path} version {result.target.version}, {flow}")
+    for warning in result.warnings:
+        _say(f"warning: {warning}")
     _say(f"report: {result.report}")
     return 1 if result.status == "stopped" else 0
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Contract, Document, problems_of
+from dataward.contract import Contract, Document, Join, load, problems_of
 from dataward.errors import ContractError, Problem, did_you_mean
 from dataward.integrity.canonical import sha256
+from dataward.privacy.joins import mismatch
 from dataward.privacy.protect import arrow_schema, misfits, undecided, within
 from dataward.quality.rules import IsPrimaryKey, RowRule, Rule, Statement, WellFormed
 from dataward.quality.split import with_paths
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Plan", "against_schema", "plan"]
+__all__ = ["Plan", "against_output", "against_schema", "plan"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Plan:
     suite: Suite
     sha256: str
     document: Document
+    after: Suite = field(default_factory=Suite)
+    joins: tuple[tuple[Join, Contract], ...] = ()
 
     @property
     def name(self) -> str:
@@ -48,14 +51,13 @@ def plan(path: str | Path) -> Plan:
     """
     document = Document.read(path)
     contract, problems = problems_of(document)
-    text = document.data.get("rules") if isinstance(document.data, dict) else None
-    judged = Suite()
-    if isinstance(text, str) and text.strip():
-        judged, mistakes = suite(text, contract.composites if contract else "row")
-        first = document.text_start(("rules",))
-        problems += [Problem(document.file, first + e.line - 1, "rules", e.what, e.remedy) for e in mistakes]
-        if contract is not None:
-            problems += _unknown_references(contract, judged, document)
+    judged, mistakes = _read_rules(document, contract, "rules")
+    after, more = _read_rules(document, contract, "rules_after")
+    problems += [*mistakes, *more]
+    joins: tuple[tuple[Join, Contract], ...] = ()
+    if contract is not None:
+        joins, mistakes = _read_joins(contract, document)
+        problems += mistakes
     if contract is None or problems:
         raise ContractError(problems)
     merge_key = contract.target.on
@@ -65,17 +67,48 @@ def plan(path: str | Path) -> Plan:
         names = " ".join(f'"{name}"' for name in merge_key)
         added = IsPrimaryKey(Statement("IsPrimaryKey", merge_key, text=f"IsPrimaryKey {names}"))
         judged = replace(judged, rules=(*judged.rules, added))
-    return Plan(contract, judged, sha256(contract.model_dump(mode="json", by_alias=True)), document)
+    return Plan(contract, judged, sha256(contract.model_dump(mode="json", by_alias=True)), document, after, joins)
 
 
-def _unknown_references(contract: Contract, judged: Suite, document: Document) -> Iterator[Problem]:
-    first = document.text_start(("rules",))
+def _read_rules(document: Document, contract: Contract | None, key: str) -> tuple[Suite, list[Problem]]:
+    text = document.data.get(key) if isinstance(document.data, dict) else None
+    if not isinstance(text, str) or not text.strip():
+        return Suite(), []
+    judged, mistakes = suite(text, contract.composites if contract else "row")
+    first = document.text_start((key,))
+    problems = [Problem(document.file, first + e.line - 1, key, e.what, e.remedy) for e in mistakes]
+    if contract is not None:
+        problems += _unknown_references(contract, judged, document, key)
+    return judged, problems
+
+
+def _read_joins(contract: Contract, document: Document) -> tuple[tuple[tuple[Join, Contract], ...], list[Problem]]:
+    """The contracts of the tables to join with, and why their columns do not join as they are asked to."""
+    found, problems = [], []
+    for number, join in enumerate(contract.joins):
+        place = ("joins", number)
+        try:
+            other = load(join.with_)
+        except ContractError as error:
+            what = f"the contract it names is wrong: {error.problems[0]}"
+            problems.append(
+                Problem(document.file, document.line_of(place), f"joins.{number}", what, "mend that one first")
+            )
+            continue
+        found.append((join, other))
+        if trouble := mismatch(join, contract, other):
+            problems.append(Problem(document.file, document.line_of(place), f"joins.{number}", *trouble))
+    return tuple(found), problems
+
+
+def _unknown_references(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:
+    first = document.text_start((key,))
     for rule in judged.rules:
         for alias in rule.aliases:
             if alias not in contract.references:
                 what = f"{rule.text}: the contract has no reference '{alias}'"
                 remedy = did_you_mean(alias, contract.references) or f"add references: {{{alias}: {{path: ...}}}}"
-                yield Problem(document.file, first + rule.statement.line - 1, "rules", what, remedy)
+                yield Problem(document.file, first + rule.statement.line - 1, key, what, remedy)
 
 
 def against_schema(
@@ -87,42 +120,70 @@ def against_schema(
         ContractError: a column is named that is not there, a column is there that nobody decided about, an operator
             does not fit a column's type, or a rule's SQL does not fit the columns.
     """
-    types = {field.name: field.dataType for field in frame.schema.fields if field.name != MALFORMED}
+    types = {column.name: column.dataType for column in frame.schema.fields if column.name != MALFORMED}
     schema = arrow_schema(frame.drop(MALFORMED).schema)
     problems = [*_missing_columns(plan, schema), *_undecided_columns(plan, schema), *_unfit_operators(plan, schema)]
     judged = plan.suite
     if MALFORMED in frame.columns:
         judged = replace(judged, rules=(WellFormed.of(MALFORMED, next(iter(types))), *judged.rules))
-    first = plan.document.text_start(("rules",))
+    problems += _rule_problems(spark, plan, judged, "rules", frame, references, now)
+    if problems:
+        raise ContractError(problems)
+    return judged
+
+
+def against_output(
+    spark: SparkSession, plan: Plan, frame: DataFrame, references: Mapping[str, DataFrame], now: datetime
+) -> Suite:
+    """The suite for the protected rows.
+
+    Raises:
+        ContractError: a rule does not fit the protected columns.
+    """
+    if problems := _rule_problems(spark, plan, plan.after, "rules_after", frame, references, now):
+        raise ContractError(problems)
+    return plan.after
+
+
+def _rule_problems(
+    spark: SparkSession,
+    plan: Plan,
+    judged: Suite,
+    key: str,
+    frame: DataFrame,
+    references: Mapping[str, DataFrame],
+    now: datetime,
+) -> list[Problem]:
+    first, problems = plan.document.text_start((key,)), []
+    types = {column.name: column.dataType for column in frame.schema.fields if column.name != MALFORMED}
     leaves = [leaf for rule in judged.rules for leaf in rule.leaves()]
     wide = with_paths(frame, (column for rule in leaves for column in rule.columns))
     for rule in leaves:
         if trouble := _rule_trouble(spark, wide, references, rule, types, now):
             what, remedy = trouble
             line = first + rule.statement.line - 1
-            problems.append(Problem(plan.document.file, line, "rules", f"{rule.text}: {what}", remedy))
+            problems.append(Problem(plan.document.file, line, key, f"{rule.text}: {what}", remedy))
     there = {name.lower() for name in types}
     for analyzer in judged.analyzers:
         for name in analyzer.parameters:
             if name.lower() not in there:
                 what, remedy = _no_column(name, types)
                 line = first + analyzer.line - 1
-                problems.append(Problem(plan.document.file, line, "rules", f"{analyzer}: {what}", remedy))
-    if problems:
-        raise ContractError(problems)
-    return judged
+                problems.append(Problem(plan.document.file, line, key, f"{analyzer}: {what}", remedy))
+    return problems
 
 
 def _missing_columns(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
     contract, there = plan.contract, {name.lower() for name in schema.names}
-    inside = {path.lower() for field in schema for path in within(field)}
-    named: list[tuple[tuple[str, ...], str]] = [(("columns", name), name) for name in contract.columns]
+    inside = {path.lower() for column in schema for path in within(column)}
+    named: list[tuple[tuple[str | int, ...], str]] = [(("columns", name), name) for name in contract.columns]
     named += [(("target", "on"), name) for name in contract.target.on]
+    named += [(("joins", number), join.column) for number, join in enumerate(contract.joins)]
     named += [(("target", "partition_by"), name) for name in contract.target.partition_by]
     for place, name in named:
         if name.lower() not in (inside if place[0] == "columns" else there):
             what, remedy = _no_column(name, schema.names)
-            yield Problem(plan.document.file, plan.document.line_of(place), ".".join(place), what, remedy)
+            yield Problem(plan.document.file, plan.document.line_of(place), ".".join(map(str, place)), what, remedy)
 
 
 def _no_column(name: str, types: Iterable[str]) -> tuple[str, str]:
@@ -130,7 +191,7 @@ def _no_column(name: str, types: Iterable[str]) -> tuple[str, str]:
 
 
 def _undecided_columns(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
-    open_ones = [path for field in schema for path in undecided(plan.contract, field)]
+    open_ones = [path for column in schema for path in undecided(plan.contract, column)]
     if open_ones:
         lines = "; ".join(f"{name}: {{protect: ...}}" for name in open_ones[:5])
         what = f"{len(open_ones)} column(s) of the source have no line: {', '.join(open_ones)}"
@@ -139,10 +200,10 @@ def _undecided_columns(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
 
 
 def _unfit_operators(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
-    for field in schema:
-        if trouble := misfits(plan.contract, field, schema.names):
-            line = plan.document.line_of(("columns", field.name))
-            yield replace(trouble, file=plan.document.file, line=line, where=f"columns.{field.name}")
+    for column in schema:
+        if trouble := misfits(plan.contract, column, schema.names):
+            line = plan.document.line_of(("columns", column.name))
+            yield replace(trouble, file=plan.document.file, line=line, where=f"columns.{column.name}")
 
 
 def _rule_trouble(

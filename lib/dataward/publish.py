@@ -19,9 +19,11 @@ from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.integrity.digest import digest
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent, code_version
+from dataward.output import Examined, examine
 from dataward.plan import Plan, against_schema
 from dataward.privacy.keys import KeyProvider, open_keys
-from dataward.privacy.protect import Protected, protect, statistics_columns
+from dataward.privacy.protect import DETERMINISTIC, Protected, protect, statistics_columns
+from dataward.privacy.utility import Parity, parity
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.split import failed_rows, split
 from dataward.report import Phase, Place, RunResult
@@ -69,6 +71,7 @@ class _Run:
         self.progress = progress
         self.phases: list[Phase] = []
         self.others: dict[str, Pin] = {}
+        self.output, self.kept = Examined(), list[Parity]()
         self.started, self.clock = datetime.now(timezone.utc), time.perf_counter()
 
     def carried_out(self) -> RunResult:
@@ -84,6 +87,7 @@ class _Run:
             references = {alias: other.frame.drop(MALFORMED) for alias, other in self.others.items()}
             suite = against_schema(self.spark, self.plan, source.frame, references, now)
             told(source.described)
+        deterministic = [name for name in source.columns if contract.column(name).protect.op in DETERMINISTIC]
         with self.phase("judge") as told:
             judged = judge(
                 self.spark,
@@ -95,10 +99,10 @@ class _Run:
                 contract.checks,
                 sensitive=[name for name in source.columns if contract.sensitive(name)],
                 internal=[MALFORMED],
-                estimate=[name for name in source.columns if contract.column(name).protect.op == "token"],
+                estimate=deterministic,
             )
             self.same_verdicts(earlier, judged)
-            told(_tally(judged))
+            told(str(judged))
         with self.phase("split") as told:
             diverted = self.diverted_rows(source, judged, now)
             reasons = self.reasons_to_stop(judged, diverted)
@@ -108,8 +112,15 @@ class _Run:
         if reasons:
             return self.result("stopped", source, judged, protections, reasons=reasons)
         metadata = self.metadata(source, judged, now)
+        good, bad = (frame.drop(MALFORMED) for frame in split(source.frame, judged.diverting, now))
+        if contract.asks_output:
+            with self.phase("examine") as told:
+                ready = protecting(good)
+                self.output = examine(self.spark, self.plan, good, ready, references, now, deterministic)
+                told(str(self.output))
+            if self.output.reasons:
+                return self.result("stopped", source, judged, protections, reasons=[*self.output.reasons])
         with self.phase("commit") as told:
-            good, bad = (frame.drop(MALFORMED) for frame in split(source.frame, judged.diverting, now))
             quarantine = self.to_quarantine(protecting(bad, strict=False), diverted, metadata)
             if self.changed(source):
                 raise SourceChanged(
@@ -124,6 +135,11 @@ class _Run:
         with self.phase("seal") as told:
             seal = self.sealed(keys, source, judged, protections, commit, quarantine, rows)
             told(f"content {seal.content.digest[:16]}, key {seal.key['domain']} v{seal.key['version']}")
+        if contract.parity:
+            with self.phase("parity") as told:
+                protected = [name for name in plain.columns if contract.column(name).protect.op not in ("keep", "drop")]
+                self.kept = parity(good, delta.read(self.spark, contract.target, commit.version), protected)
+                told(f"{len(self.kept)} columns")
         return self.result("published", source, judged, protections, rows, commit, quarantine, seal)
 
     @contextmanager
@@ -178,7 +194,7 @@ class _Run:
     # what is judged
 
     def same_verdicts(self, earlier: dict[str, Any] | None, judged: Judgement) -> None:
-        if earlier and earlier["verdicts_sha256"] != _verdicts_sha256(judged):
+        if earlier and earlier["verdicts_sha256"] != sha256(judged.settled):
             raise SourceChanged(
                 f"run '{self.run_id}' judged the same source differently before: a rule depends on more than the data. "
                 "Give a new --run-id"
@@ -215,7 +231,7 @@ class _Run:
         return {
             "contract": self.contract.contract,
             "contract_sha256": self.plan.sha256,
-            "verdicts_sha256": _verdicts_sha256(judged),
+            "verdicts_sha256": sha256(judged.settled),
             "source": _pinned(source),
             "references": {alias: _pinned(other) for alias, other in self.others.items()},
             "as_of": now.isoformat(),
@@ -274,6 +290,8 @@ class _Run:
             verdicts=_as_dicts(judged.verdicts),
             rows=rows,
             protections=_as_dicts(protections),
+            verdicts_after=_as_dicts(self.output.verdicts),
+            joins=_as_dicts(self.output.joins),
             quarantine=_place(contract.quarantine_location, quarantine).model_dump() if quarantine else None,
             content=SealedContent(
                 digest=content.digest,
@@ -315,6 +333,10 @@ class _Run:
             verdicts=_as_dicts(judged.verdicts),
             statistics=_as_dicts(judged.statistics),
             protections=_as_dicts(protections),
+            warnings=[*self.output.warnings],
+            verdicts_after=_as_dicts(self.output.verdicts),
+            joins=_as_dicts(self.output.joins),
+            parity=[{**dataclasses.asdict(column), "same": column.same} for column in self.kept],
             target=Place(path=str(contract.target), version=version, rows=commit.rows if commit else None),
             quarantine=_place(contract.quarantine_location, quarantine) if quarantine else None,
             phases=self.phases,
@@ -334,6 +356,8 @@ class _Run:
             rows=seal.rows,
             verdicts=seal.verdicts,
             protections=seal.protections,
+            verdicts_after=seal.verdicts_after,
+            joins=seal.joins,
             target=Place(path=seal.target, version=seal.version, rows=seal.rows["published"]),
             quarantine=Place(**seal.quarantine) if seal.quarantine else None,
         )
@@ -345,7 +369,9 @@ class _Run:
             status=status,
             started=self.started.isoformat(timespec="seconds"),
             seconds=round(time.perf_counter() - self.clock, 3),
-            seal=seal.model_dump(mode="json", exclude={"verdicts", "protections"}) if seal else None,
+            seal=seal.model_dump(mode="json", exclude={"verdicts", "protections", "verdicts_after", "joins"})
+            if seal
+            else None,
             **more,
         )
 
@@ -364,20 +390,6 @@ def _as_dicts(items: Any) -> list[dict[str, Any]]:
 
 def _place(location: Location | None, commit: delta.Commit) -> Place:
     return Place(path=str(location), version=commit.version, rows=commit.rows)
-
-
-def _verdicts_sha256(judged: Judgement) -> str:
-    """What a rerun must come to again. Measured values stay out: a sum of doubles depends on the order of addition."""
-    return sha256([[verdict.rule, verdict.outcome, verdict.action, verdict.failed_rows] for verdict in judged.verdicts])
-
-
-def _tally(judged: Judgement) -> str:
-    counts: dict[str, int] = {}
-    for verdict in judged.verdicts:
-        counts[verdict.outcome.lower()] = counts.get(verdict.outcome.lower(), 0) + 1
-    return f"{len(judged.verdicts)} rules: " + (
-        ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
-    )
 
 
 def _who(spark: SparkSession) -> str:

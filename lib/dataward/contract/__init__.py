@@ -7,6 +7,7 @@ from dataward.contract.document import Document
 from dataward.contract.load import load, problems_of
 from dataward.contract.models import (
     Contract,
+    Join,
     Keys,
     Limits,
     Location,
@@ -21,6 +22,7 @@ __all__ = [
     "Column",
     "Contract",
     "Document",
+    "Join",
     "Keys",
     "Limits",
     "Location",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from dataward.contract.document import Document
 from dataward.contract.models import Contract
+from dataward.contract.policy import ClassPolicy, Policy
 from dataward.contract.protections import OPERATORS, Column
 from dataward.errors import ContractError, Problem, did_you_mean
 
@@ -35,15 +36,59 @@ def problems_of(document: Document) -> tuple[Contract | None, list[Problem]]:
         what = "the file is empty" if document.data is None else "a contract is a mapping of keys to values"
         remedy = "start with 'contract: NAME', then source, target, keys, rules and columns"
         return None, [*problems, Problem(document.file, 1, "", what, remedy)]
+    data, of_policy = _with_policy(document.data)
+    if of_policy:
+        return None, [*problems, *of_policy]
     try:
-        return Contract.model_validate(document.data), problems
+        contract = Contract.model_validate(data)
     except ValidationError as error:
-        for detail in error.errors(include_url=False, include_input=False):
-            place = _written_place(detail["loc"], document)
-            what, remedy = _explain(detail)
-            line = document.line_of(place)
-            problems.append(Problem(document.file, line, ".".join(map(str, place)), what, remedy))
-        return None, problems
+        return None, [*problems, *_told(error, document, Contract)]
+    return contract, [*problems, *_too_little(contract, document)]
+
+
+def _with_policy(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """The data with the policy's text in place of its path, and its protections where a line gives only a class."""
+    path = data.get("policy")
+    if not isinstance(path, str):
+        return data, []
+    try:
+        document = Document.read(path)
+        policy = Policy.model_validate(document.data)
+    except ContractError as error:
+        return data, list(error.problems)
+    except ValidationError as error:
+        return data, _told(error, document, Policy)
+    lines = data.get("columns")
+    if isinstance(lines, dict):
+        lines = {name: _protected(line, document.data["classes"]) for name, line in lines.items()}
+    return {**data, "policy": policy, **({"columns": lines} if lines is not None else {})}, list(document.problems)
+
+
+def _protected(line: Any, classes: dict[str, Any]) -> Any:
+    if isinstance(line, dict) and "protect" not in line and line.get("class") in classes:
+        return {**line, "protect": classes[line["class"]]["protect"]}
+    return line
+
+
+def _too_little(contract: Contract, document: Document) -> list[Problem]:
+    """Lines that do less than the policy."""
+    if contract.policy is None:
+        return []
+    return [
+        Problem(document.file, document.line_of(("columns", name)), f"columns.{name}", what, remedy)
+        for name, line in contract.columns.items()
+        for what, remedy in contract.policy.too_little(name, line)
+    ]
+
+
+def _told(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:
+    """Every mistake that the models found, at its line."""
+    problems = []
+    for detail in error.errors(include_url=False, include_input=False):
+        place = _written_place(detail["loc"], document)
+        what, remedy = _explain(detail, model)
+        problems.append(Problem(document.file, document.line_of(place), ".".join(map(str, place)), what, remedy))
+    return problems
 
 
 def _written_place(loc: tuple[str | int, ...], document: Document) -> tuple[str | int, ...]:
@@ -59,14 +104,15 @@ def _written_place(loc: tuple[str | int, ...], document: Document) -> tuple[str 
     return place
 
 
-def _explain(detail: Any) -> tuple[str, str]:
+def _explain(detail: Any, model: type[BaseModel]) -> tuple[str, str]:
     """What is wrong and how to mend it, in the words of the contract rather than of the validator."""
     kind, context = detail["type"], detail.get("ctx", {})
     name = str(detail["loc"][-1]) if detail["loc"] else ""
     if kind == "extra_forbidden":
-        return f"unknown key '{name}'", did_you_mean(name, _keys_beside(detail["loc"])) or "remove it"
+        return f"unknown key '{name}'", did_you_mean(name, _keys_beside(detail["loc"], model)) or "remove it"
     if kind == "missing":
-        return f"'{name}' is missing", "add it"
+        add = "add it, or name a 'policy' that protects the class" if name == "protect" else "add it"
+        return f"'{name}' is missing", add
     if kind == "union_tag_invalid":
         tag = context.get("tag", "")
         return f"unknown operator '{tag}'", did_you_mean(tag, OPERATORS) or f"use one of {', '.join(OPERATORS)}"
@@ -85,14 +131,16 @@ def _explain(detail: Any) -> tuple[str, str]:
     return str(detail["msg"]), "see docs/contract.md"
 
 
-def _keys_beside(loc: tuple[str | int, ...]) -> list[str]:
+def _keys_beside(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
     """The keys that are known at the place of an unknown one; every known key where the place says too little."""
-    holder: Any = Contract
+    holder: Any = model
     for part in loc[:-1]:
         if part in OPERATORS:
             holder = OPERATORS[str(part)]
-        elif part == "columns":
+        elif part in ("columns", "fields"):
             holder = Column
+        elif part == "classes":
+            holder = ClassPolicy
         elif isinstance(holder, type) and issubclass(holder, BaseModel):
             field = holder.model_fields.get(str(part))
             kinds = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []

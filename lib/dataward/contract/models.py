@@ -6,12 +6,13 @@ import re
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from dataward.contract.base import Model, Name, Scalar
+from dataward.contract.policy import Policy
 from dataward.contract.protections import Column, Drop, Keep, Redact
 
-__all__ = ["Contract", "Keys", "Limits", "Location", "Quarantine", "Source", "Target", "json_schema"]
+__all__ = ["Contract", "Join", "Keys", "Limits", "Location", "Quarantine", "Source", "Target", "json_schema"]
 
 
 class Location(Model):
@@ -101,6 +102,32 @@ class Keys(Model):
     domain: Name = Field(description="key domain of the columns that name none")
 
 
+class Join(Model):
+    """A column of another contract's table that this table's column must join, or must not."""
+
+    column: str
+    with_: str = Field(alias="with", description="the other table's contract file")
+    its: str | None = Field(default=None, description="the other table's column, where it has another name")
+    share: float | None = Field(
+        default=None, gt=0, le=1, description="of this column's different values, how many the other must hold"
+    )
+    never: bool = Field(default=False, description="no value of the two may be equal")
+
+    @model_validator(mode="after")
+    def _one_wish(self) -> Join:
+        if (self.share is None) != self.never:
+            raise ValueError("give either 'share' (0 to 1) or 'never: true'")
+        return self
+
+    @property
+    def its_column(self) -> str:
+        return self.its or self.column
+
+
+JOINABLE = ("keep", "token", "encrypt", "fpe", "vault")
+"""Operators under which equal values stay equal, and different ones different."""
+
+
 class Limits(Model):
     """Bounds of one run, as shares from 0 to 1."""
 
@@ -137,11 +164,15 @@ class Contract(Model):
         pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_]*$",
         description="FILE.py:FUNCTION or MODULE:FUNCTION; FUNCTION(spark) returns PyDeequ Check objects",
     )
+    policy: Annotated[Policy | None, WithJsonSchema({"type": "string", "description": "a policy's YAML file"})] = None
     columns: dict[str, Column] = Field(default_factory=dict)
     default: Literal["refuse", "keep", "redact", "drop"] = Field(
         default="refuse", description="what happens to a column that no line names"
     )
     limits: Limits = Field(default_factory=Limits)
+    rules_after: str = Field(default="", description="DQDL about the protected rows, judged before they are published")
+    joins: tuple[Join, ...] = Field(default=(), description="columns of other tables that must join, or must not")
+    parity: bool = Field(default=False, description="report what protection keeps of each column; two more passes")
 
     @field_validator("columns", mode="after")
     @classmethod
@@ -160,8 +191,11 @@ class Contract(Model):
             raise ValueError("'primary' is the source itself: call the reference something else")
         for name in self.target.on:
             protection = self.column(name).protect
-            if protection.op not in ("keep", "token"):
-                raise ValueError(f"merge key '{name}' is protected by {protection.op}: keys need keep or token")
+            if protection.op not in JOINABLE:
+                raise ValueError(
+                    f"merge key '{name}' is protected by {protection.op}, which does not keep equal values equal and others "
+                    f"apart: keys need {', '.join(JOINABLE)}"
+                )
         for name in self.target.partition_by:
             if self.column(name).protect.op != "keep":
                 raise ValueError(f"partition column '{name}' must be 'keep': its values stand in directory names")
@@ -188,7 +222,7 @@ class Contract(Model):
         for length in range(len(path), -1, -1):
             if line := self._lines.get(".".join((name, *path[:length])).lower()):
                 return line
-        return None
+        return self.policy.by_name(".".join((name, *path))) if self.policy else None
 
     def sensitive(self, name: str) -> bool:
         """Whether a column, or anything inside of it, is kept out of Delta's statistics and of reports."""
@@ -203,6 +237,11 @@ class Contract(Model):
 
     def domain(self, column: Column) -> str:
         return column.domain or self.keys.domain
+
+    @property
+    def asks_output(self) -> bool:
+        """Whether the protected rows are examined before they are published."""
+        return bool(self.rules_after.strip() or self.joins or self.policy)
 
     @property
     def quarantine_location(self) -> Location | None:

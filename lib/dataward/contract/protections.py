@@ -77,6 +77,12 @@ class Invalid(Model):
             return value
         raise ValueError("write error, null or {fallback: OPERATOR}")
 
+    @model_validator(mode="after")
+    def _protects(self) -> Invalid:
+        if self.fallback is not None and self.fallback.op in ("keep", "drop", "vault", "json"):
+            raise ValueError(f"a fallback protects the value: {self.fallback.op} does not")
+        return self
+
     @model_serializer
     def _written(self) -> Any:
         if self.fallback is None:

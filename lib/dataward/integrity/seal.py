@@ -50,6 +50,8 @@ class Seal(_Frozen):
     verdicts: list[dict[str, Any]]
     rows: dict[str, int]
     protections: list[dict[str, Any]]
+    verdicts_after: list[dict[str, Any]] = []
+    joins: list[dict[str, Any]] = []
     quarantine: dict[str, Any] | None
     content: SealedContent
     commit: SealedCommit

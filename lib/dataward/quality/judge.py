@@ -73,6 +73,18 @@ class Judgement:
         """Columns whose values are few enough to be broadcast (some 20 MB), and few beside the rows."""
         return [name for name, count in self.distinct.items() if count < min(self.rows / 5, 200_000)]
 
+    def __str__(self) -> str:
+        counts: dict[str, int] = {}
+        for verdict in self.verdicts:
+            counts[verdict.outcome.lower()] = counts.get(verdict.outcome.lower(), 0) + 1
+        told = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+        return f"{len(self.verdicts)} rules: {told}"
+
+    @property
+    def settled(self) -> list[list[Any]]:
+        """What a rerun must come to again. Measured values stay out: a sum of doubles depends on the order of addition."""
+        return [[verdict.rule, verdict.outcome, verdict.action, verdict.failed_rows] for verdict in self.verdicts]
+
     @property
     def stops(self) -> bool:
         return any(verdict.action == "stop" for verdict in self.verdicts)

@@ -34,6 +34,7 @@ class RunResult(_Frozen):
     contract: str
     status: Literal["published", "stopped", "unchanged"]
     reasons: list[str] = []
+    warnings: list[str] = []
     started: str
     seconds: float
     source: dict[str, Any]
@@ -41,6 +42,9 @@ class RunResult(_Frozen):
     verdicts: list[dict[str, Any]]
     statistics: list[dict[str, Any]] = []
     protections: list[dict[str, Any]]
+    verdicts_after: list[dict[str, Any]] = []
+    joins: list[dict[str, Any]] = []
+    parity: list[dict[str, Any]] = []
     target: Place
     quarantine: Place | None = None
     seal: dict[str, Any] | None = None

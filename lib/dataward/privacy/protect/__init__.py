@@ -7,7 +7,11 @@ that no value is passed through.
 from dataward.privacy.protect.compiled import OPERATORS, Compiled, compiled, key_of, misfits, undecided, within
 from dataward.privacy.protect.spark import Protected, arrow_schema, protect, statistics_columns
 
+DETERMINISTIC = ("token", "encrypt", "fpe", "vault", "pick")
+"""Operators under which equal values become equal ones that tell nothing else: what counting can tell apart."""
+
 __all__ = [
+    "DETERMINISTIC",
     "OPERATORS",
     "Compiled",
     "Protected",
