@@ -38,8 +38,9 @@ bench: $(READY) ## ratios beside a plain copy, a pipeline by hand, PyDeequ and c
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -W ignore tests/benchmarks/publish.py
 	$(BIN)/python -W ignore tests/benchmarks/engines.py
+	$(BIN)/python -W ignore tests/benchmarks/protect.py
 
-docs: $(READY) ## docs/rules/ from the docstrings of the rule types
+docs: $(READY) ## docs/rules/ and docs/protections.md from docstrings
 	$(BIN)/python docs/build.py
 
 clean: ## remove what the demo, the bench and the tests made

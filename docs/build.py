@@ -1,4 +1,4 @@
-"""Draws docs/rules/ from the docstrings of the rule kinds: ``python docs/build.py`` (``make docs``).
+"""Draws docs/rules/ and docs/protections.md from docstrings: ``python docs/build.py`` (``make docs``).
 
 A docstring's ``Example::`` block holds lines of the form ``RULE  # measured, OUTCOME`` about the table below; the tests
 run every one of them.
@@ -9,6 +9,8 @@ import re
 import sys
 from pathlib import Path
 
+from dataward.contract.protections import OPERATORS as PARAMETERS
+from dataward.privacy.protect import OPERATORS, canonical
 from dataward.quality.rules import KINDS, Probe, RowComposite, RowRule, Rule, TableComposite
 
 HERE = Path(__file__).parent
@@ -77,13 +79,53 @@ def index() -> str:
     return "\n\n".join([head, "\n".join(listed), "## The table of the examples", "\n".join(table), told]) + "\n"
 
 
+INTRODUCTION = """\
+# Protections
+
+Drawn by `make docs` from the operators' docstrings. Each says what it protects against, what not, and by which standard. NULL stays NULL
+under every operator, and a value that an operator cannot protect is never passed through: `invalid: error` (the default) stops the run before
+anything is published, `null` makes it null, and `{fallback: OPERATOR}` protects it otherwise. In the quarantine, where bad rows are expected,
+`error` becomes null too.
+
+A line's name may be a dotted path into structs; lists are gone through, and a map's entries are `.key` and `.value`:
+`contacts.phone: {class: phone, protect: fpe}`. The longest path speaks. Only `json` looks into text.
+
+| you want | use |
+|---|---|
+| joins, and nobody ever to read the value | `token` |
+| joins, and somebody to get it back | `encrypt`; `fpe` where the format must stay; `vault` where the key alone must not be enough |
+| to get it back, no joins | `encrypt_random` |
+| data that looks real | `pick`, `date_shift`, `fpe` |
+| statistics | `generalize`, `date_shift`, `perturb` |
+| a glimpse for people | `mask` |
+| nothing of it | `redact`, `null`, `drop` |
+"""
+
+
+def protections() -> str:
+    """One page: every operator with its parameters."""
+    parts = [INTRODUCTION]
+    for name in PARAMETERS:
+        doc = inspect.getdoc(inspect.getmodule(OPERATORS[name])) or ""
+        text = re.sub(r"``", "`", doc.partition(": ")[2])
+        fields = {field.alias or key: field for key, field in PARAMETERS[name].model_fields.items() if key != "op"}
+        rows = [
+            f"| `{key}` | {'required' if field.is_required() else 'error' if key == 'invalid' else f'`{field.default!r}`'} | {field.description or ''} |"
+            for key, field in fields.items()
+        ]
+        table = "\n".join(["| parameter | default | |", "|---|---|---|", *rows]) if rows else "No parameters."
+        parts.append(f"## {name}\n\n{text[0].upper()}{text[1:]}\n\n{table}\n")
+    spelling = re.sub(r"``", "`", inspect.getdoc(canonical) or "")
+    return "\n".join([*parts, f"## Canonical spellings\n\n{spelling}\n"])
+
+
 def pages() -> dict[Path, str]:
     made = {HERE / "rules" / f"{kind.__name__}.md": page(kind) for kind in DOCUMENTED}
-    return {HERE / "rules" / "README.md": index(), **made}
+    return {HERE / "rules" / "README.md": index(), HERE / "protections.md": protections(), **made}
 
 
 if __name__ == "__main__":
     for path, text in pages().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    print(f"{len(pages())} pages in {HERE / 'rules'}", file=sys.stderr)
+    print(f"{len(pages())} pages in {HERE}", file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from dataward.plan import Plan, against_schema
+from dataward.plan import Plan, against_schema, against_target
 from dataward.privacy.keys import open_keys
 from dataward.privacy.protect import Protected, protect
 from dataward.quality.explain import Explanation
@@ -31,5 +31,6 @@ def explain(spark: SparkSession, plan: Plan) -> tuple[Explanation, tuple[Protect
         source = pin(own, contract.source).frame
         references = {alias: pin(own, place).frame.drop(MALFORMED) for alias, place in contract.references.items()}
         suite = against_schema(own, plan, source, references, now)
+        against_target(own, plan)
         _, protections = protect(own, contract, keys, source.drop(MALFORMED))
         return explain_suite(suite, contract.engine, now), protections

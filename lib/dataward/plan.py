@@ -15,6 +15,7 @@ from dataward.privacy.protect import arrow_schema, misfits, undecided, within
 from dataward.quality.rules import IsPrimaryKey, RowRule, Rule, Statement, WellFormed
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite, suite
+from dataward.tables import delta
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Plan", "against_output", "against_schema", "plan"]
+__all__ = ["Plan", "against_output", "against_schema", "against_target", "plan"]
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,28 @@ def against_schema(
     if problems:
         raise ContractError(problems)
     return judged
+
+
+def against_target(spark: SparkSession, plan: Plan) -> None:
+    """Check a plan against the table that it will write to.
+
+    Raises:
+        ContractError: files of the table are laid out by a column that the contract protects: its order would show in
+            file names and statistics, and a protected one is no use for skipping files.
+    """
+    target = plan.contract.target
+    found = delta.laid_out_by(spark, target) if delta.exists(spark, target) else {}
+    problems = []
+    for name, why in found.items():
+        operator = plan.contract.column(name).protect.op
+        if operator != "keep":
+            what = f"'{name}' is a {why} of {target}, and protected by {operator}"
+            line = plan.document.line_of(("columns", name))
+            problems.append(
+                Problem(plan.document.file, line, f"columns.{name}", what, "lay the table out by other columns")
+            )
+    if problems:
+        raise ContractError(problems)
 
 
 def against_output(

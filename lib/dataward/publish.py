@@ -20,7 +20,7 @@ from dataward.integrity.canonical import sha256
 from dataward.integrity.digest import digest
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent, code_version
 from dataward.output import Examined, examine
-from dataward.plan import Plan, against_schema
+from dataward.plan import Plan, against_schema, against_target
 from dataward.privacy.keys import KeyProvider, open_keys
 from dataward.privacy.protect import DETERMINISTIC, Protected, protect, statistics_columns
 from dataward.privacy.utility import Parity, parity
@@ -86,6 +86,7 @@ class _Run:
             now = datetime.fromisoformat(earlier["as_of"]) if earlier else self.started.replace(microsecond=0)
             references = {alias: other.frame.drop(MALFORMED) for alias, other in self.others.items()}
             suite = against_schema(self.spark, self.plan, source.frame, references, now)
+            against_target(self.spark, self.plan)
             told(source.described)
         deterministic = [name for name in source.columns if contract.column(name).protect.op in DETERMINISTIC]
         with self.phase("judge") as told:
@@ -111,7 +112,7 @@ class _Run:
         protecting, protections = protect(self.spark, contract, keys, plain, judged.columns_of_few_values())
         if reasons:
             return self.result("stopped", source, judged, protections, reasons=reasons)
-        metadata = self.metadata(source, judged, now)
+        metadata = self.metadata(source, judged, now, protections)
         good, bad = (frame.drop(MALFORMED) for frame in split(source.frame, judged.diverting, now))
         if contract.asks_output:
             with self.phase("examine") as told:
@@ -226,7 +227,7 @@ class _Run:
 
     # what is written
 
-    def metadata(self, source: Pin, judged: Judgement, now: datetime) -> dict[str, Any]:
+    def metadata(self, source: Pin, judged: Judgement, now: datetime, made: tuple[Protected, ...]) -> dict[str, Any]:
         """What both commits of this run say about themselves; enough to finish the run after an interruption."""
         return {
             "contract": self.contract.contract,
@@ -235,6 +236,7 @@ class _Run:
             "source": _pinned(source),
             "references": {alias: _pinned(other) for alias, other in self.others.items()},
             "as_of": now.isoformat(),
+            "key_versions": {one.column: f"{one.domain} v{one.key_version}" for one in made if one.domain},
         }
 
     def to_quarantine(self, bad: Any, diverted: int, metadata: dict[str, Any]) -> delta.Commit | None:

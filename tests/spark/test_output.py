@@ -2,9 +2,11 @@
 
 import pytest
 
+from dataward.contract import Location
 from dataward.errors import ContractError
 from dataward.plan import plan
 from dataward.privacy.utility import recoverable
+from dataward.tables import delta
 
 POLICY = """\
 policy: house
@@ -38,7 +40,7 @@ def test_rules_after_judge_the_output_and_stop_before_anyone_sees_it(lake):
     assert stopped.status == "stopped"
     assert stopped.reasons == ['after protection: ColumnLength "card" = 16: FAILED']
     assert lake.versions() == 1
-    with pytest.raises(ContractError, match="rules_after: .*no column 'crad'"):
+    with pytest.raises(ContractError, match=r"rules_after: .*no column 'crad'"):
         lake.publish(columns=card, extra="rules_after: 'Rules = [ IsComplete \"crad\" ]'")
     assert lake.verify(0).holds
 
@@ -58,8 +60,7 @@ def other(lake, name, columns, rows, domain="t"):
 
 
 def test_joins_are_checked_by_contract_and_on_real_tokens(lake):
-    token = "{who: {protect: token}}"
-    file = other(lake, "people", token, [(1, "ada"), (2, "bob"), (3, None)])
+    file = other(lake, "people", "{who: {protect: token}}", [(1, "ada"), (2, "bob"), (3, None)])
     lake.source([(1, "ada"), (2, "cy"), (3, "bob"), (4, None)], "id int, name string")
     mine = "{name: {protect: token}}"
 
@@ -84,12 +85,16 @@ def test_joins_are_checked_by_contract_and_on_real_tokens(lake):
     apart = lake.publish(columns="{name: {protect: token, domain: other}}", extra=joins("never: true"))
     assert (apart.status, apart.joins[0]["share"]) == ("published", 0.0)
     (lake.root / "later.yaml").write_text(file.read_text().replace(f"{lake.root}/people", f"{lake.root}/later"))
-    unchecked = lake.publish(columns=mine, extra=f"joins: [{{{{column: name, with: {lake.root}/later.yaml, its: who, share: 1}}}}]")
+    unchecked = lake.publish(
+        columns=mine, extra=f"joins: [{{{{column: name, with: {lake.root}/later.yaml, its: who, share: 1}}}}]"
+    )
     assert unchecked.warnings == [f"join name with people.who: {lake.root}/later is not published yet: not checked"]
 
 
 def test_a_policy_protects_by_class_and_by_name(lake, house):
-    lake.source([(n, f"{n}@x.org", f"9021{n}", "hi") for n in range(9)], "id int, work_mail string, zip string, memo string")
+    lake.source(
+        [(n, f"{n}@x.org", f"9021{n}", "hi") for n in range(9)], "id int, work_mail string, zip string, memo string"
+    )
     done = lake.publish(columns="{zip: {class: postcode}, memo: {class: note}}", extra=house())
     assert {p["column"]: p["protection"] for p in done.protections} == {
         "id": "keep", "work_mail": "token, canonical 'email 1'", "zip": "generalize, prefix 3", "memo": "redact",
@@ -128,4 +133,26 @@ def test_parity_tells_what_protection_keeps(lake):
     done = lake.publish(columns="{code: {protect: fpe}, name: {protect: redact}}", extra="parity: true")
     code, name = done.parity
     assert (code["column"], code["same"]) == ("code", ["nulls", "distinct", "lengths", "form"])
-    assert (name["before"]["nulls"], name["after"]["nulls"], name["after"]["distinct"], name["same"]) == (250, 250, 1, ["nulls"])
+    assert (name["before"]["nulls"], name["after"]["nulls"], name["after"]["distinct"], name["same"]) == (
+        250,
+        250,
+        1,
+        ["nulls"],
+    )
+
+
+def test_a_table_laid_out_by_a_protected_column_is_refused(lake, spark):
+    lake.source([(1, "a@x.org", "nsw"), (2, "b@x.org", "vic")], "id int, mail string, state string")
+    lake.publish(columns="{mail: {protect: token}}")
+    spark.sql(f"optimize delta.`{lake.root}/target` zorder by (id)")
+    assert lake.publish(columns="{mail: {protect: token}}").status == "published"
+    with pytest.raises(ContractError, match=r"'id' is a Z-order column of .*protected by fpe"):
+        lake.publish(columns="{mail: {protect: token}, id: {protect: fpe}}")
+
+
+def test_each_commit_tells_the_keys_of_what_it_wrote(lake):
+    lake.source([(1, "0301234567")], "id int, phone string")
+    lake.publish(columns="{phone: {protect: fpe}}")
+    assert delta.history(lake.spark, Location(path=str(lake.root / "target")))[0].metadata["key_versions"] == {
+        "phone": "t v1"
+    }

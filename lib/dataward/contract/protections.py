@@ -183,16 +183,16 @@ class Mask(Fallible):
     """Every character replaced but the first and last few; a value too short to hide anything is masked whole."""
 
     op: Literal["mask"] = "mask"
-    keep_first: int = Field(default=0, ge=0)
-    keep_last: int = Field(default=0, ge=0)
-    char: str = Field(default="*", min_length=1, max_length=1)
+    keep_first: int = Field(default=0, ge=0, description="leading characters that stay")
+    keep_last: int = Field(default=0, ge=0, description="trailing characters that stay")
+    char: str = Field(default="*", min_length=1, max_length=1, description="what stands for each other one")
 
 
 class Redact(Operation):
     """Every value replaced by one constant text."""
 
     op: Literal["redact"] = "redact"
-    with_: str = Field(default="[redacted]", alias="with")
+    with_: str = Field(default="[redacted]", alias="with", description="the text")
 
 
 class Null(Operation):
@@ -238,7 +238,7 @@ class Perturb(Fallible):
 
     op: Literal["perturb"] = "perturb"
     scale: float = Field(gt=0, description="laplace: its b; gaussian: its standard deviation; in the column's unit")
-    noise: Literal["laplace", "gaussian"] = "laplace"
+    noise: Literal["laplace", "gaussian"] = Field(default="laplace", description="the distribution")
 
 
 class Vault(Operation):
@@ -291,7 +291,7 @@ class Keep(Operation):
     """The column is published as it is: an explicit decision, with a reason if you like."""
 
     op: Literal["keep"] = "keep"
-    reason: str | None = None
+    reason: str | None = Field(default=None, description="why, for whoever reads the seal")
 
 
 def spelled_out(value: Any) -> Any:

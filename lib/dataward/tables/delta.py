@@ -25,6 +25,7 @@ __all__ = [
     "find_run",
     "history",
     "insert_missing",
+    "laid_out_by",
     "latest_version",
     "read",
     "restore",
@@ -114,6 +115,17 @@ def find_run(spark: SparkSession, place: Location, run_id: str, limit: int | Non
     if not exists(spark, place):
         return None
     return next((found for found in history(spark, place, limit) if found.metadata.get("run_id") == run_id), None)
+
+
+def laid_out_by(spark: SparkSession, place: Location) -> dict[str, str]:
+    """The columns whose values decide in which file a row lies, and why: partition, clustering, or Z-order (of the log)."""
+    table = _table(spark, place)
+    detail = table.detail().first().asDict()
+    found = dict.fromkeys(detail.get("clusteringColumns") or (), "clustering column")
+    optimized = table.history().where("operation = 'OPTIMIZE'").select("operationParameters").collect()
+    for row in optimized:
+        found |= dict.fromkeys(json.loads(row.operationParameters.get("zOrderBy") or "[]"), "Z-order column")
+    return found | dict.fromkeys(detail.get("partitionColumns") or (), "partition column")
 
 
 def read(spark: SparkSession, place: Location, version: int) -> DataFrame:
