@@ -8,6 +8,7 @@ import inspect
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from dataward.contract.protections import OPERATORS as PARAMETERS
 from dataward.privacy.protect import OPERATORS, canonical
@@ -83,9 +84,9 @@ INTRODUCTION = """\
 # Protections
 
 Drawn by `make docs` from the operators' docstrings. Each says what it protects against, what not, and by which standard. NULL stays NULL
-under every operator, and a value that an operator cannot protect is never passed through: `invalid: error` (the default) stops the run before
-anything is published, `null` makes it null, and `{fallback: OPERATOR}` protects it otherwise. In the quarantine, where bad rows are expected,
-`error` becomes null too.
+under every operator, and a value that an operator cannot protect is never passed through: `invalid: error` (the default) stops the
+run before anything is published, `null` makes it null, and `{fallback: OPERATOR}` protects it otherwise. In the quarantine, where bad rows
+are expected, `error` becomes null too.
 
 A line's name may be a dotted path into structs; lists are gone through, and a map's entries are `.key` and `.value`:
 `contacts.phone: {class: phone, protect: fpe}`. The longest path speaks. Only `json` looks into text.
@@ -102,6 +103,12 @@ A line's name may be a dotted path into structs; lists are gone through, and a m
 """
 
 
+def default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    return getattr(field.default, "action", None) or f"`{field.default!r}`"
+
+
 def protections() -> str:
     """One page: every operator with its parameters."""
     parts = [INTRODUCTION]
@@ -109,10 +116,7 @@ def protections() -> str:
         doc = inspect.getdoc(inspect.getmodule(OPERATORS[name])) or ""
         text = re.sub(r"``", "`", doc.partition(": ")[2])
         fields = {field.alias or key: field for key, field in PARAMETERS[name].model_fields.items() if key != "op"}
-        rows = [
-            f"| `{key}` | {'required' if field.is_required() else 'error' if key == 'invalid' else f'`{field.default!r}`'} | {field.description or ''} |"
-            for key, field in fields.items()
-        ]
+        rows = [f"| `{key}` | {default(field)} | {field.description or ''} |" for key, field in fields.items()]
         table = "\n".join(["| parameter | default | |", "|---|---|---|", *rows]) if rows else "No parameters."
         parts.append(f"## {name}\n\n{text[0].upper()}{text[1:]}\n\n{table}\n")
     spelling = re.sub(r"``", "`", inspect.getdoc(canonical) or "")

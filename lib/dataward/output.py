@@ -28,8 +28,10 @@ class Examined:
     warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        asked = f"{len(self.verdicts)} rules, {len(self.joins)} joins"
-        return f"{asked}, {len(self.warnings)} warnings" if self.warnings else asked
+        counts = ("rule", len(self.verdicts)), ("join", len(self.joins)), ("warning", len(self.warnings))
+        return (
+            ", ".join(f"{count} {word}{'s' * (count != 1)}" for word, count in counts if count) or "nothing to warn of"
+        )
 
 
 def examine(

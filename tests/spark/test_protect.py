@@ -193,7 +193,7 @@ def test_stages_and_a_single_python_stage(spark):
         "{s: {protect: token}, t: {protect: drop}, p: {protect: fpe}, q: {protect: encrypt}, m: {class: email, protect: token}}",
     )
     assert [(p.column, p.stage) for p in told] == [
-        ("s", "jvm"),
+        ("s", "arrow"),
         ("t", "dropped"),
         ("k", "kept"),
         ("p", "arrow"),

@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from dataward.contract.base import Model, Name, Scalar
 from dataward.contract.policy import Policy
-from dataward.contract.protections import Column, Drop, Keep, Redact
+from dataward.contract.protections import Column, Drop, Keep, Redact, written_form
 
 __all__ = ["Contract", "Join", "Keys", "Limits", "Location", "Quarantine", "Source", "Target", "json_schema"]
 
@@ -261,4 +261,9 @@ _FALLBACKS: dict[str, Redact | Drop | Keep] = {"redact": Redact(), "drop": Drop(
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema of a contract file, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Contract.model_json_schema(by_alias=True)}
+    schema = Contract.model_json_schema(by_alias=True)
+    column = schema["$defs"]["Column"]
+    column["properties"]["protect"] = written_form()
+    del column["required"]  # under a policy the class is enough
+    column["anyOf"] = [{"required": ["protect"]}, {"required": ["class"]}]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -35,7 +35,7 @@ __all__ = [
     "Redact",
     "Token",
     "Vault",
-    "spelled_out",
+    "written_form",
 ]
 
 ALPHABETS = {
@@ -67,7 +67,7 @@ class Invalid(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _spelled_out(cls, value: Any) -> Any:
+    def _as_written(cls, value: Any) -> Any:
         """``error``, ``null`` and ``{fallback: OPERATOR}``, as people write them."""
         if value in ("error", "null", None):
             return {"action": value or "null"}
@@ -294,7 +294,7 @@ class Keep(Operation):
     reason: str | None = Field(default=None, description="why, for whoever reads the seal")
 
 
-def spelled_out(value: Any) -> Any:
+def _spelled_out(value: Any) -> Any:
     """``token`` and ``{mask: {keep_last: 4}}``, as people write them, in the form that the models take."""
     if value is None:
         return {"op": "null"}  # YAML reads a bare null as nothing
@@ -320,18 +320,19 @@ OPERATORS: dict[str, type[Model]] = {
 }  # fmt: skip
 
 
-def _written_form() -> dict[str, Any]:
-    """The JSON Schema of what people type, so that an editor completes it. Operators are drawn one level deep."""
+def written_form() -> dict[str, Any]:
+    """The JSON Schema of what people type for ``protect``, so that an editor completes it."""
     forms: list[dict[str, Any]] = [{"enum": [*OPERATORS, None]}]
     for name, model in OPERATORS.items():
-        named = {field.alias or key: field for key, field in model.model_fields.items() if key != "op"}
-        properties = {key: {"description": field.description or ""} for key, field in named.items()}
-        inside = {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
-        required = [key for key, field in named.items() if field.is_required()]
-        forms.append({
-            "type": "object", "properties": {name: {**inside, "required": required}}, "required": [name],
-            "additionalProperties": False,
-        })  # fmt: skip
+        inside = model.model_json_schema(by_alias=True)
+        properties = {key: value for key, value in inside["properties"].items() if key != "op"}
+        if name == "json":
+            properties["fields"] = {"type": "object", "additionalProperties": {"$ref": "#/$defs/Column"}}
+        parameters = {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+        parameters["required"] = [key for key in inside.get("required", []) if key != "op"]
+        forms.append(
+            {"type": "object", "properties": {name: parameters}, "required": [name], "additionalProperties": False}
+        )
     return {"anyOf": forms}
 
 
@@ -352,8 +353,8 @@ Protection = Annotated[
     | Drop
     | Keep,
     Field(discriminator="op"),
-    BeforeValidator(spelled_out),
-    WithJsonSchema(_written_form(), mode="validation"),
+    BeforeValidator(_spelled_out),
+    WithJsonSchema({"type": ["string", "object", "null"]}, mode="validation"),
 ]
 
 
