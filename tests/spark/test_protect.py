@@ -55,6 +55,25 @@ def test_tokens_once_per_value_are_the_same_tokens(spark):
     assert sorted(map(tuple, once.collect()), key=repr) == sorted(map(tuple, each.collect()), key=repr)
 
 
+def test_few_values_are_protected_once_by_any_deterministic_operator(spark):
+    frame = spark.createDataFrame(
+        [("a@x", "0301234567", 1), ("A@x", "12", 2), (None, None, 3), ("a@x", "0301234567", 4)],
+        "m string, p string, n int",
+    )
+    columns = "{m: {class: email, protect: token}, p: {protect: {fpe: {invalid: null}}}, n: {protect: encrypt_random}}"
+    each, _ = protected(spark, frame, columns)
+    once, _ = protected(spark, frame, columns, few=["m", "p", "n"])
+    assert [row[:2] for row in once.collect()] == [row[:2] for row in each.collect()]
+    alone, _ = protected(spark, frame, "{m: {class: email, protect: token}}", few=["m"])
+    plan = alone._jdf.queryExecution().executedPlan().toString()
+    assert "BroadcastHashJoin" in plan
+    assert plan.count("MapInArrow") == plan.count("HashAggregate") / 2 == 1  # on the distinct values only
+    strict, _ = protected(spark, frame, "{p: {protect: fpe}}", few=["p"])
+    with pytest.raises(Exception, match="p: it holds values that fpe cannot protect"):
+        strict.collect()
+    assert strict.where("n <> 2").count() == 3
+
+
 def test_tokens_of_other_types_are_of_their_text(spark):
     frame = spark.sql("select 42 as i, 1.50bd as d, date'2020-02-29' as t, true as b, 'x' as s")
     made, _ = protected(spark, frame, "{" + ", ".join(f"{c}: {{protect: token}}" for c in "idtbs") + "}")

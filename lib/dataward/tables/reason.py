@@ -7,13 +7,18 @@ from typing import Any
 
 from dataward.errors import ProtectionError
 
-__all__ = ["from_worker", "reason"]
+__all__ = ["from_jvm", "from_worker", "reason"]
 
 
 def from_worker(error: BaseException) -> str | None:
-    """What a worker said when a value could not be protected (it names no value); None for any other failure."""
-    said = re.findall(rf"^{ProtectionError.__module__}\.{ProtectionError.__name__}: (.+)$", str(error), re.MULTILINE)
+    """What was said when a value could not be protected (it names no value); None for any other failure."""
+    said = re.findall(rf"{re.escape(from_jvm(''))}(.+)$", str(error), re.MULTILINE)
     return str(said[-1]) if said else None
+
+
+def from_jvm(told: str) -> str:
+    """The same as a message of the JVM's."""
+    return f"{ProtectionError.__module__}.{ProtectionError.__name__}: {told}"
 
 
 def reason(error: BaseException) -> str:

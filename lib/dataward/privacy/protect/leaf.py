@@ -74,12 +74,15 @@ class Leaf:
                 made, pa.array(which), self.fallback.apply(values.filter(pa.array(which)), inside)
             )
         if self.strict:
-            raise ProtectionError(
-                f"{self.where}: it holds values that {self._name} cannot protect, which needs "
-                f"{self.operator.needs}. Nothing was published; say what becomes of others with 'invalid: null' or "
-                f"'invalid: {{fallback: OPERATOR}}'"
-            )
+            raise ProtectionError(self.refusal())
         return made
+
+    def refusal(self) -> str:
+        """Why the run stops on a value that cannot be protected, without the value."""
+        return (
+            f"{self.where}: it holds values that {self._name} cannot protect, which needs {self.operator.needs}. Nothing was "
+            "published; say what becomes of others with 'invalid: null' or 'invalid: {fallback: OPERATOR}'"
+        )
 
     @property
     def _name(self) -> str:

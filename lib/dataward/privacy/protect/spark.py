@@ -16,6 +16,7 @@ from dataward.privacy.protect.operator import Rows
 from dataward.privacy.protect.token import Keyed, key_blocks
 from dataward.privacy.protect.vault import VaultOperator, through_vault
 from dataward.sql import identifier
+from dataward.tables.reason import from_jvm
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,8 +53,8 @@ def protect(
     The function's ``strict`` says whether a value that cannot be protected, and for which the contract names nothing
     else, stops the run (the target) or becomes null (the quarantine).
 
-    Of the columns that are said to hold ``few`` values and are tokenized in the JVM, each value is tokenized once, and
-    the tokens are joined to the rows.
+    Of the columns that are said to hold ``few`` values each value is protected once, where its operator is deterministic,
+    and the results are joined to the rows.
     """
     schema = arrow_schema(frame.schema)
     exact, lenient = (compiled(contract, key_of(keys), schema, strict) for strict in (True, False))
@@ -74,56 +75,80 @@ class _Work:
     ) -> None:
         self.spark, self.made, self.lenient, self.frame = spark, made, lenient, frame
         self.kinds = {field.name: field.dataType.typeName() for field in frame.schema.fields}
+        self.leaves = {name: node for name, node in made.columns if isinstance(node, Leaf)}
         self.stages = {name: _stage(node, self.kinds[name], name) for name, node in made.columns}
-        if "arrow" in self.stages.values():  # the stage is there: MACs in it take half the time of the JVM's
-            tokens = [
-                name for name, stage in self.stages.items() if stage == "jvm" and _keyed(dict(made.columns)[name])
-            ]
-            self.stages |= dict.fromkeys(tokens, "arrow")
-        self.in_arrow = frozenset(name for name, stage in self.stages.items() if stage == "arrow")
-        self.operators = {name: node.operator for name, node in made.columns if isinstance(node, Leaf)}
-        tokens = [name for name, stage in self.stages.items() if stage == "jvm" and self.operators[name].purpose]
-        self.once = [name for name in tokens if name in few and self.kinds[name] in ONE_SPELLING]
-        self.each = [name for name in tokens if name not in self.once]
-        keys = {key.domain: key for name in tokens if (key := self.operators[name].key)}
+        self.once = [name for name in self.leaves if name in few and self.same_for_same(name)]
+        rest = [name for name in self.stages if name not in self.once]
+        if any(
+            self.stages[name] == "arrow" for name in rest
+        ):  # the stage is there: MACs in it take half the JVM's time
+            self.stages |= {name: "arrow" for name in rest if self.mac_in_jvm(name)}
+        self.in_arrow = [name for name in rest if self.stages[name] == "arrow"]
+        self.each = [name for name in rest if self.mac_in_jvm(name)]
+        macs = [name for name in (*self.once, *self.each) if self.mac_in_jvm(name)]
+        keys = {key.domain: key for name in macs if (key := self.leaves[name].operator.key)}
         self.blocks = key_blocks(spark, keys.values())
+
+    def mac_in_jvm(self, name: str) -> bool:
+        return self.stages[name] == "jvm" and self.leaves[name].operator.purpose is not None
+
+    def same_for_same(self, name: str) -> bool:
+        """Whether what becomes of a value can be made once and joined to the rows that hold it."""
+        worth_it = self.stages[name] == "arrow" or self.mac_in_jvm(name)
+        return worth_it and self.kinds[name] in ONE_SPELLING and self.leaves[name].operator.deterministic
 
     def apply(self, given: DataFrame, strict: bool = True) -> DataFrame:
         ready = given
         if self.in_arrow:
-            run = _in_arrow(self.made if strict else self.lenient, self.in_arrow)
-            ready = given.mapInArrow(run, _after(given.schema, self.made, self.in_arrow))
-        for name, operator in self.operators.items():
-            if isinstance(operator, VaultOperator):
-                ready = through_vault(self.spark, ready, given, name, operator)
+            nodes = dict((self.made if strict else self.lenient).columns)
+            ready = _through_arrow(given, {name: nodes[name] for name in self.in_arrow})
+        for name, leaf in self.leaves.items():
+            if isinstance(leaf.operator, VaultOperator):
+                ready = through_vault(self.spark, ready, given, name, leaf.operator)
         for number, name in enumerate(self.once):
             ready = self.joined(ready, number, name)
         if self.each:
             ready = self.keyed(ready)
-        return ready.select(*(self.column(name) for name in given.columns if self.stages.get(name) != "dropped"))
+        return ready.select(
+            *(self.column(name, strict) for name in given.columns if self.stages.get(name) != "dropped")
+        )
 
     def joined(self, ready: DataFrame, number: int, name: str) -> DataFrame:
-        """The frame beside the tokens of a column of few values, made once per value."""
+        """The frame beside what becomes of a column's few values, made once per value."""
         from pyspark.sql import functions as F
 
-        values = self.keyed(self.frame.select(_column(name)).distinct())
-        tokens = values.select(_column(name).alias(f"__value_{number}"), self.in_jvm(name).alias(f"__token_{number}"))
-        return ready.join(F.broadcast(tokens), _column(name) == F.col(f"__value_{number}"), "left")
+        value, made = f"__value_{number}", f"__made_{number}"
+        values = self.frame.select(_column(name).alias(value)).distinct()
+        if self.stages[name] == "jvm":
+            of_value = self.leaves[name].operator.column(F.col(value), self.kinds[name])
+            both = self.keyed(values).select(value, of_value.alias(made))
+        else:
+            # Values of rows that are diverted are among them: what cannot be protected is null, see `column`.
+            both = _through_arrow(
+                values.select(value, F.col(value).alias(made)), {made: dict(self.lenient.columns)[name]}
+            )
+        return ready.join(F.broadcast(both), _column(name) == F.col(value), "left")
 
     def keyed(self, bare: DataFrame) -> DataFrame:
         from pyspark.sql import functions as F
 
         return bare.crossJoin(F.broadcast(self.blocks)) if self.blocks is not None else bare
 
-    def column(self, name: str) -> Any:
+    def column(self, name: str, strict: bool) -> Any:
         from pyspark.sql import functions as F
 
-        if name in self.once:
-            return F.col(f"__token_{self.once.index(name)}").alias(name)
-        return self.in_jvm(name).alias(name) if self.stages.get(name) == "jvm" else _column(name)
-
-    def in_jvm(self, name: str) -> Any:
-        return self.operators[name].column(_column(name), self.kinds[name])
+        if name not in self.once:
+            in_jvm = self.stages.get(name) == "jvm"
+            return (
+                self.leaves[name].operator.column(_column(name), self.kinds[name]).alias(name)
+                if in_jvm
+                else _column(name)
+            )
+        made, leaf = F.col(f"__made_{self.once.index(name)}"), self.leaves[name]
+        if strict and leaf.strict and self.stages[name] == "arrow":
+            unfit = _column(name).isNotNull() & made.isNull()
+            made = F.when(unfit, F.raise_error(from_jvm(leaf.refusal()))).otherwise(made)
+        return made.alias(name)
 
 
 def arrow_schema(schema: StructType) -> pa.Schema:
@@ -136,10 +161,6 @@ def _column(name: str) -> Any:
     from pyspark.sql import functions as F
 
     return F.col(identifier(name))
-
-
-def _keyed(node: tree.Node) -> bool:
-    return isinstance(node, Leaf) and node.operator.purpose is not None
 
 
 def _stage(node: tree.Node, kind: str, name: str) -> Stage:
@@ -155,9 +176,23 @@ def _stage(node: tree.Node, kind: str, name: str) -> Stage:
     return "arrow" if node.operator.column(_column(name), kind) is None else "jvm"
 
 
-def _in_arrow(made: Compiled, names: frozenset[str]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+def _through_arrow(frame: DataFrame, nodes: dict[str, tree.Node]) -> DataFrame:
+    """The frame with some columns protected by the workers."""
+    from pyspark.sql.pandas.types import from_arrow_type, to_arrow_type
+    from pyspark.sql.types import StructField, StructType
+
+    fields = []
+    for field in frame.schema.fields:
+        kind = field.dataType
+        if field.name in nodes:
+            made = tree.output(nodes[field.name], to_arrow_type(kind))
+            kind = from_arrow_type(made, prefer_timestamp_ntz=True)
+        fields.append(StructField(field.name, kind))
+    return frame.mapInArrow(_on_workers(nodes), StructType(fields))
+
+
+def _on_workers(nodes: dict[str, tree.Node]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     """What runs on the workers; it holds the keys, and Spark shows no more of it than its name."""
-    nodes = {name: node for name, node in made.columns if name in names}
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import pyarrow as pa
@@ -171,20 +206,6 @@ def _in_arrow(made: Compiled, names: frozenset[str]) -> Callable[[Iterable[pa.Re
             yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
     return run
-
-
-def _after(schema: StructType, made: Compiled, names: frozenset[str]) -> StructType:
-    """The schema after the Arrow stage."""
-    from pyspark.sql.pandas.types import from_arrow_type, to_arrow_type
-    from pyspark.sql.types import StructField, StructType
-
-    nodes, fields = dict(made.columns), []
-    for field in schema.fields:
-        kind = field.dataType
-        if field.name in names:
-            kind = from_arrow_type(tree.output(nodes[field.name], to_arrow_type(kind)), prefer_timestamp_ntz=True)
-        fields.append(StructField(field.name, kind))
-    return StructType(fields)
 
 
 def _told(leaf: Leaf, stage: Stage) -> Protected:
