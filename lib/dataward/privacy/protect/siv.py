@@ -97,7 +97,10 @@ class _Halves:
             text[rows, lengths] = 0x80
             last = text ^ _array(_doubled(self.first)) ^ _array(self.whole)
             return self.encrypted(self.mac, last)
-        text[rows[:, None], lengths[:, None] - BLOCK + np.arange(BLOCK)] ^= _array(self.first)
+        if (length := lengths[0]) == lengths.min() == lengths.max():  # the common case, without an index for every byte
+            text[:, length - BLOCK : length] ^= _array(self.first)
+        else:
+            text[rows[:, None], lengths[:, None] - BLOCK + np.arange(BLOCK)] ^= _array(self.first)
         short = lengths < text.shape[1]
         text[rows[short], lengths[short]] = 0x80
         text[:, -BLOCK:] ^= np.where(short[:, None], _array(self.padded), _array(self.whole))

@@ -30,6 +30,9 @@ ONE_SPELLING = frozenset({"string", "byte", "short", "integer", "long", "date", 
 
 WITHOUT_STATISTICS = frozenset({"array", "map", "struct", "boolean", "binary", "void"})
 
+WIDE = 4
+"""Columns for each that is protected, from which on it costs more to take all through Arrow than to join one."""
+
 Stage = Literal["kept", "jvm", "arrow", "vault", "dropped"]
 
 
@@ -78,6 +81,9 @@ class _Work:
         self.leaves = {name: node for name, node in made.columns if isinstance(node, Leaf)}
         self.stages = {name: _stage(node, self.kinds[name], name) for name, node in made.columns}
         self.once = [name for name in self.leaves if name in few and self.same_for_same(name)]
+        others = [name for name, stage in self.stages.items() if stage == "arrow" and name not in self.once]
+        if others or len(self.stages) < WIDE * len(self.once):  # Arrow is quicker than a shuffle and a join for each
+            self.once = [name for name in self.once if self.stages[name] == "jvm"]
         rest = [name for name in self.stages if name not in self.once]
         if any(
             self.stages[name] == "arrow" for name in rest
