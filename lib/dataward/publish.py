@@ -114,9 +114,9 @@ class _Run:
             return self.result("stopped", source, judged, protections, reasons=reasons)
         metadata = self.metadata(source, judged, now, protections)
         good, bad = (frame.drop(MALFORMED) for frame in split(source.frame, judged.diverting, now))
+        ready = protecting(good)
         if contract.asks_output:
             with self.phase("examine") as told:
-                ready = protecting(good)
                 self.output = examine(self.spark, self.plan, good, ready, references, now, deterministic)
                 told(str(self.output))
             if self.output.reasons:
@@ -128,7 +128,6 @@ class _Run:
                     f"source {contract.source} or a reference: its files changed after they were judged. Nothing was "
                     "published; rerun"
                 )
-            ready = protecting(good)
             statistics = statistics_columns(contract, ready)
             commit = delta.commit_target(self.spark, ready, contract.target, self.run_id, metadata, statistics)
             rows = self.accounted(source, judged, commit, quarantine, diverted)

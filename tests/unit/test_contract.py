@@ -85,6 +85,61 @@ MISTAKES = [
     ("class: national_id", "clas: national_id", 13, "unknown key 'clas'", "did you mean 'class'"),
     ("keep_last: 4", "keep_lst: 4", 14, "unknown key 'keep_lst'", "did you mean 'keep_last'"),
     ("keep_last: 4", "keep_last: -1", 14, "greater than or equal to 0", ""),
+    ("protect: token", "protect: {token: {bits: 64}}", 13, "greater than or equal to 128", ""),
+    ("protect: token", "protect: {fpe: {length: 5}}", 13, "domain below 1,000,000", ""),
+    ("protect: token", "protect: {fpe: {format: card, keep_first: 6, keep_last: 5}}", 13, "domain below 1,000,000", ""),
+    ("class: national_id, protect: token", "class: postcode, protect: fpe", 13, "domain below 1,000,000", ""),
+    ("protect: token", "protect: {fpe: {alphabet: aab}}", 13, "two or more different characters", ""),
+    ("protect: token", "protect: {fpe: {alphabet: base36, check: luhn}}", 13, "goes with the alphabet digits", ""),
+    ("protect: token", "protect: {fpe: {invalid: {fallback: keep}}}", 13, "a fallback protects the value", ""),
+    ("protect: token", "protect: {fpe: {invalid: keep}}", 13, "write error, null or {fallback", ""),
+    (
+        "protect: token",
+        "protect: {fpe: {invalid: {fallback: tokn}}}",
+        13,
+        "unknown operator 'tokn'",
+        "did you mean 'token'",
+    ),
+    ("protect: token", "protect: {generalize: {width: 5, prefix: 2}}", 13, "exactly one of width", ""),
+    ("protect: token", "protect: {generalize: {bounds: [5, 1]}}", 13, "ascend", ""),
+    ("protect: token", "protect: date_shift", 13, "'by' is missing", "add it"),
+    ("protect: token", "protect: pick", 13, "exactly one of 'values' and 'file'", ""),
+    (
+        "protect: token",
+        "protect: {json: {fields: {a: {protect: drop}}, rest: keep}}",
+        13,
+        "drop does not work inside JSON",
+        "",
+    ),
+    (
+        "protect: token",
+        "protect: {json: {fields: {a: {protcet: token}}, rest: keep}}",
+        13,
+        "unknown key 'protcet'",
+        "'protect'",
+    ),
+    ("default: refuse", "policy: nowhere.yaml\ndefault: refuse", 15, "policy nowhere.yaml cannot be read", "path"),
+    (
+        "default: refuse",
+        "joins: [{column: rec_id, with: nowhere.yaml, share: 1}]\ndefault: refuse",
+        15,
+        "the contract it names is wrong",
+        "",
+    ),
+    (
+        "default: refuse",
+        "joins: [{column: rec_id, with: c.yaml}]\ndefault: refuse",
+        15,
+        "either 'share' (0 to 1) or 'never",
+        "",
+    ),
+    (
+        "default: refuse",
+        "rules_after: 'Rules = [ RowCnt > 1 ]'\ndefault: refuse",
+        15,
+        "unknown rule type 'RowCnt'",
+        "'RowCount'",
+    ),
     ("{mask: {keep_last: 4}}", "{mask: {}, drop: {}}", 14, "write one operator", ""),
     ("  soc_sec_id:", "  REC_ID: {protect: keep}\n  soc_sec_id:", 11, "name the same column", ""),
     ("  soc_sec_id:", "  rec_id: {protect: drop}\n  soc_sec_id:", 13, "stands here twice", "remove one"),
@@ -112,6 +167,17 @@ def test_mistake_is_told_with_file_line_and_remedy(tmp_path, old, new, line, wor
     assert told[0].line == line
     assert remedy in told[0].remedy
     assert re.match(rf"{re.escape(str(file))}:{line}: ", str(told[0]))
+
+
+def test_mistakes_of_a_policy_are_told_where_they_stand(tmp_path):
+    (tmp_path / "p.yaml").write_text(
+        "policy: p\nclasses:\n  email: {protect: tokn}\n  note: {protect: drop, colums: [a]}\n"
+    )
+    (tmp_path / "c.yaml").write_text(GOOD.replace("default: refuse", f"policy: {tmp_path}/p.yaml\ndefault: refuse"))
+    with pytest.raises(ContractError) as caught:
+        plan(tmp_path / "c.yaml")
+    assert [(p.file, p.line) for p in caught.value.problems] == [(f"{tmp_path}/p.yaml", 3), (f"{tmp_path}/p.yaml", 4)]
+    assert "did you mean 'columns'" in str(caught.value)
 
 
 def test_more_than_thirty_kinds_of_mistake_are_covered():

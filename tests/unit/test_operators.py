@@ -151,6 +151,14 @@ def test_fpe_of_integers_is_a_permutation_of_those_with_as_many_digits(values, k
     assert bad is None
 
 
+def test_an_alphabet_may_mix_scripts():
+    values = ["123-456-7890", "0123456789", "12 34 56 é7"]
+    for given_ in (values, values[:1], values[1:2]):
+        made = protected("{fpe: {alphabet: 0123456789é}}", given_)
+        assert set("".join(made)) <= set("0123456789é -")
+        assert leaf("{fpe: {alphabet: 0123456789é}}").reverse(pa.array(made))[0].to_pylist() == given_
+
+
 def luhn(digits):
     total = sum(sum(divmod(int(d) * (1 + i % 2), 10)) for i, d in enumerate(reversed(digits)))
     return total % 10 == 0

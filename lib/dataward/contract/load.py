@@ -36,7 +36,7 @@ def problems_of(document: Document) -> tuple[Contract | None, list[Problem]]:
         what = "the file is empty" if document.data is None else "a contract is a mapping of keys to values"
         remedy = "start with 'contract: NAME', then source, target, keys, rules and columns"
         return None, [*problems, Problem(document.file, 1, "", what, remedy)]
-    data, of_policy = _with_policy(document.data)
+    data, of_policy = _with_policy(document)
     if of_policy:
         return None, [*problems, *of_policy]
     try:
@@ -46,8 +46,9 @@ def problems_of(document: Document) -> tuple[Contract | None, list[Problem]]:
     return contract, [*problems, *_too_little(contract, document)]
 
 
-def _with_policy(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def _with_policy(contract: Document) -> tuple[dict[str, Any], list[Problem]]:
     """The data with the policy's text in place of its path, and its protections where a line gives only a class."""
+    data: dict[str, Any] = contract.data
     path = data.get("policy")
     if not isinstance(path, str):
         return data, []
@@ -55,7 +56,9 @@ def _with_policy(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         document = Document.read(path)
         policy = Policy.model_validate(document.data)
     except ContractError as error:
-        return data, list(error.problems)
+        (why, *_) = error.problems
+        what = f"policy {path} cannot be read: {why.what}"
+        return data, [Problem(contract.file, contract.line_of(("policy",)), "policy", what, "check its path and text")]
     except ValidationError as error:
         return data, _told(error, document, Policy)
     lines = data.get("columns")

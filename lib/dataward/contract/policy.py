@@ -50,9 +50,10 @@ class Policy(Model):
     frequency_share: float = Field(default=0.2, gt=0, le=1, description="the share from which on that counts")
 
     def by_name(self, path: str) -> Column | None:
-        """The line for a column (or path) that is known by its name; case does not count."""
+        """The line for a column (or path) that is known by its name, or by the last part of it; case does not count."""
+        names = {path.lower(), path.lower().rpartition(".")[2]}
         for class_, given in self.classes.items():
-            if any(fnmatchcase(path.lower(), pattern.lower()) for pattern in given.columns):
+            if any(fnmatchcase(name, pattern.lower()) for pattern in given.columns for name in names):
                 return Column.model_validate({"class": class_, "protect": given.protect})
         return None
 

@@ -94,7 +94,7 @@ class FpeOperator(Operator):
         inside = np.flatnonzero(codes < SEPARATOR)
         lengths = np.bincount(owner[inside], minlength=len(bad))
         begins = np.cumsum(lengths) - lengths
-        out = points.copy()
+        out = points.astype(alphabet.dtype)
         for length in set(lengths[~bad].tolist()):
             which = np.flatnonzero((lengths == length) & ~bad)
             where = inside[begins[which][:, None] + np.arange(length)]

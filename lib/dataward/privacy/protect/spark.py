@@ -85,9 +85,7 @@ class _Work:
         if others or len(self.stages) < WIDE * len(self.once):  # Arrow is quicker than a shuffle and a join for each
             self.once = [name for name in self.once if self.stages[name] == "jvm"]
         rest = [name for name in self.stages if name not in self.once]
-        if any(
-            self.stages[name] == "arrow" for name in rest
-        ):  # the stage is there: MACs in it take half the JVM's time
+        if "arrow" in [self.stages[name] for name in rest]:  # MACs in that stage take half the time of the JVM's
             self.stages |= {name: "arrow" for name in rest if self.mac_in_jvm(name)}
         self.in_arrow = [name for name in rest if self.stages[name] == "arrow"]
         self.each = [name for name in rest if self.mac_in_jvm(name)]
@@ -115,9 +113,8 @@ class _Work:
             ready = self.joined(ready, number, name)
         if self.each:
             ready = self.keyed(ready)
-        return ready.select(
-            *(self.column(name, strict) for name in given.columns if self.stages.get(name) != "dropped")
-        )
+        left = [name for name in given.columns if self.stages.get(name) != "dropped"]
+        return ready.select(*(self.column(name, strict) for name in left))
 
     def joined(self, ready: DataFrame, number: int, name: str) -> DataFrame:
         """The frame beside what becomes of a column's few values, made once per value."""
@@ -130,9 +127,8 @@ class _Work:
             both = self.keyed(values).select(value, of_value.alias(made))
         else:
             # Values of rows that are diverted are among them: what cannot be protected is null, see `column`.
-            both = _through_arrow(
-                values.select(value, F.col(value).alias(made)), {made: dict(self.lenient.columns)[name]}
-            )
+            twice = values.select(value, F.col(value).alias(made))
+            both = _through_arrow(twice, {made: dict(self.lenient.columns)[name]})
         return ready.join(F.broadcast(both), _column(name) == F.col(value), "left")
 
     def keyed(self, bare: DataFrame) -> DataFrame:
@@ -144,12 +140,9 @@ class _Work:
         from pyspark.sql import functions as F
 
         if name not in self.once:
-            in_jvm = self.stages.get(name) == "jvm"
-            return (
-                self.leaves[name].operator.column(_column(name), self.kinds[name]).alias(name)
-                if in_jvm
-                else _column(name)
-            )
+            if self.stages.get(name) != "jvm":
+                return _column(name)
+            return self.leaves[name].operator.column(_column(name), self.kinds[name]).alias(name)
         made, leaf = F.col(f"__made_{self.once.index(name)}"), self.leaves[name]
         if strict and leaf.strict and self.stages[name] == "arrow":
             unfit = _column(name).isNotNull() & made.isNull()
