@@ -141,6 +141,7 @@ MISTAKES = [
         "'RowCount'",
     ),
     ("{mask: {keep_last: 4}}", "{mask: {}, drop: {}}", 14, "write one operator", ""),
+    ("rec_id: {protect: keep}", "rec_id: {protect: {fpe: {invalid: null}}}", 1, "would make keys null", ""),
     ("  soc_sec_id:", "  REC_ID: {protect: keep}\n  soc_sec_id:", 11, "name the same column", ""),
     ("  soc_sec_id:", "  rec_id: {protect: drop}\n  soc_sec_id:", 13, "stands here twice", "remove one"),
     ("default: refuse", "default: allow", 15, "not one of the values", "'refuse'"),

@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from dataward.contract.base import Model, Name, Scalar
 from dataward.contract.policy import Policy
-from dataward.contract.protections import Column, Drop, Keep, Redact, written_form
+from dataward.contract.protections import Column, Drop, Fallible, Keep, Protection, Redact, written_form
 
 __all__ = ["Contract", "Join", "Keys", "Limits", "Location", "Quarantine", "Source", "Target", "json_schema"]
 
@@ -190,12 +190,7 @@ class Contract(Model):
         if "primary" in self.references:
             raise ValueError("'primary' is the source itself: call the reference something else")
         for name in self.target.on:
-            protection = self.column(name).protect
-            if protection.op not in JOINABLE:
-                raise ValueError(
-                    f"merge key '{name}' is protected by {protection.op}, which does not keep equal values equal and others "
-                    f"apart: keys need {', '.join(JOINABLE)}"
-                )
+            _fits_key(name, self.column(name).protect)
         for name in self.target.partition_by:
             if self.column(name).protect.op != "keep":
                 raise ValueError(f"partition column '{name}' must be 'keep': its values stand in directory names")
@@ -254,6 +249,17 @@ class Contract(Model):
         if self.target.path is not None:
             return Location(path=self.target.path.rstrip("/") + "_ledger")
         return Location(table=f"{self.target.table}_ledger")
+
+
+def _fits_key(name: str, protection: Protection) -> None:
+    """Raise ValueError where a merge key's protection would not find the row again."""
+    if protection.op not in JOINABLE:
+        raise ValueError(
+            f"merge key '{name}' is protected by {protection.op}, which does not keep equal values equal and others "
+            f"apart: keys need {', '.join(JOINABLE)}"
+        )
+    if isinstance(protection, Fallible) and protection.invalid.action == "null":
+        raise ValueError(f"merge key '{name}': 'invalid: null' would make keys null, which match nothing")
 
 
 _FALLBACKS: dict[str, Redact | Drop | Keep] = {"redact": Redact(), "drop": Drop()}
