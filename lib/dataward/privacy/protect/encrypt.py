@@ -99,7 +99,6 @@ def opened(ciphertexts: pa.Array, version: int, decrypt: Callable[[bytes], bytes
 class EncryptOperator(Operator):
     parameters: Encrypt
     purpose: ClassVar[Purpose | None] = "encrypt"
-    reversible: ClassVar[bool] = True
 
     def output(self, kind: pa.DataType) -> pa.DataType:
         import pyarrow as pa

@@ -33,7 +33,6 @@ NONCE = 12  # bytes
 class EncryptRandomOperator(Operator):
     parameters: EncryptRandom
     purpose: ClassVar[Purpose | None] = "encrypt_random"
-    reversible: ClassVar[bool] = True
 
     @property
     def deterministic(self) -> bool:

@@ -35,7 +35,6 @@ NEITHER, SEPARATOR = 0xFFFF, 0xFFFE  # codes of characters outside the alphabet;
 class FpeOperator(Operator):
     parameters: Fpe
     purpose: ClassVar[Purpose | None] = "fpe"
-    reversible: ClassVar[bool] = True
 
     @property
     def needs(self) -> str:

@@ -73,8 +73,6 @@ class Operator(ABC):
 
     purpose: ClassVar[Purpose | None] = None
     """Which key it takes, if any."""
-    reversible: ClassVar[bool] = False
-    """Whether who has the key gets the original back."""
 
     @abstractmethod
     def output(self, kind: pa.DataType) -> pa.DataType:

@@ -40,7 +40,6 @@ SCHEMA = "lookup binary, token string, sealed binary"
 class VaultOperator(Operator):
     parameters: Vault
     purpose: ClassVar[Purpose | None] = "vault"
-    reversible: ClassVar[bool] = True
 
     def output(self, kind: pa.DataType) -> pa.DataType:
         import pyarrow as pa
