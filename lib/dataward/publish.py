@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import getpass
 import re
 import time
 import uuid
@@ -27,7 +26,7 @@ from dataward.privacy.utility import Parity, parity
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.split import failed_rows, split
 from dataward.report import Phase, Place, RunResult
-from dataward.session import isolated
+from dataward.session import demand_encryption, isolated, who
 from dataward.tables import delta
 from dataward.tables.source import MALFORMED, Pin, pin
 
@@ -78,7 +77,7 @@ class _Run:
         """The whole way of the data."""
         contract = self.contract
         with self.phase("pin") as told:
-            keys = open_keys(contract.keys)
+            keys = self.opened_keys()
             sealed, earlier = self.done_before() if self.may_be_a_rerun else (None, None)
             if sealed:
                 return self.unchanged(sealed.seal)
@@ -151,6 +150,14 @@ class _Run:
         self.progress(f"  {name:<8} {spent:6.2f} s  {said[0]}")
 
     # before anything is read
+
+    def opened_keys(self) -> KeyProvider:
+        """The keyring, with the key that will seal unwrapped: what is refused is refused before anything is written."""
+        if self.contract.keys.spill == "encrypted":
+            demand_encryption(self.spark)
+        keys, domain = open_keys(self.contract.keys), self.contract.keys.domain
+        keys.key("seal", domain, keys.current(domain))
+        return keys
 
     def done_before(self) -> tuple[ledger.Entry | None, dict[str, Any] | None]:
         """This run id's seal, or else what it committed before it was interrupted."""
@@ -273,8 +280,8 @@ class _Run:
         quarantine: delta.Commit | None,
         rows: dict[str, int],
     ) -> Seal:
-        contract, version = self.contract, keys.current
-        domain = contract.keys.domain
+        contract, domain = self.contract, self.contract.keys.domain
+        version = keys.current(domain)
         published = delta.read(self.spark, contract.target, commit.version)
         content = digest(published, keys.key("digest", domain, version))
         file, file_sha256 = delta.commit_file(self.spark, contract.target, commit.version)
@@ -285,7 +292,7 @@ class _Run:
             target=str(contract.target),
             version=commit.version,
             time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            who=_who(self.spark),
+            who=who(self.spark),
             source={"described": source.described, **_pinned(source)},
             references={alias: {"described": pin.described, **_pinned(pin)} for alias, pin in self.others.items()},
             verdicts=_as_dicts(judged.verdicts),
@@ -391,9 +398,3 @@ def _as_dicts(items: Any) -> list[dict[str, Any]]:
 
 def _place(location: Location | None, commit: delta.Commit) -> Place:
     return Place(path=str(location), version=commit.version, rows=commit.rows)
-
-
-def _who(spark: SparkSession) -> str:
-    """Whom the platform says this is: Spark's user, else the login."""
-    context: Any = spark.sparkContext
-    return str(context.sparkUser()) or getpass.getuser()

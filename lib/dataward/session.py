@@ -9,7 +9,9 @@ Work happens in :func:`isolated` sessions: same cluster, same catalog, settings 
 
 from __future__ import annotations
 
+import getpass
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,12 +25,14 @@ from dataward.java import find_java
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["LOCAL", "REQUIRED", "close", "get", "isolated", "platform"]
+__all__ = ["LOCAL", "REQUIRED", "close", "demand_encryption", "get", "isolated", "platform", "who"]
 
 REQUIRED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
+
+SPILLS = "spark.io.encryption.enabled"
 
 # What a single machine wants: conf/spark/local.conf says the same for spark-submit (a test holds them together).
 LOCAL = {
@@ -156,6 +160,27 @@ def _activate(spark: SparkSession) -> None:
     jvm: Any = spark.sparkContext._jvm
     jvm.org.apache.spark.sql.SparkSession.setActiveSession(spark._jsparkSession)
     type(spark)._activeSession = spark
+
+
+def demand_encryption(spark: SparkSession) -> None:
+    """On a cluster, keys reach executors inside of tasks and broadcasts, which Spark may spill: it must encrypt them.
+
+    Raises:
+        SessionError: it does not.
+    """
+    conf = spark.sparkContext.getConf()
+    local = re.match(r"local(\[|$)", conf.get("spark.master", "local"))  # one process: no task is sent or spilled
+    if not local and conf.get(SPILLS, "false").lower() != "true":
+        raise SessionError(
+            f"keys could stand in files that executors spill: add --conf {SPILLS}=true, or, where the executors' disks are "
+            "encrypted themselves, say 'spill: plain' under 'keys' in the contract"
+        )
+
+
+def who(spark: SparkSession) -> str:
+    """Whom the platform says this is: Spark's user, else the login."""
+    context: Any = spark.sparkContext
+    return str(context.sparkUser()) or getpass.getuser()
 
 
 def close(spark: SparkSession) -> None:

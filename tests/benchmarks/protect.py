@@ -18,16 +18,16 @@ from common import spread
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
+from tests.keys import Ring
 
 from dataward import session
 from dataward.contract import Document, problems_of
 from dataward.inference import Protector
-from dataward.privacy.keys import LocalKeyring
 from dataward.privacy.protect import protect
 
 WORK = Path("bench")
 VALUES, ROUNDS = 3_000_000, 4
-RING = LocalKeyring(None, 1, {1: bytes(range(32))})
+RING = Ring(1, {1: bytes(range(32))})
 CONTRACT = "contract: b\nsource: {{path: a}}\ntarget: {{path: b}}\nkeys: {{path: k, domain: bench}}\ncolumns: {{v: {{protect: {0}}}}}\n"
 KEY = RING.key("token", "bench", 1)
 

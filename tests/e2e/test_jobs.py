@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyspark
 
-from dataward.privacy.keys import LocalKeyring
+from dataward.privacy.keys import local_keyring
 
 ROOT = Path(__file__).parents[2]
 CANARIES = (
@@ -85,7 +85,7 @@ def test_no_canary_in_any_file_that_a_job_wrote(workplace):
     assert not list((workplace.root / "lake/broken").rglob("*.json"))
     outputs = {"stdout": done.out + failed.out, "stderr": done.err + failed.err}
     secret = json.loads((workplace.root / "keys").read_text())["versions"]["1"]["secret"]
-    ring = LocalKeyring.open(workplace.root / "keys")
+    ring = local_keyring(workplace.root / "keys")
     derived = [ring.key(purpose, "people", 1) for purpose in ("token", "fpe", "encrypt", "encrypt_random")]
     forms = [
         form for key in derived for form in (key, key.hex().encode(), base64.b64encode(key), repr(key)[2:-1].encode())
@@ -152,6 +152,10 @@ def test_executors_load_the_package_from_a_zip(workplace):
     conf = {"spark.master": "local-cluster[1,1,1024]", "spark.executorEnv.PYTHONPATH": str(blocker)}
     environment = {"SPARK_HOME": str(Path(pyspark.__file__).parent), "PYTHONPATH": str(blocker)}
     zipped = ("--py-files", str(package))
+    refused = workplace.submit("--contract", contract, "--json", conf=conf, options=zipped, environment=environment)
+    assert refused.code == 3, refused.err[-3000:]
+    assert "add --conf spark.io.encryption.enabled=true" in refused.document["message"]
+    conf["spark.io.encryption.enabled"] = "true"
     done = workplace.submit("--contract", contract, "--json", conf=conf, options=zipped, environment=environment)
     assert done.code == 0, done.err[-3000:]
     assert done.document["rows"]["published"] == 2

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from dataward.contract import Document, problems_of
 from dataward.inference import Protector
-from dataward.privacy.keys import LocalKeyring
 from dataward.privacy.protect import protect
+from tests.keys import Ring
 
-RING = LocalKeyring(None, 3, {3: bytes(range(32))})
+RING = Ring(3, {3: bytes(range(32))})
 
 
 def contract(columns):

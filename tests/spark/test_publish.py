@@ -23,7 +23,7 @@ from dataward.errors import (
 from dataward.explain import explain
 from dataward.integrity import ledger
 from dataward.plan import plan
-from dataward.privacy.keys import LocalKeyring
+from dataward.privacy.keys import local_keyring
 from dataward.tables import delta
 
 SCHEMA = "id int, mail string, age int"
@@ -351,7 +351,7 @@ def test_a_vault_gives_one_random_token_per_value(lake, spark):
     assert second[6] not in first.values()
     rows = lake.read("vault").collect()
     assert len(rows) == 3
-    key = LocalKeyring.open(lake.root / "keys").key("vault", "t", 1)
+    key = local_keyring(lake.root / "keys").key("vault", "t", 1)
     originals = {
         row.token: AESGCM(key[32:]).decrypt(row.sealed[:12], bytes(row.sealed[12:]), row.token.encode()) for row in rows
     }
@@ -418,7 +418,7 @@ def test_the_number_of_jobs_does_not_grow_with_rules_or_columns(lake, jobs_of):
 def test_keys_are_in_no_file(lake):
     lake.source(ROWS, SCHEMA)
     lake.publish(rules=RULES, columns=COLUMNS)
-    ring = LocalKeyring.open(lake.root / "keys")
+    ring = local_keyring(lake.root / "keys")
     secrets = [ring._secrets[1], *(ring.key(p, "t", 1) for p in ("token", "digest", "seal"))]
     forms = [form for secret in secrets for form in (secret, secret.hex().encode())]
     for file in lake.root.rglob("*"):

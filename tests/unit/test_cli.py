@@ -49,7 +49,7 @@ def test_contract_schema_and_keys(tmp_path, capsys):
     assert main(["contract", "schema"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "Contract"
     assert main(["keys", "create", str(tmp_path / "k"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["current"] == 1
+    assert json.loads(capsys.readouterr().out)["created"] is True
     assert main(["keys", "create", str(tmp_path / "k")]) == 3
 
 

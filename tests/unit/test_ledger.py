@@ -8,9 +8,10 @@ from dataward.integrity import ledger
 from dataward.integrity.canonical import canonical
 from dataward.integrity.digest import FileContent
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent, code_version
-from dataward.privacy.keys import LocalKeyring, signing_key
+from dataward.privacy.keys import signing_key
+from tests.keys import Ring
 
-RING = LocalKeyring(None, 1, {1: b"s" * 32})
+RING = Ring(1, {1: b"s" * 32})
 FILES = (FileContent("part-0.parquet", 2, "ab" * 32),)
 
 
@@ -60,7 +61,7 @@ def test_a_removed_entry_is_named():
 
 
 def test_a_chain_written_anew_under_another_key_is_refused():
-    forged = chain(3, LocalKeyring(None, 1, {1: b"x" * 32}))
+    forged = chain(3, Ring(1, {1: b"x" * 32}))
     assert len(ledger.flaws(forged, RING)) == 3
 
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from dataward.contract import Document, problems_of
 from dataward.errors import ProtectionError, UsageError
 from dataward.inference import Protector
-from dataward.privacy.keys import LocalKeyring
 from dataward.privacy.protect import compiled, key_of
 from dataward.privacy.protect.ff1 import FF1, shortest
+from tests.keys import Ring
 
-RING = LocalKeyring(None, 3, {3: bytes(range(32))})
+RING = Ring(3, {3: bytes(range(32))})
 ALPHABETS = {
     "digits": "0123456789",
     "hex": "0123456789abcdef",

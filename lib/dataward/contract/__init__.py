@@ -16,9 +16,11 @@ from dataward.contract.models import (
     Target,
     json_schema,
 )
+from dataward.contract.policy import REVERSIBLE
 from dataward.contract.protections import Column, Protection
 
 __all__ = [
+    "REVERSIBLE",
     "Column",
     "Contract",
     "Document",

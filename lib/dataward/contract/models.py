@@ -97,9 +97,34 @@ class Quarantine(Model):
 class Keys(Model):
     """Whose keys protect this table. Columns of one domain share a key, so that their tokens join."""
 
-    provider: Literal["local"] = Field(default="local", description="local: a keyring file of mode 0600")
-    path: str = Field(min_length=1, description="the keyring; create it with: dataward keys create PATH")
+    provider: Literal["local", "aws_kms", "databricks"] = Field(
+        default="local",
+        description="local: a keyring file of mode 0600; aws_kms: its secrets wrapped by KMS; databricks: a secret",
+    )
+    path: str = Field(
+        min_length=1,
+        description="the keyring: a file, with aws_kms also s3://BUCKET/KEY, with databricks SCOPE/NAME; create it with: "
+        "dataward keys create",
+    )
     domain: Name = Field(description="key domain of the columns that name none")
+    key: str | None = Field(default=None, min_length=1, description="aws_kms: id, ARN or alias of the KMS key")
+    env: Name = Field(default="default", description="aws_kms: part of the encryption context, e.g. prod")
+    spill: Literal["encrypted", "plain"] = Field(
+        default="encrypted",
+        description="on a cluster, whether Spark must encrypt what it spills and sends (plain: the disks are encrypted)",
+    )
+
+    @model_validator(mode="after")
+    def _fits_provider(self) -> Keys:
+        if (self.key is not None) != (self.provider == "aws_kms"):
+            raise ValueError("provider aws_kms needs 'key' (the KMS key), and only aws_kms takes it")
+        if self.provider == "databricks" and not re.fullmatch(r"[^/]+/[^/]+", self.path):
+            raise ValueError("with provider databricks 'path' is SCOPE/NAME of a secret")
+        if self.path.startswith("s3://") and (
+            self.provider != "aws_kms" or not re.fullmatch(r"s3://[^/]+/.+", self.path)
+        ):
+            raise ValueError("a keyring at s3://BUCKET/KEY goes with provider aws_kms: elsewhere its secrets lie open")
+        return self
 
 
 class Join(Model):
@@ -232,6 +257,11 @@ class Contract(Model):
 
     def domain(self, column: Column) -> str:
         return column.domain or self.keys.domain
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Every key domain that this table uses: its own, which seals it, and those of its columns."""
+        return tuple(dict.fromkeys((self.keys.domain, *(self.domain(line) for line in self.columns.values()))))
 
     @property
     def asks_output(self) -> bool:

@@ -7,6 +7,8 @@ shows as target versions without a seal; if the target is cut back too, only a h
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +16,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dataward.contract import Location
-from dataward.errors import KeyringError, ProofError, TargetError
+from dataward.errors import DatawardError, KeyringError, ProofError, TargetError
 from dataward.integrity.canonical import sha256
 from dataward.integrity.digest import FileContent
-from dataward.integrity.seal import Seal
+from dataward.integrity.records import Ask, parsed
+from dataward.integrity.seal import Record, Seal
 from dataward.privacy.keys import KeyProvider, signing_key
 from dataward.tables import delta
 from dataward.tables.reason import reason
@@ -25,7 +28,7 @@ from dataward.tables.reason import reason
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Entry", "append", "entries", "find", "flaws", "public_key"]
+__all__ = ["Entry", "append", "entries", "find", "flaws", "public_key", "records"]
 
 SCHEMA = (
     "seq bigint, run_id string, contract string, target string, version bigint, time string, seal string, "
@@ -46,7 +49,13 @@ class Entry:
     signature: str
 
     @property
+    def record(self) -> Seal | Ask:
+        """Raises ValueError where it is none."""
+        return parsed(self.seal_text)
+
+    @property
     def seal(self) -> Seal:
+        """Raises ValueError where the entry is no seal."""
         return Seal.model_validate_json(self.seal_text)
 
     @property
@@ -64,19 +73,26 @@ def public_key(provider: KeyProvider, domain: str, version: int) -> str:
 
 
 def append(
-    spark: SparkSession, place: Location, provider: KeyProvider, seal: Seal, files: tuple[FileContent, ...]
+    spark: SparkSession,
+    place: Location,
+    provider: KeyProvider,
+    given: Record | Callable[[], Record],
+    files: tuple[FileContent, ...] = (),
 ) -> Entry:
-    """Chain a seal to the newest entry. Writers that meet take turns; a seal is never entered twice.
+    """Chain a record to the newest entry. Writers that meet take turns; a record is never entered twice.
+
+    A function is asked for the record in every turn, so that what it reads in the ledger holds when it is entered.
 
     Raises:
         TargetError: the ledger cannot be written.
     """
-    key = signing_key(provider, seal.key["domain"], seal.key["version"])
     trouble = "another writer was always faster"
     for _ in range(TRIES):
         try:
             head = _head(spark, place)
             seq, previous = (head[0] + 1, head[1]) if head else (0, START)
+            seal = given if isinstance(given, Record) else given()
+            key = signing_key(provider, seal.key["domain"], seal.key["version"])
             draft = Entry(seq, seal.text(), files, previous, "", "")
             signature = key.sign(CONTEXT + bytes.fromhex(draft.computed_hash)).hex()
             entry = Entry(seq, draft.seal_text, files, previous, draft.computed_hash, signature)
@@ -85,6 +101,8 @@ def append(
             frame = spark.createDataFrame([(*row, listed, previous, entry.hash, signature)], SCHEMA)
             told = {"seq": seq, "hash": entry.hash}
             delta.append_in_turn(spark, frame.coalesce(1), place, "dataward/ledger", seq, ["seq", "run_id"], told)
+        except DatawardError:
+            raise
         except Exception as error:
             trouble = reason(error)
             if "another writer" not in trouble:
@@ -93,7 +111,8 @@ def append(
         if _head(spark, place) == (seq, entry.hash):
             return entry
     raise TargetError(
-        f"ledger {place}: {trouble}. The version is published but not sealed: rerun with the same --run-id"
+        f"ledger {place}: {trouble}. What was to be entered is not: a published version is not sealed yet (rerun with the "
+        "same --run-id), an ask is not granted"
     )
 
 
@@ -111,6 +130,15 @@ def entries(spark: SparkSession, place: Location) -> list[Entry]:
         return [_entry(row) for row in _read(spark, place).orderBy("seq").collect()]
     except Exception as error:
         raise ProofError(f"ledger {place}: {reason(error)}: its files were changed or removed") from None
+
+
+def records(spark: SparkSession, place: Location) -> list[Seal | Ask]:
+    """What the entries say, oldest first, as far as it can be read; none where there is no ledger."""
+    found = []
+    for entry in entries(spark, place) if delta.exists(spark, place) else ():
+        with suppress(ValueError):
+            found.append(entry.record)
+    return found
 
 
 def find(spark: SparkSession, place: Location, run_id: str, target: Location) -> Entry | None:
@@ -145,7 +173,7 @@ def flaws(chain: list[Entry], provider: KeyProvider) -> list[str]:
 
 def _signature_flaw(entry: Entry, provider: KeyProvider) -> str:
     try:
-        seal = entry.seal
+        seal = entry.record
         key = signing_key(provider, str(seal.key["domain"]), int(seal.key["version"])).public_key()
         key.verify(bytes.fromhex(entry.signature), CONTEXT + bytes.fromhex(entry.hash))
     except InvalidSignature:

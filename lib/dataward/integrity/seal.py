@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from dataward.integrity.canonical import canonical
 
-__all__ = ["Seal", "SealedCommit", "SealedContent", "code_version"]
+__all__ = ["Record", "Seal", "SealedCommit", "SealedContent", "code_version"]
 
 
 class _Frozen(BaseModel):
@@ -34,17 +34,31 @@ class SealedCommit(_Frozen):
     sha256: str | None
 
 
-class Seal(_Frozen):
-    """Everything that is proved about one version. Times are UTC (ISO 8601); hashes and keys are hex."""
+class Record(_Frozen):
+    """What every entry of the ledger says of itself. Times are UTC (ISO 8601); hashes and keys are hex."""
 
+    kind: str
     format: int = 1
     contract: str
-    contract_sha256: str
     run_id: str
     target: str
-    version: int
+    version: int | None
     time: str
     who: str
+    code: dict[str, str]
+    key: dict[str, Any]
+
+    def text(self) -> str:
+        """The bytes that are hashed and signed."""
+        return canonical(self.model_dump(mode="json"))
+
+
+class Seal(Record):
+    """Everything that is proved about one version."""
+
+    kind: Literal["seal"] = "seal"
+    version: int
+    contract_sha256: str
     source: dict[str, Any]
     references: dict[str, Any] = {}
     verdicts: list[dict[str, Any]]
@@ -55,12 +69,6 @@ class Seal(_Frozen):
     quarantine: dict[str, Any] | None
     content: SealedContent
     commit: SealedCommit
-    code: dict[str, str]
-    key: dict[str, Any]
-
-    def text(self) -> str:
-        """The bytes that are hashed and signed."""
-        return canonical(self.model_dump(mode="json"))
 
 
 @cache

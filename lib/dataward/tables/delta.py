@@ -35,7 +35,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Commit:
-    """One version of a table as its history tells it; ``metadata`` is what Dataward wrote into userMetadata."""
+    """One version of a table as its history tells it; ``metadata`` is what Dataward wrote into userMetadata.
+
+    ``replaces_all``: no row of the version before it is left.
+    """
 
     version: int
     timestamp: str
@@ -43,6 +46,7 @@ class Commit:
     rows: int
     metadata: dict[str, Any]
     user: str | None = None
+    replaces_all: bool = False
 
 
 def _table(spark: SparkSession, place: Location) -> Any:
@@ -73,7 +77,7 @@ def history(spark: SparkSession, place: Location, limit: int | None = None) -> l
     """Newest first. Versions whose commit files were cleaned up are not in it."""
     table = _table(spark, place)
     rows = (table.history(limit) if limit else table.history()).select(
-        "version", "timestamp", "operation", "operationMetrics", "userMetadata", "userName"
+        "version", "timestamp", "operation", "operationMetrics", "operationParameters", "userMetadata", "userName"
     )
     return [
         Commit(
@@ -83,9 +87,18 @@ def history(spark: SparkSession, place: Location, limit: int | None = None) -> l
             _rows_written(row.operation, row.operationMetrics or {}),
             _metadata(row.userMetadata),
             row.userName,
+            _replaces_all(row.operation, row.operationParameters or {}),
         )
         for row in rows.collect()
     ]
+
+
+def _replaces_all(operation: str, parameters: dict[str, str]) -> bool:
+    return (
+        operation == "WRITE"
+        and parameters.get("mode") == "Overwrite"
+        and not parameters.get("predicate", "").strip("[]")
+    )
 
 
 def _rows_written(operation: str, metrics: dict[str, str]) -> int:

@@ -57,7 +57,12 @@ KeyOf = Callable[[Purpose, str], Key]
 
 def key_of(keys: KeyProvider) -> KeyOf:
     """Keys of new writes, by purpose and domain."""
-    return lambda purpose, domain: Key(domain, keys.current, keys.key(purpose, domain, keys.current))
+
+    def key(purpose: Purpose, domain: str) -> Key:
+        version = keys.current(domain)
+        return Key(domain, version, keys.key(purpose, domain, version))
+
+    return key
 
 
 def no_keys(purpose: Purpose, domain: str) -> Key:

@@ -1,0 +1,73 @@
+"""The command line: arguments in, exit codes out, nothing else.
+
+0 done (warnings included) · 1 the data or the proof failed · 2 usage or contract error · 3 could not run · 4 not permitted
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from dataward import __version__
+from dataward.cli import files, keys, tables
+from dataward.cli.parsing import Verb
+from dataward.cli.say import merged, print_json, say
+from dataward.errors import ContractError, DatawardError
+
+__all__ = ["entry", "main"]
+
+
+def entry() -> NoReturn:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code; nothing is raised and nothing exits (Databricks and YARN need that)."""
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has printed its message
+        return 2 if stop.code else 0
+    try:
+        code: int = arguments.run(arguments)
+        return code
+    except DatawardError as error:
+        _fail(arguments, error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("dataward: interrupted; rerun with the same --run-id to finish what was begun", file=sys.stderr)
+        return 3
+    except Exception as error:
+        _fail(arguments, DatawardError(_unexpected(error)))
+        return 3
+
+
+def _unexpected(error: Exception) -> str:
+    """Where it happened and of what kind it is: the places hold no data, the message might."""
+    from dataward.tables.reason import reason
+
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "dataward" in f.filename]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
+    return f"{reason(error)} (unexpected, at {places}; the message is withheld, it may hold data)"
+
+
+def _fail(arguments: argparse.Namespace, error: DatawardError) -> None:
+    if getattr(arguments, "json", False):
+        problems = [dataclasses.asdict(p) for p in error.problems] if isinstance(error, ContractError) else []
+        print_json({"error": type(error).__name__, "message": str(error), "problems": problems})
+    if not (getattr(arguments, "json", False) and merged()):
+        say(*(f"dataward: {line}" for line in str(error).splitlines()))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dataward", description="Checks, masks and seals Delta tables.")
+    parser.add_argument("--version", action="version", version=f"dataward {__version__}")
+    verb = Verb(parser, "VERB")
+    for room in (tables, keys, files):
+        room.add(verb)
+    return parser

@@ -1,0 +1,5 @@
+"""``python -m dataward.cli``."""
+
+from dataward.cli import entry
+
+entry()

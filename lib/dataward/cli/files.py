@@ -1,0 +1,82 @@
+"""The verbs that need no Spark: contract, dqdl, jars."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from dataward.cli.parsing import Verb
+from dataward.cli.say import print_json
+from dataward.errors import UsageError
+
+__all__ = ["add"]
+
+
+def add(verb: Verb) -> None:
+    action = verb.group("contract", "Check a contract file, or print the JSON Schema of contracts.")
+    command = action("check", _contract_check, "Check a contract file; needs no Spark.")
+    command.add_argument("file", metavar="FILE")
+    action("schema", _contract_schema, "Print the JSON Schema of contract files, for editors.")
+
+    action = verb.group("dqdl", "Print a DQDL ruleset in one layout.")
+    command = action("fmt", _dqdl_fmt, "Print a ruleset so that it parses to the same rules again; needs no Spark.")
+    command.add_argument("file", metavar="FILE", help="a file, or - for standard input")
+    verb("jars", _jars, "Fetch and check the jars of a local Spark session.")
+
+
+def _contract_check(arguments: argparse.Namespace) -> int:
+    from dataward.plan import plan
+
+    planned = plan(arguments.file)
+    told = {
+        "contract": planned.name,
+        "rules": len(planned.suite.rules),
+        "columns": len(planned.contract.columns),
+        "ok": True,
+    }
+    if arguments.json:
+        print_json(told)
+    else:
+        print(
+            f"{arguments.file}: contract '{planned.name}' is well formed: {told['rules']} rules, {told['columns']} columns"
+        )
+    return 0
+
+
+def _contract_schema(arguments: argparse.Namespace) -> int:
+    from dataward.contract import json_schema
+
+    print_json(json_schema())
+    return 0
+
+
+def _dqdl_fmt(arguments: argparse.Namespace) -> int:
+    from dataward.quality.dqdl import RuleError, read
+
+    try:
+        text = sys.stdin.read() if arguments.file == "-" else Path(arguments.file).read_text(encoding="utf-8")
+        printed = str(read(text))
+    except OSError as error:
+        raise UsageError(f"{arguments.file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{arguments.file}: not UTF-8 text") from None
+    except RuleError as error:
+        name = "standard input" if arguments.file == "-" else arguments.file
+        raise UsageError(f"{name}:{error.line}: {error.what}" + (f"; {error.remedy}" if error.remedy else "")) from None
+    if arguments.json:
+        print_json({"dqdl": printed})
+    else:
+        print(printed, end="")
+    return 0
+
+
+def _jars(arguments: argparse.Namespace) -> int:
+    from dataward import jars
+
+    found = jars.ensure()
+    if arguments.json:
+        print_json({"folder": str(jars.cache()), "jars": [path.name for path in found]})
+    else:
+        print(f"{len(found)} jars in {jars.cache()}, each equal to its committed SHA-256")
+    return 0

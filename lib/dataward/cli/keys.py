@@ -1,0 +1,132 @@
+"""``dataward keys``: the keyring that a contract names, or one in a file."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from dataward.cli.parsing import Verb
+from dataward.cli.say import print_json, say
+from dataward.errors import UsageError
+
+if TYPE_CHECKING:
+    from dataward.contract import Keys
+    from dataward.privacy.keys import Keyring
+
+__all__ = ["add"]
+
+WHERE = "a keyring's file, or a contract (.yaml) whose keys are meant"
+
+
+def add(verb: Verb) -> None:
+    action = verb.group("keys", "Create a keyring, look at it, disable a key version.")
+    command = action("create", _create, "Create a keyring and the first keys of domains; what exists is never touched.")
+    command.add_argument("where", metavar="WHERE", help=WHERE)
+    command.add_argument("--domain", action="append", default=[], metavar="D", help="default: those of the contract")
+    command = action("list", _list, "List domains and their key versions; shows no secret.")
+    command.add_argument("where", metavar="WHERE", help=WHERE)
+    command = action("verify", _verify, "Unwrap every enabled version and compare it with its fingerprint.")
+    command.add_argument("where", metavar="WHERE", help=WHERE)
+    for name, what in (("disable", "Refuse to use a version: what it protects cannot be read"), ("enable", "Undo it")):
+        command = action(name, _set_enabled, f"{what}. 'dataward history --keys' tells what depends on it.")
+        command.add_argument("where", metavar="WHERE", help=WHERE)
+        command.add_argument("domain", metavar="DOMAIN")
+        command.add_argument("version", metavar="VERSION", type=int)
+        command.set_defaults(enabled=name == "enable")
+
+
+def _keys(where: str) -> tuple[Keys, tuple[str, ...]]:
+    """Where the keyring is, and the domains of the contract."""
+    from dataward.contract import Keys, load
+
+    if where.endswith((".yaml", ".yml")):
+        contract = load(where)
+        return contract.keys, contract.domains
+    if not where:
+        raise UsageError("name a keyring's file, or a contract")
+    return Keys(path=where, domain="default"), ()
+
+
+def _opened(arguments: argparse.Namespace) -> Keyring:
+    from dataward.privacy.keys import open_keys
+
+    return open_keys(_keys(arguments.where)[0])
+
+
+def _create(arguments: argparse.Namespace) -> int:
+    from dataward.privacy.keys import create_keyring, has_keyring, open_keys
+
+    keys, domains = _keys(arguments.where)
+    wanted = tuple(dict.fromkeys(arguments.domain)) or domains
+    made = not (wanted and has_keyring(keys))
+    ring = create_keyring(keys) if made else open_keys(keys)
+    new = [domain for domain in wanted if domain not in ring.domains]
+    for domain in new:
+        ring.add_domain(domain)
+    if arguments.json:
+        print_json({"path": keys.path, "created": made, "domains": list(ring.domains), "new": new})
+        return 0
+    what = "created keyring" if made else "keyring"
+    print(
+        f"{what} {keys.path}" + (f": key version 1 of {', '.join(new)}" if new else "" if made else ": nothing to do")
+    )
+    if keys.provider == "local":
+        print("Its file has mode 0600. Back it up: without it no seal can be verified and no token joins the old ones.")
+        print("Keep it out of version control.")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    ring = _opened(arguments)
+    told = {
+        domain: [
+            {"version": number, "current": number == ring.newest(domain), "going_out": number == ring.window(domain)}
+            | version.model_dump(exclude={"secret"})
+            for number, version in sorted(ring.versions(domain).items())
+        ]
+        for domain in ring.domains
+    }
+    if arguments.json:
+        print_json({"domains": told})
+        return 0
+    for domain, versions in told.items():
+        print(domain)
+        for one in versions:
+            marks = [word for word, holds in (("current", one["current"]), ("going out", one["going_out"])) if holds]
+            state = ", ".join(["enabled" if one["enabled"] else "DISABLED", *marks])
+            print(f"  v{one['version']}  {one['created']}  fingerprint {one['fingerprint']}  {state}")
+    if not told:
+        print("no key yet: a local keyring makes a domain's first key when a run asks for it")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    ring = _opened(arguments)
+    checks = [
+        {"domain": domain, "version": number, "holds": not (trouble := ring.trouble(domain, number)), "detail": trouble}
+        for domain in ring.domains
+        for number, version in sorted(ring.versions(domain).items())
+        if version.enabled
+    ]
+    holds = all(check["holds"] for check in checks)
+    if arguments.json:
+        print_json({"holds": holds, "checks": checks})
+    else:
+        for check in checks:
+            mark = "ok    " if check["holds"] else "FAILED"
+            print(f"{mark}  {check['domain']} v{check['version']}  {check['detail']}".rstrip())
+        say(f"{len(checks)} key versions: " + ("every one is as it was made" if holds else "not all can be used"))
+    return 0 if holds else 1
+
+
+def _set_enabled(arguments: argparse.Namespace) -> int:
+    ring = _opened(arguments)
+    ring.set_enabled(arguments.domain, arguments.version, arguments.enabled)
+    state = "enabled" if arguments.enabled else "disabled"
+    if arguments.json:
+        print_json({"domain": arguments.domain, "version": arguments.version, "state": state})
+        return 0
+    print(f"{arguments.domain} v{arguments.version} is {state}")
+    if not arguments.enabled:
+        print(f"undo: dataward keys enable {arguments.where} {arguments.domain} {arguments.version}")
+    return 0

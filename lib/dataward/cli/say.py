@@ -1,0 +1,36 @@
+"""What a command prints: results on stdout, progress and messages on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+__all__ = ["merged", "print_json", "say"]
+
+
+def say(*lines: str) -> None:
+    """Progress and messages, on stderr; under spark-submit on the JVM's, as that is the one its caller sees."""
+    jvm = _jvm() if "PYSPARK_GATEWAY_PORT" in os.environ else None
+    for line in lines:
+        if jvm is not None:
+            jvm.System.err.println(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+def merged() -> bool:
+    """Whether what is written to stderr now would reach stdout: spark-submit joins the two of its Python process."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ and _jvm() is None
+
+
+def _jvm() -> Any:
+    from pyspark import SparkContext
+
+    context: Any = SparkContext._active_spark_context
+    return context._jvm if context is not None else None
+
+
+def print_json(data: Any) -> None:
+    print(json.dumps(data, indent=2, default=str), flush=True)

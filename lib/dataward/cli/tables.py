@@ -1,0 +1,173 @@
+"""The verbs about tables: publish, verify, history."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from dataward.cli.parsing import Verb, with_contract
+from dataward.cli.say import print_json, say
+
+__all__ = ["add"]
+
+
+def add(verb: Verb) -> None:
+    command = with_contract(verb("publish", _publish, "Check, split, protect, commit and seal one table."))
+    command.add_argument("--run-id", metavar="ID", help="name of this run; a rerun under the same name changes nothing")
+    command.add_argument("--report", default="reports", metavar="DIR", help="folder for reports (default: reports)")
+    command.add_argument("--explain", action="store_true", help="print what would be measured and how, and run nothing")
+    command = with_contract(verb("verify", _verify, "Recompute a sealed version's proof and name what does not hold."))
+    command.add_argument(
+        "--version", type=int, dest="table_version", metavar="N", help="default: the newest sealed one"
+    )
+    command = with_contract(verb("history", _history, "List the target's versions with their seals."))
+    command.add_argument("--keys", action="store_true", help="what depends on which key version")
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    from dataward import session
+    from dataward.plan import plan
+    from dataward.publish import publish
+
+    planned = plan(arguments.contract)
+    spark = session.get()
+    if arguments.explain:
+        return _explain(arguments, spark, planned)
+    say(f"publish {planned.name}: {planned.contract.source} -> {planned.contract.target}")
+    try:
+        result = publish(spark, planned, arguments.run_id, arguments.report, say)
+    finally:
+        session.close(spark)
+    if arguments.json:
+        print_json(result.model_dump(mode="json"))
+    rows = result.rows
+    flow = f"{rows['in']:,} rows in = {rows['published']:,} published + {rows['quarantined']:,} quarantined + {rows['dropped']:,} dropped"
+    if result.status == "stopped":
+        say(
+            f"STOPPED: nothing was published; {result.target.path} stays as it was",
+            *(f"  {reason}" for reason in result.reasons),
+        )
+    else:
+        say(f"{result.status}: {result.target.path} version {result.target.version}, {flow}")
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    say(f"report: {result.report}")
+    return 1 if result.status == "stopped" else 0
+
+
+def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
+    from dataward.explain import explain
+
+    judging, protections = explain(spark, planned)
+    if arguments.json:
+        columns = [dataclasses.asdict(protected) for protected in protections]
+        print_json({"contract": planned.name, **dataclasses.asdict(judging), "protections": columns})
+        return 0
+    print(f"{planned.name}, engine {judging.engine}: {judging}")
+    for rule, how in judging.steps:
+        print(f"  {how:<18} {rule}")
+    arrow = any(protected.stage == "arrow" for protected in protections)
+    stages = "the JVM and one Arrow stage" if arrow else "the JVM alone, no Python"
+    print(f"columns, protected in the pass that writes them, by {stages}:")
+    for protected in protections:
+        domain = f", key domain {protected.domain} version {protected.key_version}" if protected.domain else ""
+        print(f"  {protected.stage:<8} {protected.column}: {protected.protection}{domain}")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from dataward import session
+    from dataward.plan import plan
+    from dataward.verify import verify
+
+    planned = plan(arguments.contract)
+    proof = verify(session.get(), planned, arguments.table_version)
+    if arguments.json:
+        print_json({**dataclasses.asdict(proof), "holds": proof.holds})
+    else:
+        print(f"{proof.target} version {proof.version}, sealed {proof.sealed_at} by run {proof.run_id}")
+        for check in proof.checks:
+            mark = "note  " if check.warning else "ok    " if check.holds else "FAILED"
+            print(f"  {mark}  {check.name:<9} {check.detail}")
+        print("the proof holds" if proof.holds else "THE PROOF DOES NOT HOLD")
+    return 0 if proof.holds else 1
+
+
+def _history(arguments: argparse.Namespace) -> int:
+    from dataward import session
+    from dataward.history import history
+    from dataward.plan import plan
+
+    planned = plan(arguments.contract)
+    if arguments.keys:
+        return _key_uses(arguments, planned)
+    records = history(session.get(), planned)
+    if arguments.json:
+        versions = [dataclasses.asdict(record) for record in records]
+        print_json({"contract": planned.name, "target": str(planned.contract.target), "versions": versions})
+        return 0
+    print(f"{planned.contract.target}: {len(records)} version(s), newest first")
+    for record in records:
+        if not record.sealed:
+            print(
+                f"  v{record.version:<4} {record.time[:19]:<19}  {record.operation}: not sealed"
+                + _of_run(record.run_id)
+            )
+            continue
+        rows, counts = record.rows or {}, record.verdicts or {}
+        verdicts = ", ".join(f"{count} {name.lower()}" for name, count in counts.items()) or "no rules"
+        print(
+            f"  v{record.version:<4} {record.time[:19]:<19}  sealed{_of_run(record.run_id)} by {record.who}, key {record.key}"
+        )
+        print(f"        from {record.source}; {rows.get('in', 0):,} in, {rows.get('published', 0):,} published, "
+              f"{rows.get('quarantined', 0):,} quarantined; rules: {verdicts}")  # fmt: skip
+    return 0
+
+
+def _key_uses(arguments: argparse.Namespace, planned: Any) -> int:
+    from dataward import session
+    from dataward.contract import REVERSIBLE
+    from dataward.history import key_uses
+
+    uses = key_uses(session.get(), planned)
+    target = planned.contract.target
+    if arguments.json:
+        keys = [dataclasses.asdict(use) for use in uses]
+        print_json({"contract": planned.name, "target": str(target), "keys": keys})
+        return 0
+    print(f"{target}: what disabling a key version would take away")
+    for use in uses:
+        marks = [word for word, holds in (("DISABLED", not use.enabled), ("current", use.current)) if holds]
+        print(f"{use.domain} v{use.version}" + (f" ({', '.join(marks)})" if marks else ""))
+        for column, versions in use.columns.items():
+            operator = use.protections[column].partition(",")[0]
+            lost = (
+                "originals could not be given back"
+                if operator in REVERSIBLE
+                else "new values would not be equal to these"
+            )
+            print(f"  {column}: {operator}, in version {_ranges(versions)}; {lost}")
+        if use.quarantined:
+            print(f"  quarantine: {', '.join(use.quarantined)}")
+        if use.sealed:
+            print(f"  seals of version {_ranges(use.sealed)}; these could not be verified")
+        if not (use.columns or use.quarantined or use.sealed):
+            print("  nothing of this table")
+    return 0
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """1, 2, 3, 5 as ``1-3, 5``."""
+    told: list[list[int]] = []
+    for number in numbers:
+        if told and number == told[-1][-1] + 1:
+            told[-1].append(number)
+        else:
+            told.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in told)
+
+
+def _of_run(run_id: str | None) -> str:
+    return f", run {run_id}" if run_id else ""

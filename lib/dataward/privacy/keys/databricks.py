@@ -1,0 +1,65 @@
+"""A keyring as one secret of a Databricks secret scope, read and written by the Databricks SDK.
+
+Who may read it is the scope's access list. Secrets have no conditional writes: change a keyring from one place at a time.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import NotFound
+from databricks.sdk.errors.base import DatabricksError
+
+from dataward.errors import KeyringError
+
+__all__ = ["Secret"]
+
+
+@dataclass(frozen=True)
+class Secret:
+    """``path`` is SCOPE/NAME."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"databricks secret {self.path}"
+
+    def read(self) -> str | None:
+        scope, name = self._place
+        try:
+            found = self._asked(lambda client: client.secrets.get_secret(scope, name))
+        except NotFound:
+            return None
+        return base64.b64decode(found.value).decode(errors="replace")
+
+    def change(self, change: Callable[[str | None], str]) -> str:
+        scope, name = self._place
+        text = change(self.read())
+        try:
+            self._asked(lambda client: client.secrets.put_secret(scope, name, string_value=text))
+        except NotFound:
+            raise KeyringError(f"{self}: there is no scope '{scope}'. Create it in Databricks first") from None
+        return text
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        scope, _, name = self.path.partition("/")
+        return scope, name
+
+    def _asked(self, call: Callable[[WorkspaceClient], Any]) -> Any:
+        try:
+            return call(WorkspaceClient())
+        except NotFound:
+            raise
+        except DatabricksError as error:
+            raise KeyringError(
+                f"{self}: Databricks answered {error.error_code or type(error).__name__}; check the scope's access list"
+            ) from None
+        except (ValueError, OSError) as error:
+            raise KeyringError(
+                f"{self}: Databricks could not be asked ({type(error).__name__}); check host and credentials"
+            ) from None

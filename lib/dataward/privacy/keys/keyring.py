@@ -1,0 +1,304 @@
+"""The keyring: for every domain its key versions, which of them new writes use, and which are disabled.
+
+A version is a random secret of 32 bytes. Keys are derived from it by HKDF-SHA-256 (RFC 5869), with ``info`` naming purpose,
+domain and version; no derived key is ever stored. Domains have secrets of their own, so their tokens do not join.
+
+Where the text of a keyring lies is a ``Store``; how a secret stands in that text is a ``Wrapping``.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Literal, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dataward.errors import KeyringError
+
+__all__ = ["KeyProvider", "KeyVersion", "Keyring", "Purpose", "Store", "Wrapping", "derive", "signing_key"]
+
+Purpose = Literal["token", "digest", "seal", "encrypt", "encrypt_random", "fpe", "date_shift", "pick", "vault"]
+
+SECRET = 32  # bytes
+
+LENGTHS: dict[str, int] = {"encrypt": 64, "vault": 64, "fingerprint": 8}
+"""Bytes of a purpose's key, where they are not 32: AES-256-SIV takes two keys of 32, and so do a vault's HMAC and GCM."""
+
+
+class KeyProvider(Protocol):
+    """Where keys come from."""
+
+    def current(self, domain: str) -> int:
+        """The version that new writes use.
+
+        Raises:
+            KeyringError: the domain has no key.
+        """
+        ...
+
+    def key(self, purpose: Purpose, domain: str, version: int) -> bytes:
+        """32 bytes (64 for a purpose that takes two keys).
+
+        Raises:
+            KeyringError: there is no such version, it is disabled, or it cannot be unwrapped.
+        """
+        ...
+
+
+def derive(secret: bytes, purpose: str, domain: str, version: int) -> bytes:
+    """The key of a purpose: HKDF-SHA-256 without salt (the secret is uniformly random)."""
+    info = f"dataward/1/{purpose}/{domain}/{version}".encode()
+    return HKDF(algorithm=SHA256(), length=LENGTHS.get(purpose, 32), salt=None, info=info).derive(secret)
+
+
+def signing_key(provider: KeyProvider, domain: str, version: int) -> Ed25519PrivateKey:
+    """The Ed25519 key (RFC 8032) that seals tables of a domain."""
+    return Ed25519PrivateKey.from_private_bytes(provider.key("seal", domain, version))
+
+
+class Store(Protocol):
+    """Where the text of a keyring lies. ``str`` names the place."""
+
+    def read(self) -> str | None:
+        """The text, or None where there is none."""
+        ...
+
+    def change(self, change: Callable[[str | None], str]) -> str:
+        """Replace the text by what ``change`` makes of it, whole or not at all; writers that meet take turns."""
+        ...
+
+
+class Wrapping(Protocol):
+    """How a secret stands in the text."""
+
+    @property
+    def lazily(self) -> bool:
+        """Whether a domain that is asked for and has no key gets one."""
+        ...
+
+    def fresh(self, domain: str, version: int) -> tuple[bytes, str]:
+        """A new secret, and how it is written."""
+        ...
+
+    def unwrap(self, domain: str, version: int, written: str) -> bytes: ...
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KeyVersion(_Frozen):
+    """One version of a domain's key. ``fingerprint`` (8 bytes by HKDF, hex) tells which secret it is, and nothing of it."""
+
+    created: str
+    enabled: bool = True
+    fingerprint: str
+    secret: str = Field(repr=False)
+
+
+class _Domain(_Frozen):
+    current: int
+    window: int | None = None
+    versions: dict[int, KeyVersion]
+
+
+class _Document(_Frozen):
+    format: Literal[2] = 2
+    domains: dict[str, _Domain] = {}
+
+    def text(self) -> str:
+        return json.dumps(self.model_dump(mode="json"), indent=1) + "\n"
+
+
+class Keyring:
+    """A keyring, read once; every secret is unwrapped at most once. ``repr`` shows no secret.
+
+    Raises:
+        KeyringError: it is missing, damaged, or open to others; the message holds none of its content.
+    """
+
+    def __init__(self, store: Store, wrapping: Wrapping) -> None:
+        self._store, self._wrapping = store, wrapping
+        text = store.read()
+        if text is None:
+            raise KeyringError(f"there is no keyring {store}. Create it with: dataward keys create")
+        self._document = self._parsed(text)
+        self._secrets: dict[tuple[str, int], bytes] = {}
+
+    def __repr__(self) -> str:
+        told = {name: sorted(domain.versions) for name, domain in self._document.domains.items()}
+        return f"Keyring({str(self._store)!r}, {told})"
+
+    @classmethod
+    def created(cls, store: Store, wrapping: Wrapping) -> Keyring:
+        def empty(text: str | None) -> str:
+            if text is not None:
+                raise KeyringError(
+                    f"keyring {store} exists already: its keys protect tables, so it is never overwritten"
+                )
+            return _Document().text()
+
+        store.change(empty)
+        return cls(store, wrapping)
+
+    # what publishing asks
+
+    def current(self, domain: str) -> int:
+        """The version that new writes use; a local keyring makes a domain's first key when it is asked for.
+
+        Raises:
+            KeyringError: the domain has no key, or its current one is disabled.
+        """
+        if domain not in self._document.domains and self._wrapping.lazily:
+            self.add_domain(domain)
+        found = self._domain(domain)
+        if not found.versions[found.current].enabled:
+            raise KeyringError(
+                f"version {found.current} of domain '{domain}' in keyring {self._store} is disabled, and new writes use "
+                f"it: make a new one (dataward rotate {domain}), or enable it (dataward keys enable)"
+            )
+        return found.current
+
+    def key(self, purpose: Purpose, domain: str, version: int) -> bytes:
+        return derive(self._secret(domain, version), purpose, domain, version)
+
+    def window(self, domain: str) -> int | None:
+        """The version that goes out of use while a rotation is under way."""
+        return self._domain(domain).window
+
+    # what keeping keys asks
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        return tuple(self._document.domains)
+
+    def newest(self, domain: str) -> int:
+        return self._domain(domain).current
+
+    def versions(self, domain: str) -> dict[int, KeyVersion]:
+        return dict(self._domain(domain).versions)
+
+    def trouble(self, domain: str, version: int) -> str:
+        """Why a version is of no use, or nothing: it is unwrapped, and its fingerprint compared."""
+        try:
+            secret = self._secret(domain, version)
+        except KeyringError as error:
+            return str(error)
+        right = _fingerprint(secret, domain, version) == self._version(domain, version).fingerprint
+        return "" if right else f"version {version} of domain '{domain}' in keyring {self._store} is another secret"
+
+    def add_domain(self, domain: str) -> None:
+        """Give a domain its first key, unless it has one."""
+        self._change(
+            lambda now: (
+                now
+                if domain in now.domains
+                else self._with(now, domain, _Domain(current=1, versions={1: self._fresh(domain, 1)}))
+            )
+        )
+
+    def rotate(self, domain: str) -> int:
+        """Open the window of a rotation with a new version for new writes; while one is open, nothing is done."""
+
+        def changed(now: _Document) -> _Document:
+            found = self._domain(domain, now)
+            if found.window is not None:
+                return now
+            new = max(found.versions) + 1
+            versions = {**found.versions, new: self._fresh(domain, new)}
+            return self._with(now, domain, _Domain(current=new, window=found.current, versions=versions))
+
+        self._change(changed)
+        return self.current(domain)
+
+    def close_window(self, domain: str) -> None:
+        self._change(lambda now: self._with(now, domain, self._domain(domain, now).model_copy(update={"window": None})))
+
+    def set_enabled(self, domain: str, version: int, enabled: bool) -> None:
+        """Disable a version, or enable it again. A disabled one protects and opens nothing."""
+
+        def changed(now: _Document) -> _Document:
+            found = self._domain(domain, now)
+            one = self._version(domain, version, now).model_copy(update={"enabled": enabled})
+            return self._with(now, domain, found.model_copy(update={"versions": {**found.versions, version: one}}))
+
+        self._change(changed)
+        self._secrets.clear()
+
+    # inside
+
+    def _secret(self, domain: str, version: int) -> bytes:
+        found = self._version(domain, version)
+        if not found.enabled:
+            raise KeyringError(
+                f"version {version} of domain '{domain}' in keyring {self._store} is disabled: what it protects cannot be "
+                f"read or verified. To go on: dataward keys enable"
+            )
+        if (domain, version) not in self._secrets:
+            secret = self._wrapping.unwrap(domain, version, found.secret)
+            if len(secret) != SECRET:
+                raise self._damaged()
+            self._secrets[domain, version] = secret
+        return self._secrets[domain, version]
+
+    def _domain(self, domain: str, document: _Document | None = None) -> _Domain:
+        domains = (document or self._document).domains
+        if domain not in domains:
+            has = f"it has {', '.join(sorted(domains))}" if domains else "it is empty"
+            raise KeyringError(
+                f"keyring {self._store} has no domain '{domain}' ({has}). Create its key with: dataward keys create"
+            )
+        return domains[domain]
+
+    def _version(self, domain: str, version: int, document: _Document | None = None) -> KeyVersion:
+        versions = self._domain(domain, document).versions
+        if version not in versions:
+            raise KeyringError(
+                f"keyring {self._store} has no version {version} of domain '{domain}' (it has "
+                f"{', '.join(map(str, sorted(versions)))}). Use the keyring that sealed this table"
+            )
+        return versions[version]
+
+    def _fresh(self, domain: str, version: int) -> KeyVersion:
+        secret, written = self._wrapping.fresh(domain, version)
+        self._secrets[domain, version] = secret
+        created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return KeyVersion(created=created, fingerprint=_fingerprint(secret, domain, version), secret=written)
+
+    @staticmethod
+    def _with(document: _Document, name: str, domain: _Domain) -> _Document:
+        return document.model_copy(update={"domains": {**document.domains, name: domain}})
+
+    def _change(self, change: Callable[[_Document], _Document]) -> None:
+        def changed(text: str | None) -> str:
+            if text is None:
+                raise KeyringError(f"there is no keyring {self._store} any more: restore it from your backup")
+            return change(self._parsed(text)).text()
+
+        self._document = self._parsed(self._store.change(changed))
+
+    def _parsed(self, text: str) -> _Document:
+        try:
+            made = _Document.model_validate_json(text)
+        except ValidationError:  # its message holds the content
+            raise self._damaged() from None
+        if any(domain.current not in domain.versions for domain in made.domains.values()):
+            raise self._damaged()
+        return made
+
+    def _damaged(self) -> KeyringError:
+        return KeyringError(f"keyring {self._store} is damaged: restore it from your backup")
+
+
+def _fingerprint(secret: bytes, domain: str, version: int) -> str:
+    return derive(secret, "fingerprint", domain, version).hex()
+
+
+def fresh_secret() -> bytes:
+    return secrets.token_bytes(SECRET)

@@ -1,0 +1,97 @@
+"""moto's server behind a proxy that counts calls and can throttle, refuse or break off."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from moto.server import ThreadedMotoServer
+
+LOGIN = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+class Aws:
+    """``calls`` by KMS action (``Decrypt``); ``fault`` gives an AWS error code, or None, for an action."""
+
+    endpoint = ""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.fault: Any = lambda action: None
+        self.random = random.Random(7)
+
+    def throttle(self, share: float) -> None:
+        self.fault = lambda action: "ThrottlingException" if self.random.random() < share else None
+
+    def client(self, service: str) -> Any:
+        import boto3
+
+        return boto3.client(service, endpoint_url=self.endpoint, region_name="us-east-1",
+                            aws_access_key_id="test", aws_secret_access_key="test")  # fmt: skip
+
+
+@contextmanager
+def aws() -> Iterator[Aws]:
+    """A fresh AWS; the environment of this process names it while the block runs."""
+    behind, told = ThreadedMotoServer(port=0), Aws()
+    behind.start()
+    target = f"127.0.0.1:{behind.get_host_and_port()[1]}"
+
+    class Proxy(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _pass(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            action = self.headers.get("X-Amz-Target", "").rpartition(".")[2] or f"s3:{self.command}"
+            told.calls[action] += 1
+            fault = told.fault(action)
+            if fault == "broken off":
+                self.close_connection = True
+                return
+            if fault:
+                self._answer(400, {"Content-Type": "application/x-amz-json-1.1"}, b'{"__type": "%s"}' % fault.encode())
+                return
+            connection = http.client.HTTPConnection(target)
+            connection.request(self.command, self.path, body, dict(self.headers))
+            found = connection.getresponse()
+            self._answer(found.status, dict(found.getheaders()), found.read())
+
+        def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                if name.lower() not in ("content-length", "transfer-encoding", "connection", "server", "date"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    front = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    Thread(target=front.serve_forever, daemon=True).start()
+    told.endpoint = f"http://127.0.0.1:{front.server_port}"
+    before = dict(os.environ)
+    os.environ.update(LOGIN, AWS_ENDPOINT_URL=told.endpoint)
+    try:
+        yield told
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        front.shutdown()
+        behind.stop()
