@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataward.errors import TargetError
-from dataward.integrity import ledger
+from dataward.integrity.key_uses import told
 from dataward.integrity.seal import Seal
 from dataward.plan import Plan
-from dataward.privacy.keys import open_keys
 from dataward.session import isolated
 from dataward.tables import delta
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["KeyUse", "VersionRecord", "history", "key_uses"]
+__all__ = ["VersionRecord", "history"]
 
 
 @dataclass(frozen=True)
@@ -37,94 +34,6 @@ class VersionRecord:
     content: str | None = None
 
 
-@dataclass(frozen=True)
-class KeyUse:
-    """What depends on one key version, and so what disabling it takes away.
-
-    ``columns``: by column, the versions of the target with values made by it (at most: a merge may have replaced them all).
-    ``quarantined``: columns of the quarantine. ``sealed``: versions that could be verified no longer.
-    """
-
-    domain: str
-    version: int
-    enabled: bool
-    current: bool
-    columns: dict[str, tuple[int, ...]]
-    protections: dict[str, str]
-    quarantined: tuple[str, ...]
-    sealed: tuple[int, ...]
-
-
-def key_uses(spark: SparkSession, plan: Plan) -> list[KeyUse]:
-    """Every key version of the contract's domains with what depends on it, from the log and the ledger.
-
-    Raises:
-        TargetError: there is no target yet.
-        KeyringError: the keyring cannot be read.
-    """
-    ring = open_keys(plan.contract.keys)
-    with isolated(spark) as own:
-        seals, commits = _told(own, plan)
-        aside = _quarantined(own, plan)
-    made = _made_by(seals, commits)
-    protections = {one["column"]: one["protection"] for _, seal in sorted(seals.items()) for one in seal.protections}
-    sealed = defaultdict(list)
-    for number, seal in sorted(seals.items()):
-        sealed[_key_name(seal.key["domain"], seal.key["version"])].append(number)
-    uses = []
-    for domain in sorted({*plan.contract.domains} & {*ring.domains}):
-        for number, key in sorted(ring.versions(domain).items()):
-            name = _key_name(domain, number)
-            columns = {column: tuple(versions) for (column, by), versions in sorted(made.items()) if by == name}
-            told = {column: protections.get(column, "") for column in columns}
-            quarantined = tuple(sorted(column for column, by in aside if by == name))
-            current = number == ring.newest(domain)
-            uses.append(KeyUse(domain, number, key.enabled, current, columns, told, quarantined, tuple(sealed[name])))
-    return uses
-
-
-def _key_name(domain: object, version: object) -> str:
-    return f"{domain} v{version}"
-
-
-def _made_by(seals: dict[int, Seal], commits: dict[int, delta.Commit]) -> dict[tuple[str, str], list[int]]:
-    """By column and key, the versions that hold values made by it; what a version does not replace it holds as well."""
-    made: dict[tuple[str, str], list[int]] = defaultdict(list)
-    live: set[tuple[str, str]] = set()
-    for version in sorted(set(seals) | set(commits)):
-        seal, commit = seals.get(version), commits.get(version)
-        if commit is not None and commit.replaces_all:
-            live = set()
-        if seal is not None:
-            keyed = [one for one in seal.protections if one["domain"]]
-            live |= {(one["column"], _key_name(one["domain"], one["key_version"])) for one in keyed}
-        elif commit is not None:
-            live |= set(commit.metadata.get("key_versions", {}).items())
-        for use in live:
-            made[use].append(version)
-    return made
-
-
-def _quarantined(spark: SparkSession, plan: Plan) -> set[tuple[str, str]]:
-    """Columns of the quarantine, each with a key that values in it were made by."""
-    place = plan.contract.quarantine_location
-    if place is None or not delta.exists(spark, place):
-        return set()
-    return {use for commit in delta.history(spark, place) for use in commit.metadata.get("key_versions", {}).items()}
-
-
-def _told(spark: SparkSession, plan: Plan) -> tuple[dict[int, Seal], dict[int, delta.Commit]]:
-    """What the ledger and Delta's log say of the target, by version."""
-    target = plan.contract.target
-    if not delta.exists(spark, target):
-        raise TargetError(f"{target}: there is no table yet. Publish first")
-    seals: dict[int, Seal] = {}
-    for record in ledger.records(spark, plan.contract.ledger_location):
-        if isinstance(record, Seal) and record.target == str(target):
-            seals[record.version] = record
-    return seals, {commit.version: commit for commit in delta.history(spark, target)}
-
-
 def history(spark: SparkSession, plan: Plan) -> list[VersionRecord]:
     """Newest first: every version that Delta's log or the ledger knows.
 
@@ -132,7 +41,7 @@ def history(spark: SparkSession, plan: Plan) -> list[VersionRecord]:
         TargetError: there is no target yet.
     """
     with isolated(spark) as own:
-        seals, commits = _told(own, plan)
+        seals, commits = told(own, plan.contract)
         versions = sorted(set(seals) | set(commits), reverse=True)
         return [_record(version, commits.get(version), seals.get(version)) for version in versions]
 

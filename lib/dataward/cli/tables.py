@@ -129,9 +129,9 @@ def _history(arguments: argparse.Namespace) -> int:
 def _key_uses(arguments: argparse.Namespace, planned: Any) -> int:
     from dataward import session
     from dataward.contract import REVERSIBLE
-    from dataward.history import key_uses
+    from dataward.integrity.key_uses import key_uses
 
-    uses = key_uses(session.get(), planned)
+    uses = key_uses(session.get(), planned.contract)
     target = planned.contract.target
     if arguments.json:
         keys = [dataclasses.asdict(use) for use in uses]

@@ -6,6 +6,8 @@
 from dataward.contract.document import Document
 from dataward.contract.load import load, problems_of
 from dataward.contract.models import (
+    Access,
+    Allowed,
     Contract,
     Join,
     Keys,
@@ -21,6 +23,8 @@ from dataward.contract.protections import Column, Protection
 
 __all__ = [
     "REVERSIBLE",
+    "Access",
+    "Allowed",
     "Column",
     "Contract",
     "Document",

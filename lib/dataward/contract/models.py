@@ -12,7 +12,19 @@ from dataward.contract.base import Model, Name, Scalar
 from dataward.contract.policy import Policy
 from dataward.contract.protections import Column, Drop, Fallible, Keep, Protection, Redact, written_form
 
-__all__ = ["Contract", "Join", "Keys", "Limits", "Location", "Quarantine", "Source", "Target", "json_schema"]
+__all__ = [
+    "Access",
+    "Allowed",
+    "Contract",
+    "Join",
+    "Keys",
+    "Limits",
+    "Location",
+    "Quarantine",
+    "Source",
+    "Target",
+    "json_schema",
+]
 
 
 class Location(Model):
@@ -153,6 +165,21 @@ JOINABLE = ("keep", "token", "encrypt", "fpe", "vault")
 """Operators under which equal values stay equal, and different ones different."""
 
 
+class Allowed(Model):
+    """Who may be given originals of which classes, what for, and how many rows of them a day (UTC)."""
+
+    principals: tuple[str, ...] = Field(min_length=1, description="login names; with aws_kms ARNs as STS tells them")
+    classes: tuple[Name, ...] = Field(min_length=1)
+    purposes: tuple[str, ...] = Field(min_length=1)
+    rows_per_day: int = Field(ge=1)
+
+
+class Access(Model):
+    """What somebody may do with the table; whoever is not named may not."""
+
+    reidentify: tuple[Allowed, ...] = ()
+
+
 class Limits(Model):
     """Bounds of one run, as shares from 0 to 1."""
 
@@ -195,6 +222,7 @@ class Contract(Model):
         default="refuse", description="what happens to a column that no line names"
     )
     limits: Limits = Field(default_factory=Limits)
+    access: Access = Field(default_factory=Access)
     rules_after: str = Field(default="", description="DQDL about the protected rows, judged before they are published")
     joins: tuple[Join, ...] = Field(default=(), description="columns of other tables that must join, or must not")
     parity: bool = Field(default=False, description="report what protection keeps of each column; two more passes")

@@ -5,8 +5,8 @@ no way back, and whoever may read the table can be watched and cut off. Does not
 key, and counting (equal values have equal tokens).
 
 A row of the vault holds ``lookup`` (HMAC-SHA-256 of the value's text, so that a value is found again), ``token``
-(random, from the operating system) and ``sealed`` (the text, by AES-256-GCM with the token as associated data). It needs
-Spark, and takes two passes over the column.
+(random, from the operating system), ``sealed`` (the text, by AES-256-GCM with the token as associated data) and
+``key_version``. It needs Spark, and takes two passes over the column.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["VaultOperator", "through_vault"]
+__all__ = ["VaultOperator", "out_of_vault", "through_vault"]
 
 NONCE = 12  # bytes
-SCHEMA = "lookup binary, token string, sealed binary"
+SCHEMA = "lookup binary, token string, sealed binary, key_version int"
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,31 @@ def through_vault(
     return joined.select(*(F.col("__token" if n == name else identifier(n)).alias(n) for n in frame.columns))
 
 
+def out_of_vault(
+    spark: SparkSession, path: str, tokens: Iterable[str], secret: Callable[[int], bytes]
+) -> dict[str, bytes]:
+    """The texts behind tokens; ``secret`` gives the vault key of a version. For as many as the driver may hold.
+
+    Raises:
+        ValueError: an entry is damaged or of another key (told without the value).
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from pyspark.sql import functions as F
+
+    place, wanted = Location(path=path), spark.createDataFrame([(token,) for token in set(tokens)], "token string")
+    kept = delta.read(spark, place, delta.latest_version(spark, place))
+    found = {}
+    for row in kept.join(F.broadcast(wanted), "token", "leftsemi").collect():
+        sealed = bytes(row.sealed)
+        try:
+            opened = AESGCM(secret(row.key_version)[32:]).decrypt(sealed[:NONCE], sealed[NONCE:], row.token.encode())
+        except InvalidTag:
+            raise ValueError("an entry of the vault is damaged, or sealed under another key") from None
+        found[row.token] = opened
+    return found
+
+
 Stage = Callable[[Iterable["pa.RecordBatch"]], Iterable["pa.RecordBatch"]]
 
 
@@ -100,7 +125,8 @@ def _sealed(operator: VaultOperator) -> Stage:
         import pyarrow as pa
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # inside: the class cannot be pickled
 
-        encrypt = AESGCM(operator.secret[32:]).encrypt
+        assert operator.key is not None  # noqa: S101 - it has a purpose
+        encrypt, version = AESGCM(operator.secret[32:]).encrypt, operator.key.version
         for batch in batches:
             values = batch.column(0).drop_null()
             texts = messages(values)
@@ -114,7 +140,8 @@ def _sealed(operator: VaultOperator) -> Stage:
                 _lookups(operator, values),
                 pa.array(tokens),
                 pa.array(sealed, pa.binary()),
+                pa.array([version] * len(sealed), pa.int32()),
             ]
-            yield pa.RecordBatch.from_arrays(columns, names=["lookup", "token", "sealed"])
+            yield pa.RecordBatch.from_arrays(columns, names=["lookup", "token", "sealed", "key_version"])
 
     return run
