@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataward.plan import Plan, against_schema, against_target
 from dataward.privacy.keys import open_keys
-from dataward.privacy.protect import Protected, protect
+from dataward.privacy.protect import Protected, protect_in_window
 from dataward.quality.explain import Explanation
 from dataward.quality.explain import explain as explain_suite
 from dataward.session import isolated
@@ -32,5 +32,5 @@ def explain(spark: SparkSession, plan: Plan) -> tuple[Explanation, tuple[Protect
         references = {alias: pin(own, place).frame.drop(MALFORMED) for alias, place in contract.references.items()}
         suite = against_schema(own, plan, source, references, now)
         against_target(own, plan)
-        _, protections = protect(own, contract, keys, source.drop(MALFORMED))
+        _, protections = protect_in_window(own, contract, keys, source.drop(MALFORMED))
         return explain_suite(suite, contract.engine, now), protections

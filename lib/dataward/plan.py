@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract, Document, Join, load, problems_of
-from dataward.errors import ContractError, Problem, did_you_mean
+from dataward.errors import ContractError, Problem, UsageError, did_you_mean
 from dataward.integrity.canonical import sha256
+from dataward.integrity.key_uses import live_versions
 from dataward.privacy.joins import mismatch
+from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect import arrow_schema, misfits, undecided, within
 from dataward.quality.rules import IsPrimaryKey, RowRule, Rule, Statement, WellFormed
 from dataward.quality.split import with_paths
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Plan", "against_output", "against_schema", "against_target", "plan"]
+__all__ = ["Plan", "against_keys", "against_output", "against_schema", "against_target", "plan"]
+
+SILENT = frozenset({"fpe", "date_shift", "pick"})
+"""Operators whose values have no room for the key's version."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,29 @@ def against_target(spark: SparkSession, plan: Plan) -> None:
             )
     if problems:
         raise ContractError(problems)
+
+
+def against_keys(spark: SparkSession, plan: Plan, keys: KeyProvider, names: Iterable[str]) -> None:
+    """Check that rows of this run do not mix, in one column, values that were made by different versions of a key and cannot say so.
+
+    Raises:
+        UsageError: they would.
+    """
+    contract = plan.contract
+    silent = {name: line for name in names if (line := contract.column(name)).protect.op in SILENT}
+    rotated = {name: version for name, line in silent.items() if (version := keys.current(contract.domain(line))) > 1}
+    if contract.target.mode == "overwrite" or not rotated or not delta.exists(spark, contract.target):
+        return
+    live = live_versions(spark, contract, contract.target, delta.latest_version(spark, contract.target))
+    for name, version in rotated.items():
+        line = silent[name]
+        told_beside = line.protect.op == "fpe" and keys.window(contract.domain(line)) is not None
+        if live.get(name, set()) - {version} and not told_beside:
+            raise UsageError(
+                f"column '{name}': {contract.target} holds values of {line.protect.op} by another version of the key than the "
+                f"current one ({version}), and they do not say which. Bring the table over first (dataward rotate), or publish "
+                "all of it anew (mode overwrite)"
+            )
 
 
 def against_output(

@@ -16,17 +16,17 @@ from dataward.contract import Location, Source
 from dataward.errors import AccountingError, SourceChanged, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
-from dataward.integrity.digest import digest
-from dataward.integrity.seal import Seal, SealedCommit, SealedContent, code_version
+from dataward.integrity.seal import Seal
+from dataward.integrity.sealing import seal_version
 from dataward.output import Examined, examine
-from dataward.plan import Plan, against_schema, against_target
+from dataward.plan import Plan, against_keys, against_schema, against_target
 from dataward.privacy.keys import KeyProvider, open_keys
-from dataward.privacy.protect import DETERMINISTIC, Protected, protect, statistics_columns
+from dataward.privacy.protect import DETERMINISTIC, Protected, protect_in_window, shadows, statistics_columns
 from dataward.privacy.utility import Parity, parity
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.split import failed_rows, split
 from dataward.report import Phase, Place, RunResult
-from dataward.session import demand_encryption, isolated, who
+from dataward.session import demand_encryption, isolated
 from dataward.tables import delta
 from dataward.tables.source import MALFORMED, Pin, pin
 
@@ -86,6 +86,7 @@ class _Run:
             references = {alias: other.frame.drop(MALFORMED) for alias, other in self.others.items()}
             suite = against_schema(self.spark, self.plan, source.frame, references, now)
             against_target(self.spark, self.plan)
+            against_keys(self.spark, self.plan, keys, source.columns)
             told(source.described)
         deterministic = [name for name in source.columns if contract.column(name).protect.op in DETERMINISTIC]
         with self.phase("judge") as told:
@@ -108,7 +109,7 @@ class _Run:
             reasons = self.reasons_to_stop(judged, diverted)
             told(f"{diverted:,} of {judged.rows:,} rows diverted")
         plain = source.frame.drop(MALFORMED)
-        protecting, protections = protect(self.spark, contract, keys, plain, judged.columns_of_few_values())
+        protecting, protections = protect_in_window(self.spark, contract, keys, plain, judged.columns_of_few_values())
         if reasons:
             return self.result("stopped", source, judged, protections, reasons=reasons)
         metadata = self.metadata(source, judged, now, protections)
@@ -128,7 +129,8 @@ class _Run:
                     "published; rerun"
                 )
             statistics = statistics_columns(contract, ready)
-            commit = delta.commit_target(self.spark, ready, contract.target, self.run_id, metadata, statistics)
+            beside = shadows(contract, keys, ready.columns)
+            commit = delta.commit_target(self.spark, ready, contract.target, self.run_id, metadata, statistics, beside)
             rows = self.accounted(source, judged, commit, quarantine, diverted)
             told(f"{contract.target} version {commit.version}, {commit.rows:,} rows")
         with self.phase("seal") as told:
@@ -280,19 +282,14 @@ class _Run:
         quarantine: delta.Commit | None,
         rows: dict[str, int],
     ) -> Seal:
-        contract, domain = self.contract, self.contract.keys.domain
-        version = keys.current(domain)
-        published = delta.read(self.spark, contract.target, commit.version)
-        content = digest(published, keys.key("digest", domain, version))
-        file, file_sha256 = delta.commit_file(self.spark, contract.target, commit.version)
-        seal = Seal(
-            contract=contract.contract,
-            contract_sha256=self.plan.sha256,
-            run_id=self.run_id,
-            target=str(contract.target),
-            version=commit.version,
-            time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            who=who(self.spark),
+        contract = self.contract
+        return seal_version(
+            self.spark,
+            contract,
+            self.plan.sha256,
+            keys,
+            self.run_id,
+            commit.version,
             source={"described": source.described, **_pinned(source)},
             references={alias: {"described": pin.described, **_pinned(pin)} for alias, pin in self.others.items()},
             verdicts=_as_dicts(judged.verdicts),
@@ -301,18 +298,7 @@ class _Run:
             verdicts_after=_as_dicts(self.output.verdicts),
             joins=_as_dicts(self.output.joins),
             quarantine=_place(contract.quarantine_location, quarantine).model_dump() if quarantine else None,
-            content=SealedContent(
-                digest=content.digest,
-                nonce=content.nonce,
-                rows=content.rows,
-                files_sha256=ledger.files_sha256(content.files),
-            ),
-            commit=SealedCommit(file=file.rsplit("/", 1)[-1], sha256=file_sha256),
-            code=code_version(),
-            key={"domain": domain, "version": version, "public_key": ledger.public_key(keys, domain, version)},
         )
-        ledger.append(self.spark, contract.ledger_location, keys, seal, content.files)
-        return seal
 
     # what is told
 

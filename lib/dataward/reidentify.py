@@ -21,6 +21,7 @@ from dataward.integrity.canonical import sha256
 from dataward.integrity.key_uses import live_versions
 from dataward.integrity.records import Ask
 from dataward.integrity.seal import code_version
+from dataward.integrity.sealing import signer
 from dataward.plan import Plan
 from dataward.privacy.keys import Keyring, open_keys
 from dataward.privacy.protect import arrow_schema
@@ -141,9 +142,7 @@ class _Asking:
         return entry, left[0]
 
     def record(self, rows: int, denied: str) -> Ask:
-        contract, domain = self.contract, self.contract.keys.domain
-        version = self.keys.current(domain)
-        public_key = ledger.public_key(self.keys, domain, version)
+        contract = self.contract
         return Ask(
             contract=contract.contract,
             run_id=f"ask-{uuid.uuid4().hex[:12]}",
@@ -152,7 +151,7 @@ class _Asking:
             time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             who=self.who,
             code=code_version(),
-            key={"domain": domain, "version": version, "public_key": public_key},
+            key=signer(self.keys, contract.keys.domain),
             columns=list(self.wanted.columns),
             classes=sorted({contract.column(name).class_ or "" for name in self.protected}),
             purpose=self.wanted.purpose,
@@ -175,7 +174,7 @@ class _Asking:
     def opened(self, chosen: DataFrame) -> list[dict[str, Any]]:
         """The rows with originals; no more than the budget allowed, so the driver may hold them."""
         table = _arrow(chosen)
-        live = live_versions(self.spark, self.contract, self.version)
+        live = live_versions(self.spark, self.contract, self.contract.target, self.version)
         made: dict[str, list[Any]] = {}
         for name in self.wanted.columns:
             values = table.column(name).combine_chunks()

@@ -84,7 +84,7 @@ def test_no_canary_in_any_file_that_a_job_wrote(workplace):
     assert "address: it holds values that fpe cannot protect" in failed.err
     assert not list((workplace.root / "lake/broken").rglob("*.json"))
     outputs = {"stdout": done.out + failed.out, "stderr": done.err + failed.err}
-    secret = json.loads((workplace.root / "keys").read_text())["versions"]["1"]["secret"]
+    secret = json.loads((workplace.root / "keys").read_text())["domains"]["people"]["versions"]["1"]["secret"]
     ring = local_keyring(workplace.root / "keys")
     derived = [ring.key(purpose, "people", 1) for purpose in ("token", "fpe", "encrypt", "encrypt_random")]
     forms = [

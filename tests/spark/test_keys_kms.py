@@ -5,6 +5,7 @@ import pytest
 from dataward import publish as module
 from dataward.contract import Keys
 from dataward.errors import KeyringError
+from dataward.integrity import ledger, sealing
 from dataward.privacy.keys import create_keyring
 from tests.aws import aws
 
@@ -74,7 +75,7 @@ def test_ninety_percent_throttled_the_run_completes_or_writes_nothing(lake, clou
 @pytest.mark.parametrize("at", ["commit_target", "digest", "ledger"])
 def test_rights_taken_back_while_the_job_runs_leave_no_half_version(lake, cloud, monkeypatch, at):
     """From a point on every call is denied; what the run needs it has unwrapped before it wrote anything."""
-    holder = {"commit_target": module.delta, "digest": module, "ledger": module.ledger}[at]
+    holder = {"commit_target": module.delta, "digest": sealing, "ledger": ledger}[at]
     name = {"ledger": "append"}.get(at, at)
     real = getattr(holder, name)
 

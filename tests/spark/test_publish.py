@@ -21,7 +21,7 @@ from dataward.errors import (
     UsageError,
 )
 from dataward.explain import explain
-from dataward.integrity import ledger
+from dataward.integrity import ledger, sealing
 from dataward.plan import plan
 from dataward.privacy.keys import local_keyring
 from dataward.tables import delta
@@ -167,7 +167,7 @@ def test_a_killed_run_rerun_gives_what_an_unbroken_one_gives(lake, monkeypatch, 
     lake.source([(7, "old", 3)], SCHEMA)
     lake.publish("r0", rules=RULES, columns=COLUMNS, target=target)
     lake.source(ROWS, SCHEMA)
-    owner = {"commit_target": delta, "digest": module, "append": ledger}[dies_in]
+    owner = {"commit_target": delta, "digest": sealing, "append": ledger}[dies_in]
     with monkeypatch.context() as patch:
         patch.setattr(owner, dies_in, lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
@@ -419,7 +419,7 @@ def test_keys_are_in_no_file(lake):
     lake.source(ROWS, SCHEMA)
     lake.publish(rules=RULES, columns=COLUMNS)
     ring = local_keyring(lake.root / "keys")
-    secrets = [ring._secrets[1], *(ring.key(p, "t", 1) for p in ("token", "digest", "seal"))]
+    secrets = [ring._secret("t", 1), *(ring.key(p, "t", 1) for p in ("token", "digest", "seal"))]
     forms = [form for secret in secrets for form in (secret, secret.hex().encode())]
     for file in lake.root.rglob("*"):
         if file.is_file() and file.name != "keys":
@@ -474,7 +474,7 @@ def test_a_reference_that_changed_under_an_unfinished_run(lake, monkeypatch):
     extra = "quarantine: {{path: {root}/quarantine}}\nreferences: {{planes: {{format: csv, path: {root}/planes.csv, options: {{header: true}}}}}}"
     contract = {"rules": 'ReferentialIntegrity "tail" "planes.tail" >= 0', "extra": extra}
     with monkeypatch.context() as patch:
-        patch.setattr(module, "digest", lambda *a: 1 / 0)
+        patch.setattr(sealing, "digest", lambda *a: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             lake.publish("r1", **contract)
     (lake.root / "planes.csv").write_text("tail\nN1\nN2\n")

@@ -1,4 +1,4 @@
-"""The verbs about rights over data: reidentify."""
+"""The verbs about rights over data: reidentify, rotate."""
 
 from __future__ import annotations
 
@@ -25,6 +25,43 @@ def add(verb: Verb) -> None:
     command.add_argument("--ticket", required=True, metavar="T", help="what the ask can be looked up by")
     command.add_argument("--out", metavar="FILE", help="new CSV file, mode 0600")
     command.add_argument("--show", action="store_true", help="show originals on the terminal instead")
+    command = verb(
+        "rotate", _rotate, "Bring the tables of a key domain to a new key version; killed, it goes on from there."
+    )
+    command.add_argument("domain", metavar="DOMAIN")
+    command.add_argument(
+        "--contract", action="append", required=True, metavar="FILE", help="a table of the domain; give each"
+    )
+    command.add_argument(
+        "--finish", action="store_true", help="close the window in which old and new tokens stand side by side"
+    )
+
+
+def _rotate(arguments: argparse.Namespace) -> int:
+    from dataward import session
+    from dataward.plan import plan
+    from dataward.rotate import rotate
+
+    plans = [plan(file) for file in arguments.contract]
+    say(f"rotate {arguments.domain}" + (": finish" if arguments.finish else ""))
+    done = rotate(session.get(), arguments.domain, plans, arguments.finish, say)
+    if arguments.json:
+        print_json(dataclasses.asdict(done))
+        return 0
+    for carrier in done.carriers:
+        rows = "" if carrier.rows is None else f", {carrier.rows:,} rows"
+        print(f"still carries version {done.old}: {carrier.place} {carrier.column}{rows}: {carrier.remedy}")
+    if not done.window:
+        print(f"{done.domain} is at version {done.new}; the window is closed")
+        return 0
+    print(
+        f"{done.domain}: new writes use version {done.new}; joins hold with version {done.old} by the columns ...__v{done.old}"
+    )
+    if not any(carrier.blocks for carrier in done.carriers):
+        print(
+            "everything named here is over: close the window with --finish, once every contract of the domain was named"
+        )
+    return 0
 
 
 def _reidentify(arguments: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@
 from dataward.contract.document import Document
 from dataward.contract.load import load, problems_of
 from dataward.contract.models import (
+    SHADOW,
     Access,
     Allowed,
     Contract,
@@ -23,6 +24,7 @@ from dataward.contract.protections import Column, Protection
 
 __all__ = [
     "REVERSIBLE",
+    "SHADOW",
     "Access",
     "Allowed",
     "Column",

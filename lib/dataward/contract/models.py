@@ -161,6 +161,9 @@ class Join(Model):
         return self.its or self.column
 
 
+SHADOW = re.compile(r"(.+)__v[0-9]+")
+"""While a rotation's window is open, ``email__v1`` stands beside ``email``: the same values under the version going out."""
+
 JOINABLE = ("keep", "token", "encrypt", "fpe", "vault")
 """Operators under which equal values stay equal, and different ones different."""
 
@@ -270,10 +273,14 @@ class Contract(Model):
         for length in range(len(path), -1, -1):
             if line := self._lines.get(".".join((name, *path[:length])).lower()):
                 return line
+        if shadowed := SHADOW.fullmatch(name):
+            return self.decided(shadowed.group(1), path)
         return self.policy.by_name(".".join((name, *path))) if self.policy else None
 
     def sensitive(self, name: str) -> bool:
         """Whether a column, or anything inside of it, is kept out of Delta's statistics and of reports."""
+        if shadowed := SHADOW.fullmatch(name):
+            name = shadowed.group(1)
         below = f"{name.lower()}."
         return self.line(name).sensitive or any(
             line.sensitive for path, line in self._lines.items() if path.startswith(below)

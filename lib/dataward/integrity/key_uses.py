@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataward.contract import Contract
+from dataward.contract import Contract, Location
 from dataward.errors import TargetError
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal
@@ -88,10 +88,16 @@ def _made_by(seals: dict[int, Seal], commits: dict[int, delta.Commit]) -> dict[t
     return made
 
 
-def live_versions(spark: SparkSession, contract: Contract, version: int) -> dict[str, set[int]]:
-    """By column (or path), the versions of its domain's key by which values in a version of the target may be made."""
+def live_versions(spark: SparkSession, contract: Contract, place: Location, version: int) -> dict[str, set[int]]:
+    """By column (or path), the versions of its domain's key by which values in a version of the target, or of the
+    quarantine, may be made."""
+    if place == contract.quarantine_location:
+        seals: dict[int, Seal] = {}
+        commits = {commit.version: commit for commit in delta.history(spark, place)}
+    else:
+        seals, commits = told(spark, contract)
     found: dict[str, set[int]] = defaultdict(set)
-    for (column, by), versions in _made_by(*told(spark, contract)).items():
+    for (column, by), versions in _made_by(seals, commits).items():
         if version in versions:
             found[column].add(int(by.rpartition(" v")[2]))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ __all__ = [
     "laid_out_by",
     "latest_version",
     "read",
+    "replace_all",
     "restore",
     "table_id",
 ]
@@ -164,8 +165,8 @@ def commit_file(spark: SparkSession, place: Location, version: int) -> tuple[str
 def append_once(
     spark: SparkSession, frame: DataFrame, place: Location, run_id: str, metadata: dict[str, Any]
 ) -> Commit:
-    """Append a run's rows unless that run has appended before; tells which commit holds them."""
-    return _write(spark, frame, place, "append", run_id, metadata, stats=[], partition_by=())
+    """Append a run's rows unless that run has appended before; tells which commit holds them. New columns are added."""
+    return _write(spark, frame, place, "append", run_id, metadata, [], (), {"mergeSchema": "true"})
 
 
 def append_in_turn(
@@ -217,21 +218,63 @@ def _save(writer: Any, place: Location) -> None:
 
 
 def commit_target(
-    spark: SparkSession, frame: DataFrame, target: Target, run_id: str, metadata: dict[str, Any], stats: list[str]
+    spark: SparkSession,
+    frame: DataFrame,
+    target: Target,
+    run_id: str,
+    metadata: dict[str, Any],
+    stats: list[str],
+    beside: Mapping[str, str] | None = None,
 ) -> Commit:
     """Publish a run's rows as one Delta version unless that run has committed before.
 
-    ``stats`` are the columns whose minima and maxima may stand in the log: none that is sensitive.
+    ``stats`` are the columns whose minima and maxima may stand in the log: none that is sensitive. ``beside`` names, for
+    columns whose key is being rotated, the column with the tokens of the version that goes out of use.
     """
+    beside = beside or {}
     if target.mode == "merge" and exists(spark, target):
-        return _merge(spark, frame, target, run_id, metadata, stats)
+        return _merge(spark, frame, target, run_id, metadata, stats, beside)
     mode = "overwrite" if target.mode in ("overwrite", "replace") else "append"
-    options = {}
+    options = {"mergeSchema": "true"} if beside and target.mode != "overwrite" else {}
     if target.mode == "overwrite":
         options["overwriteSchema"] = "true"
     if target.mode == "replace":
         options["replaceWhere"] = " and ".join(f"`{name}` = {_sql(value)}" for name, value in target.partition.items())
     return _write(spark, frame, target, mode, run_id, metadata, stats, target.partition_by, options)
+
+
+def replace_all(
+    spark: SparkSession,
+    frame: DataFrame,
+    place: Location,
+    run_id: str,
+    metadata: dict[str, Any],
+    stats: list[str],
+    read: int,
+) -> Commit:
+    """Put a frame made from version ``read`` in place of all rows, unless rows came in since; partitions stay.
+
+    Raises:
+        TargetError: it cannot be written, or somebody else wrote meanwhile: then nothing is changed.
+    """
+    partitions = _table(spark, place).detail().first().partitionColumns
+    before = json.dumps({"dataward": 1, "run_id": run_id, **metadata})
+
+    def write() -> None:
+        writer = frame.write.format("delta").mode("overwrite").options(**_statistics(stats))
+        writer = writer.option("overwriteSchema", "true").option("userMetadata", before).partitionBy(*partitions)
+        _save(writer.option("txnAppId", f"dataward/{run_id}").option("txnVersion", 1), place)
+
+    done = _once(spark, place, run_id, stats, write)
+    between = [
+        one
+        for one in history(spark, place)
+        if read < one.version < done.version and "TBLPROPERTIES" not in one.operation
+    ]
+    if between:
+        restore(spark, place, done)
+        raise TargetError(f"{place}: somebody wrote version {between[0].version} meanwhile; it stands, try again")
+    return done
 
 
 def _write(
@@ -257,15 +300,25 @@ def _write(
 
 
 def _merge(
-    spark: SparkSession, frame: DataFrame, target: Target, run_id: str, metadata: dict[str, Any], stats: list[str]
+    spark: SparkSession,
+    frame: DataFrame,
+    target: Target,
+    run_id: str,
+    metadata: dict[str, Any],
+    stats: list[str],
+    beside: Mapping[str, str],
 ) -> Commit:
-    keys = " and ".join(f"t.`{name}` = s.`{name}`" for name in target.on)
+    there = {name.lower() for name in _table(spark, target).toDF().columns}
+    keys = " and ".join(_same(name, beside.get(name), there) for name in target.on)
     # A merge takes these from the session only, and the session is this run's own (dataward.session.isolated).
     settings = {
         "spark.databricks.delta.commitInfo.userMetadata": json.dumps({"dataward": 1, "run_id": run_id, **metadata}),
         "spark.databricks.delta.write.txnAppId": f"dataward/{run_id}",
         "spark.databricks.delta.write.txnVersion": "1",
     }
+
+    if beside:
+        settings["spark.databricks.delta.schema.autoMerge.enabled"] = "true"
 
     def merge() -> None:
         for key, value in settings.items():
@@ -278,6 +331,14 @@ def _merge(
                 spark.conf.unset(key)
 
     return _once(spark, target, run_id, stats, merge)
+
+
+def _same(name: str, beside: str | None, there: set[str]) -> str:
+    """When a row of the target is a row of the source: in a rotation, by the tokens of the version that goes out of use."""
+    if beside is None:
+        return f"t.`{name}` = s.`{name}`"
+    old = f"coalesce(t.`{beside}`, t.`{name}`)" if beside.lower() in there else f"t.`{name}`"
+    return f"{old} = s.`{beside}`"
 
 
 def _once(spark: SparkSession, place: Location, run_id: str, stats: list[str], write: Any) -> Commit:

@@ -42,6 +42,10 @@ class KeyProvider(Protocol):
         """
         ...
 
+    def window(self, domain: str) -> int | None:
+        """The version that goes out of use while a rotation is under way; None otherwise."""
+        ...
+
     def key(self, purpose: Purpose, domain: str, version: int) -> bytes:
         """32 bytes (64 for a purpose that takes two keys).
 
@@ -169,8 +173,8 @@ class Keyring:
         return derive(self._secret(domain, version), purpose, domain, version)
 
     def window(self, domain: str) -> int | None:
-        """The version that goes out of use while a rotation is under way."""
-        return self._domain(domain).window
+        found = self._document.domains.get(domain)
+        return found.window if found else None
 
     # what keeping keys asks
 

@@ -5,7 +5,8 @@ that no value is passed through.
 """
 
 from dataward.privacy.protect.compiled import OPERATORS, Compiled, compiled, key_of, misfits, undecided, within
-from dataward.privacy.protect.spark import Protected, arrow_schema, protect, statistics_columns
+from dataward.privacy.protect.spark import Protected, Protecting, arrow_schema, protect, statistics_columns
+from dataward.privacy.protect.window import outgoing, protect_in_window, shadows
 
 DETERMINISTIC = ("token", "encrypt", "fpe", "vault", "pick")
 """Operators under which equal values become equal ones that tell nothing else: what counting can tell apart."""
@@ -15,11 +16,15 @@ __all__ = [
     "OPERATORS",
     "Compiled",
     "Protected",
+    "Protecting",
     "arrow_schema",
     "compiled",
     "key_of",
     "misfits",
+    "outgoing",
     "protect",
+    "protect_in_window",
+    "shadows",
     "statistics_columns",
     "undecided",
     "within",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from dataward.contract import Location
 from dataward.contract.protections import Vault
-from dataward.privacy.keys import Purpose
+from dataward.privacy.keys import KeyProvider, Purpose
 from dataward.privacy.protect.operator import Made, Operator, Rows
 from dataward.privacy.protect.texts import messages
 from dataward.privacy.protect.token import macs
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["VaultOperator", "out_of_vault", "through_vault"]
+__all__ = ["VaultOperator", "out_of_vault", "rekey_vault", "through_vault", "vault_carries"]
 
 NONCE = 12  # bytes
 SCHEMA = "lookup binary, token string, sealed binary, key_version int"
@@ -98,6 +98,28 @@ def out_of_vault(
     return found
 
 
+def vault_carries(spark: SparkSession, path: str, version: int) -> int:
+    """How many entries are sealed under a key version."""
+    place = Location(path=path)
+    return delta.read(spark, place, delta.latest_version(spark, place)).where(f"key_version = {version}").count()
+
+
+def rekey_vault(spark: SparkSession, path: str, keys: KeyProvider, domain: str, old: int, new: int) -> None:
+    """Bring the entries of a vault from one key version to another; tokens stay what they are.
+
+    Raises:
+        TargetError: it cannot be written, or somebody else wrote meanwhile.
+    """
+    if not vault_carries(spark, path, old):
+        return
+    place = Location(path=path)
+    version = delta.latest_version(spark, place)
+    secrets_ = keys.key("vault", domain, old), keys.key("vault", domain, new)
+    rekeyed = delta.read(spark, place, version).mapInArrow(_rekeyed(*secrets_, old, new), SCHEMA)
+    told = {"step": f"{domain} v{old} -> v{new}"}
+    delta.replace_all(spark, rekeyed, place, f"rekey-{secrets.token_hex(6)}", told, [], version)
+
+
 Stage = Callable[[Iterable["pa.RecordBatch"]], Iterable["pa.RecordBatch"]]
 
 
@@ -143,5 +165,26 @@ def _sealed(operator: VaultOperator) -> Stage:
                 pa.array([version] * len(sealed), pa.int32()),
             ]
             yield pa.RecordBatch.from_arrays(columns, names=["lookup", "token", "sealed", "key_version"])
+
+    return run
+
+
+def _rekeyed(outgoing: bytes, incoming: bytes, old: int, new: int) -> Stage:
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        import pyarrow as pa
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        decrypt, encrypt = AESGCM(outgoing[32:]).decrypt, AESGCM(incoming[32:]).encrypt
+        for batch in batches:
+            made = []
+            for row in batch.to_pylist():
+                if row["key_version"] == old:
+                    text = decrypt(row["sealed"][:NONCE], row["sealed"][NONCE:], row["token"].encode())
+                    nonce, token = os.urandom(NONCE), row["token"]
+                    lookup = macs(incoming[:32], [text])[0].tobytes()
+                    row = {"lookup": lookup, "token": token, "sealed": nonce + encrypt(nonce, text, token.encode())}
+                    row["key_version"] = new
+                made.append(row)
+            yield pa.RecordBatch.from_pylist(made, batch.schema)
 
     return run
