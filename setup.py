@@ -21,6 +21,7 @@ TEST = [
     "jsonschema>=4",
     "cryptography-vectors>=45",
     "fastfpe>=0.2",
+    "pycanon>=1.0",
     "moto[s3,kms,sts,server]>=5.1",
 ]
 LINT = ["ruff>=0.8", "mypy>=1.13", "import-linter>=2.1", "types-PyYAML", "pre-commit>=4", "build"]

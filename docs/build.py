@@ -45,6 +45,8 @@ def page(kind: type[Rule]) -> str:
     )
     least, most = kind.parameters
     facts = [f"- {family}"]
+    if kind.ours:
+        facts.append("- Dataward's own: Glue does not know it")
     if issubclass(kind, Probe):
         facts.append("- looks for its number itself, beside the scan")
     if kind in KINDS.values():

@@ -14,6 +14,7 @@ from dataward.quality.rules.composite import RowComposite, TableComposite, compo
 from dataward.quality.rules.custom_sql import CustomSql
 from dataward.quality.rules.data_freshness import DataFreshness
 from dataward.quality.rules.dataset_match import DatasetMatch
+from dataward.quality.rules.delta_presence import DeltaPresence
 from dataward.quality.rules.distinct_values_count import DistinctValuesCount
 from dataward.quality.rules.entropy import Entropy
 from dataward.quality.rules.file_freshness import FileFreshness
@@ -23,6 +24,9 @@ from dataward.quality.rules.file_uniqueness import FileUniqueness
 from dataward.quality.rules.is_complete import IsComplete
 from dataward.quality.rules.is_primary_key import IsPrimaryKey
 from dataward.quality.rules.is_unique import IsUnique
+from dataward.quality.rules.k_anonymity import KAnonymity
+from dataward.quality.rules.k_map import KMap
+from dataward.quality.rules.l_diversity import LDiversity
 from dataward.quality.rules.mean import Mean
 from dataward.quality.rules.referential_integrity import ReferentialIntegrity
 from dataward.quality.rules.row_count import RowCount
@@ -30,6 +34,7 @@ from dataward.quality.rules.row_count_match import RowCountMatch
 from dataward.quality.rules.schema_match import SchemaMatch
 from dataward.quality.rules.standard_deviation import StandardDeviation
 from dataward.quality.rules.sum import Sum
+from dataward.quality.rules.t_closeness import TCloseness
 from dataward.quality.rules.unique_value_ratio import UniqueValueRatio
 from dataward.quality.rules.uniqueness import Uniqueness
 from dataward.quality.rules.well_formed import WellFormed
@@ -67,6 +72,7 @@ KINDS: dict[str, type[Rule]] = {
         CustomSql,
         DataFreshness,
         DatasetMatch,
+        DeltaPresence,
         DistinctValuesCount,
         Entropy,
         FileFreshness,
@@ -76,6 +82,9 @@ KINDS: dict[str, type[Rule]] = {
         IsComplete,
         IsPrimaryKey,
         IsUnique,
+        KAnonymity,
+        KMap,
+        LDiversity,
         Mean,
         ReferentialIntegrity,
         RowCount,
@@ -83,6 +92,7 @@ KINDS: dict[str, type[Rule]] = {
         SchemaMatch,
         StandardDeviation,
         Sum,
+        TCloseness,
         UniqueValueRatio,
         Uniqueness,
     )

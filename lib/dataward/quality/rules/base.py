@@ -65,6 +65,8 @@ class Rule:
     condition_optional: ClassVar[bool] = False
     takes_where: ClassVar[bool] = True
     tags: ClassVar[frozenset[str]] = frozenset()
+    ours: ClassVar[bool] = False
+    """Whether Glue does not know it."""
 
     def __post_init__(self) -> None:
         self.check()

@@ -1,0 +1,25 @@
+"""``KAnonymity "sex", "age", "zip" >= 5``: the size of the smallest crowd."""
+
+from __future__ import annotations
+
+from dataward.privacy.risk import smallest
+from dataward.quality.rules.base import Scene
+from dataward.quality.rules.disclosure import Disclosure
+
+__all__ = ["KAnonymity"]
+
+
+class KAnonymity(Disclosure):
+    """The least number of rows that agree in all quasi-identifiers (k); nothing on an empty table.
+
+    Dataward's own rule. NULL is a value like any other.
+
+    Example::
+
+        KAnonymity "age" >= 2                  # 1, FAILED
+    """
+
+    name = "KAnonymity"
+
+    def found(self, scene: Scene) -> float | None:
+        return smallest(scene.frame, self.quasi_identifiers)
