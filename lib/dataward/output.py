@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataward.plan import Plan, against_output
 from dataward.privacy.joins import Joined, joined
+from dataward.privacy.risk import Crowd, distribution
 from dataward.privacy.utility import recoverable
 from dataward.quality.judge import Verdict, judge
 
@@ -26,6 +27,7 @@ class Examined:
     joins: tuple[Joined, ...] = ()
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    crowds: tuple[Crowd, ...] = ()
 
     def __str__(self) -> str:
         counts = ("rule", len(self.verdicts)), ("join", len(self.joins)), ("warning", len(self.warnings))
@@ -72,4 +74,5 @@ def examine(
                     f"{contract.line(name).protect.op}); redact, generalize or encrypt_random would not give them away"
                 )
                 (reasons if policy.frequency == "refuse" else warnings).append(told)
-    return Examined(tuple(verdicts), joins, tuple(reasons), tuple(warnings))
+    crowds = distribution(ready, contract.quasi_identifiers) if contract.quasi_identifiers else ()
+    return Examined(tuple(verdicts), joins, tuple(reasons), tuple(warnings), crowds)

@@ -229,6 +229,7 @@ def _missing_columns(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
     inside = {path.lower() for column in schema for path in within(column)}
     named: list[tuple[tuple[str | int, ...], str]] = [(("columns", name), name) for name in contract.columns]
     named += [(("target", "on"), name) for name in contract.target.on]
+    named += [(("quasi_identifiers",), name) for name in contract.quasi_identifiers]
     named += [(("joins", number), join.column) for number, join in enumerate(contract.joins)]
     named += [(("target", "partition_by"), name) for name in contract.target.partition_by]
     for place, name in named:

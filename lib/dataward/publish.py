@@ -330,6 +330,7 @@ class _Run:
             warnings=[*self.output.warnings],
             verdicts_after=_as_dicts(self.output.verdicts),
             joins=_as_dicts(self.output.joins),
+            risk=_as_dicts(self.output.crowds),
             parity=[{**dataclasses.asdict(column), "same": column.same} for column in self.kept],
             target=Place(path=str(contract.target), version=version, rows=commit.rows if commit else None),
             quarantine=_place(contract.quarantine_location, quarantine) if quarantine else None,

@@ -129,7 +129,9 @@ def test_every_rule_type_of_dqdl_is_known():
         "UniqueValueRatio",
         "Uniqueness",
     ]
-    assert sorted([*KINDS, *NOT_YET]) == sorted(every)
+    ours = ["DeltaPresence", "KAnonymity", "KMap", "LDiversity", "TCloseness"]
+    assert sorted([*KINDS, *NOT_YET]) == sorted([*every, *ours])
+    assert [name for name, kind in KINDS.items() if kind.ours] == ours
 
 
 @pytest.mark.parametrize(("operator", "operands", "negated", "truths"), [

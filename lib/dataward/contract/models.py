@@ -228,6 +228,10 @@ class Contract(Model):
     access: Access = Field(default_factory=Access)
     rules_after: str = Field(default="", description="DQDL about the protected rows, judged before they are published")
     joins: tuple[Join, ...] = Field(default=(), description="columns of other tables that must join, or must not")
+    quasi_identifiers: tuple[str, ...] = Field(
+        default=(),
+        description="columns by which, together, people could be told: the report shows the crowds they stand in",
+    )
     parity: bool = Field(default=False, description="report what protection keeps of each column; two more passes")
 
     @field_validator("columns", mode="after")
@@ -301,7 +305,7 @@ class Contract(Model):
     @property
     def asks_output(self) -> bool:
         """Whether the protected rows are examined before they are published."""
-        return bool(self.rules_after.strip() or self.joins or self.policy)
+        return bool(self.rules_after.strip() or self.joins or self.policy or self.quasi_identifiers)
 
     @property
     def quarantine_location(self) -> Location | None:

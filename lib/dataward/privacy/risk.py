@@ -125,7 +125,7 @@ def _ordered(frame: DataFrame, columns: Sequence[str], sensitive: str) -> float 
     from pyspark.sql import functions as F
 
     value = F.col(identifier(sensitive))
-    overall = frame.groupBy(value.alias("v")).count().orderBy("v").limit(MOST_VALUES + 1).toPandas()
+    overall: Any = frame.groupBy(value.alias("v")).count().orderBy("v").limit(MOST_VALUES + 1).toPandas()
     if len(overall) > MOST_VALUES:
         raise TooManyValues
     if len(overall) < 2:
@@ -183,7 +183,8 @@ def _farthest(counts: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
 
 def k_map(frame: DataFrame, columns: Sequence[str], population: DataFrame) -> int | None:
     """The least number of rows of the population in a class of the frame; 0 where the population lacks a class."""
-    return _met(frame, columns, population, "min(coalesce(others, 0))")
+    found: int | None = _met(frame, columns, population, "min(coalesce(others, 0))")
+    return found
 
 
 def presence(frame: DataFrame, columns: Sequence[str], population: DataFrame) -> float | None:

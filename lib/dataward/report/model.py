@@ -45,6 +45,7 @@ class RunResult(_Frozen):
     verdicts_after: list[dict[str, Any]] = []
     joins: list[dict[str, Any]] = []
     parity: list[dict[str, Any]] = []
+    risk: list[dict[str, Any]] = []
     target: Place
     quarantine: Place | None = None
     seal: dict[str, Any] | None = None

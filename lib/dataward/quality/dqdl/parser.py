@@ -98,6 +98,7 @@ def _readable(terminal: str) -> str:
         "LPAR": "'('",
         "RPAR": "')'",
         "COMMA": "','",
+        "_BETWEEN": "','",
         "EQUAL": "'='",
         "DOLLAR": "'$'",
         "STRING": "a quoted text",

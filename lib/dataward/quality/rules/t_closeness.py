@@ -17,7 +17,7 @@ class TCloseness(Disclosure):
 
     Example::
 
-        TCloseness "age", "id" <= 0.5          # 0.5, PASSED
+        TCloseness "age", "id" <= 0.5          # 0.6, FAILED
     """
 
     name = "TCloseness"
