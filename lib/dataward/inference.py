@@ -1,7 +1,7 @@
 """Protection without Spark, for model servers: the contract's operators on a record or a batch.
 
 What comes out equals, byte for byte, what ``publish`` writes for the same values and types (random operators aside, and
-``vault``, which needs Spark). Rules are not judged here.
+``vault`` and ``shred``, which need Spark). Rules are not judged here.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ class Protector:
             raise UsageError(f"contract '{self.contract.contract}': {told}")
         made = compiled(self.contract, self._keys, schema)
         if columns := needing_spark(made):
-            told = f"contract '{self.contract.contract}': vault needs Spark, its tokens stand in a Delta table"
+            told = (
+                f"contract '{self.contract.contract}': vault and shred need Spark, their entries stand in a Delta table"
+            )
             raise UsageError(f"{told} ({', '.join(columns)}); leave these columns out, or use encrypt or token")
         return made
 

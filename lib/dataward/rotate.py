@@ -21,7 +21,7 @@ from dataward.integrity.sealing import seal_version
 from dataward.plan import Plan
 from dataward.privacy.keys import Keyring, open_keys
 from dataward.privacy.protect import OPERATORS, statistics_columns
-from dataward.privacy.protect.vault import rekey_vault, vault_carries
+from dataward.privacy.protect.entries import tables_of
 from dataward.privacy.retokenise import Step, without_shadows
 from dataward.session import demand_encryption, isolated
 from dataward.tables import delta
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["Carrier", "Rotated", "rotate"]
+
+ENTERED = ("vault", "shred")
+"""Operators whose key is in a table of their own, not in the values."""
 
 Progress = Callable[[str], None]
 
@@ -143,8 +146,8 @@ class _Table:
         return Step(self.contract, self.keys, self.domain, old, new, live), frame, version
 
     def bring_over(self, old: int, new: int, mark: str) -> None:
-        for path in self.vaults():
-            rekey_vault(self.spark, path, self.keys, self.domain, old, new)
+        for table in tables_of(self.spark, self.contract, self.domain):
+            table.rekey(self.keys, self.domain, old, new)
         for place in self.places():
             began = time.perf_counter()
             self.sealed_if_not(place)
@@ -189,7 +192,9 @@ class _Table:
             version = self.keys.newest(domain)
             if field.name in beside.values() and step is not None:
                 version = step.old
-            elif step is not None and domain == self.domain and field.name not in live and line.protect.op != "vault":
+            elif (
+                step is not None and domain == self.domain and field.name not in live and line.protect.op not in ENTERED
+            ):
                 version = step.old  # what this step cannot bring over
             made.append({"column": field.name, "class_": line.class_, "protection": line.protect.op, "stage": "arrow",
                          "domain": domain, "key_version": version})  # fmt: skip
@@ -215,17 +220,12 @@ class _Table:
         seal_version(self.spark, self.contract, self.plan.sha256, self.keys, told["run_id"], newest.version, source=source,
                      verdicts=[], rows=rows, protections=told["protections"], quarantine=None)  # fmt: skip
 
-    def vaults(self) -> list[str]:
-        lines = [line for line in self.contract.columns.values() if self.contract.domain(line) == self.domain]
-        paths = dict.fromkeys(line.protect.path for line in lines if line.protect.op == "vault")
-        return [path for path in paths if delta.exists(self.spark, Location(path=path))]
-
     def carriers(self, old: int, new: int) -> list[Carrier]:
         """What still carries the outgoing version."""
         found = []
-        for path in self.vaults():
-            if rows := vault_carries(self.spark, path, old):
-                found.append(Carrier(path, "sealed", rows, "rotate again"))
+        for table in tables_of(self.spark, self.contract, self.domain):
+            if rows := table.carries(old):
+                found.append(Carrier(table.path, "sealed", rows, "rotate again"))
         for place in self.places():
             step, frame, _ = self.step(place, old, new)
             for name, rows in step.carried(frame).items():
@@ -235,7 +235,7 @@ class _Table:
             told = {*step.columns(frame), *step.shadows(frame).values()}
             for name in [name for name, versions in step.live.items() if old in versions and name not in told]:
                 line = self.contract.line(name.partition(".")[0], tuple(name.split(".")[1:]))
-                if line.protect.op != "vault" and self.contract.domain(line) == self.domain:
+                if line.protect.op not in ENTERED and self.contract.domain(line) == self.domain:
                     remedy = f"{line.protect.op} cannot be brought over there: publish the table again"
                     found.append(Carrier(str(place), name, None, remedy))
         return found + self.past(old)

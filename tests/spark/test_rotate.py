@@ -13,6 +13,7 @@ from dataward.plan import plan
 from dataward.privacy import retokenise
 from dataward.privacy.keys import local_keyring
 from dataward.privacy.protect import vault as vaults
+from dataward.privacy.protect.entries import Table
 from dataward.reidentify import _Asking
 from dataward.rotate import rotate
 from dataward.tables import delta
@@ -135,7 +136,7 @@ def test_tables_are_brought_over_and_the_window_closes(two):
 
 
 PLACES = [(delta, "replace_all"), (delta, "_save"), (sealing, "digest"), (ledger, "append"), (retokenise.Step, "carried"),
-          (retokenise.Step, "moved"), (module, "rekey_vault"), (module, "live_versions"), (delta, "commit_file")]  # fmt: skip
+          (retokenise.Step, "moved"), (Table, "rekey"), (module, "live_versions"), (delta, "commit_file")]  # fmt: skip
 
 
 class Death:
@@ -203,7 +204,7 @@ def test_publishing_while_the_window_is_open(two, mode):
         with pytest.raises(KeyringError, match="still under version 1: run dataward rotate first"):
             two.publish("p2")
         local_keyring(two.root / "keys")
-        vaults.rekey_vault(two.spark, f"{two.root}/vault", local_keyring(two.root / "keys"), "t", 1, 2)
+        Table(two.spark, f"{two.root}/vault", "vault").rekey(local_keyring(two.root / "keys"), "t", 1, 2)
     two.people.write_text(two.people.read_text().replace('ColumnValues "id" < 11', 'ColumnValues "id" < 30'))
     two.publish("p2")
     rows = {(row.id, row.m[:3], (row.m__v1 or "-")[:3]) for row in two.read().where("id in (2, 3, 20)").collect()}

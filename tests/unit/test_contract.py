@@ -186,7 +186,7 @@ def test_mistakes_of_a_policy_are_told_where_they_stand(tmp_path):
 
 def test_every_operator_has_its_place_in_policies():
     assert STRENGTH.keys() | {"json"} == PARAMETERS.keys() == OPERATORS.keys()
-    reversible = {name for name, kind in OPERATORS.items() if hasattr(kind, "reverse")} | {"vault"}
+    reversible = {name for name, kind in OPERATORS.items() if hasattr(kind, "reverse")} | {"vault", "shred"}
     assert reversible == REVERSIBLE
 
 

@@ -57,7 +57,7 @@ def test_a_batch_may_lack_columns_but_not_hold_others(file):
         dataward.protect(file, {"nmae": "x"})
     with pytest.raises(UsageError, match="'seen': it reads 'name', which is no column"):
         dataward.protect(file, {"seen": pd.Timestamp("2020-01-01")})
-    with pytest.raises(UsageError, match=r"vault needs Spark.*\(secret\)"):
+    with pytest.raises(UsageError, match=r"vault and shred need Spark.*\(secret\)"):
         dataward.protect(file, {"secret": "x"})
     with pytest.raises(UsageError, match="fpe cannot protect double"):
         dataward.protect(file, {"card": 4.5})

@@ -493,7 +493,7 @@ def refusal(guard, record):
     ("{json: {fields: {a: {protect: token}}, rest: keep}}", pa.int64(), "json cannot protect"),
     ("drop", pa.list_(pa.string()), "cannot be dropped"),
     ("{fpe: {invalid: {fallback: token}}}", pa.int64(), "its fallback string"),
-    ("{vault: {path: v}}", pa.list_(pa.string()), "vault protects whole columns"),
+    ("{vault: {path: v}}", pa.list_(pa.string()), "vault and shred protect whole columns"),
 ])  # fmt: skip
 def test_operators_that_do_not_fit_a_type(protection, kind, said):
     with pytest.raises(UsageError, match=said):

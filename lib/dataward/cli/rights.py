@@ -1,12 +1,16 @@
-"""The verbs about rights over data: reidentify, rotate."""
+"""The verbs about rights over data: reidentify, rotate, erase."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
+import sys
+from pathlib import Path
 
 from dataward.cli.parsing import Verb, with_contract
 from dataward.cli.say import print_json, say
+from dataward.errors import UsageError
 
 __all__ = ["add"]
 
@@ -35,6 +39,18 @@ def add(verb: Verb) -> None:
     command.add_argument(
         "--finish", action="store_true", help="close the window in which old and new tokens stand side by side"
     )
+    command = verb("erase", _erase, "Forget a person: delete or shred, then search every byte that is left.")
+    command.add_argument(
+        "--contract", action="append", required=True, metavar="FILE", help="a table; give each that holds them"
+    )
+    command.add_argument(
+        "--subject", required=True, metavar="S", help="who: @FILE, - for standard input, or the value itself"
+    )
+    command.add_argument("--ticket", required=True, metavar="T", help="what the ask can be looked up by")
+    command.add_argument("--values", metavar="FILE", help="more of their values to look for, one a line")
+    command.add_argument("--also", action="append", default=[], metavar="PATH", help="one more folder to look in")
+    command.add_argument("--report", default="reports", metavar="DIR", help="folder of reports (default: reports)")
+    command.add_argument("--prove", action="store_true", help="only look: change nothing")
 
 
 def _rotate(arguments: argparse.Namespace) -> int:
@@ -83,3 +99,55 @@ def _reidentify(arguments: argparse.Namespace) -> int:
         f"{given.rows} row(s){place} for {given.principal}; entry {given.entry} of the ledger; {given.left_today} left today"
     )
     return 0
+
+
+def _erase(arguments: argparse.Namespace) -> int:
+    from dataward import session
+    from dataward.erase import Asked, erase
+    from dataward.plan import plan
+
+    plans = [plan(file) for file in arguments.contract]
+    values = tuple(line for line in _text_of(arguments.values).splitlines() if line) if arguments.values else ()
+    asked = Asked(
+        _subject(arguments.subject), arguments.ticket, values, tuple(arguments.also), arguments.report, arguments.prove
+    )
+    say("erase: looking only" if asked.prove else "erase: nobody may be writing to these tables meanwhile")
+    done = erase(session.get(), plans, asked, say)
+    if arguments.json:
+        print_json({**dataclasses.asdict(done), "holds": done.holds})
+        return 0 if done.holds else 1
+    for residue in done.residues:
+        print(f"FOUND   {residue.named} in {residue.kind} {residue.path}")
+    for path in done.unread:
+        print(f"UNREAD  {path}: nobody knows what is in it")
+    for place, rows in done.rows.items():
+        print(f"erased  {rows} row(s) of {place}")
+    if done.source_rows:
+        print(
+            f"note    the source still holds {done.source_rows} row(s) of this person: the next publish brings them back"
+        )
+    print(f"searched {done.files:,} files ({done.bytes:,} bytes) for {done.forms} values"
+          + (f"; {done.short} of them too short to be found inside of longer text" if done.short else "")
+          + (f"; {done.shared} more stand in other people's rows too and were not looked for" if done.shared else ""))  # fmt: skip
+    for entry in done.entries:
+        print(f"entry {entry} of the ledger")
+    print("the proof holds: nothing of this person is left here" if done.holds else "THE PROOF DOES NOT HOLD")
+    return 0 if done.holds else 1
+
+
+def _subject(given: str) -> str:
+    """The subject, which must not stand on the command line of a job: that is kept in Spark's event log."""
+    if given == "-":
+        return sys.stdin.readline().rstrip("\n")
+    if given.startswith("@"):
+        return _text_of(given[1:]).rstrip("\n")
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        raise UsageError("under spark-submit the command line is kept in logs: give --subject @FILE")
+    return given
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None

@@ -167,6 +167,9 @@ SHADOW = re.compile(r"(.+)__v[0-9]+")
 JOINABLE = ("keep", "token", "encrypt", "fpe", "vault")
 """Operators under which equal values stay equal, and different ones different."""
 
+FINDABLE = ("keep", "token", "encrypt", "fpe")
+"""Operators under which a value's protected form can be computed anew from value and key."""
+
 
 class Allowed(Model):
     """Who may be given originals of which classes, what for, and how many rows of them a day (UTC)."""
@@ -181,6 +184,23 @@ class Access(Model):
     """What somebody may do with the table; whoever is not named may not."""
 
     reidentify: tuple[Allowed, ...] = ()
+
+
+class Retain(Model):
+    """Rows that may not be erased yet: those whose date lies less than so many days back."""
+
+    column: str = Field(description="a date or timestamp that is kept in the target")
+    days: int = Field(ge=1)
+
+
+class Erasure(Model):
+    """How a person is found and forgotten."""
+
+    subject: str = Field(description="the column that names a person: kept, or protected by token, encrypt or fpe")
+    hold: str | None = Field(
+        default=None, min_length=1, description="a legal hold, and its reason: nothing may be erased"
+    )
+    retain: Retain | None = None
 
 
 class Limits(Model):
@@ -226,6 +246,7 @@ class Contract(Model):
     )
     limits: Limits = Field(default_factory=Limits)
     access: Access = Field(default_factory=Access)
+    erasure: Erasure | None = Field(default=None, description="without it, 'dataward erase' has nobody to look for")
     rules_after: str = Field(default="", description="DQDL about the protected rows, judged before they are published")
     joins: tuple[Join, ...] = Field(default=(), description="columns of other tables that must join, or must not")
     quasi_identifiers: tuple[str, ...] = Field(
@@ -264,6 +285,24 @@ class Contract(Model):
             raise ValueError("source and target are the same table")
         return self
 
+    @model_validator(mode="after")
+    def _finds_people(self) -> Contract:
+        if self.erasure is None:
+            if shredding := [name for name, line in self.columns.items() if line.protect.op == "shred"]:
+                raise ValueError(
+                    f"column '{shredding[0]}': shred needs erasure: {{subject: COLUMN}}, whose keys it uses"
+                )
+            return self
+        subject, retain = self.erasure.subject, self.erasure.retain
+        if (operator := self.column(subject).protect.op) not in FINDABLE:
+            raise ValueError(
+                f"erasure.subject '{subject}' is protected by {operator}, by which nobody is found again: subjects need "
+                f"{', '.join(FINDABLE)}"
+            )
+        if retain and self.column(retain.column).protect.op != "keep":
+            raise ValueError(f"erasure.retain.column '{retain.column}' must be 'keep': its dates are compared")
+        return self
+
     def column(self, name: str) -> Column:
         """The line for a column, or what ``default`` makes of a column without one (names compare without case)."""
         return self.line(name)
@@ -285,6 +324,8 @@ class Contract(Model):
         """Whether a column, or anything inside of it, is kept out of Delta's statistics and of reports."""
         if shadowed := SHADOW.fullmatch(name):
             name = shadowed.group(1)
+        if self.erasure and name.lower() == self.erasure.subject.lower():
+            return True
         below = f"{name.lower()}."
         return self.line(name).sensitive or any(
             line.sensitive for path, line in self._lines.items() if path.startswith(below)

@@ -1,8 +1,8 @@
 """A policy: what every table of a house must do to each class of data. A contract may do more, never less.
 
 How much an operator takes away, from least to most: nothing (``keep``); a part (``mask``, ``generalize``, ``date_shift``,
-``perturb``); everything but for who has the key (``fpe``, ``encrypt``, ``encrypt_random``, ``vault``); everything for good, while
-equal values stay equal (``token``, ``pick``); all of it (``redact``, ``null``, ``drop``).
+``perturb``); everything but for who has the key (``fpe``, ``encrypt``, ``encrypt_random``, ``vault``, ``shred``); everything
+for good, while equal values stay equal (``token``, ``pick``); all of it (``redact``, ``null``, ``drop``).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ __all__ = ["ClassPolicy", "Policy"]
 
 STRENGTH = {
     "keep": 0, "mask": 1, "generalize": 1, "date_shift": 1, "perturb": 1, "fpe": 2, "encrypt": 2, "encrypt_random": 2, "vault": 2,
-    "token": 3, "pick": 3, "redact": 4, "null": 4, "drop": 4,
+    "shred": 2, "token": 3, "pick": 3, "redact": 4, "null": 4, "drop": 4,
 }  # fmt: skip
-REVERSIBLE = frozenset({"fpe", "encrypt", "encrypt_random", "vault"})
+REVERSIBLE = frozenset({"fpe", "encrypt", "encrypt_random", "vault", "shred"})
 SHOWS_MORE = {"mask": ("keep_first", "keep_last"), "fpe": ("keep_first", "keep_last"), "generalize": ("prefix",)}
 """Parameters that show the more the larger they are; others show the less."""
 SHOWS_LESS = {"token": ("bits",), "date_shift": ("days",), "perturb": ("scale",), "generalize": ("width", "level")}

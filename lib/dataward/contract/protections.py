@@ -33,6 +33,7 @@ __all__ = [
     "Pick",
     "Protection",
     "Redact",
+    "Shred",
     "Token",
     "Vault",
     "written_form",
@@ -79,7 +80,7 @@ class Invalid(Model):
 
     @model_validator(mode="after")
     def _protects(self) -> Invalid:
-        if self.fallback is not None and self.fallback.op in ("keep", "drop", "vault", "json"):
+        if self.fallback is not None and self.fallback.op in ("keep", "drop", "vault", "shred", "json"):
             raise ValueError(f"a fallback protects the value: {self.fallback.op} does not")
         return self
 
@@ -248,6 +249,13 @@ class Vault(Operation):
     path: str = Field(min_length=1, description="directory of the Delta table that maps tokens to originals")
 
 
+class Shred(Operation):
+    """Encryption under a key of the row's own subject (``erasure.subject``), which ``dataward erase`` destroys."""
+
+    op: Literal["shred"] = "shred"
+    path: str = Field(min_length=1, description="directory of the Delta table that holds the subjects' keys")
+
+
 class Pick(Fallible):
     """A realistic substitute from a list, the same for the same value; different values may share one."""
 
@@ -276,7 +284,7 @@ class Json(Fallible):
     @model_validator(mode="after")
     def _fits(self) -> Json:
         for name, protection in [*((path, line.protect) for path, line in self.fields.items()), ("rest", self.rest)]:
-            if protection.op in ("drop", "date_shift", "vault", "json"):
+            if protection.op in ("drop", "date_shift", "vault", "shred", "json"):
                 raise ValueError(f"{protection.op} does not work inside JSON ('{name}')")
         return self
 
@@ -314,8 +322,8 @@ def _spelled_out(value: Any) -> Any:
 OPERATORS: dict[str, type[Model]] = {
     kind.model_fields["op"].default: kind
     for kind in (
-        Token, Encrypt, EncryptRandom, Fpe, Mask, Redact, Null, DateShift, Generalize, Perturb, Vault, Pick, Json, Drop,
-        Keep,
+        Token, Encrypt, EncryptRandom, Fpe, Mask, Redact, Null, DateShift, Generalize, Perturb, Vault, Shred, Pick, Json,
+        Drop, Keep,
     )
 }  # fmt: skip
 
@@ -348,6 +356,7 @@ Protection = Annotated[
     | Generalize
     | Perturb
     | Vault
+    | Shred
     | Pick
     | Json
     | Drop

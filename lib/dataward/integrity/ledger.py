@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidSignature
@@ -19,16 +19,16 @@ from dataward.contract import Location
 from dataward.errors import DatawardError, KeyringError, ProofError, TargetError
 from dataward.integrity.canonical import sha256
 from dataward.integrity.digest import FileContent
-from dataward.integrity.records import Ask, parsed
+from dataward.integrity.records import Ask, Erased, Erasure, parsed
 from dataward.integrity.seal import Record, Seal
 from dataward.privacy.keys import KeyProvider, signing_key
-from dataward.tables import delta
+from dataward.tables import delta, maintenance
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Entry", "append", "entries", "find", "flaws", "public_key", "records"]
+__all__ = ["Entry", "append", "entries", "find", "flaws", "public_key", "records", "redact"]
 
 SCHEMA = (
     "seq bigint, run_id string, contract string, target string, version bigint, time string, seal string, "
@@ -49,7 +49,7 @@ class Entry:
     signature: str
 
     @property
-    def record(self) -> Seal | Ask:
+    def record(self) -> Seal | Ask | Erasure | Erased:
         """Raises ValueError where it is none."""
         return parsed(self.seal_text)
 
@@ -60,7 +60,11 @@ class Entry:
 
     @property
     def computed_hash(self) -> str:
-        return sha256([self.seq, self.previous, sha256(self.seal_text), files_sha256(self.files)])
+        seal_sha256 = sha256(self.seal_text)
+        with suppress(ValueError):
+            if isinstance(record := self.record, Erased):
+                seal_sha256 = record.seal_sha256
+        return sha256([self.seq, self.previous, seal_sha256, files_sha256(self.files)])
 
 
 def files_sha256(files: tuple[FileContent, ...]) -> str:
@@ -132,7 +136,7 @@ def entries(spark: SparkSession, place: Location) -> list[Entry]:
         raise ProofError(f"ledger {place}: {reason(error)}: its files were changed or removed") from None
 
 
-def records(spark: SparkSession, place: Location) -> list[Seal | Ask]:
+def records(spark: SparkSession, place: Location) -> list[Seal | Ask | Erasure | Erased]:
     """What the entries say, oldest first, as far as it can be read; none where there is no ledger."""
     found = []
     for entry in entries(spark, place) if delta.exists(spark, place) else ():
@@ -156,6 +160,7 @@ def flaws(chain: list[Entry], provider: KeyProvider) -> list[str]:
     """Everything that does not hold in a chain, each with the entry it is about; empty when all of it does."""
     found = []
     previous = START
+    told = {seq for entry in chain if isinstance(record := _record_of(entry), Erasure) for seq in record.redacted}
     for position, entry in enumerate(chain):
         name = f"ledger entry {entry.seq}"
         if entry.seq != position:
@@ -165,10 +170,47 @@ def flaws(chain: list[Entry], provider: KeyProvider) -> list[str]:
             found.append(f"{name}: does not follow entry {entry.seq - 1}; one of the two was changed")
         if entry.computed_hash != entry.hash:
             found.append(f"{name}: its seal or its hash was changed")
+        elif isinstance(_record_of(entry), Erased) and entry.seq not in told:
+            found.append(f"{name}: its seal was taken out, and no erasure says so")
         elif trouble := _signature_flaw(entry, provider):
             found.append(f"{name}: {trouble}")
         previous = entry.hash
     return found
+
+
+def redact(spark: SparkSession, place: Location, seqs: list[int], run_id: str) -> None:
+    """Put the hash of a seal in the place of its text, and forget what the ledger's table held before.
+
+    Raises:
+        TargetError: the ledger cannot be written.
+    """
+    kept = []
+    for entry in entries(spark, place):
+        record = entry.record
+        if entry.seq in seqs and not isinstance(record, Erased):
+            left = record.model_dump(include={"contract", "run_id", "target", "version", "time", "code", "key"})
+            entry = replace(entry, seal_text=Erased(**left, who="", seal_sha256=sha256(entry.seal_text)).text())
+        kept.append(entry)
+    rows = [
+        (entry.seq, (told := entry.record).run_id, told.contract, told.target, told.version, told.time, entry.seal_text,
+         [(file.path, file.rows, file.digest) for file in entry.files], entry.previous, entry.hash, entry.signature)
+        for entry in kept
+    ]  # fmt: skip
+    told_too = {"seq": kept[-1].seq, "hash": kept[-1].hash}
+    maintenance.append_only(spark, place, False)
+    read = delta.latest_version(spark, place)
+    delta.replace_all(
+        spark, spark.createDataFrame(rows, SCHEMA).coalesce(1), place, run_id, told_too, ["seq", "run_id"], read
+    )
+    maintenance.append_only(spark, place, True)
+    maintenance.forget_past(spark, place, {"run_id": run_id, **told_too})
+
+
+def _record_of(entry: Entry) -> Record | None:
+    try:
+        return entry.record
+    except ValueError:
+        return None
 
 
 def _signature_flaw(entry: Entry, provider: KeyProvider) -> str:

@@ -1,4 +1,4 @@
-"""What else the ledger holds beside seals: who asked for originals."""
+"""What else the ledger holds beside seals: who asked for originals, who was erased."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from dataward.integrity.seal import Record, Seal
 
-__all__ = ["AnyRecord", "Ask", "parsed"]
+__all__ = ["AnyRecord", "Ask", "Erased", "Erasure", "parsed"]
 
 
 class Ask(Record):
@@ -28,11 +28,36 @@ class Ask(Record):
     reason: str = ""
 
 
-AnyRecord = Annotated[Seal | Ask, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[Seal | Ask] = TypeAdapter(AnyRecord)
+class Erasure(Record):
+    """A person was erased from a table, or why not. ``subject`` is a keyed hash; nothing in it is a value.
+
+    ``rows`` by place; ``searched`` is what the proof read, ``residues`` the files in which it found something (and what),
+    ``redacted`` the entries of this ledger whose seals had to be taken out.
+    """
+
+    kind: Literal["erasure"] = "erasure"
+    subject: str
+    ticket: str
+    method: Literal["delete", "shred", "refused"]
+    reason: str = ""
+    rows: dict[str, int] = Field(default_factory=dict)
+    searched: dict[str, int] = Field(default_factory=dict)
+    residues: list[list[str]] = Field(default_factory=list)
+    redacted: list[int] = Field(default_factory=list)
 
 
-def parsed(text: str) -> Seal | Ask:
+class Erased(Record):
+    """What stands in the place of a seal that held a value of an erased person: the seal's hash, so that the chain still holds."""
+
+    kind: Literal["erased"] = "erased"
+    seal_sha256: str
+
+
+AnyRecord = Annotated[Seal | Ask | Erasure | Erased, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[Seal | Ask | Erasure | Erased] = TypeAdapter(AnyRecord)
+
+
+def parsed(text: str) -> Seal | Ask | Erasure | Erased:
     """A record of any kind.
 
     Raises:

@@ -15,6 +15,7 @@ from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect.compiled import OPERATORS
 from dataward.privacy.protect.fpe import FpeOperator
 from dataward.privacy.protect.operator import Key
+from dataward.privacy.protect.shred import out_of_shred
 from dataward.privacy.protect.vault import out_of_vault
 
 if TYPE_CHECKING:
@@ -60,10 +61,14 @@ def originals(
             tokens = [token for token in values.to_pylist() if token is not None]
             texts = out_of_vault(spark, given.path, tokens, lambda version: keys.key(purpose, domain, version))
             return [texts.get(token) if token is not None else None for token in values.to_pylist()]
+        if given.op == "shred":
+            return out_of_shred(
+                spark, given.path, values.to_pylist(), lambda version: keys.key(purpose, domain, version)
+            )
         made: list[bytes | None] = [None] * len(values)
         for version, places in _by_version(values, live if given.op == "fpe" else None).items():
             operator = kind(given, Key(domain, version, keys.key(purpose, domain, version)), line.class_)
-            some = values.take(pa.array(places))
+            some = values.take(pa.array(places, pa.int64()))
             if isinstance(operator, FpeOperator):
                 whole, bad = operator.reverse(some)
                 if bad is not None:

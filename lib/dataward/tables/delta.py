@@ -50,20 +50,20 @@ class Commit:
     replaces_all: bool = False
 
 
-def _table(spark: SparkSession, place: Location) -> Any:
+def delta_table(spark: SparkSession, place: Location) -> Any:
     from delta.tables import DeltaTable
 
     return DeltaTable.forPath(spark, place.path) if place.path else DeltaTable.forName(spark, str(place.table))
 
 
-def _location(spark: SparkSession, place: Location) -> str:
+def location(spark: SparkSession, place: Location) -> str:
     """Where the table is, as an absolute URI (SQL takes no relative path)."""
-    return str(_table(spark, place).detail().select("location").first()[0])
+    return str(delta_table(spark, place).detail().select("location").first()[0])
 
 
 def identifier(spark: SparkSession, place: Location) -> str:
     """An existing table in SQL text."""
-    return f"delta.`{_location(spark, place).replace('`', '``')}`" if place.path else str(place.table)
+    return f"delta.`{location(spark, place).replace('`', '``')}`" if place.path else str(place.table)
 
 
 def exists(spark: SparkSession, place: Location) -> bool:
@@ -76,7 +76,7 @@ def exists(spark: SparkSession, place: Location) -> bool:
 
 def history(spark: SparkSession, place: Location, limit: int | None = None) -> list[Commit]:
     """Newest first. Versions whose commit files were cleaned up are not in it."""
-    table = _table(spark, place)
+    table = delta_table(spark, place)
     rows = (table.history(limit) if limit else table.history()).select(
         "version", "timestamp", "operation", "operationMetrics", "operationParameters", "userMetadata", "userName"
     )
@@ -121,7 +121,7 @@ def latest_version(spark: SparkSession, place: Location) -> int:
 
 
 def table_id(spark: SparkSession, place: Location) -> str:
-    return str(_table(spark, place).detail().select("id").first()[0])
+    return str(delta_table(spark, place).detail().select("id").first()[0])
 
 
 def find_run(spark: SparkSession, place: Location, run_id: str, limit: int | None = 50) -> Commit | None:
@@ -133,7 +133,7 @@ def find_run(spark: SparkSession, place: Location, run_id: str, limit: int | Non
 
 def laid_out_by(spark: SparkSession, place: Location) -> dict[str, str]:
     """The columns whose values decide in which file a row lies, and why: partition, clustering, or Z-order (of the log)."""
-    table = _table(spark, place)
+    table = delta_table(spark, place)
     detail = table.detail().first().asDict()
     found = dict.fromkeys(detail.get("clusteringColumns") or (), "clustering column")
     optimized = table.history().where("operation = 'OPTIMIZE'").select("operationParameters").collect()
@@ -152,7 +152,7 @@ def commit_file(spark: SparkSession, place: Location, version: int) -> tuple[str
     """Path and SHA-256 of a version's commit file; None when it is not there (log retention removes old ones)."""
     from pyspark.sql import functions as F
 
-    path = f"{_location(spark, place).rstrip('/')}/_delta_log/{version:020d}.json"
+    path = f"{location(spark, place).rstrip('/')}/_delta_log/{version:020d}.json"
     try:
         found = spark.read.format("binaryFile").load(path).select(F.sha2("content", 256)).first()
     except Exception as error:
@@ -200,7 +200,7 @@ def insert_missing(spark: SparkSession, frame: DataFrame, schema: str, place: Lo
             _save(empty.option("userMetadata", json.dumps({"dataward": 1})), place)
         for left in range(9, -1, -1):
             try:
-                merging = _table(spark, place).alias("t").merge(frame.alias("s"), f"t.`{key}` = s.`{key}`")
+                merging = delta_table(spark, place).alias("t").merge(frame.alias("s"), f"t.`{key}` = s.`{key}`")
                 merging.whenNotMatchedInsertAll().execute()
                 return
             except Exception as error:
@@ -257,7 +257,7 @@ def replace_all(
     Raises:
         TargetError: it cannot be written, or somebody else wrote meanwhile: then nothing is changed.
     """
-    partitions = _table(spark, place).detail().first().partitionColumns
+    partitions = delta_table(spark, place).detail().first().partitionColumns
     before = json.dumps({"dataward": 1, "run_id": run_id, **metadata})
 
     def write() -> None:
@@ -308,7 +308,7 @@ def _merge(
     stats: list[str],
     beside: Mapping[str, str],
 ) -> Commit:
-    there = {name.lower() for name in _table(spark, target).toDF().columns}
+    there = {name.lower() for name in delta_table(spark, target).toDF().columns}
     keys = " and ".join(_same(name, beside.get(name), there) for name in target.on)
     # A merge takes these from the session only, and the session is this run's own (dataward.session.isolated).
     settings = {
@@ -324,7 +324,7 @@ def _merge(
         for key, value in settings.items():
             spark.conf.set(key, value)
         try:
-            merging = _table(spark, target).alias("t").merge(frame.alias("s"), keys)
+            merging = delta_table(spark, target).alias("t").merge(frame.alias("s"), keys)
             merging.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
         finally:
             for key in settings:
@@ -371,7 +371,7 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: list[str]) 
     """Before rows of this run reach an existing table: only columns that may have statistics keep them."""
     if not exists(spark, place):
         return
-    table = _table(spark, place)
+    table = delta_table(spark, place)
     properties = table.detail().select("properties").first()[0]
     named = properties.get("delta.dataSkippingStatsColumns")
     allowed = {name.lower() for name in stats}
@@ -394,9 +394,9 @@ def restore(spark: SparkSession, place: Location, commit: Commit) -> None:
     )
     try:
         if commit.version > 0:
-            _table(spark, place).restoreToVersion(commit.version - 1)
+            delta_table(spark, place).restoreToVersion(commit.version - 1)
         else:
-            _table(spark, place).delete()
+            delta_table(spark, place).delete()
     finally:
         spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
 

@@ -20,7 +20,7 @@ from dataward.tables.reason import reason
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["MALFORMED", "Pin", "pin"]
+__all__ = ["MALFORMED", "Pin", "escaped", "pin"]
 
 MALFORMED = "_dataward_malformed"
 """Column of csv and json sources that holds a record Spark could not read; it never leaves the job."""
@@ -77,7 +77,7 @@ def _pin_files(spark: SparkSession, source: Source) -> Pin:
     if not manifest:
         raise SourceError(f"source {source}: there are no files here. Check 'source.path'")
     reader: Any = spark.read.format(source.format).options(**{key: _option(v) for key, v in source.options.items()})
-    paths = [_escaped(path) for path, _, _ in manifest]
+    paths = [escaped(path) for path, _, _ in manifest]
     if source.path is not None and not any(
         path.rstrip("/").endswith(source.path.rstrip("/")) for path, _, _ in manifest
     ):
@@ -99,7 +99,7 @@ def _manifest(spark: SparkSession, source: Source) -> list[tuple[str, int, str]]
     from pyspark.sql import functions as F
 
     if source.table is not None:
-        files = [_escaped(path) for path in spark.table(source.table).inputFiles()]
+        files = [escaped(path) for path in spark.table(source.table).inputFiles()]
         if not files:
             return []
         listing = spark.read.format("binaryFile").load(files)
@@ -121,6 +121,6 @@ def _option(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _escaped(path: str) -> str:
+def escaped(path: str) -> str:
     """A path that Hadoop's globbing takes literally."""
     return re.sub(r"([\\\[\]{}*?])", r"\\\1", path)

@@ -23,11 +23,13 @@ from dataward.errors import KeyringError
 
 __all__ = ["KeyProvider", "KeyVersion", "Keyring", "Purpose", "Store", "Wrapping", "derive", "signing_key"]
 
-Purpose = Literal["token", "digest", "seal", "encrypt", "encrypt_random", "fpe", "date_shift", "pick", "vault"]
+Purpose = Literal[
+    "token", "digest", "seal", "encrypt", "encrypt_random", "fpe", "date_shift", "pick", "vault", "shred", "erasure"
+]
 
 SECRET = 32  # bytes
 
-LENGTHS: dict[str, int] = {"encrypt": 64, "vault": 64, "fingerprint": 8}
+LENGTHS: dict[str, int] = {"encrypt": 64, "vault": 64, "shred": 64, "fingerprint": 8}
 """Bytes of a purpose's key, where they are not 32: AES-256-SIV takes two keys of 32, and so do a vault's HMAC and GCM."""
 
 

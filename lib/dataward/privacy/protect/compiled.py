@@ -15,6 +15,7 @@ from dataward.privacy.protect.date_shift import DateShiftOperator
 from dataward.privacy.protect.drop import DropOperator
 from dataward.privacy.protect.encrypt import EncryptOperator
 from dataward.privacy.protect.encrypt_random import EncryptRandomOperator
+from dataward.privacy.protect.entries import Entered
 from dataward.privacy.protect.fpe import FpeOperator
 from dataward.privacy.protect.generalize import GeneralizeOperator
 from dataward.privacy.protect.json import JsonOperator
@@ -26,6 +27,7 @@ from dataward.privacy.protect.operator import Key, Operator, Rows, Unfit
 from dataward.privacy.protect.perturb import PerturbOperator
 from dataward.privacy.protect.pick import PickOperator
 from dataward.privacy.protect.redact import RedactOperator
+from dataward.privacy.protect.shred import ShredOperator
 from dataward.privacy.protect.token import TokenOperator
 from dataward.privacy.protect.vault import VaultOperator
 
@@ -49,6 +51,7 @@ OPERATORS: dict[str, type[Operator]] = {
     "pick": PickOperator,
     "redact": RedactOperator,
     "token": TokenOperator,
+    "shred": ShredOperator,
     "vault": VaultOperator,
 }
 
@@ -118,9 +121,7 @@ def misfits(contract: Contract, field: pa.Field, names: list[str]) -> Problem | 
 
 def needing_spark(made: Compiled) -> list[str]:
     """The columns that only Spark can protect."""
-    return [
-        leaf.where for _, node in made.columns for leaf in tree.leaves(node) if isinstance(leaf.operator, VaultOperator)
-    ]
+    return [leaf.where for _, node in made.columns for leaf in tree.leaves(node) if isinstance(leaf.operator, Entered)]
 
 
 def within(field: pa.Field) -> set[str]:
@@ -140,8 +141,10 @@ def _tree(contract: Contract, keys: KeyOf, field: pa.Field, strict: bool = True)
         return _leaf(contract.line(field.name, path), ".".join((field.name, *path)), contract, keys, strict)
 
     node = tree.build(field.type, at)
-    if not isinstance(node, Leaf) and any(isinstance(leaf.operator, VaultOperator) for leaf in tree.leaves(node)):
-        raise Unfit("vault protects whole columns of plain values", "use token or encrypt inside of nested columns")
+    if not isinstance(node, Leaf) and any(isinstance(leaf.operator, Entered) for leaf in tree.leaves(node)):
+        raise Unfit(
+            "vault and shred protect whole columns of plain values", "use token or encrypt inside of nested columns"
+        )
     return node
 
 

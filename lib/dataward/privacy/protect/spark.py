@@ -11,8 +11,10 @@ from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect import tree
 from dataward.privacy.protect.canonical import VERSION
 from dataward.privacy.protect.compiled import Compiled, compiled, key_of
+from dataward.privacy.protect.entries import Entered
 from dataward.privacy.protect.leaf import Leaf
 from dataward.privacy.protect.operator import Rows
+from dataward.privacy.protect.shred import ShredOperator, through_shred
 from dataward.privacy.protect.token import Keyed, key_blocks
 from dataward.privacy.protect.vault import VaultOperator, through_vault
 from dataward.sql import identifier
@@ -33,7 +35,7 @@ WITHOUT_STATISTICS = frozenset({"array", "map", "struct", "boolean", "binary", "
 WIDE = 4
 """Columns for each that is protected, from which on it costs more to take all through Arrow than to join one."""
 
-Stage = Literal["kept", "jvm", "arrow", "vault", "dropped"]
+Stage = Literal["kept", "jvm", "arrow", "table", "dropped"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def protect(
     """
     schema = arrow_schema(frame.schema)
     exact, lenient = (compiled(contract, key_of(keys), schema, strict) for strict in (True, False))
-    work = _Work(spark, exact, lenient, frame, frozenset(few))
+    subject = contract.erasure.subject if contract.erasure else None
+    work = _Work(spark, exact, lenient, frame, frozenset(few), subject)
     told = [_told(leaf, work.stages[name]) for name, node in work.made.columns for leaf in tree.leaves(node)]
     return work.apply, tuple(told)
 
@@ -74,11 +77,19 @@ class _Work:
     """What is done where to the columns of one frame."""
 
     def __init__(
-        self, spark: SparkSession, made: Compiled, lenient: Compiled, frame: DataFrame, few: frozenset[str]
+        self,
+        spark: SparkSession,
+        made: Compiled,
+        lenient: Compiled,
+        frame: DataFrame,
+        few: frozenset[str],
+        subject: str | None,
     ) -> None:
-        self.spark, self.made, self.lenient, self.frame = spark, made, lenient, frame
+        self.spark, self.made, self.lenient, self.frame, self.subject = spark, made, lenient, frame, subject
         self.kinds = {field.name: field.dataType.typeName() for field in frame.schema.fields}
         self.leaves = {name: node for name, node in made.columns if isinstance(node, Leaf)}
+        of_subjects = {name: leaf.operator for name, leaf in self.leaves.items()}
+        self.shred = {name: operator for name, operator in of_subjects.items() if isinstance(operator, ShredOperator)}
         self.stages = {name: _stage(node, self.kinds[name], name) for name, node in made.columns}
         self.once = [name for name in self.leaves if name in few and self.same_for_same(name)]
         others = [name for name, stage in self.stages.items() if stage == "arrow" and name not in self.once]
@@ -103,9 +114,11 @@ class _Work:
 
     def apply(self, given: DataFrame, strict: bool = True) -> DataFrame:
         ready = given
+        if self.shred and self.subject:
+            ready = through_shred(self.spark, ready, self.subject, self.shred, strict)
         if self.in_arrow:
             nodes = dict((self.made if strict else self.lenient).columns)
-            ready = _through_arrow(given, {name: nodes[name] for name in self.in_arrow})
+            ready = _through_arrow(ready, {name: nodes[name] for name in self.in_arrow})
         for name, leaf in self.leaves.items():
             if isinstance(leaf.operator, VaultOperator):
                 ready = through_vault(self.spark, ready, given, name, leaf.operator)
@@ -170,8 +183,8 @@ def _stage(node: tree.Node, kind: str, name: str) -> Stage:
         return "dropped"
     if not isinstance(node, Leaf):
         return "arrow"
-    if isinstance(node.operator, VaultOperator):
-        return "vault"
+    if isinstance(node.operator, Entered):
+        return "table"
     return "arrow" if node.operator.column(_column(name), kind) is None else "jvm"
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from dataward.contract import Column, Contract, Location
 from dataward.errors import KeyringError
 from dataward.privacy.keys import KeyProvider, Purpose
+from dataward.privacy.protect.entries import Table
 from dataward.privacy.protect.spark import Protected, Protecting, protect
-from dataward.privacy.protect.vault import vault_carries
 from dataward.sql import identifier
 from dataward.tables import delta
 
@@ -85,11 +85,11 @@ def protect_in_window(
 
 
 def _vault_ready(spark: SparkSession, line: Column, version: int | None) -> None:
-    """Raise KeyringError where a vault would not find the values that it holds under the outgoing version."""
+    """Raise KeyringError where a vault (or the subjects' keys) would not find what it holds under the outgoing version."""
     given = line.protect
-    if given.op != "vault" or version is None or not delta.exists(spark, Location(path=given.path)):
+    if given.op not in ("vault", "shred") or version is None or not delta.exists(spark, Location(path=given.path)):
         return
-    if vault_carries(spark, given.path, version):
+    if Table(spark, given.path, given.op).carries(version):
         raise KeyringError(
-            f"vault {given.path}: its key is being rotated, and it is still under version {version}: run dataward rotate first"
+            f"{given.op} {given.path}: its key is being rotated, and it is still under version {version}: run dataward rotate first"
         )

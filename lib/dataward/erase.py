@@ -1,0 +1,333 @@
+"""Forget a person so that it can be proved: delete or shred, search every byte that is left, and enter the result in the ledger."""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Location
+from dataward.errors import NotPermitted, TargetError, UsageError
+from dataward.integrity import ledger
+from dataward.integrity.key_uses import live_versions
+from dataward.integrity.records import Erasure
+from dataward.integrity.residue import SHORTEST, Needle, Residue, Searched, forms, search
+from dataward.integrity.seal import Seal, code_version
+from dataward.integrity.sealing import seal_version, signer
+from dataward.plan import Plan
+from dataward.privacy.keys import open_keys
+from dataward.privacy.protect.entries import tables_of
+from dataward.privacy.protect.shred import key_names
+from dataward.privacy.subject import condition, protected_ids, raw_values, shared, values_of
+from dataward.session import isolated, who
+from dataward.tables import delta, maintenance
+from dataward.tables.source import MALFORMED, pin
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Asked", "Erased", "erase"]
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whom to forget, under which ticket; ``values`` are more values of theirs to look for, ``also`` more folders to look in.
+
+    ``prove``: only look, change nothing.
+    """
+
+    subject: str
+    ticket: str
+    values: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    reports: str = "reports"
+    prove: bool = False
+
+    def __repr__(self) -> str:
+        return f"Asked(ticket={self.ticket!r})"
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What came of it. ``residues`` name files in which something is left; with none, and nothing ``unread``, the proof holds.
+
+    ``short`` counts values too short to be looked for inside of longer text, ``shared`` those that other people have as well.
+    """
+
+    rows: dict[str, int]
+    files: int
+    bytes: int
+    forms: int
+    short: int
+    shared: int
+    residues: tuple[Residue, ...]
+    unread: tuple[str, ...]
+    source_rows: int
+    entries: tuple[int, ...]
+
+    @property
+    def holds(self) -> bool:
+        return not self.residues and not self.unread
+
+
+def erase(spark: SparkSession, plans: Sequence[Plan], asked: Asked, progress: Progress = lambda line: None) -> Erased:
+    """Erase a person from the tables of these contracts.
+
+    Raises:
+        UsageError: a contract names no subject column, or the subject cannot be one.
+        NotPermitted: a legal hold or a retention period forbids it; the ledger says so as well.
+        TargetError: a table cannot be changed; run it again.
+    """
+    with isolated(spark) as own:
+        own.conf.set("spark.databricks.delta.formatCheck.enabled", "false")  # data files are read as they lie
+        tables = [_Table(own, plan, asked) for plan in plans]
+        for table in tables:
+            table.permitted()
+        for table in tables:
+            table.look()
+            progress(f"  {table.contract.target}: {table.told}")
+        known = {needle.value for table in tables for needle in table.needles}
+        needles = [needle for table in tables for needle in table.needles]
+        if not asked.prove:
+            for table in tables:
+                table.forget()
+                progress(f"  {table.contract.target}: {', '.join(f'{n} rows of {p}' for p, n in table.rows.items())}")
+        folders = list(dict.fromkeys(folder for table in tables for folder in table.folders()))
+        found = search(own, folders, needles)
+        redacted: dict[str, list[int]] = {}
+        if not asked.prove and found.residues:
+            redacted = {str(table.contract.ledger_location): table.redacted(found, needles) for table in tables}
+            found = search(own, folders, needles)
+        progress(
+            f"  searched {found.files:,} files, {found.bytes:,} bytes for {len(known)} values: {len(found.residues)} residues"
+        )
+        entries = [] if asked.prove else [table.entered(found, redacted) for table in tables]
+        rows = {place: count for table in tables for place, count in table.rows.items()}
+        short = sum(len(value) < SHORTEST for value in known)
+        source_rows = sum(table.source_rows for table in tables)
+        both = sum(table.shared for table in tables)
+        return Erased(
+            rows,
+            found.files,
+            found.bytes,
+            len(known),
+            short,
+            both,
+            found.residues,
+            found.unread,
+            source_rows,
+            tuple(entries),
+        )
+
+
+class _Table:
+    """One contract's places, and what of the person is in them."""
+
+    def __init__(self, spark: SparkSession, plan: Plan, asked: Asked) -> None:
+        self.spark, self.plan, self.contract, self.asked = spark, plan, plan.contract, asked
+        if self.contract.erasure is None:
+            raise UsageError(
+                f"contract '{self.contract.contract}' does not say whom a row is about: add erasure: {{subject: COLUMN}}"
+            )
+        if not delta.exists(spark, self.contract.target):
+            raise TargetError(f"{self.contract.target}: there is no table yet. Publish first")
+        self.erasure = self.contract.erasure
+        self.keys = open_keys(self.contract.keys)
+        self.run_id = f"erase-{uuid.uuid4().hex[:12]}"
+        self.rows: dict[str, int] = {}
+        self.needles: list[Needle] = []
+        self.shared = self.source_rows = 0
+        self.told = ""
+        self.protected: dict[str, set[str]] = {}
+        self.tables = tables_of(spark, self.contract)
+        self.source = self._raw()
+        kind = "string" if self.source is None else dict(self.source.dtypes).get(self.erasure.subject, "string")
+        self.ids = protected_ids(self.contract, self.keys, asked.subject, _arrow_type(kind))
+        self.mine = condition(self.contract, self.ids)
+
+    @property
+    def shredded(self) -> list[str]:
+        """The columns whose values lie under keys of their subjects."""
+        return [name for name, line in self.contract.columns.items() if line.protect.op == "shred"]
+
+    @property
+    def places(self) -> list[Location]:
+        found = (self.contract.target, self.contract.quarantine_location)
+        return [place for place in found if place is not None and delta.exists(self.spark, place)]
+
+    def _raw(self) -> DataFrame | None:
+        try:
+            return pin(self.spark, self.contract.source).frame.drop(MALFORMED)
+        except Exception:
+            return None  # a source that is gone holds nobody
+
+    # before anything is done
+
+    def permitted(self) -> None:
+        """A hold or a retention period is refused, and entered."""
+        why = f"legal hold: {self.erasure.hold}" if self.erasure.hold else ""
+        retain = self.erasure.retain
+        if not why and retain is not None:
+            young = f"{self.mine} and `{retain.column}` > date_sub(current_date(), {retain.days})"
+            newest = delta.read(
+                self.spark, self.contract.target, delta.latest_version(self.spark, self.contract.target)
+            )
+            rows = newest.where(young).count()
+            why = f"{rows} row(s) must be kept for {retain.days} days after '{retain.column}'" if rows else ""
+        if why and not self.asked.prove:
+            self.run_id = f"erase-{uuid.uuid4().hex[:12]}"
+            entry = ledger.append(self.spark, self.contract.ledger_location, self.keys, self.record("refused", why))
+            raise NotPermitted(f"{self.contract.target}: {why}. The ask is entry {entry.seq} of its ledger")
+
+    def look(self) -> None:
+        """Every value of the person: in all data files that are there, in the source, and behind what the keys open."""
+        contract, subject = self.contract, self.erasure.subject
+        protected: dict[str, set[str]] = {subject: set(self.ids)}
+        raw: dict[str, set[str]] = {subject: {self.asked.subject}, "given": set(self.asked.values)}
+        newest = delta.latest_version(self.spark, contract.target)
+        live = live_versions(self.spark, contract, contract.target, newest)
+        for place in self.places:
+            rows = self._as_they_lie(place).where(self.mine)
+            _add(protected, values_of(contract, rows))
+            _add(raw, raw_values(self.spark, contract, self.keys, rows, live))
+        if self.source is not None and subject.lower() in {name.lower() for name in self.source.columns}:
+            rows = self.source.where(condition(contract, [self.asked.subject]))
+            self.source_rows = rows.count()
+            _add(raw, values_of(contract, rows))
+        others = delta.read(self.spark, contract.target, newest).where(f"not ({self.mine})")
+        common = shared(contract, others, protected)
+        self.shared = sum(map(len, common.values()))
+        own = {name: values - common.get(name, set()) for name, values in protected.items()}
+        kept = {name for name in own if contract.column(name).protect.op == "keep"}
+        raw = {name: values - common.get(name, set()) if name in kept else values for name, values in raw.items()}
+        self.needles = [
+            Needle(f"{name} (raw)", value) for name, values in sorted(raw.items()) for value in sorted(values)
+        ]
+        if not self.shredded:  # shredding leaves what is protected where it is: nobody can read it
+            raws = {needle.value for needle in self.needles}
+            self.needles += [Needle(f"{name} (protected)", value) for name, values in sorted(own.items())
+                             for value in sorted(values - raws)]  # fmt: skip
+        self.protected = protected
+        self.told = f"{len(self.needles)} values to look for, {self.shared} more that other people have as well"
+
+    def _as_they_lie(self, place: Location) -> DataFrame:
+        """The rows of all data files below a table, those included that no version shows any more."""
+        root = maintenance.files(self.spark, delta.location(self.spark, place))
+        data = [file.path for file in root if file.path.endswith(".parquet") and "/_delta_log/" not in file.path]
+        newest = delta.read(self.spark, place, delta.latest_version(self.spark, place))
+        try:
+            return (
+                self.spark.read.option("mergeSchema", "true").schema(newest.schema).parquet(*data) if data else newest
+            )
+        except Exception:
+            return newest  # files whose types differ: what the newest version shows
+
+    # doing it
+
+    def forget(self) -> None:
+        metadata = {"run_id": self.run_id, "contract": self.contract.contract, "contract_sha256": self.plan.sha256}
+        if self.shredded:
+            for table, names in self.tables.items():
+                keys = key_names(value for name in names for value in self.protected.get(name, ()))
+                self.rows[table.path] = table.forget(keys, metadata)
+            return
+        for place in self.places:
+            self.rows[str(place)] = maintenance.delete_rows(self.spark, place, self.mine, metadata)
+        newest = delta.read(self.spark, self.contract.target, delta.latest_version(self.spark, self.contract.target))
+        for table, names in self.tables.items():
+            mine = {name: self.protected.get(name, set()) for name in names}
+            left = shared(self.contract, newest, mine)
+            tokens = {token for name in names for token in mine[name] - left.get(name, set())}
+            self.rows[table.path] = table.forget(tokens, metadata)
+        for place in self.places:
+            version = maintenance.forget_past(self.spark, place, metadata)
+            if place == self.contract.target:
+                self.seal(version)
+
+    def seal(self, version: int) -> None:
+        """The newest version, whose log is the only one left, under a seal of its own."""
+        rows = delta.read(self.spark, self.contract.target, version).count()
+        gone = self.rows[str(self.contract.target)]
+        earlier = [
+            record for record in ledger.records(self.spark, self.contract.ledger_location) if isinstance(record, Seal)
+        ]
+        mine = [seal for seal in earlier if seal.target == str(self.contract.target)]
+        source = {
+            "described": f"{self.contract.target} without {gone} row(s) of one person",
+            "version": None,
+            "sha256": None,
+        }
+        told = {"in": rows + gone, "published": rows, "quarantined": 0, "dropped": gone}
+        seal_version(self.spark, self.contract, self.plan.sha256, self.keys, self.run_id, version, source=source, verdicts=[],
+                     rows=told, protections=mine[-1].protections if mine else [], quarantine=None)  # fmt: skip
+
+    def folders(self) -> list[str]:
+        """Everything that holds, or held, something of this table."""
+        contract = self.contract
+        places = [*self.places, *(table.place for table in self.tables), contract.ledger_location]
+        roots = [delta.location(self.spark, place) for place in places if delta.exists(self.spark, place)]
+        return [*roots, f"{self.asked.reports.rstrip('/')}/{contract.contract}", *self.asked.also]
+
+    def redacted(self, found: Searched, needles: list[Needle]) -> list[int]:
+        """Take values out of reports, and seals that hold them out of the ledger; gives these entries' numbers."""
+        shapes = sorted(
+            {shape for needle in needles if len(needle.value) >= SHORTEST for shape in forms(needle.value)}, key=len
+        )
+        reports = f"/{self.contract.contract}/"
+        for path in {one.path for one in found.residues if one.kind == "file" and reports in one.path}:
+            data = maintenance.read_bytes(self.spark, path)
+            for shape in reversed(shapes):
+                data = data.replace(shape, b"[erased]")
+            maintenance.replace_bytes(self.spark, path, data)
+        place = self.contract.ledger_location
+        root = delta.location(self.spark, place) if delta.exists(self.spark, place) else ""
+        if not root or not any(one.path.startswith(root) for one in found.residues):
+            return []
+        chain = ledger.entries(self.spark, place)
+        holding = [entry.seq for entry in chain if any(shape in entry.seal_text.encode() for shape in shapes)]
+        ledger.redact(self.spark, place, holding, self.run_id)
+        return holding
+
+    def entered(self, found: Searched, redacted: dict[str, list[int]]) -> int:
+        place = self.contract.ledger_location
+        record = self.record("shred" if self.shredded else "delete", "", found, redacted.get(str(place), []))
+        return ledger.append(self.spark, place, self.keys, record).seq
+
+    def record(self, method: Any, why: str, found: Searched | None = None, redacted: Sequence[int] = ()) -> Erasure:
+        contract, key = self.contract, signer(self.keys, self.contract.keys.domain)
+        secret = self.keys.key("erasure", key["domain"], key["version"])
+        return Erasure(
+            contract=contract.contract,
+            run_id=self.run_id,
+            target=str(contract.target),
+            version=delta.latest_version(self.spark, contract.target),
+            time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            who=who(self.spark),
+            code=code_version(),
+            key=key,
+            subject=hmac.digest(secret, self.asked.subject.encode(), "sha256").hex(),
+            ticket=self.asked.ticket,
+            method=method,
+            reason=why,
+            rows=self.rows,
+            searched={"files": found.files, "bytes": found.bytes, "values": len(self.needles)} if found else {},
+            residues=[[one.path, one.kind, one.named] for one in found.residues] if found else [],
+            redacted=list(redacted),
+        )
+
+
+def _add(whole: dict[str, set[str]], more: dict[str, set[str]]) -> None:
+    for name, values in more.items():
+        whole.setdefault(name, set()).update(values)
+
+
+def _arrow_type(kind: str) -> Any:
+    from pyspark.sql.pandas.types import to_arrow_type
+    from pyspark.sql.types import _parse_datatype_string
+
+    return to_arrow_type(_parse_datatype_string(kind))

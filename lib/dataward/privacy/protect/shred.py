@@ -1,0 +1,159 @@
+"""``shred``: encryption under a key of the row's own subject; ``erase`` destroys that key, and with it every copy there is.
+
+Protects against: reading values without the keys; and, once a subject's key is destroyed, for everybody and for good: also in
+older versions of the table, in backups and copies. Does not protect against: whoever has the table of subjects' keys and
+the domain's key; whoever copied a subject's key before. Equal values have different ciphertexts; those of one subject can be told to
+belong together.
+
+``s1.<base64url>`` of the subject key's name (16 bytes), a nonce (12) and AES-256-GCM of the value's text with that name as
+associated data. Subjects' keys are random, 32 bytes, and lie sealed under the domain's key in a Delta table of their own
+(``dataward.privacy.protect.entries``). The subject is the column ``erasure.subject`` names. It needs Spark, and takes two
+passes over that column.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dataward.contract.protections import Shred
+from dataward.privacy.keys import Purpose
+from dataward.privacy.protect.entries import KEY, NONCE, Entered, Table, opened
+from dataward.privacy.protect.texts import messages
+from dataward.sql import identifier
+from dataward.tables.reason import from_jvm
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["ShredOperator", "key_names", "out_of_shred", "through_shred"]
+
+NAME = 16  # bytes, of the name of a subject's key
+PREFIX = "s1."
+
+
+@dataclass(frozen=True)
+class ShredOperator(Entered):
+    parameters: Shred
+    purpose: ClassVar[Purpose | None] = "shred"
+
+    @property
+    def deterministic(self) -> bool:
+        return False
+
+    @property
+    def needs(self) -> str:
+        return "a subject in the same row"
+
+
+def through_shred(
+    spark: SparkSession, frame: DataFrame, subject: str, columns: dict[str, ShredOperator], strict: bool
+) -> DataFrame:
+    """The frame with columns encrypted, each row's under its subject's key; a subject without one is given one first.
+
+    A value in a row without a subject stops the run (``strict``), or becomes null.
+
+    Raises:
+        TargetError: the table of keys cannot be written.
+    """
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import StringType, StructField, StructType
+
+    one = next(iter(columns.values()))
+    assert one.key is not None  # noqa: S101 - it has a purpose
+    column = F.col(identifier(subject))
+    values = frame.select(column.alias("value")).where("value is not null").distinct()
+    entries = Table(spark, one.parameters.path, "shred", KEY).found(values, one.secret, one.key.version)
+    found = entries.select(
+        F.col("value").alias("__value"), F.col("token").alias("__token"), F.col("sealed").alias("__sealed")
+    )
+    joined = frame.join(found, column == F.col("__value"), "left").drop("__value")
+    for name in columns if strict else ():
+        value = F.col(identifier(name))
+        told = from_jvm(
+            f"{name}: shred needs a subject ('{subject}') in every row that has a value; nothing was published"
+        )
+        checked = F.when(
+            value.isNotNull() & F.col("__token").isNull(), F.raise_error(told).cast(joined.schema[name].dataType)
+        )
+        joined = joined.withColumn(name, checked.otherwise(value))
+    schema = StructType([
+        StructField(field.name, StringType() if field.name in columns else field.dataType) for field in joined.schema.fields
+    ])  # fmt: skip
+    return joined.mapInArrow(_encrypted(list(columns), one.secret), schema).drop("__token", "__sealed")
+
+
+def _encrypted(names: list[str], secret: bytes) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        import pyarrow as pa
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # on the worker: the class cannot be pickled
+
+        ciphers: dict[str, Any] = {}
+        for batch in batches:
+            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+            tokens, sealed = columns["__token"].to_pylist(), columns["__sealed"]
+            for number, token in enumerate(tokens):
+                if token is not None and token not in ciphers:
+                    ciphers[token] = AESGCM(opened(secret, sealed[number].as_py(), token)[:KEY]).encrypt
+            for name in names:
+                values, made = columns[name], []
+                for token, text, there in zip(tokens, messages(values), values.is_valid().to_pylist(), strict=True):
+                    made.append(_written(ciphers[token], token, text) if there and token is not None else None)
+                columns[name] = pa.array(made, pa.string())
+            yield pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+    return run
+
+
+def _written(encrypt: Any, token: str, text: bytes) -> str:
+    name, nonce = bytes.fromhex(token.removeprefix("vt.")), os.urandom(NONCE)
+    whole = name + nonce + encrypt(nonce, text, name)
+    return PREFIX + base64.urlsafe_b64encode(whole).rstrip(b"=").decode()
+
+
+def _parts(text: str) -> tuple[str, bytes, bytes]:
+    """The token of the subject's key, nonce and ciphertext."""
+    if not text.startswith(PREFIX):
+        raise ValueError("a value is not encrypted by shred")
+    body = text[len(PREFIX) :]
+    try:
+        whole = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+    except ValueError:
+        raise ValueError("a value is damaged") from None
+    return f"vt.{whole[:NAME].hex()}", whole[NAME : NAME + NONCE], whole[NAME + NONCE :]
+
+
+def key_names(texts: Iterable[str]) -> set[str]:
+    """The tokens of the keys that values are encrypted under."""
+    return {_parts(text)[0] for text in texts}
+
+
+def out_of_shred(
+    spark: SparkSession, path: str, texts: list[str | None], secret: Callable[[int], bytes]
+) -> list[bytes | None]:
+    """The originals' texts, null where the subject's key was destroyed. For as many as the driver may hold.
+
+    Raises:
+        ValueError: a value or an entry is damaged or of another key (told without the value).
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    parts = [_parts(text) if text is not None else None for text in texts]
+    rows = Table(spark, path, "shred", KEY).of_tokens(part[0] for part in parts if part)
+    keys = {row.token: opened(secret(row.key_version), bytes(row.sealed), row.token)[:KEY] for row in rows}
+    made: list[bytes | None] = []
+    for part in parts:
+        if part is None or part[0] not in keys:
+            made.append(None)
+            continue
+        token, nonce, data = part
+        try:
+            made.append(AESGCM(keys[token]).decrypt(nonce, data, bytes.fromhex(token.removeprefix("vt."))))
+        except InvalidTag:
+            raise ValueError("a value is damaged, or encrypted under another key") from None
+    return made

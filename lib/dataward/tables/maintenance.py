@@ -1,0 +1,182 @@
+"""What keeps or takes away the past of a Delta table: deletes, purges, vacuum, the log; and the files that lie there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Location
+from dataward.errors import TargetError
+from dataward.sql import literal
+from dataward.tables import delta
+from dataward.tables.reason import reason
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["File", "append_only", "delete_rows", "files", "forget_past", "read_bytes", "replace_bytes", "settings"]
+
+
+@dataclass(frozen=True)
+class File:
+    path: str
+    size: int
+
+
+def delete_rows(spark: SparkSession, place: Location, condition: str, metadata: dict[str, Any]) -> int:
+    """Delete the rows that meet a condition; how many these were.
+
+    Raises:
+        TargetError: the table cannot be written.
+    """
+    with settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": json.dumps({"dataward": 1, **metadata})}):
+        try:
+            rows = delta.read(spark, place, delta.latest_version(spark, place)).where(condition).count()
+            if rows:
+                delta.delta_table(spark, place).delete(condition)
+        except Exception as error:
+            raise TargetError(f"{place}: {reason(error)}. Rows may be left; run it again") from None
+    return rows
+
+
+def forget_past(spark: SparkSession, place: Location, metadata: dict[str, Any]) -> int:
+    """Leave nothing but the newest version: of data, deletion vectors, change data and log; gives that version.
+
+    Deleted rows are purged from the files that hold them; files that the newest version does not need are removed whatever
+    their age, so nobody may be writing meanwhile. A checkpoint then takes the place of all older entries of the log.
+
+    Raises:
+        TargetError: the table cannot be written.
+    """
+    name = delta.identifier(spark, place)
+    told = json.dumps({"dataward": 1, **metadata})
+    own = {
+        "spark.databricks.delta.commitInfo.userMetadata": told,
+        "spark.databricks.delta.retentionDurationCheck.enabled": "false",
+        # Vacuum lists directories by so many tasks: 10,000 if it is left alone, which takes a small table 15 seconds.
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * spark.sparkContext.defaultParallelism),
+    }
+    with settings(spark, own):
+        try:
+            spark.sql(f"reorg table {name} apply (purge)")
+            spark.sql(f"vacuum {name} retain 0 hours")
+            spark.sql(
+                f"alter table {name} set tblproperties ('dataward.pastForgotten' = {literal(metadata['run_id'])})"
+            )
+            return _checkpoint_only(spark, delta.location(spark, place))
+        except TargetError:
+            raise
+        except Exception as error:
+            raise TargetError(f"{place}: its past cannot be removed ({reason(error)}); run it again") from None
+
+
+def append_only(spark: SparkSession, place: Location, wanted: bool) -> None:
+    """Whether rows of a table may be changed."""
+    name = delta.identifier(spark, place)
+    spark.sql(f"alter table {name} set tblproperties ('delta.appendOnly' = '{str(wanted).lower()}')")
+
+
+def _checkpoint_only(spark: SparkSession, root: str) -> int:
+    """Write a checkpoint of the newest version, and remove what the log says of older ones."""
+    jvm: Any = spark.sparkContext._jvm
+    session: Any = spark._jsparkSession
+    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(session, root)
+    snapshot = log.update(False, getattr(jvm.scala, "Option").apply(None), getattr(jvm.scala, "Option").apply(None))  # noqa: B009
+    log.checkpoint(snapshot, getattr(jvm.scala, "Option").apply(None))  # noqa: B009
+    newest = int(snapshot.version())
+    for file in files(spark, f"{root.rstrip('/')}/_delta_log"):
+        number = file.path.rsplit("/", 1)[-1].lstrip(".").partition(".")[0]
+        if number.isdigit() and int(number) < newest:
+            _remove(spark, file.path)
+    return newest
+
+
+class settings:  # noqa: N801 - reads as a word: `with settings(...)`
+    """Settings of a session of our own, for a block."""
+
+    def __init__(self, spark: SparkSession, values: dict[str, str]) -> None:
+        self.spark, self.values = spark, values
+
+    def __enter__(self) -> None:
+        self.before = {key: self.spark.conf.get(key, None) for key in self.values}
+        for key, value in self.values.items():
+            self.spark.conf.set(key, value)
+
+    def __exit__(self, *_: object) -> None:
+        for key, value in self.before.items():
+            if value is None:
+                self.spark.conf.unset(key)
+            else:
+                self.spark.conf.set(key, value)
+
+
+def files(spark: SparkSession, folder: str) -> list[File]:
+    """Every file below a folder (or the file itself), hidden ones included; none where there is nothing."""
+    system, place = _system(spark, folder)
+    if not system.exists(place):
+        return []
+    found, todo = [], [place]
+    while todo:
+        for status in system.listStatus(todo.pop()):
+            if status.isDirectory():
+                todo.append(status.getPath())
+            else:
+                found.append(File(str(status.getPath().toString()), int(status.getLen())))
+    # Hadoop's local file system hides the checksums that it writes itself.
+    return found + [File(str(path), path.stat().st_size) for path in _sidecars(system, folder)]
+
+
+def _sidecars(system: Any, folder: str) -> list[Any]:
+    from pathlib import Path
+    from urllib.parse import unquote, urlparse
+
+    if system.getScheme() != "file":
+        return []
+    root = Path(unquote(urlparse(folder).path) if folder.startswith("file:") else folder)
+    return [path for path in root.rglob(".*.crc") if path.is_file()]
+
+
+def read_bytes(spark: SparkSession, path: str) -> bytes:
+    from pathlib import Path
+
+    if path.startswith("/"):
+        return Path(path).read_bytes()
+    system, place = _system(spark, path)
+    jvm: Any = spark.sparkContext._jvm
+    stream = system.open(place)
+    try:
+        return bytes(jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
+    finally:
+        stream.close()
+
+
+def replace_bytes(spark: SparkSession, path: str, data: bytes) -> None:
+    """Write a file anew."""
+    from pathlib import Path
+
+    if path.startswith("/"):
+        Path(path).write_bytes(data)
+        return
+    system, place = _system(spark, path)
+    stream = system.create(place, True)
+    try:
+        stream.write(bytearray(data))
+    finally:
+        stream.close()
+
+
+def _remove(spark: SparkSession, path: str) -> None:
+    from pathlib import Path
+
+    if path.startswith("/"):
+        Path(path).unlink(missing_ok=True)
+        return
+    system, place = _system(spark, path)
+    system.delete(place, False)
+
+
+def _system(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    context: Any = spark.sparkContext
+    place = context._jvm.org.apache.hadoop.fs.Path(path)
+    return place.getFileSystem(context._jsc.hadoopConfiguration()), place
