@@ -74,5 +74,5 @@ def examine(
                     f"{contract.line(name).protect.op}); redact, generalize or encrypt_random would not give them away"
                 )
                 (reasons if policy.frequency == "refuse" else warnings).append(told)
-    crowds = distribution(ready, contract.quasi_identifiers) if contract.quasi_identifiers else ()
+    crowds = distribution(ready, list(contract.quasi_identifiers)) if contract.quasi_identifiers else ()
     return Examined(tuple(verdicts), joins, tuple(reasons), tuple(warnings), crowds)

@@ -51,6 +51,16 @@ def add(verb: Verb) -> None:
     command.add_argument("--also", action="append", default=[], metavar="PATH", help="one more folder to look in")
     command.add_argument("--report", default="reports", metavar="DIR", help="folder of reports (default: reports)")
     command.add_argument("--prove", action="store_true", help="only look: change nothing")
+    command = with_contract(
+        verb("anonymize", _anonymize, "Find the least loss that makes a target k-anonymous, and write a copy.")
+    )
+    command.add_argument(
+        "--k", type=int, required=True, metavar="K", help="rows that agree in all quasi-identifiers, at least"
+    )
+    command.add_argument(
+        "--suppress", type=float, default=0.05, metavar="S", help="share of rows that may be left out (0.05)"
+    )
+    command.add_argument("--out", metavar="PATH", help="where to write the copy; without it, only tell")
 
 
 def _rotate(arguments: argparse.Namespace) -> int:
@@ -151,3 +161,23 @@ def _text_of(path: str) -> str:
         return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def _anonymize(arguments: argparse.Namespace) -> int:
+    from dataward import session
+    from dataward.anonymize import anonymize
+    from dataward.plan import plan
+
+    planned = plan(arguments.contract)
+    done = anonymize(session.get(), planned, arguments.k, arguments.suppress, arguments.out)
+    if arguments.json:
+        print_json(dataclasses.asdict(done))
+        return 0
+    chosen = done.chosen
+    print(f"{planned.contract.target} version {done.version}: k is {chosen.k_before} as it is")
+    for column, level in done.levels.items():
+        print(f"  {column}: {level}")
+    print(f"gives k {done.k or chosen.k_after} at a loss of {chosen.loss:.4f} (0 nothing lost, 1 everything); "
+          f"{chosen.suppressed:,} of {chosen.rows:,} rows left out; {chosen.nodes} combinations of levels tried")  # fmt: skip
+    print(f"written to {done.out}" if done.out else "nothing written: give --out PATH")
+    return 0

@@ -6,11 +6,11 @@ import re
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from dataward.contract.base import Model, Name, Scalar
 from dataward.contract.policy import Policy
-from dataward.contract.protections import Column, Drop, Fallible, Keep, Protection, Redact, written_form
+from dataward.contract.protections import Column, Drop, Fallible, Generalize, Keep, Protection, Redact, written_form
 
 __all__ = [
     "Access",
@@ -249,9 +249,13 @@ class Contract(Model):
     erasure: Erasure | None = Field(default=None, description="without it, 'dataward erase' has nobody to look for")
     rules_after: str = Field(default="", description="DQDL about the protected rows, judged before they are published")
     joins: tuple[Join, ...] = Field(default=(), description="columns of other tables that must join, or must not")
-    quasi_identifiers: tuple[str, ...] = Field(
-        default=(),
-        description="columns by which, together, people could be told: the report shows the crowds they stand in",
+    quasi_identifiers: Annotated[
+        dict[str, tuple[Generalize, ...]],
+        BeforeValidator(lambda given: dict.fromkeys(given, ()) if isinstance(given, list | tuple) else given),
+    ] = Field(
+        default_factory=dict,
+        description="columns by which, together, people could be told: the report shows the crowds they stand in. A list of "
+        "names, or name: [generalize parameters from fine to coarse] for 'dataward anonymize'",
     )
     parity: bool = Field(default=False, description="report what protection keeps of each column; two more passes")
 
