@@ -21,8 +21,9 @@ from dataward.plan import Plan
 from dataward.privacy.keys import open_keys
 from dataward.privacy.protect.entries import tables_of
 from dataward.privacy.protect.shred import key_names
-from dataward.privacy.subject import condition, protected_ids, raw_values, shared, values_of
-from dataward.session import isolated, who
+from dataward.privacy.subject import among, of_values, protected_ids, raw_values, shared, values_of
+from dataward.session import demand_encryption, isolated, who
+from dataward.sql import identifier
 from dataward.tables import delta, maintenance
 from dataward.tables.source import MALFORMED, pin
 
@@ -85,6 +86,8 @@ def erase(spark: SparkSession, plans: Sequence[Plan], asked: Asked, progress: Pr
     """
     with isolated(spark) as own:
         own.conf.set("spark.databricks.delta.formatCheck.enabled", "false")  # data files are read as they lie
+        if any(plan.contract.keys.spill == "encrypted" for plan in plans):
+            demand_encryption(own)  # the values that are looked for travel to the executors
         tables = [_Table(own, plan, asked) for plan in plans]
         for table in tables:
             table.permitted()
@@ -148,7 +151,6 @@ class _Table:
         self.source = self._raw()
         kind = "string" if self.source is None else dict(self.source.dtypes).get(self.erasure.subject, "string")
         self.ids = protected_ids(self.contract, self.keys, asked.subject, _arrow_type(kind))
-        self.mine = condition(self.contract, self.ids)
 
     @property
     def shredded(self) -> list[str]:
@@ -159,6 +161,13 @@ class _Table:
     def places(self) -> list[Location]:
         found = (self.contract.target, self.contract.quarantine_location)
         return [place for place in found if place is not None and delta.exists(self.spark, place)]
+
+    def newest(self) -> DataFrame:
+        return delta.read(self.spark, self.contract.target, delta.latest_version(self.spark, self.contract.target))
+
+    def mine(self, frame: DataFrame) -> DataFrame:
+        """The person's rows."""
+        return of_values(frame, self.erasure.subject, self.ids)
 
     def _raw(self) -> DataFrame | None:
         try:
@@ -173,11 +182,8 @@ class _Table:
         why = f"legal hold: {self.erasure.hold}" if self.erasure.hold else ""
         retain = self.erasure.retain
         if not why and retain is not None:
-            young = f"{self.mine} and `{retain.column}` > date_sub(current_date(), {retain.days})"
-            newest = delta.read(
-                self.spark, self.contract.target, delta.latest_version(self.spark, self.contract.target)
-            )
-            rows = newest.where(young).count()
+            young = f"{identifier(retain.column)} > date_sub(current_date(), {retain.days})"
+            rows = self.mine(self.newest().where(young)).count()
             why = f"{rows} row(s) must be kept for {retain.days} days after '{retain.column}'" if rows else ""
         if why and not self.asked.prove:
             self.run_id = f"erase-{uuid.uuid4().hex[:12]}"
@@ -192,14 +198,14 @@ class _Table:
         newest = delta.latest_version(self.spark, contract.target)
         live = live_versions(self.spark, contract, contract.target, newest)
         for place in self.places:
-            rows = self._as_they_lie(place).where(self.mine)
+            rows = self.mine(self._as_they_lie(place))
             _add(protected, values_of(contract, rows))
             _add(raw, raw_values(self.spark, contract, self.keys, rows, live))
         if self.source is not None and subject.lower() in {name.lower() for name in self.source.columns}:
-            rows = self.source.where(condition(contract, [self.asked.subject]))
+            rows = of_values(self.source, subject, [self.asked.subject])
             self.source_rows = rows.count()
             _add(raw, values_of(contract, rows))
-        others = delta.read(self.spark, contract.target, newest).where(f"not ({self.mine})")
+        others = of_values(self.newest(), subject, self.ids, "leftanti")
         common = shared(contract, others, protected)
         self.shared = sum(map(len, common.values()))
         own = {name: values - common.get(name, set()) for name, values in protected.items()}
@@ -236,9 +242,10 @@ class _Table:
                 keys = key_names(value for name in names for value in self.protected.get(name, ()))
                 self.rows[table.path] = table.forget(keys, metadata)
             return
+        subject, ids = self.erasure.subject, among(self.spark, self.ids)
         for place in self.places:
-            self.rows[str(place)] = maintenance.delete_rows(self.spark, place, self.mine, metadata)
-        newest = delta.read(self.spark, self.contract.target, delta.latest_version(self.spark, self.contract.target))
+            self.rows[str(place)] = maintenance.delete_rows(self.spark, place, subject, ids, metadata)
+        newest = self.newest()
         for table, names in self.tables.items():
             mine = {name: self.protected.get(name, set()) for name in names}
             left = shared(self.contract, newest, mine)

@@ -1,6 +1,7 @@
 """The ways in: spark-submit, a zip on real executors, a process that ends, errors with their exit codes."""
 
 import base64
+import getpass
 import json
 import re
 import zipfile
@@ -224,3 +225,63 @@ def test_a_session_without_delta_says_what_to_add(workplace):
     )
     assert done.code == 3
     assert "setting spark.sql.extensions: add --conf spark.sql.extensions=io.delta" in done.err
+
+
+RIGHTS = """\
+contract: people
+source: {format: csv, path: people.csv, options: {header: true}}
+target: {path: lake/people}
+keys: {path: keys, domain: people}
+columns:
+  rec_id: {class: person_id, protect: token}
+  mail: {class: email, protect: {encrypt: {}}}
+  plan: {protect: keep}
+access: {reidentify: [{principals: [WHO], classes: [email], purposes: [support], rows_per_day: 9}]}
+erasure: {subject: rec_id}
+"""
+
+
+def test_rotate_reidentify_and_erase_as_jobs_leave_no_value_in_logs(workplace):
+    people = [(f"rec-canary-{n}", f"ada{n}@canary.example", "abc"[n % 3]) for n in range(9)]
+    lines = ["rec_id,mail,plan", *(",".join(row) for row in people)]
+    (workplace.root / "people.csv").write_text("\n".join(lines) + "\n")
+    contract = workplace.contract(RIGHTS.replace("WHO", getpass.getuser()))
+    events = workplace.root / "events"
+    events.mkdir()
+    conf = {
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": events.as_uri(),
+        "spark.sql.debug.maxToStringFields": "1000",
+    }
+    assert workplace.submit("--contract", contract, conf=conf).code == 0
+    rotated = workplace.submit("people", "--contract", contract, "--json", job="rotate", conf=conf)
+    assert (rotated.code, rotated.document["new"], rotated.document["window"]) == (0, 2, True), rotated.err[-3000:]
+    assert workplace.submit("people", "--contract", contract, "--finish", job="rotate", conf=conf).code == 0
+    wanted = ("--columns", "mail", "--where", "plan = 'a'", "--purpose", "support", "--ticket", "T-1", "--json")
+    given = workplace.submit("--contract", contract, *wanted, "--out", "out.csv", job="reidentify", conf=conf)
+    assert (given.code, given.document["rows"]) == (0, 3), given.err[-3000:]
+    assert "ada0@canary.example" in (workplace.root / "out.csv").read_text()
+    denied = workplace.submit(
+        "--contract",
+        contract,
+        *(a.replace("support", "gossip") for a in wanted),
+        "--out",
+        "no.csv",
+        job="reidentify",
+        conf=conf,
+    )
+    assert (denied.code, denied.document["error"]) == (4, "NotPermitted")
+    (workplace.root / "subject.txt").write_text(people[4][0])
+    (workplace.root / "out.csv").unlink()
+    done = workplace.submit(
+        "--contract", contract, "--subject", "@subject.txt", "--ticket", "T-2", "--json", job="erase", conf=conf
+    )
+    assert (done.code, done.document["holds"], done.document["rows"]) == (0, True, {"lake/people": 1}), done.err[-3000:]
+    for file in workplace.root.rglob("*"):
+        if file.is_file() and file.name not in ("people.csv", ".people.csv.crc", "subject.txt"):
+            data = file.read_bytes()
+            for rec_id, mail, _ in people:
+                assert rec_id.encode() not in data, file
+                assert mail.encode() not in data, file
+    for job in (rotated, given, denied, done):
+        assert "canary" not in job.out + job.err

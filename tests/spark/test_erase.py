@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from pyspark.sql import functions as F
 
 from dataward.cli import main
 from dataward.contract import Location
@@ -126,16 +127,17 @@ def test_planted_in_twelve_places_found_before_and_nowhere_after(table):
     with pytest.MonkeyPatch.context() as patch:  # a seal that says too much
         patch.setattr("dataward.integrity.sealing.who", lambda _: MINE[1])
         publish(spark, plan(root / "contract.yaml"), "r2", str(root / "reports"))
-    (root / "quarantine/stray.txt").write_text(MINE[0])
+    table.spark.createDataFrame([ours], whole.schema).withColumn("run_id", F.lit("r1")).write.format("delta").mode(
+        "append"
+    ).save(f"{root}/quarantine")
     before = erased(table, MINE[0], orders, prove=True)
     kinds = {
         (one.path.removeprefix("file:").removeprefix(str(root)).split("/")[1], one.kind) for one in before.residues
     }
     assert kinds >= {("target", "data"), ("target", "log"), ("target", "checkpoint"), ("target", "checksum"), ("target", "change data"),
-                     ("quarantine", "file"), ("reports", "file"), ("target_ledger", "data"), ("orders", "data"), ("vault", "data")}  # fmt: skip
+                     ("quarantine", "data"), ("reports", "file"), ("target_ledger", "data"), ("orders", "data"), ("vault", "data")}  # fmt: skip
     with_vectors = list((root / "target").rglob("deletion_vector*"))
     assert with_vectors
-    (root / "quarantine/stray.txt").unlink()
     done = erased(table, MINE[0], orders)
     assert done.residues == (), [(one.kind, one.named, one.path) for one in done.residues]
     assert done.holds

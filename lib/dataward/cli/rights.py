@@ -69,8 +69,9 @@ def _rotate(arguments: argparse.Namespace) -> int:
     from dataward.rotate import rotate
 
     plans = [plan(file) for file in arguments.contract]
+    spark = session.get()  # what is said before it would reach stdout under spark-submit
     say(f"rotate {arguments.domain}" + (": finish" if arguments.finish else ""))
-    done = rotate(session.get(), arguments.domain, plans, arguments.finish, say)
+    done = rotate(spark, arguments.domain, plans, arguments.finish, say)
     if arguments.json:
         print_json(dataclasses.asdict(done))
         return 0
@@ -121,8 +122,9 @@ def _erase(arguments: argparse.Namespace) -> int:
     asked = Asked(
         _subject(arguments.subject), arguments.ticket, values, tuple(arguments.also), arguments.report, arguments.prove
     )
+    spark = session.get()
     say("erase: looking only" if asked.prove else "erase: nobody may be writing to these tables meanwhile")
-    done = erase(session.get(), plans, asked, say)
+    done = erase(spark, plans, asked, say)
     if arguments.json:
         print_json({**dataclasses.asdict(done), "holds": done.holds})
         return 0 if done.holds else 1

@@ -11,13 +11,13 @@ from dataward.errors import KeyringError, ProtectionError, UsageError
 from dataward.privacy.keys import Keyring, Purpose
 from dataward.privacy.protect import arrow_schema, compiled, key_of
 from dataward.privacy.reidentify import originals
-from dataward.sql import identifier, literal
+from dataward.sql import identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["MOST_ROWS", "condition", "protected_ids", "raw_values", "shared", "values_of"]
+__all__ = ["MOST_ROWS", "among", "of_values", "protected_ids", "raw_values", "shared", "values_of"]
 
 MOST_ROWS = 100_000
 """Of one person; the driver holds their values."""
@@ -70,10 +70,17 @@ def protected_ids(contract: Contract, keys: Keyring, given: str, kind: pa.DataTy
     return found
 
 
-def condition(contract: Contract, ids: Iterable[str]) -> str:
-    """SQL for the rows of a person."""
-    assert contract.erasure is not None  # noqa: S101 - the caller has asked
-    return f"cast({identifier(contract.erasure.subject)} as string) in ({', '.join(map(literal, ids))})"
+def of_values(frame: DataFrame, column: str, values: Iterable[str], how: str = "leftsemi") -> DataFrame:
+    """The rows whose column's text is among values (``leftanti``: is not). By a join: a literal would stand in plans and logs."""
+    from pyspark.sql import functions as F
+
+    wanted = among(frame.sparkSession, values)
+    return frame.join(F.broadcast(wanted), F.col(identifier(column)).cast("string") == F.col("__among"), how)
+
+
+def among(spark: SparkSession, values: Iterable[str]) -> DataFrame:
+    """Values as a frame of one column, ``__among``."""
+    return spark.createDataFrame([(value,) for value in sorted(set(values))], "__among string")
 
 
 def values_of(contract: Contract, rows: DataFrame) -> dict[str, set[str]]:
@@ -123,8 +130,7 @@ def shared(contract: Contract, others: DataFrame, values: dict[str, set[str]]) -
 
     found = {}
     for name in [name for name in values if name in others.columns and values[name]]:
-        text = F.col(identifier(name)).cast("string")
-        rows = others.where(text.isin(sorted(values[name]))).select(text).distinct().collect()
+        rows = of_values(others, name, values[name]).select(F.col(identifier(name)).cast("string")).distinct().collect()
         found[name] = {row[0] for row in rows}
     return found
 

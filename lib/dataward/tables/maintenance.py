@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
 from dataward.errors import TargetError
-from dataward.sql import literal
+from dataward.sql import identifier, literal
 from dataward.tables import delta
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["File", "append_only", "delete_rows", "files", "forget_past", "read_bytes", "replace_bytes", "settings"]
 
@@ -24,17 +26,23 @@ class File:
     size: int
 
 
-def delete_rows(spark: SparkSession, place: Location, condition: str, metadata: dict[str, Any]) -> int:
-    """Delete the rows that meet a condition; how many these were.
+def delete_rows(spark: SparkSession, place: Location, column: str, values: DataFrame, metadata: dict[str, Any]) -> int:
+    """Delete the rows whose column, as text, is among values (one column, no value twice); how many these were.
+
+    By a merge: a condition with the values in it would stand in plans, in event logs and in the table's own history.
 
     Raises:
         TargetError: the table cannot be written.
     """
+    from pyspark.sql import functions as F
+
+    same = F.col(f"t.{identifier(column)}").cast("string") == F.col(f"s.{values.columns[0]}")
     with settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": json.dumps({"dataward": 1, **metadata})}):
         try:
-            rows = delta.read(spark, place, delta.latest_version(spark, place)).where(condition).count()
+            newest = delta.read(spark, place, delta.latest_version(spark, place))
+            rows = newest.alias("t").join(F.broadcast(values.alias("s")), same, "leftsemi").count()
             if rows:
-                delta.delta_table(spark, place).delete(condition)
+                delta.delta_table(spark, place).alias("t").merge(values.alias("s"), same).whenMatchedDelete().execute()
         except Exception as error:
             raise TargetError(f"{place}: {reason(error)}. Rows may be left; run it again") from None
     return rows
@@ -57,7 +65,7 @@ def forget_past(spark: SparkSession, place: Location, metadata: dict[str, Any]) 
         # Vacuum lists directories by so many tasks: 10,000 if it is left alone, which takes a small table 15 seconds.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * spark.sparkContext.defaultParallelism),
     }
-    with settings(spark, own):
+    with settings(spark, own), _spoken_to_stderr(spark):
         try:
             spark.sql(f"reorg table {name} apply (purge)")
             spark.sql(f"vacuum {name} retain 0 hours")
@@ -90,6 +98,19 @@ def _checkpoint_only(spark: SparkSession, root: str) -> int:
         if number.isdigit() and int(number) < newest:
             _remove(spark, file.path)
     return newest
+
+
+@contextmanager
+def _spoken_to_stderr(spark: SparkSession) -> Iterator[None]:
+    """Vacuum prints what it does to Scala's console, which is the stdout that a JSON document belongs on."""
+    jvm: Any = spark.sparkContext._jvm
+    console = jvm.java.lang.Class.forName("scala.Console$").getField("MODULE$").get(None)
+    before = console.out()
+    console.setOutDirect(jvm.java.lang.System.err)
+    try:
+        yield
+    finally:
+        console.setOutDirect(before)
 
 
 class settings:  # noqa: N801 - reads as a word: `with settings(...)`

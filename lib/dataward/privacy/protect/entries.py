@@ -19,7 +19,6 @@ from dataward.privacy.keys import KeyProvider, Purpose
 from dataward.privacy.protect.operator import Made, Operator, Rows
 from dataward.privacy.protect.texts import messages
 from dataward.privacy.protect.token import macs
-from dataward.sql import literal
 from dataward.tables import delta, maintenance
 
 if TYPE_CHECKING:
@@ -121,8 +120,8 @@ class Table:
         Raises:
             TargetError: it cannot be written.
         """
-        wanted = ", ".join(map(literal, sorted(tokens)))
-        rows = maintenance.delete_rows(self.spark, self.place, f"token in ({wanted})", metadata) if wanted else 0
+        wanted = self.spark.createDataFrame([(token,) for token in sorted(set(tokens))], "token string")
+        rows = maintenance.delete_rows(self.spark, self.place, "token", wanted, metadata)
         maintenance.forget_past(self.spark, self.place, metadata)
         return rows
 
