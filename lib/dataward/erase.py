@@ -57,7 +57,7 @@ class Asked:
 class Erased:
     """What came of it. ``residues`` name files in which something is left; with none, and nothing ``unread``, the proof holds.
 
-    ``short`` counts values too short to be looked for inside of longer text, ``shared`` those that other people have as well.
+    ``shredded``: values were made unreadable where they stand, in some table at least. ``short`` counts values too short to be looked for inside of longer text, ``shared`` those that other people have as well.
     """
 
     rows: dict[str, int]
@@ -70,6 +70,7 @@ class Erased:
     unread: tuple[str, ...]
     source_rows: int
     entries: tuple[int, ...]
+    shredded: bool
 
     @property
     def holds(self) -> bool:
@@ -125,6 +126,7 @@ def erase(spark: SparkSession, plans: Sequence[Plan], asked: Asked, progress: Pr
             found.unread,
             source_rows,
             tuple(entries),
+            any(table.shredded for table in tables),
         )
 
 

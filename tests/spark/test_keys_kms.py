@@ -32,10 +32,8 @@ def test_one_decrypt_per_key_and_run(lake, cloud):
     assert lake.verify().holds
 
 
-@pytest.mark.parametrize(
-    "fault", ["broken off", "ThrottlingException", "AccessDeniedException", "KMSInvalidStateException"]
-)
-@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize(("fault", "after"), [
+    ("broken off", 0), ("ThrottlingException", 1), ("AccessDeniedException", 1), ("KMSInvalidStateException", 0)])  # fmt: skip
 def test_a_kms_that_refuses_stops_the_run_before_anything_is_written(lake, cloud, fault, after):
     answered = []
 

@@ -307,7 +307,7 @@ def test_nested_columns_are_protected_by_path_or_refused(lake, spark):
         ("{mails: {protect: drop}, b: {protect: fpe}}", "fpe cannot protect bool"),
         ("{mails: {protect: token}, s.z: {protect: token}}", "no column 's.z'"),
         ("{id: {protect: {date_shift: {by: nobody}}}}", "date_shift cannot protect int32"),
-        ("{s.x: {protect: {vault: {path: v}}}}", "vault protects whole columns"),
+        ("{s.x: {protect: {vault: {path: v}}}}", "vault and shred protect whole columns"),
     ):
         with pytest.raises(ContractError, match=re.escape(said)):
             lake.publish(columns=columns)

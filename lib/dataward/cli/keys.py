@@ -27,8 +27,9 @@ def add(verb: Verb) -> None:
     command.add_argument("where", metavar="WHERE", help=WHERE)
     command = action("verify", _verify, "Unwrap every enabled version and compare it with its fingerprint.")
     command.add_argument("where", metavar="WHERE", help=WHERE)
-    for name, what in (("disable", "Refuse to use a version: what it protects cannot be read"), ("enable", "Undo it")):
-        command = action(name, _set_enabled, f"{what}. 'dataward history --keys' tells what depends on it.")
+    told = "Refuse to use a version: what it protects cannot be read. 'dataward history --keys' tells what that is."
+    for name, what in (("disable", told), ("enable", "Use a disabled version again.")):
+        command = action(name, _set_enabled, what)
         command.add_argument("where", metavar="WHERE", help=WHERE)
         command.add_argument("domain", metavar="DOMAIN")
         command.add_argument("version", metavar="VERSION", type=int)
@@ -70,7 +71,7 @@ def _create(arguments: argparse.Namespace) -> int:
     print(
         f"{what} {keys.path}" + (f": key version 1 of {', '.join(new)}" if new else "" if made else ": nothing to do")
     )
-    if keys.provider == "local":
+    if keys.provider == "local" and made:
         print("Its file has mode 0600. Back it up: without it no seal can be verified and no token joins the old ones.")
         print("Keep it out of version control.")
     return 0

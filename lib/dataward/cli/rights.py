@@ -143,7 +143,10 @@ def _erase(arguments: argparse.Namespace) -> int:
           + (f"; {done.shared} more stand in other people's rows too and were not looked for" if done.shared else ""))  # fmt: skip
     for entry in done.entries:
         print(f"entry {entry} of the ledger")
-    print("the proof holds: nothing of this person is left here" if done.holds else "THE PROOF DOES NOT HOLD")
+    left = (
+        "what is left of this person here nobody can read" if done.shredded else "nothing of this person is left here"
+    )
+    print(f"the proof holds: {left}" if done.holds else "THE PROOF DOES NOT HOLD")
     return 0 if done.holds else 1
 
 

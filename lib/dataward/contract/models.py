@@ -252,6 +252,14 @@ class Contract(Model):
     quasi_identifiers: Annotated[
         dict[str, tuple[Generalize, ...]],
         BeforeValidator(lambda given: dict.fromkeys(given, ()) if isinstance(given, list | tuple) else given),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "array", "items": {"type": "string"}},
+                    {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "object"}}},
+                ]
+            }
+        ),
     ] = Field(
         default_factory=dict,
         description="columns by which, together, people could be told: the report shows the crowds they stand in. A list of "

@@ -51,8 +51,8 @@ class Ladder:
             return "as it is"
         if level == self.top:
             return "left out"
-        given = self.levels[level - 1].model_dump(exclude_defaults=True, exclude={"op"})
-        return ", ".join(f"{key} {value}" for key, value in given.items())
+        given = self.levels[level - 1].model_dump(exclude_defaults=True)
+        return ", ".join(f"{key} {value}" for key, value in given.items() if key != "op")
 
 
 @dataclass(frozen=True)

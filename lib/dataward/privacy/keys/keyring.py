@@ -133,7 +133,7 @@ class Keyring:
         self._store, self._wrapping = store, wrapping
         text = store.read()
         if text is None:
-            raise KeyringError(f"there is no keyring {store}. Create it with: dataward keys create")
+            raise KeyringError(f"there is no keyring {store}. Create it with: dataward keys create CONTRACT")
         self._document = self._parsed(text)
         self._secrets: dict[tuple[str, int], bytes] = {}
 
@@ -258,7 +258,7 @@ class Keyring:
         if domain not in domains:
             has = f"it has {', '.join(sorted(domains))}" if domains else "it is empty"
             raise KeyringError(
-                f"keyring {self._store} has no domain '{domain}' ({has}). Create its key with: dataward keys create"
+                f"keyring {self._store} has no domain '{domain}' ({has}). Create its key with: dataward keys create CONTRACT"
             )
         return domains[domain]
 
