@@ -57,7 +57,8 @@ class Asked:
 class Erased:
     """What came of it. ``residues`` name files in which something is left; with none, and nothing ``unread``, the proof holds.
 
-    ``shredded``: values were made unreadable where they stand, in some table at least. ``short`` counts values too short to be looked for inside of longer text, ``shared`` those that other people have as well.
+    ``shredded``: values were made unreadable where they stand, in some table at least. ``short`` counts values too short to be
+    looked for inside of longer text, ``shared`` those that other people have as well.
     """
 
     rows: dict[str, int]
