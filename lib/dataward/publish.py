@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from dataward import report
 from dataward.contract import Location, Source
-from dataward.errors import AccountingError, SourceChanged, UsageError
+from dataward.errors import AccountingError, ContractError, SourceChanged, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.integrity.seal import Seal
 from dataward.integrity.sealing import seal_version
 from dataward.output import Examined, examine
 from dataward.plan import Plan, against_keys, against_schema, against_target
+from dataward.privacy.discover.gates import Looked, look
 from dataward.privacy.keys import KeyProvider, open_keys
 from dataward.privacy.protect import DETERMINISTIC, Protected, protect_in_window, shadows, statistics_columns
 from dataward.privacy.utility import Parity, parity
@@ -71,6 +72,7 @@ class _Run:
         self.phases: list[Phase] = []
         self.others: dict[str, Pin] = {}
         self.output, self.kept = Examined(), list[Parity]()
+        self.found, self.warnings = Looked(), list[str]()
         self.started, self.clock = datetime.now(timezone.utc), time.perf_counter()
 
     def carried_out(self) -> RunResult:
@@ -109,6 +111,11 @@ class _Run:
             reasons = self.reasons_to_stop(judged, diverted)
             told(f"{diverted:,} of {judged.rows:,} rows diverted")
         plain = source.frame.drop(MALFORMED)
+        if not reasons and contract.discovery.gate != "off":
+            with self.phase("discover") as told:
+                self.found = look(self.spark, contract, keys, plain, judged.rows)
+                told(str(self.found))
+            reasons = self.reasons_to_hide()
         protecting, protections = protect_in_window(self.spark, contract, keys, plain, judged.columns_of_few_values())
         if reasons:
             return self.result("stopped", source, judged, protections, reasons=reasons)
@@ -233,6 +240,17 @@ class _Run:
             )
         return reasons
 
+    def reasons_to_hide(self) -> list[str]:
+        """Residue that nobody may read; a contract that does not speak of sensitive columns is refused."""
+        found = self.found
+        problems = found.problems(self.plan.document.file, self.plan.document.line_of(("columns",)))
+        if self.contract.discovery.gate == "warn":
+            self.warnings = [*(problem.what for problem in problems), *found.residue]
+            return []
+        if problems:
+            raise ContractError(problems)
+        return [f"discovery: {residue}" for residue in found.residue]
+
     # what is written
 
     def metadata(self, source: Pin, judged: Judgement, now: datetime, made: tuple[Protected, ...]) -> dict[str, Any]:
@@ -327,7 +345,8 @@ class _Run:
             verdicts=_as_dicts(judged.verdicts),
             statistics=_as_dicts(judged.statistics),
             protections=_as_dicts(protections),
-            warnings=[*self.output.warnings],
+            warnings=[*self.warnings, *self.output.warnings],
+            discovered=_as_dicts(self.found.findings),
             verdicts_after=_as_dicts(self.output.verdicts),
             joins=_as_dicts(self.output.joins),
             risk=_as_dicts(self.output.crowds),

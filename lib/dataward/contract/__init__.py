@@ -3,8 +3,9 @@
 ``load(path)`` reads a YAML file into a frozen :class:`Contract`, or raises one error that lists every mistake.
 """
 
+from dataward.contract.discovery import CustomDetector, Discovery
 from dataward.contract.document import Document
-from dataward.contract.load import load, problems_of
+from dataward.contract.load import detectors, load, problems_of
 from dataward.contract.models import (
     SHADOW,
     Access,
@@ -30,6 +31,8 @@ __all__ = [
     "Allowed",
     "Column",
     "Contract",
+    "CustomDetector",
+    "Discovery",
     "Document",
     "Erasure",
     "Join",
@@ -40,6 +43,7 @@ __all__ = [
     "Quarantine",
     "Source",
     "Target",
+    "detectors",
     "json_schema",
     "load",
     "problems_of",

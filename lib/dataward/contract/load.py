@@ -7,13 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from dataward.contract.discovery import CustomDetector, DetectorFile
 from dataward.contract.document import Document
 from dataward.contract.models import Contract
 from dataward.contract.policy import ClassPolicy, Policy
 from dataward.contract.protections import OPERATORS, Column
 from dataward.errors import ContractError, Problem, did_you_mean
 
-__all__ = ["load", "problems_of"]
+__all__ = ["detectors", "load", "policy_of", "problems_of"]
 
 
 def load(path: str | Path) -> Contract:
@@ -37,8 +38,9 @@ def problems_of(document: Document) -> tuple[Contract | None, list[Problem]]:
         remedy = "start with 'contract: NAME', then source, target, keys, rules and columns"
         return None, [*problems, Problem(document.file, 1, "", what, remedy)]
     data, of_policy = _with_policy(document)
-    if of_policy:
-        return None, [*problems, *of_policy]
+    data, of_detectors = _with_detectors(data, document)
+    if of_policy or of_detectors:
+        return None, [*problems, *of_policy, *of_detectors]
     try:
         contract = Contract.model_validate(data)
     except ValidationError as error:
@@ -65,6 +67,44 @@ def _with_policy(contract: Document) -> tuple[dict[str, Any], list[Problem]]:
     if isinstance(lines, dict):
         lines = {name: _protected(line, document.data["classes"]) for name, line in lines.items()}
     return {**data, "policy": policy, **({"columns": lines} if lines is not None else {})}, list(document.problems)
+
+
+def _with_detectors(data: dict[str, Any], contract: Document) -> tuple[dict[str, Any], list[Problem]]:
+    """The data with the detectors in place of their file's path."""
+    discovery = data.get("discovery")
+    if not isinstance(discovery, dict) or not isinstance(path := discovery.get("detectors"), str):
+        return data, []
+    try:
+        found = detectors(path)
+    except ContractError as error:
+        return data, list(error.problems)
+    return {**data, "discovery": {**discovery, "detectors": found}}, []
+
+
+def detectors(path: str | Path) -> dict[str, CustomDetector]:
+    """Read a file of custom detectors.
+
+    Raises:
+        ContractError: with every mistake in the file.
+    """
+    document = Document.read(path)
+    try:
+        return DetectorFile.model_validate(document.data).detectors
+    except ValidationError as error:
+        raise ContractError([*document.problems, *_told(error, document, DetectorFile)]) from None
+
+
+def policy_of(path: str | Path) -> Policy:
+    """Read a policy.
+
+    Raises:
+        ContractError: with every mistake in the file.
+    """
+    document = Document.read(path)
+    try:
+        return Policy.model_validate(document.data)
+    except ValidationError as error:
+        raise ContractError([*document.problems, *_told(error, document, Policy)]) from None
 
 
 def _protected(line: Any, classes: dict[str, Any]) -> Any:
@@ -144,6 +184,8 @@ def _keys_beside(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str
             holder = Column
         elif part == "classes":
             holder = ClassPolicy
+        elif part == "detectors":
+            holder = CustomDetector
         elif isinstance(holder, type) and issubclass(holder, BaseModel):
             field = holder.model_fields.get(str(part))
             kinds = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []

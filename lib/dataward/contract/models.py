@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from dataward.contract.base import Model, Name, Scalar
+from dataward.contract.discovery import Discovery, OrOff
 from dataward.contract.policy import Policy
 from dataward.contract.protections import Column, Drop, Fallible, Generalize, Keep, Protection, Redact, written_form
 
@@ -244,6 +245,7 @@ class Contract(Model):
     default: Literal["refuse", "keep", "redact", "drop"] = Field(
         default="refuse", description="what happens to a column that no line names"
     )
+    discovery: Annotated[Discovery, OrOff] = Field(default_factory=Discovery)
     limits: Limits = Field(default_factory=Limits)
     access: Access = Field(default_factory=Access)
     erasure: Erasure | None = Field(default=None, description="without it, 'dataward erase' has nobody to look for")

@@ -19,8 +19,8 @@ from dataward.contract.protections import Column, Json, Protection
 __all__ = ["ClassPolicy", "Policy"]
 
 STRENGTH = {
-    "keep": 0, "mask": 1, "generalize": 1, "date_shift": 1, "perturb": 1, "fpe": 2, "encrypt": 2, "encrypt_random": 2, "vault": 2,
-    "shred": 2, "token": 3, "pick": 3, "redact": 4, "null": 4, "drop": 4,
+    "keep": 0, "mask": 1, "redact_text": 1, "generalize": 1, "date_shift": 1, "perturb": 1, "fpe": 2, "encrypt": 2, "encrypt_random": 2,
+    "vault": 2, "shred": 2, "token": 3, "pick": 3, "redact": 4, "null": 4, "drop": 4,
 }  # fmt: skip
 REVERSIBLE = frozenset({"fpe", "encrypt", "encrypt_random", "vault", "shred"})
 SHOWS_MORE = {"mask": ("keep_first", "keep_last"), "fpe": ("keep_first", "keep_last"), "generalize": ("prefix",)}

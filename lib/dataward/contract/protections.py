@@ -33,6 +33,7 @@ __all__ = [
     "Pick",
     "Protection",
     "Redact",
+    "RedactText",
     "Shred",
     "Token",
     "Vault",
@@ -196,6 +197,15 @@ class Redact(Operation):
     with_: str = Field(default="[redacted]", alias="with", description="the text")
 
 
+class RedactText(Fallible):
+    """Free text in which what is sensitive is found and replaced: ``<EMAIL:v1.…>``, or ``<EMAIL>``; the rest stays."""
+
+    op: Literal["redact_text"] = "redact_text"
+    classes: tuple[Name, ...] = Field(default=(), description="what is replaced; default: all that is found")
+    tokens: bool = Field(default=True, description="with a token, equal for equal values; false: only the class")
+    region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(default=None, description="as for token")
+
+
 class Null(Operation):
     """Every value becomes null; the type stays."""
 
@@ -322,7 +332,7 @@ def _spelled_out(value: Any) -> Any:
 OPERATORS: dict[str, type[Model]] = {
     kind.model_fields["op"].default: kind
     for kind in (
-        Token, Encrypt, EncryptRandom, Fpe, Mask, Redact, Null, DateShift, Generalize, Perturb, Vault, Shred, Pick, Json,
+        Token, Encrypt, EncryptRandom, Fpe, Mask, Redact, RedactText, Null, DateShift, Generalize, Perturb, Vault, Shred, Pick, Json,
         Drop, Keep,
     )
 }  # fmt: skip
@@ -351,6 +361,7 @@ Protection = Annotated[
     | Fpe
     | Mask
     | Redact
+    | RedactText
     | Null
     | DateShift
     | Generalize

@@ -1,6 +1,7 @@
 """The result of a run: one model, JSON as the truth, one HTML page drawn from it."""
 
+from dataward.report.html import draw
 from dataward.report.model import Phase, Place, RunResult
-from dataward.report.write import place, write
+from dataward.report.write import place, put, write
 
-__all__ = ["Phase", "Place", "RunResult", "place", "write"]
+__all__ = ["Phase", "Place", "RunResult", "draw", "place", "put", "write"]

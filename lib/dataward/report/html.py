@@ -6,22 +6,32 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from dataward.report.model import RunResult
 
-__all__ = ["page"]
+__all__ = ["draw", "page"]
 
 
 def page(result: RunResult) -> str:
-    return str(_template().render(result=result, flow=_flow(result.rows), phases=_phases(result)))
+    return draw("report.html.j2", result=result, flow=_flow(result.rows), phases=_phases(result))
+
+
+def draw(template: str, **data: Any) -> str:
+    """A page from one of the templates beside this file."""
+    return str(_templates().get_template(template).render(**data))
 
 
 @cache
-def _template() -> Any:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+def _templates() -> Environment:
+    def source(name: str) -> str:
+        return (files("dataward") / "report" / name).read_text(encoding="utf-8")
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(source)
+    )
     environment.filters["number"] = _number
-    return environment.from_string((files("dataward") / "report/report.html.j2").read_text(encoding="utf-8"))
+    return environment
 
 
 def _number(value: float | None) -> str:

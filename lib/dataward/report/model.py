@@ -46,6 +46,7 @@ class RunResult(_Frozen):
     joins: list[dict[str, Any]] = []
     parity: list[dict[str, Any]] = []
     risk: list[dict[str, Any]] = []
+    discovered: list[dict[str, Any]] = []
     target: Place
     quarantine: Place | None = None
     seal: dict[str, Any] | None = None

@@ -14,7 +14,7 @@ from dataward.tables.reason import reason
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["place", "write"]
+__all__ = ["place", "put", "write"]
 
 
 def place(result: RunResult, folder: str) -> str:
@@ -36,14 +36,19 @@ def write(spark: SparkSession, result: RunResult, folder: str) -> RunResult:
         html.removesuffix("html") + "json": json.dumps(told.model_dump(mode="json"), indent=2) + "\n",
         html: page(told),
     }
-    try:
-        for path, text in files.items():
-            (_put_remote if "://" in path or path.startswith("dbfs:") else _put_local)(spark, path, text)
-    except OSError as error:
-        raise TargetError(f"report {html}: {error.strerror}. Choose another folder with --report") from None
-    except Exception as error:
-        raise TargetError(f"report {html}: {reason(error)}. Choose another folder with --report") from None
+    for path, text in files.items():
+        put(spark, path, text)
     return told
+
+
+def put(spark: SparkSession, path: str, text: str) -> None:
+    """Write a text file; see :func:`write`."""
+    try:
+        (_put_remote if "://" in path or path.startswith("dbfs:") else _put_local)(spark, path, text)
+    except OSError as error:
+        raise TargetError(f"report {path}: {error.strerror}. Choose another folder with --report") from None
+    except Exception as error:
+        raise TargetError(f"report {path}: {reason(error)}. Choose another folder with --report") from None
 
 
 def _put_local(spark: SparkSession, path: str, text: str) -> None:

@@ -4,7 +4,7 @@ The rules are version 1 and written into seals; a change is a new version, since
 
 - ``email``: NFKC, no space around, case folded;
 - ``person_name``, ``postal_address``: NFKC, runs of spaces as one, no space around, case folded;
-- ``phone``: E.164, e.g. ``+4930123456``, by ``phonenumbers`` (extra ``phones``);
+- ``phone``: E.164, e.g. ``+4930123456``, by ``phonenumbers``;
 - numbers of papers and accounts (``national_id``, ``tax_id``, ``passport``, ``iban``, ``payment_card``,
   ``driving_licence``, ``vin``, ``health_id``): NFKC, without spaces, dashes, dots and slashes, upper case.
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["CANONICAL", "VERSION", "canonical"]
+__all__ = ["CANONICAL", "VERSION", "canonical", "phone"]
 
 VERSION = 1
 BLANKS = re.compile(r"\s+")
@@ -59,14 +59,14 @@ def canonical(values: pa.Array, class_: str, region: str | None) -> tuple[pa.Arr
     import numpy as np
     import pyarrow as pa
 
-    spell = _phone(region) if class_ == "phone" else CANONICAL[class_]
+    spell = phone(region) if class_ == "phone" else CANONICAL[class_]
     spelled = [None if text is None else spell(text) for text in values.to_pylist()]
     made = pa.array(spelled, pa.string())
     bad = np.asarray(made.is_null()) & np.asarray(values.is_valid())
     return made, bad if bad.any() else None
 
 
-def _phone(region: str | None) -> Callable[[str], str | None]:
+def phone(region: str | None) -> Callable[[str], str | None]:
     import phonenumbers
 
     def spell(text: str) -> str | None:

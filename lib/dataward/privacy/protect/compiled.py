@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataward.contract import Column, Contract
-from dataward.contract.protections import Invalid, Json
+from dataward.contract.protections import Invalid, Json, RedactText
 from dataward.errors import Problem, ProtectionError
+from dataward.privacy.discover.custom import with_custom
 from dataward.privacy.keys import KeyProvider, Purpose
 from dataward.privacy.protect import tree
 from dataward.privacy.protect.date_shift import DateShiftOperator
@@ -27,6 +28,7 @@ from dataward.privacy.protect.operator import Key, Operator, Rows, Unfit
 from dataward.privacy.protect.perturb import PerturbOperator
 from dataward.privacy.protect.pick import PickOperator
 from dataward.privacy.protect.redact import RedactOperator
+from dataward.privacy.protect.redact_text import RedactTextOperator
 from dataward.privacy.protect.shred import ShredOperator
 from dataward.privacy.protect.token import TokenOperator
 from dataward.privacy.protect.vault import VaultOperator
@@ -50,6 +52,7 @@ OPERATORS: dict[str, type[Operator]] = {
     "perturb": PerturbOperator,
     "pick": PickOperator,
     "redact": RedactOperator,
+    "redact_text": RedactTextOperator,
     "token": TokenOperator,
     "shred": ShredOperator,
     "vault": VaultOperator,
@@ -157,6 +160,8 @@ def _leaf(line: Column, where: str, contract: Contract, keys: KeyOf, strict: boo
         }
         rest = _leaf(line.model_copy(update={"protect": given.rest}), f"{where}: rest", contract, keys, strict)
         operator: Operator = JsonOperator(given, key, line.class_, inside, rest)
+    elif isinstance(given, RedactText):
+        operator = RedactTextOperator(given, key, line.class_, with_custom(contract.discovery.detectors))
     else:
         operator = kind(given, key, line.class_)
     invalid: Invalid | None = getattr(given, "invalid", None)

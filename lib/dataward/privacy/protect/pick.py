@@ -33,7 +33,6 @@ class PickOperator(Keyed):
     def output(self, kind: pa.DataType) -> pa.DataType:
         import pyarrow as pa
 
-        self.ready()
         try:
             if not len(self._list):
                 raise Unfit(f"{self.parameters.file} holds no substitute", "write one on each line")

@@ -20,13 +20,12 @@ import binascii
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataward.contract.protections import Pick, Token
 from dataward.privacy.keys import Purpose
 from dataward.privacy.protect.canonical import CANONICAL, canonical
-from dataward.privacy.protect.operator import TEXT_IN_JVM, Key, Made, Operator, Rows, Unfit
+from dataward.privacy.protect.operator import TEXT_IN_JVM, Key, Made, Operator, Rows
 from dataward.privacy.protect.texts import messages, texts, unreadable, without
 
 if TYPE_CHECKING:
@@ -81,14 +80,6 @@ class Keyed(Operator):
     def needs(self) -> str:
         return "a phone number with its country (or give 'region')" if self.spelled == "phone" else "valid UTF-8"
 
-    def ready(self) -> None:
-        """Raise Unfit where the canonical spelling needs what is not installed."""
-        if self.spelled == "phone" and find_spec("phonenumbers") is None:
-            raise Unfit(
-                "the canonical form of phone numbers needs phonenumbers",
-                "pip install 'dataward[phones]', or 'canonical: false'",
-            )
-
     def of_text(self, values: pa.Array) -> tuple[Any, pa.Array, Any]:
         """The MACs, the texts that they are of (null has none), and which values have no canonical text."""
         import pyarrow as pa
@@ -110,7 +101,6 @@ class TokenOperator(Keyed):
     def output(self, kind: pa.DataType) -> pa.DataType:
         import pyarrow as pa
 
-        self.ready()
         return pa.string()
 
     def apply(self, values: pa.Array, rows: Rows) -> Made:

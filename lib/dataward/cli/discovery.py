@@ -1,0 +1,139 @@
+"""The verb about what tables hold: discover."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from dataward.cli.parsing import Verb
+from dataward.cli.say import print_json, say
+from dataward.errors import UsageError
+
+__all__ = ["add"]
+
+
+def add(verb: Verb) -> None:
+    command = verb("discover", _discover, "Find what is sensitive in a table, or in every table of a place.")
+    command.add_argument(
+        "source", metavar="SOURCE", help="a path, or a table of the catalog; with --all a place or a database"
+    )
+    command.add_argument(
+        "--all",
+        action="store_true",
+        help="every table below the path, or of the database; goes on where it was interrupted",
+    )
+    command.add_argument("--format", choices=("delta", "parquet", "csv", "json"), help="default: what the files are")
+    command.add_argument(
+        "--option", action="append", default=[], metavar="K=V", help="an option of Spark's reader, e.g. sep=;"
+    )
+    command.add_argument(
+        "--rows",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="about how many rows are looked at, drawn at random (default: 10000)",
+    )
+    command.add_argument("--full", action="store_true", help="look at every row")
+    command.add_argument("--detectors", metavar="FILE", help="detectors of your own (YAML)")
+    command.add_argument(
+        "--report", default="reports/discover", metavar="DIR", help="folder for the page (default: reports/discover)"
+    )
+    command.add_argument(
+        "--draft", metavar="FILE", help="write a contract to begin with; an existing file is left alone"
+    )
+    command.add_argument("--policy", metavar="FILE", help="the policy that the draft follows")  # fmt: skip
+
+
+def _discover(arguments: argparse.Namespace) -> int:
+    from dataward import session
+    from dataward.contract import detectors
+    from dataward.discover import Asked, discover, discover_all, html, source_of
+    from dataward.report import put
+
+    if arguments.rows < 1:
+        raise UsageError("--rows: give 1 or more, or --full")
+    if arguments.draft and Path(arguments.draft).exists():
+        raise UsageError(f"--draft {arguments.draft}: the file exists already and is left alone; name another")
+    if arguments.all and arguments.draft:
+        raise UsageError("--draft goes with one table: leave out --all")
+    options = dict(_option(text) for text in arguments.option)
+    policy = _policy(arguments.policy)
+    custom = detectors(arguments.detectors) if arguments.detectors else {}
+    asked = Asked(None if arguments.full else arguments.rows, custom)
+    spark = session.get()
+    folder = arguments.report.rstrip("/")
+    page = f"{folder}/{_name(arguments.source)}.html"
+    if arguments.all:
+        tables, failed = discover_all(spark, arguments.source, asked, folder, say)
+        put(spark, page, html(arguments.source, tables, failed))
+        if arguments.json:
+            print_json({"place": arguments.source, "tables": tables, "failed": failed, "report": page})
+        else:
+            _print_estate(tables)
+        say(f"report: {page}")
+        return 1 if failed else 0
+    source = source_of(spark, arguments.source, arguments.format, options)
+    found = discover(spark, source, asked)
+    data = found.as_data()
+    put(spark, page, html(arguments.source, [data]))
+    if arguments.draft:
+        _write_draft(arguments.draft, source, found, policy, arguments.policy)
+    if arguments.json:
+        print_json({**data, "report": page})
+    else:
+        _print(data)
+    say(f"report: {page}", *([f"draft of a contract: {arguments.draft}"] if arguments.draft else []))
+    return 0
+
+
+def _option(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise UsageError(f"--option {text}: write KEY=VALUE")
+    return key, value
+
+
+def _name(source: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in source.rstrip("/").rpartition("/")[2]) or "place"
+
+
+def _print(data: dict[str, Any]) -> None:
+    print(f"{data['source']}: {data['rows']:,} rows, {data['looked']:,} looked at")
+    width = max((len(column["name"]) for column in data["columns"]), default=0)
+    kinds = max((len(column["class"] or "-") for column in data["columns"]), default=0)
+    for column in data["columns"]:
+        sure = column["confidence"]
+        told = f"{sure['value']:.2f} ({sure['low']:.2f}-{sure['high']:.2f})" if column["class"] else ""
+        why = "; ".join(column["evidence"][:2]) if column["class"] else ""
+        print(f"  {column['name']:<{width}}  {column['class'] or '-':<{kinds}}  {told:<16}  {why}".rstrip())
+        for inside in column["inside"]:
+            print(f"  {'':<{width}}  {inside['class']} inside of {inside['share']:.2%} of its texts")
+
+
+def _print_estate(tables: list[dict[str, Any]]) -> None:
+    for table in tables:
+        found = [column for column in table["columns"] if column["class"] not in (None, "protected")]
+        kept = sum(column["class"] == "protected" for column in table["columns"])
+        inside = sum(bool(column["inside"]) for column in table["columns"])
+        print(f"{table['table']}: {table['rows']:,} rows, {len(table['columns'])} columns; readable and sensitive {len(found)}, "
+              f"protected {kept}, with something inside of texts {inside}")  # fmt: skip
+        for column in found:
+            print(f"  {column['name']}: {column['class']} {column['confidence']['value']:.2f}")
+
+
+def _policy(path: str | None) -> Any:
+    from dataward.contract.load import policy_of
+
+    return policy_of(path) if path else None
+
+
+def _write_draft(path: str, source: Any, found: Any, policy: Any, policy_path: str | None) -> None:
+    from dataward.contract.draft import draft
+    from dataward.discover import draft_lines
+
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(draft(source, draft_lines(found.columns), policy, policy_path), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--draft {path}: {error.strerror}") from None

@@ -1,0 +1,62 @@
+"""A contract to begin with, as text: what was found in each column, with the policy's protection for it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dataward.contract.models import Source
+from dataward.contract.policy import Policy
+
+__all__ = ["DraftLine", "draft"]
+
+
+@dataclass(frozen=True)
+class DraftLine:
+    """A column or path, its class (None: nothing found), ``inside``: classes inside of its texts, and a note for people.
+    ``json``: class by path inside of the JSON that a string holds."""
+
+    path: str
+    class_: str | None
+    note: str
+    inside: tuple[str, ...] = ()
+    json: tuple[tuple[str, str], ...] = ()
+
+
+def draft(source: Source, lines: Iterable[DraftLine], policy: Policy | None, policy_path: str | None) -> str:
+    """The text; it passes ``dataward contract check`` as it is."""
+    place = source.path or source.table or "table"
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", place.rstrip("/").rpartition("/")[2].partition(".")[0]).strip("_") or "table"
+    written = json.dumps(source.model_dump(exclude_defaults=True, exclude_none=True, by_alias=True))
+    head = [
+        "# A draft by 'dataward discover': read every line, add rules, then: dataward contract check FILE",
+        f"contract: {name}",
+        f"source: {written}",
+        f"target: {{path: lake/{name}}}",
+        f"quarantine: {{path: lake/{name}_quarantine}}",
+        f"keys: {{provider: local, path: conf/keys, domain: {name}}}",
+        *([f"policy: {json.dumps(policy_path)}"] if policy_path else []),
+        "rules: |",
+        "  Rules = [",
+        "    RowCount > 0",
+        "  ]",
+        "columns:",
+    ]
+    body = [f"  {json.dumps(line.path)}: {_protect(line, policy)}   # {line.note}" for line in lines]
+    return "\n".join([*head, *body, "default: refuse", ""])
+
+
+def _protect(line: DraftLine, policy: Policy | None) -> str:
+    if line.json:
+        fields = ", ".join(f"{json.dumps(path)}: {{class: {class_}, protect: token}}" for path, class_ in line.json)
+        return f"{{protect: {{json: {{fields: {{{fields}}}, rest: keep}}}}}}"
+    if line.class_ == "protected":
+        return "{protect: {keep: {reason: protected before}}}"
+    if line.class_ is not None:
+        known = policy is not None and line.class_ in policy.classes
+        return f"{{class: {line.class_}}}" if known else f"{{class: {line.class_}, protect: token}}"
+    if line.inside:
+        return "{protect: redact_text}"
+    return "{protect: keep}"

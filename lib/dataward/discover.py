@@ -1,0 +1,222 @@
+"""What a table holds, or many: classes, how sure that is, and why; a draft of a contract; one page over an estate.
+
+No value leaves the workers: what comes back is counted, and evidence tells counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataward import report
+from dataward.contract import CustomDetector, Source
+from dataward.contract.draft import DraftLine
+from dataward.errors import DatawardError, SourceError, UsageError
+from dataward.privacy.discover.columns import JSON
+from dataward.privacy.discover.custom import with_custom
+from dataward.privacy.discover.score import Finding
+from dataward.privacy.discover.spark import discover_frame, sample
+from dataward.session import isolated
+from dataward.tables import files
+from dataward.tables.reason import reason
+from dataward.tables.source import MALFORMED, pin
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Asked", "Discovered", "discover", "discover_all", "draft_lines", "html", "source_of"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """``rows``: about how many are looked at, drawn at random; None: all. ``custom``: a house's own detectors."""
+
+    rows: int | None = 10_000
+    custom: Mapping[str, CustomDetector] | None = None
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """One table: ``rows`` in it, ``looked`` at about so many, and what each column and path came to."""
+
+    source: str
+    rows: int
+    looked: int
+    columns: tuple[Finding, ...]
+
+    def as_data(self) -> dict[str, Any]:
+        """As ``--json`` prints it; ``class`` is null where nothing was found."""
+        columns = [
+            {
+                "name": found.column,
+                "class": found.class_,
+                "confidence": vars(found.confidence),
+                "evidence": list(found.evidence),
+                "inside": [{"class": class_, "share": share} for class_, share in found.inside],
+                "values": found.values,
+            }
+            for found in self.columns
+        ]
+        return {"source": self.source, "rows": self.rows, "looked": self.looked, "columns": columns}
+
+
+def discover(spark: SparkSession, source: Source, asked: Asked) -> Discovered:
+    """Look at one table: one job counts its rows, one looks.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    with isolated(spark) as own:
+        pinned = pin(own, source)
+        frame = pinned.frame.drop(MALFORMED)
+        try:
+            total = pinned.frame.count()
+            drawn = frame if asked.rows is None else sample(frame, asked.rows, total)
+            findings = discover_frame(drawn, with_custom(asked.custom or {}))
+        except Exception as error:
+            raise SourceError(f"source {source}: {reason(error)}") from None
+        looked = total if asked.rows is None else min(asked.rows, total)
+        return Discovered(pinned.described, total, looked, tuple(findings))
+
+
+def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapping[str, str]) -> Source:
+    """A path or a name of the catalog as a source, with its format found out where none is given.
+
+    Raises:
+        SourceError: there is nothing by that name.
+    """
+    if format_ is None and "/" not in text and not files.exists(spark, text):
+        if not spark.catalog.tableExists(text):
+            raise SourceError(f"source {text}: there is no such path, and no such table in the catalog")
+        kind = str(spark.sql(f"DESCRIBE DETAIL {text}").first()["format"])  # type: ignore[index]
+        return Source.model_validate({"table": text, "format": kind})
+    found = format_ or files.format_of(spark, text)
+    if found is None:
+        raise SourceError(
+            f"source {text}: there is no Delta table, and no Parquet, CSV or JSON file. Check the path, or give --format"
+        )
+    defaults = {"header": "true"} if found == "csv" else {}
+    return Source.model_validate({"path": text, "format": found, "options": {**defaults, **options}})
+
+
+def discover_all(
+    spark: SparkSession,
+    root: str,
+    asked: Asked,
+    folder: str,
+    progress: Callable[[str], None] = lambda line: None,
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Look at every table below a path, or of a database of the catalog; gives what ``as_data`` gives, and what failed.
+
+    What is done stands in ``FOLDER/estate.jsonl``: interrupted, the next run goes on from there; a table that has changed
+    since is looked at again.
+
+    Raises:
+        UsageError: there is no table there.
+    """
+    tables = list(_tables(spark, root))
+    if not tables:
+        raise UsageError(f"{root}: there is no table below it, and no database of that name with one")
+    state = Path(folder) / "estate.jsonl"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    done = _done(state)
+    made, failed = [], {}
+    for number, source in enumerate(tables, 1):
+        begun = datetime.now(timezone.utc)
+        try:
+            mark = _mark(spark, source, asked)
+            known = done.get(mark)
+            data = known or {**discover(spark, source, asked).as_data(), "table": str(source)}
+        except DatawardError as error:
+            failed[str(source)] = str(error)
+            progress(f"  {number}/{len(tables)}  {source}: {error}")
+            continue
+        if known is None:
+            with state.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"mark": mark, "found": data}) + "\n")
+        made.append(data)
+        classes = sorted({c["class"] for c in data["columns"] if c["class"]})
+        spent = "known" if known else f"{(datetime.now(timezone.utc) - begun).total_seconds():.1f} s"
+        progress(f"  {number}/{len(tables)}  {source}: {', '.join(classes) or 'nothing'} ({spent})")
+    return made, failed
+
+
+def html(title: str, tables: list[dict[str, Any]], failed: Mapping[str, str] | None = None) -> str:
+    """The page over one table or many."""
+    where: dict[str, list[dict[str, str]]] = {}
+    for table in tables:
+        for column in table["columns"]:
+            place = {"table": table.get("table", table["source"]), "column": column["name"]}
+            if column["class"] not in (None, "protected"):
+                sure = column["confidence"]
+                where.setdefault(column["class"], []).append({**place, "how": f"{sure['value']:.2f}"})
+            for inside in column["inside"]:
+                where.setdefault(inside["class"], []).append(
+                    {**place, "how": f"inside of {inside['share']:.2%} of its texts"}
+                )
+    time = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    ordered = dict(sorted(where.items(), key=lambda one: -len(one[1])))
+    return report.draw(
+        "discovered.html.j2", title=title, tables=tables, where=ordered, failed=dict(failed or {}), time=time
+    )
+
+
+def _tables(spark: SparkSession, root: str) -> Iterator[Source]:
+    if not files.exists(spark, root):
+        if "/" in root or not spark.catalog.databaseExists(root):
+            return
+        for table in spark.catalog.listTables(root):
+            if not table.isTemporary and table.tableType != "VIEW":
+                yield source_of(spark, f"{root}.{table.name}", None, {})
+        return
+    for path, format_ in files.tables_below(spark, root):
+        yield source_of(spark, path, format_, {})
+
+
+def _mark(spark: SparkSession, source: Source, asked: Asked) -> str:
+    """What says that a table was looked at as it is, in the way that is asked for."""
+    custom = {name: one.model_dump(by_alias=True) for name, one in (asked.custom or {}).items()}
+    told = json.dumps([str(source), pin(spark, source).digest, asked.rows, custom], sort_keys=True, default=str)
+    return sha256(told.encode()).hexdigest()
+
+
+def _done(state: Path) -> dict[str, dict[str, Any]]:
+    if not state.exists():
+        return {}
+    done = {}
+    for line in _lines(state):
+        done[line["mark"]] = line["found"]
+    return done
+
+
+def _lines(state: Path) -> Iterable[dict[str, Any]]:
+    for text in state.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(text)
+        except ValueError:  # the last line of a run that was killed
+            continue
+
+
+def draft_lines(columns: Iterable[Finding]) -> Iterator[DraftLine]:
+    """A line for each column; what lies inside of JSON in a string goes to the line of the string."""
+    found = list(columns)
+    in_json: dict[str, list[tuple[str, str]]] = {}
+    for one in found:
+        path, _, inner = one.column.partition(JSON)
+        if inner and one.class_ not in (None, "protected"):
+            in_json.setdefault(path, []).append((inner, str(one.class_)))
+    for one in found:
+        if JSON in one.column:
+            continue
+        sure = one.confidence
+        note = f"{sure.value:.2f} ({sure.low:.2f}-{sure.high:.2f})" if one.class_ else "nothing found"
+        inside = tuple(class_ for class_, _ in one.inside)
+        if inside and not one.class_:
+            note = f"{', '.join(inside)} inside of its texts"
+        below = tuple(in_json.get(one.column, ()))
+        yield DraftLine(one.column, one.class_, "JSON" if below else note, inside, below)

@@ -1,0 +1,1 @@
+"""Discovery: what columns hold, how sure that is, and what stands inside of texts."""

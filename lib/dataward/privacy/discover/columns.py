@@ -1,0 +1,101 @@
+"""The texts of a batch by the path that they lie at: inside of lists, maps and structs, and of JSON in strings."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from dataward.privacy.protect.texts import texts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["JSON", "by_path"]
+
+JSON = ": "
+"""Between the path of a column and the path inside of the JSON that it holds."""
+
+KEYS = 50
+"""Different keys of one object beyond which they are taken for data: they are looked at as texts, and no path names them."""
+
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,60}")
+
+
+def by_path(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
+    """Every leaf of every column as strings; booleans and binary hold nothing that is looked for."""
+    for field, values in zip(batch.schema, batch.columns, strict=True):
+        yield from _below(field.name, values)
+
+
+def _below(path: str, values: pa.Array) -> Iterator[tuple[str, pa.Array]]:
+    import pyarrow as pa
+
+    kind = values.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        yield from _below(path, values.flatten())
+    elif pa.types.is_map(kind):
+        yield from _below(f"{path}.key", values.keys)
+        yield from _below(f"{path}.value", values.items)
+    elif pa.types.is_struct(kind):
+        for number, inner in enumerate(values.flatten()):
+            yield from _below(f"{path}.{kind.field(number).name}", inner)
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        yield from _text(path, values)
+    elif not (pa.types.is_boolean(kind) or pa.types.is_null(kind) or _is_binary(kind)):
+        yield path, texts(values)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def _text(path: str, values: pa.Array) -> Iterator[tuple[str, pa.Array]]:
+    """The strings themselves, or what lies inside of them where most are JSON objects or arrays."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    begun = pc.sum(pc.match_substring_regex(values.cast(pa.binary()), rb"^\s*[\[{]")).as_py() or 0
+    if 2 * begun <= len(values) - values.null_count or not begun:
+        yield path, values
+        return
+    documents, rest = [], []
+    for text in values.to_pylist():
+        try:
+            found = json.loads(text) if text else None
+        except (ValueError, RecursionError):
+            found = None
+        (documents.append(found) if isinstance(found, dict | list) else rest.append(text))
+    if 2 * len(documents) <= begun:
+        yield path, values
+        return
+    yield path, pa.array([text for text in rest if text is not None], pa.string())
+    inside: dict[str, list[str]] = {}
+    _walk(documents, "", inside)
+    for inner, found_there in inside.items():
+        yield f"{path}{JSON}{inner}", pa.array(found_there, pa.string())
+
+
+def _walk(values: list[Any], path: str, inside: dict[str, list[str]]) -> None:
+    """Collect the leaves of many documents by path; arrays are gone through."""
+    objects: dict[str, list[Any]] = {}
+    for value in values:
+        if isinstance(value, list):
+            _walk(value, path, inside)
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                objects.setdefault(key, []).append(inner)
+        elif isinstance(value, str):
+            inside.setdefault(path, []).append(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            inside.setdefault(path, []).append(str(value))
+    data = len(objects) > KEYS
+    for key, inner in objects.items():
+        named = _KEY.fullmatch(key) and not data
+        if not named:
+            inside.setdefault(f"{path}.key" if path else "key", []).append(key)
+        step = key if named else "value"
+        _walk(inner, f"{path}.{step}" if path else step, inside)

@@ -1,0 +1,61 @@
+"""What a detector is: shapes, the checks behind them, and the words that stand beside what it looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+__all__ = ["Check", "Detector", "Pattern"]
+
+Check = Callable[[Sequence[str]], Sequence[bool]]
+"""Which of some texts pass; the texts are of the pattern's shape, folded."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One shape of a class.
+
+    ``regex`` is in RE2's syntax (which cannot run away) and is met by a whole value. ``chance`` is the share of texts of this
+    shape that pass ``check`` though they are something else (1 without a check: the shape is all there is to see);
+    ``expected`` the share of the real ones that pass. ``odds`` are natural logarithms of odds: how much it speaks for the
+    class, on its own, when every value of a column passes. ``inside``: where in longer text it is looked for, on its own
+    ("alone"), near one of the detector's words ("near"), or never.
+    """
+
+    name: str
+    regex: str
+    odds: float
+    check: Check | None = None
+    chance: float = 1.0
+    expected: float = 0.98
+    inside: str = ""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Everything known about one class.
+
+    ``names`` are words by which columns of it are called, and which stand near it in text; ``named`` what such a column name
+    adds to the odds; ``hints`` are words that may mean other things as well. ``ignore`` lists texts that are never it; ``proximity`` is how many characters before a text a word
+    counts as near; ``share`` the least share of a column's values.
+    """
+
+    class_: str
+    explains: str
+    patterns: tuple[Pattern, ...]
+    names: tuple[str, ...]
+    named: float = 5.0
+    hints: tuple[str, ...] = ()
+    hinted: float = 2.5
+    ignore: frozenset[str] = frozenset()
+    proximity: int = 50
+    share: float = 0.0
+
+    @cached_property
+    def phrases(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(tuple(name.split()) for name in (*self.names, *self.hints))
+
+    def of_name(self, phrase: str) -> float:
+        """What a phrase in a column's name adds to the odds."""
+        return self.hinted if phrase in self.hints else self.named

@@ -1,0 +1,260 @@
+"""All patterns of all detectors at once over texts: one automaton for whole values, one for what stands inside of text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from dataward.privacy.discover.detector import Detector, Pattern
+from dataward.privacy.discover.detectors import DETECTORS
+from dataward.privacy.discover.evidence import Counted, Evidence
+from dataward.privacy.discover.fold import fold, fold_with_places
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Scanner", "Span", "compiles", "scanner"]
+
+MEMORY = 256 << 20
+"""Bytes that an automaton may take; beyond, it forgets what it has built and begins anew."""
+
+ENOUGH = 100
+"""Texts of one shape whose checks tell whether it is worth checking the rest of a batch."""
+
+NOTHING = frozenset(
+    ("- -- . .. ? n/a na #n/a none null nil nan missing unknown undefined tbd not available keine").split()
+) | {"not available"}
+"""Texts that stand where there is no value."""
+
+
+PARTED = re.compile(r"[^\w.+-]")
+"""What a text must hold for something to stand inside of it: one word is looked at as a whole."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Something found inside of a text, from ``start`` to before ``end``, in characters of the text as it was given."""
+
+    start: int
+    end: int
+    class_: str
+    chance: float
+
+
+@lru_cache(maxsize=8)
+def scanner(detectors: tuple[Detector, ...] = DETECTORS) -> Scanner:
+    return Scanner(detectors)
+
+
+def compiles(regex: str) -> str:
+    """Why RE2 does not take a pattern; empty when it does."""
+    import re2
+
+    try:
+        re2.compile(regex, _options())
+    except re2.error as error:
+        return error.args[0].decode() if isinstance(error.args[0], bytes) else str(error.args[0])
+    return ""
+
+
+def _options() -> Any:
+    import re2
+
+    options = re2.Options()
+    options.max_mem, options.log_errors, options.never_capture = MEMORY, False, True
+    return options
+
+
+class Scanner:
+    def __init__(self, detectors: tuple[Detector, ...]) -> None:
+        import re2
+
+        self.detectors = detectors
+        self.patterns: list[tuple[int, Pattern]] = [(n, p) for n, one in enumerate(detectors) for p in one.patterns]
+        self.labels = [f"{detectors[n].class_}: {pattern.name}" for n, pattern in self.patterns]
+        self.whole = re2.Set.FullMatchSet(_options())
+        for _, pattern in self.patterns:
+            self.whole.Add(pattern.regex)
+        self.whole.Compile()
+        self.alone = frozenset(number for number, (_, p) in enumerate(self.patterns) if p.inside == "alone")
+        # What begins in the middle of a word is no find: saying so keeps the automaton small on random letters and digits.
+        self.within = [(n, p, re2.compile(p.regex, _options())) for n, p in self.patterns if p.inside == "alone"]
+        self.inside = re2.Set.SearchSet(_options())
+        for _, pattern, _ in self.within:
+            self.inside.Add(rf"(?:^|[^\p{{L}}0-9_])(?:{pattern.regex})")
+        near: dict[int, list[Pattern]] = {}
+        for n, pattern in self.patterns:
+            if pattern.inside == "near":
+                near.setdefault(n, []).append(pattern)
+        # Shapes that mean something only near a word: looked for where the word is.
+        self.near = [
+            (
+                n,
+                re2.compile(_words(detectors[n]), _options()),
+                [(p, re2.compile(p.regex, _options())) for p in patterns],
+            )
+            for n, patterns in near.items()
+        ]
+        for n in near:
+            self.inside.Add(_words(detectors[n]))
+        self.inside.Compile()
+
+    # columns
+
+    def look_at(self, values: pa.Array) -> Evidence:
+        """What a column's values come to; every different text is looked at once."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        counted = pc.value_counts(values.cast(pa.binary()))
+        texts = [None if text is None else text.decode("utf-8", "replace") for text in counted.field(0).to_pylist()]
+        return self.look(texts, counted.field(1).to_pylist())
+
+    def look(self, texts: Sequence[str | None], counts: Sequence[int] | None = None) -> Evidence:
+        """What different texts of a column come to; ``counts`` says how many rows hold each (None: one)."""
+        evidence = Evidence()
+        folded: list[str] = []
+        for place, text in enumerate(texts):
+            rows = 1 if counts is None else counts[place]
+            if text is None or not (bare := fold(text).strip()) or bare.lower() in NOTHING:
+                evidence.nulls += rows
+                continue
+            evidence.values += rows
+            folded.append(bare)
+        evidence.texts = len(folded)
+        evidence.characters = sum(map(len, folded))
+        evidence.see(int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") for text in folded)
+        matched: dict[int, list[int]] = {}
+        match = self.whole.Match
+        for place, text in enumerate(folded):
+            found = match(text)
+            for number in found or ():
+                matched.setdefault(number, []).append(place)
+            if PARTED.search(text) and (found is None or not self.alone.intersection(found)):
+                self._look_inside(text, evidence)
+        self._check(matched, folded, evidence)
+        return evidence
+
+    def _check(self, matched: dict[int, list[int]], folded: list[str], evidence: Evidence) -> None:
+        """Count by pattern, and by class over all of its patterns."""
+        import numpy as np
+
+        passing: dict[int, Any] = {}
+        failing_by_chance: dict[int, Any] = {}
+        shaped: dict[int, Any] = {}
+        for number, places in sorted(matched.items()):
+            n, pattern = self.patterns[number]
+            passed = self._passed(pattern, [folded[place] for place in places])
+            counted = Counted(len(places), float(passed.sum()), pattern.chance * len(places))
+            evidence.whole[self.labels[number]] = counted
+            if number in self.alone:
+                class_, by_chance = self.detectors[n].class_, counted.by_chance if pattern.check is not None else 0.0
+                evidence.inside.setdefault(class_, Counted()).add(Counted(counted.matched, counted.passed, by_chance))
+            if pattern.odds <= 0:
+                continue
+            chance = pattern.chance if pattern.check is not None else 0.0
+            if passed.mean() < chance + 0.25 * (1 - chance):
+                continue  # by chance: such texts are not this pattern's
+            if n not in passing:
+                passing[n], failing_by_chance[n] = np.zeros(len(folded), bool), np.ones(len(folded))
+                shaped[n] = np.zeros(len(folded), bool)
+            passing[n][places] |= passed > 0.5
+            shaped[n][places] = True
+            failing_by_chance[n][places] *= 1 - chance
+        for n, passed in passing.items():
+            by_chance = float((1 - failing_by_chance[n]).sum())
+            evidence.whole[self.detectors[n].class_] = Counted(float(shaped[n].sum()), float(passed.sum()), by_chance)
+
+    @staticmethod
+    def _passed(pattern: Pattern, texts: list[str]) -> Any:
+        """1 for texts that pass; where a first part passes as by chance, the rest is taken to do as it did."""
+        import numpy as np
+
+        if pattern.check is None:
+            return np.ones(len(texts))
+        first = np.asarray(pattern.check(texts[:ENOUGH]), float)
+        if len(texts) <= ENOUGH:
+            return first
+        if first.mean() < pattern.chance + 0.25 * (1 - pattern.chance):
+            return np.append(first, np.full(len(texts) - ENOUGH, first.mean()))
+        return np.append(first, np.asarray(pattern.check(texts[ENOUGH:]), float))
+
+    def _look_inside(self, text: str, evidence: Evidence) -> None:
+        by_class: dict[str, float] = {}
+        shaped: dict[str, bool] = {}
+        for span, passed in self._found(text):
+            by_class[span.class_] = by_class.get(span.class_, 1.0) * (1 - span.chance)
+            shaped[span.class_] = shaped.get(span.class_, False) or passed
+        for class_, failing in by_class.items():
+            counted = evidence.inside.setdefault(class_, Counted())
+            counted.add(Counted(1, float(shaped[class_]), 1 - failing))
+
+    # inside of text
+
+    def _found(self, folded: str) -> Iterator[tuple[Span, bool]]:
+        """Every span of a pattern's shape that stands free, and whether it passes; by their places in the folded text."""
+        for number in self.inside.Match(folded) or ():
+            if number < len(self.within):
+                n, pattern, regex = self.within[number]
+                yield from self._spans_of(n, pattern, regex, folded, None)
+            else:
+                n, words, patterns = self.near[number - len(self.within)]
+                reach = self.detectors[n].proximity
+                places = [found.end() for found in words.finditer(folded)]
+                for pattern, regex in patterns:
+                    yield from self._spans_of(n, pattern, regex, folded, [(place, place + reach) for place in places])
+
+    def _spans_of(
+        self, n: int, pattern: Pattern, regex: Any, folded: str, reaches: list[tuple[int, int]] | None
+    ) -> Iterator[tuple[Span, bool]]:
+        one = self.detectors[n]
+        for found in regex.finditer(folded):
+            start, end = found.span()
+            near = reaches is None or any(low - 1 <= start <= high for low, high in reaches)
+            text = folded[start:end]
+            if near and _free(folded, start, end) and text not in one.ignore:
+                passed = pattern.check is None or bool(pattern.check([text])[0])
+                yield Span(start, end, one.class_, pattern.chance if pattern.check is not None else 0.0), passed
+
+    def spans(self, text: str) -> list[Span]:
+        """What is found inside of a text, in order; of spans that overlap the longest stays, then the first detector's."""
+        folded, places = fold_with_places(text)
+        found = sorted(
+            (span for span, passed in self._found(folded) if passed), key=lambda s: (s.start - s.end, s.start)
+        )
+        chosen: list[Span] = []
+        for span in found:
+            if all(span.end <= other.start or span.start >= other.end for other in chosen):
+                chosen.append(span)
+        chosen.sort(key=lambda span: span.start)
+        if places is None:
+            return chosen
+        return [Span(places[s.start], _end(places, s.end), s.class_, s.chance) for s in chosen]
+
+
+def _end(places: list[int], end: int) -> int:
+    """Where in the given text what ends before ``end`` of the folded one is over: after the character that its last came of."""
+    return places[end - 1] + 1 if end else 0
+
+
+def _free(text: str, start: int, end: int) -> bool:
+    """Whether a span is no part of a longer word or number."""
+    before, first = text[start - 1 : start], text[start]
+    after, last = text[end : end + 1], text[end - 1]
+    if before and (before.isalnum() or before == "_") and (first.isalnum() or first == "_"):
+        return False
+    if after and (after.isalnum() or after == "_") and (last.isalnum() or last == "_"):
+        return False
+    # 4111-1111-1111-1111-1111 and 3.14.15 are longer than what was found in them
+    if before in ("-", ".", "/") and first.isdigit() and text[max(0, start - 2) : start - 1].isdigit():
+        return False
+    return not (after in ("-", "/") and last.isdigit() and text[end + 1 : end + 2].isdigit())
+
+
+def _words(one: Detector) -> str:
+    told = "|".join(re.escape(name).replace(r"\ ", "[ _-]?") for name in (*one.names, *one.hints))
+    return rf"(?i)(?:^|[^\p{{L}}0-9])(?:{told})(?:[^\p{{L}}0-9]|$)"

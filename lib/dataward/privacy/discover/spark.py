@@ -1,0 +1,58 @@
+"""Discovery over a Spark frame: the workers count, the driver adds up and judges; no value comes to the driver."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from dataward.privacy.discover.columns import by_path
+from dataward.privacy.discover.detector import Detector
+from dataward.privacy.discover.detectors import DETECTORS
+from dataward.privacy.discover.evidence import Evidence
+from dataward.privacy.discover.scanner import scanner
+from dataward.privacy.discover.score import Finding, judge_column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+__all__ = ["discover_frame", "sample"]
+
+PATHS = 1000
+"""Paths of one table beyond which no more are looked at (keys of JSON that are data make no paths; see ``columns``)."""
+
+
+def sample(frame: DataFrame, rows: int, total: int, seed: int = 0) -> DataFrame:
+    """About so many rows of a frame that has ``total``, each as likely as any other (Bernoulli)."""
+    return frame if rows >= total else frame.sample(fraction=rows / total, seed=seed)
+
+
+def discover_frame(frame: DataFrame, detectors: tuple[Detector, ...] = DETECTORS) -> list[Finding]:
+    """What every column and path of a frame is, in their order; one job, one pass."""
+    rows = frame.mapInArrow(_on_workers(detectors), "path string, evidence string").collect()
+    counted: dict[str, Evidence] = {}
+    for row in rows:
+        counted.setdefault(row["path"], Evidence()).add(Evidence.of_data(json.loads(row["evidence"])))
+    order = {name: place for place, name in enumerate(frame.columns)}
+    paths = sorted(counted, key=lambda path: (order.get(path.split(".")[0].split(":")[0], 0), path))
+    return [judge_column(path, counted[path], detectors) for path in paths]
+
+
+def _on_workers(
+    detectors: tuple[Detector, ...],
+) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        import pyarrow as pa
+
+        scanning, counted = scanner(detectors), dict[str, Evidence]()
+        for batch in batches:
+            for path, values in by_path(batch):
+                if path in counted or len(counted) < PATHS:
+                    counted.setdefault(path, Evidence()).add(scanning.look_at(values))
+        told = [json.dumps(evidence.as_data()) for evidence in counted.values()]
+        yield pa.RecordBatch.from_arrays(
+            [pa.array(list(counted), pa.string()), pa.array(told, pa.string())], names=["path", "evidence"]
+        )
+
+    return run
