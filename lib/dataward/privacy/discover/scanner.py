@@ -31,6 +31,9 @@ NOTHING = frozenset(
 """Texts that stand where there is no value."""
 
 
+AHEAD = 80
+"""Characters beyond a text that failed in which one that begins a word later is looked for."""
+
 PARTED = re.compile(r"[^\w.+-]")
 """What a text must hold for something to stand inside of it: one word is looked at as a whole."""
 
@@ -211,14 +214,21 @@ class Scanner:
     def _spans_of(
         self, n: int, pattern: Pattern, regex: Any, folded: str, reaches: list[tuple[int, int]] | None
     ) -> Iterator[tuple[Span, bool]]:
-        one = self.detectors[n]
         for found in regex.finditer(folded):
             start, end = found.span()
-            near = reaches is None or any(low - 1 <= start <= high for low, high in reaches)
-            text = folded[start:end]
-            if near and _free(folded, start, end) and text not in one.ignore:
-                passed = pattern.check is None or bool(pattern.check([text])[0])
-                yield Span(start, end, one.class_, pattern.chance if pattern.check is not None else 0.0), passed
+            while True:
+                free = _free(folded, start, end) and folded[start:end] not in self.detectors[n].ignore
+                near = reaches is None or any(low - 1 <= start <= high for low, high in reaches)
+                passed = free and near and (pattern.check is None or bool(pattern.check([folded[start:end]])[0]))
+                if free and near:
+                    chance = pattern.chance if pattern.check is not None else 0.0
+                    yield Span(start, end, self.detectors[n].class_, chance), passed
+                # What fails may have begun a word too early: "Call Ada Smith".
+                gap = -1 if passed else folded.find(" ", start, end)
+                later = regex.search(folded[gap + 1 : end + AHEAD]) if gap >= 0 else None
+                if later is None:
+                    break
+                start, end = gap + 1 + later.start(), gap + 1 + later.end()
 
     def spans(self, text: str) -> list[Span]:
         """What is found inside of a text, in order; of spans that overlap the longest stays, then the first detector's."""
@@ -227,8 +237,10 @@ class Scanner:
             (span for span, passed in self._found(folded) if passed), key=lambda s: (s.start - s.end, s.start)
         )
         chosen: list[Span] = []
+        taken = bytearray(len(folded))
         for span in found:
-            if all(span.end <= other.start or span.start >= other.end for other in chosen):
+            if not any(taken[span.start : span.end]):
+                taken[span.start : span.end] = b"\1" * (span.end - span.start)
                 chosen.append(span)
         chosen.sort(key=lambda span: span.start)
         if places is None:

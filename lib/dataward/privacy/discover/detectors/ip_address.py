@@ -30,7 +30,7 @@ DETECTOR = Detector(
     explains="addresses of the Internet Protocol",
     patterns=(
         Pattern("version 4", rf"{BYTE}(?:\.{BYTE}){{3}}(?:/[0-9]{{1,2}})?(?::[0-9]{{1,5}})?", 5, wide, 0.1, 0.9, inside="alone"),
-        Pattern("version 6", r"(?i)(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:/[0-9]{1,3})?", 6, six, 0.05, inside="alone"),
+        Pattern("version 6", r"(?i)(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:/[0-9]{1,3})?", 6, six, 0.3, inside="alone"),
     ),
     names=("ip", "ip address", "ipv4", "ipv6", "ip addr", "client ip", "remote addr", "source ip", "adresse ip", "host ip"),
 )  # fmt: skip

@@ -62,7 +62,7 @@ def in_han(text: str) -> bool:
     """Family name first and no space between: two to six characters that begin with, or are, listed names."""
     one, two, all_ = listed_in_han()
     bare = text.replace(" ", "").replace("・", "")
-    if bare in all_ and len(bare) > 1:
+    if bare in all_:
         return True
     return 2 <= len(bare) <= 6 and (bare[:2] in two or (bare[0] in one and len(bare) <= 4))
 

@@ -24,7 +24,7 @@ def _street() -> Any:
 def in_streets(texts: Sequence[str]) -> list[bool]:
     """Which hold a word for a street (or a box at the post) and a number."""
     street = _street()
-    return [any(c.isdigit() for c in text) and street.search(text) is not None for text in texts]
+    return [len(text) <= 160 and any(c.isdigit() for c in text) and street.search(text) is not None for text in texts]
 
 
 def streets(texts: Sequence[str]) -> list[bool]:
@@ -36,7 +36,7 @@ DETECTOR = Detector(
     class_="postal_address",
     explains="streets with numbers",
     patterns=(
-        Pattern("words and a number", r"(?s)[\p{L}0-9#'’„\"(][^<>{}=@|]{4,160}", 4.5, in_streets, 0.02, 0.55),
+        Pattern("words and a number", r"(?s)[\p{L}0-9#'’„\"(][^<>{}=@|]+", 4.5, in_streets, 0.02, 0.55),
         Pattern("words", r"\p{L}[\p{L}0-9 '’./-]{3,60}", 2.0, streets, 0.02, 0.6),
         Pattern("in text", r"[0-9]{1,5} (?:\p{Lu}[\p{L}'.]+ ){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Square|Terrace|Highway|Parkway)\b\.?(?: (?:Apt|Suite|Unit)\.? [0-9A-Z]+)?", 4.5, inside="alone"),
         Pattern("in text, number last", r"(?:\p{Lu}[\p{L}-]*(?:straße|strasse|str\.|weg|gasse|platz|allee|straat|laan|gatan|vägen|gade|vej)|(?:[Rr]ue|[Aa]venue|[Cc]alle|[Vv]ia|[Pp]iazza|[Rr]ua|[Uu]l\.) (?:d[eu] |d'|della |la )?\p{Lu}[\p{L}'-]+),? [0-9]{1,4}[a-z]?", 4.5, inside="alone"),

@@ -10,7 +10,7 @@ DETECTOR = Detector(
     patterns=(
         Pattern("set-cookie", r"(?i)(?:set-)?cookie: [^=;\s]+=[^\n]+", 7, inside="alone"),
         Pattern("session=", rf"(?i)(?:[^=;\s]+=[^;]*; ?)*{NAMES}=[A-Za-z0-9%._:+/=-]{{8,}}(?:;[^\n]*)?", 6, inside="alone"),
-        Pattern("bare", r"[A-Za-z0-9%._:+/=-]{16,256}", -3),
+        Pattern("bare", r"[A-Za-z0-9%._:+/=-]{16,}", -3),
     ),
     names=("cookie", "session", "session id", "sessionid", "session cookie", "set cookie", "session token", "phpsessid", "jsessionid"),
 )  # fmt: skip

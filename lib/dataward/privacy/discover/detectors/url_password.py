@@ -8,7 +8,7 @@ DETECTOR = Detector(
     patterns=(
         Pattern(
             "user:password@host",
-            r"(?i)[a-z][a-z0-9+.-]{1,30}://[^\s:/@?#]{1,256}:[^\s/@?#]{1,256}@[^\s]+",
+            r"(?i)[a-z][a-z0-9+.-]{1,30}://[^\s:/@?#]+:[^\s/@?#]+@[^\s]+",
             8,
             inside="alone",
         ),

@@ -21,7 +21,7 @@ DETECTOR = Detector(
     class_="vin",
     explains="numbers of vehicles",
     patterns=(
-        Pattern("check digit", SHAPE, 6, checked, 0.091, inside="alone"),
+        Pattern("check digit", SHAPE, 6, checked, 0.06, inside="alone"),
         Pattern("17 characters", r"(?i)[A-HJ-NPR-Z0-9]{11}[A-HJ-NPR-Z0-9]{2}[0-9]{4}", -2.5, inside="near"),
     ),
     names=(
