@@ -100,7 +100,7 @@ def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapp
         raise SourceError(
             f"source {text}: there is no Delta table, and no Parquet, CSV or JSON file. Check the path, or give --format"
         )
-    defaults = {"header": "true"} if found == "csv" else {}
+    defaults = {"header": "true", "escape": '"'} if found == "csv" else {}
     return Source.model_validate({"path": text, "format": found, "options": {**defaults, **options}})
 
 

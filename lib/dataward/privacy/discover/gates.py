@@ -122,15 +122,12 @@ def _unclassed(contract: Contract, finding: Finding) -> tuple[str, str, str]:
 
 
 def _residue(finding: Finding, line: Column) -> Iterator[str]:
+    """What is readable of other classes than the line's own; of its own where nothing of a value was hidden."""
     op = line.protect.op
     how = "kept" if op == "keep" else f"under {op}"
     for class_, share in finding.inside:
-        if not (op == "keep" and class_ == line.class_):
-            yield f"column '{finding.column}' ({how}): {class_} inside of {share:.2%} of its texts"
-    if (
-        op != "keep"
-        and finding.class_
-        and finding.class_ not in (line.class_, "protected")
-        and finding.confidence.value >= SURE
-    ):
+        if class_ != line.class_:
+            yield f"column '{finding.column}' ({how}): {class_} inside of {share:.2%} of its different texts"
+    expected = {"protected", *((line.class_,) if op != "mask" else ())}
+    if op != "keep" and finding.class_ and finding.class_ not in expected and finding.confidence.value >= SURE:
         yield f"column '{finding.column}' ({how}): still looks like {finding.class_} ({finding.confidence.value:.2f})"

@@ -30,7 +30,7 @@ OF_FEW = frozenset({"protected", "gender", "blood_type", "religion", "marital_st
 
 @dataclass(frozen=True)
 class Confidence:
-    """A probability from 0 to 1 with its bounds."""
+    """The probability that the finding is right, from 0 to 1, with its bounds; of "nothing" that none of the classes fits."""
 
     value: float
     low: float
@@ -88,23 +88,24 @@ def judge_column(column: str, evidence: Evidence, detectors: Sequence[Detector] 
         odds[one.class_] = (middle + extra, low + extra, high + extra)
         why[one.class_] = words
     if not odds:
-        return Finding(
-            column, None, Confidence(0.0, 0.0, _bound(evidence)), ("no pattern fits",), inside, evidence.values
-        )
+        unseen = interval(0, evidence.distinct)[2]  # how large a share could be of which nothing was seen
+        sure = _confidence(1 - unseen / 2, 1 - unseen, 1.0)
+        return Finding(column, None, sure, ("no pattern fits",), inside, evidence.values)
     best = max(odds, key=lambda class_: odds[class_][0])
     rest = 1.0 + sum(math.exp(middle) for class_, (middle, _, _) in odds.items() if class_ != best)
     value, low, high = (math.exp(x) / (rest + math.exp(x)) for x in odds[best])
-    sure = Confidence(round(value, 4), round(min(low, value), 4), round(max(high, value), 4))
-    inside = tuple(one for one in inside if one[0] != best or value < 0.5)
     if value < 0.5:
-        return Finding(column, None, sure, (f"not enough for {best}", *why[best]), inside, evidence.values)
+        nothing, least, most = (1.0 / (rest + math.exp(x)) for x in (odds[best][0], odds[best][2], odds[best][1]))
+        why_not = (f"not enough for {best}", *why[best])
+        return Finding(column, None, _confidence(nothing, least, most), why_not, inside, evidence.values)
+    sure = _confidence(value, low, high)
+    inside = tuple(one for one in inside if one[0] != best)
     length = f"{evidence.values:,} values, about {evidence.distinct:,.0f} different, {evidence.mean_length:.0f} characters on average"
     return Finding(column, best, sure, (*why[best], length), inside, evidence.values)
 
 
-def _bound(evidence: Evidence) -> float:
-    """How large the share of a class could be of which nothing was seen."""
-    return round(interval(0, evidence.distinct)[2], 4)
+def _confidence(value: float, low: float, high: float) -> Confidence:
+    return Confidence(round(value, 4), round(min(low, value), 4), round(max(high, value), 4))
 
 
 def _by_values(

@@ -2,7 +2,7 @@
 
 from dataward.privacy.discover.detector import Detector, Pattern
 
-ATOM = r"[\p{L}0-9!#$%&'*+/=?^_`{|}~-]"
+ATOM = r"[\p{L}0-9!#$%&'+/=?^_`{|}~-]"
 PLAIN = r"[\p{L}0-9_%+'-]"
 DOMAIN = r"(?:[\p{L}0-9](?:[\p{L}0-9-]{0,61}[\p{L}0-9])?\.)+[\p{L}]{2,24}"
 

@@ -1,0 +1,242 @@
+"""Discovery on Spark: nested columns and JSON, samples, the gates of publish, estates, drafts that publish."""
+
+import json
+import random
+
+import pytest
+
+from dataward.contract import Source
+from dataward.contract.draft import draft
+from dataward.discover import Asked, discover, discover_all, draft_lines, html, source_of
+from dataward.errors import ContractError, SourceError, UsageError
+from dataward.plan import plan
+from dataward.privacy.discover.spark import discover_frame
+from dataward.publish import publish
+
+R = random.Random(5)
+PEOPLE = [
+    (n, f"person{n}@example.org", f"{R.randrange(1, 600):03}-{R.randrange(1, 99):02}-{R.randrange(1, 9999):04}", "ok", R.randrange(100))
+    for n in range(300)
+]  # fmt: skip
+SCHEMA = "id int, c1 string, c2 string, status string, points int"
+ON = "{rows: 100000}"
+
+
+def classes(findings):
+    return {found.column: found.class_ for found in findings if found.class_}
+
+
+def test_every_leaf_is_looked_at_in_one_job(spark, jobs_of):
+    rows = [
+        (
+            [{"mail": f"u{n}@x.org"}],
+            {"home": f"+49 30 {901820 + n}"},
+            json.dumps({"who": {"card": 4111111111111111}, "n": n}),
+            n,
+        )
+        for n in range(200)
+    ]
+    frame = spark.createDataFrame(
+        rows, "a array<struct<mail string>>, m map<string, string>, j string, n long"
+    ).coalesce(1)
+    with jobs_of() as told:
+        found = discover_frame(frame)
+    assert told["jobs"] == 1
+    assert [one.column for one in found][:1] == ["a.mail"]
+    assert {"a.mail": "email", "m.value": "phone"}.items() <= classes(found).items()
+    assert {one.column for one in found} == {"a.mail", "m.key", "m.value", "j", "j: who.card", "j: n", "n"}
+
+
+def test_evidence_of_many_partitions_is_that_of_one(spark):
+    frame = spark.createDataFrame(PEOPLE, SCHEMA)
+    one, many = (discover_frame(frame.repartition(parts)) for parts in (1, 7))
+    assert (
+        [found.class_ for found in one]
+        == [found.class_ for found in many]
+        == [None, "email", "national_id", None, None]
+    )
+    for a, b in zip(one, many, strict=True):
+        assert a.confidence.value == pytest.approx(b.confidence.value, abs=0.05)
+
+
+def test_a_table_is_sampled_or_looked_at_in_full(spark, lake):
+    path = lake.source(PEOPLE, SCHEMA)
+    source = source_of(spark, path, None, {})
+    assert source == Source(path=path, format="delta")
+    whole, part = (discover(spark, source, Asked(rows)) for rows in (None, 100))
+    assert (whole.rows, whole.looked, part.rows, part.looked) == (300, 300, 300, 100)
+    assert classes(whole.columns) == classes(part.columns) == {"c1": "email", "c2": "national_id"}
+    assert 50 < part.columns[1].values < 160
+    assert part.columns[1].confidence.low <= whole.columns[1].confidence.low
+    data = json.dumps(whole.as_data()) + html("t", [whole.as_data()])
+    assert "person7" not in data
+
+
+def test_sources_that_are_none(spark, tmp_path):
+    with pytest.raises(SourceError, match="no such path"):
+        source_of(spark, "nothing_here", None, {})
+    (tmp_path / "x").mkdir()
+    with pytest.raises(SourceError, match="give --format"):
+        source_of(spark, str(tmp_path / "x"), None, {})
+
+
+# the gate in
+
+
+def test_a_sensitive_column_without_a_word_is_refused_with_the_line_to_add(lake):
+    lake.source(PEOPLE, SCHEMA)
+    lake.contract(discovery=ON)
+    with pytest.raises(ContractError) as caught:
+        lake.publish()
+    problems = {problem.where: problem for problem in caught.value.problems}
+    assert set(problems) == {"columns.c1", "columns.c2"}
+    assert "looks like email (confidence 0.9" in problems["columns.c1"].what or "1.00" in problems["columns.c1"].what
+    assert "c1: {class: email, protect: token}" in problems["columns.c1"].remedy
+    assert "person" not in str(caught.value)
+    assert not (lake.root / "target").exists()
+
+
+def test_a_class_or_a_reason_lets_it_through_and_stands_in_the_seal(lake):
+    lake.source(PEOPLE, SCHEMA)
+    columns = "{c1: {class: email, protect: token}, c2: {protect: {keep: {reason: numbers of cases}}}}"
+    lake.contract(discovery=ON, columns=columns)
+    result = lake.publish()
+    assert result.status == "published"
+    kept = [one for one in result.protections if one["column"] == "c2"]
+    assert kept[0]["protection"] == "keep, reason 'numbers of cases'"
+    assert lake.verify().holds
+    assert {one["column"] for one in result.discovered} == {"id", "status", "points"}
+
+
+def test_a_gate_that_warns(lake):
+    lake.source(PEOPLE, SCHEMA)
+    lake.contract(discovery="{gate: warn}")
+    result = lake.publish()
+    assert result.status == "published"
+    assert len([told for told in result.warnings if "looks like" in told]) == 2
+
+
+def test_nothing_is_looked_at_where_nothing_leaves_readable(lake, jobs_of):
+    lake.source([("a@b.org",)], "c1 string")
+    lake.contract(discovery=ON, columns="{c1: {class: email, protect: token}}")
+    assert lake.publish().discovered == []
+
+
+def test_custom_detectors_guard_the_gate(lake):
+    lake.source([(f"E-{n:06}",) for n in range(100)], "c1 string")
+    (lake.root / "d.yaml").write_text("detectors:\n  staff_id: {regex: 'E-[0-9]{6}'}\n")
+    lake.contract(discovery=f"{{detectors: {lake.root}/d.yaml}}")
+    with pytest.raises(ContractError, match="looks like staff_id"):
+        lake.publish()
+
+
+# the gate out
+
+
+def test_residue_inside_of_a_comment_stops_the_run(lake):
+    rows = [(n, "all fine" if n % 40 else "card 4111 1111 1111 1111 please") for n in range(200)]
+    lake.source(rows, "id int, note string")
+    lake.contract(discovery=ON)
+    result = lake.publish()
+    assert result.status == "stopped"
+    assert result.reasons == ["discovery: column 'note' (kept): payment_card inside of 45.00% of its different texts"]
+    assert not (lake.root / "target").exists()
+
+
+def test_redact_text_takes_the_residue_away_and_joins_the_column(lake, spark):
+    rows = [(n, f"user{n}@x.org", f"write to user{n}@x.org about order {n}") for n in range(60)]
+    lake.source(rows, "id int, mail string, note string")
+    columns = "{mail: {class: email, protect: token}, note: {class: free_text, protect: redact_text}}"
+    lake.contract(discovery=ON, columns=columns)
+    assert lake.publish().status == "published"
+    for _, mail, note in lake.rows():
+        assert note.startswith(f"write to <EMAIL:{mail}> about order ")
+
+
+def test_a_mask_that_hides_nothing_is_residue(lake):
+    lake.source([(n, f"user{n}@x.org") for n in range(60)], "id int, mail string")
+    lake.contract(discovery=ON, columns="{mail: {class: email, protect: {mask: {keep_first: 1, keep_last: 7}}}}")
+    assert lake.publish().status == "published"
+    lake.contract(discovery=ON, columns="{mail: {class: contact, protect: {generalize: {prefix: 11, invalid: null}}}}")
+    result = lake.publish()
+    assert result.status == "stopped"
+    assert "email" in result.reasons[0]
+
+
+def test_inside_of_json_the_line_to_add_names_the_path(lake):
+    lake.source([(json.dumps({"u": {"m": f"u{n}@x.org"}}),) for n in range(80)], "doc string")
+    lake.contract(discovery=ON)
+    with pytest.raises(ContractError) as caught:
+        lake.publish()
+    assert "doc: {protect: {json: {fields: {u.m: {class: email" in caught.value.problems[0].remedy
+    lake.contract(
+        discovery=ON, columns="{doc: {protect: {json: {fields: {u.m: {class: email, protect: token}}, rest: keep}}}}"
+    )
+    assert lake.publish().status == "published"
+
+
+# estates and drafts
+
+
+def test_an_estate_is_looked_at_once_and_goes_on_where_it_stopped(spark, lake, tmp_path):
+    lake.source(PEOPLE, SCHEMA, "lake/people")
+    lake.source([(n, f"p{n}") for n in range(50)], "id int, code string", "lake/sub/plain")
+    spark.createDataFrame([(f"10.20.30.{n}",) for n in range(200)], "ip string").write.parquet(
+        str(lake.root / "lake/logs")
+    )
+    (lake.root / "lake" / "cards.csv").write_text(
+        "card\n" + "4111111111111111\n5500005555555559\n340000000000009\n" * 5
+    )
+    told = []
+    tables, failed = discover_all(spark, str(lake.root / "lake"), Asked(), str(tmp_path), told.append)
+    assert not failed
+    found = {
+        t["table"].rpartition("lake/")[2]: {c["name"]: c["class"] for c in t["columns"] if c["class"]} for t in tables
+    }
+    assert found == {
+        "people": {"c1": "email", "c2": "national_id"},
+        "sub/plain": {},
+        "logs": {"ip": "ip_address"},
+        "cards.csv": {"card": "payment_card"},
+    }
+    state = tmp_path / "estate.jsonl"
+    state.write_text(
+        "\n".join(state.read_text().splitlines()[:2]) + '\n{"mark": "cut o'
+    )  # as a run that was killed leaves it
+    again, _ = discover_all(spark, str(lake.root / "lake"), Asked(), str(tmp_path), told.append)
+    assert again == tables
+    assert sum("(known)" in line for line in told[4:]) == 2
+    page = html("lake", tables)
+    assert "ip_address" in page
+    assert "person7" not in page
+
+
+def test_an_estate_without_tables(spark, tmp_path):
+    with pytest.raises(UsageError, match="no table"):
+        discover_all(spark, str(tmp_path), Asked(), str(tmp_path))
+
+
+def test_protected_tables_are_told_from_readable_ones(spark, lake):
+    lake.source(PEOPLE, SCHEMA)
+    columns = (
+        "{c1: {class: email, protect: token}, c2: {class: national_id, protect: encrypt}, status: {protect: redact}}"
+    )
+    lake.contract(columns=columns)
+    lake.publish()
+    found = discover(spark, Source(path=str(lake.root / "target")), Asked())
+    assert classes(found.columns) == {"c1": "protected", "c2": "protected", "status": "protected"}
+
+
+def test_a_draft_publishes(spark, lake):
+    path = lake.source(
+        [(*row, f"mail {row[1]}", json.dumps({"m": row[1]})) for row in PEOPLE], SCHEMA + ", note string, doc string"
+    )
+    found = discover(spark, Source(path=path), Asked())
+    text = draft(Source(path=path), draft_lines(found.columns), None, None)
+    text = text.replace("lake/source", str(lake.root / "target")).replace(
+        "path: conf/keys, domain: source", f"path: {lake.root}/keys, domain: t"
+    )
+    (lake.root / "draft.yaml").write_text(text)
+    result = publish(spark, plan(lake.root / "draft.yaml"), None, str(lake.root / "reports"))
+    assert result.status == "published"
+    assert "person7@" not in repr(lake.rows())
