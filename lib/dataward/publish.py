@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from dataward import report
-from dataward.contract import Location, Source
+from dataward import report, rerun
+from dataward.contract import Location
 from dataward.errors import AccountingError, ContractError, SourceChanged, UsageError
-from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.integrity.seal import Seal
 from dataward.integrity.sealing import seal_version
@@ -29,7 +28,7 @@ from dataward.quality.split import failed_rows, split
 from dataward.report import Phase, Place, RunResult
 from dataward.session import demand_encryption, isolated
 from dataward.tables import delta
-from dataward.tables.source import MALFORMED, Pin, pin
+from dataward.tables.source import MALFORMED, Pin
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -80,10 +79,11 @@ class _Run:
         contract = self.contract
         with self.phase("pin") as told:
             keys = self.opened_keys()
-            sealed, earlier = self.done_before() if self.may_be_a_rerun else (None, None)
+            before = rerun.done_before(self.spark, self.plan, self.run_id) if self.may_be_a_rerun else (None, None)
+            sealed, earlier = before
             if sealed:
                 return self.unchanged(sealed.seal)
-            source, self.others = self.pinned(earlier)
+            source, self.others = rerun.pinned(self.spark, contract, self.run_id, earlier)
             now = datetime.fromisoformat(earlier["as_of"]) if earlier else self.started.replace(microsecond=0)
             references = {alias: other.frame.drop(MALFORMED) for alias, other in self.others.items()}
             suite = against_schema(self.spark, self.plan, source.frame, references, now)
@@ -104,7 +104,7 @@ class _Run:
                 internal=[MALFORMED],
                 estimate=deterministic,
             )
-            self.same_verdicts(earlier, judged)
+            rerun.same_verdicts(self.run_id, earlier, judged)
             told(str(judged))
         with self.phase("split") as told:
             diverted = self.diverted_rows(source, judged, now)
@@ -168,53 +168,10 @@ class _Run:
         keys.key("seal", domain, keys.current(domain))
         return keys
 
-    def done_before(self) -> tuple[ledger.Entry | None, dict[str, Any] | None]:
-        """This run id's seal, or else what it committed before it was interrupted."""
-        sealed = ledger.find(self.spark, self.contract.ledger_location, self.run_id, self.contract.target)
-        return sealed, None if sealed else self.earlier_commit()
-
-    def earlier_commit(self) -> dict[str, Any] | None:
-        """What this run id has committed before it was interrupted, if it has."""
-        for place in (self.contract.target, self.contract.quarantine_location):
-            found = delta.find_run(self.spark, place, self.run_id) if place else None
-            if found is None:
-                continue
-            if found.metadata["contract_sha256"] != self.plan.sha256:
-                raise UsageError(
-                    f"run id '{self.run_id}' began under another text of this contract: give a new --run-id"
-                )
-            return found.metadata
-        return None
-
-    def pinned(self, earlier: dict[str, Any] | None) -> tuple[Pin, dict[str, Pin]]:
-        """The source and the references, held still; for a rerun, as the run found them when it began."""
-        source = self.pinned_place("source", self.contract.source, earlier["source"] if earlier else None)
-        began = earlier["references"] if earlier else {}
-        places = self.contract.references.items()
-        return source, {
-            alias: self.pinned_place(f"reference '{alias}'", place, began.get(alias)) for alias, place in places
-        }
-
-    def pinned_place(self, what: str, place: Source, began: dict[str, Any] | None) -> Pin:
-        found = pin(self.spark, place, began["version"] if began else None)
-        if began and began["sha256"] != found.digest:
-            raise SourceChanged(
-                f"{what} {place}: it is not what run '{self.run_id}' began with, so the run cannot be finished. Give a "
-                "new --run-id to publish what is there now"
-            )
-        return found
-
     def changed(self, source: Pin) -> bool:
         return any(place.changed(self.spark) for place in (source, *self.others.values()))
 
     # what is judged
-
-    def same_verdicts(self, earlier: dict[str, Any] | None, judged: Judgement) -> None:
-        if earlier and earlier["verdicts_sha256"] != sha256(judged.settled):
-            raise SourceChanged(
-                f"run '{self.run_id}' judged the same source differently before: a rule depends on more than the data. "
-                "Give a new --run-id"
-            )
 
     def diverted_rows(self, source: Pin, judged: Judgement, now: datetime) -> int:
         """Exact number of rows to divert; a job of its own where rules overlap or keys were counted by their hashes."""

@@ -84,7 +84,10 @@ def test_no_canary_in_any_file_that_a_job_wrote(workplace):
     assert failed.code == 1, failed.err[-3000:]
     assert "address: it holds values that fpe cannot protect" in failed.err
     assert not list((workplace.root / "lake/broken").rglob("*.json"))
-    outputs = {"stdout": done.out + failed.out, "stderr": done.err + failed.err}
+    looked = workplace.submit("people.csv", "--json", "--draft", "draft.yaml", job="discover", conf=conf)
+    assert looked.code == 0, looked.err[-3000:]
+    assert {c["name"]: c["class"] for c in looked.document["columns"]}["card"] == "payment_card"
+    outputs = {"stdout": done.out + failed.out + looked.out, "stderr": done.err + failed.err + looked.err}
     secret = json.loads((workplace.root / "keys").read_text())["domains"]["people"]["versions"]["1"]["secret"]
     ring = local_keyring(workplace.root / "keys")
     derived = [ring.key(purpose, "people", 1) for purpose in ("token", "fpe", "encrypt", "encrypt_random")]

@@ -97,6 +97,7 @@ DETECTOR = Detector(
         of("tr", "tr.tckimlik", r"[1-9][0-9]{10}", 0.01),
         of("ua", "ua.rntrc", r"[0-9]{10}", 0.1, 2),
         of("za", "za.idnr", r"[0-9]{13}", 0.005),
+        Pattern("digits", r"[0-9]{6,14}", -3.2),
     ),
     names=(
         "ssn", "social security", "social security number", "national id", "national identity", "nino", "national insurance", "soc sec id", "identity number",

@@ -1,0 +1,73 @@
+"""What an earlier attempt under the same run id has done, and whether what is left can be finished as it began."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Contract, Source
+from dataward.errors import SourceChanged, UsageError
+from dataward.integrity import ledger
+from dataward.integrity.canonical import sha256
+from dataward.plan import Plan
+from dataward.quality.judge import Judgement
+from dataward.tables import delta
+from dataward.tables.source import Pin, pin
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["done_before", "pinned", "same_verdicts"]
+
+
+def done_before(spark: SparkSession, plan: Plan, run_id: str) -> tuple[ledger.Entry | None, dict[str, Any] | None]:
+    """This run id's seal, or else what it committed before it was interrupted.
+
+    Raises:
+        UsageError: it began under another text of the contract.
+    """
+    contract = plan.contract
+    if sealed := ledger.find(spark, contract.ledger_location, run_id, contract.target):
+        return sealed, None
+    for place in (contract.target, contract.quarantine_location):
+        found = delta.find_run(spark, place, run_id) if place else None
+        if found is None:
+            continue
+        if found.metadata["contract_sha256"] != plan.sha256:
+            raise UsageError(f"run id '{run_id}' began under another text of this contract: give a new --run-id")
+        return None, found.metadata
+    return None, None
+
+
+def pinned(
+    spark: SparkSession, contract: Contract, run_id: str, earlier: dict[str, Any] | None
+) -> tuple[Pin, dict[str, Pin]]:
+    """The source and the references, held still; for a rerun, as the run found them when it began.
+
+    Raises:
+        SourceError: one of them cannot be read.
+        SourceChanged: one of them is no longer what it was.
+    """
+
+    def held(what: str, place: Source, began: dict[str, Any] | None) -> Pin:
+        found = pin(spark, place, began["version"] if began else None)
+        if began and began["sha256"] != found.digest:
+            raise SourceChanged(
+                f"{what} {place}: it is not what run '{run_id}' began with, so the run cannot be finished. Give a new "
+                "--run-id to publish what is there now"
+            )
+        return found
+
+    began = earlier["references"] if earlier else {}
+    places = contract.references.items()
+    return held("source", contract.source, earlier["source"] if earlier else None), {
+        alias: held(f"reference '{alias}'", place, began.get(alias)) for alias, place in places
+    }
+
+
+def same_verdicts(run_id: str, earlier: dict[str, Any] | None, judged: Judgement) -> None:
+    """Raise SourceChanged where the same source was judged differently before."""
+    if earlier and earlier["verdicts_sha256"] != sha256(judged.settled):
+        raise SourceChanged(
+            f"run '{run_id}' judged the same source differently before: a rule depends on more than the data. Give a new "
+            "--run-id"
+        )
