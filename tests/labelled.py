@@ -4,7 +4,8 @@ The recipe: for every class some columns, each of one locale and with one way of
 values tell have a name that says nothing (``col_17``), all others a name as people give them, in a language of the locale.
 Classes that no one could tell by values alone (a passport's number) always have such a name. One column in three has texts
 like ``N/A`` in the place of some values. Negatives are numbers, codes and words of things, half of them under names that
-speak of something else (``order_no``), half under names that mislead (``email_count``, ``phone_model``) or say nothing.
+speak of something else (``order_no``), half under names that mislead (``email_count``, ``phone_model``) or say nothing; and for
+every checksum random texts of its shape, which pass it as often as chance has it.
 Seeds: tuning used 1 to 20, scores are told for seeds from 101 on.
 """
 
@@ -22,6 +23,12 @@ from typing import Any
 
 from faker import Faker
 from stdnum import luhn, verhoeff
+
+from dataward.privacy.discover.checksums import Stdnum, mod97
+from dataward.privacy.discover.checksums import luhn as luhn_check
+from dataward.privacy.discover.detector import Detector, Pattern
+from dataward.privacy.discover.detectors import DETECTORS
+from tests.shapes import text_of
 
 LOCALES = (
     "en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "pt_BR", "nl_NL", "pl_PL", "sv_SE", "ru_RU", "zh_CN", "ja_JP", "ko_KR", "tr_TR",
@@ -349,7 +356,21 @@ def columns(seed: int, rows: int = 200, each: int = 4) -> list[Labelled]:
             f = fakers[r.choice(LOCALES)]
             name = _name(r, names.split()) if number % 2 == 0 else r.choice(SAYING_NOTHING + MISLEADING)
             made.append(Labelled(name, _values(r, rows, lambda make=make_thing, f=f: make(f, r)), None, thing))
+    for one, pattern in checked():
+        texts = lambda pattern=pattern: text_of(pattern.regex, r)  # noqa: E731
+        name = r.choice((*SAYING_NOTHING, "code", "item_no", "ref"))
+        made.append(Labelled(name, _values(r, rows, texts), None, f"at chance: {one.class_} {pattern.name}"))
     return made
+
+
+def checked() -> list[tuple[Detector, Pattern]]:
+    """Every pattern with a checksum behind it: random texts of its shape pass at the level of chance, and are nothing."""
+    return [
+        (one, pattern)
+        for one in DETECTORS
+        for pattern in one.patterns
+        if isinstance(pattern.check, Stdnum) or pattern.check in (luhn_check, mod97)
+    ]
 
 
 def _name(r: random.Random, names: list[str]) -> str:

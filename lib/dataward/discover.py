@@ -22,6 +22,7 @@ from dataward.privacy.discover.custom import with_custom
 from dataward.privacy.discover.score import Finding
 from dataward.privacy.discover.spark import discover_frame, sample
 from dataward.session import isolated
+from dataward.sql import identifier
 from dataward.tables import files
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, pin
@@ -170,9 +171,11 @@ def _tables(spark: SparkSession, root: str) -> Iterator[Source]:
     if not files.exists(spark, root):
         if "/" in root or not spark.catalog.databaseExists(root):
             return
-        for table in spark.catalog.listTables(root):
-            if not table.isTemporary and table.tableType != "VIEW":
-                yield source_of(spark, f"{root}.{table.name}", None, {})
+        name = ".".join(identifier(part) for part in root.split("."))
+        views = {row["viewName"] for row in spark.sql(f"SHOW VIEWS IN {name}").collect()}
+        for row in spark.sql(f"SHOW TABLES IN {name}").collect():
+            if not row["isTemporary"] and row["tableName"] not in views:
+                yield source_of(spark, f"{root}.{row['tableName']}", None, {})
         return
     for path, format_ in files.tables_below(spark, root):
         yield source_of(spark, path, format_, {})

@@ -81,8 +81,10 @@ def texts() -> tuple[list[str], list[str]]:
 
 def presidio():
     """All of Presidio's predefined recognisers that need no model, as one function of a text."""
+    import tldextract
     from presidio_analyzer import PatternRecognizer, predefined_recognizers
 
+    tldextract.extract = tldextract.TLDExtract(suffix_list_urls=())  # the list that it brings; it would ask the network
     made = []
     for name in predefined_recognizers.__all__:
         kind = getattr(predefined_recognizers, name)

@@ -211,6 +211,26 @@ def test_an_estate_is_looked_at_once_and_goes_on_where_it_stopped(spark, lake, t
     assert "person7" not in page
 
 
+def test_an_estate_of_the_catalog(spark, tmp_path):
+    spark.sql("CREATE DATABASE estate")
+    try:
+        spark.createDataFrame([(f"u{n}@x.org",) for n in range(50)], "c1 string").write.format("delta").saveAsTable(
+            "estate.people"
+        )
+        spark.createDataFrame([(f"10.20.130.{n}",) for n in range(50)], "c1 string").write.format(
+            "parquet"
+        ).saveAsTable("estate.logs")
+        tables, failed = discover_all(spark, "estate", Asked(), str(tmp_path))
+        assert not failed
+        assert {t["table"]: t["columns"][0]["class"] for t in tables} == {
+            "estate.people": "email",
+            "estate.logs": "ip_address",
+        }
+        assert source_of(spark, "estate.logs", None, {}) == Source(table="estate.logs", format="parquet")
+    finally:
+        spark.sql("DROP DATABASE estate CASCADE")
+
+
 def test_an_estate_without_tables(spark, tmp_path):
     with pytest.raises(UsageError, match="no table"):
         discover_all(spark, str(tmp_path), Asked(), str(tmp_path))

@@ -14,7 +14,6 @@ from dataward.contract import CustomDetector, Document, problems_of
 from dataward.contract.load import detectors
 from dataward.contract.protections import RedactText
 from dataward.errors import ContractError
-from dataward.privacy.discover.checksums import Stdnum, luhn
 from dataward.privacy.discover.columns import by_path
 from dataward.privacy.discover.context import told_by_name
 from dataward.privacy.discover.custom import with_custom
@@ -26,7 +25,7 @@ from dataward.privacy.discover.score import interval, judge_column
 from dataward.privacy.protect.operator import Key, Rows
 from dataward.privacy.protect.redact_text import RedactTextOperator
 from dataward.privacy.protect.token import macs
-from tests.labelled import columns
+from tests.labelled import checked, columns
 from tests.shapes import text_of
 
 
@@ -93,12 +92,7 @@ def test_the_set_has_every_class_and_the_default_policy_speaks_of_each():
     assert CLASSES - {"protected"} <= set(contract.policy.classes) | {"cloud_key"}
 
 
-CHECKED = [
-    pytest.param(one, pattern, id=f"{one.class_}: {pattern.name}")
-    for one in DETECTORS
-    for pattern in one.patterns
-    if isinstance(pattern.check, Stdnum) or pattern.check is luhn
-]
+CHECKED = [pytest.param(one, pattern, id=f"{one.class_}: {pattern.name}") for one, pattern in checked()]
 
 
 @pytest.mark.parametrize(("one", "pattern"), CHECKED)
@@ -266,6 +260,7 @@ def test_a_custom_detector_finds_columns_and_spans():
     values = [f"E-{r.randrange(10**6):06}" for _ in range(50)]
     assert found("c1", values, custom).class_ == "staff_id"
     assert spans("by E-123456, not E-000000", custom) == [("E-123456", "staff_id")]
+    assert found("c1", ["E-000000"], custom).class_ is None
 
 
 def test_with_keywords_it_counts_only_near_one():

@@ -151,6 +151,10 @@ class Scanner:
         shaped: dict[int, Any] = {}
         for number, places in sorted(matched.items()):
             n, pattern = self.patterns[number]
+            if ignored := self.detectors[n].ignore:
+                places = [place for place in places if folded[place] not in ignored]
+            if not places:
+                continue
             passed = self._passed(pattern, [folded[place] for place in places])
             counted = Counted(len(places), float(passed.sum()), pattern.chance * len(places))
             evidence.whole[self.labels[number]] = counted
