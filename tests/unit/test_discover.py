@@ -232,6 +232,24 @@ def test_a_word_near_makes_digits_a_number_of_something():
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "class_"),
+    [
+        ("Authorization: Basic YWRhOnNlY3JldA==", "api_token"), ("%B4111111111111111^LOVELACE/ADA^30121010000000000000?", "payment_card"),
+        ("(01)00643169001763(17)160712(10)ABC123", "device_id"), ("Set-Cookie: SID=31d4d96e407aad42; Path=/", "session_cookie"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl", "jwt"), ("Server=a;Password=hunter22;", "url_password"),
+        ("2001:db8:85a3::8a2e:370:7334", "ip_address"), ("00:1A:2B:3C:4D:5E", "mac_address"), ("1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", "crypto_wallet"),
+        ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "crypto_wallet"), ("GB82 WEST 1234 5698 7654 32", "iban"), ("1HGCM82633A004352", "vin"),
+    ],
+)  # fmt: skip
+def test_well_known_examples_stand_alone_in_text(text, class_):
+    assert class_ in {found_as for _, found_as in spans(f"see {text}")}
+
+
+def test_a_long_text_of_near_misses_is_gone_through_once():
+    assert spans("Ab Cd " * 20_000) == []
+
+
 def test_the_longest_of_overlapping_spans_stays():
     assert spans("see postgresql://ada:secret@db.example.org:5432/x now") == [
         ("postgresql://ada:secret@db.example.org:5432/x", "url_password")

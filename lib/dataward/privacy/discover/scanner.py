@@ -32,7 +32,7 @@ NOTHING = frozenset(
 
 
 AHEAD = 80
-"""Characters beyond a text that failed in which one that begins a word later is looked for."""
+"""Characters of a text that failed, and beyond it, in which one that begins a word later is looked for."""
 
 PARTED = re.compile(r"[^\w.+-]")
 """What a text must hold for something to stand inside of it: one word is looked at as a whole."""
@@ -228,9 +228,9 @@ class Scanner:
                     chance = pattern.chance if pattern.check is not None else 0.0
                     yield Span(start, end, self.detectors[n].class_, chance), passed
                 # What fails may have begun a word too early: "Call Ada Smith".
-                gap = -1 if passed else folded.find(" ", start, end)
+                gap = -1 if passed or end - start > AHEAD else folded.find(" ", start, end)
                 later = regex.search(folded[gap + 1 : end + AHEAD]) if gap >= 0 else None
-                if later is None:
+                if later is None or gap + 1 + later.start() >= found.end():
                     break
                 start, end = gap + 1 + later.start(), gap + 1 + later.end()
 

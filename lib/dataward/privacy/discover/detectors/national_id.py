@@ -98,9 +98,10 @@ DETECTOR = Detector(
         of("ua", "ua.rntrc", r"[0-9]{10}", 0.1, 2),
         of("za", "za.idnr", r"[0-9]{13}", 0.005),
         Pattern("digits", r"[0-9]{6,14}", -3.2),
+        Pattern("electoral roll", r"[A-Z]{2,3}[0-9]{1,4}", -3.5),
     ),
     names=(
-        "ssn", "social security", "social security number", "national id", "national identity", "nino", "national insurance", "soc sec id", "identity number",
+        "ssn", "electoral roll", "electoral roll number", "social security", "social security number", "national id", "national identity", "nino", "national insurance", "soc sec id", "identity number",
         "personal number", "personnummer", "personnr", "cpf", "dni", "nie", "nif", "nir", "bsn", "pesel", "codice fiscale", "rut", "curp", "aadhaar", "id number", "id card",
         "citizen id", "nric", "cnp", "egn", "oib", "hetu", "henkilotunnus", "rodne cislo", "tc kimlik", "kimlik", "amka", "ahv", "insee", "numero securite sociale",
         "sozialversicherungsnummer", "svnr", "fodselsnummer", "cpr", "sin", "my number", "resident id", "emso", "kennitala", "pps", "ssn number",
