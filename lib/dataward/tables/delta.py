@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Location, Target
 from dataward.errors import ProtectionError, TargetError
 from dataward.sql import literal
+from dataward.tables import files
 from dataward.tables.reason import from_worker, reason
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def delta_table(spark: SparkSession, place: Location) -> Any:
 
 def location(spark: SparkSession, place: Location) -> str:
     """Where the table is, as an absolute URI (SQL takes no relative path)."""
+    if place.path is not None:
+        return files.qualified(spark, place.path)
     return str(delta_table(spark, place).detail().select("location").first()[0])
 
 

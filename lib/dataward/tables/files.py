@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["exists", "format_of", "tables_below"]
+__all__ = ["exists", "format_of", "qualified", "tables_below"]
 
 ENDINGS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
 
@@ -16,6 +16,12 @@ ENDINGS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".json": "jso
 def exists(spark: SparkSession, path: str) -> bool:
     place, system = _at(spark, path)
     return bool(system.exists(place))
+
+
+def qualified(spark: SparkSession, path: str) -> str:
+    """A path as an absolute URI; nothing is read."""
+    place, system = _at(spark, path)
+    return str(system.makeQualified(place).toString())
 
 
 def format_of(spark: SparkSession, path: str) -> str | None:
