@@ -25,9 +25,9 @@ DETECTOR = Detector(
     class_="birth_date",
     explains="days of birth",
     patterns=(
-        Pattern("year first", rf"{YEAR}[-/.]{MONTH}[-/.]{DAY}(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?|{YEAR}年{MONTH}月{DAY}日", 0.3, long_ago, 0.3, 0.85, inside="near"),
-        Pattern("year last", rf"{DAY}[-/.]{MONTH}[-/.]{YEAR}|{MONTH}[-/.]{DAY}[-/.]{YEAR}", 0.3, long_ago, 0.3, 0.85, inside="near"),
-        Pattern("in words", rf"{DAY}\.? {WORD},? {YEAR}|{WORD} {DAY},? {YEAR}|{DAY}-{WORD}-{YEAR}", 0.3, long_ago, 0.3, 0.85, inside="near"),
+        Pattern("year first", rf"{YEAR}[-/.]{MONTH}[-/.]{DAY}(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?|{YEAR}年{MONTH}月{DAY}日", -0.3, long_ago, 0.3, 0.85, inside="near"),
+        Pattern("year last", rf"{DAY}[-/.]{MONTH}[-/.]{YEAR}|{MONTH}[-/.]{DAY}[-/.]{YEAR}", -0.3, long_ago, 0.3, 0.85, inside="near"),
+        Pattern("in words", rf"{DAY}\.? {WORD},? {YEAR}|{WORD} {DAY},? {YEAR}|{DAY}-{WORD}-{YEAR}", -0.3, long_ago, 0.3, 0.85, inside="near"),
         Pattern("eight digits", rf"{YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])", -0.5, long_ago, 0.3, 0.85, inside="near"),
         Pattern("any date", rf"{YEAR}[-/.]?{MONTH}[-/.]?{DAY}|{DAY}[-/. ]?(?:{MONTH}|{WORD})[-/. ]?(?:{YEAR}|[0-9]{{2}})", -3, inside=""),
     ),
