@@ -9,6 +9,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from dataward.errors import RunError
 from dataward.privacy.discover.detector import Detector, Pattern
 from dataward.privacy.discover.detectors import DETECTORS
 from dataward.privacy.discover.evidence import Counted, Evidence
@@ -17,7 +18,7 @@ from dataward.privacy.discover.fold import fold, fold_with_places
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Scanner", "Span", "compiles", "scanner"]
+__all__ = ["Scanner", "Span", "scanner"]
 
 MEMORY = 256 << 20
 """Bytes that an automaton may take; beyond, it forgets what it has built and begins anew."""
@@ -51,17 +52,6 @@ class Span:
 @lru_cache(maxsize=8)
 def scanner(detectors: tuple[Detector, ...] = DETECTORS) -> Scanner:
     return Scanner(detectors)
-
-
-def compiles(regex: str) -> str:
-    """Why RE2 does not take a pattern; empty when it does."""
-    import re2
-
-    try:
-        re2.compile(regex, _options())
-    except re2.error as error:
-        return error.args[0].decode() if isinstance(error.args[0], bytes) else str(error.args[0])
-    return ""
 
 
 def _options() -> Any:
@@ -105,6 +95,11 @@ class Scanner:
         for n in near:
             self.inside.Add(_words(detectors[n]))
         self.inside.Compile()
+        probe = "ada@example.org"  # an automaton that lacks memory says of everything that it does not match
+        if not (self.whole.Match(probe) and self.inside.Match(f"to {probe}")):
+            raise RunError(
+                "discovery: RE2 has not the memory for these patterns; leave out custom detectors with large repetitions"
+            )
 
     # columns
 
