@@ -2,6 +2,6 @@
 
 from dataward.report.html import draw
 from dataward.report.model import Phase, Place, RunResult
-from dataward.report.write import place, put, write
+from dataward.report.write import is_remote, place, put, write
 
-__all__ = ["Phase", "Place", "RunResult", "draw", "place", "put", "write"]
+__all__ = ["Phase", "Place", "RunResult", "draw", "is_remote", "place", "put", "write"]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataward.errors import TargetError
 from dataward.report.html import page
 from dataward.report.model import RunResult
+from dataward.tables.files import on_system
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["place", "put", "write"]
+__all__ = ["is_remote", "place", "put", "write"]
 
 
 def place(result: RunResult, folder: str) -> str:
@@ -44,11 +45,16 @@ def write(spark: SparkSession, result: RunResult, folder: str) -> RunResult:
 def put(spark: SparkSession, path: str, text: str) -> None:
     """Write a text file; see :func:`write`."""
     try:
-        (_put_remote if "://" in path or path.startswith("dbfs:") else _put_local)(spark, path, text)
+        (_put_remote if is_remote(path) else _put_local)(spark, path, text)
     except OSError as error:
         raise TargetError(f"report {path}: {error.strerror}. Choose another folder with --report") from None
     except Exception as error:
         raise TargetError(f"report {path}: {reason(error)}. Choose another folder with --report") from None
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is written through Spark's file system."""
+    return "://" in path or path.startswith("dbfs:")
 
 
 def _put_local(spark: SparkSession, path: str, text: str) -> None:
@@ -57,9 +63,8 @@ def _put_local(spark: SparkSession, path: str, text: str) -> None:
 
 
 def _put_remote(spark: SparkSession, path: str, text: str) -> None:
-    context: Any = spark.sparkContext
-    place = context._jvm.org.apache.hadoop.fs.Path(path)
-    stream = place.getFileSystem(context._jsc.hadoopConfiguration()).create(place, True)
+    system, place = on_system(spark, path)
+    stream = system.create(place, True)
     try:
         stream.write(bytearray(text, "utf-8"))
     finally:

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["exists", "format_of", "qualified", "tables_below"]
+__all__ = ["exists", "format_of", "on_system", "qualified", "tables_below"]
 
 ENDINGS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
 
 
 def exists(spark: SparkSession, path: str) -> bool:
-    place, system = _at(spark, path)
+    system, place = on_system(spark, path)
     return bool(system.exists(place))
 
 
 def qualified(spark: SparkSession, path: str) -> str:
     """A path as an absolute URI; nothing is read."""
-    place, system = _at(spark, path)
+    system, place = on_system(spark, path)
     return str(system.makeQualified(place).toString())
 
 
 def format_of(spark: SparkSession, path: str) -> str | None:
     """The format of the table that a directory or a file is; None where it is none."""
-    place, system = _at(spark, path)
+    system, place = on_system(spark, path)
     if not system.exists(place):
         return None
     if not system.getFileStatus(place).isDirectory():
@@ -44,7 +44,7 @@ def format_of(spark: SparkSession, path: str) -> str | None:
 def tables_below(spark: SparkSession, path: str) -> Iterator[tuple[str, str]]:
     """(path, format) of every table in a directory and below: Delta tables, directories of Parquet files, and single
     CSV and JSON files."""
-    place, system = _at(spark, path)
+    system, place = on_system(spark, path)
     found = format_of(spark, path)
     if found in ("delta", "parquet") or (found and not system.getFileStatus(place).isDirectory()):
         yield path, found
@@ -68,7 +68,8 @@ def _by_ending(name: str) -> str | None:
     return next((kind for ending, kind in ENDINGS.items() if name.lower().endswith(ending)), None)
 
 
-def _at(spark: SparkSession, path: str) -> tuple[Any, Any]:
+def on_system(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    """The file system that a path lies on, and the path as Hadoop has it."""
     context: Any = spark.sparkContext
     place = context._jvm.org.apache.hadoop.fs.Path(path)
-    return place, place.getFileSystem(context._jsc.hadoopConfiguration())
+    return place.getFileSystem(context._jsc.hadoopConfiguration()), place

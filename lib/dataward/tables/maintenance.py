@@ -12,6 +12,7 @@ from dataward.contract import Location
 from dataward.errors import TargetError
 from dataward.sql import identifier, literal
 from dataward.tables import delta
+from dataward.tables.files import on_system
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class settings:  # noqa: N801 - reads as a word: `with settings(...)`
 
 def files(spark: SparkSession, folder: str) -> list[File]:
     """Every file below a folder (or the file itself), hidden ones included; none where there is nothing."""
-    system, place = _system(spark, folder)
+    system, place = on_system(spark, folder)
     if not system.exists(place):
         return []
     found, todo = [], [place]
@@ -163,7 +164,7 @@ def read_bytes(spark: SparkSession, path: str) -> bytes:
 
     if path.startswith("/"):
         return Path(path).read_bytes()
-    system, place = _system(spark, path)
+    system, place = on_system(spark, path)
     jvm: Any = spark.sparkContext._jvm
     stream = system.open(place)
     try:
@@ -179,7 +180,7 @@ def replace_bytes(spark: SparkSession, path: str, data: bytes) -> None:
     if path.startswith("/"):
         Path(path).write_bytes(data)
         return
-    system, place = _system(spark, path)
+    system, place = on_system(spark, path)
     stream = system.create(place, True)
     try:
         stream.write(bytearray(data))
@@ -193,11 +194,5 @@ def _remove(spark: SparkSession, path: str) -> None:
     if path.startswith("/"):
         Path(path).unlink(missing_ok=True)
         return
-    system, place = _system(spark, path)
+    system, place = on_system(spark, path)
     system.delete(place, False)
-
-
-def _system(spark: SparkSession, path: str) -> tuple[Any, Any]:
-    context: Any = spark.sparkContext
-    place = context._jvm.org.apache.hadoop.fs.Path(path)
-    return place.getFileSystem(context._jsc.hadoopConfiguration()), place

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from dataward.privacy.protect import tree
 from dataward.privacy.protect.texts import texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["JSON", "by_path"]
+__all__ = ["JSON", "by_path", "outside"]
 
 JSON = ": "
 """Between the path of a column and the path inside of the JSON that it holds."""
@@ -29,11 +30,17 @@ def by_path(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
         yield from _below(field.name, values)
 
 
+def outside(path: str, known: Iterable[str]) -> tuple[str, str]:
+    """The longest of the known paths that a path lies at, and where inside of the JSON there it lies ("": outside of any)."""
+    longest = max((one for one in known if path == one or path.startswith(one + JSON)), key=len, default=path)
+    return longest, path[len(longest) + len(JSON) :]
+
+
 def _below(path: str, values: pa.Array) -> Iterator[tuple[str, pa.Array]]:
     import pyarrow as pa
 
     kind = values.type
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    if tree.is_list(kind):
         yield from _below(path, values.flatten())
     elif pa.types.is_map(kind):
         yield from _below(f"{path}.key", values.keys)

@@ -31,14 +31,19 @@ class Pattern:
     expected: float = 0.98
     inside: str = ""
 
+    @property
+    def by_chance(self) -> float:
+        """The share of other texts that a check lets through; of a shape without a check nothing is said."""
+        return self.chance if self.check is not None else 0.0
+
 
 @dataclass(frozen=True)
 class Detector:
     """Everything known about one class.
 
     ``names`` are words by which columns of it are called, and which stand near it in text; ``named`` what such a column name
-    adds to the odds; ``hints`` are words that may mean other things as well. ``ignore`` lists texts that are never it; ``proximity`` is how many characters before a text a word
-    counts as near; ``share`` the least share of a column's values.
+    adds to the odds; ``hints`` are words that may mean other things as well. ``ignore`` lists texts that are never it;
+    ``proximity`` is how many characters before a text a word counts as near; ``share`` the least share of a column's values.
     """
 
     class_: str

@@ -154,11 +154,11 @@ class Scanner:
             counted = Counted(len(places), float(passed.sum()), pattern.chance * len(places))
             evidence.whole[self.labels[number]] = counted
             if number in self.alone:
-                class_, by_chance = self.detectors[n].class_, counted.by_chance if pattern.check is not None else 0.0
-                evidence.inside.setdefault(class_, Counted()).add(Counted(counted.matched, counted.passed, by_chance))
+                alone = Counted(counted.matched, counted.passed, pattern.by_chance * counted.matched)
+                evidence.inside.setdefault(self.detectors[n].class_, Counted()).add(alone)
             if pattern.odds <= 0:
                 continue
-            chance = pattern.chance if pattern.check is not None else 0.0
+            chance = pattern.by_chance
             if passed.mean() < chance + 0.25 * (1 - chance):
                 continue  # by chance: such texts are not this pattern's
             if n not in passing:
@@ -220,8 +220,7 @@ class Scanner:
                 near = reaches is None or any(low - 1 <= start <= high for low, high in reaches)
                 passed = free and near and (pattern.check is None or bool(pattern.check([folded[start:end]])[0]))
                 if free and near:
-                    chance = pattern.chance if pattern.check is not None else 0.0
-                    yield Span(start, end, self.detectors[n].class_, chance), passed
+                    yield Span(start, end, self.detectors[n].class_, pattern.by_chance), passed
                 # What fails may have begun a word too early: "Call Ada Smith".
                 gap = -1 if passed or end - start > AHEAD else folded.find(" ", start, end)
                 later = regex.search(folded[gap + 1 : end + AHEAD]) if gap >= 0 else None

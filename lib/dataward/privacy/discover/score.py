@@ -49,6 +49,11 @@ class Finding:
     inside: tuple[tuple[str, float], ...] = ()
     values: int = 0
 
+    @property
+    def sensitive(self) -> bool:
+        """Whether it is of a class, and nobody has protected it."""
+        return self.class_ not in (None, "protected")
+
 
 def interval(successes: float, trials: float) -> tuple[float, float, float]:
     """A rate (its posterior mean under a uniform prior) and its Wilson interval."""
@@ -123,16 +128,18 @@ def _by_values(
         odds = sum(count * pattern.odds for count, pattern in strong) / sum(count for count, _ in strong)
         expected = min(pattern.expected for _, pattern in strong)
         counted.append((both, Pattern("any form", "", odds, expected=expected), "any form"))
-    best: tuple[float, float, float, float] | None = None
+    best: tuple[float, float, float] | None = None
     words: tuple[str, ...] = ()
     for found, pattern, name in counted:
         shares, told = _shares(found, pattern, evidence.texts, scale)
         if shares[0] < one.share:
             continue
-        made = tuple(pattern.odds * w - AGAINST * (1 - w) for w in (min(1.0, share / WHOLE) for share in shares))
-        if best is None or made[0] > best[0]:
-            best, words = (*made, shares[0]), (f"{name}: {told}",)  # type: ignore[assignment]
-    return ((best[0], best[1], best[2]), words) if best else None
+        middle, low, high = (
+            pattern.odds * w - AGAINST * (1 - w) for w in (min(1.0, share / WHOLE) for share in shares)
+        )
+        if best is None or middle > best[0]:
+            best, words = (middle, low, high), (f"{name}: {told}",)
+    return (best, words) if best else None
 
 
 def _shares(found: Counted, pattern: Pattern, texts: int, scale: float) -> tuple[tuple[float, float, float], str]:

@@ -14,7 +14,20 @@ from dataward.privacy.protect.operator import Rows, Unfit
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Elements", "Entries", "Fields", "Node", "apply", "build", "kept", "leaves", "left", "output", "paths"]
+__all__ = [
+    "Elements",
+    "Entries",
+    "Fields",
+    "Node",
+    "apply",
+    "build",
+    "is_list",
+    "kept",
+    "leaves",
+    "left",
+    "output",
+    "paths",
+]
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ def build(kind: pa.DataType, leaf: LeafAt, path: tuple[str, ...] = ()) -> Node:
     """
     import pyarrow as pa
 
-    if _is_list(kind):
+    if is_list(kind):
         node: Node = Elements(build(kind.value_type, leaf, path))
     elif pa.types.is_map(kind):
         node = Entries(build(kind.key_type, leaf, (*path, "key")), build(kind.item_type, leaf, (*path, "value")))
@@ -75,7 +88,7 @@ def paths(field: pa.Field) -> Iterator[tuple[str, tuple[str, ...]]]:
     def below(kind: pa.DataType, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         import pyarrow as pa
 
-        if _is_list(kind):
+        if is_list(kind):
             yield from below(kind.value_type, path)
         elif pa.types.is_map(kind):
             yield from below(kind.key_type, (*path, "key"))
@@ -90,7 +103,7 @@ def paths(field: pa.Field) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield ".".join((field.name, *path)), path
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
