@@ -6,6 +6,7 @@ No value leaves the workers: what comes back is counted, and evidence tells coun
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,7 +18,7 @@ from dataward import report
 from dataward.contract import CustomDetector, Source
 from dataward.contract.draft import DraftLine
 from dataward.errors import DatawardError, SourceError, UsageError
-from dataward.privacy.discover.columns import JSON
+from dataward.privacy.discover.columns import JSON, outside
 from dataward.privacy.discover.custom import with_custom
 from dataward.privacy.discover.score import Finding
 from dataward.privacy.discover.spark import discover_frame, sample
@@ -25,7 +26,7 @@ from dataward.session import isolated
 from dataward.sql import identifier
 from dataward.tables import files
 from dataward.tables.reason import reason
-from dataward.tables.source import MALFORMED, pin
+from dataward.tables.source import MALFORMED, Pin, pin
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -73,16 +74,19 @@ def discover(spark: SparkSession, source: Source, asked: Asked) -> Discovered:
         SourceError: it cannot be read.
     """
     with isolated(spark) as own:
-        pinned = pin(own, source)
-        frame = pinned.frame.drop(MALFORMED)
-        try:
-            total = pinned.frame.count()
-            drawn = frame if asked.rows is None else sample(frame, asked.rows, total)
-            findings = discover_frame(drawn, with_custom(asked.custom or {}))
-        except Exception as error:
-            raise SourceError(f"source {source}: {reason(error)}") from None
-        looked = total if asked.rows is None else min(asked.rows, total)
-        return Discovered(pinned.described, total, looked, tuple(findings))
+        return _looked(pin(own, source), asked)
+
+
+def _looked(pinned: Pin, asked: Asked) -> Discovered:
+    frame = pinned.frame.drop(MALFORMED)
+    try:
+        total = pinned.frame.count()
+        drawn = frame if asked.rows is None else sample(frame, asked.rows, total)
+        findings = discover_frame(drawn, with_custom(asked.custom or {}))
+    except Exception as error:
+        raise SourceError(f"source {pinned.source}: {reason(error)}") from None
+    looked = total if asked.rows is None else min(asked.rows, total)
+    return Discovered(pinned.described, total, looked, tuple(findings))
 
 
 def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapping[str, str]) -> Source:
@@ -120,6 +124,8 @@ def discover_all(
     Raises:
         UsageError: there is no table there.
     """
+    if report.is_remote(folder):
+        raise UsageError(f"--report {folder}: what an estate has come to is kept in a local folder: name one")
     tables = list(_tables(spark, root))
     if not tables:
         raise UsageError(f"{root}: there is no table below it, and no database of that name with one")
@@ -128,11 +134,13 @@ def discover_all(
     done = _done(state)
     made, failed = [], {}
     for number, source in enumerate(tables, 1):
-        begun = datetime.now(timezone.utc)
+        begun = time.perf_counter()
         try:
-            mark = _mark(spark, source, asked)
-            known = done.get(mark)
-            data = known or {**discover(spark, source, asked).as_data(), "table": str(source)}
+            with isolated(spark) as own:
+                pinned = pin(own, source)
+                mark = _mark(pinned, asked)
+                known = done.get(mark)
+                data = known or {**_looked(pinned, asked).as_data(), "table": str(source)}
         except DatawardError as error:
             failed[str(source)] = str(error)
             progress(f"  {number}/{len(tables)}  {source}: {error}")
@@ -142,7 +150,7 @@ def discover_all(
                 file.write(json.dumps({"mark": mark, "found": data}) + "\n")
         made.append(data)
         classes = sorted({c["class"] for c in data["columns"] if c["class"]})
-        spent = "known" if known else f"{(datetime.now(timezone.utc) - begun).total_seconds():.1f} s"
+        spent = "known" if known else f"{time.perf_counter() - begun:.1f} s"
         progress(f"  {number}/{len(tables)}  {source}: {', '.join(classes) or 'nothing'} ({spent})")
     return made, failed
 
@@ -160,10 +168,10 @@ def html(title: str, tables: list[dict[str, Any]], failed: Mapping[str, str] | N
                 where.setdefault(inside["class"], []).append(
                     {**place, "how": f"inside of {inside['share']:.2%} of its texts"}
                 )
-    time = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     ordered = dict(sorted(where.items(), key=lambda one: -len(one[1])))
     return report.draw(
-        "discovered.html.j2", title=title, tables=tables, where=ordered, failed=dict(failed or {}), time=time
+        "discovered.html.j2", title=title, tables=tables, where=ordered, failed=dict(failed or {}), time=now
     )
 
 
@@ -181,40 +189,37 @@ def _tables(spark: SparkSession, root: str) -> Iterator[Source]:
         yield source_of(spark, path, format_, {})
 
 
-def _mark(spark: SparkSession, source: Source, asked: Asked) -> str:
+def _mark(pinned: Pin, asked: Asked) -> str:
     """What says that a table was looked at as it is, in the way that is asked for."""
     custom = {name: one.model_dump(by_alias=True) for name, one in (asked.custom or {}).items()}
-    told = json.dumps([str(source), pin(spark, source).digest, asked.rows, custom], sort_keys=True, default=str)
+    told = json.dumps([str(pinned.source), pinned.digest, asked.rows, custom], sort_keys=True, default=str)
     return sha256(told.encode()).hexdigest()
 
 
 def _done(state: Path) -> dict[str, dict[str, Any]]:
-    if not state.exists():
-        return {}
     done = {}
-    for line in _lines(state):
-        done[line["mark"]] = line["found"]
-    return done
-
-
-def _lines(state: Path) -> Iterable[dict[str, Any]]:
-    for text in state.read_text(encoding="utf-8").splitlines():
+    for text in state.read_text(encoding="utf-8").splitlines() if state.exists() else ():
         try:
-            yield json.loads(text)
+            line = json.loads(text)
         except ValueError:  # the last line of a run that was killed
             continue
+        done[line["mark"]] = line["found"]
+    return done
 
 
 def draft_lines(columns: Iterable[Finding]) -> Iterator[DraftLine]:
     """A line for each column; what lies inside of JSON in a string goes to the line of the string."""
     found = list(columns)
+    # A string that holds JSON is a column of its own, before what lies inside of it.
+    names = [one.column for one in found]
+    whole = [name for name in names if not any(name.startswith(other + JSON) for other in names)]
     in_json: dict[str, list[tuple[str, str]]] = {}
     for one in found:
-        path, _, inner = one.column.partition(JSON)
-        if inner and one.class_ not in (None, "protected"):
+        path, inner = outside(one.column, whole)
+        if inner and one.sensitive:
             in_json.setdefault(path, []).append((inner, str(one.class_)))
     for one in found:
-        if JSON in one.column:
+        if one.column not in whole:
             continue
         sure = one.confidence
         note = f"{sure.value:.2f} ({sure.low:.2f}-{sure.high:.2f})" if one.class_ else "nothing found"

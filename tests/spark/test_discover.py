@@ -175,6 +175,37 @@ def test_inside_of_json_the_line_to_add_names_the_path(lake):
     assert lake.publish().status == "published"
 
 
+def test_columns_with_dots_colons_and_backticks_in_their_names_are_guarded_too(spark, lake):
+    rows = [(f"u{n}@x.org", n, f"v{n}@x.org", n) for n in range(60)]
+    frame = spark.createDataFrame(rows, "`mail: work` string, `a.b` int, `c.d: e` string, `f``g` int")
+    frame.write.parquet(str(lake.root / "odd"))
+    lake.contract(discovery=ON, source=f"{{format: parquet, path: {lake.root}/odd}}")
+    with pytest.raises(ContractError) as caught:
+        lake.publish()
+    assert {problem.where for problem in caught.value.problems} == {"columns.mail: work", "columns.c.d: e"}
+
+
+def test_a_part_that_is_shifted_by_another_column_is_looked_at_with_it(lake):
+    rows = [(f"p{n % 7}", ("2020-01-05", "all fine")) for n in range(60)]
+    lake.source(rows, "who string, visit struct<day: string, note: string>")
+    columns = "{who: {protect: token}, visit.day: {protect: {date_shift: {by: who, format: '%Y-%m-%d'}}}}"
+    lake.contract(discovery=ON, columns=columns)
+    result = lake.publish()
+    assert result.status == "published"
+    assert "visit.note" in {one["column"] for one in result.discovered}
+
+
+@pytest.mark.parametrize("row", ["u0@x.org", json.dumps({"m": "u0@x.org", "null": 1})])
+def test_the_line_to_add_is_one_that_the_contract_takes(lake, row):
+    lake.source([(row.replace("u0", f"u{n}"),) for n in range(60)], "c1 string")
+    lake.contract(discovery=ON)
+    with pytest.raises(ContractError) as caught:
+        lake.publish()
+    line = caught.value.problems[0].remedy.removeprefix("add  ").partition("  or, if")[0]
+    lake.contract(discovery=ON, columns=f"{{{line}}}")
+    assert lake.publish().status == "published"
+
+
 # estates and drafts
 
 
@@ -231,6 +262,11 @@ def test_an_estate_of_the_catalog(spark, tmp_path):
         spark.sql("DROP DATABASE estate CASCADE")
 
 
+def test_an_estate_is_kept_in_a_local_folder(spark, lake):
+    with pytest.raises(UsageError, match="local folder"):
+        discover_all(spark, str(lake.root), Asked(), "s3://bucket/reports")
+
+
 def test_an_estate_without_tables(spark, tmp_path):
     with pytest.raises(UsageError, match="no table"):
         discover_all(spark, str(tmp_path), Asked(), str(tmp_path))
@@ -258,5 +294,5 @@ def test_a_draft_publishes(spark, lake):
     )
     (lake.root / "draft.yaml").write_text(text)
     result = publish(spark, plan(lake.root / "draft.yaml"), None, str(lake.root / "reports"))
-    assert result.status == "published"
+    assert result.status == "published", result
     assert "person7@" not in repr(lake.rows())

@@ -4,6 +4,7 @@ import random
 import re
 import string
 from collections import Counter
+from hashlib import sha256
 
 import pyarrow as pa
 import pytest
@@ -14,6 +15,7 @@ from dataward.contract import CustomDetector, Document, problems_of
 from dataward.contract.load import detectors
 from dataward.contract.protections import RedactText
 from dataward.errors import ContractError
+from dataward.privacy.discover.checksums import mod97
 from dataward.privacy.discover.columns import by_path
 from dataward.privacy.discover.context import told_by_name
 from dataward.privacy.discover.custom import with_custom
@@ -317,6 +319,20 @@ def test_a_file_of_detectors_tells_unknown_keys(tmp_path):
     file = tmp_path / "d.yaml"
     file.write_text("detectors:\n  mine: {regex: a, keyword: [b]}\n")
     with pytest.raises(ContractError, match="did you mean 'keywords'"):
+        detectors(file)
+
+
+def test_tokens_inside_of_text_are_never_something_else():
+    digests = (sha256(f"{n}".encode()).hexdigest()[:32] for n in range(10**6))
+    unlucky = next(digest for digest in digests if re.match("ad[0-9]{2}", digest) and mod97([digest.upper()])[0])
+    assert [span.class_ for span in scanner().spans(f"to {unlucky}")] == ["iban"]
+    assert scanner().spans(f"to <EMAIL:v1.{unlucky}>, v2.{unlucky}") == []
+
+
+def test_a_file_of_detectors_that_says_a_thing_twice_is_refused(tmp_path):
+    file = tmp_path / "d.yaml"
+    file.write_text("detectors:\n  mine: {regex: a}\n  mine: {regex: b}\n")
+    with pytest.raises(ContractError, match="remove one of the two"):
         detectors(file)
 
 

@@ -42,12 +42,13 @@ def add(verb: Verb) -> None:
     command.add_argument(
         "--draft", metavar="FILE", help="write a contract to begin with; an existing file is left alone"
     )
-    command.add_argument("--policy", metavar="FILE", help="the policy that the draft follows")  # fmt: skip
+    command.add_argument("--policy", metavar="FILE", help="the policy that the draft follows")
 
 
 def _discover(arguments: argparse.Namespace) -> int:
     from dataward import session
     from dataward.contract import detectors
+    from dataward.contract.load import policy_of
     from dataward.discover import Asked, discover, discover_all, html, source_of
     from dataward.report import put
 
@@ -55,10 +56,10 @@ def _discover(arguments: argparse.Namespace) -> int:
         raise UsageError("--rows: give 1 or more, or --full")
     if arguments.draft and Path(arguments.draft).exists():
         raise UsageError(f"--draft {arguments.draft}: the file exists already and is left alone; name another")
-    if arguments.all and arguments.draft:
-        raise UsageError("--draft goes with one table: leave out --all")
+    if arguments.all and (arguments.draft or arguments.format or arguments.option):
+        raise UsageError("--draft, --format and --option go with one table: leave out --all")
     options = dict(_option(text) for text in arguments.option)
-    policy = _policy(arguments.policy)
+    policy = policy_of(arguments.policy) if arguments.policy else None
     custom = detectors(arguments.detectors) if arguments.detectors else {}
     asked = Asked(None if arguments.full else arguments.rows, custom)
     spark = session.get()
@@ -120,12 +121,6 @@ def _print_estate(tables: list[dict[str, Any]]) -> None:
               f"protected {kept}, with something inside of texts {inside}")  # fmt: skip
         for column in found:
             print(f"  {column['name']}: {column['class']} {column['confidence']['value']:.2f}")
-
-
-def _policy(path: str | None) -> Any:
-    from dataward.contract.load import policy_of
-
-    return policy_of(path) if path else None
 
 
 def _write_draft(path: str, source: Any, found: Any, policy: Any, policy_path: str | None) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dataward.contract.models import Source
 from dataward.contract.policy import Policy
 
-__all__ = ["DraftLine", "draft"]
+__all__ = ["DraftLine", "classed", "draft", "in_json"]
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,31 @@ def draft(source: Source, lines: Iterable[DraftLine], policy: Policy | None, pol
     return "\n".join([*head, *body, "default: refuse", ""])
 
 
+def classed(class_: str, policy: Policy | None) -> str:
+    """What a line says of a column of a class; a class that the policy knows is protected by it."""
+    known = policy is not None and class_ in policy.classes
+    return f"{{class: {class_}}}" if known else f"{{class: {class_}, protect: token}}"
+
+
+def in_json(found: Iterable[tuple[str, str]]) -> str:
+    """What a line says of a string that holds JSON, with the class of what lies at each path."""
+    fields = ", ".join(f"{_key(path)}: {{class: {class_}, protect: token}}" for path, class_ in found)
+    return f"{{protect: {{json: {{fields: {{{fields}}}, rest: keep}}}}}}"
+
+
+def _key(path: str) -> str:
+    """A key of YAML, in quotes where it would not be plain text."""
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", path) and path.lower() not in ("null", "true", "false")
+    return path if plain else json.dumps(path)
+
+
 def _protect(line: DraftLine, policy: Policy | None) -> str:
     if line.json:
-        fields = ", ".join(f"{json.dumps(path)}: {{class: {class_}, protect: token}}" for path, class_ in line.json)
-        return f"{{protect: {{json: {{fields: {{{fields}}}, rest: keep}}}}}}"
+        return in_json(line.json)
     if line.class_ == "protected":
         return "{protect: {keep: {reason: protected before}}}"
     if line.class_ is not None:
-        known = policy is not None and line.class_ in policy.classes
-        return f"{{class: {line.class_}}}" if known else f"{{class: {line.class_}, protect: token}}"
+        return classed(line.class_, policy)
     if line.inside:
         return "{protect: redact_text}"
     return "{protect: keep}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,6 +15,8 @@ from dataward.contract.protections import OPERATORS, Column
 from dataward.errors import ContractError, Problem, did_you_mean
 
 __all__ = ["detectors", "load", "policy_of", "problems_of"]
+
+Made = TypeVar("Made", bound=BaseModel)
 
 
 def load(path: str | Path) -> Contract:
@@ -56,17 +58,18 @@ def _with_policy(contract: Document) -> tuple[dict[str, Any], list[Problem]]:
         return data, []
     try:
         document = Document.read(path)
-        policy = Policy.model_validate(document.data)
     except ContractError as error:
         (why, *_) = error.problems
         what = f"policy {path} cannot be read: {why.what}"
         return data, [Problem(contract.file, contract.line_of(("policy",)), "policy", what, "check its path and text")]
-    except ValidationError as error:
-        return data, _told(error, document, Policy)
+    try:
+        policy = _validated(document, Policy)
+    except ContractError as error:
+        return data, list(error.problems)
     lines = data.get("columns")
     if isinstance(lines, dict):
         lines = {name: _protected(line, document.data["classes"]) for name, line in lines.items()}
-    return {**data, "policy": policy, **({"columns": lines} if lines is not None else {})}, list(document.problems)
+    return {**data, "policy": policy, **({"columns": lines} if lines is not None else {})}, []
 
 
 def _with_detectors(data: dict[str, Any], contract: Document) -> tuple[dict[str, Any], list[Problem]]:
@@ -87,11 +90,7 @@ def detectors(path: str | Path) -> dict[str, CustomDetector]:
     Raises:
         ContractError: with every mistake in the file.
     """
-    document = Document.read(path)
-    try:
-        return DetectorFile.model_validate(document.data).detectors
-    except ValidationError as error:
-        raise ContractError([*document.problems, *_told(error, document, DetectorFile)]) from None
+    return _validated(Document.read(path), DetectorFile).detectors
 
 
 def policy_of(path: str | Path) -> Policy:
@@ -100,11 +99,18 @@ def policy_of(path: str | Path) -> Policy:
     Raises:
         ContractError: with every mistake in the file.
     """
-    document = Document.read(path)
+    return _validated(Document.read(path), Policy)
+
+
+def _validated(document: Document, model: type[Made]) -> Made:
+    """A document as a model, or ContractError with every mistake in it."""
     try:
-        return Policy.model_validate(document.data)
+        made = model.model_validate(document.data)
     except ValidationError as error:
-        raise ContractError([*document.problems, *_told(error, document, Policy)]) from None
+        raise ContractError([*document.problems, *_told(error, document, model)]) from None
+    if document.problems:
+        raise ContractError(list(document.problems))
+    return made
 
 
 def _protected(line: Any, classes: dict[str, Any]) -> Any:

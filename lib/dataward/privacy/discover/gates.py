@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Column, Contract
+from dataward.contract.draft import classed, in_json
 from dataward.errors import Problem
-from dataward.privacy.discover.columns import JSON
+from dataward.privacy.discover.columns import outside
 from dataward.privacy.discover.custom import with_custom
 from dataward.privacy.discover.score import Finding
 from dataward.privacy.discover.spark import discover_frame, sample
 from dataward.privacy.protect import arrow_schema, protect, tree
+from dataward.privacy.protect.compiled import read_by
+from dataward.sql import identifier
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
     from dataward.privacy.keys import KeyProvider
@@ -50,75 +54,58 @@ class Looked:
 
 def look(spark: SparkSession, contract: Contract, keys: KeyProvider, frame: DataFrame, total: int) -> Looked:
     """Look at a sample of the rows as they would leave the job; one job over it, or none where nothing leaves readable."""
-    given = contract.discovery
-    lines = _readable(contract, frame)
-    if given.gate == "off" or not lines:
+    fields = list(arrow_schema(frame.schema))
+    readable = {field.name: lines for field in fields if (lines := _readable(contract, field))}
+    if not readable:
         return Looked()
-    names = list(dict.fromkeys(path.split(".")[0] for path in lines))
-    read = {by for name in names for by in _reads(contract, name)} & set(frame.columns)
-    drawn = sample(frame, given.rows, total).select(*(f"`{name}`" for name in dict.fromkeys([*names, *sorted(read)])))
+    read = {name for field in fields if field.name in readable for name in read_by(contract, field)}
+    drawn = sample(frame, contract.discovery.rows, total)
+    drawn = drawn.select(*(identifier(name) for name in frame.columns if name in readable or name in read))
     protecting, _ = protect(spark, contract, keys, drawn)
     ready = protecting(drawn, strict=False)
-    ready = ready.select(*(f"`{name}`" for name in names if name in ready.columns))
-    findings = discover_frame(ready, with_custom(given.detectors))
+    ready = ready.select(*(identifier(name) for name in ready.columns if name in readable))
+    lines = {path: line for of_column in readable.values() for path, line in of_column.items()}
+    findings = discover_frame(ready, with_custom(contract.discovery.detectors))
     unclassed: list[tuple[str, str, str]] = []
     residue: list[str] = []
     for finding in findings:
-        line = lines.get(finding.column.partition(JSON)[0])
+        path, inside = outside(finding.column, lines)
+        line = lines.get(path)
         if line is None:  # a part of the column that is protected for good, or kept for a reason
             continue
-        if (
-            line.protect.op == "keep"
-            and finding.class_ not in (None, "protected")
-            and finding.confidence.value >= given.confidence
-        ):
-            unclassed.append(_unclassed(contract, finding))
+        sure = finding.sensitive and finding.confidence.value >= contract.discovery.confidence
+        if line.protect.op == "keep" and sure:
+            unclassed.append(_unclassed(contract, finding, path, inside))
         else:
             residue += _residue(finding, line)
     return Looked(tuple(findings), tuple(unclassed), tuple(residue))
 
 
-def _readable(contract: Contract, frame: DataFrame) -> dict[str, Column]:
-    """By path, the lines of what people could read in the output and nobody has said why."""
+def _readable(contract: Contract, field: pa.Field) -> dict[str, Column]:
+    """By path, the lines of what people could read of a column in the output and nobody has said why."""
     found = {}
-    for field in arrow_schema(frame.schema):
-        for path, parts in tree.paths(field):
-            line = contract.line(field.name, parts)
-            given: Any = line.protect
-            unspoken = given.op == "keep" and line.class_ is None and given.reason is None
-            if unspoken or given.op in READABLE:
-                found[path] = line
+    for path, parts in tree.paths(field):
+        line = contract.line(field.name, parts)
+        given: Any = line.protect
+        unspoken = given.op == "keep" and line.class_ is None and given.reason is None
+        if unspoken or given.op in READABLE:
+            found[path] = line
     return found
 
 
-def _reads(contract: Contract, name: str) -> Iterator[str]:
-    """Other columns that a column's operators read."""
-
-    def below(value: Any) -> Iterator[str]:
-        if isinstance(value, dict):
-            if isinstance(value.get("by"), str):
-                yield value["by"]
-            for inner in value.values():
-                yield from below(inner)
-
-    yield from below(contract.column(name).protect.model_dump())
-
-
-def _unclassed(contract: Contract, finding: Finding) -> tuple[str, str, str]:
+def _unclassed(contract: Contract, finding: Finding, path: str, inside: str) -> tuple[str, str, str]:
     sure = finding.confidence
     class_ = str(finding.class_)
     what = (
         f"'{finding.column}' looks like {class_} (confidence {sure.value:.2f}, {sure.low:.2f} to {sure.high:.2f}; "
         f"{finding.evidence[0]}), and the contract keeps it without a word"
     )
-    known = contract.policy is not None and class_ in contract.policy.classes
-    protect = "" if known else ", protect: token"
-    path, _, inside = finding.column.partition(JSON)
-    if inside:
-        line = f"{path}: {{protect: {{json: {{fields: {{{inside}: {{class: {class_}, protect: token}}}}}}}}}}"
-    else:
-        line = f"{path}: {{class: {class_}{protect}}}"
-    return path, what, f"add  {line}  or, if it may stay readable,  {path}: {{protect: {{keep: {{reason: ...}}}}}}"
+    line = in_json([(inside, class_)]) if inside else classed(class_, contract.policy)
+    return (
+        path,
+        what,
+        f"add  {path}: {line}  or, if it may stay readable,  {path}: {{protect: {{keep: {{reason: ...}}}}}}",
+    )
 
 
 def _residue(finding: Finding, line: Column) -> Iterator[str]:

@@ -36,7 +36,7 @@ from dataward.privacy.protect.vault import VaultOperator
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["OPERATORS", "Compiled", "compiled", "key_of", "misfits", "needing_spark", "undecided", "within"]
+__all__ = ["OPERATORS", "Compiled", "compiled", "key_of", "misfits", "needing_spark", "read_by", "undecided", "within"]
 
 OPERATORS: dict[str, type[Operator]] = {
     "date_shift": DateShiftOperator,
@@ -120,6 +120,15 @@ def misfits(contract: Contract, field: pa.Field, names: list[str]) -> Problem | 
         return Problem("", 0, field.name, error.what, error.remedy)
     missing = [name for leaf in tree.leaves(node) for name in leaf.operator.reads if name not in names]
     return Problem("", 0, field.name, f"it reads '{missing[0]}', which is no column", "check 'by'") if missing else None
+
+
+def read_by(contract: Contract, field: pa.Field) -> set[str]:
+    """Other columns that a column's operators read.
+
+    Raises:
+        Unfit: an operator does not go with the column's type.
+    """
+    return {name for leaf in tree.leaves(_tree(contract, no_keys, field)) for name in leaf.operator.reads}
 
 
 def needing_spark(made: Compiled) -> list[str]:

@@ -44,6 +44,10 @@ class JsonOperator(Operator):
         return "JSON"
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(name for leaf in self._leaves for name in leaf.operator.reads)
+
+    @property
     def _leaves(self) -> tuple[Leaf, ...]:
         assert self.rest is not None  # noqa: S101 - it is made with its leaves
         return (*self.fields.values(), self.rest)

@@ -11,8 +11,9 @@ Of spans that overlap the longest is replaced. Null stays null; text that is no 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dataward.contract.protections import RedactText
 from dataward.privacy.discover.detector import Detector
@@ -48,29 +49,44 @@ class RedactTextOperator(Operator):
         import pyarrow as pa
 
         bad = unreadable(values)
-        finding, made = scanner(self.detectors), []
-        for place, text in enumerate(values.cast(pa.binary()).to_pylist()):
-            unfit = text is None or (bad is not None and bad[place])
-            made.append(None if unfit else self._redacted(text.decode(), finding.spans))
+        texts = [
+            None if text is None or (bad is not None and bad[place]) else text.decode()
+            for place, text in enumerate(values.cast(pa.binary()).to_pylist())
+        ]
+        find, wanted = scanner(self.detectors).spans, self.parameters.classes
+        spans = [
+            [span for span in find(text) if not wanted or span.class_ in wanted] if text is not None else []
+            for text in texts
+        ]
+        found = [
+            (span.class_, text[span.start : span.end])
+            for text, some in zip(texts, spans, strict=True)
+            if text
+            for span in some
+        ]
+        labels = iter(self._labels(found))
+        made = [
+            None if text is None else _replaced(text, some, labels) for text, some in zip(texts, spans, strict=True)
+        ]
         return pa.array(made, pa.string()), np.asarray(bad) if bad is not None else None
 
-    def _redacted(self, text: str, find: Any) -> str:
-        wanted = self.parameters.classes
-        spans: list[Span] = [span for span in find(text) if not wanted or span.class_ in wanted]
-        parts, place = [], 0
-        for span in spans:
-            parts += [text[place : span.start], self._label(span.class_, text[span.start : span.end])]
-            place = span.end
-        return "".join([*parts, text[place:]])
-
-    def _label(self, class_: str, found: str) -> str:
+    def _labels(self, found: list[tuple[str, str]]) -> list[str]:
+        """What stands in the place of each find, by its class and text."""
         if not self.parameters.tokens:
-            return f"<{class_.upper()}>"
+            return [f"<{class_.upper()}>" for class_, _ in found]
         assert self.key is not None  # noqa: S101 - it has a purpose
-        mac = macs(self.secret, [self._canonical(class_, found).encode()]).tobytes()[:16]
-        return f"<{class_.upper()}:v{self.key.version}.{mac.hex()}>"
+        spell = {**CANONICAL, "phone": phone(self.parameters.region)}
+        spelled = [(spell[class_](text) if class_ in spell else None) or text for class_, text in found]
+        digests = macs(self.secret, (text.encode() for text in spelled))[:, :16]
+        return [
+            f"<{class_.upper()}:v{self.key.version}.{digest.tobytes().hex()}>"
+            for (class_, _), digest in zip(found, digests, strict=True)
+        ]
 
-    def _canonical(self, class_: str, found: str) -> str:
-        """The one spelling of its class, where it has one."""
-        spell = phone(self.parameters.region) if class_ == "phone" else CANONICAL.get(class_)
-        return (spell(found) if spell else None) or found
+
+def _replaced(text: str, spans: list[Span], labels: Iterator[str]) -> str:
+    parts, place = [], 0
+    for span in spans:
+        parts += [text[place : span.start], next(labels)]
+        place = span.end
+    return "".join([*parts, text[place:]])
