@@ -58,6 +58,8 @@ setup(
         "google-re2>=1.1",
         "python-stdnum>=2",
         "phonenumbers>=8.13",
+        "rapidfuzz>=3",
+        "pint>=0.20",
     ],
     extras_require={
         "spark": SPARK,

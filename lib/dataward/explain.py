@@ -10,6 +10,7 @@ from dataward.privacy.keys import open_keys
 from dataward.privacy.protect import Protected, protect_in_window
 from dataward.quality.explain import Explanation
 from dataward.quality.explain import explain as explain_suite
+from dataward.quality.repair.fit import normalised
 from dataward.session import isolated
 from dataward.tables.source import MALFORMED, pin
 
@@ -32,5 +33,5 @@ def explain(spark: SparkSession, plan: Plan) -> tuple[Explanation, tuple[Protect
         references = {alias: pin(own, place).frame.drop(MALFORMED) for alias, place in contract.references.items()}
         suite = against_schema(own, plan, source, references, now)
         against_target(own, plan)
-        _, protections = protect_in_window(own, contract, keys, source.drop(MALFORMED))
+        _, protections = protect_in_window(own, contract, keys, normalised(source, contract.treat).drop(MALFORMED))
         return explain_suite(suite, contract.engine, now), protections

@@ -14,6 +14,7 @@ from dataward.integrity.key_uses import live_versions
 from dataward.privacy.joins import mismatch
 from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect import arrow_schema, misfits, undecided, within
+from dataward.quality.repair.fit import misfit, normalised
 from dataward.quality.rules import IsPrimaryKey, RowRule, Rule, Statement, WellFormed
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite, suite
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Plan", "against_keys", "against_output", "against_schema", "against_target", "plan"]
+__all__ = ["Plan", "against_keys", "against_output", "against_schema", "against_target", "fitting", "plan"]
 
 SILENT = frozenset({"fpe", "date_shift", "pick"})
 """Operators whose values have no room for the key's version."""
@@ -126,6 +127,9 @@ def against_schema(
         ContractError: a column is named that is not there, a column is there that nobody decided about, an operator
             does not fit a column's type, or a rule's SQL does not fit the columns.
     """
+    if problems := [*_treatment_problems(plan, frame, references)]:
+        raise ContractError(problems)
+    frame = normalised(frame, plan.contract.treat)
     types = {column.name: column.dataType for column in frame.schema.fields if column.name != MALFORMED}
     schema = arrow_schema(frame.drop(MALFORMED).schema)
     problems = [*_missing_columns(plan, schema), *_undecided_columns(plan, schema), *_unfit_operators(plan, schema)]
@@ -136,6 +140,33 @@ def against_schema(
     if problems:
         raise ContractError(problems)
     return judged
+
+
+def _treatment_problems(plan: Plan, frame: DataFrame, references: Mapping[str, DataFrame]) -> Iterator[Problem]:
+    def problem(place: tuple[str, ...], what: str, remedy: str) -> Problem:
+        return Problem(plan.document.file, plan.document.line_of(place), ".".join(place), what, remedy)
+
+    treat = plan.contract.treat
+    names = [name for name in frame.columns if name != MALFORMED]
+    there = {name.lower() for name in names}
+    lacking = [(place, name) for place, name in treat.named() if name.lower() not in there]
+    for place, name in lacking:
+        yield problem(place, *_no_column(name, names))
+    if lacking:
+        return
+    for place, what, remedy in misfit(treat, frame, references):
+        yield problem(("treat", *place), what, remedy)
+
+
+def fitting(
+    spark: SparkSession, rules: Iterable[Rule], frame: DataFrame, references: Mapping[str, DataFrame], now: datetime
+) -> Iterator[Rule]:
+    """The rules whose SQL fits a frame's types."""
+    types = dict(frame.dtypes)
+    for rule in rules:
+        wide = with_paths(frame, (column for leaf in rule.leaves() for column in leaf.columns))
+        if not any(_rule_trouble(spark, wide, references, leaf, types, now) for leaf in rule.leaves()):
+            yield rule
 
 
 def against_target(spark: SparkSession, plan: Plan) -> None:

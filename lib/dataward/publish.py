@@ -7,7 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from dataward.errors import AccountingError, ContractError, SourceChanged, Usage
 from dataward.integrity.canonical import sha256
 from dataward.integrity.seal import Seal
 from dataward.integrity.sealing import seal_version
+from dataward.mend import Mended, mend, to_mend
 from dataward.output import Examined, examine
 from dataward.plan import Plan, against_keys, against_schema, against_target
 from dataward.privacy.discover.gates import Looked, look
@@ -24,7 +25,7 @@ from dataward.privacy.keys import KeyProvider, open_keys
 from dataward.privacy.protect import DETERMINISTIC, Protected, protect_in_window, shadows, statistics_columns
 from dataward.privacy.utility import Parity, parity
 from dataward.quality.judge import Judgement, judge
-from dataward.quality.split import failed_rows, split
+from dataward.quality.split import failed_rows
 from dataward.report import Phase, Place, RunResult
 from dataward.session import demand_encryption, isolated
 from dataward.tables import delta
@@ -50,8 +51,8 @@ def publish(
     Raises:
         DatawardError: see ``dataward.errors``; the target's newest version is then what it was, or a whole new one.
     """
-    with isolated(spark) as own:
-        run = _Run(own, plan, run_id, progress)
+    with isolated(spark) as own, ExitStack() as held:
+        run = _Run(own, plan, run_id, progress, held)
         result = run.carried_out()
         if result.status == "unchanged":
             return result.model_copy(update={"report": report.place(result, report_folder)})
@@ -61,13 +62,17 @@ def publish(
 class _Run:
     """One run: what it was asked, what it has found out so far, and how long each phase took."""
 
-    def __init__(self, spark: SparkSession, plan: Plan, given_id: str | None, progress: Progress) -> None:
+    mended: Mended
+
+    def __init__(
+        self, spark: SparkSession, plan: Plan, given_id: str | None, progress: Progress, held: ExitStack
+    ) -> None:
         run_id = given_id or _fresh_run_id()
         self.may_be_a_rerun = given_id is not None
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", run_id):
             raise UsageError(f"run id '{run_id}': use up to 100 letters, digits, dots, dashes and underscores")
         self.spark, self.plan, self.contract, self.run_id = spark, plan, plan.contract, run_id
-        self.progress = progress
+        self.progress, self.held = progress, held
         self.phases: list[Phase] = []
         self.others: dict[str, Pin] = {}
         self.output, self.kept = Examined(), list[Parity]()
@@ -90,27 +95,36 @@ class _Run:
             against_target(self.spark, self.plan)
             against_keys(self.spark, self.plan, keys, source.columns)
             told(source.described)
+        self.mended = Mended(source.frame)
+        if to_mend(contract, suite):
+            with self.phase("treat") as told:
+                self.mended = mend(self.spark, self.plan, suite, source.frame, references, now)
+                self.held.callback(self.mended.release)
+                told(self.mended.begun)
         deterministic = [name for name in source.columns if contract.column(name).protect.op in DETERMINISTIC]
         with self.phase("judge") as told:
             judged = judge(
                 self.spark,
-                source.frame,
+                self.mended.frame,
                 suite,
                 now,
                 contract.engine,
                 references,
                 contract.checks,
                 sensitive=[name for name in source.columns if contract.sensitive(name)],
-                internal=[MALFORMED],
+                internal=self.mended.internal,
                 estimate=deterministic,
+                count=self.mended.metrics,
             )
-            rerun.same_verdicts(self.run_id, earlier, judged)
+            self.mended = self.mended.counted(judged)
+            rerun.same_verdicts(self.run_id, earlier, self.settled(judged))
             told(str(judged))
         with self.phase("split") as told:
-            diverted = self.diverted_rows(source, judged, now)
-            reasons = self.reasons_to_stop(judged, diverted)
-            told(f"{diverted:,} of {judged.rows:,} rows diverted")
-        plain = source.frame.drop(MALFORMED)
+            rows_in = judged.rows + self.mended.rows_diverted
+            diverted = self.diverted_rows(judged, now) + self.mended.rows_diverted
+            reasons = self.reasons_to_stop(judged, diverted, rows_in)
+            told(f"{diverted:,} of {rows_in:,} rows diverted")
+        plain = self.mended.plain
         if not reasons and contract.discovery.gate != "off":
             with self.phase("discover") as told:
                 self.found = look(self.spark, contract, keys, plain, judged.rows)
@@ -120,7 +134,7 @@ class _Run:
         if reasons:
             return self.result("stopped", source, judged, protections, reasons=reasons)
         metadata = self.metadata(source, judged, now, protections)
-        good, bad = (frame.drop(MALFORMED) for frame in split(source.frame, judged.diverting, now))
+        good, bad = self.mended.parted(judged.diverting, now)
         ready = protecting(good)
         if contract.asks_output:
             with self.phase("examine") as told:
@@ -173,27 +187,29 @@ class _Run:
 
     # what is judged
 
-    def diverted_rows(self, source: Pin, judged: Judgement, now: datetime) -> int:
+    def settled(self, judged: Judgement) -> list[list[Any]]:
+        """What a rerun must come to again: verdicts and repairs."""
+        return [*judged.settled, *([repair.treatment, repair.what, repair.count] for repair in self.mended.repairs)]
+
+    def diverted_rows(self, judged: Judgement, now: datetime) -> int:
         """Exact number of rows to divert; a job of its own where rules overlap or keys were counted by their hashes."""
         by_key = self.contract.engine == "spark" and any(rule.flags() for rule in judged.diverting)
         if len(judged.diverting) > 1 or by_key:
-            return failed_rows(source.frame, judged.diverting, now)
+            return failed_rows(self.mended.frame, judged.diverting, now)
         return sum(verdict.failed_rows or 0 for verdict in judged.verdicts if verdict.action == "quarantine")
 
-    def reasons_to_stop(self, judged: Judgement, diverted: int) -> list[str]:
+    def reasons_to_stop(self, judged: Judgement, diverted: int, rows: int) -> list[str]:
         reasons = [
             f"{verdict.rule}: {verdict.outcome}" + (f" ({verdict.message})" if verdict.message else "")
             for verdict in judged.verdicts
             if verdict.action == "stop"
         ]
         limit = self.contract.limits.quarantined
-        if limit is not None and judged.rows and diverted / judged.rows > limit:
-            reasons.append(
-                f"limits.quarantined: {diverted / judged.rows:.2%} of the rows would be diverted, over {limit:.2%}"
-            )
+        if limit is not None and rows and diverted / rows > limit:
+            reasons.append(f"limits.quarantined: {diverted / rows:.2%} of the rows would be diverted, over {limit:.2%}")
         if diverted and self.contract.quarantine is None:
             reasons.append(
-                f"{diverted} rows fail a row rule and the contract names no quarantine: add one, or 'drop: true'"
+                f"{diverted} rows are to be diverted and the contract names no quarantine: add one, or 'drop: true'"
             )
         return reasons
 
@@ -215,7 +231,7 @@ class _Run:
         return {
             "contract": self.contract.contract,
             "contract_sha256": self.plan.sha256,
-            "verdicts_sha256": sha256(judged.settled),
+            "verdicts_sha256": sha256(self.settled(judged)),
             "source": _pinned(source),
             "references": {alias: _pinned(other) for alias, other in self.others.items()},
             "as_of": now.isoformat(),
@@ -237,12 +253,13 @@ class _Run:
         """Rows in = published + quarantined + dropped, or the commit is taken back."""
         to_quarantine = quarantine.rows if quarantine else 0
         dropped = diverted if self.contract.quarantine and self.contract.quarantine.drop else 0
-        rows = {"in": judged.rows, "published": commit.rows, "quarantined": to_quarantine, "dropped": dropped}
-        if judged.rows == commit.rows + to_quarantine + dropped and not self.changed(source):
+        rows_in = judged.rows + self.mended.rows_diverted
+        rows = {"in": rows_in, "published": commit.rows, "quarantined": to_quarantine, "dropped": dropped}
+        if rows_in == commit.rows + to_quarantine + dropped and not self.changed(source):
             return rows
         delta.restore(self.spark, self.contract.target, commit)
         raise AccountingError(
-            f"{self.contract.target}: rows in ({judged.rows}) != published ({commit.rows}) + quarantined ({to_quarantine}) "
+            f"{self.contract.target}: rows in ({rows_in}) != published ({commit.rows}) + quarantined ({to_quarantine}) "
             f"+ dropped ({dropped}), or the source's files changed while they were read. Version {commit.version} was "
             "taken back; rerun with a new --run-id"
         )
@@ -268,6 +285,8 @@ class _Run:
             source={"described": source.described, **_pinned(source)},
             references={alias: {"described": pin.described, **_pinned(pin)} for alias, pin in self.others.items()},
             verdicts=_as_dicts(judged.verdicts),
+            verdicts_before=_as_dicts(self.mended.verdicts_before),
+            repairs=_as_dicts(self.mended.repairs),
             rows=rows,
             protections=_as_dicts(protections),
             verdicts_after=_as_dicts(self.output.verdicts),
@@ -298,11 +317,19 @@ class _Run:
             seal,
             reasons=reasons or [],
             source={"described": source.described, "version": source.version},
-            rows=rows or {"in": judged.rows, "published": 0, "quarantined": 0, "dropped": 0},
+            rows=rows
+            or {"in": judged.rows + self.mended.rows_diverted, "published": 0, "quarantined": 0, "dropped": 0},
             verdicts=_as_dicts(judged.verdicts),
+            verdicts_before=_as_dicts(self.mended.verdicts_before),
+            repairs=_as_dicts(self.mended.repairs),
+            missing=_as_dicts(self.mended.treated.patterns if self.mended.treated else ()),
             statistics=_as_dicts(judged.statistics),
             protections=_as_dicts(protections),
-            warnings=[*self.warnings, *self.output.warnings],
+            warnings=[
+                *(self.mended.treated.notes if self.mended.treated else ()),
+                *self.warnings,
+                *self.output.warnings,
+            ],
             discovered=_as_dicts(self.found.findings),
             verdicts_after=_as_dicts(self.output.verdicts),
             joins=_as_dicts(self.output.joins),
@@ -326,6 +353,8 @@ class _Run:
             source={"described": seal.source["described"], "version": seal.source["version"]},
             rows=seal.rows,
             verdicts=seal.verdicts,
+            verdicts_before=seal.verdicts_before,
+            repairs=seal.repairs,
             protections=seal.protections,
             verdicts_after=seal.verdicts_after,
             joins=seal.joins,
@@ -340,7 +369,10 @@ class _Run:
             status=status,
             started=self.started.isoformat(timespec="seconds"),
             seconds=round(time.perf_counter() - self.clock, 3),
-            seal=seal.model_dump(mode="json", exclude={"verdicts", "protections", "verdicts_after", "joins"})
+            seal=seal.model_dump(
+                mode="json",
+                exclude={"verdicts", "verdicts_before", "repairs", "protections", "verdicts_after", "joins"},
+            )
             if seal
             else None,
             **more,

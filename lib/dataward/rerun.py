@@ -9,7 +9,6 @@ from dataward.errors import SourceChanged, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.plan import Plan
-from dataward.quality.judge import Judgement
 from dataward.tables import delta
 from dataward.tables.source import Pin, pin
 
@@ -64,9 +63,9 @@ def pinned(
     }
 
 
-def same_verdicts(run_id: str, earlier: dict[str, Any] | None, judged: Judgement) -> None:
-    """Raise SourceChanged where the same source was judged differently before."""
-    if earlier and earlier["verdicts_sha256"] != sha256(judged.settled):
+def same_verdicts(run_id: str, earlier: dict[str, Any] | None, settled: list[list[Any]]) -> None:
+    """Raise SourceChanged where the same source was judged (or repaired) differently before."""
+    if earlier and earlier["verdicts_sha256"] != sha256(settled):
         raise SourceChanged(
             f"run '{run_id}' judged the same source differently before: a rule depends on more than the data. Give a new "
             "--run-id"

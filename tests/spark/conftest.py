@@ -51,13 +51,16 @@ class Lake:
         return path
 
     def contract(self, rules: str = "", columns: str = "{}", source: str | None = None, target: str = "mode: overwrite",
-                 default: str = "keep", extra: str = "quarantine: {{path: {root}/quarantine}}", discovery: str = "off") -> Path:  # fmt: skip
+                 default: str = "keep", extra: str = "quarantine: {{path: {root}/quarantine}}", discovery: str = "off",
+                 treat: str = "{}") -> Path:  # fmt: skip
         text = (
             "contract: t\n"
             f"source: {source or '{format: delta, path: ' + str(self.root / 'source') + '}'}\n"
             f"target: {{path: {self.root}/target, {target}}}\n"
             f"keys: {{path: {self.root}/keys, domain: t}}\n"
-            f"columns: {columns}\ndefault: {default}\ndiscovery: {discovery}\n" + extra.format(root=self.root) + "\n"
+            f"columns: {columns}\ndefault: {default}\ndiscovery: {discovery}\ntreat: {treat.strip()}\n"
+            + extra.format(root=self.root)
+            + "\n"
         )
         if rules:
             text += "rules: |\n  Rules = [\n    " + rules.replace("\n", "\n    ") + "\n  ]\n"

@@ -23,6 +23,7 @@ from dataward.contract.models import (
 )
 from dataward.contract.policy import REVERSIBLE
 from dataward.contract.protections import Column, Protection
+from dataward.contract.treatment import Treatment
 
 __all__ = [
     "REVERSIBLE",
@@ -43,6 +44,7 @@ __all__ = [
     "Quarantine",
     "Source",
     "Target",
+    "Treatment",
     "detectors",
     "json_schema",
     "load",

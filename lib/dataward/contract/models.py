@@ -12,6 +12,7 @@ from dataward.contract.base import Model, Name, Scalar
 from dataward.contract.discovery import Discovery, OrOff
 from dataward.contract.policy import Policy
 from dataward.contract.protections import Column, Drop, Fallible, Generalize, Keep, Protection, Redact, written_form
+from dataward.contract.treatment import Treatment
 
 __all__ = [
     "Access",
@@ -223,6 +224,7 @@ class Contract(Model):
     )
     ledger: Location | None = Field(default=None, description="default: the target's place with '_ledger' appended")
     keys: Keys
+    treat: Treatment = Field(default_factory=Treatment, description="what is repaired before the rules judge")
     rules: str = Field(default="", description="DQDL: Rules = [ ... ]")
     engine: Literal["deequ", "spark"] = Field(
         default="deequ",
@@ -308,6 +310,10 @@ class Contract(Model):
                 )
             return self
         subject, retain = self.erasure.subject, self.erasure.retain
+        if subject.lower() in {name.lower() for name in (*self.treat.normalise, *self.treat.missing)}:
+            raise ValueError(
+                f"erasure.subject '{subject}' is treated: a person is found by the value that the source holds"
+            )
         if (operator := self.column(subject).protect.op) not in FINDABLE:
             raise ValueError(
                 f"erasure.subject '{subject}' is protected by {operator}, by which nobody is found again: subjects need "

@@ -62,6 +62,8 @@ class Seal(Record):
     source: dict[str, Any]
     references: dict[str, Any] = {}
     verdicts: list[dict[str, Any]]
+    verdicts_before: list[dict[str, Any]] = []
+    repairs: list[dict[str, Any]] = []
     rows: dict[str, int]
     protections: list[dict[str, Any]]
     verdicts_after: list[dict[str, Any]] = []

@@ -7,25 +7,39 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from dataward.quality.duplicates.matching import ROW, Clusters, Matching, clusters, row_id
+from dataward.quality.spread import Fences, Spreads, outlying
 from dataward.sql import identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["Duplicate", "Flag", "Orphan", "with_flags"]
+__all__ = ["INTERNAL", "Alike", "Duplicate", "Flag", "KeyFlag", "Orphan", "Outlying", "with_flags"]
+
+INTERNAL = "__dw_"
+"""What the names of columns begin with that stand beside the source's own, and never leave the job."""
 
 
 @dataclass(frozen=True)
 class Flag:
-    """A column to be joined to a frame; equal flags are joined once."""
+    """A boolean column to be added to a frame; equal flags are added once."""
+
+    @property
+    def name(self) -> str:
+        return f"{INTERNAL}{type(self).__name__.lower()}_{zlib.crc32(repr(self).encode()):08x}"
+
+    def onto(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> DataFrame:
+        """The frame with the column."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class KeyFlag(Flag):
+    """A flag that rows have by the key they hold."""
 
     columns: tuple[str, ...]
 
     match: ClassVar[str] = "<=>"  # the comparison of keys
-
-    @property
-    def name(self) -> str:
-        return f"__{type(self).__name__.lower()}_{zlib.crc32(repr(self).encode()):08x}"
 
     def keys(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> DataFrame:
         """The distinct keys for which the flag is raised, in columns named :meth:`part` 0, 1, ..."""
@@ -44,9 +58,18 @@ class Flag:
         """SQL of the flag, from the column that is true where a key was met and null elsewhere."""
         return f"coalesce({hit}, false)"
 
+    def onto(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> DataFrame:
+        from pyspark.sql import functions as F
+
+        hit = f"{self.name}_hit"
+        keys = self.keys(frame, references).withColumn(hit, F.lit(True))
+        parts = [self.part(number) for number in range(len(self.columns))]
+        frame = frame.join(keys, F.expr(self.on()), "left").withColumn(self.name, F.expr(self.value(hit)))
+        return frame.drop(hit, *parts)
+
 
 @dataclass(frozen=True)
-class Duplicate(Flag):
+class Duplicate(KeyFlag):
     """The key occurs more than once among the rows that meet ``where`` (SQL)."""
 
     where: str
@@ -62,7 +85,7 @@ class Duplicate(Flag):
 
 
 @dataclass(frozen=True)
-class Orphan(Flag):
+class Orphan(KeyFlag):
     """No row of a reference has the key."""
 
     alias: str
@@ -80,14 +103,46 @@ class Orphan(Flag):
         return f"{hit} is null"
 
 
-def with_flags(frame: DataFrame, flags: Iterable[Flag], references: Mapping[str, DataFrame]) -> DataFrame:
-    """The frame with one boolean column per flag."""
-    from pyspark.sql import functions as F
+@dataclass(frozen=True)
+class Outlying(Flag):
+    """The row's number lies beyond the fences; false for null."""
 
+    fences: Fences
+
+    def onto(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> DataFrame:
+        return self.within(Spreads.measured(frame, [self.fences], ()), frame)
+
+    def within(self, spreads: Spreads, frame: DataFrame) -> DataFrame:
+        """The frame with the column, by fences that are measured already."""
+        from pyspark.sql import functions as F
+
+        number, (low, high) = spreads.numbers[self.fences], (f"{self.name}_low", f"{self.name}_high")
+        frame = spreads.beside(frame, self.fences.per, {low: f"low{number}", high: f"high{number}"})
+        beyond = F.expr(outlying(self.fences.column, low, high))
+        return frame.withColumn(self.name, beyond).drop(low, high)
+
+
+@dataclass(frozen=True)
+class Alike(Flag):
+    """Another row is the same thing, as far as can be told by what the two have in common."""
+
+    matching: Matching
+
+    def onto(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> DataFrame:
+        return self.within(clusters(frame, self.matching), frame)
+
+    def within(self, found: Clusters, frame: DataFrame) -> DataFrame:
+        """The frame with the column, by clusters that are known already."""
+        from pyspark.sql import functions as F
+
+        members = found.members.select(F.col("id").alias(ROW), F.lit(True).alias(self.name))
+        marked = frame.withColumn(ROW, row_id(frame)).join(members, ROW, "left")
+        return marked.withColumn(self.name, F.expr(f"coalesce({self.name}, false)")).drop(ROW)
+
+
+def with_flags(frame: DataFrame, flags: Iterable[Flag], references: Mapping[str, DataFrame]) -> DataFrame:
+    """The frame with one boolean column per flag; those that it has already stay as they are."""
     for flag in dict.fromkeys(flags):
-        hit = f"{flag.name}_hit"
-        keys = flag.keys(frame, references).withColumn(hit, F.lit(True))
-        parts = [flag.part(number) for number in range(len(flag.columns))]
-        frame = frame.join(keys, F.expr(flag.on()), "left").withColumn(flag.name, F.expr(flag.value(hit)))
-        frame = frame.drop(hit, *parts)
+        if flag.name not in frame.columns:
+            frame = flag.onto(frame, references)
     return frame

@@ -68,6 +68,7 @@ class Judgement:
     diverting: tuple[RowRule, ...]
     statistics: tuple[Statistic, ...] = ()
     distinct: Mapping[str, int] = field(default_factory=dict)  # column -> about how many distinct values
+    counted: Values = field(default_factory=lambda: Values({}))
 
     def columns_of_few_values(self) -> list[str]:
         """Columns whose values are few enough to be broadcast (some 20 MB), and few beside the rows."""
@@ -101,12 +102,13 @@ def judge(
     sensitive: Iterable[str] = (),
     internal: Iterable[str] = (),
     estimate: Iterable[str] = (),
+    count: Iterable[Metric] = (),
 ) -> Judgement:
     """Measure and judge every rule on a frame.
 
     ``references`` are the other tables by alias; ``checks`` names a function that returns PyDeequ checks; statistics of
     ``sensitive`` columns show no single value; ``internal`` columns are not the source's own; of the columns to
-    ``estimate`` engine ``spark`` counts the distinct values, roughly, in the same shuffle.
+    ``estimate`` engine ``spark`` counts the distinct values, roughly, in the same shuffle; ``count`` is measured beside.
     """
     references = references or {}
     hidden = set(internal)
@@ -114,7 +116,8 @@ def judge(
     wanted = [Metric("size"), *(metric for rule in suite.rules for metric in rule.metrics(now))]
     wanted += [metric for analyzer in suite.analyzers for metric in metrics_of(analyzer, types, sensitive)]
     estimates = {name: _one_in(SAMPLED, name) for name in estimate} if engine == "spark" else {}
-    wanted += estimates.values()
+    asked = list(count)
+    wanted += [*estimates.values(), *asked]
     ready = prepared(frame, suite, references, now)
     values = deequ.measure(spark, ready, wanted) if engine == "deequ" else dataframes.measure(ready, wanted)
     try:
@@ -138,7 +141,8 @@ def judge(
     )
     told = statistics(suite.analyzers, values, types, sensitive)
     distinct = {name: SAMPLED * int(values.get(metric) or 0) for name, metric in estimates.items()}
-    return Judgement(tuple(verdicts), rows, diverting, told, distinct)
+    counted = Values({metric: values[metric] for metric in asked})
+    return Judgement(tuple(verdicts), rows, diverting, told, distinct, counted)
 
 
 def _one_in(share: int, column: str) -> Metric:

@@ -28,6 +28,8 @@ from dataward.quality.rules.k_anonymity import KAnonymity
 from dataward.quality.rules.k_map import KMap
 from dataward.quality.rules.l_diversity import LDiversity
 from dataward.quality.rules.mean import Mean
+from dataward.quality.rules.no_duplicates import NoDuplicates
+from dataward.quality.rules.no_outliers import NoOutliers
 from dataward.quality.rules.referential_integrity import ReferentialIntegrity
 from dataward.quality.rules.row_count import RowCount
 from dataward.quality.rules.row_count_match import RowCountMatch
@@ -86,6 +88,8 @@ KINDS: dict[str, type[Rule]] = {
         KMap,
         LDiversity,
         Mean,
+        NoDuplicates,
+        NoOutliers,
         ReferentialIntegrity,
         RowCount,
         RowCountMatch,

@@ -1,0 +1,272 @@
+"""What is done about bad data before it is judged: normalise, then duplicates, then outliers, then missing values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from dataward.contract.base import Model, Name, Scalar
+
+__all__ = ["Comparison", "Duplicates", "Lookup", "Missing", "Normalise", "Outliers", "Treatment", "Unit"]
+
+
+class Number(Model):
+    """How numbers are written: ``1.234,50`` has decimal "," and group "."."""
+
+    decimal: str = Field(default=".", min_length=1, max_length=1)
+    group: str = Field(default="", max_length=1)
+
+    @model_validator(mode="after")
+    def _differ(self) -> Number:
+        if self.decimal == self.group:
+            raise ValueError("'decimal' and 'group' must be two different signs")
+        return self
+
+
+class Unit(Model):
+    """A column beside says in which unit each number is; afterwards all are in ``to``, and it says so."""
+
+    column: str
+    to: str = Field(description="a unit as pint knows it: kg, degC, km/h")
+    from_: tuple[str, ...] = Field(alias="from", min_length=1, description="the units that may stand there")
+
+    @model_validator(mode="after")
+    def _convert(self) -> Unit:
+        for unit in self.from_:
+            self.factor(unit)
+        return self
+
+    def factor(self, unit: str) -> tuple[float, float]:
+        """(factor, offset) that bring a number from a unit to ``to``: value * factor + offset."""
+        import pint
+
+        known = _units()
+        try:
+            zero, one = (known.Quantity(number, unit).to(self.to).magnitude for number in (0.0, 1.0))
+        except pint.UndefinedUnitError as error:
+            raise ValueError(
+                f"unit {error.unit_names} is unknown to pint: write it as pint does (lb, degF, m/s)"
+            ) from None
+        except pint.DimensionalityError:
+            raise ValueError(f"'{unit}' and '{self.to}' do not measure the same thing") from None
+        return one - zero, zero
+
+
+def _units() -> Any:
+    import pint
+
+    registry: Any = pint.get_application_registry  # its annotations are incomplete
+    return registry()
+
+
+class Normalise(Model):
+    """One spelling for each value, in this order; what cannot be brought to it is diverted, or what ``else`` says."""
+
+    null_when: tuple[str, ...] = Field(
+        default=(), description="texts that mean 'no value', compared trimmed and without case"
+    )
+    trim: bool = Field(default=False, description="no white space at the ends")
+    squeeze: bool = Field(default=False, description="runs of white space become one space")
+    unicode: Literal["NFC", "NFKC"] | None = Field(default=None, description="normal form (UAX 15)")
+    case: Literal["lower", "upper", "title"] | None = None
+    values: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="category: [spellings of it], compared without case"
+    )
+    date: tuple[str, ...] = Field(
+        default=(), description="accepted patterns (Spark's), first match wins; becomes a date"
+    )
+    timestamp: tuple[str, ...] = Field(default=(), description="accepted patterns; becomes a timestamp")
+    number: Number | None = Field(default=None, description="how numbers are written; becomes a number")
+    as_: str = Field(
+        default="double",
+        alias="as",
+        pattern=r"^(double|float|int|bigint|decimal\(\d{1,2}, ?\d{1,2}\))$",
+        description="with number: its type",
+    )
+    unit: Unit | None = None
+    else_: Literal["divert", "null", "keep"] = Field(
+        default="divert", alias="else", description="what becomes of a value that cannot be read, or is in no category"
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Normalise:
+        kinds = [self.date, self.timestamp, self.number, self.unit, self.values]
+        if sum(map(bool, kinds)) > 1:
+            raise ValueError("give one of 'date', 'timestamp', 'number', 'unit' and 'values'")
+        if self.else_ == "keep" and not self.values:
+            raise ValueError("'else: keep' goes with 'values': a text is no date and no number")
+        if self.unit and (self.trim or self.squeeze or self.case or self.unicode or self.null_when):
+            raise ValueError("'unit' goes with a column of numbers: give nothing else")
+        spelled: dict[str, str] = {}
+        for category, spellings in self.values.items():
+            for text in (category, *spellings):
+                if spelled.setdefault(text.lower(), category) != category:
+                    raise ValueError(f"'{text}' is a spelling of '{spelled[text.lower()]}' and of '{category}'")
+        return self
+
+
+class Comparison(Model):
+    """How two values of a column are compared: ``name`` and ``text`` by Jaro-Winkler, ``address`` by their words in any order,
+    ``id`` and ``date`` by the edits between them, ``exact`` by equality."""
+
+    as_: Literal["name", "text", "address", "id", "date", "exact"] = Field(default="text", alias="as")
+    weight: float = Field(default=1.0, gt=0, le=100)
+
+
+Compared = Annotated[Comparison, BeforeValidator(lambda given: {"as": given} if isinstance(given, str) else given)]
+
+
+class Duplicates(Model):
+    """Rows that are the same thing: equal in all of ``on``, or alike (``similar``) by at least ``above``."""
+
+    on: tuple[str, ...] = Field(
+        default=(), description="columns that are equal; a row with a null in one is no duplicate"
+    )
+    similar: dict[str, Compared] = Field(default_factory=dict, description="columns that are compared, and how")
+    above: float = Field(default=0.85, gt=0, le=1, description="with similar: the weighted mean of similarities")
+    block: tuple[str, ...] = Field(
+        default=(),
+        description="with similar: SQL of what two rows must share to be compared at all, several separated by commas; one of "
+        "these is enough. Default: each compared column",
+    )
+    largest_block: int = Field(
+        default=1000, ge=2, description="beyond it, rows are compared with the next in order only"
+    )
+    keep: Literal["newest", "oldest", "most_complete", "merge", "none"] = Field(
+        default="most_complete",
+        description="which row stays; merge: the most complete, its nulls filled from the others; the rest is diverted",
+    )
+    by: str | None = Field(default=None, description="with newest and oldest: the column that tells")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Duplicates:
+        if bool(self.on) == bool(self.similar):
+            raise ValueError("give either 'on' (equal columns) or 'similar' (columns that are alike)")
+        if (self.by is not None) != (self.keep in ("newest", "oldest")):
+            raise ValueError("keep newest and oldest need 'by' (a column), and only these take it")
+        return self
+
+
+class Outliers(Model):
+    """Numbers beyond fences: Tukey's (``iqr``), standard deviations (``zscore``), or the modified z-score (``mad``)."""
+
+    method: Literal["iqr", "zscore", "mad"] = "iqr"
+    factor: float | None = Field(default=None, gt=0, description="default: 1.5 for iqr, 3 for zscore, 3.5 for mad")
+    skewed: bool = Field(default=False, description="with iqr: fences that follow the skew (medcouple)")
+    per: tuple[str, ...] = Field(default=(), description="columns: every group has fences of its own")
+    do: Literal["divert", "winsorise", "null"] = "divert"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Outliers:
+        if self.skewed and self.method != "iqr":
+            raise ValueError("'skewed' goes with method iqr")
+        return self
+
+
+class Lookup(Model):
+    """A value from another table of the contract's ``references``; taken where all its rows with the key agree."""
+
+    reference: str
+    on: dict[str, str] = Field(min_length=1, description="this table's column: the reference's")
+    take: str
+
+
+class Missing(Model):
+    """What stands in for a value that is not there; exactly one."""
+
+    constant: Scalar | None = None
+    with_: Literal["mean", "median", "mode"] | None = Field(default=None, alias="with")
+    per: tuple[str, ...] = Field(default=(), description="with 'with': columns, each group has its own")
+    from_: Literal["previous", "next"] | None = Field(
+        default=None, alias="from", description="the nearest value by time"
+    )
+    key: tuple[str, ...] = Field(default=(), description="with from: columns whose rows belong together")
+    by: str | None = Field(default=None, description="with from: the column that orders them")
+    lookup: Lookup | None = None
+    divert: bool = Field(default=False, description="such rows go to the quarantine")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Missing:
+        given = [
+            self.constant is not None,
+            self.with_ is not None,
+            self.from_ is not None,
+            self.lookup is not None,
+            self.divert,
+        ]
+        if sum(given) != 1:
+            raise ValueError("give exactly one of 'constant', 'with', 'from', 'lookup', 'divert: true'")
+        if self.per and not self.with_:
+            raise ValueError("'per' goes with 'with' (mean, median or mode)")
+        if (self.by is not None) != (self.from_ is not None) or (self.key and not self.from_):
+            raise ValueError("'from' needs 'by' (and takes 'key'); nothing else takes them")
+        return self
+
+
+class Treatment(Model):
+    """Everything that is repaired, in the order of these four; every repair is counted, and the rows are judged again."""
+
+    normalise: dict[str, Normalise] = Field(default_factory=dict)
+    duplicates: dict[Name, Duplicates] = Field(default_factory=dict)
+    outliers: dict[str, Outliers] = Field(default_factory=dict)
+    missing: dict[str, Missing] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fills_in_categories(self) -> Treatment:
+        for name, one in self.missing.items():
+            how = self.normalise.get(name)
+            if (
+                how
+                and how.values
+                and how.else_ != "keep"
+                and one.constant is not None
+                and one.constant not in how.values
+            ):
+                raise ValueError(
+                    f"missing.{name}: '{one.constant}' is none of the column's categories: add it to normalise.{name}.values"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _compares_what_was_there(self) -> Treatment:
+        made_up = {name.lower() for name, one in self.missing.items() if not one.divert}
+        made_up |= {name.lower() for name, one in self.outliers.items() if one.do != "divert"}
+        for name, one in self.duplicates.items():
+            if found := [column for column in (*one.on, *one.similar) if column.lower() in made_up]:
+                raise ValueError(
+                    f"duplicates.{name} compares '{found[0]}', whose values are made up afterwards (missing, outliers), which could "
+                    "make other rows the same: compare other columns, or divert such rows"
+                )
+        return self
+
+    def __bool__(self) -> bool:
+        return bool(self.normalise or self.duplicates or self.outliers or self.missing)
+
+    @property
+    def diverts(self) -> bool:
+        """Whether a row may be sent to the quarantine."""
+        return bool(
+            self.duplicates
+            or any(
+                one.else_ == "divert" and (one.date or one.timestamp or one.number or one.unit or one.values)
+                for one in self.normalise.values()
+            )
+            or any(one.do == "divert" for one in self.outliers.values())
+            or any(one.divert for one in self.missing.values())
+        )
+
+    def named(self) -> list[tuple[tuple[str, ...], str]]:
+        """Every column that it names, with the place in the contract."""
+        found = [(("normalise", name), name) for name in self.normalise]
+        found += [(("normalise", name), one.unit.column) for name, one in self.normalise.items() if one.unit]
+        for name, dup in self.duplicates.items():
+            more = (dup.by,) if dup.by else ()
+            found += [(("duplicates", name), column) for column in (*dup.on, *dup.similar, *more)]
+        for name, out in self.outliers.items():
+            found += [(("outliers", name), column) for column in (name, *out.per)]
+        for name, lost in self.missing.items():
+            more = (lost.by,) if lost.by else ()
+            ours = tuple(lost.lookup.on) if lost.lookup else ()
+            found += [(("missing", name), column) for column in (name, *lost.per, *lost.key, *more, *ours)]
+        return [(("treat", *place), name) for place, name in found]

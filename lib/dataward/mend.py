@@ -1,0 +1,116 @@
+"""What is repaired before the rules judge: the repaired rows, what the rules said before, and what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from dataward.contract import Contract
+from dataward.plan import Plan, fitting
+from dataward.quality.engines import spark as dataframes
+from dataward.quality.flags import Alike, Flag, Outlying
+from dataward.quality.judge import Judgement, Verdict, judge
+from dataward.quality.metrics import Metric
+from dataward.quality.repair.treat import Treated, treat
+from dataward.quality.repair.working import WHY, Repair
+from dataward.quality.rules import RowRule
+from dataward.quality.split import FAILED_COLUMNS, FAILED_RULES, split
+from dataward.quality.suite import Suite
+from dataward.tables.source import MALFORMED
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Mended", "mend", "to_mend"]
+
+
+@dataclass(frozen=True)
+class Mended:
+    """``frame``: the rows that the rules judge. ``before``: what the rules said of the source, and of how many rows."""
+
+    frame: DataFrame
+    treated: Treated | None = None
+    before: Judgement | None = None
+    repairs: tuple[Repair, ...] = ()
+    rows_diverted: int = 0
+
+    @property
+    def internal(self) -> tuple[str, ...]:
+        """Columns that are not the source's own."""
+        return (MALFORMED, *(self.treated.internal if self.treated else ()))
+
+    @property
+    def plain(self) -> DataFrame:
+        return self.frame.drop(*self.internal)
+
+    @property
+    def metrics(self) -> list[Metric]:
+        return self.treated.metrics if self.treated else []
+
+    @property
+    def verdicts_before(self) -> tuple[Verdict, ...]:
+        return self.before.verdicts if self.before else ()
+
+    def counted(self, judged: Judgement) -> Mended:
+        """With the repairs counted; a job of its own where rows were diverted by them."""
+        if self.treated is None or self.before is None:
+            return self
+        gone = self.before.rows - judged.rows
+        of_diverted = [dataframes.measure(self.treated.diverted, self.metrics)] if gone and self.metrics else []
+        return replace(self, repairs=self.treated.repairs(judged.counted, *of_diverted), rows_diverted=gone)
+
+    def parted(self, diverting: Sequence[RowRule], now: datetime) -> tuple[DataFrame, DataFrame]:
+        """(rows to publish; rows to divert, with the reasons of rules and of repairs)."""
+        good, bad = (frame.drop(*self.internal) for frame in split(self.frame, diverting, now))
+        if self.treated is not None and self.treated.diverts:
+            told = {
+                FAILED_RULES: f"transform({WHY}, x -> x.what)",
+                FAILED_COLUMNS: f"array_distinct(flatten(transform({WHY}, x -> x.columns)))",
+            }
+            more = self.treated.diverted.selectExpr("*", *(f"{sql} as {name}" for name, sql in told.items()))
+            bad = bad.unionByName(more.drop(*self.internal, WHY))
+        return good, bad
+
+    def release(self) -> None:
+        if self.treated is not None:
+            self.treated.release()
+
+    @property
+    def begun(self) -> str:
+        """What was found before anything is counted."""
+        failed = [verdict for verdict in self.verdicts_before if verdict.action != "none"]
+        return f"before: {len(failed)} of {len(self.verdicts_before)} rules fail" if self.before else "fences measured"
+
+
+def to_mend(contract: Contract, suite: Suite) -> bool:
+    """Whether there is anything to repair, or to measure before the rules can judge."""
+    return bool(contract.treat or _flags(suite))
+
+
+def _flags(suite: Suite) -> list[Flag]:
+    return [flag for rule in suite.rules for flag in rule.flags() if isinstance(flag, Outlying | Alike)]
+
+
+def mend(
+    spark: SparkSession,
+    plan: Plan,
+    suite: Suite,
+    frame: DataFrame,
+    references: Mapping[str, DataFrame],
+    now: datetime,
+) -> Mended:
+    """Repair what the contract says, and measure fences and clusters that the rules need, once.
+
+    Raises:
+        RunError: a block of possible duplicates is too large.
+    """
+    contract: Contract = plan.contract
+    before = None
+    if contract.treat:
+        # A rule about a date may mean nothing on the text that it was.
+        fit = Suite(tuple(fitting(spark, suite.rules, frame, references, now)))
+        before = judge(spark, frame, fit, now, contract.engine, references, internal=[MALFORMED])
+    treated = treat(frame, contract.treat, references, MALFORMED, _flags(suite))
+    return Mended(treated.frame, treated, before)
