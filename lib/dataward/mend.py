@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dataward.contract import Contract
+from dataward.contract import Contract, Treatment
 from dataward.plan import Plan, fitting
+from dataward.quality.duplicates.matching import SOURCE_ROW
 from dataward.quality.engines import spark as dataframes
 from dataward.quality.flags import Alike, Flag, Outlying
 from dataward.quality.judge import Judgement, Verdict, judge
@@ -23,7 +24,7 @@ from dataward.tables.source import MALFORMED
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Mended", "mend", "to_mend"]
+__all__ = ["Mended", "mend", "steps", "to_mend"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Mended:
     @property
     def internal(self) -> tuple[str, ...]:
         """Columns that are not the source's own."""
-        return (MALFORMED, *(self.treated.internal if self.treated else ()))
+        return (MALFORMED, SOURCE_ROW, *(self.treated.internal if self.treated else ()))
 
     @property
     def plain(self) -> DataFrame:
@@ -62,15 +63,16 @@ class Mended:
         return replace(self, repairs=self.treated.repairs(judged.counted, *of_diverted), rows_diverted=gone)
 
     def parted(self, diverting: Sequence[RowRule], now: datetime) -> tuple[DataFrame, DataFrame]:
-        """(rows to publish; rows to divert, with the reasons of rules and of repairs)."""
-        good, bad = (frame.drop(*self.internal) for frame in split(self.frame, diverting, now))
+        """(rows to publish; rows to divert, with the reasons of rules and of repairs), known by their row in the source."""
+        beside = [name for name in self.internal if name != SOURCE_ROW]
+        good, bad = (frame.drop(*beside) for frame in split(self.frame, diverting, now))
         if self.treated is not None and self.treated.diverts:
             told = {
                 FAILED_RULES: f"transform({WHY}, x -> x.what)",
                 FAILED_COLUMNS: f"array_distinct(flatten(transform({WHY}, x -> x.columns)))",
             }
             more = self.treated.diverted.selectExpr("*", *(f"{sql} as {name}" for name, sql in told.items()))
-            bad = bad.unionByName(more.drop(*self.internal, WHY))
+            bad = bad.unionByName(more.drop(*beside, WHY))
         return good, bad
 
     def release(self) -> None:
@@ -82,6 +84,25 @@ class Mended:
         """What was found before anything is counted."""
         failed = [verdict for verdict in self.verdicts_before if verdict.action != "none"]
         return f"before: {len(failed)} of {len(self.verdicts_before)} rules fail" if self.before else "fences measured"
+
+
+def steps(how: Treatment) -> list[tuple[str, str]]:
+    """(what it costs, treatment) of everything that a contract repairs, in order."""
+    found = [
+        ("with the scan" if not one.unicode else "Arrow", f"normalise.{name}") for name, one in how.normalise.items()
+    ]
+    found += [
+        ("a shuffle" if one.on else "blocks, before", f"duplicates.{name}") for name, one in how.duplicates.items()
+    ]
+    found += [("fences, before", f"outliers.{name}: {one.method}, {one.do}") for name, one in how.outliers.items()]
+    for name, one in how.missing.items():
+        word = (
+            one.with_ or one.from_ or ("lookup" if one.lookup else "constant" if one.constant is not None else "divert")
+        )
+        cost = {"mean": "a pass before", "median": "a pass before", "mode": "a shuffle", "lookup": "a join"}
+        cost |= {"previous": "a shuffle", "next": "a shuffle"}
+        found.append((cost.get(word, "with the scan"), f"missing.{name}: {word}"))
+    return found
 
 
 def to_mend(contract: Contract, suite: Suite) -> bool:
@@ -111,6 +132,6 @@ def mend(
     if contract.treat:
         # A rule about a date may mean nothing on the text that it was.
         fit = Suite(tuple(fitting(spark, suite.rules, frame, references, now)))
-        before = judge(spark, frame, fit, now, contract.engine, references, internal=[MALFORMED])
+        before = judge(spark, frame, fit, now, contract.engine, references, internal=[MALFORMED, SOURCE_ROW])
     treated = treat(frame, contract.treat, references, MALFORMED, _flags(suite))
     return Mended(treated.frame, treated, before)

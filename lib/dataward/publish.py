@@ -6,9 +6,10 @@ import dataclasses
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dataward import report, rerun
@@ -23,7 +24,10 @@ from dataward.plan import Plan, against_keys, against_schema, against_target
 from dataward.privacy.discover.gates import Looked, look
 from dataward.privacy.keys import KeyProvider, open_keys
 from dataward.privacy.protect import DETERMINISTIC, Protected, protect_in_window, shadows, statistics_columns
+from dataward.privacy.protect.compiled import key_of
+from dataward.privacy.protect.row_ids import with_row_ids
 from dataward.privacy.utility import Parity, parity
+from dataward.quality.duplicates.matching import SOURCE_ROW, row_id
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.split import failed_rows
 from dataward.report import Phase, Place, RunResult
@@ -32,9 +36,9 @@ from dataward.tables import delta
 from dataward.tables.source import MALFORMED, Pin
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["publish"]
+__all__ = ["Run", "carry_out", "publish"]
 
 Progress = Callable[[str], None]
 
@@ -51,18 +55,23 @@ def publish(
     Raises:
         DatawardError: see ``dataward.errors``; the target's newest version is then what it was, or a whole new one.
     """
+    return carry_out(spark, report_folder, lambda own, held: Run(own, plan, run_id, progress, held))
+
+
+def carry_out(spark: SparkSession, report_folder: str, made: Callable[[SparkSession, ExitStack], Run]) -> RunResult:
+    """Make a run in a session of its own, carry it out, and write its report."""
     with isolated(spark) as own, ExitStack() as held:
-        run = _Run(own, plan, run_id, progress, held)
-        result = run.carried_out()
+        result = made(own, held).carried_out()
         if result.status == "unchanged":
             return result.model_copy(update={"report": report.place(result, report_folder)})
         return report.write(own, result, report_folder)
 
 
-class _Run:
+class Run:
     """One run: what it was asked, what it has found out so far, and how long each phase took."""
 
     mended: Mended
+    more_to_seal: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self, spark: SparkSession, plan: Plan, given_id: str | None, progress: Progress, held: ExitStack
@@ -88,17 +97,18 @@ class _Run:
             sealed, earlier = before
             if sealed:
                 return self.unchanged(sealed.seal)
-            source, self.others = rerun.pinned(self.spark, contract, self.run_id, earlier)
+            source, self.others = self.pinned(earlier)
             now = datetime.fromisoformat(earlier["as_of"]) if earlier else self.started.replace(microsecond=0)
             references = {alias: other.frame.drop(MALFORMED) for alias, other in self.others.items()}
             suite = against_schema(self.spark, self.plan, source.frame, references, now)
             against_target(self.spark, self.plan)
             against_keys(self.spark, self.plan, keys, source.columns)
             told(source.described)
-        self.mended = Mended(source.frame)
+        frame = source.frame.withColumn(SOURCE_ROW, row_id(source.frame)) if contract.quarantine else source.frame
+        self.mended = Mended(frame)
         if to_mend(contract, suite):
             with self.phase("treat") as told:
-                self.mended = mend(self.spark, self.plan, suite, source.frame, references, now)
+                self.mended = mend(self.spark, self.plan, suite, frame, references, now)
                 self.held.callback(self.mended.release)
                 told(self.mended.begun)
         deterministic = [name for name in source.columns if contract.column(name).protect.op in DETERMINISTIC]
@@ -134,7 +144,7 @@ class _Run:
         if reasons:
             return self.result("stopped", source, judged, protections, reasons=reasons)
         metadata = self.metadata(source, judged, now, protections)
-        good, bad = self.mended.parted(judged.diverting, now)
+        good, bad = self.parted(keys, judged, now)
         ready = protecting(good)
         if contract.asks_output:
             with self.phase("examine") as told:
@@ -143,7 +153,7 @@ class _Run:
             if self.output.reasons:
                 return self.result("stopped", source, judged, protections, reasons=[*self.output.reasons])
         with self.phase("commit") as told:
-            quarantine = self.to_quarantine(protecting(bad, strict=False), diverted, metadata)
+            quarantine = self.to_quarantine(keys, protecting(bad, strict=False), diverted, metadata)
             if self.changed(source):
                 raise SourceChanged(
                     f"source {contract.source} or a reference: its files changed after they were judged. Nothing was "
@@ -181,6 +191,9 @@ class _Run:
         keys, domain = open_keys(self.contract.keys), self.contract.keys.domain
         keys.key("seal", domain, keys.current(domain))
         return keys
+
+    def pinned(self, earlier: dict[str, Any] | None) -> tuple[Pin, dict[str, Pin]]:
+        return rerun.pinned(self.spark, self.contract, self.run_id, earlier)
 
     def changed(self, source: Pin) -> bool:
         return any(place.changed(self.spark) for place in (source, *self.others.values()))
@@ -226,6 +239,17 @@ class _Run:
 
     # what is written
 
+    def parted(self, keys: KeyProvider, judged: Judgement, now: datetime) -> tuple[DataFrame, DataFrame]:
+        """(rows to publish, rows to divert)."""
+        good, bad = self.mended.parted(judged.diverting, now)
+        return good.drop(SOURCE_ROW), bad
+
+    def identified(self, keys: KeyProvider, frame: DataFrame) -> DataFrame:
+        """With a keyed id in the place of the row that it is in the source."""
+        return with_row_ids(
+            self.spark, frame, SOURCE_ROW, self.run_id, key_of(keys)("token", self.contract.keys.domain)
+        )
+
     def metadata(self, source: Pin, judged: Judgement, now: datetime, made: tuple[Protected, ...]) -> dict[str, Any]:
         """What both commits of this run say about themselves; enough to finish the run after an interruption."""
         return {
@@ -238,14 +262,17 @@ class _Run:
             "key_versions": {one.column: f"{one.domain} v{one.key_version}" for one in made if one.domain},
         }
 
-    def to_quarantine(self, bad: Any, diverted: int, metadata: dict[str, Any]) -> delta.Commit | None:
+    def to_quarantine(
+        self, keys: KeyProvider, bad: DataFrame, diverted: int, metadata: dict[str, Any]
+    ) -> delta.Commit | None:
         """Before the target: a run that ends between the two has lost no row."""
         place = self.contract.quarantine_location
         if place is None or not diverted:
             return None
         from pyspark.sql import functions as F
 
-        return delta.append_once(self.spark, bad.withColumn("run_id", F.lit(self.run_id)), place, self.run_id, metadata)
+        known = self.identified(keys, bad).withColumn("run_id", F.lit(self.run_id))
+        return delta.append_once(self.spark, known, place, self.run_id, metadata)
 
     def accounted(
         self, source: Pin, judged: Judgement, commit: delta.Commit, quarantine: delta.Commit | None, diverted: int
@@ -257,10 +284,16 @@ class _Run:
         rows = {"in": rows_in, "published": commit.rows, "quarantined": to_quarantine, "dropped": dropped}
         if rows_in == commit.rows + to_quarantine + dropped and not self.changed(source):
             return rows
+        raise self.taken_back(
+            commit,
+            f"rows in ({rows_in}) != published ({commit.rows}) + quarantined ({to_quarantine}) + dropped ({dropped})",
+        )
+
+    def taken_back(self, commit: delta.Commit, why: str) -> AccountingError:
+        """The error to raise; the target is what it was before."""
         delta.restore(self.spark, self.contract.target, commit)
-        raise AccountingError(
-            f"{self.contract.target}: rows in ({rows_in}) != published ({commit.rows}) + quarantined ({to_quarantine}) "
-            f"+ dropped ({dropped}), or the source's files changed while they were read. Version {commit.version} was "
+        return AccountingError(
+            f"{self.contract.target}: {why}, or the source's files changed while they were read. Version {commit.version} was "
             "taken back; rerun with a new --run-id"
         )
 
@@ -292,6 +325,7 @@ class _Run:
             verdicts_after=_as_dicts(self.output.verdicts),
             joins=_as_dicts(self.output.joins),
             quarantine=_place(contract.quarantine_location, quarantine).model_dump() if quarantine else None,
+            **self.more_to_seal,
         )
 
     # what is told

@@ -28,7 +28,7 @@ DEVIATIONS = {
     'not (ColumnValues "age" = 12)': "Parsing Error",
     '(ColumnValues "age" > 20) or (ColumnValues "age" = NULL)': ("Failed", 12),  # by column
 }
-OURS = ("KAnonymity", "LDiversity", "TCloseness", "KMap", "DeltaPresence")
+OURS = ("KAnonymity", "LDiversity", "TCloseness", "KMap", "DeltaPresence", "NoDuplicates", "NoOutliers")
 NOT_COMPARED = (
     "File",
     "now()",

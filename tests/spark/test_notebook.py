@@ -1,24 +1,52 @@
-"""The Databricks notebook, executed as Databricks does: cell by cell source with `spark` and `display` given."""
+"""The Databricks notebooks, executed as Databricks does: cell by cell source with `spark` and `display` given."""
 
 import runpy
 from pathlib import Path
 
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.py"))
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook(lake, monkeypatch, notebook):
-    assert notebook.read_text().startswith("# Databricks notebook source\n")
+@pytest.fixture
+def run(lake, monkeypatch):
+    """Executes a notebook; gives its names and the rows of every frame that it shows."""
+
+    def executed(name):
+        file = NOTEBOOKS / f"{name}.py"
+        assert file.read_text().startswith("# Databricks notebook source\n")
+        monkeypatch.setenv("DATAWARD_REPORTS", str(lake.root / "reports"))
+        shown = []
+        given = {"spark": lake.spark, "display": lambda frame: shown.append(frame.collect())}
+        return runpy.run_path(str(file), init_globals=given), shown
+
+    return executed
+
+
+def test_every_notebook_is_tested_here():
+    assert {file.stem for file in NOTEBOOKS.glob("*.py")} == {"publish", "clean"}
+
+
+def test_publish(lake, run, monkeypatch):
     lake.source([(1, "ada"), (2, None)], "id int, name string")
     contract = lake.contract(rules='IsComplete "name"', columns="{name: {class: person_name, protect: token}}")
     monkeypatch.setenv("DATAWARD_CONTRACT", str(contract))
-    monkeypatch.setenv("DATAWARD_REPORTS", str(lake.root / "reports"))
-    shown = []
-    made = runpy.run_path(
-        str(notebook), init_globals={"spark": lake.spark, "display": lambda frame: shown.append(frame.collect())}
-    )
+    made, shown = run("publish")
     assert made["result"].status == "published"
     assert made["proof"].holds
     assert [len(rows) for rows in shown] == [1, 1]
+
+
+def test_clean(lake, run, monkeypatch):
+    monkeypatch.setenv("DATAWARD_LAKE", str(lake.root / "clean"))
+    made, shown = run("clean")
+    assert made["result"].rows == {"in": 9, "published": 7, "quarantined": 2, "dropped": 0}
+    assert made["proof"].holds
+    found, repairs, verdicts, diverted = shown
+    assert {row["class"] for row in found} >= {"person_name"}
+    assert ("outliers.hours", "high", 1) in [tuple(row) for row in repairs]
+    assert {row["rule"].split()[0]: (row["before"], row["after"]) for row in verdicts}["IsComplete"] == (
+        "FAILED",
+        "PASSED",
+    )
+    assert sorted(row["id"] for row in diverted) in ([1, 5], [2, 5])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataward.cli.parsing import Verb, with_contract
 from dataward.cli.say import print_json, say
 
-__all__ = ["add"]
+if TYPE_CHECKING:
+    from dataward.report import RunResult
+
+__all__ = ["add", "told_run"]
 
 
 def add(verb: Verb) -> None:
@@ -40,10 +43,16 @@ def _publish(arguments: argparse.Namespace) -> int:
         result = publish(spark, planned, arguments.run_id, arguments.report, say)
     finally:
         session.close(spark)
-    if arguments.json:
+    return told_run(result, arguments.json)
+
+
+def told_run(result: RunResult, json: bool, came: str = "in", stayed: str = "quarantined") -> int:
+    """Print what a run came to; gives the exit code."""
+    if json:
         print_json(result.model_dump(mode="json"))
     rows = result.rows
-    flow = f"{rows['in']:,} rows in = {rows['published']:,} published + {rows['quarantined']:,} quarantined + {rows['dropped']:,} dropped"
+    dropped = f" + {rows['dropped']:,} dropped" if came == "in" else ""
+    flow = f"{rows['in']:,} rows {came} = {rows['published']:,} published + {rows['quarantined']:,} {stayed}{dropped}"
     if result.status == "stopped":
         say(
             f"STOPPED: nothing was published; {result.target.path} stays as it was",
@@ -51,6 +60,8 @@ def _publish(arguments: argparse.Namespace) -> int:
         )
     else:
         say(f"{result.status}: {result.target.path} version {result.target.version}, {flow}")
+    for repair in result.repairs:
+        say(f"  {repair['treatment']}: {repair['count']:,} {'cells' if repair['column'] else 'rows'} {repair['what']}")
     for warning in result.warnings:
         say(f"warning: {warning}")
     say(f"report: {result.report}")
@@ -59,12 +70,20 @@ def _publish(arguments: argparse.Namespace) -> int:
 
 def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
     from dataward.explain import explain
+    from dataward.mend import steps
 
     judging, protections = explain(spark, planned)
+    mending = steps(planned.contract.treat)
     if arguments.json:
         columns = [dataclasses.asdict(protected) for protected in protections]
-        print_json({"contract": planned.name, **dataclasses.asdict(judging), "protections": columns})
+        print_json(
+            {"contract": planned.name, "treatments": mending, **dataclasses.asdict(judging), "protections": columns}
+        )
         return 0
+    if mending:
+        print("repaired before the rules judge, who say once before and once after:")
+    for cost, treatment in mending:
+        print(f"  {cost:<18} {treatment}")
     print(f"{planned.name}, engine {judging.engine}: {judging}")
     for rule, how in judging.steps:
         print(f"  {how:<18} {rule}")

@@ -19,7 +19,7 @@ from dataward.contract import Location
 from dataward.errors import DatawardError, KeyringError, ProofError, TargetError
 from dataward.integrity.canonical import sha256
 from dataward.integrity.digest import FileContent
-from dataward.integrity.records import Ask, Erased, Erasure, parsed
+from dataward.integrity.records import Ask, Discard, Erased, Erasure, parsed
 from dataward.integrity.seal import Record, Seal
 from dataward.privacy.keys import KeyProvider, signing_key
 from dataward.tables import delta, maintenance
@@ -49,7 +49,7 @@ class Entry:
     signature: str
 
     @property
-    def record(self) -> Seal | Ask | Erasure | Erased:
+    def record(self) -> Seal | Ask | Discard | Erasure | Erased:
         """Raises ValueError where it is none."""
         return parsed(self.seal_text)
 
@@ -136,7 +136,7 @@ def entries(spark: SparkSession, place: Location) -> list[Entry]:
         raise ProofError(f"ledger {place}: {reason(error)}: its files were changed or removed") from None
 
 
-def records(spark: SparkSession, place: Location) -> list[Seal | Ask | Erasure | Erased]:
+def records(spark: SparkSession, place: Location) -> list[Seal | Ask | Discard | Erasure | Erased]:
     """What the entries say, oldest first, as far as it can be read; none where there is no ledger."""
     found = []
     for entry in entries(spark, place) if delta.exists(spark, place) else ():

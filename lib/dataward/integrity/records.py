@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from dataward.integrity.seal import Record, Seal
 
-__all__ = ["AnyRecord", "Ask", "Erased", "Erasure", "parsed"]
+__all__ = ["AnyRecord", "Ask", "Discard", "Erased", "Erasure", "parsed"]
 
 
 class Ask(Record):
@@ -46,6 +46,16 @@ class Erasure(Record):
     redacted: list[int] = Field(default_factory=list)
 
 
+class Discard(Record):
+    """Rows of a run were taken out of the quarantine for good: ``of_run``, ``rule`` what they failed (None: any)."""
+
+    kind: Literal["discard"] = "discard"
+    of_run: str
+    rule: str | None
+    reason: str
+    rows: int
+
+
 class Erased(Record):
     """What stands in the place of a seal that held a value of an erased person: the seal's hash, so that the chain still holds."""
 
@@ -53,11 +63,11 @@ class Erased(Record):
     seal_sha256: str
 
 
-AnyRecord = Annotated[Seal | Ask | Erasure | Erased, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[Seal | Ask | Erasure | Erased] = TypeAdapter(AnyRecord)
+AnyRecord = Annotated[Seal | Ask | Discard | Erasure | Erased, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[Seal | Ask | Discard | Erasure | Erased] = TypeAdapter(AnyRecord)
 
 
-def parsed(text: str) -> Seal | Ask | Erasure | Erased:
+def parsed(text: str) -> Seal | Ask | Discard | Erasure | Erased:
     """A record of any kind.
 
     Raises:

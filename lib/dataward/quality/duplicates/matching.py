@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-__all__ = ["ROW", "Clusters", "Matching", "clusters", "row_id"]
+__all__ = ["ROW", "SOURCE_ROW", "Clusters", "Matching", "clusters", "row_id"]
 
 ROW = "__dw_row"
+SOURCE_ROW = "__dw_source_row"
+"""Column: a row's id as it came from the source, before anything was repaired."""
+
 NEIGHBOURS = 50
 """In a block that is too large, how many rows after it each row is compared with."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dataward.contract.treatment import Treatment
 from dataward.quality.duplicates.matching import clusters
-from dataward.quality.flags import Alike, Flag, Outlying
+from dataward.quality.flags import INTERNAL, Alike, Flag, Outlying
 from dataward.quality.metrics import Metric, Values
 from dataward.quality.repair.duplicates import settle
 from dataward.quality.repair.missing import Pattern, fill, patterns
@@ -117,8 +117,9 @@ def treat(
         found = clusters(live, alike.matching).held()
         working.releases.append(found.release)
         working.frame = alike.within(found, working.frame)
+    given = [name for name in frame.columns if name.startswith(INTERNAL)]
     beside = [flag.name for flag in dict.fromkeys(flags) if flag.name in working.frame.columns]
-    names = [identifier(name) for name in own] + [tally.beside for tally in working.tallies] + beside
+    names = [*map(identifier, own), *given] + [tally.beside for tally in working.tallies] + beside
     return Treated(
         working.frame.where(f"size({WHY}) = 0").select(*names),
         working.frame.where(f"size({WHY}) > 0").select(*names, WHY),

@@ -57,7 +57,7 @@ class Working:
     def of(cls, frame: DataFrame, unread: str | None) -> Working:
         from pyspark.sql import functions as F
 
-        own = tuple(name for name in frame.columns if name != unread)
+        own = tuple(name for name in frame.columns if name != unread and not name.startswith(INTERNAL))
         nothing = F.expr("cast(array() as array<struct<what: string, columns: array<string>>>)")
         return cls(frame.withColumn(WHY, nothing), own, unread if unread in frame.columns else None)
 

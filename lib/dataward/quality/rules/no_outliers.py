@@ -24,7 +24,7 @@ class NoOutliers(RowRule):
     Example::
 
         NoOutliers "score"                     # 1, PASSED
-        NoOutliers "age" with method = "mad" with factor = 0.5    # 0.75, FAILED
+        NoOutliers "age" with method = "mad" with factor = 1    # 0.75, FAILED
     """
 
     name = "NoOutliers"

@@ -1,0 +1,114 @@
+"""``dataward quarantine``: rows that were diverted, and what becomes of them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dataward.cli.parsing import Verb, with_contract
+from dataward.cli.say import print_json, say
+from dataward.cli.tables import told_run
+
+__all__ = ["add"]
+
+
+def add(verb: Verb) -> None:
+    action = verb.group("quarantine", "Rows that were diverted: look at them, release or discard them.")
+    with_contract(action("list", _list, "Every run that diverted rows, and where these rows are now."))
+    command = _with_run(action("show", _show, "Why a run's rows wait, and some of them, protected as they lie there."))
+    command.add_argument("--rows", type=int, default=10, metavar="N", help="how many rows to show (10)")
+    command = _with_run(
+        action(
+            "release",
+            _release,
+            "Judge a run's source again and publish the waiting rows that the contract lets go on now.",
+        )
+    )
+    command.add_argument(
+        "--run-id", metavar="ID", help="name of the release; a rerun under the same name ends what was begun"
+    )
+    command.add_argument("--report", default="reports", metavar="DIR", help="folder for reports (default: reports)")
+    command = _with_run(
+        action("discard", _discard, "Take waiting rows out for good; the ledger says who, how many and why.")
+    )
+    command.add_argument("--rule", metavar="TEXT", help="only rows that failed this, as 'show' tells it")
+    command.add_argument("--reason", required=True, metavar="TEXT")
+
+
+def _with_run(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    with_contract(command).add_argument("--run", required=True, metavar="RUN", help="the run that diverted the rows")
+    return command
+
+
+@contextmanager
+def _session(arguments: argparse.Namespace) -> Iterator[tuple[Any, Any]]:
+    from dataward import session
+    from dataward.plan import plan
+
+    planned = plan(arguments.contract)
+    spark = session.get()
+    try:
+        yield spark, planned
+    finally:
+        session.close(spark)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from dataward.quarantine import batches
+
+    with _session(arguments) as (spark, planned):
+        found = batches(spark, planned)
+    if arguments.json:
+        print_json([{**dataclasses.asdict(batch), "lost": batch.lost} for batch in found])
+        return 1 if any(batch.lost for batch in found) else 0
+    if not found:
+        print("no run has diverted a row")
+    for batch in found:
+        print(
+            f"{batch.run_id}  {batch.time}  {batch.quarantined:,} diverted = {batch.waiting:,} waiting + "
+            f"{batch.released:,} released + {batch.discarded:,} discarded"
+            + (f"; {batch.lost:,} ARE GONE (erased, or taken out by somebody)" if batch.lost else "")
+        )
+    return 1 if any(batch.lost for batch in found) else 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from dataward.quarantine import show
+
+    with _session(arguments) as (spark, planned):
+        shown = show(spark, planned, arguments.run, arguments.rows)
+    if arguments.json:
+        rows = [dict(zip(shown.columns, map(str, row), strict=True)) for row in shown.rows]
+        print_json({"run": arguments.run, "rules": shown.rules, "rows": rows})
+        return 0
+    for rule, count in shown.rules.items():
+        print(f"{count:>10,}  {rule}")
+    for row in shown.rows:
+        print()
+        for name, value in zip(shown.columns, row, strict=True):
+            print(f"  {name}: {value}")
+    return 0
+
+
+def _release(arguments: argparse.Namespace) -> int:
+    from dataward.quarantine import release
+
+    with _session(arguments) as (spark, planned):
+        say(f"release {arguments.run}: {planned.contract.quarantine_location} -> {planned.contract.target}")
+        result = release(spark, planned, arguments.run, arguments.run_id, arguments.report, say)
+    return told_run(result, arguments.json, "waited", "waiting on")
+
+
+def _discard(arguments: argparse.Namespace) -> int:
+    from dataward.quarantine import discard
+
+    with _session(arguments) as (spark, planned):
+        rows = discard(spark, planned, arguments.run, arguments.rule, arguments.reason)
+    if arguments.json:
+        print_json({"run": arguments.run, "discarded": rows})
+    else:
+        print(f"{rows:,} rows of run {arguments.run} discarded")
+    return 0
