@@ -19,12 +19,13 @@ from dataward.quality.repair.working import WHY, Repair
 from dataward.quality.rules import RowRule
 from dataward.quality.split import FAILED_COLUMNS, FAILED_RULES, split
 from dataward.quality.suite import Suite
-from dataward.tables.source import MALFORMED
+from dataward.sql import identifier
+from dataward.tables.source import MALFORMED, pin
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Mended", "mend", "steps", "to_mend"]
+__all__ = ["Mended", "mend", "repaired", "steps", "to_mend"]
 
 
 @dataclass(frozen=True)
@@ -135,3 +136,13 @@ def mend(
         before = judge(spark, frame, fit, now, contract.engine, references, internal=[MALFORMED, SOURCE_ROW])
     treated = treat(frame, contract.treat, references, MALFORMED, _flags(suite))
     return Mended(treated.frame, treated, before)
+
+
+def repaired(spark: SparkSession, contract: Contract, frame: DataFrame) -> DataFrame:
+    """All rows of a source as its repairs leave them, those included that are diverted."""
+    if not contract.treat:
+        return frame.drop(MALFORMED)
+    references = {alias: pin(spark, place).frame.drop(MALFORMED) for alias, place in contract.references.items()}
+    treated = treat(frame, contract.treat, references, MALFORMED)
+    own = [identifier(name) for name in frame.columns if name != MALFORMED]
+    return treated.frame.select(*own).unionByName(treated.diverted.select(*own))

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from datetime import datetime, timezone
-from types import MappingProxyType
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dataward import report, rerun
-from dataward.contract import Location
-from dataward.errors import AccountingError, ContractError, SourceChanged, UsageError
+from dataward.errors import AccountingError, ContractError, SourceChanged
 from dataward.integrity.canonical import sha256
 from dataward.integrity.seal import Seal
 from dataward.integrity.sealing import seal_version
 from dataward.mend import Mended, mend, to_mend
-from dataward.output import Examined, examine
+from dataward.output import examine
 from dataward.plan import Plan, against_keys, against_schema, against_target
-from dataward.privacy.discover.gates import Looked, look
+from dataward.privacy.discover.gates import look
 from dataward.privacy.keys import KeyProvider, open_keys
 from dataward.privacy.protect import DETERMINISTIC, Protected, protect_in_window, shadows, statistics_columns
 from dataward.privacy.protect.compiled import key_of
 from dataward.privacy.protect.row_ids import with_row_ids
-from dataward.privacy.utility import Parity, parity
+from dataward.privacy.utility import parity
 from dataward.quality.duplicates.matching import SOURCE_ROW, row_id
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.split import failed_rows
-from dataward.report import Phase, Place, RunResult
+from dataward.report import RunResult
+from dataward.run import Progress, Run, as_dicts, pinned, place_of
 from dataward.session import demand_encryption, isolated
 from dataward.tables import delta
 from dataward.tables.source import MALFORMED, Pin
@@ -38,9 +33,7 @@ from dataward.tables.source import MALFORMED, Pin
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Run", "carry_out", "publish"]
-
-Progress = Callable[[str], None]
+__all__ = ["Publish", "carry_out", "publish"]
 
 
 def publish(
@@ -55,10 +48,10 @@ def publish(
     Raises:
         DatawardError: see ``dataward.errors``; the target's newest version is then what it was, or a whole new one.
     """
-    return carry_out(spark, report_folder, lambda own, held: Run(own, plan, run_id, progress, held))
+    return carry_out(spark, report_folder, lambda own, held: Publish(own, plan, run_id, progress, held))
 
 
-def carry_out(spark: SparkSession, report_folder: str, made: Callable[[SparkSession, ExitStack], Run]) -> RunResult:
+def carry_out(spark: SparkSession, report_folder: str, made: Callable[[SparkSession, ExitStack], Publish]) -> RunResult:
     """Make a run in a session of its own, carry it out, and write its report."""
     with isolated(spark) as own, ExitStack() as held:
         result = made(own, held).carried_out()
@@ -67,26 +60,8 @@ def carry_out(spark: SparkSession, report_folder: str, made: Callable[[SparkSess
         return report.write(own, result, report_folder)
 
 
-class Run:
-    """One run: what it was asked, what it has found out so far, and how long each phase took."""
-
-    mended: Mended
-    more_to_seal: Mapping[str, Any] = MappingProxyType({})
-
-    def __init__(
-        self, spark: SparkSession, plan: Plan, given_id: str | None, progress: Progress, held: ExitStack
-    ) -> None:
-        run_id = given_id or _fresh_run_id()
-        self.may_be_a_rerun = given_id is not None
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", run_id):
-            raise UsageError(f"run id '{run_id}': use up to 100 letters, digits, dots, dashes and underscores")
-        self.spark, self.plan, self.contract, self.run_id = spark, plan, plan.contract, run_id
-        self.progress, self.held = progress, held
-        self.phases: list[Phase] = []
-        self.others: dict[str, Pin] = {}
-        self.output, self.kept = Examined(), list[Parity]()
-        self.found, self.warnings = Looked(), list[str]()
-        self.started, self.clock = datetime.now(timezone.utc), time.perf_counter()
+class Publish(Run):
+    """The whole way of the data."""
 
     def carried_out(self) -> RunResult:
         """The whole way of the data."""
@@ -174,14 +149,6 @@ class Run:
                 told(f"{len(self.kept)} columns")
         return self.result("published", source, judged, protections, rows, commit, quarantine, seal)
 
-    @contextmanager
-    def phase(self, name: str) -> Iterator[Callable[[str], None]]:
-        begun, said = time.perf_counter(), [""]
-        yield lambda words: said.__setitem__(0, words)
-        spent = time.perf_counter() - begun
-        self.phases.append(Phase(name=name, seconds=round(spent, 3), told=said[0]))
-        self.progress(f"  {name:<8} {spent:6.2f} s  {said[0]}")
-
     # before anything is read
 
     def opened_keys(self) -> KeyProvider:
@@ -256,8 +223,8 @@ class Run:
             "contract": self.contract.contract,
             "contract_sha256": self.plan.sha256,
             "verdicts_sha256": sha256(self.settled(judged)),
-            "source": _pinned(source),
-            "references": {alias: _pinned(other) for alias, other in self.others.items()},
+            "source": pinned(source),
+            "references": {alias: pinned(other) for alias, other in self.others.items()},
             "as_of": now.isoformat(),
             "key_versions": {one.column: f"{one.domain} v{one.key_version}" for one in made if one.domain},
         }
@@ -315,115 +282,15 @@ class Run:
             keys,
             self.run_id,
             commit.version,
-            source={"described": source.described, **_pinned(source)},
-            references={alias: {"described": pin.described, **_pinned(pin)} for alias, pin in self.others.items()},
-            verdicts=_as_dicts(judged.verdicts),
-            verdicts_before=_as_dicts(self.mended.verdicts_before),
-            repairs=_as_dicts(self.mended.repairs),
+            source={"described": source.described, **pinned(source)},
+            references={alias: {"described": pin.described, **pinned(pin)} for alias, pin in self.others.items()},
+            verdicts=as_dicts(judged.verdicts),
+            verdicts_before=as_dicts(self.mended.verdicts_before),
+            repairs=as_dicts(self.mended.repairs),
             rows=rows,
-            protections=_as_dicts(protections),
-            verdicts_after=_as_dicts(self.output.verdicts),
-            joins=_as_dicts(self.output.joins),
-            quarantine=_place(contract.quarantine_location, quarantine).model_dump() if quarantine else None,
+            protections=as_dicts(protections),
+            verdicts_after=as_dicts(self.output.verdicts),
+            joins=as_dicts(self.output.joins),
+            quarantine=place_of(contract.quarantine_location, quarantine).model_dump() if quarantine else None,
             **self.more_to_seal,
         )
-
-    # what is told
-
-    def result(
-        self,
-        status: Any,
-        source: Pin,
-        judged: Judgement,
-        protections: tuple[Protected, ...],
-        rows: dict[str, int] | None = None,
-        commit: delta.Commit | None = None,
-        quarantine: delta.Commit | None = None,
-        seal: Seal | None = None,
-        reasons: list[str] | None = None,
-    ) -> RunResult:
-        contract = self.contract
-        version = commit.version if commit else None
-        if commit is None and delta.exists(self.spark, contract.target):
-            version = delta.latest_version(self.spark, contract.target)
-        return self.told(
-            status,
-            seal,
-            reasons=reasons or [],
-            source={"described": source.described, "version": source.version},
-            rows=rows
-            or {"in": judged.rows + self.mended.rows_diverted, "published": 0, "quarantined": 0, "dropped": 0},
-            verdicts=_as_dicts(judged.verdicts),
-            verdicts_before=_as_dicts(self.mended.verdicts_before),
-            repairs=_as_dicts(self.mended.repairs),
-            missing=_as_dicts(self.mended.treated.patterns if self.mended.treated else ()),
-            statistics=_as_dicts(judged.statistics),
-            protections=_as_dicts(protections),
-            warnings=[
-                *(self.mended.treated.notes if self.mended.treated else ()),
-                *self.warnings,
-                *self.output.warnings,
-            ],
-            discovered=_as_dicts(self.found.findings),
-            verdicts_after=_as_dicts(self.output.verdicts),
-            joins=_as_dicts(self.output.joins),
-            risk=_as_dicts(self.output.crowds),
-            parity=[{**dataclasses.asdict(column), "same": column.same} for column in self.kept],
-            target=Place(path=str(contract.target), version=version, rows=commit.rows if commit else None),
-            quarantine=_place(contract.quarantine_location, quarantine) if quarantine else None,
-            phases=self.phases,
-        )
-
-    def unchanged(self, seal: Seal) -> RunResult:
-        """The result of a run that was sealed before, told again from its seal."""
-        if seal.contract_sha256 != self.plan.sha256:
-            raise UsageError(
-                f"run id '{self.run_id}' is sealed under another text of this contract: give a new --run-id"
-            )
-        self.progress(f"  run '{self.run_id}' is sealed already as version {seal.version}: nothing to do")
-        return self.told(
-            "unchanged",
-            seal,
-            source={"described": seal.source["described"], "version": seal.source["version"]},
-            rows=seal.rows,
-            verdicts=seal.verdicts,
-            verdicts_before=seal.verdicts_before,
-            repairs=seal.repairs,
-            protections=seal.protections,
-            verdicts_after=seal.verdicts_after,
-            joins=seal.joins,
-            target=Place(path=seal.target, version=seal.version, rows=seal.rows["published"]),
-            quarantine=Place(**seal.quarantine) if seal.quarantine else None,
-        )
-
-    def told(self, status: Any, seal: Seal | None, **more: Any) -> RunResult:
-        return RunResult(
-            run_id=self.run_id,
-            contract=self.contract.contract,
-            status=status,
-            started=self.started.isoformat(timespec="seconds"),
-            seconds=round(time.perf_counter() - self.clock, 3),
-            seal=seal.model_dump(
-                mode="json",
-                exclude={"verdicts", "verdicts_before", "repairs", "protections", "verdicts_after", "joins"},
-            )
-            if seal
-            else None,
-            **more,
-        )
-
-
-def _fresh_run_id() -> str:
-    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
-
-
-def _pinned(place: Pin) -> dict[str, Any]:
-    return {"version": place.version, "sha256": place.digest}
-
-
-def _as_dicts(items: Any) -> list[dict[str, Any]]:
-    return [dataclasses.asdict(item) for item in items]
-
-
-def _place(location: Location | None, commit: delta.Commit) -> Place:
-    return Place(path=str(location), version=commit.version, rows=commit.rows)

@@ -24,11 +24,12 @@ from dataward.plan import Plan
 from dataward.privacy.keys import KeyProvider, open_keys
 from dataward.privacy.protect.operator import Key
 from dataward.privacy.protect.row_ids import ROW_ID, with_row_ids
-from dataward.publish import Progress, Run, carry_out
+from dataward.publish import Publish, carry_out
 from dataward.quality.duplicates.matching import SOURCE_ROW
 from dataward.quality.judge import Judgement
 from dataward.quality.split import FAILED_RULES
 from dataward.report import RunResult
+from dataward.run import Progress
 from dataward.session import isolated, who
 from dataward.tables import delta, maintenance
 from dataward.tables.source import Pin
@@ -177,7 +178,7 @@ def release(
     return carry_out(spark, report_folder, lambda own, held: _Release(own, ours, run_id, progress, held, of_run))
 
 
-class _Release(Run):
+class _Release(Publish):
     """A run over the source of an earlier one, that publishes what this one diverted and does not divert now."""
 
     def __init__(

@@ -15,7 +15,7 @@ from dataward.tables.source import Pin, pin
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["done_before", "pinned", "same_verdicts"]
+__all__ = ["done_before", "pinned", "references", "same_verdicts"]
 
 
 def done_before(spark: SparkSession, plan: Plan, run_id: str) -> tuple[ledger.Entry | None, dict[str, Any] | None]:
@@ -46,21 +46,25 @@ def pinned(
         SourceError: one of them cannot be read.
         SourceChanged: one of them is no longer what it was.
     """
+    source = _held(spark, "source", contract.source, run_id, earlier["source"] if earlier else None)
+    return source, references(spark, contract, run_id, earlier)
 
-    def held(what: str, place: Source, began: dict[str, Any] | None) -> Pin:
-        found = pin(spark, place, began["version"] if began else None)
-        if began and began["sha256"] != found.digest:
-            raise SourceChanged(
-                f"{what} {place}: it is not what run '{run_id}' began with, so the run cannot be finished. Give a new "
-                "--run-id to publish what is there now"
-            )
-        return found
 
+def references(spark: SparkSession, contract: Contract, run_id: str, earlier: dict[str, Any] | None) -> dict[str, Pin]:
+    """The references alone, by alias."""
     began = earlier["references"] if earlier else {}
     places = contract.references.items()
-    return held("source", contract.source, earlier["source"] if earlier else None), {
-        alias: held(f"reference '{alias}'", place, began.get(alias)) for alias, place in places
-    }
+    return {alias: _held(spark, f"reference '{alias}'", place, run_id, began.get(alias)) for alias, place in places}
+
+
+def _held(spark: SparkSession, what: str, place: Source, run_id: str, began: dict[str, Any] | None) -> Pin:
+    found = pin(spark, place, began["version"] if began else None)
+    if began and began["sha256"] != found.digest:
+        raise SourceChanged(
+            f"{what} {place}: it is not what run '{run_id}' began with, so the run cannot be finished. Give a new "
+            "--run-id to publish what is there now"
+        )
+    return found
 
 
 def same_verdicts(run_id: str, earlier: dict[str, Any] | None, settled: list[list[Any]]) -> None:

@@ -18,6 +18,7 @@ from dataward.errors import ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.key_uses import key_uses, live_versions
 from dataward.integrity.sealing import seal_version
+from dataward.mend import repaired
 from dataward.plan import Plan
 from dataward.privacy.keys import Keyring, open_keys
 from dataward.privacy.protect import OPERATORS, statistics_columns
@@ -25,7 +26,7 @@ from dataward.privacy.protect.entries import tables_of
 from dataward.privacy.retokenise import Step, without_shadows
 from dataward.session import demand_encryption, isolated
 from dataward.tables import delta
-from dataward.tables.source import MALFORMED, pin
+from dataward.tables.source import pin
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -133,7 +134,7 @@ class _Table:
         """The raw rows that tokens are explained by; None where they are gone."""
         if self._source is None:
             try:
-                self._source = pin(self.spark, self.contract.source).frame.drop(MALFORMED)
+                self._source = repaired(self.spark, self.contract, pin(self.spark, self.contract.source).frame)
             except Exception:
                 return None  # the tokens stay, and the report names them
         return self._source

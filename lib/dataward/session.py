@@ -12,9 +12,10 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from dataward.java import find_java
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["LOCAL", "REQUIRED", "close", "demand_encryption", "get", "isolated", "platform", "who"]
+__all__ = ["LOCAL", "REQUIRED", "activated", "close", "demand_encryption", "get", "isolated", "platform", "who"]
 
 REQUIRED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -155,6 +156,13 @@ def isolated(spark: SparkSession) -> Iterator[SparkSession]:
         _activate(spark)
 
 
+@contextmanager
+def activated(spark: SparkSession) -> Iterator[None]:
+    """On this thread, the session is the active one; a stream's batches come on a thread of their own."""
+    _activate(spark)
+    yield
+
+
 def _activate(spark: SparkSession) -> None:
     """PyDeequ and DeltaTable ask for *the* active session; Python's and the JVM's must both be ours."""
     jvm: Any = spark.sparkContext._jvm
@@ -187,5 +195,9 @@ def close(spark: SparkSession) -> None:
     """Stop what would keep the process alive after its work: pydeequ's callback server. The session stays."""
     gateway: Any = spark.sparkContext._gateway
     if gateway is not None and getattr(gateway, "_callback_server", None) is not None:
+        # A stream's connections wait for their next batch: py4j would wait for these threads, and they for it.
+        for connection in list(gateway._callback_server.connections):
+            with suppress(OSError):
+                connection.socket.shutdown(socket.SHUT_RDWR)
         gateway.shutdown_callback_server()
         gateway._callback_server = None

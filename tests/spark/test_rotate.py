@@ -274,3 +274,14 @@ def test_wrong_asks(two):
     with pytest.raises(UsageError, match="run 'o2' is not sealed yet"):
         rotated(two)
     assert local_keyring(two.root / "keys").current("t") == 1
+
+
+def test_what_was_repaired_before_it_was_protected_is_brought_over_too(lake):
+    lake.source([(1, " ADA "), (2, "ada"), (2, "Bob"), (3, None)], "id int, name string")
+    treat = "{normalise: {name: {trim: true, case: lower}}, duplicates: {d: {on: [id]}}, missing: {name: {constant: nobody}}}"
+    lake.publish("p1", columns="{name: {class: person_name, protect: token}}", treat=treat)
+    before = lake.rows("target", "name") + lake.rows("quarantine", "name")
+    rotate(lake.spark, "t", [plan(lake.root / "contract.yaml")])
+    after = lake.rows("target", "name") + lake.rows("quarantine", "name")
+    assert all(name.startswith("v1.") for (name,) in before)
+    assert all(name.startswith("v2.") for (name,) in after)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.cli.parsing import Verb, with_contract
 from dataward.cli.say import print_json, say
+from dataward.errors import UsageError
 
 if TYPE_CHECKING:
     from dataward.report import RunResult
@@ -21,6 +22,14 @@ def add(verb: Verb) -> None:
     command.add_argument("--run-id", metavar="ID", help="name of this run; a rerun under the same name changes nothing")
     command.add_argument("--report", default="reports", metavar="DIR", help="folder for reports (default: reports)")
     command.add_argument("--explain", action="store_true", help="print what would be measured and how, and run nothing")
+    command.add_argument(
+        "--stream", metavar="CHECKPOINT", help="publish what has come since, batch by batch, each batch exactly once"
+    )
+    command.add_argument(
+        "--every",
+        metavar="INTERVAL",
+        help='with --stream: look again and again, e.g. "30 seconds"; else end when all is done',
+    )
     command = with_contract(verb("verify", _verify, "Recompute a sealed version's proof and name what does not hold."))
     command.add_argument(
         "--version", type=int, dest="table_version", metavar="N", help="default: the newest sealed one"
@@ -38,12 +47,36 @@ def _publish(arguments: argparse.Namespace) -> int:
     spark = session.get()
     if arguments.explain:
         return _explain(arguments, spark, planned)
+    if arguments.every and not arguments.stream:
+        raise UsageError("--every goes with --stream CHECKPOINT")
+    if arguments.stream and arguments.run_id:
+        raise UsageError("--run-id: a stream's batches have run ids of their own; leave it out")
+    if arguments.stream:
+        return _stream(arguments, spark, planned)
     say(f"publish {planned.name}: {planned.contract.source} -> {planned.contract.target}")
     try:
         result = publish(spark, planned, arguments.run_id, arguments.report, say)
     finally:
         session.close(spark)
     return told_run(result, arguments.json)
+
+
+def _stream(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
+    from dataward import session
+    from dataward.stream import stream
+
+    say(f"stream {planned.name}: {planned.contract.source} -> {planned.contract.target}")
+    codes = [0]
+
+    def told(result: RunResult) -> None:
+        codes.append(told_run(result, arguments.json))
+
+    try:
+        results = stream(spark, planned, arguments.stream, arguments.every, arguments.report, say, told)
+    finally:
+        session.close(spark)
+    say(f"{len(results):,} batches" if results else "nothing new since the checkpoint")
+    return max(codes)
 
 
 def told_run(result: RunResult, json: bool, came: str = "in", stayed: str = "quarantined") -> int:

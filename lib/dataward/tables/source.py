@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dataward.contract import Source
 from dataward.errors import SourceError
@@ -19,8 +19,9 @@ from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
-__all__ = ["MALFORMED", "Pin", "escaped", "pin"]
+__all__ = ["MALFORMED", "Pin", "escaped", "pin", "streaming"]
 
 MALFORMED = "_dataward_malformed"
 """Column of csv and json sources that holds a record Spark could not read; it never leaves the job."""
@@ -84,14 +85,43 @@ def _pin_files(spark: SparkSession, source: Source) -> Pin:
         reader = reader.option("basePath", source.path)  # a directory: keep the columns that its folders spell
     if source.format in ("csv", "json"):
         spelled = (reader.schema(source.schema_) if source.schema_ else reader).load(paths).schema
-        reader = reader.option("mode", "PERMISSIVE").option("columnNameOfCorruptRecord", MALFORMED)
-        if source.format == "csv":
-            reader = reader.option("enforceSchema", "false")  # a header in another order is an error, not a shuffle
-        reader = reader.schema(spelled.add(MALFORMED, "string"))
+        reader = _permissive(reader, source, spelled)
     frame = reader.load(paths)
     size = sum(length for _, length, _ in manifest)
     described = f"{source} ({len(manifest)} file{'s' if len(manifest) > 1 else ''}, {size} bytes)"
     return Pin(frame, described, None, _digest(manifest), source)
+
+
+def _permissive(reader: Any, source: Source, spelled: StructType) -> Any:
+    """A reader that gives a record which it cannot read in a column of its own."""
+    reader = reader.option("mode", "PERMISSIVE").option("columnNameOfCorruptRecord", MALFORMED)
+    if source.format == "csv":
+        reader = reader.option("enforceSchema", "false")  # a header in another order is an error, not a shuffle
+    return reader.schema(spelled.add(MALFORMED, "string"))
+
+
+def streaming(spark: SparkSession, source: Source) -> DataFrame:
+    """A source as a stream. Files have the columns that those there now have (csv, json: or the contract's ``schema``).
+
+    Raises:
+        SourceError: there is nothing to tell the columns by, or it cannot be streamed.
+    """
+    try:
+        reader: Any = spark.readStream.format(source.format)
+        reader = reader.options(**{key: _option(value) for key, value in source.options.items()})
+        if source.format == "delta":
+            return cast("DataFrame", reader.load(source.path) if source.path else reader.table(source.table))
+        if source.path is None:
+            raise SourceError(f"source {source}: a table of {source.format} files cannot be streamed; name its 'path'")
+        static: Any = spark.read.format(source.format).options(**{k: _option(v) for k, v in source.options.items()})
+        spelled = (static.schema(source.schema_) if source.schema_ else static).load(source.path).schema
+        if source.format in ("csv", "json"):
+            return cast("DataFrame", _permissive(reader, source, spelled).load(source.path))
+        return cast("DataFrame", reader.schema(spelled).load(source.path))
+    except SourceError:
+        raise
+    except Exception as error:
+        raise SourceError(f"source {source}: {reason(error)}. Check 'source' in the contract") from None
 
 
 def _manifest(spark: SparkSession, source: Source) -> list[tuple[str, int, str]]:

@@ -1,0 +1,152 @@
+"""Streams: every batch exactly once, through kills at random points; checkpoint and target never disagree."""
+
+import json
+import random
+
+import pytest
+
+from dataward import report
+from dataward import stream as module
+from dataward.errors import UsageError
+from dataward.integrity import ledger
+from dataward.plan import plan
+from dataward.quarantine import batches
+from dataward.stream import stream
+from dataward.tables import delta
+
+SCHEMA = "id int, name string, n int"
+COLUMNS = "{name: {class: person_name, protect: token}}"
+RULES = 'ColumnValues "n" >= 0'
+APPEND = "mode: append"
+
+
+def arrive(lake, first, count=6):
+    """One more file of rows; every third breaks the rule."""
+    rows = [(first + n, f"p{(first + n) % 5}", -1 if n % 3 == 0 else n) for n in range(count)]
+    lake.spark.createDataFrame(rows, SCHEMA).coalesce(1).write.format("delta").mode("append").save(
+        str(lake.root / "source")
+    )
+
+
+def start(lake, checkpoint="checkpoint", **more):
+    return stream(
+        lake.spark,
+        plan(lake.root / "contract.yaml"),
+        str(lake.root / checkpoint),
+        report_folder=str(lake.root / "reports"),
+        **more,
+    )
+
+
+@pytest.fixture
+def streaming(lake):
+    for batch in range(3):
+        arrive(lake, 10 * batch)
+    source = f"{{path: {lake.root}/source, options: {{maxFilesPerTrigger: 1}}}}"
+    lake.contract(rules=RULES, columns=COLUMNS, target=APPEND, source=source)
+    return lake
+
+
+def everything(lake):
+    return lake.rows("target", "id", "n"), lake.rows("quarantine", "id", "failed_rules")
+
+
+def test_what_came_since_the_checkpoint_is_published_once(streaming):
+    results = start(streaming)
+    assert [result.rows["published"] for result in results] == [4, 4, 4]
+    assert [result.rows["quarantined"] for result in results] == [2, 2, 2]
+    assert start(streaming) == []
+    arrive(streaming, 30)
+    assert [result.rows["in"] for result in start(streaming)] == [6]
+    assert len(streaming.rows()) == 16
+    assert len({row[1] for row in streaming.rows("target", "id", "name")}) == 4  # tokens join across batches
+    assert streaming.verify().holds
+    assert {batch.waiting for batch in batches(streaming.spark, plan(streaming.root / "contract.yaml"))} == {2}
+
+
+def test_killed_at_random_points_the_tables_are_those_of_an_unbroken_run(streaming, monkeypatch):
+    points = [
+        (delta, "append_once"),
+        (delta, "commit_target"),
+        (ledger, "append"),
+        (report, "write"),
+        (module._PublishBatch, "accounted"),
+        (delta, "history"),
+    ]
+    draw, kills = random.Random(8), 0
+
+    class Killed(BaseException):
+        pass
+
+    def dying(function, calls, late):
+        left = [calls]
+
+        def run(*given, **more):
+            left[0] -= 1
+            if left[0] == 0 and not late:
+                raise Killed
+            made = function(*given, **more)
+            if left[0] == 0:
+                raise Killed
+            return made
+
+        return run
+
+    attempts = 0
+    while kills < 20:
+        if attempts % 5 == 4:
+            arrive(streaming, 100 + 10 * attempts)
+        attempts += 1
+        place, name = draw.choice(points)
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, dying(getattr(place, name), draw.randint(1, 3), draw.random() < 0.5))
+            try:
+                start(streaming)
+            except Killed:
+                kills += 1
+    start(streaming)
+    source = streaming.spark.read.format("delta").load(str(streaming.root / "source"))
+    assert streaming.rows("target", "id", "n") == sorted(
+        (tuple(row) for row in source.where("n >= 0").select("id", "n").collect()), key=repr
+    )
+    assert streaming.rows("quarantine", "id") == sorted(
+        (tuple(row) for row in source.where("n < 0").select("id").collect()), key=repr
+    )
+    assert streaming.verify().holds
+    sealed = [json.loads(row["seal"])["run_id"] for row in streaming.read("target_ledger").collect()]
+    assert len(sealed) == len(set(sealed))
+
+
+def test_a_batch_that_stops_ends_the_stream_and_is_tried_again(streaming):
+    text = (streaming.root / "contract.yaml").read_text()
+    (streaming.root / "contract.yaml").write_text(
+        text.replace("default: keep", "default: keep\nlimits: {quarantined: 0.1}")
+    )
+    results = start(streaming)
+    assert [result.status for result in results] == ["stopped"]
+    assert streaming.versions() == 0
+    (streaming.root / "contract.yaml").write_text(text)
+    assert [result.status for result in start(streaming)] == ["published"] * 3
+
+
+def test_files_are_streamed_with_records_that_cannot_be_read(lake):
+    folder = lake.root / "in"
+    folder.mkdir()
+    (folder / "a.csv").write_text("id,name\n1,ada\nx,bob\n")
+    lake.contract(
+        columns=COLUMNS,
+        target=APPEND,
+        source=f"{{format: csv, path: {folder}, options: {{header: true}}, schema: 'id INT, name STRING'}}",
+    )
+    assert [result.rows for result in start(lake)] == [{"in": 2, "published": 1, "quarantined": 1, "dropped": 0}]
+    (folder / "b.csv").write_text("id,name\n2,eve\n")
+    assert [result.rows["published"] for result in start(lake)] == [1]
+
+
+def test_what_is_no_stream_is_refused(streaming):
+    streaming.contract(columns=COLUMNS)
+    with pytest.raises(UsageError, match="mode overwrite would lose the batches before"):
+        start(streaming)
+    streaming.contract(columns=COLUMNS, target=APPEND, source=f"{{path: {streaming.root}/source, version: 1}}")
+    with pytest.raises(UsageError, match="a stream has no version"):
+        start(streaming)
