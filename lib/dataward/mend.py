@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dataward.contract import Contract, Treatment
+from dataward.errors import did_you_mean
 from dataward.plan import Plan, fitting
 from dataward.quality.duplicates.matching import SOURCE_ROW
 from dataward.quality.engines import spark as dataframes
 from dataward.quality.flags import Alike, Flag, Outlying
 from dataward.quality.judge import Judgement, Verdict, judge
 from dataward.quality.metrics import Metric
+from dataward.quality.repair.missing import Pattern
 from dataward.quality.repair.treat import Treated, treat
 from dataward.quality.repair.working import WHY, Repair
 from dataward.quality.rules import RowRule
@@ -24,6 +26,9 @@ from dataward.tables.source import MALFORMED, pin
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+SUGGESTED = 10
+"""Texts of a column that are told."""
 
 __all__ = ["Mended", "mend", "repaired", "steps", "to_mend"]
 
@@ -37,6 +42,7 @@ class Mended:
     before: Judgement | None = None
     repairs: tuple[Repair, ...] = ()
     rows_diverted: int = 0
+    suggestions: tuple[str, ...] = ()
 
     @property
     def internal(self) -> tuple[str, ...]:
@@ -55,13 +61,31 @@ class Mended:
     def verdicts_before(self) -> tuple[Verdict, ...]:
         return self.before.verdicts if self.before else ()
 
-    def counted(self, judged: Judgement) -> Mended:
+    def counted(self, contract: Contract, judged: Judgement) -> Mended:
         """With the repairs counted; a job of its own where rows were diverted by them."""
         if self.treated is None or self.before is None:
             return self
         gone = self.before.rows - judged.rows
         of_diverted = [dataframes.measure(self.treated.diverted, self.metrics)] if gone and self.metrics else []
-        return replace(self, repairs=self.treated.repairs(judged.counted, *of_diverted), rows_diverted=gone)
+        repairs = self.treated.repairs(judged.counted, *of_diverted)
+        unknown = [repair.column for repair in repairs if repair.what == "unknown" and repair.column]
+        told = [line for name in unknown if not contract.sensitive(name) for line in self._suggestions(contract, name)]
+        return replace(self, repairs=repairs, rows_diverted=gone, suggestions=tuple(told))
+
+    def _suggestions(self, contract: Contract, name: str) -> Iterator[str]:
+        """The most frequent texts of a column that stand in no category, and what may be meant: one job."""
+        from pyspark.sql import functions as F
+
+        assert self.treated is not None  # noqa: S101 - something was counted
+        how = next(one for column, one in contract.treat.normalise.items() if column.lower() == name.lower())
+        beside = next(tally.beside for tally in self.treated.tallies if tally.treatment == f"normalise.{name}")
+        frame = self.treated.frame if how.else_ == "keep" else self.treated.diverted
+        texts = frame.where(f"{beside} = 'unknown'").groupBy(F.col(identifier(name)).alias("text")).count()
+        spelled = [text for category, some in how.values.items() for text in (category, *some)]
+        for row in texts.where("text is not null").orderBy(F.desc("count"), "text").limit(SUGGESTED).collect():
+            meant = did_you_mean(row["text"], spelled)
+            told = f"normalise.{name}: '{row['text']}' ({row['count']:,} rows) is in no category"
+            yield f"{told}; {meant}" if meant else told
 
     def parted(self, diverting: Sequence[RowRule], now: datetime) -> tuple[DataFrame, DataFrame]:
         """(rows to publish; rows to divert, with the reasons of rules and of repairs), known by their row in the source."""
@@ -79,6 +103,14 @@ class Mended:
     def release(self) -> None:
         if self.treated is not None:
             self.treated.release()
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        return self.treated.patterns if self.treated else ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*(self.treated.notes if self.treated else ()), *self.suggestions)
 
     @property
     def begun(self) -> str:

@@ -101,7 +101,7 @@ class Publish(Run):
                 estimate=deterministic,
                 count=self.mended.metrics,
             )
-            self.mended = self.mended.counted(judged)
+            self.mended = self.mended.counted(contract, judged)
             rerun.same_verdicts(self.run_id, earlier, self.settled(judged))
             told(str(judged))
         with self.phase("split") as told:

@@ -25,6 +25,7 @@ def spark(tmp_path_factory) -> SparkSession:
         "spark.sql.shuffle.partitions": "1",
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.default.parallelism": "1",
+        "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",  # starts no process for a rename
     }
     # Hundreds of small plans: compiling them costs more than they ever run. The e2e tests and the demo compile.
     small |= {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from dataward import __version__
-from dataward.cli import main
+from dataward.cli import _parser, main
 from tests.unit.test_contract import GOOD
 
 
@@ -18,6 +18,14 @@ from tests.unit.test_contract import GOOD
 def test_wrong_usage_is_exit_2(argv, capsys):
     assert main(argv) == 2
     assert "usage: dataward" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "action", [["list"], ["show", "--run", "r"], ["release", "--run", "r"], ["discard", "--run", "r", "--reason", "w"]]
+)
+def test_no_option_hides_what_a_verb_does(action):
+    arguments = _parser().parse_args(["quarantine", *action, "--contract", "c.yaml"])
+    assert callable(arguments.run)
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["publish", "--help"]])

@@ -39,7 +39,9 @@ def add(verb: Verb) -> None:
 
 
 def _with_run(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    with_contract(command).add_argument("--run", required=True, metavar="RUN", help="the run that diverted the rows")
+    with_contract(command).add_argument(
+        "--run", dest="of_run", required=True, metavar="RUN", help="the run that diverted the rows"
+    )
     return command
 
 
@@ -79,10 +81,10 @@ def _show(arguments: argparse.Namespace) -> int:
     from dataward.quarantine import show
 
     with _session(arguments) as (spark, planned):
-        shown = show(spark, planned, arguments.run, arguments.rows)
+        shown = show(spark, planned, arguments.of_run, arguments.rows)
     if arguments.json:
         rows = [dict(zip(shown.columns, map(str, row), strict=True)) for row in shown.rows]
-        print_json({"run": arguments.run, "rules": shown.rules, "rows": rows})
+        print_json({"run": arguments.of_run, "rules": shown.rules, "rows": rows})
         return 0
     for rule, count in shown.rules.items():
         print(f"{count:>10,}  {rule}")
@@ -97,8 +99,8 @@ def _release(arguments: argparse.Namespace) -> int:
     from dataward.quarantine import release
 
     with _session(arguments) as (spark, planned):
-        say(f"release {arguments.run}: {planned.contract.quarantine_location} -> {planned.contract.target}")
-        result = release(spark, planned, arguments.run, arguments.run_id, arguments.report, say)
+        say(f"release {arguments.of_run}: {planned.contract.quarantine_location} -> {planned.contract.target}")
+        result = release(spark, planned, arguments.of_run, arguments.run_id, arguments.report, say)
     return told_run(result, arguments.json, "waited", "waiting on")
 
 
@@ -106,9 +108,9 @@ def _discard(arguments: argparse.Namespace) -> int:
     from dataward.quarantine import discard
 
     with _session(arguments) as (spark, planned):
-        rows = discard(spark, planned, arguments.run, arguments.rule, arguments.reason)
+        rows = discard(spark, planned, arguments.of_run, arguments.rule, arguments.reason)
     if arguments.json:
-        print_json({"run": arguments.run, "discarded": rows})
+        print_json({"run": arguments.of_run, "discarded": rows})
     else:
-        print(f"{rows:,} rows of run {arguments.run} discarded")
+        print(f"{rows:,} rows of run {arguments.of_run} discarded")
     return 0

@@ -58,7 +58,8 @@ def _spell(working: Working, name: str, how: Normalise) -> None:
     working.tally(treatment, name, (word, parsed, "emptied"), f"case when {lost} then '{word}' {emptied} {changed} end")
     if how.else_ == "divert":
         working.divert(literal(f"{treatment}: {word}"), [name], lost)
-    kept = f"coalesce({found}, {identifier(name)})" if how.else_ == "keep" else found
+    # A diverted row keeps the text that is in no category; a text that is no date has no place in a column of dates.
+    kept = f"coalesce({found}, {identifier(name)})" if how.values and how.else_ != "null" else found
     working.replace({name: kept})
     working.frame = working.frame.drop(f"{WHY}_was", f"{WHY}_read")
 
