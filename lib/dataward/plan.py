@@ -262,6 +262,7 @@ def _missing_columns(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
     named += [(("target", "on"), name) for name in contract.target.on]
     named += [(("quasi_identifiers",), name) for name in contract.quasi_identifiers]
     named += [(("joins", number), join.column) for number, join in enumerate(contract.joins)]
+    named += [(("windows", "column"), contract.windows.column)] if contract.windows else []
     named += [(("target", "partition_by"), name) for name in contract.target.partition_by]
     for place, name in named:
         if name.lower() not in (inside if place[0] == "columns" else there):

@@ -24,11 +24,14 @@ from dataward.privacy.utility import parity
 from dataward.quality.duplicates.matching import SOURCE_ROW, row_id
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.split import failed_rows
+from dataward.quality.suite import Suite
 from dataward.report import RunResult
 from dataward.run import Progress, Run, as_dicts, pinned, place_of
 from dataward.session import demand_encryption, isolated
 from dataward.tables import delta
 from dataward.tables.source import MALFORMED, Pin
+from dataward.windows import place as windows_of
+from dataward.windows import windowed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -138,6 +141,7 @@ class Publish(Run):
             beside = shadows(contract, keys, ready.columns)
             commit = delta.commit_target(self.spark, ready, contract.target, self.run_id, metadata, statistics, beside)
             rows = self.accounted(source, judged, commit, quarantine, diverted)
+            self.add_windows(suite, now, metadata)
             told(f"{contract.target} version {commit.version}, {commit.rows:,} rows")
         with self.phase("seal") as told:
             seal = self.sealed(keys, source, judged, protections, commit, quarantine, rows)
@@ -255,6 +259,14 @@ class Publish(Run):
             commit,
             f"rows in ({rows_in}) != published ({commit.rows}) + quarantined ({to_quarantine}) + dropped ({dropped})",
         )
+
+    def add_windows(self, suite: Suite, now: datetime, metadata: dict[str, Any]) -> None:
+        """What the rules come to in each window, once for each run."""
+        from pyspark.sql import functions as F
+
+        if self.contract.windows:
+            rows = windowed(self.contract, suite, self.mended.plain, now).withColumn("run_id", F.lit(self.run_id))
+            delta.append_once(self.spark, rows, windows_of(self.contract), self.run_id, metadata)
 
     def taken_back(self, commit: delta.Commit, why: str) -> AccountingError:
         """The error to raise; the target is what it was before."""

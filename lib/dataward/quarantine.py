@@ -17,6 +17,7 @@ from dataward import rerun
 from dataward.contract import Contract, Location
 from dataward.errors import UsageError
 from dataward.integrity import ledger
+from dataward.integrity.canonical import sha256
 from dataward.integrity.records import Discard
 from dataward.integrity.seal import Seal, code_version
 from dataward.integrity.sealing import signer
@@ -135,7 +136,7 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
         rows = _waiting(own, place, of_run).join(ids, ROW_ID, "leftsemi").count()
         if not rows:
             raise UsageError(f"no waiting row of run '{of_run}' failed '{rule}': see dataward quarantine show")
-        run_id = f"discard-{of_run}-{version}"
+        run_id = f"discard-{sha256([of_run, version, rule])[:16]}"
         if ledger.find(own, contract.ledger_location, run_id, contract.target) is None:
             told = Discard(
                 contract=contract.contract,
@@ -228,6 +229,9 @@ class _Release(Publish):
         )
         released = ranked.where("__dw_rank <= __dw_waiting").drop(ROW_ID, "__dw_rank", "__dw_waiting")
         return released, bad
+
+    def add_windows(self, *given: Any) -> None:
+        """The rows were in their windows when they were diverted."""
 
     def to_quarantine(self, *given: Any) -> delta.Commit | None:
         return None

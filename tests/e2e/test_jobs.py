@@ -50,6 +50,14 @@ columns:
   doc: {protect: {json: {fields: {who: {protect: encrypt}}, rest: encrypt_random}}}
 """
 
+TREAT = """\
+treat:
+  normalise: {given_name: {unicode: NFKC, squeeze: true}, note: {values: {known: []}, else: keep}}
+  duplicates: {d: {similar: {given_name: name, address: address}, keep: merge}}
+  outliers: {age: {method: mad, do: winsorise}}
+  missing: {mail: {with: mode}, age: {with: median}}
+"""
+
 
 def plant(root):
     given, mail, address, bad, dropped, card, inside = CANARIES
@@ -72,9 +80,11 @@ def test_no_canary_in_any_file_that_a_job_wrote(workplace):
     done = workplace.submit("--contract", contract, "--run-id", "r1", "--json", conf=conf)
     assert done.code == 0, done.err[-3000:]
     assert done.document["rows"] == {"in": 6, "published": 2, "quarantined": 4, "dropped": 0}
-    # a run that is stopped, and one whose target cannot be written, leak nothing either
+    # a run that repairs and is stopped, and one whose target cannot be written, leak nothing either
     stopped = workplace.contract(
-        PEOPLE.replace('IsComplete "given_name"', "RowCount > 99").replace("rules: |", "engine: spark\nrules: |"),
+        PEOPLE.replace('IsComplete "given_name"', "RowCount > 99").replace(
+            "rules: |", f"engine: spark\n{TREAT}rules: |"
+        ),
         "stopped.yaml",
     )
     assert workplace.submit("--contract", stopped, conf=conf).code == 1

@@ -32,7 +32,13 @@ def spark(tmp_path_factory) -> SparkSession:
     warehouse = str(tmp_path_factory.mktemp("warehouse"))
     classpath = ",".join(map(str, [*jars.ensure(), more()[1]]))  # with Deequ's own DQDL evaluator, an oracle
     made = session.get(
-        **{"spark.master": "local[2]", "spark.jars": classpath, "spark.sql.warehouse.dir": warehouse, **small}
+        **{
+            "spark.master": "local[2]",
+            "spark.jars": classpath,
+            "spark.sql.warehouse.dir": warehouse,
+            "spark.driver.memory": "4g",
+            **small,
+        }
     )
     yield made
     session.close(made)
@@ -90,7 +96,9 @@ class Lake:
 
 @pytest.fixture
 def lake(spark, tmp_path) -> Lake:
-    return Lake(spark, tmp_path)
+    yield Lake(spark, tmp_path)
+    # Delta keeps the state of every table for an hour: of a thousand tables it fills the heap.
+    spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
 @pytest.fixture

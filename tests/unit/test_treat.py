@@ -11,6 +11,7 @@ from dataward.contract import Document, Treatment, problems_of
 from dataward.quality.duplicates.components import labels
 from dataward.quality.duplicates.matching import NEIGHBOURS, _similarity, _within
 from dataward.quality.spread import Fences, fences, medcouple
+from dataward.quality.suite import suite
 
 NUMBERS = st.lists(st.integers(-1000, 1000) | st.floats(-1e6, 1e6), min_size=4, max_size=200)
 
@@ -57,6 +58,22 @@ def test_units_are_those_of_pint():
     unit = Treatment.model_validate({"normalise": {"a": {"unit": {"column": "u", "to": "degC", "from": ["degF"]}}}})
     factor, offset = unit.normalise["a"].unit.factor("degF")
     assert (212 * factor + offset, 32 * factor + offset) == pytest.approx((100, 0))
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ('NoOutliers "a" with method > "iqr"', "'with method' says a value"),
+        ('NoOutliers "a" with method = "iqt"', "method 'iqt' is unknown"),
+        ('NoOutliers "a" with factor = -1', "no positive number"),
+        ('NoOutliers "a" with method = "mad" with skewed = "yes"', "goes with method iqr"),
+        ('NoDuplicates "a" with similarity = 2', "between 0 and 1"),
+        ('NoDuplicates "a" with similarity in [0.5, 0.6]', "'with similarity' says a value"),
+    ],
+)
+def test_rules_that_cannot_mean_what_they_say_are_refused(rule, told):
+    _, errors = suite(f"Rules = [ {rule} ]")
+    assert told in f"{errors[0].what} {errors[0].remedy}"
 
 
 # fences

@@ -35,6 +35,7 @@ def add(verb: Verb) -> None:
         "--version", type=int, dest="table_version", metavar="N", help="default: the newest sealed one"
     )
     command = with_contract(verb("history", _history, "List the target's versions with their seals."))
+    command.add_argument("--windows", action="store_true", help="what the rules came to per window of event time")
     command.add_argument("--keys", action="store_true", help="what depends on which key version")
 
 
@@ -155,6 +156,8 @@ def _history(arguments: argparse.Namespace) -> int:
     planned = plan(arguments.contract)
     if arguments.keys:
         return _key_uses(arguments, planned)
+    if arguments.windows:
+        return _windows(arguments, planned)
     records = history(session.get(), planned)
     if arguments.json:
         versions = [dataclasses.asdict(record) for record in records]
@@ -175,6 +178,28 @@ def _history(arguments: argparse.Namespace) -> int:
         )
         print(f"        from {record.source}; {rows.get('in', 0):,} in, {rows.get('published', 0):,} published, "
               f"{rows.get('quarantined', 0):,} quarantined; rules: {verdicts}")  # fmt: skip
+    return 0
+
+
+def _windows(arguments: argparse.Namespace, planned: Any) -> int:
+    from dataward import session
+    from dataward.windows import windows
+
+    found = windows(session.get(), planned)
+    if arguments.json:
+        told = [dataclasses.asdict(window) for window in found]
+        print_json({"contract": planned.name, "target": str(planned.contract.target), "windows": told})
+        return 0
+    if not found:
+        print("no window yet: add windows: {column: ..., length: 1 hour} to the contract, and publish")
+    last = ""
+    for window in found:
+        if window.start != last:
+            print(f"{window.start} to {window.end}")
+        last = window.start
+        print(
+            f"  {'-' if window.measured is None else f'{window.measured:,.6g}':>12}  {window.rule}  (of {window.count:,})"
+        )
     return 0
 
 

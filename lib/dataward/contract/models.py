@@ -205,6 +205,13 @@ class Erasure(Model):
     retain: Retain | None = None
 
 
+class Windows(Model):
+    """Windows of event time in which the rules are told as well."""
+
+    column: str = Field(description="a timestamp, a date, or text that Spark reads as one")
+    length: str = Field(pattern=r"^[1-9][0-9]* (second|minute|hour|day|week)s?$", description="e.g. 1 hour")
+
+
 class Limits(Model):
     """Bounds of one run, as shares from 0 to 1."""
 
@@ -248,6 +255,7 @@ class Contract(Model):
         default="refuse", description="what happens to a column that no line names"
     )
     discovery: Annotated[Discovery, OrOff] = Field(default_factory=Discovery)
+    windows: Windows | None = Field(default=None, description="what the rules come to per window of event time")
     limits: Limits = Field(default_factory=Limits)
     access: Access = Field(default_factory=Access)
     erasure: Erasure | None = Field(default=None, description="without it, 'dataward erase' has nobody to look for")

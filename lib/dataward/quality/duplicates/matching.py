@@ -104,11 +104,10 @@ def clusters(frame: DataFrame, matching: Matching) -> Clusters:
     from pyspark.sql import functions as F
 
     keys = [f"if({_complete(key)}, xxhash64({number}, {key}), null)" for number, key in enumerate(matching.blocks)]
-    texts = [f"cast({_text(one)} as string) as c{number}" for number, one in enumerate(matching.compared)]
+    names = [f"c{number}" for number in range(len(matching.compared))]
+    texts = [f"{_text(one)} as {name}" for name, one in zip(names, matching.compared, strict=True)]
     rows = frame.select(row_id(frame).alias("id"), *map(F.expr, texts), F.expr(f"array({', '.join(keys)}) as keys"))
-    blocked = rows.selectExpr("id", *(f"c{n}" for n in range(len(texts))), "posexplode(keys) as (rule, block)").where(
-        "block is not null"
-    )
+    blocked = rows.selectExpr("id", *names, "posexplode(keys) as (rule, block)").where("block is not null")
     sizes = blocked.groupBy("rule", "block").count().where("count > 1")
     told = sizes.groupBy("rule").agg(
         F.sum("count").alias("rows"),
@@ -131,12 +130,8 @@ def clusters(frame: DataFrame, matching: Matching) -> Clusters:
             )
     total = sum(row["rows"] for row in found.values())
     parts = max(1, math.ceil(total / PAIRS))
-    order = ", ".join(f"c{number}" for number in range(len(matching.compared)))
-    together = blocked.repartition(parts, "rule", "block").selectExpr(
-        "id", "rule", "block", *(f"c{n}" for n in range(len(texts)))
-    )
-    sorted_ = together.sortWithinPartitions("rule", "block", *order.split(", "), "id")
-    edges = sorted_.mapInArrow(_pairs(matching), "a string, b string, score double, told string")
+    together = blocked.repartition(parts, "rule", "block").sortWithinPartitions("rule", "block", *names, "id")
+    edges = together.mapInArrow(_pairs(matching), "a string, b string, score double, told string")
     ends = edges.selectExpr(
         "explode(array(named_struct('id', a, 'score', score, 'told', told), named_struct('id', b, 'score', score, 'told', told))) as end"
     )

@@ -112,6 +112,12 @@ class Rule:
                 remedy = did_you_mean(tag, self.tags) or f"it takes {', '.join(sorted(self.tags)) or 'none'}"
                 self.refuse(f"'with {tag}' is unknown to {self.name}", remedy)
 
+    def check_settings(self, *lists: str) -> None:
+        """Refuse a tag that compares instead of saying a value; ``lists`` are tags that may say several."""
+        for tag, condition in self.statement.tags:
+            if tag != "threshold" and condition.operator != "=" and not (tag in lists and condition.operator == "in"):
+                self.refuse(f"'with {tag}' says a value", f"write: with {tag} = ...")
+
     def _check_operands(self, condition: Condition) -> None:
         compared = condition in (self.statement.condition, self.statement.threshold)
         if compared and len(condition.operands) > 1 and condition.operator not in ("in", "between"):

@@ -34,6 +34,7 @@ class NoDuplicates(RowRule):
 
     def check(self) -> None:
         super().check()
+        self.check_settings()
         if not 0 < self.similarity <= 1:
             self.refuse("'similarity' lies between 0 and 1", "e.g. with similarity = 0.9")
 

@@ -36,6 +36,7 @@ class NoOutliers(RowRule):
 
     def check(self) -> None:
         super().check()
+        self.check_settings("per")
         method, factor = self._said("method", "iqr"), self._said("factor", Decimal(1))
         if method not in FACTORS:
             self.refuse(f"method '{method}' is unknown", f"use {', '.join(FACTORS)}")
