@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from dataward.contract import Contract, Treatment
 from dataward.errors import did_you_mean
 from dataward.plan import Plan, fitting
-from dataward.quality.duplicates.matching import SOURCE_ROW
 from dataward.quality.engines import spark as dataframes
 from dataward.quality.flags import Alike, Flag, Outlying
+from dataward.quality.internal import SOURCE_ROW
 from dataward.quality.judge import Judgement, Verdict, judge
 from dataward.quality.metrics import Metric
 from dataward.quality.repair.missing import Pattern

@@ -21,7 +21,7 @@ from dataward.privacy.protect import DETERMINISTIC, Protected, protect_in_window
 from dataward.privacy.protect.compiled import key_of
 from dataward.privacy.protect.row_ids import with_row_ids
 from dataward.privacy.utility import parity
-from dataward.quality.duplicates.matching import SOURCE_ROW, row_id
+from dataward.quality.internal import SOURCE_ROW, row_id
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.split import failed_rows
 from dataward.quality.suite import Suite
@@ -30,7 +30,6 @@ from dataward.run import Progress, Run, as_dicts, pinned, place_of
 from dataward.session import demand_encryption, isolated
 from dataward.tables import delta
 from dataward.tables.source import MALFORMED, Pin
-from dataward.windows import place as windows_of
 from dataward.windows import windowed
 
 if TYPE_CHECKING:
@@ -57,14 +56,18 @@ def publish(
 def carry_out(spark: SparkSession, report_folder: str, made: Callable[[SparkSession, ExitStack], Publish]) -> RunResult:
     """Make a run in a session of its own, carry it out, and write its report."""
     with isolated(spark) as own, ExitStack() as held:
-        result = made(own, held).carried_out()
-        if result.status == "unchanged":
-            return result.model_copy(update={"report": report.place(result, report_folder)})
-        return report.write(own, result, report_folder)
+        return made(own, held).reported(report_folder)
 
 
 class Publish(Run):
-    """The whole way of the data."""
+    """A run that publishes what its source holds."""
+
+    def reported(self, folder: str) -> RunResult:
+        """Carry it out and write its report, unless that was done before."""
+        result = self.carried_out()
+        if result.status == "unchanged":
+            return result.model_copy(update={"report": report.place(result, folder)})
+        return report.write(self.spark, result, folder)
 
     def carried_out(self) -> RunResult:
         """The whole way of the data."""
@@ -265,8 +268,8 @@ class Publish(Run):
         from pyspark.sql import functions as F
 
         if self.contract.windows:
-            rows = windowed(self.contract, suite, self.mended.plain, now).withColumn("run_id", F.lit(self.run_id))
-            delta.append_once(self.spark, rows, windows_of(self.contract), self.run_id, metadata)
+            rows = windowed(self.contract, suite, self.mended.frame, now).withColumn("run_id", F.lit(self.run_id))
+            delta.append_once(self.spark, rows, self.contract.windows_location, self.run_id, metadata)
 
     def taken_back(self, commit: delta.Commit, why: str) -> AccountingError:
         """The error to raise; the target is what it was before."""

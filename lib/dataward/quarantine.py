@@ -26,7 +26,7 @@ from dataward.privacy.keys import KeyProvider, open_keys
 from dataward.privacy.protect.operator import Key
 from dataward.privacy.protect.row_ids import ROW_ID, with_row_ids
 from dataward.publish import Publish, carry_out
-from dataward.quality.duplicates.matching import SOURCE_ROW
+from dataward.quality.internal import INTERNAL, SOURCE_ROW
 from dataward.quality.judge import Judgement
 from dataward.quality.split import FAILED_RULES
 from dataward.report import RunResult
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["Batch", "Shown", "batches", "discard", "release", "show"]
+
+WAITING, GOOD, ALL, RANK = (f"{INTERNAL}{name}" for name in ("waiting", "good", "all", "rank"))
 
 
 @dataclass(frozen=True)
@@ -128,14 +130,13 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
     place = _place(contract)
     with isolated(spark) as own:
         keys = open_keys(contract.keys)
-        version = delta.latest_version(own, place) if delta.exists(own, place) else 0
-        chosen = _waiting(own, place, of_run)
-        if rule is not None:
-            chosen = chosen.where(F.array_contains(FAILED_RULES, rule))
+        waiting = _waiting(own, place, of_run)
+        chosen = waiting if rule is None else waiting.where(F.array_contains(FAILED_RULES, rule))
         ids = chosen.select(ROW_ID).distinct()
-        rows = _waiting(own, place, of_run).join(ids, ROW_ID, "leftsemi").count()
+        rows = waiting.join(ids, ROW_ID, "leftsemi").count()
         if not rows:
             raise UsageError(f"no waiting row of run '{of_run}' failed '{rule}': see dataward quarantine show")
+        version = delta.latest_version(own, place)
         run_id = f"discard-{sha256([of_run, version, rule])[:16]}"
         if ledger.find(own, contract.ledger_location, run_id, contract.target) is None:
             told = Discard(
@@ -217,17 +218,17 @@ class _Release(Publish):
         good = with_row_ids(self.spark, everything, SOURCE_ROW, self.of_run, key)
         both = everything.select(SOURCE_ROW).unionByName(bad.select(SOURCE_ROW))
         raw = with_row_ids(self.spark, both, SOURCE_ROW, self.of_run, key)
-        copies = self.waited.groupBy(ROW_ID).agg(F.count("*").alias("__dw_waiting"))
-        of_good = good.join(copies, ROW_ID, "leftsemi").groupBy(ROW_ID).agg(F.count("*").alias("__dw_good"))
-        of_raw = raw.join(copies, ROW_ID, "leftsemi").groupBy(ROW_ID).agg(F.count("*").alias("__dw_all"))
-        ready = copies.join(of_good, ROW_ID).join(of_raw, ROW_ID).where("__dw_good = __dw_all")
-        self.ids = ready.select(ROW_ID, "__dw_waiting").persist()
+        copies = self.waited.groupBy(ROW_ID).agg(F.count("*").alias(WAITING))
+        of_good = good.join(copies, ROW_ID, "leftsemi").groupBy(ROW_ID).agg(F.count("*").alias(GOOD))
+        of_raw = raw.join(copies, ROW_ID, "leftsemi").groupBy(ROW_ID).agg(F.count("*").alias(ALL))
+        ready = copies.join(of_good, ROW_ID).join(of_raw, ROW_ID).where(f"{GOOD} = {ALL}")
+        self.ids = ready.select(ROW_ID, WAITING).persist()
         self.held.callback(self.ids.unpersist)
-        self.expected = sum(row[0] or 0 for row in self.ids.agg(F.sum("__dw_waiting")).collect())
+        self.expected = sum(row[0] or 0 for row in self.ids.agg(F.sum(WAITING)).collect())
         ranked = good.join(self.ids, ROW_ID).withColumn(
-            "__dw_rank", F.row_number().over(Window.partitionBy(ROW_ID).orderBy(F.lit(0)))
+            RANK, F.row_number().over(Window.partitionBy(ROW_ID).orderBy(F.lit(0)))
         )
-        released = ranked.where("__dw_rank <= __dw_waiting").drop(ROW_ID, "__dw_rank", "__dw_waiting")
+        released = ranked.where(f"{RANK} <= {WAITING}").drop(ROW_ID, RANK, WAITING)
         return released, bad
 
     def add_windows(self, *given: Any) -> None:

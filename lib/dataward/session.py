@@ -12,10 +12,9 @@ from __future__ import annotations
 import getpass
 import os
 import re
-import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ from dataward.java import find_java
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["LOCAL", "REQUIRED", "activated", "close", "demand_encryption", "get", "isolated", "platform", "who"]
+__all__ = ["LOCAL", "REQUIRED", "activate", "callbacks", "demand_encryption", "get", "isolated", "platform", "who"]
 
 REQUIRED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -149,22 +148,15 @@ def isolated(spark: SparkSession) -> Iterator[SparkSession]:
     own = spark.newSession()
     for key, value in ISOLATED.items():
         own.conf.set(key, value)
-    _activate(own)
+    activate(own)
     try:
         yield own
     finally:
-        _activate(spark)
+        activate(spark)
 
 
-@contextmanager
-def activated(spark: SparkSession) -> Iterator[None]:
-    """On this thread, the session is the active one; a stream's batches come on a thread of their own."""
-    _activate(spark)
-    yield
-
-
-def _activate(spark: SparkSession) -> None:
-    """PyDeequ and DeltaTable ask for *the* active session; Python's and the JVM's must both be ours."""
+def activate(spark: SparkSession) -> None:
+    """PyDeequ and DeltaTable ask for *the* active session; Python's and the JVM's must both be ours, on each thread."""
     jvm: Any = spark.sparkContext._jvm
     jvm.org.apache.spark.sql.SparkSession.setActiveSession(spark._jsparkSession)
     type(spark)._activeSession = spark
@@ -191,13 +183,13 @@ def who(spark: SparkSession) -> str:
     return str(context.sparkUser()) or getpass.getuser()
 
 
-def close(spark: SparkSession) -> None:
-    """Stop what would keep the process alive after its work: pydeequ's callback server. The session stays."""
-    gateway: Any = spark.sparkContext._gateway
-    if gateway is not None and getattr(gateway, "_callback_server", None) is not None:
-        # A stream's connections wait for their next batch: py4j would wait for these threads, and they for it.
-        for connection in list(gateway._callback_server.connections):
-            with suppress(OSError):
-                connection.socket.shutdown(socket.SHUT_RDWR)
-        gateway.shutdown_callback_server()
-        gateway._callback_server = None
+def callbacks(spark: SparkSession) -> None:
+    """Start the server by which the JVM calls Python, in daemon threads.
+
+    pydeequ would start one whose threads keep the process alive; and one that is shut down cannot be started again: py4j
+    closes the connection of the thread that has been called back.
+    """
+    from pyspark.java_gateway import ensure_callback_server_started
+
+    start: Any = ensure_callback_server_started
+    start(spark.sparkContext._gateway)

@@ -12,14 +12,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataward import report, rerun
+from dataward import rerun
 from dataward.errors import SourceChanged, SourceError, UsageError
 from dataward.integrity.canonical import sha256
 from dataward.plan import Plan
 from dataward.publish import Publish
 from dataward.report import RunResult
 from dataward.run import Progress
-from dataward.session import activated, isolated
+from dataward.session import activate, isolated
 from dataward.tables import maintenance
 from dataward.tables.reason import reason
 from dataward.tables.source import Pin, streaming
@@ -99,16 +99,15 @@ def _published(
 ) -> RunResult:
     spark = batch.sparkSession  # the stream's own: it has the settings of an isolated one
     query = str(spark.sparkContext.getLocalProperty(QUERY))
-    with activated(spark), ExitStack() as held:
+    activate(spark)  # a batch comes on a thread of its own
+    with ExitStack() as held:
         offsets = maintenance.read_bytes(spark, f"{checkpoint.rstrip('/')}/offsets/{number}").decode()
         digest = sha256([str(plan.contract.source), query, number, offsets])
         pin = _Batch(
             batch, f"{plan.contract.source}, batch {number} of stream {query}", None, digest, plan.contract.source
         )
-        result = _PublishBatch(spark, plan, f"stream-{query}-{number:08d}", progress, held, pin).carried_out()
-        if result.status == "unchanged":
-            return result.model_copy(update={"report": report.place(result, report_folder)})
-        return report.write(spark, result, report_folder)
+        run = _PublishBatch(spark, plan, f"stream-{query}-{number:08d}", progress, held, pin)
+        return run.reported(report_folder)
 
 
 @dataclass(frozen=True)

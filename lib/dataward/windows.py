@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Contract, Location
+from dataward.contract import Contract
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal
 from dataward.plan import Plan
@@ -24,7 +24,7 @@ from dataward.tables import delta
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Window", "place", "windowed", "windows"]
+__all__ = ["Window", "windowed", "windows"]
 
 ADDITIVE = {"size", "completeness", "mean", "sum"}
 
@@ -38,13 +38,6 @@ class Window:
     rule: str
     count: int
     measured: float | None
-
-
-def place(contract: Contract) -> Location:
-    """The target's place with ``_windows`` appended."""
-    if contract.target.path is not None:
-        return Location(path=contract.target.path.rstrip("/") + "_windows")
-    return Location(table=f"{contract.target.table}_windows")
 
 
 def windowed(contract: Contract, suite: Suite, frame: DataFrame, now: datetime) -> DataFrame:
@@ -91,14 +84,13 @@ def windows(spark: SparkSession, plan: Plan) -> list[Window]:
     from pyspark.sql import functions as F
 
     contract = plan.contract
+    place = contract.windows_location
     with isolated(spark) as own:
-        if not delta.exists(own, place(contract)):
+        if not delta.exists(own, place):
             return []
         sealed = [one.run_id for one in ledger.records(own, contract.ledger_location) if isinstance(one, Seal)]
         runs = own.createDataFrame([(run_id,) for run_id in sealed], "run_id string").distinct()
-        rows = delta.read(own, place(contract), delta.latest_version(own, place(contract))).join(
-            runs, "run_id", "leftsemi"
-        )
+        rows = delta.read(own, place, delta.latest_version(own, place)).join(runs, "run_id", "leftsemi")
         added = rows.groupBy("start", "end", "rule", "kind").agg(
             F.sum("count").alias("count"), F.sum("total").alias("total")
         )

@@ -53,38 +53,35 @@ def main() -> None:
     work = Path(arguments.out).resolve()
     spark = session.get(**{"spark.driver.memory": "4g"})
     told: dict[str, Any] = {"rounds": arguments.rounds}
-    try:
-        with session.isolated(spark) as own:
-            generated = own.read.parquet(str(generate(own, work)))
-            tables = {name: own.read.parquet(str(tpch(work, name, arguments.scale))) for name in ("orders", "lineitem")}
-            # Rows that are generated as they are read, as when a table is the end of a pipeline; and the same from Parquet.
-            for place, frame in (("generated", generator(own)), ("from Parquet", generated)):
-                told[f"7 IsComplete + 7 IsUnique, 2M x 7, {place}"] = compare(own, arguments.rounds, {
-                    "spark": lambda frame=frame: ours(own, frame, COMPLETE_AND_UNIQUE, "spark"),
-                    "deequ": lambda frame=frame: ours(own, frame, COMPLETE_AND_UNIQUE, "deequ"),
-                    "by hand": lambda frame=frame: by_hand(own, frame),
-                    "cuallee": lambda frame=frame: cuallee(frame),
-                    "scan": lambda frame=frame: scan(frame, SEVEN),
-                })  # fmt: skip
-            keys = ['IsUnique "o_orderkey"', 'IsPrimaryKey "o_orderkey"', 'Uniqueness "o_custkey" > 0', 'IsComplete "o_clerk"',
-                    'DistinctValuesCount "o_clerk" > 9', 'Entropy "o_orderstatus" > 0', 'UniqueValueRatio "o_custkey" >= 0']  # fmt: skip
-            told["7 rules on keys, orders"] = compare(own, arguments.rounds, {
-                "spark": lambda: ours(own, tables["orders"], keys, "spark"),
-                "deequ": lambda: ours(own, tables["orders"], keys, "deequ"),
-                "scan": lambda: scan(tables["orders"], ["o_orderkey", "o_custkey", "o_clerk", "o_orderstatus"]),
+    with session.isolated(spark) as own:
+        generated = own.read.parquet(str(generate(own, work)))
+        tables = {name: own.read.parquet(str(tpch(work, name, arguments.scale))) for name in ("orders", "lineitem")}
+        # Rows that are generated as they are read, as when a table is the end of a pipeline; and the same from Parquet.
+        for place, frame in (("generated", generator(own)), ("from Parquet", generated)):
+            told[f"7 IsComplete + 7 IsUnique, 2M x 7, {place}"] = compare(own, arguments.rounds, {
+                "spark": lambda frame=frame: ours(own, frame, COMPLETE_AND_UNIQUE, "spark"),
+                "deequ": lambda frame=frame: ours(own, frame, COMPLETE_AND_UNIQUE, "deequ"),
+                "by hand": lambda frame=frame: by_hand(own, frame),
+                "cuallee": lambda frame=frame: cuallee(frame),
+                "scan": lambda frame=frame: scan(frame, SEVEN),
             })  # fmt: skip
-            told["20 rules without uniqueness, lineitem"] = compare(own, arguments.rounds, {
-                "spark": lambda: ours(own, tables["lineitem"], TWENTY, "spark"),
-                "deequ": lambda: ours(own, tables["lineitem"], TWENTY, "deequ"),
-                "scan": lambda: scan(tables["lineitem"], columns_of(TWENTY)),
-            })  # fmt: skip
-            told["1,000 row rules, lineitem"] = compare(own, arguments.rounds, {
-                "10 rules": lambda: ours(own, tables["lineitem"], MANY[:10], "spark"),
-                "1000 rules": lambda: ours(own, tables["lineitem"], MANY, "spark"),
-                "scan": lambda: scan(tables["lineitem"], columns_of(MANY)),
-            })  # fmt: skip
-    finally:
-        session.close(spark)
+        keys = ['IsUnique "o_orderkey"', 'IsPrimaryKey "o_orderkey"', 'Uniqueness "o_custkey" > 0', 'IsComplete "o_clerk"',
+                'DistinctValuesCount "o_clerk" > 9', 'Entropy "o_orderstatus" > 0', 'UniqueValueRatio "o_custkey" >= 0']  # fmt: skip
+        told["7 rules on keys, orders"] = compare(own, arguments.rounds, {
+            "spark": lambda: ours(own, tables["orders"], keys, "spark"),
+            "deequ": lambda: ours(own, tables["orders"], keys, "deequ"),
+            "scan": lambda: scan(tables["orders"], ["o_orderkey", "o_custkey", "o_clerk", "o_orderstatus"]),
+        })  # fmt: skip
+        told["20 rules without uniqueness, lineitem"] = compare(own, arguments.rounds, {
+            "spark": lambda: ours(own, tables["lineitem"], TWENTY, "spark"),
+            "deequ": lambda: ours(own, tables["lineitem"], TWENTY, "deequ"),
+            "scan": lambda: scan(tables["lineitem"], columns_of(TWENTY)),
+        })  # fmt: skip
+        told["1,000 row rules, lineitem"] = compare(own, arguments.rounds, {
+            "10 rules": lambda: ours(own, tables["lineitem"], MANY[:10], "spark"),
+            "1000 rules": lambda: ours(own, tables["lineitem"], MANY, "spark"),
+            "scan": lambda: scan(tables["lineitem"], columns_of(MANY)),
+        })  # fmt: skip
     work.mkdir(exist_ok=True)
     (work / "engines.json").write_text(json.dumps(told, indent=2) + "\n")
     print(f"written to {work / 'engines.json'}")

@@ -127,8 +127,4 @@ def measured(source: str, few: list[str]) -> dict[str, dict[str, dict[str, float
 
 if __name__ == "__main__":
     spark = session.get()
-    try:
-        main()
-    finally:
-        session.close(spark)
-        spark.stop()
+    main()

@@ -131,7 +131,6 @@ def main(rows):
     print(
         f"{rows:,} people: {spent:.0f} s; pairs: precision {both / told:.4f}, recall {both / same:.4f}; {held.notes or 'no block split'}"
     )
-    session.close(spark)
 
 
 if __name__ == "__main__":

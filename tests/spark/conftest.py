@@ -41,7 +41,6 @@ def spark(tmp_path_factory) -> SparkSession:
         }
     )
     yield made
-    session.close(made)
     made.stop()
 
 

@@ -208,7 +208,7 @@ def test_a_row_rules_value_is_the_mean_of_its_rows(spark, rows):
     frame.unpersist()
 
 
-def test_a_users_checks_run_and_the_callback_server_is_gone(spark, people, tmp_path):
+def test_a_users_checks_run_and_keep_no_process_alive(spark, people, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from pydeequ.checks import Check, CheckLevel\n"
         "def checks(spark):\n"
@@ -218,5 +218,7 @@ def test_a_users_checks_run_and_the_callback_server_is_gone(spark, people, tmp_p
     judgement = judge(spark, people, Suite(), NOW, checks=f"{tmp_path}/mine.py:checks")
     told = [(v.kind, v.outcome, v.measured, v.action) for v in judgement.verdicts]
     assert told == [("Check", "PASSED", None, "none")] * 2 + [("Check", "FAILED", 0.8, "warn")]
-    assert spark.sparkContext._gateway._callback_server is None
-    judge(spark, people, Suite(), NOW, checks=f"{tmp_path}/mine.py:checks")  # and it can be started again
+    server = spark.sparkContext._gateway._callback_server.callback_server_parameters
+    assert server.daemonize
+    assert server.daemonize_connections
+    judge(spark, people, Suite(), NOW, checks=f"{tmp_path}/mine.py:checks")  # and once more

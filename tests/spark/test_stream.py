@@ -183,6 +183,19 @@ def test_windows_add_up_over_batches_also_with_late_rows(lake, monkeypatch):
     }  # the sum of a sensitive column would be a value where a window holds one row
 
 
+def test_windows_of_files_whose_records_cannot_all_be_read(lake):
+    (lake.root / "in.csv").write_text("id,at\n1,2026-01-01 10:05:00\nx,2026-01-01 10:06:00\n2,2026-01-01 10:50:00\n")
+    source = f"{{format: csv, path: {lake.root}/in.csv, options: {{header: true}}, schema: 'id INT, at TIMESTAMP'}}"
+    extra = "quarantine: {{path: {root}/quarantine}}\nwindows: {{column: at, length: 1 hour}}"
+    assert lake.publish(source=source, rules='IsComplete "id"', extra=extra).rows["published"] == 2
+    found = {one.rule: (one.count, one.measured) for one in windows(lake.spark, plan(lake.root / "contract.yaml"))}
+    assert found == {
+        "rows": (3, 3.0),
+        "record is well formed": (3, pytest.approx(2 / 3)),
+        'IsComplete "id"': (3, pytest.approx(2 / 3)),
+    }
+
+
 def test_what_is_no_stream_is_refused(streaming):
     streaming.contract(columns=COLUMNS)
     with pytest.raises(UsageError, match="mode overwrite would lose the batches before"):

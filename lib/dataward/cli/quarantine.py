@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from dataward.cli.parsing import Verb, with_contract
@@ -45,24 +43,19 @@ def _with_run(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return command
 
 
-@contextmanager
-def _session(arguments: argparse.Namespace) -> Iterator[tuple[Any, Any]]:
+def _session(arguments: argparse.Namespace) -> tuple[Any, Any]:
     from dataward import session
     from dataward.plan import plan
 
     planned = plan(arguments.contract)
-    spark = session.get()
-    try:
-        yield spark, planned
-    finally:
-        session.close(spark)
+    return session.get(), planned
 
 
 def _list(arguments: argparse.Namespace) -> int:
     from dataward.quarantine import batches
 
-    with _session(arguments) as (spark, planned):
-        found = batches(spark, planned)
+    spark, planned = _session(arguments)
+    found = batches(spark, planned)
     if arguments.json:
         print_json([{**dataclasses.asdict(batch), "lost": batch.lost} for batch in found])
         return 1 if any(batch.lost for batch in found) else 0
@@ -80,8 +73,8 @@ def _list(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     from dataward.quarantine import show
 
-    with _session(arguments) as (spark, planned):
-        shown = show(spark, planned, arguments.of_run, arguments.rows)
+    spark, planned = _session(arguments)
+    shown = show(spark, planned, arguments.of_run, arguments.rows)
     if arguments.json:
         rows = [dict(zip(shown.columns, map(str, row), strict=True)) for row in shown.rows]
         print_json({"run": arguments.of_run, "rules": shown.rules, "rows": rows})
@@ -98,17 +91,17 @@ def _show(arguments: argparse.Namespace) -> int:
 def _release(arguments: argparse.Namespace) -> int:
     from dataward.quarantine import release
 
-    with _session(arguments) as (spark, planned):
-        say(f"release {arguments.of_run}: {planned.contract.quarantine_location} -> {planned.contract.target}")
-        result = release(spark, planned, arguments.of_run, arguments.run_id, arguments.report, say)
+    spark, planned = _session(arguments)
+    say(f"release {arguments.of_run}: {planned.contract.quarantine_location} -> {planned.contract.target}")
+    result = release(spark, planned, arguments.of_run, arguments.run_id, arguments.report, say)
     return told_run(result, arguments.json, "waited", "waiting on")
 
 
 def _discard(arguments: argparse.Namespace) -> int:
     from dataward.quarantine import discard
 
-    with _session(arguments) as (spark, planned):
-        rows = discard(spark, planned, arguments.of_run, arguments.rule, arguments.reason)
+    spark, planned = _session(arguments)
+    rows = discard(spark, planned, arguments.of_run, arguments.rule, arguments.reason)
     if arguments.json:
         print_json({"run": arguments.of_run, "discarded": rows})
     else:

@@ -55,15 +55,11 @@ def _publish(arguments: argparse.Namespace) -> int:
     if arguments.stream:
         return _stream(arguments, spark, planned)
     say(f"publish {planned.name}: {planned.contract.source} -> {planned.contract.target}")
-    try:
-        result = publish(spark, planned, arguments.run_id, arguments.report, say)
-    finally:
-        session.close(spark)
+    result = publish(spark, planned, arguments.run_id, arguments.report, say)
     return told_run(result, arguments.json)
 
 
 def _stream(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
-    from dataward import session
     from dataward.stream import stream
 
     say(f"stream {planned.name}: {planned.contract.source} -> {planned.contract.target}")
@@ -72,10 +68,7 @@ def _stream(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
     def told(result: RunResult) -> None:
         codes.append(told_run(result, arguments.json))
 
-    try:
-        results = stream(spark, planned, arguments.stream, arguments.every, arguments.report, say, told)
-    finally:
-        session.close(spark)
+    results = stream(spark, planned, arguments.stream, arguments.every, arguments.report, say, told)
     say(f"{len(results):,} batches" if results else "nothing new since the checkpoint")
     return max(codes)
 

@@ -15,12 +15,9 @@ from dataward.contract.models import (
     Join,
     Keys,
     Limits,
-    Location,
-    Quarantine,
-    Source,
-    Target,
     json_schema,
 )
+from dataward.contract.places import Location, Quarantine, Source, Target
 from dataward.contract.policy import REVERSIBLE
 from dataward.contract.protections import Column, Protection
 from dataward.contract.treatment import Treatment

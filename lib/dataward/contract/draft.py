@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dataward.contract.models import Source
+from dataward.contract.places import Source
 from dataward.contract.policy import Policy
 
 __all__ = ["DraftLine", "classed", "draft", "in_json"]

@@ -8,7 +8,24 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dataward.contract.base import Model, Name, Scalar
 
-__all__ = ["Comparison", "Duplicates", "Lookup", "Missing", "Normalise", "Outliers", "Treatment", "Unit"]
+__all__ = [
+    "Comparison",
+    "Duplicates",
+    "Kind",
+    "Lookup",
+    "Method",
+    "Missing",
+    "Normalise",
+    "Outliers",
+    "Treatment",
+    "Unit",
+]
+
+Kind = Literal["name", "text", "address", "id", "date", "exact"]
+"""How two values are compared."""
+
+Method = Literal["iqr", "zscore", "mad"]
+"""How an outlier is told."""
 
 
 class Number(Model):
@@ -110,7 +127,7 @@ class Comparison(Model):
     """How two values of a column are compared: ``name`` and ``text`` by Jaro-Winkler, ``address`` by their words in any order,
     ``id`` and ``date`` by the edits between them, ``exact`` by equality."""
 
-    as_: Literal["name", "text", "address", "id", "date", "exact"] = Field(default="text", alias="as")
+    as_: Kind = Field(default="text", alias="as")
     weight: float = Field(default=1.0, gt=0, le=100)
 
 
@@ -151,7 +168,7 @@ class Duplicates(Model):
 class Outliers(Model):
     """Numbers beyond fences: Tukey's (``iqr``), standard deviations (``zscore``), or the modified z-score (``mad``)."""
 
-    method: Literal["iqr", "zscore", "mad"] = "iqr"
+    method: Method = "iqr"
     factor: float | None = Field(default=None, gt=0, description="default: 1.5 for iqr, 3 for zscore, 3.5 for mad")
     skewed: bool = Field(default=False, description="with iqr: fences that follow the skew (medcouple)")
     per: tuple[str, ...] = Field(default=(), description="columns: every group has fences of its own")
@@ -202,6 +219,11 @@ class Missing(Model):
         if (self.by is not None) != (self.from_ is not None) or (self.key and not self.from_):
             raise ValueError("'from' needs 'by' (and takes 'key'); nothing else takes them")
         return self
+
+    @property
+    def constant_text(self) -> str:
+        """The constant as Spark casts it."""
+        return str(self.constant).lower() if isinstance(self.constant, bool) else str(self.constant)
 
 
 class Treatment(Model):

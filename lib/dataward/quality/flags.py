@@ -7,17 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from dataward.quality.duplicates.matching import ROW, Clusters, Matching, clusters, row_id
+from dataward.quality.duplicates.matching import Clusters, Matching, clusters
+from dataward.quality.internal import INTERNAL, ROW, row_id
 from dataward.quality.spread import Fences, Spreads, outlying
 from dataward.sql import identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["INTERNAL", "Alike", "Duplicate", "Flag", "KeyFlag", "Orphan", "Outlying", "with_flags"]
-
-INTERNAL = "__dw_"
-"""What the names of columns begin with that stand beside the source's own, and never leave the job."""
+__all__ = ["Alike", "Duplicate", "Flag", "KeyFlag", "Orphan", "Outlying", "with_flags"]
 
 
 @dataclass(frozen=True)

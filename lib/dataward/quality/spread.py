@@ -17,8 +17,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from dataward.contract.treatment import Method
+from dataward.quality.internal import INTERNAL
 from dataward.sql import identifier
 
 if TYPE_CHECKING:
@@ -30,10 +32,8 @@ __all__ = [
     "FACTORS",
     "KEY",
     "Fences",
-    "Method",
     "Spreads",
     "fences",
-    "finite",
     "group_key",
     "medcouple",
     "outlying",
@@ -43,10 +43,9 @@ POINTS = 2000
 FEWEST = 4
 """Values that a group must have before any of them counts as an outlier."""
 
-KEY = "__dw_key"
+KEY = f"{INTERNAL}key"
 ACCURACY = 10_000
-FACTORS = {"iqr": 1.5, "zscore": 3.0, "mad": 3.5}
-Method = Literal["iqr", "zscore", "mad"]
+FACTORS: dict[Method, float] = {"iqr": 1.5, "zscore": 3.0, "mad": 3.5}
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ class Spreads:
             f"named_struct('number', {number}, 'key', {group_key(per)})" for number, per in enumerate(sets)
         )
         names = {name: f"v{place}" for place, name in enumerate(dict.fromkeys(name for name, _ in columns))}
-        values = [f"{finite(name)} as {short}" for name, short in names.items()]
+        values = [f"{_finite(name)} as {short}" for name, short in names.items()]
         rows = frame.selectExpr(*values, f"explode(array({keys})) as group")
         shares = ", ".join(f"{point / POINTS}d" for point in range(1, POINTS + 1))
         told = []
@@ -190,7 +189,7 @@ def group_key(per: Sequence[str]) -> str:
     return f"to_json(struct({', '.join(map(identifier, per))}))" if per else "'{}'"
 
 
-def finite(name: str) -> str:
+def _finite(name: str) -> str:
     """SQL of a column's number; null for NaN and the infinities."""
     number = f"cast({identifier(name)} as double)"
     return f"if(abs({number}) < double('infinity'), {number}, null)"

@@ -77,19 +77,27 @@ def _pin_files(spark: SparkSession, source: Source) -> Pin:
     manifest = _manifest(spark, source)
     if not manifest:
         raise SourceError(f"source {source}: there are no files here. Check 'source.path'")
-    reader: Any = spark.read.format(source.format).options(**{key: _option(v) for key, v in source.options.items()})
+    reader = _reader(spark.read, source)
     paths = [escaped(path) for path, _, _ in manifest]
     if source.path is not None and not any(
         path.rstrip("/").endswith(source.path.rstrip("/")) for path, _, _ in manifest
     ):
         reader = reader.option("basePath", source.path)  # a directory: keep the columns that its folders spell
     if source.format in ("csv", "json"):
-        spelled = (reader.schema(source.schema_) if source.schema_ else reader).load(paths).schema
-        reader = _permissive(reader, source, spelled)
+        reader = _permissive(reader, source, _spelled(reader, source, paths))
     frame = reader.load(paths)
     size = sum(length for _, length, _ in manifest)
     described = f"{source} ({len(manifest)} file{'s' if len(manifest) > 1 else ''}, {size} bytes)"
     return Pin(frame, described, None, _digest(manifest), source)
+
+
+def _reader(reader: Any, source: Source) -> Any:
+    return reader.format(source.format).options(**{key: _option(value) for key, value in source.options.items()})
+
+
+def _spelled(reader: Any, source: Source, paths: str | list[str]) -> StructType:
+    """The columns: the contract's, or those of the files that are there."""
+    return cast("StructType", (reader.schema(source.schema_) if source.schema_ else reader).load(paths).schema)
 
 
 def _permissive(reader: Any, source: Source, spelled: StructType) -> Any:
@@ -107,14 +115,12 @@ def streaming(spark: SparkSession, source: Source) -> DataFrame:
         SourceError: there is nothing to tell the columns by, or it cannot be streamed.
     """
     try:
-        reader: Any = spark.readStream.format(source.format)
-        reader = reader.options(**{key: _option(value) for key, value in source.options.items()})
+        reader = _reader(spark.readStream, source)
         if source.format == "delta":
             return cast("DataFrame", reader.load(source.path) if source.path else reader.table(source.table))
         if source.path is None:
             raise SourceError(f"source {source}: a table of {source.format} files cannot be streamed; name its 'path'")
-        static: Any = spark.read.format(source.format).options(**{k: _option(v) for k, v in source.options.items()})
-        spelled = (static.schema(source.schema_) if source.schema_ else static).load(source.path).schema
+        spelled = _spelled(_reader(spark.read, source), source, source.path)
         if source.format in ("csv", "json"):
             return cast("DataFrame", _permissive(reader, source, spelled).load(source.path))
         return cast("DataFrame", reader.schema(spelled).load(source.path))

@@ -14,21 +14,19 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from dataward.contract.treatment import Kind
 from dataward.errors import RunError
 from dataward.quality.duplicates.components import components
+from dataward.quality.internal import row_id
 from dataward.sql import identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-__all__ = ["ROW", "SOURCE_ROW", "Clusters", "Matching", "clusters", "row_id"]
-
-ROW = "__dw_row"
-SOURCE_ROW = "__dw_source_row"
-"""Column: a row's id as it came from the source, before anything was repaired."""
+__all__ = ["Clusters", "Compared", "Matching", "clusters"]
 
 NEIGHBOURS = 50
 """In a block that is too large, how many rows after it each row is compared with."""
@@ -38,8 +36,6 @@ REFUSED = 1_000_000
 
 PAIRS = 200_000
 """Pairs that are compared at a time."""
-
-Kind = Literal["name", "text", "address", "id", "date", "exact"]
 
 
 @dataclass(frozen=True)
@@ -85,14 +81,6 @@ class Clusters:
 
     def release(self) -> None:
         self.members.unpersist()
-
-
-def row_id(frame: DataFrame) -> Any:
-    """Column: 128 bits of a row's content, as 32 hex digits."""
-    from pyspark.sql import functions as F
-
-    own = [F.col(identifier(name)) for name in frame.columns if not name.startswith("__dw_")]
-    return F.md5(F.to_json(F.struct(*own)))
 
 
 def clusters(frame: DataFrame, matching: Matching) -> Clusters:

@@ -1,8 +1,7 @@
 """Engine ``deequ``: metrics as a PyDeequ analyzer suite, thresholds judged in Python.
 
 All scan-shareable analyzers share one aggregation; each set of grouping columns costs one more. No lambda crosses to
-the JVM, so no callback server is started; only :func:`run_checks`, for a user's own checks, may start one, and always
-shuts it down.
+the JVM, so no callback server is started; only :func:`run_checks`, for a user's own checks, starts one.
 """
 
 from __future__ import annotations
@@ -127,33 +126,31 @@ class _Failure(Exception):
 
 
 def run_checks(spark: SparkSession, frame: DataFrame, make: Callable[[], Iterable[Any]]) -> list[CheckOutcome]:
-    """Run a user's own ``Check`` objects; the callback server that their lambdas start is shut down in every case.
+    """Run a user's own ``Check`` objects.
 
-    It is started when the checks are made, so they are made here. What pydeequ and the checks print goes to stderr:
-    stdout is for one JSON document.
+    Their lambdas need the callback server as soon as they are made, so they are made here. What pydeequ and the checks
+    print goes to stderr: stdout is for one JSON document.
     """
     from pydeequ.verification import VerificationResult, VerificationSuite
 
-    from dataward.session import close
+    from dataward.session import callbacks
 
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            suite = VerificationSuite(spark).onData(frame)
-            for check in make():
-                suite = suite.addCheck(check)
-            rows = VerificationResult.checkResultsAsDataFrame(spark, suite.run()).collect()
-        return [
-            (
-                row.check,
-                row.check_level,
-                row.constraint,
-                row.constraint_status == "Success",
-                _told(row.constraint_message),
-            )
-            for row in rows
-        ]
-    finally:
-        close(spark)
+    callbacks(spark)
+    with contextlib.redirect_stdout(sys.stderr):
+        suite = VerificationSuite(spark).onData(frame)
+        for check in make():
+            suite = suite.addCheck(check)
+        rows = VerificationResult.checkResultsAsDataFrame(spark, suite.run()).collect()
+    return [
+        (
+            row.check,
+            row.check_level,
+            row.constraint,
+            row.constraint_status == "Success",
+            _told(row.constraint_message),
+        )
+        for row in rows
+    ]
 
 
 def _told(message: str | None) -> float | None:

@@ -77,8 +77,7 @@ def _unfillable(
             "use 'with: mode', or normalise it to a number first",
         )
     if how.constant is not None:
-        text = str(how.constant).lower() if isinstance(how.constant, bool) else str(how.constant)
-        row = frame.sparkSession.sql(f"select try_cast({literal(text)} as {kind}) as it").first()
+        row = frame.sparkSession.sql(f"select try_cast({literal(how.constant_text)} as {kind}) as it").first()
         if row is None or row["it"] is None:
             yield place, f"the constant {how.constant!r} is no {kind}, which '{column}' is", "give one of its type"
     if how.lookup is None:

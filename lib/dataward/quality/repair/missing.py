@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataward.contract.treatment import Lookup, Missing
-from dataward.quality.flags import INTERNAL
+from dataward.quality.internal import INTERNAL, content
 from dataward.quality.repair.working import Working
 from dataward.quality.spread import KEY, Spreads, group_key
 from dataward.sql import identifier, literal
@@ -39,8 +39,7 @@ def fill(working: Working, column: str, how: Missing, spreads: Spreads, referenc
         working.divert(literal(f"{treatment}: no value"), [name], lost)
         return
     if how.constant is not None:
-        text = str(how.constant).lower() if isinstance(how.constant, bool) else str(how.constant)
-        working.replace({FILLED: f"cast({literal(text)} as {working.kind(name)})"})
+        working.replace({FILLED: f"cast({literal(how.constant_text)} as {working.kind(name)})"})
     elif how.with_ == "mode":
         _beside_mode(working, name, how.per)
     elif how.with_ is not None:
@@ -76,8 +75,7 @@ def _beside_nearest(working: Working, name: str, how: Missing) -> None:
     picked = "last" if how.from_ == "previous" else "first"
     rows = "unbounded preceding and current row" if how.from_ == "previous" else "current row and unbounded following"
     # Rows of one time stand in the order of their content, so that every pass fills alike.
-    own = ", ".join(map(identifier, working.own))
-    window = f"partition by {', '.join(apart)} order by {by}, md5(to_json(struct({own}))) rows between {rows}"
+    window = f"partition by {', '.join(apart)} order by {by}, {content(working.own)} rows between {rows}"
     near = f"{picked}({identifier(name)}, true) over ({window})"
     working.replace({FILLED: f"if({apart[0]}, {near}, null)"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dataward.contract.treatment import Outliers
-from dataward.quality.flags import INTERNAL
+from dataward.quality.internal import INTERNAL
 from dataward.quality.repair.working import Working
 from dataward.quality.spread import Fences, Spreads, outlying
 from dataward.sql import identifier, literal

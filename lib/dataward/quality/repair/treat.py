@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from dataward.contract.treatment import Treatment
 from dataward.quality.duplicates.matching import clusters
-from dataward.quality.flags import INTERNAL, Alike, Flag, Outlying
+from dataward.quality.flags import Alike, Flag, Outlying
+from dataward.quality.internal import INTERNAL
 from dataward.quality.metrics import Metric, Values
 from dataward.quality.repair.duplicates import settle
 from dataward.quality.repair.missing import Pattern, fill, patterns

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dataward.quality.flags import INTERNAL
+from dataward.quality.internal import INTERNAL
 from dataward.quality.metrics import Metric
 from dataward.sql import identifier, literal
 

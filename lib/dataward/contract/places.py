@@ -1,0 +1,97 @@
+"""Where tables are: what is published, what readers see, and where rows go that fail."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from dataward.contract.base import Model, Scalar
+
+__all__ = ["Location", "Quarantine", "Source", "Target"]
+
+
+class Location(Model):
+    """Where a table is: a path (any file system that Spark reads) or a name in the catalog; exactly one of them."""
+
+    path: str | None = Field(
+        default=None, min_length=1, description="directory or file; relative to where the job runs"
+    )
+    table: str | None = Field(default=None, min_length=1, description="name in the catalog, e.g. lake.people")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Location:
+        if (self.path is None) == (self.table is None):
+            raise ValueError("give exactly one of 'path' and 'table'")
+        # A name becomes part of SQL text: only what an identifier may hold gets that far.
+        if self.table is not None and not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+){0,2}", self.table):
+            raise ValueError("'table' is a name such as people, lake.people or main.lake.people")
+        return self
+
+    def beside(self, suffix: str) -> Location:
+        """The place that has this one's name with ``_suffix`` appended."""
+        if self.path is not None:
+            return Location(path=f"{self.path.rstrip('/')}_{suffix}")
+        return Location(table=f"{self.table}_{suffix}")
+
+    def __str__(self) -> str:
+        return self.path or self.table or ""
+
+
+class Source(Location):
+    """What is published. Delta is pinned by version, files by a manifest of path, size and modification time."""
+
+    format: Literal["delta", "parquet", "csv", "json"] = Field(default="delta", description="how the source is stored")
+    version: int | None = Field(default=None, ge=0, description="Delta version to read; default: the newest")
+    options: dict[str, Scalar] = Field(default_factory=dict, description="options of Spark's reader")
+    schema_: str | None = Field(
+        default=None, alias="schema", description="DDL, e.g. 'id BIGINT, name STRING'; csv and json only"
+    )
+
+    @model_validator(mode="after")
+    def _fits_format(self) -> Source:
+        if self.version is not None and self.format != "delta":
+            raise ValueError(f"'version' goes with format delta, not {self.format}")
+        if self.schema_ is not None and self.format not in ("csv", "json"):
+            raise ValueError(f"'schema' goes with csv and json; {self.format} carries its own")
+        if any(key.lower() == "mode" for key in self.options):
+            raise ValueError("option 'mode' is set by Dataward: malformed records go to the quarantine, never lost")
+        return self
+
+
+class Target(Location):
+    """What readers see. ``merge`` updates rows by key, ``replace`` swaps one partition, each as one Delta version."""
+
+    mode: Literal["append", "overwrite", "merge", "replace"] = Field(
+        default="overwrite", description="how this run's rows meet the rows already there"
+    )
+    on: tuple[str, ...] = Field(default=(), description="key columns of a merge")
+    partition: dict[str, Scalar] = Field(default_factory=dict, description="the partition that 'replace' swaps")
+    partition_by: tuple[str, ...] = Field(default=(), description="columns that partition the table when it is created")
+
+    @model_validator(mode="after")
+    def _fits_mode(self) -> Target:
+        if bool(self.on) != (self.mode == "merge"):
+            raise ValueError("mode merge needs 'on' (its key columns), and only merge takes it")
+        if bool(self.partition) != (self.mode == "replace"):
+            raise ValueError("mode replace needs 'partition' (column: value), and only replace takes it")
+        return self
+
+
+class Quarantine(Model):
+    """Where rows that fail a row rule go, protected like the target. ``drop: true`` counts them and lets them go."""
+
+    path: str | None = Field(default=None, min_length=1)
+    table: str | None = Field(default=None, min_length=1)
+    drop: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Quarantine:
+        if (self.path is not None) + (self.table is not None) + self.drop != 1:
+            raise ValueError("give exactly one of 'path', 'table' and 'drop: true'")
+        return self
+
+    @property
+    def location(self) -> Location | None:
+        return None if self.drop else Location(path=self.path, table=self.table)
