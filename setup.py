@@ -60,6 +60,7 @@ setup(
         "phonenumbers>=8.13",
         "rapidfuzz>=3",
         "pint>=0.20",
+        "datasketches>=5,<6",
     ],
     extras_require={
         "spark": SPARK,

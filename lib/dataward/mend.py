@@ -15,6 +15,7 @@ from dataward.quality.flags import Alike, Flag, Outlying
 from dataward.quality.internal import SOURCE_ROW
 from dataward.quality.judge import Judgement, Verdict, judge
 from dataward.quality.metrics import Metric
+from dataward.quality.past import Past
 from dataward.quality.repair.missing import Pattern
 from dataward.quality.repair.treat import Treated, treat
 from dataward.quality.repair.working import WHY, Repair
@@ -154,6 +155,7 @@ def mend(
     frame: DataFrame,
     references: Mapping[str, DataFrame],
     now: datetime,
+    past: Past,
 ) -> Mended:
     """Repair what the contract says, and measure fences and clusters that the rules need, once.
 
@@ -165,7 +167,7 @@ def mend(
     if contract.treat:
         # A rule about a date may mean nothing on the text that it was.
         fit = Suite(tuple(fitting(spark, suite.rules, frame, references, now)))
-        before = judge(spark, frame, fit, now, contract.engine, references, internal=[MALFORMED, SOURCE_ROW])
+        before = judge(spark, frame, fit, now, contract.engine, references, internal=[MALFORMED, SOURCE_ROW], past=past)
     treated = treat(frame, contract.treat, references, MALFORMED, _flags(suite))
     return Mended(treated.frame, treated, before)
 

@@ -86,6 +86,7 @@ def _read_rules(document: Document, contract: Contract | None, key: str) -> tupl
     problems = [Problem(document.file, first + e.line - 1, key, e.what, e.remedy) for e in mistakes]
     if contract is not None:
         problems += _unknown_references(contract, judged, document, key)
+        problems += _without_past(contract, judged, document, key)
     return judged, problems
 
 
@@ -116,6 +117,18 @@ def _unknown_references(contract: Contract, judged: Suite, document: Document, k
                 what = f"{rule.text}: the contract has no reference '{alias}'"
                 remedy = did_you_mean(alias, contract.references) or f"add references: {{{alias}: {{path: ...}}}}"
                 yield Problem(document.file, first + rule.statement.line - 1, key, what, remedy)
+
+
+def _without_past(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:
+    for rule in judged.rules:
+        what, remedy = "", ""
+        if rule.asks_past and key == "rules_after":
+            what, remedy = "looks at the past, which is kept of 'rules' alone", "move it to 'rules'"
+        elif rule.asks_past and contract.history is None:
+            what, remedy = "looks at the past, and the contract keeps none", "add history: {}"
+        if what:
+            line = document.text_start((key,)) + rule.statement.line - 1
+            yield Problem(document.file, line, key, f"{rule.text}: it {what}", remedy)
 
 
 def against_schema(

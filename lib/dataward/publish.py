@@ -12,6 +12,7 @@ from dataward.errors import AccountingError, ContractError, SourceChanged
 from dataward.integrity.canonical import sha256
 from dataward.integrity.seal import Seal
 from dataward.integrity.sealing import seal_version
+from dataward.memory import drawn, recall, remember
 from dataward.mend import Mended, mend, to_mend
 from dataward.output import examine
 from dataward.plan import Plan, against_keys, against_schema, against_target
@@ -23,6 +24,7 @@ from dataward.privacy.protect.row_ids import with_row_ids
 from dataward.privacy.utility import parity
 from dataward.quality.internal import SOURCE_ROW, row_id
 from dataward.quality.judge import Judgement, judge
+from dataward.quality.past import Past
 from dataward.quality.split import failed_rows
 from dataward.quality.suite import Suite
 from dataward.report import RunResult
@@ -84,12 +86,13 @@ class Publish(Run):
             suite = against_schema(self.spark, self.plan, source.frame, references, now)
             against_target(self.spark, self.plan)
             against_keys(self.spark, self.plan, keys, source.columns)
+            self.past = recall(self.spark, self.plan, self.run_id, now) if contract.history else Past()
             told(source.described)
         frame = source.frame.withColumn(SOURCE_ROW, row_id(source.frame)) if contract.quarantine else source.frame
         self.mended = Mended(frame)
         if to_mend(contract, suite):
             with self.phase("treat") as told:
-                self.mended = mend(self.spark, self.plan, suite, frame, references, now)
+                self.mended = mend(self.spark, self.plan, suite, frame, references, now, self.past)
                 self.held.callback(self.mended.release)
                 told(self.mended.begun)
         deterministic = [name for name in source.columns if contract.column(name).protect.op in DETERMINISTIC]
@@ -106,6 +109,7 @@ class Publish(Run):
                 internal=self.mended.internal,
                 estimate=deterministic,
                 count=self.mended.metrics,
+                past=self.past,
             )
             self.mended = self.mended.counted(contract, judged)
             rerun.same_verdicts(self.run_id, earlier, self.settled(judged))
@@ -123,6 +127,7 @@ class Publish(Run):
             reasons = self.reasons_to_hide()
         protecting, protections = protect_in_window(self.spark, contract, keys, plain, judged.columns_of_few_values())
         if reasons:
+            self.remember(suite, judged, now, stopped=True)
             return self.result("stopped", source, judged, protections, reasons=reasons)
         metadata = self.metadata(source, judged, now, protections)
         good, bad = self.parted(keys, judged, now)
@@ -132,7 +137,9 @@ class Publish(Run):
                 self.output = examine(self.spark, self.plan, good, ready, references, now, deterministic)
                 told(str(self.output))
             if self.output.reasons:
+                self.remember(suite, judged, now, stopped=True)
                 return self.result("stopped", source, judged, protections, reasons=[*self.output.reasons])
+        self.remember(suite, judged, now, stopped=False)
         with self.phase("commit") as told:
             quarantine = self.to_quarantine(keys, protecting(bad, strict=False), diverted, metadata)
             if self.changed(source):
@@ -262,6 +269,15 @@ class Publish(Run):
             commit,
             f"rows in ({rows_in}) != published ({commit.rows}) + quarantined ({to_quarantine}) + dropped ({dropped})",
         )
+
+    def remember(self, suite: Suite, judged: Judgement, now: datetime, stopped: bool) -> None:
+        """Before anything is committed: a run that ends between is finished under its id, and is in the history once."""
+        if self.contract.history is None:
+            return
+        with self.phase("remember") as told:
+            self.lines = tuple(drawn(self.past, suite, judged, now))
+            remember(self.spark, self.plan, self.run_id, now, suite, judged, self.past, stopped)
+            told(f"{len(judged.verdicts)} verdicts")
 
     def add_windows(self, suite: Suite, now: datetime, metadata: dict[str, Any]) -> None:
         """What the rules come to in each window, once for each run."""

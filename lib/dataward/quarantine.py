@@ -234,6 +234,9 @@ class _Release(Publish):
     def add_windows(self, *given: Any) -> None:
         """The rows were in their windows when they were diverted."""
 
+    def remember(self, *given: Any, **more: Any) -> None:
+        """The run that diverted the rows has measured them."""
+
     def to_quarantine(self, *given: Any) -> delta.Commit | None:
         return None
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Location
 from dataward.errors import UsageError
 from dataward.integrity.seal import Seal
+from dataward.memory import Line
 from dataward.mend import Mended
 from dataward.output import Examined
 from dataward.plan import Plan
@@ -22,6 +23,7 @@ from dataward.privacy.discover.gates import Looked
 from dataward.privacy.protect import Protected
 from dataward.privacy.utility import Parity
 from dataward.quality.judge import Judgement
+from dataward.quality.past import Past
 from dataward.report import Phase, Place, RunResult
 from dataward.tables import delta
 from dataward.tables.source import Pin
@@ -38,6 +40,8 @@ class Run:
     """What stays of a run while it is carried out."""
 
     mended: Mended
+    past: Past = Past()
+    lines: tuple[Line, ...] = ()
     more_to_seal: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
@@ -91,6 +95,7 @@ class Run:
             repairs=as_dicts(self.mended.repairs),
             missing=as_dicts(self.mended.patterns),
             statistics=as_dicts(judged.statistics),
+            past=as_dicts(self.lines),
             protections=as_dicts(protections),
             warnings=[*self.mended.notes, *self.warnings, *self.output.warnings],
             discovered=as_dicts(self.found.findings),

@@ -13,7 +13,8 @@ import pandas as pd
 
 from dataward import session
 from dataward.contract.treatment import Duplicates
-from dataward.quality.duplicates.matching import clusters, row_id
+from dataward.quality.duplicates.matching import clusters
+from dataward.quality.internal import row_id
 from dataward.quality.repair.duplicates import matching
 
 PEOPLE = Duplicates.model_validate(

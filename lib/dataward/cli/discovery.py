@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from dataward.cli.parsing import Verb
+from dataward.cli.parsing import Verb, name_of, options_of, with_source
 from dataward.cli.say import print_json, say
 from dataward.errors import UsageError
 
@@ -23,10 +23,7 @@ def add(verb: Verb) -> None:
         action="store_true",
         help="every table below the path, or of the database; goes on where it was interrupted",
     )
-    command.add_argument("--format", choices=("delta", "parquet", "csv", "json"), help="default: what the files are")
-    command.add_argument(
-        "--option", action="append", default=[], metavar="K=V", help="an option of Spark's reader, e.g. sep=;"
-    )
+    with_source(command)
     command.add_argument(
         "--rows",
         type=int,
@@ -35,7 +32,6 @@ def add(verb: Verb) -> None:
         help="about how many rows are looked at, drawn at random (default: 10000)",
     )
     command.add_argument("--full", action="store_true", help="look at every row")
-    command.add_argument("--detectors", metavar="FILE", help="detectors of your own (YAML)")
     command.add_argument(
         "--report", default="reports/discover", metavar="DIR", help="folder for the page (default: reports/discover)"
     )
@@ -58,13 +54,12 @@ def _discover(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--draft {arguments.draft}: the file exists already and is left alone; name another")
     if arguments.all and (arguments.draft or arguments.format or arguments.option):
         raise UsageError("--draft, --format and --option go with one table: leave out --all")
-    options = dict(_option(text) for text in arguments.option)
     policy = policy_of(arguments.policy) if arguments.policy else None
     custom = detectors(arguments.detectors) if arguments.detectors else {}
     asked = Asked(None if arguments.full else arguments.rows, custom)
     spark = session.get()
     folder = arguments.report.rstrip("/")
-    page = f"{folder}/{_name(arguments.source)}.html"
+    page = f"{folder}/{name_of(arguments.source)}.html"
     if arguments.all:
         tables, failed = discover_all(spark, arguments.source, asked, folder, say)
         put(spark, page, html(arguments.source, tables, failed))
@@ -74,7 +69,7 @@ def _discover(arguments: argparse.Namespace) -> int:
             _print_estate(tables)
         say(f"report: {page}")
         return 1 if failed else 0
-    source = source_of(spark, arguments.source, arguments.format, options)
+    source = source_of(spark, arguments.source, arguments.format, options_of(arguments))
     found = discover(spark, source, asked)
     data = found.as_data()
     put(spark, page, html(arguments.source, [data]))
@@ -86,17 +81,6 @@ def _discover(arguments: argparse.Namespace) -> int:
         _print(data)
     say(f"report: {page}", *([f"draft of a contract: {arguments.draft}"] if arguments.draft else []))
     return 0
-
-
-def _option(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise UsageError(f"--option {text}: write KEY=VALUE")
-    return key, value
-
-
-def _name(source: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in source.rstrip("/").rpartition("/")[2]) or "place"
 
 
 def _print(data: dict[str, Any]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-__all__ = ["Verb", "with_contract"]
+from dataward.errors import UsageError
+
+__all__ = ["Verb", "name_of", "options_of", "with_contract", "with_source"]
 
 
 class Verb:
@@ -27,3 +29,30 @@ class Verb:
 def with_contract(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
     made.add_argument("--contract", required=True, metavar="FILE", help="the table's contract (YAML)")
     return made
+
+
+def with_source(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """How a table that no contract names is read and looked at."""
+    made.add_argument("--format", choices=("delta", "parquet", "csv", "json"), help="default: what the files are")
+    made.add_argument(
+        "--option", action="append", default=[], metavar="K=V", help="an option of Spark's reader, e.g. sep=;"
+    )
+    made.add_argument("--detectors", metavar="FILE", help="detectors of your own (YAML)")
+    return made
+
+
+def options_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """What ``--option`` said."""
+    found = {}
+    for text in arguments.option:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise UsageError(f"--option {text}: write KEY=VALUE")
+        found[key] = value
+    return found
+
+
+def name_of(source: str) -> str:
+    """The last part of a path or name, as the name of a file."""
+    last = source.rstrip("/").rpartition("/")[2]
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in last) or "place"

@@ -1,10 +1,9 @@
-"""The verbs about tables: publish, verify, history."""
+"""The verbs about tables: publish and verify."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dataward.cli.parsing import Verb, with_contract
@@ -34,9 +33,6 @@ def add(verb: Verb) -> None:
     command.add_argument(
         "--version", type=int, dest="table_version", metavar="N", help="default: the newest sealed one"
     )
-    command = with_contract(verb("history", _history, "List the target's versions with their seals."))
-    command.add_argument("--windows", action="store_true", help="what the rules came to per window of event time")
-    command.add_argument("--keys", action="store_true", help="what depends on which key version")
 
 
 def _publish(arguments: argparse.Namespace) -> int:
@@ -139,105 +135,3 @@ def _verify(arguments: argparse.Namespace) -> int:
             print(f"  {mark}  {check.name:<9} {check.detail}")
         print("the proof holds" if proof.holds else "THE PROOF DOES NOT HOLD")
     return 0 if proof.holds else 1
-
-
-def _history(arguments: argparse.Namespace) -> int:
-    from dataward import session
-    from dataward.history import history
-    from dataward.plan import plan
-
-    planned = plan(arguments.contract)
-    if arguments.keys:
-        return _key_uses(arguments, planned)
-    if arguments.windows:
-        return _windows(arguments, planned)
-    records = history(session.get(), planned)
-    if arguments.json:
-        versions = [dataclasses.asdict(record) for record in records]
-        print_json({"contract": planned.name, "target": str(planned.contract.target), "versions": versions})
-        return 0
-    print(f"{planned.contract.target}: {len(records)} version(s), newest first")
-    for record in records:
-        if not record.sealed:
-            print(
-                f"  v{record.version:<4} {record.time[:19]:<19}  {record.operation}: not sealed"
-                + _of_run(record.run_id)
-            )
-            continue
-        rows, counts = record.rows or {}, record.verdicts or {}
-        verdicts = ", ".join(f"{count} {name.lower()}" for name, count in counts.items()) or "no rules"
-        print(
-            f"  v{record.version:<4} {record.time[:19]:<19}  sealed{_of_run(record.run_id)} by {record.who}, key {record.key}"
-        )
-        print(f"        from {record.source}; {rows.get('in', 0):,} in, {rows.get('published', 0):,} published, "
-              f"{rows.get('quarantined', 0):,} quarantined; rules: {verdicts}")  # fmt: skip
-    return 0
-
-
-def _windows(arguments: argparse.Namespace, planned: Any) -> int:
-    from dataward import session
-    from dataward.windows import windows
-
-    found = windows(session.get(), planned)
-    if arguments.json:
-        told = [dataclasses.asdict(window) for window in found]
-        print_json({"contract": planned.name, "target": str(planned.contract.target), "windows": told})
-        return 0
-    if not found:
-        print("no window yet: add windows: {column: ..., length: 1 hour} to the contract, and publish")
-    last = ""
-    for window in found:
-        if window.start != last:
-            print(f"{window.start} to {window.end}")
-        last = window.start
-        print(
-            f"  {'-' if window.measured is None else f'{window.measured:,.6g}':>12}  {window.rule}  (of {window.count:,})"
-        )
-    return 0
-
-
-def _key_uses(arguments: argparse.Namespace, planned: Any) -> int:
-    from dataward import session
-    from dataward.contract import REVERSIBLE
-    from dataward.integrity.key_uses import key_uses
-
-    uses = key_uses(session.get(), planned.contract)
-    target = planned.contract.target
-    if arguments.json:
-        keys = [dataclasses.asdict(use) for use in uses]
-        print_json({"contract": planned.name, "target": str(target), "keys": keys})
-        return 0
-    print(f"{target}: what disabling a key version would take away")
-    for use in uses:
-        marks = [word for word, holds in (("DISABLED", not use.enabled), ("current", use.current)) if holds]
-        print(f"{use.domain} v{use.version}" + (f" ({', '.join(marks)})" if marks else ""))
-        for column, versions in use.columns.items():
-            operator = use.protections[column].partition(",")[0]
-            lost = (
-                "originals could not be given back"
-                if operator in REVERSIBLE
-                else "new values would not be equal to these"
-            )
-            print(f"  {column}: {operator}, in version {_ranges(versions)}; {lost}")
-        if use.quarantined:
-            print(f"  quarantine: {', '.join(use.quarantined)}")
-        if use.sealed:
-            print(f"  seals of version {_ranges(use.sealed)}; these could not be verified")
-        if not (use.columns or use.quarantined or use.sealed):
-            print("  nothing of this table")
-    return 0
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """1, 2, 3, 5 as ``1-3, 5``."""
-    told: list[list[int]] = []
-    for number in numbers:
-        if told and number == told[-1][-1] + 1:
-            told[-1].append(number)
-        else:
-            told.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in told)
-
-
-def _of_run(run_id: str | None) -> str:
-    return f", run {run_id}" if run_id else ""

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 
 from dataward.contract.base import Model, Name
 from dataward.contract.discovery import Discovery, OrOff
-from dataward.contract.places import Location, Quarantine, Source, Target
+from dataward.contract.places import History, Location, Quarantine, Source, Target
 from dataward.contract.policy import Policy
 from dataward.contract.protections import Column, Drop, Fallible, Generalize, Keep, Protection, Redact, written_form
 from dataward.contract.treatment import Treatment
@@ -173,6 +173,10 @@ class Contract(Model):
         default="refuse", description="what happens to a column that no line names"
     )
     discovery: Annotated[Discovery, OrOff] = Field(default_factory=Discovery)
+    history: History | None = Field(
+        default=None,
+        description="keep what every run measures, for rules that compare with the past; {} for the defaults",
+    )
     windows: Windows | None = Field(default=None, description="what the rules come to per window of event time")
     limits: Limits = Field(default_factory=Limits)
     access: Access = Field(default_factory=Access)
@@ -305,6 +309,12 @@ class Contract(Model):
     @property
     def windows_location(self) -> Location:
         return self.target.beside("windows")
+
+    @property
+    def history_location(self) -> Location:
+        kept = self.history
+        named = kept and (kept.path or kept.table)
+        return Location(path=kept.path, table=kept.table) if kept and named else self.target.beside("history")
 
 
 def _fits_key(name: str, protection: Protection) -> None:

@@ -1,4 +1,4 @@
-"""Where tables are: what is published, what readers see, and where rows go that fail."""
+"""Where tables are: what is published, what readers see, where rows go that fail, and what runs measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from dataward.contract.base import Model, Scalar
 
-__all__ = ["Location", "Quarantine", "Source", "Target"]
+__all__ = ["History", "Location", "Quarantine", "Source", "Target"]
 
 
 class Location(Model):
@@ -95,3 +95,19 @@ class Quarantine(Model):
     @property
     def location(self) -> Location | None:
         return None if self.drop else Location(path=self.path, table=self.table)
+
+
+class History(Model):
+    """Where the measured numbers and verdicts of every run are kept, and how long."""
+
+    path: str | None = Field(
+        default=None, min_length=1, description="default: the target's place with '_history' appended"
+    )
+    table: str | None = Field(default=None, min_length=1)
+    keep: int = Field(default=400, ge=31, description="days; older runs are removed")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> History:
+        if self.path is not None and self.table is not None:
+            raise ValueError("give at most one of 'path' and 'table'")
+        return self

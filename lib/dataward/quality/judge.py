@@ -16,7 +16,7 @@ import importlib
 import importlib.util
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +26,7 @@ from dataward.quality.engines import deequ
 from dataward.quality.engines import spark as dataframes
 from dataward.quality.flags import Flag, with_flags
 from dataward.quality.metrics import Metric, Unmeasured, Values
+from dataward.quality.past import Past
 from dataward.quality.rules import Probe, RowRule, Rule, Scene, TableComposite, TableRule
 from dataward.quality.rules.base import ALL
 from dataward.quality.split import with_paths
@@ -103,13 +104,16 @@ def judge(
     internal: Iterable[str] = (),
     estimate: Iterable[str] = (),
     count: Iterable[Metric] = (),
+    past: Past | None = None,
 ) -> Judgement:
     """Measure and judge every rule on a frame.
 
     ``references`` are the other tables by alias; ``checks`` names a function that returns PyDeequ checks; statistics of
     ``sensitive`` columns show no single value; ``internal`` columns are not the source's own; of the columns to
-    ``estimate`` engine ``spark`` counts the distinct values, roughly, in the same shuffle; ``count`` is measured beside.
+    ``estimate`` engine ``spark`` counts the distinct values, roughly, in the same shuffle; ``count`` is measured beside;
+    ``past`` is what earlier runs measured.
     """
+    suite = replace(suite, rules=tuple(rule.recalled(past or Past(), now) for rule in suite.rules))
     references = references or {}
     hidden = set(internal)
     types = {name: kind for name, kind in frame.dtypes if name not in hidden}
@@ -194,7 +198,7 @@ def _judge(rule: Rule, scene: Scene) -> Verdict:
             if measured is None:
                 outcome, message = "SKIPPED", "no row to judge"
             else:
-                outcome = "PASSED" if rule.bound().holds(measured) else "FAILED"
+                outcome, message = _met(rule, measured), rule.awaits
         else:
             if isinstance(rule, Probe):
                 found = rule.probe(scene)
@@ -205,13 +209,19 @@ def _judge(rule: Rule, scene: Scene) -> Verdict:
             if measured is not None and not math.isfinite(measured):
                 told, measured = measured, None
                 raise Unmeasured(f"the measured value is {told}: the column holds NaN or infinity")
-            outcome = "PASSED" if measured is not None and rule.bound().holds(measured) else "FAILED"
-            message = "nothing to measure" if measured is None else message
+            outcome = _met(rule, measured)
+            message = rule.awaits or ("nothing to measure" if measured is None else message)
     except Unmeasured as error:
         outcome, message = "ERRORED", str(error)
     return Verdict(
         rule.text, rule.name, outcome, measured, _expected(rule), _action(rule, outcome, failed), failed, message
     )
+
+
+def _met(rule: Rule, measured: float | None) -> Outcome:
+    if rule.awaits:
+        return "SKIPPED"
+    return "PASSED" if measured is not None and rule.bound().holds(measured) else "FAILED"
 
 
 _TRUTHS: dict[Outcome, bool | None] = {"PASSED": True, "FAILED": False, "SKIPPED": None}
@@ -224,7 +234,7 @@ def _action(rule: Rule, outcome: Outcome, failed: int | None) -> Action:
     if rule.warns_only:
         return "warn"
     if isinstance(rule, RowRule) and (
-        outcome == "PASSED" or (outcome == "FAILED" and rule.statement.threshold is None)
+        outcome in ("PASSED", "SKIPPED") or (outcome == "FAILED" and rule.statement.threshold is None)
     ):
         return "quarantine"
     return "stop"

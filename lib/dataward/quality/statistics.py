@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataward.quality.conditions import quoted
 from dataward.quality.dqdl import Analyzer
 from dataward.quality.metrics import Kind, Metric, Unmeasured, Values
 
@@ -52,6 +53,7 @@ ANALYZERS: dict[str, _Wanted] = {
     "UniqueValueRatio": _Wanted("1 or more", ("unique_value_ratio",)),
     "Uniqueness": _Wanted("1 or more", ("uniqueness",)),
 }
+SERIES = {"size": "RowCount", "distinct_count": "DistinctValuesCount", "correlation": "ColumnCorrelation"}
 SINGLE_VALUES = frozenset({"minimum", "maximum"})
 """Kinds whose number is a value of some row: not measured on a column that holds sensitive data."""
 
@@ -65,6 +67,12 @@ class Statistic:
     columns: tuple[str, ...]
     measured: float | None
     message: str = ""
+
+    @property
+    def series(self) -> str:
+        """Its name in the history of runs: that of the rule that measures the same."""
+        columns = "".join(f" {quoted(column)}" for column in self.columns)
+        return f"{SERIES.get(self.metric) or self.metric.title().replace('_', '')}{columns}"
 
 
 def metrics_of(analyzer: Analyzer, types: Mapping[str, str], sensitive: Iterable[str] = ()) -> list[Metric]:

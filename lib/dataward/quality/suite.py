@@ -9,7 +9,7 @@ from typing import Any, Literal
 from dataward.errors import did_you_mean
 from dataward.quality.conditions import Condition, Operand, Reference
 from dataward.quality.dqdl import Analyzer, Joined, RuleError, Ruleset, Statement, read
-from dataward.quality.rules import KINDS, NOT_YET, Rule, composite
+from dataward.quality.rules import KINDS, Rule, composite
 from dataward.quality.statistics import ANALYZERS
 
 __all__ = ["Composites", "Suite", "suite"]
@@ -62,8 +62,6 @@ def _rule(node: Statement | Joined, constants: Constants, composites: Composites
         parts = tuple(_rule(part, constants, composites) for part in node.parts)
         whole = Statement("Composite", labels=node.labels, line=node.line, text=node.text)
         return composite(whole, node.operator, parts, composites == "row")
-    if node.name in NOT_YET:
-        raise RuleError(node.line, f"{node.name} is not evaluated: {NOT_YET[node.name]}", "remove it for now")
     kind = KINDS.get(node.name)
     if kind is None:
         remedy = f"{node.name} stands in 'Analyzers = [...]'" if node.name in ANALYZERS else ""

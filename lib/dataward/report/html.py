@@ -14,7 +14,7 @@ __all__ = ["draw", "page"]
 
 
 def page(result: RunResult) -> str:
-    return draw("report.html.j2", result=result, flow=_flow(result.rows), phases=_phases(result))
+    return draw("report.html.j2", result=result, flow=_flow(result.rows), phases=_phases(result), lines=_lines(result))
 
 
 def draw(template: str, **data: Any) -> str:
@@ -53,6 +53,24 @@ def _flow(rows: dict[str, int]) -> list[dict[str, Any]]:
         for name, count in parts
         if count
     ]
+
+
+def _lines(result: RunResult) -> list[dict[str, Any]]:
+    """Every series as points of an SVG of 240 x 40, with the band in which the last one was expected."""
+    drawn = []
+    for line in result.past:
+        values = line["values"]
+        known = [*values, *(end for end in (line["low"], line["high"]) if end is not None)]
+        low, span = min(known), (max(known) - min(known)) or 1.0
+        height = [36 - 32 * (value - low) / span for value in known]
+        across = [4 + 228 * n / max(len(values) - 1, 1) for n in range(len(values))]
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, height, strict=False))
+        inside = line["low"] is None or line["low"] <= values[-1] <= line["high"]
+        band = sorted(height[len(values) :])
+        drawn.append(
+            {**line, "points": points, "x": across[-1], "y": height[len(values) - 1], "band": band, "inside": inside}
+        )
+    return drawn
 
 
 def _phases(result: RunResult) -> list[dict[str, Any]]:

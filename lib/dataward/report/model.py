@@ -44,6 +44,7 @@ class RunResult(_Frozen):
     repairs: list[dict[str, Any]] = []
     missing: list[dict[str, Any]] = []
     statistics: list[dict[str, Any]] = []
+    past: list[dict[str, Any]] = []
     protections: list[dict[str, Any]]
     verdicts_after: list[dict[str, Any]] = []
     joins: list[dict[str, Any]] = []

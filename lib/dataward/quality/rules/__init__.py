@@ -15,6 +15,7 @@ from dataward.quality.rules.custom_sql import CustomSql
 from dataward.quality.rules.data_freshness import DataFreshness
 from dataward.quality.rules.dataset_match import DatasetMatch
 from dataward.quality.rules.delta_presence import DeltaPresence
+from dataward.quality.rules.detect_anomalies import DetectAnomalies
 from dataward.quality.rules.distinct_values_count import DistinctValuesCount
 from dataward.quality.rules.entropy import Entropy
 from dataward.quality.rules.file_freshness import FileFreshness
@@ -43,7 +44,6 @@ from dataward.quality.rules.well_formed import WellFormed
 
 __all__ = [
     "KINDS",
-    "NOT_YET",
     "Finding",
     "IsPrimaryKey",
     "Probe",
@@ -75,6 +75,7 @@ KINDS: dict[str, type[Rule]] = {
         DataFreshness,
         DatasetMatch,
         DeltaPresence,
+        DetectAnomalies,
         DistinctValuesCount,
         Entropy,
         FileFreshness,
@@ -101,6 +102,3 @@ KINDS: dict[str, type[Rule]] = {
         Uniqueness,
     )
 }
-
-NOT_YET = {"DetectAnomalies": "it looks at the history of runs, which this version does not keep"}
-"""Rule types that parse, and why they are not evaluated."""

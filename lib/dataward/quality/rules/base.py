@@ -12,16 +12,17 @@ rule's :meth:`Rule.bound`, the run stops.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataward.errors import did_you_mean
-from dataward.quality.conditions import Arithmetic, Call, Condition, Operand
+from dataward.quality.conditions import Arithmetic, Call, Condition, Operand, shown
 from dataward.quality.dqdl.syntax import RuleError, Statement
 from dataward.quality.flags import Flag
 from dataward.quality.metrics import Kind, Metric, Values
+from dataward.quality.past import Past, TooShort, asks, complaint, worked_out
 from dataward.sql import definite
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Rule:
     """Base of all kinds. Class attributes say what a statement of the kind may hold; :meth:`check` holds it to that."""
 
     statement: Statement
+    awaits: str = field(default="", kw_only=True)
+    """Why it cannot be judged yet; it looks at a past that is too short."""
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[int, int | None]] = (1, 1)
@@ -93,7 +96,8 @@ class Rule:
                 self._check_operands(condition)
         numeric = [said.threshold, said.condition if self.condition == "number" else None]
         for condition in numeric:
-            if condition is not None and (condition.operator == "matches" or not _all(condition, Decimal)):
+            numbers = (Decimal, Call, Arithmetic)
+            if condition is not None and (condition.operator == "matches" or not _all(condition, numbers)):
                 self.refuse(f"{self.name} compares with numbers", f"'{condition}' is none")
         severity = dict(said.labels).get("severity", "error")
         if severity not in ("error", "warning"):
@@ -126,8 +130,12 @@ class Rule:
             if call.function not in FUNCTIONS:
                 remedy = did_you_mean(call.function, [*FUNCTIONS, "now"]) or f"there are {', '.join(FUNCTIONS)}, now"
                 self.refuse(f"function '{call.function}' is unknown", remedy)
-            what = f"{call.function}(...) looks at the history of runs, which this version does not keep"
-            self.refuse(what, "compare with a fixed value for now")
+            if not compared or condition is not self.bound():
+                what = f"{call.function}(...) looks at what earlier runs measured, which no single row is compared with"
+                self.refuse(what, "bound the whole: with threshold > 0.9 * avg(last(10))")
+        for operand in condition.operands:
+            if isinstance(operand, Call | Arithmetic) and (trouble := complaint(operand)):
+                self.refuse(f"'{shown(operand)}': {trouble}", "")
 
     def refuse(self, what: str, remedy: str = "") -> None:
         raise RuleError(self.statement.line, what, remedy)
@@ -150,6 +158,30 @@ class Rule:
         """What the measured number must meet: the condition on a number; else, of a share, the threshold, or all."""
         said = self.statement.condition if self.condition == "number" else None
         return said or self.statement.threshold or ALL
+
+    @property
+    def series(self) -> str:
+        """The name of its number in the history of runs: the rule without bound and labels, so that these may change."""
+        condition = None if self.condition == "number" else self.statement.condition
+        tags = tuple((tag, said) for tag, said in self.statement.tags if tag != "threshold")
+        return str(replace(self.statement, condition=condition, tags=tags, labels=()))
+
+    @property
+    def asks_past(self) -> bool:
+        """Whether it compares with what earlier runs measured."""
+        return any(asks(condition) for condition in (self.bound(), self.statement.threshold) if condition)
+
+    def recalled(self, past: Past, now: datetime) -> Rule:
+        """The same with numbers in the place of what it asks of the past; or told what it ``awaits``."""
+        if not self.asks_past:
+            return self
+        said, points = self.statement, past.points(self.series)
+        try:
+            condition = worked_out(said.condition, points) if said.condition else None
+            tags = tuple((tag, worked_out(told, points)) for tag, told in said.tags)
+        except TooShort as short:
+            return replace(self, awaits=str(short))
+        return replace(self, statement=replace(said, condition=condition, tags=tags))
 
     def leaves(self) -> tuple[Rule, ...]:
         """The rules that it is composed of; itself, if of none."""

@@ -7,12 +7,13 @@ the table, and these are joined; nothing is diverted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
 from dataward.quality.flags import Flag
 from dataward.quality.metrics import Metric
+from dataward.quality.past import Past
 from dataward.quality.rules.base import RowRule, Rule, Statement
 
 __all__ = ["RowComposite", "TableComposite", "composite"]
@@ -37,6 +38,17 @@ class _Composite(Rule):
 
     def leaves(self) -> tuple[Rule, ...]:
         return tuple(leaf for part in self.parts for leaf in part.leaves())
+
+    @property
+    def asks_past(self) -> bool:
+        return any(part.asks_past for part in self.parts)
+
+    @property
+    def series(self) -> str:
+        return self.text
+
+    def recalled(self, past: Past, now: datetime) -> Rule:
+        return replace(self, parts=tuple(part.recalled(past, now) for part in self.parts))
 
     def flags(self) -> tuple[Flag, ...]:
         return tuple(dict.fromkeys(flag for part in self.parts for flag in part.flags()))

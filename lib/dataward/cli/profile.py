@@ -1,0 +1,111 @@
+"""``dataward profile``: what a table holds, column by column, and how that moved since an earlier profile."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from dataward.cli.parsing import Verb, name_of, options_of, with_source
+from dataward.cli.say import print_json, say
+from dataward.errors import UsageError
+
+if TYPE_CHECKING:
+    from dataward.profile import Profile
+
+__all__ = ["add"]
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def add(verb: Verb) -> None:
+    command = verb(
+        "profile", _profile, "Tell what a table holds, column by column; nothing of columns that look sensitive."
+    )
+    command.add_argument("source", metavar="SOURCE", help="a path, or a table of the catalog")
+    with_source(command)
+    command.add_argument(
+        "--sample", type=float, default=1.0, metavar="SHARE", help="look at a random share of the rows only, e.g. 0.01"
+    )
+    command.add_argument("--compare", metavar="FILE", help="an earlier profile (its --json) to compare with")
+    command.add_argument(
+        "--report", default="reports/profile", metavar="DIR", help="folder for the page (default: reports/profile)"
+    )
+
+
+def _profile(arguments: argparse.Namespace) -> int:
+    from dataward import session
+    from dataward.contract import detectors
+    from dataward.discover import source_of
+    from dataward.profile import compared, html, profile, read
+    from dataward.report import put
+
+    if not 0 < arguments.sample <= 1:
+        raise UsageError(f"--sample {arguments.sample:g}: give a share above 0 and up to 1, such as 0.01")
+    earlier = read(arguments.compare) if arguments.compare else None
+    custom = detectors(arguments.detectors) if arguments.detectors else {}
+    spark = session.get()
+    source = source_of(spark, arguments.source, arguments.format, options_of(arguments))
+    found = profile(spark, source, arguments.sample, custom)
+    moved = compared(earlier, found) if earlier else []
+    page = f"{arguments.report.rstrip('/')}/{name_of(arguments.source)}.html"
+    put(spark, page, html(found, moved))
+    if arguments.json:
+        told = {"drift": [dataclasses.asdict(one) for one in moved]} if earlier else {}
+        print_json({**found.as_data(), **told, "report": page})
+    else:
+        _print(found)
+        _print_moved(moved, earlier is not None)
+    say(f"report: {page}")
+    return 0
+
+
+def _print(found: Profile) -> None:
+    of = (
+        ""
+        if found.share == 1
+        else f" (a random {found.share:.4g} of the table; shares are right to within {found.error:.2%})"
+    )
+    print(f"{found.source}: {found.rows:,} rows{of}, {len(found.columns)} columns")
+    width = max((len(column.name) for column in found.columns), default=0)
+    kinds = max((len(column.type[:14]) for column in found.columns), default=0)
+    for column in found.columns:
+        there = "-" if column.completeness is None else f"{_floor(column.completeness):.1%}"
+        distinct = ("~" if column.distinct_error else "") + f"{round(column.distinct):,}"
+        kind, told = column.type[:14], "; ".join(_facts(column))
+        print(f"  {column.name:<{width}}  {kind:<{kinds}}  {there:>6}  {distinct:>10}  {told}")
+    for one in found.correlations[:10]:
+        print(f"  {one.one} and {one.other}: correlation {one.value:+.2f} (of {one.rows:,} random rows)")
+
+
+def _floor(share: float) -> float:
+    """99.97 % is not 100 %."""
+    return min(share, 0.999) if share < 1 else 1.0
+
+
+def _facts(column: Any) -> list[str]:
+    if column.sensitive:
+        return [f"looks sensitive ({column.sensitive}): no values are told", *(["KEY"] if column.key else [])]
+    facts = ["KEY"] if column.key else [f"unique {_floor(column.unique):.1%}"] if column.unique is not None else []
+    if column.histogram:
+        high = max(one.count for one in column.histogram) or 1
+        bars = "".join(BLOCKS[min(round(one.count / high * 8 + 0.49), 8)] for one in column.histogram)
+        middle = column.written(column.quantiles[50])
+        facts.append(f"{column.written(column.low)} .. {middle} .. {column.written(column.high)}  {bars}")
+    if column.inferred:
+        facts.append(f"texts that are {column.inferred}s ({_floor(column.inferred_share):.1%})")
+    if column.frequent and not column.histogram:
+        facts.append(", ".join(f"{one.value[:24]} ({one.count:,})" for one in column.frequent[:3]))
+    elif column.shapes:
+        facts.append(f"as {column.shapes[0][0]!r}")
+    return facts
+
+
+def _print_moved(moved: list[Any], asked: bool) -> None:
+    told = [one for one in moved if one.told]
+    if asked:
+        print(f"since the earlier profile: {len(told)} of {len(moved)} columns moved")
+    for one in told:
+        numbers = [f"{name} {value:.3f}" for name, value in (("PSI", one.psi), ("KS", one.ks)) if value is not None]
+        new = f": {', '.join(value[:24] for value in one.new[:5])}" if one.new else ""
+        print(f"  {one.column}: {one.told}{new}" + (f" ({', '.join(numbers)})" if numbers else ""))

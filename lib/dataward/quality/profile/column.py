@@ -1,0 +1,187 @@
+"""What a profile tells of a column, as plain data that JSON holds. Of a column that looks sensitive it tells no value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+
+from dataward.quality.profile.sketch import TYPES, Sketch
+
+__all__ = ["Bin", "ColumnProfile", "Frequent", "Lengths", "told"]
+
+BINS = 20
+SHOWN = 100  # frequent values: all of a column that has no more
+SHAPES = 5
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """``low`` to ``high`` of a histogram, and about how many values lie there."""
+
+    low: float
+    high: float
+    count: float
+
+
+@dataclass(frozen=True)
+class Frequent:
+    value: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Of texts, in characters."""
+
+    low: int
+    mean: float
+    high: int
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """``rows`` looked at; numbers of time are seconds since 1970 (UTC). None: there is none, or it is hidden.
+
+    ``distinct`` has a standard error of ``distinct_error`` (a share; 0: exact). ``frequent`` counts are at most ``undercounted``
+    too low. ``quantiles`` are the 0th to the 100th percentile. ``unique`` is the share of values that occur once, counted exactly,
+    where the column may be a key. ``inferred`` is what the texts stand for, and ``inferred_share`` of them do.
+    """
+
+    name: str
+    type: str
+    rows: int
+    missing: int
+    distinct: float
+    distinct_error: float
+    inferred: str | None = None
+    inferred_share: float | None = None
+    sensitive: str | None = None
+    empty: int = 0
+    not_numbers: int = 0
+    zeros: int | None = None
+    negatives: int | None = None
+    low: float | None = None
+    high: float | None = None
+    mean: float | None = None
+    deviation: float | None = None
+    quantiles: tuple[float, ...] = ()
+    histogram: tuple[Bin, ...] = ()
+    lengths: Lengths | None = None
+    frequent: tuple[Frequent, ...] = ()
+    undercounted: int = 0
+    shapes: tuple[tuple[str, float], ...] = ()
+    unique: float | None = None
+
+    @property
+    def completeness(self) -> float | None:
+        return 1 - self.missing / self.rows if self.rows else None
+
+    @property
+    def of_time(self) -> bool:
+        return self.type.startswith(("date", "timestamp"))
+
+    @property
+    def key(self) -> bool:
+        """Whether every row has a value, and no two the same."""
+        return self.unique == 1 and not self.missing and self.rows > 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether ``frequent`` holds every value of the column."""
+        return bool(self.frequent) and not self.undercounted and self.distinct == len(self.frequent)
+
+    def hidden(self, class_: str) -> ColumnProfile:
+        """Without anything that is a value, or from which one could be told."""
+        nothing: dict[str, Any] = dict.fromkeys(("low", "high", "mean", "deviation", "zeros", "negatives"))
+        empty: dict[str, Any] = dict.fromkeys(("quantiles", "histogram", "frequent", "shapes"), ())
+        return replace(self, sensitive=class_, **nothing, **empty)
+
+    def written(self, number: float | None) -> str:
+        """A number of the column as one reads it."""
+        if number is None:
+            return "-"
+        if self.of_time:
+            try:
+                time = EPOCH + timedelta(seconds=number)
+            except OverflowError:
+                return f"{number:.6g} s"
+            return f"{time:%Y-%m-%d}" if self.type == "date" else f"{time:%Y-%m-%d %H:%M:%S}"
+        return f"{number:,.6g}"
+
+
+def told(name: str, type_: str, sketch: Sketch) -> ColumnProfile:
+    """What a sketch tells."""
+    distinct, error = sketch.distinct
+    known = sketch.rows - sketch.nulls
+    column = ColumnProfile(name, type_, sketch.rows, sketch.nulls, min(distinct, known), error)
+    column = replace(column, frequent=_frequent(column, sketch), undercounted=sketch.lost)
+    if sketch.kind == "text":
+        return _of_text(column, sketch)
+    return column if sketch.kind == "flag" or not sketch.count else _of_numbers(column, sketch)
+
+
+def _frequent(column: ColumnProfile, sketch: Sketch) -> tuple[Frequent, ...]:
+    """The most frequent values. Of many that occur once none is told: these are rows, not categories."""
+    few = 2 * len(sketch.frequent) <= sketch.rows - sketch.nulls
+    ordered = sorted(sketch.frequent.items(), key=lambda one: (-one[1], str(one[0])))[:SHOWN]
+    scale = 1e6 if sketch.kind == "time" else 1
+    return tuple(Frequent(_text(column, value, scale), count) for value, count in ordered if count > 1 or few)
+
+
+def _text(column: ColumnProfile, value: Any, scale: float) -> str:
+    if isinstance(value, bool | str):
+        return value if isinstance(value, str) else str(value).lower()
+    return column.written(value / scale)
+
+
+def _of_text(column: ColumnProfile, sketch: Sketch) -> ColumnProfile:
+    if not sketch.count:
+        return column
+    shares = {name: count / sketch.looked for name, count in sketch.types.items()} if sketch.looked else {}
+    inferred = next((name for name in TYPES if shares.get(name, 0) >= 0.9), None)
+    shapes = sorted(sketch.shapes.items(), key=lambda one: -one[1])[:SHAPES]
+    return replace(
+        column,
+        empty=sketch.zeros,
+        lengths=Lengths(int(sketch.low), sketch.mean, int(sketch.high)),
+        inferred=inferred,
+        inferred_share=shares[inferred] if inferred else None,
+        shapes=tuple((shape, count / sketch.looked) for shape, count in shapes),
+    )
+
+
+def _of_numbers(column: ColumnProfile, sketch: Sketch) -> ColumnProfile:
+    scale = 1e6 if sketch.kind == "time" else 1.0
+    grid = np.array(sketch.quantiles.get_quantiles([n / 100 for n in range(101)])) / scale
+    low, high = sketch.low / scale, sketch.high / scale
+    grid[0], grid[-1] = low, high
+    deviation = math.sqrt(sketch.squares / sketch.count) / scale
+    return replace(
+        column,
+        not_numbers=sketch.nans,
+        zeros=None if column.of_time else sketch.zeros,
+        negatives=None if column.of_time else sketch.negatives,
+        low=low,
+        high=high,
+        mean=sketch.mean / scale,
+        deviation=deviation,
+        quantiles=tuple(grid.tolist()),
+        histogram=_histogram(sketch, grid, scale),
+    )
+
+
+def _histogram(sketch: Sketch, grid: np.ndarray[Any, Any], scale: float) -> tuple[Bin, ...]:
+    """Bins of equal width over the middle 98 %, and what lies beyond in the first and the last."""
+    low, high = float(grid[1]), float(grid[99])
+    if low == high:
+        return (Bin(float(grid[0]), float(grid[100]), float(sketch.count)),)
+    edges: Sequence[float] = np.linspace(low, high, BINS + 1)[1:-1].tolist()
+    shares = sketch.quantiles.get_pmf([edge * scale for edge in edges])
+    ends = [float(grid[0]), *edges, float(grid[100])]
+    return tuple(Bin(ends[n], ends[n + 1], share * sketch.count) for n, share in enumerate(shares))

@@ -1,0 +1,183 @@
+"""One column in bounded memory: counts, moments, quantiles, distinct and frequent values, lengths, shapes. Sketches add up.
+
+==============  =====================================================================================================
+quantiles       KLL (Karnin, Lang & Liberty, FOCS 2016; Apache DataSketches), rank error below 1.4 %
+distinct        the k smallest hashes (Bar-Yossef et al., RANDOM 2002): (k - 1) / (the k-th, as a share of all hashes);
+                exact below k = 4096 values, else a standard error of 1 / sqrt(k - 2), 1.6 %
+frequent        counts of the most frequent values, none too high, and too low by at most ``lost`` (Misra & Gries 1982)
+moments         mean and sum of squares, merged by Chan, Golub & LeVeque (1979)
+==============  =====================================================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["SHAPED", "Kind", "Sketch", "kind_of"]
+
+Kind = Literal["number", "time", "text", "flag"]
+HASHES = 4096
+FREQUENT = 500
+SHAPED = 200  # different texts of a batch whose shape and type are looked at
+RUNS = ((r"\p{Lu}+", "A"), (r"\p{Ll}+", "a"), (r"\p{N}+", "9"), (r"\s+", " "))
+TYPES = {
+    "boolean": r"^(?i:true|false|yes|no)$",
+    "integer": r"^[+-]?[0-9]{1,18}$",
+    "number": r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$",
+    "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+    "timestamp": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}.*)?$",
+}
+"""What a text may stand for, the narrowest first; numbers are integers as well."""
+
+
+def kind_of(type_: pa.DataType) -> Kind:
+    import pyarrow as pa
+
+    if pa.types.is_boolean(type_):
+        return "flag"
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_):
+        return "number"
+    return "time" if pa.types.is_timestamp(type_) or pa.types.is_date(type_) else "text"
+
+
+class Sketch:
+    """Of a column whose values came as 64-bit numbers, timestamps, flags or texts."""
+
+    def __init__(self, kind: Kind) -> None:
+        from datasketches import kll_doubles_sketch
+
+        self.kind = kind
+        self.rows = self.nulls = self.nans = self.zeros = self.negatives = self.lost = self.looked = 0
+        self.count, self.mean, self.squares = 0, 0.0, 0.0  # of finite numbers, or of the lengths of texts
+        self.low, self.high = np.inf, -np.inf
+        self.hashes = np.zeros(0, np.uint64)
+        self.frequent: dict[Any, int] = {}
+        self.shapes: dict[str, int] = {}
+        self.types = dict.fromkeys(TYPES, 0)
+        self.quantiles = kll_doubles_sketch(200)
+
+    # adding
+
+    def look_at(self, values: pa.Array) -> None:
+        """Add a batch."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        self.rows += len(values)
+        self.nulls += values.null_count
+        values = values.drop_null()
+        if not len(values):
+            return
+        if self.kind == "time":
+            values = values.cast(pa.timestamp("us")).cast(pa.int64())
+        counted = pc.value_counts(values)
+        different, counts = counted.field(0), counted.field(1).to_numpy()
+        self._look_at_different(different, counts)
+        if self.kind == "text":
+            self._look_at_texts(different, counts)
+        elif self.kind != "flag":
+            self._look_at_numbers(values.cast(pa.float64()).to_numpy(zero_copy_only=False))
+
+    def _look_at_different(self, different: pa.Array, counts: np.ndarray[Any, Any]) -> None:
+        from pandas.util import hash_array
+
+        self._add_hashes(hash_array(different.to_numpy(zero_copy_only=False), categorize=False))
+        lost = 0
+        if len(counts) > FREQUENT:
+            kept = np.argpartition(counts, -FREQUENT)[-FREQUENT:]
+            lost = int(np.partition(counts, -FREQUENT - 1)[-FREQUENT - 1])
+            different, counts = different.take(kept), counts[kept]
+        self._add_frequent(zip(different.to_pylist(), counts.tolist(), strict=True), lost)
+
+    def _look_at_texts(self, different: pa.Array, counts: np.ndarray[Any, Any]) -> None:
+        import pyarrow.compute as pc
+
+        self._add_numbers(pc.utf8_length(different).to_numpy(zero_copy_only=False).astype(float), counts)
+        self.zeros += int(counts[pc.equal(different, "").to_numpy(zero_copy_only=False)].sum())
+        some, weights = different.slice(0, SHAPED), counts[:SHAPED]
+        self.looked += int(weights.sum())
+        for name, pattern in TYPES.items():
+            fits = pc.match_substring_regex(pc.utf8_trim_whitespace(some), pattern).to_numpy(zero_copy_only=False)
+            self.types[name] += int(weights[fits].sum())
+        shapes = some
+        for pattern, sign in RUNS:
+            shapes = pc.replace_substring_regex(shapes, pattern, sign)
+        for shape, weight in zip(shapes.to_pylist(), weights.tolist(), strict=True):
+            short = shape[:60]
+            self.shapes[short] = self.shapes.get(short, 0) + weight
+        if len(self.shapes) > 4 * FREQUENT:
+            self.shapes = dict(sorted(self.shapes.items(), key=lambda one: -one[1])[:FREQUENT])
+
+    def _look_at_numbers(self, numbers: np.ndarray[Any, Any]) -> None:
+        finite = numbers[np.isfinite(numbers)]
+        self.nans += len(numbers) - len(finite)
+        self.zeros += int((finite == 0).sum())
+        self.negatives += int((finite < 0).sum())
+        if len(finite):
+            self.quantiles.update(np.ascontiguousarray(finite))
+            self._add_numbers(finite, np.ones(len(finite)))
+
+    def _add_numbers(self, numbers: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> None:
+        count = int(weights.sum())
+        mean = float(np.average(numbers, weights=weights))
+        squares = float((weights * (numbers - mean) ** 2).sum())
+        self._add_moments(count, mean, squares)
+        self.low, self.high = min(self.low, float(numbers.min())), max(self.high, float(numbers.max()))
+
+    def _add_moments(self, count: int, mean: float, squares: float) -> None:
+        both = self.count + count
+        if not count:
+            return
+        apart = mean - self.mean
+        self.mean += apart * count / both
+        self.squares += squares + apart**2 * self.count * count / both
+        self.count = both
+
+    def _add_hashes(self, hashes: np.ndarray[Any, Any]) -> None:
+        if len(self.hashes) == HASHES:
+            hashes = hashes[hashes < self.hashes[-1]]
+        self.hashes = np.unique(np.concatenate([self.hashes, hashes]))[:HASHES]
+
+    def _add_frequent(self, counted: Any, lost: int) -> None:
+        self.lost += lost
+        for value, count in counted:
+            self.frequent[value] = self.frequent.get(value, 0) + count
+        if len(self.frequent) > 4 * FREQUENT:
+            ordered = sorted(self.frequent.items(), key=lambda one: -one[1])
+            self.lost += ordered[FREQUENT][1]
+            self.frequent = dict(ordered[:FREQUENT])
+
+    def add(self, other: Sketch) -> None:
+        """Add what another sketch of the same column has seen."""
+        for name in ("rows", "nulls", "nans", "zeros", "negatives", "looked"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self._add_moments(other.count, other.mean, other.squares)
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self._add_hashes(other.hashes)
+        self._add_frequent(other.frequent.items(), other.lost)
+        for mine, theirs in ((self.shapes, other.shapes), (self.types, other.types)):
+            for key, count in theirs.items():
+                mine[key] = mine.get(key, 0) + count
+        self.quantiles.merge(other.quantiles)
+
+    # telling
+
+    @property
+    def distinct(self) -> tuple[float, float]:
+        """How many different values, nulls left out, and the standard error of that as a share (0: exact)."""
+        if len(self.hashes) < HASHES:
+            return float(len(self.hashes)), 0.0
+        return (HASHES - 1) / (float(self.hashes[-1]) / 2.0**64), (HASHES - 2) ** -0.5
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "quantiles": self.quantiles.serialize()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from datasketches import kll_doubles_sketch
+
+        self.__dict__.update(state, quantiles=kll_doubles_sketch.deserialize(state["quantiles"]))
