@@ -41,6 +41,8 @@ bench: $(READY) ## ratios beside a plain copy, a pipeline by hand, PyDeequ and c
 	$(BIN)/python -W ignore tests/benchmarks/protect.py
 	$(BIN)/python -W ignore tests/benchmarks/discover.py
 	$(BIN)/python -W ignore tests/benchmarks/treat.py
+	$(BIN)/python -W ignore tests/benchmarks/wide.py
+	$(BIN)/python -W ignore tests/benchmarks/anomalies.py
 
 docs: $(READY) ## docs/rules/ and docs/protections.md from docstrings
 	$(BIN)/python docs/build.py

@@ -48,6 +48,8 @@ def demo() -> int:
     unexpected = []
     if _shown("discover", "data/people.csv", "--option", "ignoreLeadingWhiteSpace=true") != 0:
         unexpected.append("discover")
+    if _shown("profile", "data/flights.csv", "--option", "nullValue=NA") != 0:
+        unexpected.append("profile")
     for name, expected in RUNS:
         if _shown("publish", "--contract", f"{CONTRACTS / name}.yaml") != expected:
             unexpected.append(name)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["Correlation", "Profile", "compared", "html", "profile", "read"]
 
 FIRST, LATER = (
-    2000,
+    1000,
     200,
 )  # random rows of the first, and of each later Arrow batch of a task, that are looked at closely
 KEYS = 32  # columns that are counted exactly because they may be keys
@@ -121,10 +121,14 @@ def _sketched(
 ) -> tuple[list[Sketch], tuple[list[int], Together] | None, dict[int, str]]:
     """A sketch of each column; the numbers' correlations; and of each column that looks sensitive what it holds."""
     fields = frame.schema.fields
-    plain = frame.selectExpr(*(_plain(field, number) for number, field in enumerate(fields)))
+    told = [_plain(field) for field in fields]
+    texts = [n for n, field in enumerate(fields) if field.dataType.typeName() not in (*NUMERIC, *OTHERS)]
+    plain = frame.selectExpr(  # by number: mapInArrow takes no name that holds a dot
+        *(f"{sql} as c{n}" for n, sql in enumerate(told)), *(f"xxhash64({told[n]}) as h{n}" for n in texts)
+    )
     numbers = [n for n, field in enumerate(fields) if field.dataType.typeName() in NUMERIC][:NUMBERS]
     spread = max(1, min(len(fields), 4 * frame.sparkSession.sparkContext.defaultParallelism))
-    states = plain.mapInArrow(_sketching(detectors, numbers), STATES)
+    states = plain.mapInArrow(_sketching(detectors, numbers, texts), STATES)
     merged = states.repartition(spread, "number").mapInArrow(_merging, STATES)
     sketches: dict[int, Sketch] = {}
     evidence: dict[int, dict[str, Evidence]] = {}
@@ -151,11 +155,11 @@ def _sketched(
 
 
 NUMERIC = ("byte", "short", "integer", "long", "float", "double", "decimal")
-KEPT = (*NUMERIC, "string", "boolean", "date", "timestamp", "timestamp_ntz")
+OTHERS = ("boolean", "date", "timestamp", "timestamp_ntz")
 
 
-def _plain(field: StructField, number: int) -> str:
-    """A column as one that a sketch takes, by number: mapInArrow takes no name that holds a dot."""
+def _plain(field: StructField) -> str:
+    """A column as one that a sketch takes."""
     name, kind = identifier(field.name), field.dataType.typeName()
     if kind == "decimal":
         name = f"cast({name} as double)"
@@ -163,13 +167,13 @@ def _plain(field: StructField, number: int) -> str:
         name = f"to_json({name})"
     elif kind == "binary":
         name = f"hex({name})"
-    elif kind not in KEPT:
+    elif kind not in (*NUMERIC, *OTHERS, "string"):
         name = f"cast({name} as string)"
-    return f"{name} as c{number}"
+    return name
 
 
 def _sketching(
-    detectors: tuple[Detector, ...], numbers: list[int]
+    detectors: tuple[Detector, ...], numbers: list[int], texts: list[int]
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """On a worker: the sketches of one partition."""
 
@@ -183,16 +187,19 @@ def _sketching(
         evidence: dict[tuple[int, str], Evidence] = {}
         together: Together | None = None
         for batch in batches:
-            sketches = sketches or [Sketch(kind_of(field.type)) for field in batch.schema]
-            for sketch, values in zip(sketches, batch.columns, strict=True):
-                sketch.look_at(values)
+            columns = batch.columns[: batch.num_columns - len(texts)]
+            hashes = dict(zip(texts, batch.columns[len(columns) :], strict=True))
+            sketches = sketches or [Sketch(kind_of(values.type)) for values in columns]
+            for number, (sketch, values) in enumerate(zip(sketches, columns, strict=True)):
+                sketch.look_at(values, hashes.get(number))
             some = min(batch.num_rows, FIRST if together is None else LATER)
-            rows = batch.take(pa.array(draw.choice(batch.num_rows, some, replace=False)))
-            for number, values in enumerate(rows.columns):
+            chosen = pa.array(draw.choice(batch.num_rows, some, replace=False))
+            rows = [values.take(chosen) for values in columns]
+            for number, values in enumerate(rows):
                 for path, leaves in by_path(pa.RecordBatch.from_arrays([values], [""])):
                     evidence.setdefault((number, path), Evidence()).add(scanning.look_at(leaves))
-            matrix = [rows.column(n).cast(pa.float64()).to_numpy(zero_copy_only=False) for n in numbers]
-            found = Together.of(np.array(matrix, dtype=float).reshape(len(numbers), rows.num_rows).T)
+            matrix = [rows[n].cast(pa.float64()).to_numpy(zero_copy_only=False) for n in numbers]
+            found = Together.of(np.array(matrix, dtype=float).reshape(len(numbers), some).T)
             together = found if together is None else together.plus(found)
         states: list[tuple[int, str, str, Any]]
         states = [(number, "", "sketch", sketch) for number, sketch in enumerate(sketches)]

@@ -91,7 +91,8 @@ def _facts(column: Any) -> list[str]:
         high = max(one.count for one in column.histogram) or 1
         bars = "".join(BLOCKS[min(round(one.count / high * 8 + 0.49), 8)] for one in column.histogram)
         middle = column.written(column.quantiles[50])
-        facts.append(f"{column.written(column.low)} .. {middle} .. {column.written(column.high)}  {bars}")
+        ends = (column.written(column.low), middle, column.written(column.high))
+        facts.append(f"{' .. '.join(ends)}  {bars}" if column.low != column.high else middle)
     if column.inferred:
         facts.append(f"texts that are {column.inferred}s ({_floor(column.inferred_share):.1%})")
     if column.frequent and not column.histogram:

@@ -17,6 +17,7 @@ __all__ = ["Bin", "ColumnProfile", "Frequent", "Lengths", "told"]
 BINS = 20
 SHOWN = 100  # frequent values: all of a column that has no more
 SHAPES = 5
+WHOLE = ("tinyint", "smallint", "int", "bigint")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -128,15 +129,17 @@ def told(name: str, type_: str, sketch: Sketch) -> ColumnProfile:
 
 def _frequent(column: ColumnProfile, sketch: Sketch) -> tuple[Frequent, ...]:
     """The most frequent values. Of many that occur once none is told: these are rows, not categories."""
-    few = 2 * len(sketch.frequent) <= sketch.rows - sketch.nulls
+    few = 2 * column.distinct <= sketch.rows - sketch.nulls or sketch.kind == "flag"
     ordered = sorted(sketch.frequent.items(), key=lambda one: (-one[1], str(one[0])))[:SHOWN]
     scale = 1e6 if sketch.kind == "time" else 1
     return tuple(Frequent(_text(column, value, scale), count) for value, count in ordered if count > 1 or few)
 
 
 def _text(column: ColumnProfile, value: Any, scale: float) -> str:
-    if isinstance(value, bool | str):
-        return value if isinstance(value, str) else str(value).lower()
+    if isinstance(value, str):
+        return value
+    if column.type == "boolean":
+        return "true" if value else "false"
     return column.written(value / scale)
 
 
@@ -145,7 +148,7 @@ def _of_text(column: ColumnProfile, sketch: Sketch) -> ColumnProfile:
         return column
     shares = {name: count / sketch.looked for name, count in sketch.types.items()} if sketch.looked else {}
     inferred = next((name for name in TYPES if shares.get(name, 0) >= 0.9), None)
-    shapes = sorted(sketch.shapes.items(), key=lambda one: -one[1])[:SHAPES]
+    shapes = sorted(sketch.shapes.items(), key=lambda one: (-one[1], one[0]))[:SHAPES]
     return replace(
         column,
         empty=sketch.zeros,
@@ -172,16 +175,21 @@ def _of_numbers(column: ColumnProfile, sketch: Sketch) -> ColumnProfile:
         mean=sketch.mean / scale,
         deviation=deviation,
         quantiles=tuple(grid.tolist()),
-        histogram=_histogram(sketch, grid, scale),
+        histogram=_histogram(sketch, grid, scale, column.type in WHOLE),
     )
 
 
-def _histogram(sketch: Sketch, grid: np.ndarray[Any, Any], scale: float) -> tuple[Bin, ...]:
+def _histogram(sketch: Sketch, grid: np.ndarray[Any, Any], scale: float, whole: bool) -> tuple[Bin, ...]:
     """Bins of equal width over the middle 98 %, and what lies beyond in the first and the last."""
     low, high = float(grid[1]), float(grid[99])
     if low == high:
         return (Bin(float(grid[0]), float(grid[100]), float(sketch.count)),)
-    edges: Sequence[float] = np.linspace(low, high, BINS + 1)[1:-1].tolist()
+    bins = BINS
+    if whole:  # each bin holds as many whole numbers
+        wide = math.ceil((high - low + 1) / BINS)
+        bins = math.ceil((high - low + 1) / wide)
+        low, high = low - 0.5, low - 0.5 + bins * wide
+    edges: Sequence[float] = np.linspace(low, high, bins + 1)[1:-1].tolist()
     shares = sketch.quantiles.get_pmf([edge * scale for edge in edges])
     ends = [float(grid[0]), *edges, float(grid[100])]
     return tuple(Bin(ends[n], ends[n + 1], share * sketch.count) for n, share in enumerate(shares))

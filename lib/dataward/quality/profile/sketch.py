@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SHAPED", "Kind", "Sketch", "kind_of"]
 
+Numbers = np.ndarray[Any, Any]
 Kind = Literal["number", "time", "text", "flag"]
 HASHES = 4096
 FREQUENT = 500
-SHAPED = 200  # different texts of a batch whose shape and type are looked at
+SHAPED = 200  # different texts of the first batch whose shape and type are looked at; a fifth of it of each later one
 RUNS = ((r"\p{Lu}+", "A"), (r"\p{Ll}+", "a"), (r"\p{N}+", "9"), (r"\s+", " "))
 TYPES = {
     "boolean": r"^(?i:true|false|yes|no)$",
@@ -63,43 +64,50 @@ class Sketch:
 
     # adding
 
-    def look_at(self, values: pa.Array) -> None:
-        """Add a batch."""
+    def look_at(self, values: pa.Array, hashes: pa.Array | None = None) -> None:
+        """Add a batch; of texts also the 64-bit ``hashes``: equal numbers are found much faster than equal texts."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         self.rows += len(values)
         self.nulls += values.null_count
+        if values.null_count and hashes is not None:
+            hashes = hashes.filter(values.is_valid())
         values = values.drop_null()
         if not len(values):
             return
         if self.kind == "time":
             values = values.cast(pa.timestamp("us")).cast(pa.int64())
-        counted = pc.value_counts(values)
-        different, counts = counted.field(0), counted.field(1).to_numpy()
-        self._look_at_different(different, counts)
+        elif self.kind == "flag":
+            values = pc.cast(values, pa.int8())
+        numbers = (values if hashes is None else hashes).to_numpy(zero_copy_only=False)
+        different, first, counts = np.unique(numbers, return_index=True, return_counts=True)
+        self._look_at_different(values, different, first, counts)
         if self.kind == "text":
-            self._look_at_texts(different, counts)
+            self._look_at_texts(values, first, counts)
         elif self.kind != "flag":
             self._look_at_numbers(values.cast(pa.float64()).to_numpy(zero_copy_only=False))
 
-    def _look_at_different(self, different: pa.Array, counts: np.ndarray[Any, Any]) -> None:
+    def _look_at_different(self, values: pa.Array, different: Numbers, first: Numbers, counts: Numbers) -> None:
         from pandas.util import hash_array
 
-        self._add_hashes(hash_array(different.to_numpy(zero_copy_only=False), categorize=False))
+        # Hashes are spread evenly already; numbers are not.
+        self._add_hashes(different.view(np.uint64) if self.kind == "text" else hash_array(different))
         lost = 0
         if len(counts) > FREQUENT:
-            kept = np.argpartition(counts, -FREQUENT)[-FREQUENT:]
-            lost = int(np.partition(counts, -FREQUENT - 1)[-FREQUENT - 1])
-            different, counts = different.take(kept), counts[kept]
-        self._add_frequent(zip(different.to_pylist(), counts.tolist(), strict=True), lost)
+            order = np.argpartition(counts, -FREQUENT)
+            lost = int(counts[order[-FREQUENT - 1]])
+            first, counts = first[order[-FREQUENT:]], counts[order[-FREQUENT:]]
+        self._add_frequent(zip(values.take(first).to_pylist(), counts.tolist(), strict=True), lost)
 
-    def _look_at_texts(self, different: pa.Array, counts: np.ndarray[Any, Any]) -> None:
+    def _look_at_texts(self, values: pa.Array, first: Numbers, counts: Numbers) -> None:
         import pyarrow.compute as pc
 
-        self._add_numbers(pc.utf8_length(different).to_numpy(zero_copy_only=False).astype(float), counts)
-        self.zeros += int(counts[pc.equal(different, "").to_numpy(zero_copy_only=False)].sum())
-        some, weights = different.slice(0, SHAPED), counts[:SHAPED]
+        lengths = pc.utf8_length(values).to_numpy(zero_copy_only=False).astype(float)
+        self._add_numbers(lengths)
+        self.zeros += int((lengths == 0).sum())
+        enough = SHAPED // 5 if self.looked else SHAPED
+        some, weights = values.take(first[:enough]), counts[:enough]
         self.looked += int(weights.sum())
         for name, pattern in TYPES.items():
             fits = pc.match_substring_regex(pc.utf8_trim_whitespace(some), pattern).to_numpy(zero_copy_only=False)
@@ -113,20 +121,18 @@ class Sketch:
         if len(self.shapes) > 4 * FREQUENT:
             self.shapes = dict(sorted(self.shapes.items(), key=lambda one: -one[1])[:FREQUENT])
 
-    def _look_at_numbers(self, numbers: np.ndarray[Any, Any]) -> None:
+    def _look_at_numbers(self, numbers: Numbers) -> None:
         finite = numbers[np.isfinite(numbers)]
         self.nans += len(numbers) - len(finite)
         self.zeros += int((finite == 0).sum())
         self.negatives += int((finite < 0).sum())
         if len(finite):
             self.quantiles.update(np.ascontiguousarray(finite))
-            self._add_numbers(finite, np.ones(len(finite)))
+            self._add_numbers(finite)
 
-    def _add_numbers(self, numbers: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> None:
-        count = int(weights.sum())
-        mean = float(np.average(numbers, weights=weights))
-        squares = float((weights * (numbers - mean) ** 2).sum())
-        self._add_moments(count, mean, squares)
+    def _add_numbers(self, numbers: Numbers) -> None:
+        mean = float(numbers.mean())
+        self._add_moments(len(numbers), mean, float(((numbers - mean) ** 2).sum()))
         self.low, self.high = min(self.low, float(numbers.min())), max(self.high, float(numbers.max()))
 
     def _add_moments(self, count: int, mean: float, squares: float) -> None:
@@ -138,9 +144,11 @@ class Sketch:
         self.squares += squares + apart**2 * self.count * count / both
         self.count = both
 
-    def _add_hashes(self, hashes: np.ndarray[Any, Any]) -> None:
+    def _add_hashes(self, hashes: Numbers) -> None:
         if len(self.hashes) == HASHES:
             hashes = hashes[hashes < self.hashes[-1]]
+            if not len(hashes):
+                return
         self.hashes = np.unique(np.concatenate([self.hashes, hashes]))[:HASHES]
 
     def _add_frequent(self, counted: Any, lost: int) -> None:
