@@ -59,6 +59,7 @@ def test_rules_compare_with_the_runs_before_them(lake, load, capsys):
     first = load(10)
     assert outcomes(first) == [("SKIPPED", 10.0), ("SKIPPED", 10.0)]
     assert first.verdicts[0]["message"] == "not judged: 0 of the 3 earlier runs that it compares with"
+    assert [verdict["expected"] for verdict in first.verdicts] == [">= (0.8 * avg(last(3)))", "not known yet"]
     assert [outcomes(load(rows))[1] for rows in (12, 11)] == [("PASSED", 12.0), ("PASSED", 11.0)]
     stopped = load(3)
     assert (stopped.status, outcomes(stopped)) == ("stopped", [("FAILED", 3.0), ("FAILED", 3.0)])

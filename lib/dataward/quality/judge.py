@@ -243,6 +243,8 @@ def _action(rule: Rule, outcome: Outcome, failed: int | None) -> Action:
 def _expected(rule: Rule) -> str:
     if isinstance(rule, TableComposite):
         return "as composed"
+    if rule.awaits and not (rule.statement.condition or rule.statement.threshold):
+        return "not known yet"
     bound = rule.bound()
     if bound != ALL or rule.statement.condition == ALL:
         return str(bound)
