@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import zipfile
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -45,25 +46,41 @@ def demo() -> int:
     prepare()
     if not KEYS.exists():
         main(["keys", "create", str(KEYS)])
-    unexpected = []
-    if _shown("discover", "data/people.csv", "--option", "ignoreLeadingWhiteSpace=true") != 0:
-        unexpected.append("discover")
-    if _shown("profile", "data/flights.csv", "--option", "nullValue=NA") != 0:
-        unexpected.append("profile")
-    for name, expected in RUNS:
-        if _shown("publish", "--contract", f"{CONTRACTS / name}.yaml") != expected:
-            unexpected.append(name)
-    for verb in ("history", "verify"):
-        if _shown(verb, "--contract", f"{CONTRACTS / 'people'}.yaml") != 0:
-            unexpected.append(verb)
+    unexpected = [name for name, shown in _steps() if not shown()]
     print(
-        f"\n6 contracts in {time.perf_counter() - begun:.0f} s. 'people_strict' was stopped by its gate, as it should be."
+        f"\n7 contracts in {time.perf_counter() - begun:.0f} s. 'people_strict' was stopped by its gate, as it should be."
     )
     print(f"reports: {Path('reports').resolve()}{_newest('flights')}{_newest('people')}")
     print("next:    dataward verify --contract conf/contracts/flights.yaml     (in .venv/bin)")
     if unexpected:
         print(f"dataward: did not end as expected: {', '.join(unexpected)}", file=sys.stderr)
     return 1 if unexpected else 0
+
+
+def _steps() -> Iterator[tuple[str, Callable[[], bool]]]:
+    """Names, and whether each step ends as expected."""
+    yield "discover", lambda: _shown("discover", "data/people.csv", "--option", "ignoreLeadingWhiteSpace=true") == 0
+    yield "profile", lambda: _shown("profile", "data/flights.csv", "--option", "nullValue=NA") == 0
+    for name, expected in RUNS:
+        yield name, lambda name=name, expected=expected: _published(name) == expected  # type: ignore[misc]
+    yield "flights_suggested", lambda: _suggested() == 0
+    for verb in ("history", "verify"):
+        yield verb, lambda verb=verb: _shown(verb, "--contract", f"{CONTRACTS / 'people'}.yaml") == 0  # type: ignore[misc]
+
+
+def _published(name: str) -> int:
+    return _shown("publish", "--contract", f"{CONTRACTS / name}.yaml")
+
+
+def _suggested() -> int:
+    """A contract that nobody wrote: its rules are suggested by the flights, and publish them beside the others."""
+    draft = Path("lake/flights_suggested.yaml")
+    draft.unlink(missing_ok=True)
+    if _shown("suggest", "data/flights.csv", "--option", "nullValue=NA", "--draft", str(draft)) != 0:
+        return 1
+    text = draft.read_text(encoding="utf-8").replace("lake/flights", "lake/flights_suggested")
+    draft.write_text(text.replace("contract: flights", "contract: flights_suggested"), encoding="utf-8")
+    return _shown("publish", "--contract", str(draft))
 
 
 def _shown(*arguments: str) -> int:

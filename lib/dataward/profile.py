@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructField
 
-__all__ = ["Correlation", "Profile", "compared", "html", "profile", "read"]
+__all__ = ["Correlation", "Profile", "compared", "html", "profile", "profiled", "read"]
 
 FIRST, LATER = (
     1000,
@@ -98,19 +98,26 @@ def profile(
         frame = pinned.frame.drop(MALFORMED)
         drawn = frame if share == 1 else frame.sample(fraction=share, seed=0)
         try:
-            sketches, together, classes = _sketched(drawn, detectors)
-            columns = [
-                told(field.name, field.dataType.simpleString(), sketch)
-                for field, sketch in zip(frame.schema.fields, sketches, strict=True)
-            ]
-            columns = _counted(drawn, columns) if share == 1 else columns
+            columns, correlations = profiled(drawn, detectors, keys=share == 1)
         except Exception as error:
             raise SourceError(f"source {source}: {reason(error)}") from None
     rows = columns[0].rows if columns else 0
     off = math.sqrt(math.log(2 / 0.05) / (2 * rows)) if share < 1 and rows else 0.0
+    return Profile(pinned.described, rows, columns, correlations, share, off)
+
+
+def profiled(
+    frame: DataFrame, detectors: tuple[Detector, ...], keys: bool
+) -> tuple[tuple[ColumnProfile, ...], tuple[Correlation, ...]]:
+    """What a frame holds; columns that look sensitive without values. ``keys``: whether keys are looked for."""
+    sketches, together, classes = _sketched(frame, detectors)
+    columns = [
+        told(field.name, field.dataType.simpleString(), sketch)
+        for field, sketch in zip(frame.schema.fields, sketches, strict=True)
+    ]
+    columns = _counted(frame, columns) if keys else columns
     shown = (column.hidden(classes[n]) if n in classes else column for n, column in enumerate(columns))
-    names = [column.name for column in columns]
-    return Profile(pinned.described, rows, tuple(shown), tuple(_correlations(together, names)), share, off)
+    return tuple(shown), tuple(_correlations(together, [column.name for column in columns]))
 
 
 # the first pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dataward.contract.places import Source
@@ -25,13 +25,21 @@ class DraftLine:
     json: tuple[tuple[str, str], ...] = ()
 
 
-def draft(source: Source, lines: Iterable[DraftLine], policy: Policy | None, policy_path: str | None) -> str:
-    """The text; it passes ``dataward contract check`` as it is."""
+def draft(
+    source: Source,
+    lines: Iterable[DraftLine],
+    policy: Policy | None = None,
+    policy_path: str | None = None,
+    rules: Sequence[str] = (),
+) -> str:
+    """The text; it passes ``dataward contract check`` as it is. ``rules``: lines of DQDL, without the commas between them."""
+    verb = "suggest" if rules else "discover"
+    said = [f"    {rule}{',' if n < len(rules) - 1 else ''}" for n, rule in enumerate(rules)] or ["    RowCount > 0"]
     place = source.path or source.table or "table"
     name = re.sub(r"[^A-Za-z0-9_]+", "_", place.rstrip("/").rpartition("/")[2].partition(".")[0]).strip("_") or "table"
     written = json.dumps(source.model_dump(exclude_defaults=True, exclude_none=True, by_alias=True))
     head = [
-        "# A draft by 'dataward discover': read every line, add rules, then: dataward contract check FILE",
+        f"# A draft by 'dataward {verb}': read every line, {'mend' if rules else 'add'} rules, then: dataward contract check FILE",
         f"contract: {name}",
         f"source: {written}",
         f"target: {{path: lake/{name}}}",
@@ -40,7 +48,7 @@ def draft(source: Source, lines: Iterable[DraftLine], policy: Policy | None, pol
         *([f"policy: {json.dumps(policy_path)}"] if policy_path else []),
         "rules: |",
         "  Rules = [",
-        "    RowCount > 0",
+        *said,
         "  ]",
         "columns:",
     ]

@@ -166,11 +166,7 @@ def commit_file(spark: SparkSession, place: Location, version: int) -> tuple[str
 
 
 def append_once(
-    spark: SparkSession,
-    frame: DataFrame,
-    place: Location,
-    run_id: str,
-    metadata: dict[str, Any],
+    spark: SparkSession, frame: DataFrame, place: Location, run_id: str, metadata: dict[str, Any]
 ) -> Commit:
     """Append a run's rows unless that run has appended before; tells which commit holds them. New columns are added."""
     return _write(spark, frame, place, "append", run_id, metadata, [], (), {"mergeSchema": "true"})

@@ -1,0 +1,101 @@
+"""``dataward suggest``: rules for a table that has none, each tried; and what the rules of a contract would not notice."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataward.cli.parsing import Verb, options_of, with_source
+from dataward.cli.say import print_json, say
+from dataward.errors import UsageError
+
+if TYPE_CHECKING:
+    from dataward.contract import Source
+    from dataward.suggest import Suggestions
+
+__all__ = ["add"]
+
+
+def add(verb: Verb) -> None:
+    command = verb(
+        "suggest", _suggest, "Suggest rules for a table, each tried on loads it has not seen and on corruptions."
+    )
+    command.add_argument("source", metavar="SOURCE", nargs="?", help="a path, or a table of the catalog")
+    with_source(command)
+    command.add_argument(
+        "--draft", metavar="FILE", help="write a contract with the rules; an existing file is left alone"
+    )
+    command.add_argument(
+        "--mutate", metavar="CONTRACT", help="instead: which corruptions would the rules of this contract notice?"
+    )
+
+
+def _suggest(arguments: argparse.Namespace) -> int:
+    from dataward import session
+    from dataward.contract import detectors
+    from dataward.discover import source_of
+    from dataward.plan import plan
+    from dataward.suggest import mutate, suggest
+
+    if (arguments.source is None) == (arguments.mutate is None):
+        raise UsageError("give a SOURCE to suggest rules for, or --mutate CONTRACT")
+    if arguments.mutate and (arguments.draft or arguments.format or arguments.option or arguments.detectors):
+        raise UsageError("--draft, --format, --option and --detectors go with a SOURCE: leave out --mutate")
+    if arguments.draft and Path(arguments.draft).exists():
+        raise UsageError(f"--draft {arguments.draft}: the file exists already and is left alone; name another")
+    if arguments.mutate:
+        found = mutate(session.get(), plan(arguments.mutate), say)
+    else:
+        custom = detectors(arguments.detectors) if arguments.detectors else {}
+        spark = session.get()
+        source = source_of(spark, arguments.source, arguments.format, options_of(arguments))
+        found = suggest(spark, source, custom, say)
+        if arguments.draft:
+            _write_draft(arguments, source, found)
+    if arguments.json:
+        print_json(dataclasses.asdict(found))
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: Suggestions) -> None:
+    print(f"{found.source}: {found.rows:,} rows, {len(found.rules)} rules")
+    for one in found.rules:
+        print(f"  {one.rule}" + (f"   # {one.why}" if one.why else ""))
+        if one.caught:
+            print(f"      notices {_some(one.caught)}")
+    if found.left_out:
+        print("left out, as they would have raised false alarms:")
+    for one in found.left_out:
+        print(f"  {one.rule[:100]}: on {one.alarms} of {one.loads} loads")
+    print(
+        f"{found.tried - len(found.unnoticed)} of {found.tried} corruptions are noticed"
+        + (":" if found.unnoticed else "")
+    )
+    for name in found.unnoticed:
+        print(f"  nothing would notice that {name}")
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _write_draft(arguments: argparse.Namespace, source: Source, found: Suggestions) -> None:
+    from dataward import session
+    from dataward.contract import detectors
+    from dataward.contract.draft import draft
+    from dataward.discover import Asked, discover, draft_lines
+
+    asked = Asked(custom=detectors(arguments.detectors) if arguments.detectors else {})
+    lines = draft_lines(discover(session.get(), source, asked).columns)
+    try:
+        Path(arguments.draft).parent.mkdir(parents=True, exist_ok=True)
+        Path(arguments.draft).write_text(
+            draft(source, lines, rules=[one.rule for one in found.rules]), encoding="utf-8"
+        )
+    except OSError as error:
+        raise UsageError(f"--draft {arguments.draft}: {error.strerror}") from None
+    say(f"draft of a contract: {arguments.draft}")

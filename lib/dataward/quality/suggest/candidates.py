@@ -1,0 +1,123 @@
+"""Rules that a profile suggests. Of columns that look sensitive none names a value.
+
+Bounds leave room: a tenth of the range beyond its ends, four standard errors and two hundredths below a completeness, a quarter of a
+standard deviation around a mean. What is too tight all the same is found by trying it on rows it was not drawn from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from dataward.quality.conditions import quoted
+from dataward.quality.profile.column import EPOCH, WHOLE, ColumnProfile
+from dataward.sql import identifier
+
+__all__ = ["Candidate", "candidates"]
+
+CATEGORIES = 30  # different texts of a column beyond which they are no categories
+ENOUGH = 100  # rows from which a mean tells something
+TOGETHER = 8  # columns that may be a key together
+LINKED = 0.9  # a correlation that is expected to stay
+TYPES = {"integer": "Long", "number": "Double", "date": "Date", "timestamp": "Timestamp", "boolean": "Boolean"}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A rule as DQDL, and what of the profile speaks for it."""
+
+    rule: str
+    why: str
+
+
+def candidates(
+    columns: Sequence[ColumnProfile], correlated: Iterable[tuple[str, str, float]], rows: int
+) -> list[Candidate]:
+    """In the order of the columns; ``correlated``: pairs with their coefficient; ``rows`` of the whole table."""
+    found = [Candidate(f"RowCount >= {max(rows // 2, 1)}", f"half of the {rows:,} rows that are there")]
+    keys = [column for column in columns if column.key]
+    if not keys:
+        found += _together(columns)
+    for column in columns:
+        found += _of_column(column, column is (keys[0] if keys else None))
+    for one, other, value in correlated:
+        if abs(value) >= LINKED:
+            bound = f"> {value - 0.1:.2f}" if value > 0 else f"< {value + 0.1:.2f}"
+            rule = f"ColumnCorrelation {quoted(one)} {quoted(other)} {bound}"
+            found.append(Candidate(rule, f"the correlation is {value:+.2f}"))
+    return found
+
+
+def _together(columns: Sequence[ColumnProfile]) -> Iterator[Candidate]:
+    """The columns that tell rows apart best, where none does so alone."""
+    complete = [column for column in columns if not column.missing and column.distinct > 1 and _plain(column)]
+    telling = sorted(complete, key=lambda column: -column.distinct)[:TOGETHER]
+    if len(telling) > 1:
+        names = " ".join(quoted(column.name) for column in telling)
+        yield Candidate(f"IsUnique {names}", "no column is a key alone")
+
+
+def _plain(column: ColumnProfile) -> bool:
+    return "." not in column.name and "<" not in column.type
+
+
+def _of_column(column: ColumnProfile, first_key: bool) -> Iterator[Candidate]:
+    name, known = quoted(column.name), column.rows - column.missing
+    if not _plain(column) or not known:
+        return
+    where = f' where "{identifier(column.name)} is not null"' if column.missing else ""
+    if column.key:
+        yield Candidate(f"{'IsPrimaryKey' if first_key else 'IsUnique'} {name}", "every value occurs once")
+    if not column.missing and not first_key:
+        yield Candidate(f"IsComplete {name}", "no value is missing")
+    elif column.missing and (share := column.completeness) and share > 0.5:
+        bound = share - 4 * math.sqrt(share * (1 - share) / column.rows) - 0.02
+        yield Candidate(f"Completeness {name} > {bound:.2f}", f"{share:.1%} are there")
+    if column.quantiles:
+        yield from _of_numbers(column, name, where)
+    elif (
+        column.whole
+        and column.type == "string"
+        and len(column.frequent) <= CATEGORIES
+        and known >= 20 * column.distinct
+    ):
+        values = ", ".join(quoted(one.value) for one in sorted(column.frequent, key=lambda one: one.value))
+        yield Candidate(f"ColumnValues {name} in [{values}]{where}", f"{len(column.frequent)} categories")
+    if column.inferred and column.inferred_share == 1 and not column.sensitive:
+        yield Candidate(f'ColumnDataType {name} = "{TYPES[column.inferred]}"', f"every text is a {column.inferred}")
+    if column.lengths and column.type == "string" and column.lengths.low == column.lengths.high:
+        yield Candidate(f"ColumnLength {name} = {column.lengths.low}{where}", "every text is as long")
+    elif column.lengths and column.type == "string":
+        yield Candidate(f"ColumnLength {name} <= {2 * column.lengths.high}", f"the longest has {column.lengths.high}")
+
+
+def _of_numbers(column: ColumnProfile, name: str, where: str) -> Iterator[Candidate]:
+    assert column.low is not None  # noqa: S101 - it has quantiles
+    assert column.high is not None  # noqa: S101
+    room = max((column.high - column.low) / 10, 1.0 if column.type in WHOLE else abs(column.high) / 100)
+    if column.of_time:
+        room = max(room, 86400.0)
+        ends = (
+            (EPOCH + timedelta(seconds=end)).strftime("%Y-%m-%d") for end in (column.low - room, column.high + room)
+        )
+        low, high = map(quoted, ends)
+    else:
+        signed = column.low < 0  # what is never negative stays so
+        low = _number(column.low - room if signed else max(column.low - room, -1.0), ROUND_FLOOR)
+        high = _number(column.high + room, ROUND_CEILING)
+    why = f"{column.written(column.low)} to {column.written(column.high)}, and some room"
+    yield Candidate(f"ColumnValues {name} between {low} and {high}{where}", why)
+    deviation, mean = column.deviation or 0.0, column.mean or 0.0
+    if not column.of_time and deviation > 0 and column.rows - column.missing >= ENOUGH:
+        low, high = _number(mean - deviation / 4, ROUND_FLOOR), _number(mean + deviation / 4, ROUND_CEILING)
+        yield Candidate(f"Mean {name} between {low} and {high}", f"the mean is {mean:,.4g}")
+
+
+def _number(value: float, rounding: str) -> str:
+    """As DQDL writes it, with three digits or more, rounded outwards."""
+    number = Decimal(repr(float(value)))
+    places = max(2 - number.adjusted(), 0) if number else 0
+    return format(number.quantize(Decimal(1).scaleb(-places), rounding=rounding).normalize(), "f")

@@ -1,0 +1,246 @@
+"""Rules for a table that nobody has written rules for, each tried before it is suggested; and what no rule would notice.
+
+Rules are drawn from a profile of four fifths of the rows (and from PyDeequ's suggestions), and judged on loads that they were not
+drawn from: four slices of the rest, the whole table, and earlier versions of a Delta table. A rule that would have raised a false
+alarm is left out. Then the table is corrupted in the ways in which loads go wrong, and each rule tells which of these it notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import CustomDetector, Source
+from dataward.errors import SourceError
+from dataward.mend import repaired
+from dataward.plan import Plan
+from dataward.privacy.discover.custom import with_custom
+from dataward.profile import profiled
+from dataward.quality.judge import Judgement, judge
+from dataward.quality.rules import Rule
+from dataward.quality.suggest.candidates import Candidate, candidates
+from dataward.quality.suggest.corruptions import Corruption, corruptions
+from dataward.quality.suggest.deequ import suggested
+from dataward.quality.suite import Suite, suite
+from dataward.session import isolated
+from dataward.sql import identifier
+from dataward.tables import delta
+from dataward.tables.reason import reason
+from dataward.tables.source import MALFORMED, Pin, pin
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Suggested", "Suggestions", "mutate", "suggest"]
+
+SLICES, HELD = 20, 4  # the rows in so many parts by hash, of which so many are loads to try rules on
+VERSIONS = 3  # earlier ones that are replayed
+LOAD = 50_000  # rows that are corrupted
+
+
+@dataclass(frozen=True)
+class Suggested:
+    """A rule, why, on how many of ``loads`` it raised a false alarm, and the corruptions that it notices."""
+
+    rule: str
+    why: str
+    alarms: int
+    loads: int
+    caught: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """``rules`` raised no false alarm, ``left_out`` did; ``unnoticed``: the corruptions that no rule notices, of ``tried``."""
+
+    source: str
+    rows: int
+    rules: tuple[Suggested, ...]
+    left_out: tuple[Suggested, ...]
+    tried: int
+    unnoticed: tuple[str, ...]
+
+
+def suggest(
+    spark: SparkSession,
+    source: Source,
+    custom: Mapping[str, CustomDetector] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Suggestions:
+    """Suggest rules for one table.
+
+    Raises:
+        SourceError: it cannot be read, or holds no rows.
+    """
+    now = datetime.now(timezone.utc)
+    with isolated(spark) as own, ExitStack() as held:
+        pinned = pin(own, source)
+        try:
+            return _suggested(own, held, pinned, custom or {}, now, progress)
+        except SourceError:
+            raise
+        except Exception as error:
+            raise SourceError(f"source {source}: {reason(error)}") from None
+
+
+def _suggested(
+    spark: SparkSession,
+    held: ExitStack,
+    pinned: Pin,
+    custom: Mapping[str, CustomDetector],
+    now: datetime,
+    progress: Callable[[str], None],
+) -> Suggestions:
+    frame = pinned.frame.drop(MALFORMED)
+    if not (rows := frame.count()):
+        raise SourceError(f"source {pinned.source}: there are no rows to suggest rules from")
+    part = f"pmod(xxhash64({', '.join(_hashable(frame))}), {SLICES})"
+    progress("profiling four fifths of the rows")
+    columns, correlated = profiled(frame.where(f"{part} >= {HELD}"), with_custom(custom), keys=True)
+    load, fraction = _load(frame, rows, held)
+    readable = [identifier(column.name) for column in columns if not column.sensitive]
+    found = candidates(columns, [(one.one, one.other, one.value) for one in correlated], rows)
+    found += _others(found, suggested(spark, load.select(*readable)))
+    loads = [(frame.where(f"{part} = {n}"), False) for n in range(HELD)] + [(frame, True)]
+    loads += [(one, True) for one in _earlier(spark, pinned, frame.columns)]
+    progress(f"trying {len(found)} rules on {len(loads)} loads")
+    alarms: dict[str, list[bool]] = {one.rule: [] for one in found}
+    made = {one.rule: rule for one in found for rule in suite(f"Rules = [ {one.rule} ]")[0].rules}
+    for rows_of, whole in loads:
+        asked = {text: rule for text, rule in made.items() if whole or rule.name != "RowCount"}
+        judged = judge(spark, rows_of, Suite(tuple(asked.values())), now, "spark")
+        for text, verdict in zip(asked, judged.verdicts, strict=True):
+            alarms[text].append(verdict.outcome in ("FAILED", "ERRORED") or bool(verdict.failed_rows))
+    kept = [one for one in found if not any(alarms[one.rule])]
+    caught, tried = _tried(spark, load, [made[one.rule] for one in kept], fraction, now, {}, progress)
+
+    def told(one: Candidate) -> Suggested:
+        return Suggested(one.rule, one.why, sum(alarms[one.rule]), len(alarms[one.rule]), caught.get(one.rule, ()))
+
+    left_out = tuple(told(one) for one in found if any(alarms[one.rule]))
+    noticed = {name for names in caught.values() for name in names}
+    unnoticed = tuple(name for name in tried if name not in noticed)
+    return Suggestions(pinned.described, rows, tuple(map(told, kept)), left_out, len(tried), unnoticed)
+
+
+def mutate(spark: SparkSession, plan: Plan, progress: Callable[[str], None] = lambda line: None) -> Suggestions:
+    """Which corruptions of its source the rules of a contract notice, repairs included.
+
+    Raises:
+        SourceError: the source cannot be read, or holds no rows.
+    """
+    now, contract = datetime.now(timezone.utc), plan.contract
+    with isolated(spark) as own, ExitStack() as held:
+        pinned = pin(own, contract.source)
+        references = {alias: pin(own, place).frame.drop(MALFORMED) for alias, place in contract.references.items()}
+        try:
+            frame = pinned.frame.drop(MALFORMED)
+            if not (rows := frame.count()):
+                raise SourceError(f"source {contract.source}: there are no rows to corrupt")
+            load, fraction = _load(frame, rows, held)
+            caught, tried = _tried(
+                own,
+                load,
+                plan.suite.rules,
+                fraction,
+                now,
+                references,
+                progress,
+                lambda one: repaired(own, contract, one),
+            )
+        except SourceError:
+            raise
+        except Exception as error:
+            raise SourceError(f"source {contract.source}: {reason(error)}") from None
+    rules = tuple(Suggested(rule.text, "", 0, 0, caught.get(rule.text, ())) for rule in plan.suite.rules)
+    noticed = {name for names in caught.values() for name in names}
+    unnoticed = tuple(name for name in tried if name not in noticed)
+    return Suggestions(pinned.described, rows, rules, (), len(tried), unnoticed)
+
+
+def _hashable(frame: DataFrame) -> list[str]:
+    return [
+        f"to_json({identifier(name)})" if kind.startswith(("map", "struct", "array")) else identifier(name)
+        for name, kind in frame.dtypes
+    ]
+
+
+def _load(frame: DataFrame, rows: int, held: ExitStack) -> tuple[DataFrame, float]:
+    """Rows to corrupt, held by Spark, and which share of all they are."""
+    fraction = min(1.0, LOAD / rows)
+    load = (frame if fraction == 1 else frame.sample(fraction, 0)).persist()
+    held.callback(load.unpersist)
+    return load, fraction
+
+
+def _others(ours: Iterable[Candidate], theirs: Iterable[Candidate]) -> list[Candidate]:
+    """What PyDeequ suggests and we do not."""
+    known = {" ".join(one.rule.split()[:2]) for one in ours}
+    known |= {f"IsComplete {rule.split()[1]}" for rule in known if rule.startswith("IsPrimaryKey")}
+    known |= {f"IsUnique {rule.split()[1]}" for rule in known if rule.startswith("IsPrimaryKey")}
+    return [
+        one for one in theirs if " ".join(one.rule.split()[:2]) not in known and not suite(f"Rules = [ {one.rule} ]")[1]
+    ]
+
+
+def _earlier(spark: SparkSession, pinned: Pin, columns: Sequence[str]) -> list[DataFrame]:
+    """The newest earlier versions of a Delta table that have the same columns."""
+    found: list[DataFrame] = []
+    if pinned.version is None:
+        return found
+    for commit in delta.history(spark, pinned.source):
+        if commit.version >= pinned.version or not commit.rows or len(found) == VERSIONS:
+            continue
+        frame = delta.read(spark, pinned.source, commit.version)
+        if set(columns) <= set(frame.columns):
+            found.append(frame)
+    return found
+
+
+def _tried(
+    spark: SparkSession,
+    load: DataFrame,
+    rules: Sequence[Rule],
+    fraction: float,
+    now: datetime,
+    references: Mapping[str, DataFrame],
+    progress: Callable[[str], None],
+    mended: Callable[[DataFrame], DataFrame] = lambda frame: frame,
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Of each rule the corruptions that it notices; and the names of all."""
+    asked = Suite(tuple(_scaled(rule, fraction) for rule in rules))
+
+    def judged(rows: DataFrame) -> Judgement:
+        return judge(spark, mended(rows), asked, now, "spark", references)
+
+    before, caught = judged(load), dict[str, list[str]]()
+    tried = list(corruptions(load))
+    progress(f"corrupting {before.rows:,} rows in {len(tried)} ways")
+    for corruption in tried:
+        for name in _noticed(before, judged(corruption.done(load)), corruption):
+            caught.setdefault(name, []).append(corruption.name)
+    return {rule: tuple(names) for rule, names in caught.items()}, [one.name for one in tried]
+
+
+def _noticed(before: Judgement, after: Judgement, corruption: Corruption) -> list[str]:
+    """The rules that now fail, or divert more of the rows than they did."""
+    found = []
+    for then, now in zip(before.verdicts, after.verdicts, strict=True):
+        worse = now.outcome in ("FAILED", "ERRORED") and then.outcome not in ("FAILED", "ERRORED")
+        more = (now.failed_rows or 0) > (then.failed_rows or 0) * corruption.rows * 1.05 + 1
+        if worse or more:
+            found.append(now.rule)
+    return found
+
+
+def _scaled(rule: Rule, fraction: float) -> Rule:
+    """Of a sample there are fewer rows; what a rule says of their number is said of the sample."""
+    said: Any = rule.statement
+    if fraction == 1 or rule.name != "RowCount" or not all(isinstance(one, Decimal) for one in said.condition.operands):
+        return rule
+    fewer = tuple(one * Decimal(repr(fraction)) for one in said.condition.operands)
+    return replace(rule, statement=replace(said, condition=replace(said.condition, operands=fewer)))
