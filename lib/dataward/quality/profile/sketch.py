@@ -1,7 +1,7 @@
 """One column in bounded memory: counts, moments, quantiles, distinct and frequent values, lengths, shapes. Sketches add up.
 
 ==============  =====================================================================================================
-quantiles       KLL (Karnin, Lang & Liberty, FOCS 2016; Apache DataSketches), rank error below 1.4 %
+quantiles       KLL (Karnin, Lang & Liberty, FOCS 2016; Apache DataSketches), rank error below 1.4 % (at 99 %)
 distinct        the k smallest hashes (Bar-Yossef et al., RANDOM 2002): (k - 1) / (the k-th, as a share of all hashes);
                 exact below k = 4096 values, else a standard error of 1 / sqrt(k - 2), 1.6 %
 frequent        counts of the most frequent values, none too high, and too low by at most ``lost`` (Misra & Gries 1982)
