@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dataward.quality.profile.column import ColumnProfile, Frequent, told
 from dataward.quality.profile.drift import drifts
-from dataward.quality.profile.sketch import FREQUENT, HASHES, Sketch, kind_of
+from dataward.quality.profile.sketch import FREQUENT, HASHES, Sketch, _mixed, kind_of
 from dataward.quality.profile.together import Together
 
 
@@ -191,3 +191,14 @@ def test_psi_of_categories_by_hand():
     second = ColumnProfile("c", "string", 100, 0, 2, 0, frequent=(Frequent("a", 80), Frequent("b", 20)))
     (drift,) = drifts([first], [second])
     assert drift.psi == pytest.approx(0.3 * np.log(0.8 / 0.5) - 0.3 * np.log(0.2 / 0.5))
+
+
+def test_numbers_are_mixed_as_splitmix64_does():
+    # The first three numbers of SplitMix64 from seed 0, as its reference implementation gives them.
+    seeds = np.array([0, 0x9E3779B97F4A7C15, 2 * 0x9E3779B97F4A7C15 % 2**64], np.uint64).view(np.int64)
+    assert [hex(number) for number in _mixed(seeds).tolist()] == [
+        "0xe220a8397b1dcdaf",
+        "0x6e789e6aa1b965f4",
+        "0x6c45d188009454f",
+    ]
+    assert _mixed(np.array([0.0], np.float32)) == _mixed(np.array([-0.0]))

@@ -46,6 +46,16 @@ def kind_of(type_: pa.DataType) -> Kind:
     return "time" if pa.types.is_timestamp(type_) or pa.types.is_date(type_) else "text"
 
 
+def _mixed(numbers: Numbers) -> Numbers:
+    """64 bits that are spread evenly (SplitMix64; Steele, Lea & Flood, OOPSLA 2014); 0.0 and -0.0 are one number."""
+    wide = numbers.astype(np.float64) + 0.0 if numbers.dtype.kind == "f" else numbers.astype(np.int64)
+    bits = wide.view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: Numbers = bits ^ (bits >> np.uint64(31))
+    return mixed
+
+
 class Sketch:
     """Of a column whose values came as 64-bit numbers, timestamps, flags or texts."""
 
@@ -89,10 +99,8 @@ class Sketch:
             self._look_at_numbers(values.cast(pa.float64()).to_numpy(zero_copy_only=False))
 
     def _look_at_different(self, values: pa.Array, different: Numbers, first: Numbers, counts: Numbers) -> None:
-        from pandas.util import hash_array
-
         # Hashes are spread evenly already; numbers are not.
-        self._add_hashes(different.view(np.uint64) if self.kind == "text" else hash_array(different))
+        self._add_hashes(different.view(np.uint64) if self.kind == "text" else _mixed(different))
         lost = 0
         if len(counts) > FREQUENT:
             order = np.argpartition(counts, -FREQUENT)
