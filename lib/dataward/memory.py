@@ -122,7 +122,7 @@ def _trim(spark: SparkSession, plan: Plan, now: datetime, past: Past) -> None:
 
 def drawn(past: Past, suite: Suite, judged: Judgement, now: datetime) -> Iterator[Line]:
     """Every series that has a past, with this run's number and where it was to be expected."""
-    for series, _, _, number, _ in _series(suite, judged):
+    for series, number in {series: number for series, _, _, number, _ in _series(suite, judged)}.items():
         points = past.points(series)
         if number is None or not points:
             continue

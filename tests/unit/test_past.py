@@ -87,6 +87,12 @@ def test_simple_bands():
     assert (band.low, band.high) == (pytest.approx(4 - 1.4826 * 2), pytest.approx(4 + 1.4826 * 2))
 
 
+def test_the_ends_of_a_band_are_within_it():
+    rule = recalled('DetectAnomalies "RowCount" with method = "absolute" with factor = 10', [100])
+    assert [rule.bound().holds(value) for value in (89.9, 90, 110, 110.1)] == [False, True, True, False]
+    assert str(rule.bound()) == "90 to 110"
+
+
 def test_days_and_weeks_are_known_and_a_missing_day_moves_nothing():
     draw = random.Random(5)
     days = [day for day in range(60) if day not in (20, 33, 34, 51)]

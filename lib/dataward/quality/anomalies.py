@@ -52,7 +52,7 @@ CALM = 2.0  # scales beyond which a number is pulled in
 CONSISTENCY = 2.52  # makes the bounded scale that of a normal distribution (Gelper et al., section 3.1)
 LEARNING = 0.1  # how fast the scale follows
 RATES = (0.1, 0.3, 0.5)
-ROUNDING = 1e-9
+ROUNDING, LEAST_HALF = 1e-9, 1e-12
 HOUR = 3600.0
 
 
@@ -133,7 +133,7 @@ PREFERENCE: dict[str, float] = {"robust": 1.0, "trend": 1.25, "seasonal": 1.25}
 
 def _band(found: _Forecast, factor: float, method: Method, runs: int) -> Band:
     # A sum of doubles depends on the order of addition: what equals all before it must not fall out by that.
-    half = max(factor * found.scale, ROUNDING * abs(found.middle), 5e-324)
+    half = max(factor * found.scale, ROUNDING * abs(found.middle), LEAST_HALF)
     return Band(found.middle - half, found.middle, found.middle + half, method, runs)
 
 

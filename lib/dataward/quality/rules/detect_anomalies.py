@@ -44,6 +44,17 @@ WATCHED: dict[str, type[TableRule]] = {
 ANYTHING = Condition(">=", (Decimal(0),))
 
 
+class _Within(Condition):
+    """A band, its ends included; ``between`` leaves them out."""
+
+    def holds(self, value: float) -> bool:
+        low, high = self.numbers
+        return low <= value <= high
+
+    def __str__(self) -> str:
+        return " to ".join(f"{end:,.6g}" for end in self.numbers)
+
+
 @dataclass(frozen=True)
 class DetectAnomalies(TableRule):
     """The number of the rule that it names, with its columns, lies within the band that the history of runs gives.
@@ -134,10 +145,9 @@ class DetectAnomalies(TableRule):
         return replace(self, band=band)
 
     def bound(self) -> Condition:
-        """Within the band, ends included (``between`` leaves its ends out, so these are what is not within)."""
         if self.band is None:
             return ANYTHING
-        return Condition("between", (Decimal(repr(self.band.low)), Decimal(repr(self.band.high))))
+        return _Within("between", (Decimal(repr(self.band.low)), Decimal(repr(self.band.high))))
 
     def told(self, values: Values, now: datetime) -> str:
         return f"expected {self.band}" if self.band else ""
