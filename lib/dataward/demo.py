@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def demo() -> int:
     prepare()
     if not KEYS.exists():
         main(["keys", "create", str(KEYS)])
-    unexpected = [name for name, shown in _steps() if not shown()]
+    unexpected = [name for name, as_expected in _steps() if not as_expected]
     print(
         f"\n7 contracts in {time.perf_counter() - begun:.0f} s. 'people_strict' was stopped by its gate, as it should be."
     )
@@ -57,19 +57,15 @@ def demo() -> int:
     return 1 if unexpected else 0
 
 
-def _steps() -> Iterator[tuple[str, Callable[[], bool]]]:
-    """Names, and whether each step ends as expected."""
-    yield "discover", lambda: _shown("discover", "data/people.csv", "--option", "ignoreLeadingWhiteSpace=true") == 0
-    yield "profile", lambda: _shown("profile", "data/flights.csv", "--option", "nullValue=NA") == 0
+def _steps() -> Iterator[tuple[str, bool]]:
+    """Every step as it is asked for: its name, and whether it ended as expected."""
+    yield "discover", _shown("discover", "data/people.csv", "--option", "ignoreLeadingWhiteSpace=true") == 0
+    yield "profile", _shown("profile", "data/flights.csv", "--option", "nullValue=NA") == 0
     for name, expected in RUNS:
-        yield name, lambda name=name, expected=expected: _published(name) == expected  # type: ignore[misc]
-    yield "flights_suggested", lambda: _suggested() == 0
+        yield name, _shown("publish", "--contract", f"{CONTRACTS / name}.yaml") == expected
+    yield "flights_suggested", _suggested() == 0
     for verb in ("history", "verify"):
-        yield verb, lambda verb=verb: _shown(verb, "--contract", f"{CONTRACTS / 'people'}.yaml") == 0  # type: ignore[misc]
-
-
-def _published(name: str) -> int:
-    return _shown("publish", "--contract", f"{CONTRACTS / name}.yaml")
+        yield verb, _shown(verb, "--contract", f"{CONTRACTS / 'people'}.yaml") == 0
 
 
 def _suggested() -> int:

@@ -146,7 +146,7 @@ def recall(spark: SparkSession, plan: Plan, run_id: str, now: datetime) -> Past:
         if own is None or one.partition != own:
             runs = found.setdefault(one.series, {})
             runs.pop(one.partition or one.run_id, None)  # the newest of a partition counts, where it stands
-            runs[one.partition or one.run_id] = Point(one.time, one.measured, one.run_id)
+            runs[one.partition or one.run_id] = Point(one.time, one.measured)
     return Past({series: tuple(runs.values()) for series, runs in found.items()})
 
 
@@ -197,7 +197,7 @@ def mark(spark: SparkSession, plan: Plan, run_id: str, good: bool, reason: str) 
     _kept(plan.contract)
     with isolated(spark) as own:
         if run_id not in {one.run_id for one in _read(own, plan.contract)}:
-            raise UsageError(f"run '{run_id}' is not in the history: see dataward history --metrics")
+            raise UsageError(f"run '{run_id}' is not in the history: see dataward history --metric")
         now = datetime.now(timezone.utc)
         row = (plan.name, run_id, now, None, None, reason, None, None, None, None, GOOD if good else BAD)
         _append(own, plan, f"{run_id}/marked/{now.isoformat()}", [row])

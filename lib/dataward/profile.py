@@ -28,7 +28,7 @@ from dataward.privacy.discover.evidence import Evidence
 from dataward.privacy.discover.scanner import scanner
 from dataward.privacy.discover.score import judge_column
 from dataward.quality.engines import spark as engine
-from dataward.quality.metrics import Metric
+from dataward.quality.metrics import NUMERIC, Metric
 from dataward.quality.profile.column import Bin, ColumnProfile, Frequent, Lengths, told
 from dataward.quality.profile.drift import Drift, drifts
 from dataward.quality.profile.sketch import Sketch, kind_of
@@ -45,14 +45,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Correlation", "Profile", "compared", "html", "profile", "profiled", "read"]
 
-FIRST, LATER = (
-    1000,
-    200,
-)  # random rows of the first, and of each later Arrow batch of a task, that are looked at closely
+FIRST = 1000  # random rows of a task's first Arrow batch that are looked at closely
+LATER = 200  # and of each later one
 KEYS = 32  # columns that are counted exactly because they may be keys
 ALMOST = 0.9  # of the rows: with fewer distinct values by the sketch a column is no key
 CORRELATED = 0.3  # weaker correlations are not told
 NUMBERS = 300  # columns of numbers that are correlated with each other
+OTHERS = (
+    "boolean",
+    "date",
+    "timestamp",
+    "timestamp_ntz",
+)  # types beside numbers and texts that a sketch takes as they are
 STATES = "number int, path string, what string, state binary"
 
 
@@ -159,10 +163,6 @@ def _sketched(
         together,
         classes,
     )
-
-
-NUMERIC = ("byte", "short", "integer", "long", "float", "double", "decimal")
-OTHERS = ("boolean", "date", "timestamp", "timestamp_ntz")
 
 
 def _plain(field: StructField) -> str:

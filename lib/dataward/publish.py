@@ -24,7 +24,6 @@ from dataward.privacy.protect.row_ids import with_row_ids
 from dataward.privacy.utility import parity
 from dataward.quality.internal import SOURCE_ROW, row_id
 from dataward.quality.judge import Judgement, judge
-from dataward.quality.past import Past
 from dataward.quality.split import failed_rows
 from dataward.quality.suite import Suite
 from dataward.report import RunResult
@@ -86,7 +85,7 @@ class Publish(Run):
             suite = against_schema(self.spark, self.plan, source.frame, references, now)
             against_target(self.spark, self.plan)
             against_keys(self.spark, self.plan, keys, source.columns)
-            self.past = recall(self.spark, self.plan, self.run_id, now) if contract.history else Past()
+            self.past = recall(self.spark, self.plan, self.run_id, now)
             told(source.described)
         frame = source.frame.withColumn(SOURCE_ROW, row_id(source.frame)) if contract.quarantine else source.frame
         self.mended = Mended(frame)

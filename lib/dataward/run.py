@@ -40,7 +40,7 @@ class Run:
     """What stays of a run while it is carried out."""
 
     mended: Mended
-    past: Past = Past()
+    past: Past
     lines: tuple[Line, ...] = ()
     more_to_seal: Mapping[str, Any] = MappingProxyType({})
 

@@ -7,15 +7,15 @@ alarm is left out. Then the table is corrupted in the ways in which loads go wro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import CustomDetector, Source
-from dataward.errors import SourceError
+from dataward.errors import DatawardError, SourceError
 from dataward.mend import repaired
 from dataward.plan import Plan
 from dataward.privacy.discover.custom import with_custom
@@ -23,7 +23,7 @@ from dataward.profile import profiled
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.rules import Rule
 from dataward.quality.suggest.candidates import Candidate, candidates
-from dataward.quality.suggest.corruptions import Corruption, corruptions
+from dataward.quality.suggest.corruptions import corruptions
 from dataward.quality.suggest.deequ import suggested
 from dataward.quality.suite import Suite, suite
 from dataward.session import isolated
@@ -40,6 +40,7 @@ __all__ = ["Suggested", "Suggestions", "mutate", "suggest"]
 SLICES, HELD = 20, 4  # the rows in so many parts by hash, of which so many are loads to try rules on
 VERSIONS = 3  # earlier ones that are replayed
 LOAD = 50_000  # rows that are corrupted
+BAD = ("FAILED", "ERRORED")
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,19 @@ class Suggestions:
     unnoticed: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Tried:
+    """``names`` of the corruptions that were tried, and of each rule those that it ``caught``."""
+
+    names: tuple[str, ...]
+    caught: tuple[tuple[str, ...], ...]
+
+    @property
+    def unnoticed(self) -> tuple[str, ...]:
+        noticed = {name for names in self.caught for name in names}
+        return tuple(name for name in self.names if name not in noticed)
+
+
 def suggest(
     spark: SparkSession,
     source: Source,
@@ -76,15 +90,19 @@ def suggest(
     Raises:
         SourceError: it cannot be read, or holds no rows.
     """
-    now = datetime.now(timezone.utc)
-    with isolated(spark) as own, ExitStack() as held:
-        pinned = pin(own, source)
-        try:
-            return _suggested(own, held, pinned, custom or {}, now, progress)
-        except SourceError:
-            raise
-        except Exception as error:
-            raise SourceError(f"source {source}: {reason(error)}") from None
+    with isolated(spark) as own, ExitStack() as held, _readable(source):
+        return _suggested(own, held, pin(own, source), custom or {}, progress)
+
+
+@contextmanager
+def _readable(source: Source) -> Iterator[None]:
+    """What Spark cannot do with a source is told of the source."""
+    try:
+        yield
+    except DatawardError:
+        raise
+    except Exception as error:
+        raise SourceError(f"source {source}: {reason(error)}") from None
 
 
 def _suggested(
@@ -92,39 +110,37 @@ def _suggested(
     held: ExitStack,
     pinned: Pin,
     custom: Mapping[str, CustomDetector],
-    now: datetime,
     progress: Callable[[str], None],
 ) -> Suggestions:
+    now = datetime.now(timezone.utc)
     frame = pinned.frame.drop(MALFORMED)
-    if not (rows := frame.count()):
-        raise SourceError(f"source {pinned.source}: there are no rows to suggest rules from")
+    rows = _counted(frame, pinned.source)
     part = f"pmod(xxhash64({', '.join(_hashable(frame))}), {SLICES})"
     progress("profiling four fifths of the rows")
     columns, correlated = profiled(frame.where(f"{part} >= {HELD}"), with_custom(custom), keys=True)
     load, fraction = _load(frame, rows, held)
     readable = [identifier(column.name) for column in columns if not column.sensitive]
-    found = candidates(columns, [(one.one, one.other, one.value) for one in correlated], rows)
-    found += _others(found, suggested(spark, load.select(*readable)))
+    ours = candidates(columns, [(one.one, one.other, one.value) for one in correlated], rows)
+    theirs = _others(ours, suggested(spark, load.select(*readable)))
+    # A value that DQDL cannot write, such as one that ends in a backslash, makes no rule.
+    made = {one: rule for one in (*ours, *theirs) for rule in suite(f"Rules = [ {one.rule} ]")[0].rules}
     loads = [(frame.where(f"{part} = {n}"), False) for n in range(HELD)] + [(frame, True)]
     loads += [(one, True) for one in _earlier(spark, pinned, frame.columns)]
-    progress(f"trying {len(found)} rules on {len(loads)} loads")
-    alarms: dict[str, list[bool]] = {one.rule: [] for one in found}
-    made = {one.rule: rule for one in found for rule in suite(f"Rules = [ {one.rule} ]")[0].rules}
+    progress(f"trying {len(made)} rules on {len(loads)} loads")
+    alarms: dict[Candidate, list[bool]] = {one: [] for one in made}
     for rows_of, whole in loads:
-        asked = {text: rule for text, rule in made.items() if whole or rule.name != "RowCount"}
+        asked = {one: rule for one, rule in made.items() if whole or rule.name != "RowCount"}
         judged = judge(spark, rows_of, Suite(tuple(asked.values())), now, "spark")
-        for text, verdict in zip(asked, judged.verdicts, strict=True):
-            alarms[text].append(verdict.outcome in ("FAILED", "ERRORED") or bool(verdict.failed_rows))
-    kept = [one for one in found if not any(alarms[one.rule])]
-    caught, tried = _tried(spark, load, [made[one.rule] for one in kept], fraction, now, {}, progress)
-
-    def told(one: Candidate) -> Suggested:
-        return Suggested(one.rule, one.why, sum(alarms[one.rule]), len(alarms[one.rule]), caught.get(one.rule, ()))
-
-    left_out = tuple(told(one) for one in found if any(alarms[one.rule]))
-    noticed = {name for names in caught.values() for name in names}
-    unnoticed = tuple(name for name in tried if name not in noticed)
-    return Suggestions(pinned.described, rows, tuple(map(told, kept)), left_out, len(tried), unnoticed)
+        for one, verdict in zip(asked, judged.verdicts, strict=True):
+            alarms[one].append(verdict.outcome in BAD or bool(verdict.failed_rows))
+    kept = [one for one in made if not any(alarms[one])]
+    tried = _tried(spark, load, [made[one] for one in kept], fraction, now, {}, progress)
+    rules = (
+        Suggested(one.rule, one.why, 0, len(alarms[one]), caught)
+        for one, caught in zip(kept, tried.caught, strict=True)
+    )
+    left_out = (Suggested(one.rule, one.why, sum(told), len(told)) for one, told in alarms.items() if any(told))
+    return Suggestions(pinned.described, rows, tuple(rules), tuple(left_out), len(tried.names), tried.unnoticed)
 
 
 def mutate(spark: SparkSession, plan: Plan, progress: Callable[[str], None] = lambda line: None) -> Suggestions:
@@ -134,32 +150,27 @@ def mutate(spark: SparkSession, plan: Plan, progress: Callable[[str], None] = la
         SourceError: the source cannot be read, or holds no rows.
     """
     now, contract = datetime.now(timezone.utc), plan.contract
-    with isolated(spark) as own, ExitStack() as held:
+    with isolated(spark) as own, ExitStack() as held, _readable(contract.source):
         pinned = pin(own, contract.source)
         references = {alias: pin(own, place).frame.drop(MALFORMED) for alias, place in contract.references.items()}
-        try:
-            frame = pinned.frame.drop(MALFORMED)
-            if not (rows := frame.count()):
-                raise SourceError(f"source {contract.source}: there are no rows to corrupt")
-            load, fraction = _load(frame, rows, held)
-            caught, tried = _tried(
-                own,
-                load,
-                plan.suite.rules,
-                fraction,
-                now,
-                references,
-                progress,
-                lambda one: repaired(own, contract, one),
-            )
-        except SourceError:
-            raise
-        except Exception as error:
-            raise SourceError(f"source {contract.source}: {reason(error)}") from None
-    rules = tuple(Suggested(rule.text, "", 0, 0, caught.get(rule.text, ())) for rule in plan.suite.rules)
-    noticed = {name for names in caught.values() for name in names}
-    unnoticed = tuple(name for name in tried if name not in noticed)
-    return Suggestions(pinned.described, rows, rules, (), len(tried), unnoticed)
+        frame = pinned.frame.drop(MALFORMED)
+        rows = _counted(frame, contract.source)
+        load, fraction = _load(frame, rows, held)
+
+        def mended(one: DataFrame) -> DataFrame:
+            return repaired(own, contract, one)
+
+        tried = _tried(own, load, plan.suite.rules, fraction, now, references, progress, mended)
+    rules = (
+        Suggested(rule.text, "", 0, 0, caught) for rule, caught in zip(plan.suite.rules, tried.caught, strict=True)
+    )
+    return Suggestions(pinned.described, rows, tuple(rules), (), len(tried.names), tried.unnoticed)
+
+
+def _counted(frame: DataFrame, source: Source) -> int:
+    if not (rows := frame.count()):
+        raise SourceError(f"source {source}: there are no rows to try rules on")
+    return rows
 
 
 def _hashable(frame: DataFrame) -> list[str]:
@@ -182,9 +193,7 @@ def _others(ours: Iterable[Candidate], theirs: Iterable[Candidate]) -> list[Cand
     known = {" ".join(one.rule.split()[:2]) for one in ours}
     known |= {f"IsComplete {rule.split()[1]}" for rule in known if rule.startswith("IsPrimaryKey")}
     known |= {f"IsUnique {rule.split()[1]}" for rule in known if rule.startswith("IsPrimaryKey")}
-    return [
-        one for one in theirs if " ".join(one.rule.split()[:2]) not in known and not suite(f"Rules = [ {one.rule} ]")[1]
-    ]
+    return [one for one in theirs if " ".join(one.rule.split()[:2]) not in known]
 
 
 def _earlier(spark: SparkSession, pinned: Pin, columns: Sequence[str]) -> list[DataFrame]:
@@ -210,30 +219,28 @@ def _tried(
     references: Mapping[str, DataFrame],
     progress: Callable[[str], None],
     mended: Callable[[DataFrame], DataFrame] = lambda frame: frame,
-) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """Of each rule the corruptions that it notices; and the names of all."""
+) -> _Tried:
     asked = Suite(tuple(_scaled(rule, fraction) for rule in rules))
 
     def judged(rows: DataFrame) -> Judgement:
         return judge(spark, mended(rows), asked, now, "spark", references)
 
-    before, caught = judged(load), dict[str, list[str]]()
-    tried = list(corruptions(load))
+    before, tried = judged(load), list(corruptions(load))
     progress(f"corrupting {before.rows:,} rows in {len(tried)} ways")
-    for corruption in tried:
-        for name in _noticed(before, judged(corruption.done(load)), corruption):
-            caught.setdefault(name, []).append(corruption.name)
-    return {rule: tuple(names) for rule, names in caught.items()}, [one.name for one in tried]
+    notices = [_noticed(before, judged(corruption.done(load)), corruption.rows) for corruption in tried]
+    names = tuple(corruption.name for corruption in tried)
+    caught = (
+        tuple(name for name, seen in zip(names, of_rule, strict=True) if seen) for of_rule in zip(*notices, strict=True)
+    )
+    return _Tried(names, tuple(caught))
 
 
-def _noticed(before: Judgement, after: Judgement, corruption: Corruption) -> list[str]:
-    """The rules that now fail, or divert more of the rows than they did."""
+def _noticed(before: Judgement, after: Judgement, times: float) -> list[bool]:
+    """Of each rule, whether it fails now, or diverts more of the rows than it did; ``times``: by what their number changed."""
     found = []
     for then, now in zip(before.verdicts, after.verdicts, strict=True):
-        worse = now.outcome in ("FAILED", "ERRORED") and then.outcome not in ("FAILED", "ERRORED")
-        more = (now.failed_rows or 0) > (then.failed_rows or 0) * corruption.rows * 1.05 + 1
-        if worse or more:
-            found.append(now.rule)
+        worse = now.outcome in BAD and then.outcome not in BAD
+        found.append(worse or (now.failed_rows or 0) > (then.failed_rows or 0) * times * 1.05 + 1)
     return found
 
 

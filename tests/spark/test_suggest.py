@@ -8,18 +8,19 @@ from dataward.cli import main
 from dataward.contract import Source
 from dataward.errors import SourceError
 from dataward.plan import plan
+from dataward.sql import literal
 from dataward.suggest import mutate, suggest
 
 SCHEMA = "id bigint, amount double, fee double, day date, colour string, mail string"
 
 
-def rows(spark, lake, sql_amount="100 + 10 * randn(1)", name="source", count=2000):
+def rows(spark, lake, sql_amount="100 + 10 * randn(1)", name="source", count=2000, third="blue"):
     frame = spark.range(count).selectExpr(
         "id",
         f"{sql_amount} as amount",
         "rand(2) as fee",
         "date_add(date'2026-01-01', int(id % 90)) as day",
-        "element_at(array('red', 'green', 'blue'), int(id % 3) + 1) as colour",
+        f"element_at(array('red', 'green', {literal(third)}), int(id % 3) + 1) as colour",
         "concat('canary', id, '@example.org') as mail",
     )
     frame.coalesce(2).write.format("delta").mode("overwrite").save(str(lake.root / name))
@@ -56,13 +57,14 @@ def test_rules_are_suggested_and_tried(spark, lake):
 
 
 def test_a_draft_is_written_that_publishes(spark, lake, capsys, monkeypatch):
-    rows(spark, lake)
+    rows(spark, lake, third="blue\\")  # DQDL has no way to write a text that ends in a backslash
     monkeypatch.chdir(lake.root)
     source = str(lake.root / "source")
     assert main(["suggest", source, "--draft", "drafted.yaml"]) == 0
     told = capsys.readouterr().out
     assert "corruptions are noticed" in told
     assert "notices" in told
+    assert 'ColumnValues "colour"' not in told
     text = (lake.root / "drafted.yaml").read_text().replace("conf/keys", str(lake.root / "keys"))
     text = text.replace("domain: source", "domain: t").replace("lake/source", str(lake.root / "target"))
     (lake.root / "drafted.yaml").write_text(text)

@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 
 
 def past(values, step=DAY, series="RowCount"):
-    return Past({series: tuple(Point(START + n * step, value, f"r{n}") for n, value in enumerate(values))})
+    return Past({series: tuple(Point(START + n * step, value) for n, value in enumerate(values))})
 
 
 def recalled(text, values, series="RowCount"):

@@ -105,6 +105,23 @@ def test_frequent_values_are_found_among_many():
     assert 0 < column.undercounted < 200
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10**6))
+def test_no_count_is_lower_than_is_told(seed):
+    draw = np.random.default_rng(seed)
+    batches = [pa.array(np.repeat(np.arange(900), draw.integers(1, 40, 900))) for _ in range(2)]
+    batches.append(pa.array(np.repeat(np.arange(500, 3500), draw.integers(1, 9, 3000))))
+    distinct = 8 * FREQUENT
+    counts = draw.permutation(draw.integers(1, 400, distinct))
+    one = sketched(pa.array(np.repeat(draw.permutation(distinct), counts)))
+    assert one.lost >= np.sort(counts)[-FREQUENT - 1]
+    sketch = merged(*batches)
+    true = np.bincount(np.concatenate([batch.to_numpy() for batch in batches]), minlength=3500)
+    assert sketch.lost > 0
+    for value, count in enumerate(true.tolist()):
+        assert 0 <= count - sketch.frequent.get(value, 0) <= sketch.lost
+
+
 @pytest.mark.parametrize(("values", "inferred", "share"), [
     (["1", " 22 ", "-3"], "integer", 1), (["1.5", "2", "1e3"], "number", 1), (["2026-01-31"] * 3, "date", 1),
     (["2026-01-31 10:00", "2026-01-31T10:00:00Z"], "timestamp", 1), (["yes", "no", "TRUE"], "boolean", 1),

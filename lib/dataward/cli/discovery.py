@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from dataward.cli.parsing import Verb, name_of, options_of, with_source
 from dataward.cli.say import print_json, say
 from dataward.errors import UsageError
 
-__all__ = ["add"]
+__all__ = ["add", "refuse_existing", "write_draft"]
 
 
 def add(verb: Verb) -> None:
@@ -50,8 +51,7 @@ def _discover(arguments: argparse.Namespace) -> int:
 
     if arguments.rows < 1:
         raise UsageError("--rows: give 1 or more, or --full")
-    if arguments.draft and Path(arguments.draft).exists():
-        raise UsageError(f"--draft {arguments.draft}: the file exists already and is left alone; name another")
+    refuse_existing(arguments.draft)
     if arguments.all and (arguments.draft or arguments.format or arguments.option):
         raise UsageError("--draft, --format and --option go with one table: leave out --all")
     policy = policy_of(arguments.policy) if arguments.policy else None
@@ -74,7 +74,7 @@ def _discover(arguments: argparse.Namespace) -> int:
     data = found.as_data()
     put(spark, page, html(arguments.source, [data]))
     if arguments.draft:
-        _write_draft(arguments.draft, source, found, policy, arguments.policy)
+        write_draft(arguments.draft, source, found, policy, arguments.policy)
     if arguments.json:
         print_json({**data, "report": page})
     else:
@@ -107,12 +107,25 @@ def _print_estate(tables: list[dict[str, Any]]) -> None:
             print(f"  {column['name']}: {column['class']} {column['confidence']['value']:.2f}")
 
 
-def _write_draft(path: str, source: Any, found: Any, policy: Any, policy_path: str | None) -> None:
+def refuse_existing(path: str | None) -> None:
+    """Nothing that somebody may have written is overwritten by a draft."""
+    if path and Path(path).exists():
+        raise UsageError(f"--draft {path}: the file exists already and is left alone; name another")
+
+
+def write_draft(
+    path: str,
+    source: Any,
+    found: Any,
+    policy: Any = None,
+    policy_path: str | None = None,
+    rules: Sequence[str] = (),
+) -> None:
     from dataward.contract.draft import draft
     from dataward.discover import draft_lines
 
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(draft(source, draft_lines(found.columns), policy, policy_path), encoding="utf-8")
+        Path(path).write_text(draft(source, draft_lines(found.columns), policy, policy_path, rules), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--draft {path}: {error.strerror}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dataward.cli.parsing import Verb, with_contract
@@ -94,15 +94,17 @@ def _metrics(arguments: argparse.Namespace, planned: Any) -> int:
         print_json({"contract": planned.name, "measured": told})
     elif arguments.metric:
         _told_series(arguments.metric, series[arguments.metric])
-    elif not series:
-        print("no run yet: publish")
-    for name, runs in series.items() if not arguments.json and not arguments.metric else ():
-        line, newest = (
-            _sparkline(runs),
-            next((one.measured for one in reversed(runs) if one.measured is not None), None),
-        )
-        print(f"{line:>{SHOWN}}  {'-' if newest is None else f'{newest:,.6g}':>12}  {name}")
+    else:
+        _told_all(series)
     return 0
+
+
+def _told_all(series: Mapping[str, Sequence[Measured]]) -> None:
+    if not series:
+        print("no run yet: publish")
+    for name, runs in series.items():
+        newest = next((one.measured for one in reversed(runs) if one.measured is not None), None)
+        print(f"{_sparkline(runs):>{SHOWN}}  {'-' if newest is None else f'{newest:,.6g}':>12}  {name}")
 
 
 def _told_series(name: str, runs: list[Measured]) -> None:

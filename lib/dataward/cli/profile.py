@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataward.cli.parsing import Verb, name_of, options_of, with_source
 from dataward.cli.say import print_json, say
@@ -12,6 +12,8 @@ from dataward.errors import UsageError
 
 if TYPE_CHECKING:
     from dataward.profile import Profile
+    from dataward.quality.profile.column import ColumnProfile
+    from dataward.quality.profile.drift import Drift
 
 __all__ = ["add"]
 
@@ -55,7 +57,7 @@ def _profile(arguments: argparse.Namespace) -> int:
         print_json({**found.as_data(), **told, "report": page})
     else:
         _print(found)
-        _print_moved(moved, earlier is not None)
+        _print_moved(moved)
     say(f"report: {page}")
     return 0
 
@@ -83,7 +85,7 @@ def _floor(share: float) -> float:
     return min(share, 0.999) if share < 1 else 1.0
 
 
-def _facts(column: Any) -> list[str]:
+def _facts(column: ColumnProfile) -> list[str]:
     if column.sensitive:
         return [f"looks sensitive ({column.sensitive}): no values are told", *(["KEY"] if column.key else [])]
     facts = ["KEY"] if column.key else [f"unique {_floor(column.unique):.1%}"] if column.unique is not None else []
@@ -93,7 +95,7 @@ def _facts(column: Any) -> list[str]:
         middle = column.written(column.quantiles[50])
         ends = (column.written(column.low), middle, column.written(column.high))
         facts.append(f"{' .. '.join(ends)}  {bars}" if column.low != column.high else middle)
-    if column.inferred:
+    if column.inferred and column.inferred_share is not None:
         facts.append(f"texts that are {column.inferred}s ({_floor(column.inferred_share):.1%})")
     if column.frequent and not column.histogram:
         facts.append(", ".join(f"{one.value[:24]} ({one.count:,})" for one in column.frequent[:3]))
@@ -102,9 +104,9 @@ def _facts(column: Any) -> list[str]:
     return facts
 
 
-def _print_moved(moved: list[Any], asked: bool) -> None:
+def _print_moved(moved: list[Drift]) -> None:
     told = [one for one in moved if one.told]
-    if asked:
+    if moved:
         print(f"since the earlier profile: {len(told)} of {len(moved)} columns moved")
     for one in told:
         numbers = [f"{name} {value:.3f}" for name, value in (("PSI", one.psi), ("KS", one.ks)) if value is not None]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataward.cli.discovery import refuse_existing, write_draft
 from dataward.cli.parsing import Verb, options_of, with_source
 from dataward.cli.say import print_json, say
 from dataward.errors import UsageError
 
 if TYPE_CHECKING:
-    from dataward.contract import Source
     from dataward.suggest import Suggestions
 
 __all__ = ["add"]
@@ -35,7 +34,7 @@ def add(verb: Verb) -> None:
 def _suggest(arguments: argparse.Namespace) -> int:
     from dataward import session
     from dataward.contract import detectors
-    from dataward.discover import source_of
+    from dataward.discover import Asked, discover, source_of
     from dataward.plan import plan
     from dataward.suggest import mutate, suggest
 
@@ -43,8 +42,7 @@ def _suggest(arguments: argparse.Namespace) -> int:
         raise UsageError("give a SOURCE to suggest rules for, or --mutate CONTRACT")
     if arguments.mutate and (arguments.draft or arguments.format or arguments.option or arguments.detectors):
         raise UsageError("--draft, --format, --option and --detectors go with a SOURCE: leave out --mutate")
-    if arguments.draft and Path(arguments.draft).exists():
-        raise UsageError(f"--draft {arguments.draft}: the file exists already and is left alone; name another")
+    refuse_existing(arguments.draft)
     if arguments.mutate:
         found = mutate(session.get(), plan(arguments.mutate), say)
     else:
@@ -53,7 +51,9 @@ def _suggest(arguments: argparse.Namespace) -> int:
         source = source_of(spark, arguments.source, arguments.format, options_of(arguments))
         found = suggest(spark, source, custom, say)
         if arguments.draft:
-            _write_draft(arguments, source, found)
+            held = discover(spark, source, Asked(custom=custom))
+            write_draft(arguments.draft, source, held, rules=[one.rule for one in found.rules])
+            say(f"draft of a contract: {arguments.draft}")
     if arguments.json:
         print_json(dataclasses.asdict(found))
     else:
@@ -81,21 +81,3 @@ def _print(found: Suggestions) -> None:
 
 def _some(names: tuple[str, ...]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-
-
-def _write_draft(arguments: argparse.Namespace, source: Source, found: Suggestions) -> None:
-    from dataward import session
-    from dataward.contract import detectors
-    from dataward.contract.draft import draft
-    from dataward.discover import Asked, discover, draft_lines
-
-    asked = Asked(custom=detectors(arguments.detectors) if arguments.detectors else {})
-    lines = draft_lines(discover(session.get(), source, asked).columns)
-    try:
-        Path(arguments.draft).parent.mkdir(parents=True, exist_ok=True)
-        Path(arguments.draft).write_text(
-            draft(source, lines, rules=[one.rule for one in found.rules]), encoding="utf-8"
-        )
-    except OSError as error:
-        raise UsageError(f"--draft {arguments.draft}: {error.strerror}") from None
-    say(f"draft of a contract: {arguments.draft}")

@@ -227,6 +227,8 @@ class Contract(Model):
         places = [str(place) for place in (self.target, self.quarantine_location, self.ledger_location) if place]
         if len(set(places)) < len(places):
             raise ValueError("target, quarantine and ledger need three different places")
+        if self.history and str(self.history_location) in (str(self.source), *places):
+            raise ValueError("history needs a place of its own: source, target, quarantine and ledger have theirs")
         if str(self.source) == str(self.target):
             raise ValueError("source and target are the same table")
         return self
@@ -312,9 +314,7 @@ class Contract(Model):
 
     @property
     def history_location(self) -> Location:
-        kept = self.history
-        named = kept and (kept.path or kept.table)
-        return Location(path=kept.path, table=kept.table) if kept and named else self.target.beside("history")
+        return (self.history and self.history.location) or self.target.beside("history")
 
 
 def _fits_key(name: str, protection: Protection) -> None:

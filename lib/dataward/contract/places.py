@@ -111,3 +111,7 @@ class History(Model):
         if self.path is not None and self.table is not None:
             raise ValueError("give at most one of 'path' and 'table'")
         return self
+
+    @property
+    def location(self) -> Location | None:
+        return Location(path=self.path, table=self.table) if self.path or self.table else None

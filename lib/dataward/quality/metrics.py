@@ -31,6 +31,8 @@ GROUPED = frozenset({"distinct_count", "uniqueness", "unique_value_ratio", "entr
 
 
 OF_NUMBERS = frozenset({"mean", "sum", "standard_deviation", "minimum", "maximum", "correlation"})
+WHOLE = ("tinyint", "smallint", "int", "bigint")
+"""Whole numbers, as Spark's simple types."""
 NUMERIC = frozenset({"byte", "short", "integer", "long", "float", "double", "decimal"})
 
 

@@ -25,7 +25,6 @@ class Point:
 
     time: datetime
     value: float
-    run_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dataward.quality.metrics import WHOLE
 from dataward.quality.profile.sketch import TYPES, Sketch
 
 __all__ = ["Bin", "ColumnProfile", "Frequent", "Lengths", "told"]
@@ -17,7 +18,6 @@ __all__ = ["Bin", "ColumnProfile", "Frequent", "Lengths", "told"]
 BINS = 20
 SHOWN = 100  # frequent values: all of a column that has no more
 SHAPES = 5
-WHOLE = ("tinyint", "smallint", "int", "bigint")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 

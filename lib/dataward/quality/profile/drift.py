@@ -16,7 +16,7 @@ import numpy as np
 
 from dataward.quality.profile.column import ColumnProfile
 
-__all__ = ["MODERATE", "SEVERE", "Drift", "drifts"]
+__all__ = ["Drift", "drifts"]
 
 MODERATE, SEVERE = 0.1, 0.25
 LEAST = 1e-4  # the share that an empty bin is given

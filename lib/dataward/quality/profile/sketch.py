@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SHAPED", "Kind", "Sketch", "kind_of"]
+__all__ = ["Kind", "Sketch", "kind_of"]
 
 Numbers = np.ndarray[Any, Any]
 Kind = Literal["number", "time", "text", "flag"]
@@ -103,7 +103,7 @@ class Sketch:
         self._add_hashes(different.view(np.uint64) if self.kind == "text" else _mixed(different))
         lost = 0
         if len(counts) > FREQUENT:
-            order = np.argpartition(counts, -FREQUENT)
+            order = np.argpartition(counts, -FREQUENT - 1)
             lost = int(counts[order[-FREQUENT - 1]])
             first, counts = first[order[-FREQUENT:]], counts[order[-FREQUENT:]]
         self._add_frequent(zip(values.take(first).to_pylist(), counts.tolist(), strict=True), lost)

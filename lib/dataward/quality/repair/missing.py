@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataward.contract.treatment import Lookup, Missing
 from dataward.quality.internal import INTERNAL, content
+from dataward.quality.metrics import WHOLE
 from dataward.quality.repair.working import Working
 from dataward.quality.spread import KEY, Spreads, group_key
 from dataward.sql import identifier, literal
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Pattern", "fill", "patterns"]
 
 FILLED = f"{INTERNAL}filled"
-WHOLE = ("tinyint", "smallint", "int", "bigint")
 SHOWN = 20
 
 

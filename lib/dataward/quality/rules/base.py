@@ -169,7 +169,7 @@ class Rule:
     @property
     def asks_past(self) -> bool:
         """Whether it compares with what earlier runs measured."""
-        return any(asks(condition) for condition in (self.bound(), self.statement.threshold) if condition)
+        return asks(self.bound())
 
     def recalled(self, past: Past, now: datetime) -> Rule:
         """The same with numbers in the place of what it asks of the past; or told what it ``awaits``."""

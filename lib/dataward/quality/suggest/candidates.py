@@ -13,7 +13,8 @@ from datetime import timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from dataward.quality.conditions import quoted
-from dataward.quality.profile.column import EPOCH, WHOLE, ColumnProfile
+from dataward.quality.metrics import WHOLE
+from dataward.quality.profile.column import EPOCH, ColumnProfile
 from dataward.sql import identifier
 
 __all__ = ["Candidate", "candidates"]
