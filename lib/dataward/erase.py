@@ -240,6 +240,10 @@ class _Table:
 
     def forget(self) -> None:
         metadata = {"run_id": self.run_id, "contract": self.contract.contract, "contract_sha256": self.plan.sha256}
+        states = self.contract.states_location
+        if delta.exists(self.spark, states):  # made of everybody's values: the next run makes them anew
+            delta.delta_table(self.spark, states).delete()
+            maintenance.forget_past(self.spark, states, metadata)
         if self.shredded:
             for table, names in self.tables.items():
                 keys = key_names(value for name in names for value in self.protected.get(name, ()))
@@ -279,7 +283,8 @@ class _Table:
     def folders(self) -> list[str]:
         """Everything that holds, or held, something of this table."""
         contract = self.contract
-        places = [*self.places, *(table.place for table in self.tables), contract.ledger_location]
+        beside = (table.place for table in self.tables)
+        places = [*self.places, *beside, contract.ledger_location, contract.states_location]
         roots = [delta.location(self.spark, place) for place in places if delta.exists(self.spark, place)]
         return [*roots, f"{self.asked.reports.rstrip('/')}/{contract.contract}", *self.asked.also]
 

@@ -44,11 +44,12 @@ class Mended:
     repairs: tuple[Repair, ...] = ()
     rows_diverted: int = 0
     suggestions: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()  # columns of the frame that were measured before it was split
 
     @property
     def internal(self) -> tuple[str, ...]:
         """Columns that are not the source's own."""
-        return (MALFORMED, SOURCE_ROW, *(self.treated.internal if self.treated else ()))
+        return (MALFORMED, SOURCE_ROW, *self.flags, *(self.treated.internal if self.treated else ()))
 
     @property
     def plain(self) -> DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ from dataward.integrity.key_uses import live_versions
 from dataward.privacy.joins import mismatch
 from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect import arrow_schema, misfits, undecided, within
+from dataward.quality.flags import Duplicate, Orphan
 from dataward.quality.repair.fit import misfit, normalised
-from dataward.quality.rules import IsPrimaryKey, RowRule, Rule, Statement, WellFormed
+from dataward.quality.rules import IsPrimaryKey, Probe, RowComposite, RowRule, Rule, Statement, WellFormed
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite, suite
 from dataward.tables import delta
@@ -23,8 +25,6 @@ from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
@@ -87,6 +87,8 @@ def _read_rules(document: Document, contract: Contract | None, key: str) -> tupl
     if contract is not None:
         problems += _unknown_references(contract, judged, document, key)
         problems += _without_past(contract, judged, document, key)
+        if contract.target.mode == "refresh":
+            problems += _of_all_rows(judged, document, key)
     return judged, problems
 
 
@@ -129,6 +131,30 @@ def _without_past(contract: Contract, judged: Suite, document: Document, key: st
         if what:
             line = document.text_start((key,)) + rule.statement.line - 1
             yield Problem(document.file, line, key, f"{rule.text}: it {what}", remedy)
+
+
+def _of_all_rows(judged: Suite, document: Document, key: str) -> Iterator[Problem]:
+    """Rules that mode refresh cannot judge from what its partitions come to."""
+    for rule in judged.rules:
+        if why := next(filter(None, map(_needs_all, (rule, *rule.leaves()))), ""):
+            line = document.text_start((key,)) + rule.statement.line - 1
+            yield Problem(
+                document.file, line, key, f"{rule.text}: {why}", "leave it out, or use another mode than refresh"
+            )
+
+
+def _needs_all(rule: Rule) -> str:
+    if isinstance(rule, Probe) and rule.reads not in ("schema", "files"):
+        return "it reads all rows, and mode refresh those of changed partitions alone"
+    if isinstance(rule, RowComposite) and any(isinstance(flag, Duplicate) for flag in rule.flags()):
+        return (
+            "uniqueness inside of a rule by row needs all rows (write it as a rule of its own, or composites: column)"
+        )
+    if not all(isinstance(flag, Duplicate | Orphan) for flag in rule.flags()):
+        return "it compares rows of all partitions"
+    if rule.metrics(datetime(2000, 1, 1)) != rule.metrics(datetime(2001, 2, 3)):
+        return "it depends on the time of the run: what a partition came to before is no use"
+    return ""
 
 
 def against_schema(

@@ -26,6 +26,7 @@ from dataward.quality.internal import SOURCE_ROW, row_id
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.split import failed_rows
 from dataward.quality.suite import Suite
+from dataward.refresh import Refresh
 from dataward.report import RunResult
 from dataward.run import Progress, Run, as_dicts, pinned, place_of
 from dataward.session import demand_encryption, isolated
@@ -86,8 +87,8 @@ class Publish(Run):
             against_target(self.spark, self.plan)
             against_keys(self.spark, self.plan, keys, source.columns)
             self.past = recall(self.spark, self.plan, self.run_id, now)
-            told(source.described)
-        frame = source.frame.withColumn(SOURCE_ROW, row_id(source.frame)) if contract.quarantine else source.frame
+            frame = self.identifiable(self.taken(keys, source, earlier))
+            told(f"{source.described}, {self.refresh}" if self.refresh else source.described)
         self.mended = Mended(frame)
         if to_mend(contract, suite):
             with self.phase("treat") as told:
@@ -109,12 +110,15 @@ class Publish(Run):
                 estimate=deterministic,
                 count=self.mended.metrics,
                 past=self.past,
+                measure=self.refresh.measure if self.refresh else None,
             )
             self.mended = self.mended.counted(contract, judged)
+            if self.refresh:
+                self.mended = self.refresh.completed(suite, judged.diverting, now, self.identifiable)
             rerun.same_verdicts(self.run_id, earlier, self.settled(judged))
-            told(str(judged))
+            told(f"{judged}{self.refresh.also}" if self.refresh else str(judged))
         with self.phase("split") as told:
-            rows_in = judged.rows + self.mended.rows_diverted
+            rows_in = self.rows_in(judged)
             diverted = self.diverted_rows(judged, now) + self.mended.rows_diverted
             reasons = self.reasons_to_stop(judged, diverted, rows_in)
             told(f"{diverted:,} of {rows_in:,} rows diverted")
@@ -128,7 +132,6 @@ class Publish(Run):
         if reasons:
             self.remember(suite, judged, now, stopped=True)
             return self.result("stopped", source, judged, protections, reasons=reasons)
-        metadata = self.metadata(source, judged, now, protections)
         good, bad = self.parted(keys, judged, now)
         ready = protecting(good)
         if contract.asks_output:
@@ -140,6 +143,7 @@ class Publish(Run):
                 return self.result("stopped", source, judged, protections, reasons=[*self.output.reasons])
         self.remember(suite, judged, now, stopped=False)
         with self.phase("commit") as told:
+            metadata = self.metadata(source, judged, now, protections)
             quarantine = self.to_quarantine(keys, protecting(bad, strict=False), diverted, metadata)
             if self.changed(source):
                 raise SourceChanged(
@@ -148,7 +152,10 @@ class Publish(Run):
                 )
             statistics = statistics_columns(contract, ready)
             beside = shadows(contract, keys, ready.columns)
-            commit = delta.commit_target(self.spark, ready, contract.target, self.run_id, metadata, statistics, beside)
+            swapped = self.refresh.where if self.refresh else None
+            commit = delta.commit_target(
+                self.spark, ready, contract.target, self.run_id, metadata, statistics, beside, swapped
+            )
             rows = self.accounted(source, judged, commit, quarantine, diverted)
             self.add_windows(suite, now, metadata)
             told(f"{contract.target} version {commit.version}, {commit.rows:,} rows")
@@ -178,6 +185,24 @@ class Publish(Run):
     def changed(self, source: Pin) -> bool:
         return any(place.changed(self.spark) for place in (source, *self.others.values()))
 
+    # what a run takes in: all of it, unless it refreshes
+
+    refresh: Refresh | None = None
+
+    def taken(self, keys: KeyProvider, source: Pin, earlier: dict[str, Any] | None) -> DataFrame:
+        contract = self.contract
+        if contract.target.mode != "refresh":
+            return source.frame
+        self.refresh = Refresh(self.spark, contract, self.plan.sha256, keys, source, self.others, earlier)
+        self.held.callback(self.refresh.release)
+        return self.refresh.frame
+
+    def identifiable(self, frame: DataFrame) -> DataFrame:
+        return frame.withColumn(SOURCE_ROW, row_id(frame)) if self.contract.quarantine else frame
+
+    def rows_in(self, judged: Judgement) -> int:
+        return self.refresh.rows if self.refresh else super().rows_in(judged)
+
     # what is judged
 
     def settled(self, judged: Judgement) -> list[list[Any]]:
@@ -186,6 +211,8 @@ class Publish(Run):
 
     def diverted_rows(self, judged: Judgement, now: datetime) -> int:
         """Exact number of rows to divert; a job of its own where rules overlap or keys were counted by their hashes."""
+        if self.refresh:  # the verdicts count those of other partitions too
+            return failed_rows(self.mended.frame, judged.diverting, now) if judged.diverting else 0
         by_key = self.contract.engine == "spark" and any(rule.flags() for rule in judged.diverting)
         if len(judged.diverting) > 1 or by_key:
             return failed_rows(self.mended.frame, judged.diverting, now)
@@ -232,7 +259,9 @@ class Publish(Run):
 
     def metadata(self, source: Pin, judged: Judgement, now: datetime, made: tuple[Protected, ...]) -> dict[str, Any]:
         """What both commits of this run say about themselves; enough to finish the run after an interruption."""
+        states = {"states": self.refresh.keep(self.run_id, self.plan.sha256)} if self.refresh else {}
         return {
+            **states,
             "contract": self.contract.contract,
             "contract_sha256": self.plan.sha256,
             "verdicts_sha256": sha256(self.settled(judged)),
@@ -260,7 +289,7 @@ class Publish(Run):
         """Rows in = published + quarantined + dropped, or the commit is taken back."""
         to_quarantine = quarantine.rows if quarantine else 0
         dropped = diverted if self.contract.quarantine and self.contract.quarantine.drop else 0
-        rows_in = judged.rows + self.mended.rows_diverted
+        rows_in = self.rows_in(judged)
         rows = {"in": rows_in, "published": commit.rows, "quarantined": to_quarantine, "dropped": dropped}
         if rows_in == commit.rows + to_quarantine + dropped and not self.changed(source):
             return rows
@@ -322,5 +351,6 @@ class Publish(Run):
             verdicts_after=as_dicts(self.output.verdicts),
             joins=as_dicts(self.output.joins),
             quarantine=place_of(contract.quarantine_location, quarantine).model_dump() if quarantine else None,
+            since=self.refresh.base.run_id if self.refresh and self.refresh.base else None,
             **self.more_to_seal,
         )

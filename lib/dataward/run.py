@@ -88,8 +88,7 @@ class Run:
             seal,
             reasons=reasons or [],
             source={"described": source.described, "version": source.version},
-            rows=rows
-            or {"in": judged.rows + self.mended.rows_diverted, "published": 0, "quarantined": 0, "dropped": 0},
+            rows=rows or {"in": self.rows_in(judged), "published": 0, "quarantined": 0, "dropped": 0},
             verdicts=as_dicts(judged.verdicts),
             verdicts_before=as_dicts(self.mended.verdicts_before),
             repairs=as_dicts(self.mended.repairs),
@@ -107,6 +106,10 @@ class Run:
             quarantine=place_of(contract.quarantine_location, quarantine) if quarantine else None,
             phases=self.phases,
         )
+
+    def rows_in(self, judged: Judgement) -> int:
+        """The rows that this run takes in, of which each is published, quarantined or dropped."""
+        return judged.rows + self.mended.rows_diverted
 
     def unchanged(self, seal: Seal) -> RunResult:
         """The result of a run that was sealed before, told again from its seal."""

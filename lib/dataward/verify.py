@@ -21,21 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "Proof", "verify"]
 
-# Operations that change no row; what they claim is not believed: the content is digested again after them.
-ROW_NEUTRAL = frozenset(
-    [
-        "OPTIMIZE",
-        "SET TBLPROPERTIES",
-        "UNSET TBLPROPERTIES",
-        "VACUUM START",
-        "VACUUM END",
-        "REORG",
-        "CHANGE COLUMN",
-        "UPGRADE PROTOCOL",
-        "FSCK",
-    ]
-)
-
 
 @dataclass(frozen=True)
 class Check:
@@ -143,7 +128,7 @@ def _check_newest(spark: SparkSession, plan: Plan, keys: KeyProvider, entry: led
     later = [commit for commit in delta.history(spark, target) if commit.version > seal.version]
     if not later:
         return Check("newest", True, f"version {seal.version} is the newest")
-    foreign = [commit for commit in later if commit.operation not in ROW_NEUTRAL]
+    foreign = [commit for commit in later if commit.operation not in delta.ROW_NEUTRAL]
     if foreign:
         told = [
             f"version {commit.version} ({commit.operation}"

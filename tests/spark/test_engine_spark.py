@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from dataward.quality.engines import groups
 from dataward.quality.engines import spark as engine
 from dataward.quality.explain import explain
 from dataward.quality.metrics import Metric
@@ -71,9 +72,9 @@ def test_where_a_collision_could_change_the_verdict_keys_are_counted_exactly(
 ):
     frame = spark.range(8).selectExpr("concat('k', id) a").cache()
     monkeypatch.setattr(
-        engine, "_code", lambda grouping, types, salt: "cast(substr(a, 2) as bigint) % 4"
+        groups, "_code", lambda grouping, types, salt: "cast(substr(a, 2) as bigint) % 4"
     )  # all collide
-    monkeypatch.setattr(engine, "_collisions", lambda keys: 4)
+    monkeypatch.setattr(groups, "_collisions", lambda keys: 4)
     rechecked = []
     exactly = engine.exactly
     monkeypatch.setattr(engine, "exactly", lambda *arguments: rechecked.append(1) or exactly(*arguments))
@@ -88,7 +89,7 @@ def test_whole_numbers_and_dates_are_their_own_code(spark):
         *[f"cast(null as {kind}) {kind}" for kind in kinds], "'x' text", "struct(1 q) nested"
     )
     types = {field.name: field.dataType.typeName() for field in frame.schema.fields}
-    own = [name for name in frame.columns if engine._own_code(engine.Grouping((name,), None), types)]
+    own = [name for name in frame.columns if groups.own_code(groups.Grouping((name,), None), types)]
     assert own == kinds
 
 
@@ -104,6 +105,6 @@ def test_hashed_keys_keep_nulls_and_nested_values_apart(spark):
 def test_how_many_collisions_are_possible():
     for keys, most in ((0, 0), (1, 0), (100, 0), (10**5, 1), (10**6, 1), (10**9, 7)):
         expected = keys**2 / 2**65
-        assert engine._collisions(keys) == most
+        assert groups._collisions(keys) == most
         assert expected ** (most + 1) / math.factorial(most + 1) < 2**-50
         assert most == 0 or expected**most / math.factorial(most) >= 2**-50

@@ -234,6 +234,22 @@ class Contract(Model):
         return self
 
     @model_validator(mode="after")
+    def _refreshes(self) -> Contract:
+        if self.target.mode != "refresh":
+            return self
+        if self.engine != "spark":
+            raise ValueError("mode refresh needs engine: spark, which adds up what partitions come to")
+        if self.source.format in ("csv", "json") and self.source.schema_ is None:
+            raise ValueError(f"mode refresh of {self.source.format} needs source.schema: without it every file is read")
+        # Of the whole table, and not to be told from parts of it.
+        of_all = ("checks", "treat", "rules_after", "quasi_identifiers", "windows", "parity")
+        if given := [name for name in of_all if getattr(self, name)]:
+            raise ValueError(
+                f"mode refresh reads changed partitions alone, and '{given[0]}' needs all rows: remove one of the two"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _finds_people(self) -> Contract:
         if self.erasure is None:
             if shredding := [name for name, line in self.columns.items() if line.protect.op == "shred"]:
@@ -307,6 +323,10 @@ class Contract(Model):
     @property
     def ledger_location(self) -> Location:
         return self.ledger or self.target.beside("ledger")
+
+    @property
+    def states_location(self) -> Location:
+        return self.target.beside("states")
 
     @property
     def windows_location(self) -> Location:

@@ -61,9 +61,9 @@ class Source(Location):
 
 
 class Target(Location):
-    """What readers see. ``merge`` updates rows by key, ``replace`` swaps one partition, each as one Delta version."""
+    """What readers see. ``merge`` updates rows by key, ``replace`` swaps one partition, ``refresh`` those whose source changed."""
 
-    mode: Literal["append", "overwrite", "merge", "replace"] = Field(
+    mode: Literal["append", "overwrite", "merge", "replace", "refresh"] = Field(
         default="overwrite", description="how this run's rows meet the rows already there"
     )
     on: tuple[str, ...] = Field(default=(), description="key columns of a merge")
@@ -76,6 +76,8 @@ class Target(Location):
             raise ValueError("mode merge needs 'on' (its key columns), and only merge takes it")
         if bool(self.partition) != (self.mode == "replace"):
             raise ValueError("mode replace needs 'partition' (column: value), and only replace takes it")
+        if self.mode == "refresh" and not self.partition_by:
+            raise ValueError("mode refresh needs 'partition_by': the partitions of the source that are swapped")
         return self
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-__all__ = ["Content", "FileContent", "digest"]
+__all__ = ["Content", "FileContent", "Sums", "digest", "sums"]
 
 LANES = 4
 BLOCK = 64  # bytes, of SHA-256
@@ -55,15 +55,20 @@ class Content:
     files: tuple[FileContent, ...]
 
 
-def digest(frame: DataFrame, key: bytes, nonce: str | None = None) -> Content:
+Sums = dict[str, tuple[int, list[int]]]
+"""By file its rows and the sum of their MACs, lane by lane."""
+
+
+def digest(frame: DataFrame, key: bytes, nonce: str | None = None, known: Sums | None = None) -> Content:
     """Digest a frame that reads files. One pass over the data; the driver sees one short row per task and file.
 
-    ``nonce`` is fresh for a new seal, and the seal's own when it is recomputed.
+    ``nonce`` is fresh for a new seal, and the seal's own when it is recomputed. ``known`` files are of the version as well, and
+    are not read: what they held when they were sealed is what is sealed again.
     """
     from pyspark.sql import functions as F
 
     nonce = nonce or secrets.token_hex(16)
-    schema = json.dumps([(field.name, field.dataType.simpleString()) for field in frame.schema.fields])
+    schema = _schema(frame)
     file = F.col("_metadata.file_path")
     # A sum in place of the path: to hand every row's path to Python costs as much as all the rest.
     tag, paths = F.crc32(file), frame.inputFiles()
@@ -74,18 +79,35 @@ def digest(frame: DataFrame, key: bytes, nonce: str | None = None) -> Content:
     found = parts.collect()
     if not all(row.file in names for row in found):  # also on a platform that spells a path in two ways
         names = {row.tag: row.path for row in frame.select(tag.alias("tag"), file.alias("path")).distinct().collect()}
-    sums: dict[str, tuple[int, list[int]]] = {}
+    read: Sums = {}
     for row in found:
         name = unquote(names[row.file]).rsplit("/", 1)[-1]
-        count, lanes = sums.get(name, (0, [0] * LANES))
-        sums[name] = (count + row.rows, _add(lanes, _lanes(bytes(row.lanes))))
+        count, lanes = read.get(name, (0, [0] * LANES))
+        read[name] = (count + row.rows, _add(lanes, _lanes(bytes(row.lanes))))
     total = [0] * LANES
     files = []
-    for name, (count, lanes) in sorted(sums.items()):
+    for name, (count, lanes) in sorted({**(known or {}), **read}.items()):
         total = _add(total, lanes)
         files.append(FileContent(name, count, _hex(_add(lanes, _mask(key, nonce, schema, name)))))
     whole = _hex(_add(total, _mask(key, nonce, schema, "")))
     return Content(whole, nonce, sum(file.rows for file in files), tuple(files))
+
+
+def sums(frame: DataFrame, content: Content, key: bytes) -> Sums:
+    """What the files of a sealed version added to its digest; none where that was of another schema, or by another key.
+
+    ``frame`` has the version's columns.
+    """
+    schema, total, found = _schema(frame), [0] * LANES, Sums()
+    for file in content.files:
+        mask = _mask(key, content.nonce, schema, file.path)
+        lanes = [(lane - hidden) % 2**64 for lane, hidden in zip(_lanes(bytes.fromhex(file.digest)), mask, strict=True)]
+        found[file.path], total = (file.rows, lanes), _add(total, lanes)
+    return found if _hex(_add(total, _mask(key, content.nonce, schema, ""))) == content.digest else {}
+
+
+def _schema(frame: DataFrame) -> str:
+    return json.dumps([(field.name, field.dataType.simpleString()) for field in frame.schema.fields])
 
 
 def _mask(key: bytes, nonce: str, schema: str, label: str) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from dataward.quality.engines.spark import groupings
+from dataward.quality.engines.groups import groupings
 from dataward.quality.judge import Engine, needed_flags
 from dataward.quality.metrics import GROUPED
 from dataward.quality.rules import Probe, Rule, TableComposite

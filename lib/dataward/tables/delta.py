@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = [
+    "ROW_NEUTRAL",
     "Commit",
     "append_in_turn",
     "append_once",
@@ -31,8 +32,26 @@ __all__ = [
     "read",
     "replace_all",
     "restore",
+    "restore_to",
+    "swap_once",
     "table_id",
 ]
+
+
+ROW_NEUTRAL = frozenset(
+    [
+        "OPTIMIZE",
+        "SET TBLPROPERTIES",
+        "UNSET TBLPROPERTIES",
+        "VACUUM START",
+        "VACUUM END",
+        "REORG",
+        "CHANGE COLUMN",
+        "UPGRADE PROTOCOL",
+        "FSCK",
+    ]
+)
+"""Operations that change no row, if they are what they claim to be."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +191,20 @@ def append_once(
     return _write(spark, frame, place, "append", run_id, metadata, [], (), {"mergeSchema": "true"})
 
 
+def swap_once(
+    spark: SparkSession,
+    frame: DataFrame,
+    place: Location,
+    app: str,
+    metadata: dict[str, Any],
+    partition_by: Iterable[str],
+    where: str | None,
+) -> Commit:
+    """Put a frame in the place of the rows that meet ``where`` (None: of all), unless ``app`` has done so before."""
+    options = {"replaceWhere": where} if where else {"overwriteSchema": "true"}
+    return _write(spark, frame, place, "overwrite", app, metadata, [], partition_by, options)
+
+
 def append_in_turn(
     spark: SparkSession,
     frame: DataFrame,
@@ -228,21 +261,25 @@ def commit_target(
     metadata: dict[str, Any],
     stats: list[str],
     beside: Mapping[str, str] | None = None,
+    where: str | None = None,
 ) -> Commit:
     """Publish a run's rows as one Delta version unless that run has committed before.
 
     ``stats`` are the columns whose minima and maxima may stand in the log: none that is sensitive. ``beside`` names, for
-    columns whose key is being rotated, the column with the tokens of the version that goes out of use.
+    columns whose key is being rotated, the column with the tokens of the version that goes out of use. ``where``: the rows that
+    mode refresh swaps (SQL); None for all.
     """
     beside = beside or {}
     if target.mode == "merge" and exists(spark, target):
         return _merge(spark, frame, target, run_id, metadata, stats, beside)
-    mode = "overwrite" if target.mode in ("overwrite", "replace") else "append"
-    options = {"mergeSchema": "true"} if beside and target.mode != "overwrite" else {}
-    if target.mode == "overwrite":
-        options["overwriteSchema"] = "true"
     if target.mode == "replace":
-        options["replaceWhere"] = " and ".join(f"`{name}` = {_sql(value)}" for name, value in target.partition.items())
+        where = " and ".join(f"`{name}` = {_sql(value)}" for name, value in target.partition.items())
+    mode = "append" if target.mode in ("append", "merge") else "overwrite"
+    options = {"mergeSchema": "true"} if beside and (where or mode == "append") else {}
+    if where:
+        options["replaceWhere"] = where
+    elif mode == "overwrite":
+        options["overwriteSchema"] = "true"
     return _write(spark, frame, target, mode, run_id, metadata, stats, target.partition_by, options)
 
 
@@ -397,11 +434,16 @@ def restore(spark: SparkSession, place: Location, commit: Commit) -> None:
     )
     try:
         if commit.version > 0:
-            delta_table(spark, place).restoreToVersion(commit.version - 1)
+            restore_to(spark, place, commit.version - 1)
         else:
             delta_table(spark, place).delete()
     finally:
         spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+
+
+def restore_to(spark: SparkSession, place: Location, version: int) -> None:
+    """Readers see an earlier version again."""
+    delta_table(spark, place).restoreToVersion(version)
 
 
 def _sql(value: Any) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-__all__ = ["MALFORMED", "Pin", "escaped", "pin", "streaming"]
+__all__ = ["MALFORMED", "Pin", "escaped", "manifest", "pin", "streaming"]
 
 MALFORMED = "_dataward_malformed"
 """Column of csv and json sources that holds a record Spark could not read; it never leaves the job."""
@@ -43,7 +43,7 @@ class Pin:
 
     def changed(self, spark: SparkSession) -> bool:
         """Whether the files are no longer those that were pinned. A Delta version cannot change."""
-        return self.version is None and _digest(_manifest(spark, self.source)) != self.digest
+        return self.version is None and _digest(manifest(spark, self.source)) != self.digest
 
 
 def pin(spark: SparkSession, source: Source, version: int | None = None) -> Pin:
@@ -74,21 +74,19 @@ def _pin_delta(spark: SparkSession, source: Source, version: int | None) -> Pin:
 
 
 def _pin_files(spark: SparkSession, source: Source) -> Pin:
-    manifest = _manifest(spark, source)
-    if not manifest:
+    listed = manifest(spark, source)
+    if not listed:
         raise SourceError(f"source {source}: there are no files here. Check 'source.path'")
     reader = _reader(spark.read, source)
-    paths = [escaped(path) for path, _, _ in manifest]
-    if source.path is not None and not any(
-        path.rstrip("/").endswith(source.path.rstrip("/")) for path, _, _ in manifest
-    ):
+    paths = [escaped(path) for path, _, _ in listed]
+    if source.path is not None and not any(path.rstrip("/").endswith(source.path.rstrip("/")) for path, _, _ in listed):
         reader = reader.option("basePath", source.path)  # a directory: keep the columns that its folders spell
     if source.format in ("csv", "json"):
         reader = _permissive(reader, source, _spelled(reader, source, paths))
     frame = reader.load(paths)
-    size = sum(length for _, length, _ in manifest)
-    described = f"{source} ({len(manifest)} file{'s' if len(manifest) > 1 else ''}, {size} bytes)"
-    return Pin(frame, described, None, _digest(manifest), source)
+    size = sum(length for _, length, _ in listed)
+    described = f"{source} ({len(listed)} file{'s' if len(listed) > 1 else ''}, {size} bytes)"
+    return Pin(frame, described, None, _digest(listed), source)
 
 
 def _reader(reader: Any, source: Source) -> Any:
@@ -130,7 +128,7 @@ def streaming(spark: SparkSession, source: Source) -> DataFrame:
         raise SourceError(f"source {source}: {reason(error)}. Check 'source' in the contract") from None
 
 
-def _manifest(spark: SparkSession, source: Source) -> list[tuple[str, int, str]]:
+def manifest(spark: SparkSession, source: Source) -> list[tuple[str, int, str]]:
     """(path, bytes, modification time) of every file, sorted. Lists only: no content is read."""
     from pyspark.sql import functions as F
 
@@ -149,8 +147,8 @@ def _manifest(spark: SparkSession, source: Source) -> list[tuple[str, int, str]]
     return sorted((row[0], row[1], row[2]) for row in rows)
 
 
-def _digest(manifest: list[tuple[str, int, str]]) -> str:
-    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
+def _digest(listed: list[tuple[str, int, str]]) -> str:
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
 def _option(value: Any) -> str:

@@ -24,7 +24,18 @@ from dataward.errors import KeyringError
 __all__ = ["KeyProvider", "KeyVersion", "Keyring", "Purpose", "Store", "Wrapping", "derive", "signing_key"]
 
 Purpose = Literal[
-    "token", "digest", "seal", "encrypt", "encrypt_random", "fpe", "date_shift", "pick", "vault", "shred", "erasure"
+    "token",
+    "digest",
+    "seal",
+    "encrypt",
+    "encrypt_random",
+    "fpe",
+    "date_shift",
+    "pick",
+    "vault",
+    "shred",
+    "erasure",
+    "states",
 ]
 
 SECRET = 32  # bytes

@@ -1,0 +1,119 @@
+"""Sets of key columns whose combinations are counted: what of a row is counted, as a code, and what counting comes to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dataward.quality.metrics import GROUPED, Metric
+from dataward.sql import identifier
+
+__all__ = ["Counts", "Grouping", "counted_code", "groupings", "own_code"]
+
+# Types whose values are 64 bits or fewer, as SQL that gives these bits.
+CODES = {
+    "byte": "cast({} as bigint)",
+    "short": "cast({} as bigint)",
+    "integer": "cast({} as bigint)",
+    "long": "{}",
+    "date": "cast(unix_date({}) as bigint)",
+    "timestamp": "unix_micros({})",
+    "boolean": "cast({} as bigint)",
+}
+TOLERATED = 2.0**-50
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Columns whose combinations are counted, among the rows that meet ``where``; wholly null ones are left out."""
+
+    columns: tuple[str, ...]
+    where: str | None
+
+    @classmethod
+    def of(cls, metric: Metric) -> Grouping:
+        return cls(tuple(sorted(metric.columns)), metric.where)
+
+    def among(self) -> str:
+        some = " or ".join(f"{identifier(column)} is not null" for column in self.columns)
+        return f"coalesce({self.where}, false) and ({some})" if self.where else f"({some})"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What grouping came to: rows, keys, keys that occur once, the largest count, sum of count * ln(count)."""
+
+    rows: int
+    keys: int
+    single: int
+    largest: int
+    weight: float
+
+    @classmethod
+    def total(cls, parts: list[tuple[Any, ...]]) -> Counts:
+        """Of parts that share no key."""
+        columns = list(zip(*parts, strict=True)) or [(0,)] * 5
+        rows, keys, single, largest, weight = columns
+        return cls(sum(rows), sum(keys), sum(single), max(largest), math.fsum(weight))
+
+    def value(self, metric: Metric, more_keys: int = 0, more_single: int = 0) -> float | None:
+        keys, single = self.keys + more_keys, min(self.single + more_single, self.rows)
+        if metric.kind == "distinct_count":
+            return float(keys)
+        if not self.rows:
+            return None
+        if metric.kind == "uniqueness":
+            return single / self.rows
+        if metric.kind == "unique_value_ratio":
+            return single / keys
+        # H = -sum(c/n * ln(c/n)) = ln(n) - sum(c * ln(c)) / n; one collision hides at most ln(2) of 2 * largest rows.
+        hidden = more_keys * 2 * self.largest / self.rows * math.log(2)
+        return max(math.log(self.rows) - self.weight / self.rows, 0.0) + hidden
+
+    def range(self, metric: Metric) -> tuple[float, float] | None:
+        slack = _collisions(self.keys)
+        if not slack or not self.rows or self.single == self.rows:
+            return None  # keys that all occur once are not two in one
+        ends = [self.value(metric, slack, single) for single in (0, 2 * slack)] + [self.value(metric)]
+        found = [end for end in ends if end is not None]
+        return min(found), max(found)
+
+
+def _collisions(keys: int) -> int:
+    expected, chance, count = keys * keys / 2.0**65, 1.0, 0
+    while (chance := chance * expected / (count + 1)) >= TOLERATED:
+        count += 1
+    return count
+
+
+def groupings(metrics: Iterable[Metric]) -> list[Grouping]:
+    """The sets of key columns that metrics need grouped; equal ones are grouped once."""
+    return list(dict.fromkeys(Grouping.of(metric) for metric in metrics if metric.kind in GROUPED))
+
+
+def counted_code(grouping: Grouping, types: dict[str, str], salt: int) -> str:
+    """The code, null for a row that is not counted."""
+    code = _code(grouping, types, salt)
+    if not grouping.where and own_code(grouping, types):
+        return code  # null where its column is
+    return f"if({grouping.among()}, {code}, null)"
+
+
+def _code(grouping: Grouping, types: dict[str, str], salt: int) -> str:
+    if own := own_code(grouping, types):
+        return own
+    # xxhash64 passes over nulls, so each column is preceded by whether it is one.
+    parts = [part for column in grouping.columns for part in _hashed(column, types[column.lower()])]
+    return f"xxhash64({salt}, {', '.join(parts)})"
+
+
+def own_code(grouping: Grouping, types: dict[str, str]) -> str | None:
+    form = CODES.get(types[grouping.columns[0].lower()]) if len(grouping.columns) == 1 else None
+    return form.format(identifier(grouping.columns[0])) if form else None
+
+
+def _hashed(column: str, kind: str) -> tuple[str, str]:
+    name = identifier(column)
+    return f"{name} is null", f"to_json({name})" if kind in ("struct", "array", "map") else name

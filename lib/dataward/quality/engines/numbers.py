@@ -1,0 +1,142 @@
+"""Numbers of parts of a table that add up to those of the whole: state(A) + state(B) = state(A union B).
+
+A metric's state is a few aggregates. Counts and sums add; of minima and maxima the smallest and the largest is taken (NaN is the
+largest of all numbers, as in Spark); means, variances and covariances are put together by the formulas of Chan, Golub and LeVeque
+(*Updating Formulae and a Pairwise Algorithm for Computing Sample Variances*, 1979), those of pairs by Pebay (SAND2008-6212).
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+
+from dataward.quality.metrics import Metric
+from dataward.sql import identifier
+
+__all__ = ["Numbers", "State", "added", "aggregates", "state", "value"]
+
+Numbers = dict[str, float | None]
+"""By an aggregate's SQL what it came to; None where there was nothing to aggregate."""
+
+State = tuple[float | None, ...]
+"""The numbers of a metric's aggregates, in their order."""
+
+
+def aggregates(metric: Metric) -> list[str]:
+    """SQL of what a metric's state consists of."""
+    where = f"coalesce({metric.where}, false)" if metric.where else None
+
+    def among(value: str) -> str:
+        return f"if({where}, {value}, null)" if where else value
+
+    def count(predicate: str) -> str:
+        return f"count(if({predicate}, 1, null))"  # count_if evaluates its predicate twice
+
+    rows = count(where) if where else "count(*)"
+    column = identifier(metric.columns[0]) if metric.columns else ""
+    numbers = [among(f"cast({identifier(name)} as double)") for name in metric.columns]
+    number, length = numbers[0] if numbers else "", among(f"length({column})")
+    forms = {
+        "size": [rows],
+        "completeness": [f"count({among(column)})", rows],
+        "compliance": [count(among(str(metric.predicate))), rows],
+        "mean": [f"count({number})", f"sum({number})"],
+        "sum": [f"sum({number})"],
+        "standard_deviation": [f"count({number})", f"avg({number})", f"var_pop({number})"],
+        "minimum": [f"min({number})"],
+        "maximum": [f"max({number})"],
+        "min_length": [f"min({length})"],
+        "max_length": [f"max({length})"],
+    }
+    return _of_pairs(*numbers) if metric.kind == "correlation" else forms[metric.kind]
+
+
+def _of_pairs(one: str, other: str) -> list[str]:
+    """Of the rows where both are there: how many, the means, the variances, the covariance."""
+    both = [f"if({b} is null, null, {a})" for a, b in ((one, other), (other, one))]
+    of_each = [f"{function}({number})" for function in ("avg", "var_pop") for number in both]
+    return [f"count({both[0]})", *of_each, f"covar_pop({one}, {other})"]
+
+
+def state(metric: Metric, numbers: Numbers) -> State:
+    """A metric's own among all numbers of a part."""
+    return tuple(numbers[sql] for sql in aggregates(metric))
+
+
+def added(metric: Metric, states: Iterable[State]) -> State:
+    """The state of all parts together.
+
+    Raises:
+        ValueError: there is no part.
+    """
+    parts = list(states)
+    if not parts:
+        raise ValueError("a table of no parts has no state")
+    if metric.kind in ("standard_deviation", "correlation"):
+        return reduce(_moments, parts)
+    if metric.kind in ("minimum", "min_length"):
+        return (_end(parts, min),)
+    if metric.kind in ("maximum", "max_length"):
+        return (_end(parts, max),)
+    return tuple(_total([part[place] for part in parts]) for place in range(len(parts[0])))
+
+
+def _total(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    # fsum gives up on what is not finite
+    return math.fsum(known) if all(map(math.isfinite, known)) else sum(known)
+
+
+def _end(parts: Sequence[State], choose: Callable[..., float]) -> float | None:
+    known = [part[0] for part in parts if part[0] is not None]
+    return choose(known, key=lambda value: (math.isnan(value), value)) if known else None
+
+
+def _moments(left: State, right: State) -> State:
+    """(count, k means, k variances, and for a pair its covariance) of two parts as of both."""
+    if not left[0] or not right[0]:
+        return right if not left[0] else left
+    n, m = left[0], right[0]
+    k = (len(left) - 1) // 2
+    numbers = [(a or 0.0, b or 0.0) for a, b in zip(left, right, strict=True)]
+    apart = [_apart(a, b) for a, b in numbers[1 : 1 + k]]
+    weight = m / (n + m)
+    means = [a + gap * weight for (a, _), gap in zip(numbers[1 : 1 + k], apart, strict=True)]
+    products = [gap * gap for gap in apart] + ([apart[0] * apart[1]] if k == 2 else [])
+    spreads = [
+        (a * n + b * m) / (n + m) + product * (n / (n + m)) * weight
+        for (a, b), product in zip(numbers[1 + k :], products, strict=True)
+    ]
+    return (n + m, *means, *spreads)
+
+
+def _apart(one: float, other: float) -> float:
+    """From one mean to another; nothing where rounding may be all that parts them, so that what is constant does not vary."""
+    return 0.0 if abs(other - one) <= 8 * sys.float_info.epsilon * abs(one) else other - one
+
+
+def value(metric: Metric, state: State) -> float | None:
+    """A metric's number; None where there was nothing to measure."""
+    first, *rest = state
+    if metric.kind in ("completeness", "compliance"):
+        share = (first or 0.0) / rest[0] if rest[0] else None
+        return 1 - share if share is not None and metric.negated else share
+    if metric.kind == "mean":
+        return rest[0] / first if first and rest[0] is not None else None
+    if metric.kind == "standard_deviation":
+        return math.sqrt(rest[1]) if first and rest[1] is not None else None
+    if metric.kind == "correlation":
+        return _correlation(state)
+    return first
+
+
+def _correlation(state: State) -> float | None:
+    count, _, _, one, other, both = (part or 0.0 for part in state)
+    if count < 2:
+        return None
+    spread = math.sqrt(one * other)
+    return both / spread if spread else math.nan  # a column that does not vary

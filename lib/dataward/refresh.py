@@ -1,0 +1,306 @@
+"""Mode refresh: only the partitions whose source changed are read, and swapped; the rest is known by what it came to.
+
+Beside the target lie the **states** of its partitions: the numbers that metrics add up from, and how often each key occurs, shut
+away under the contract's key. A run compares the source's partitions with those that the states were made of. New and changed
+ones are read; what they come to, with the states of the others, gives the verdicts of the whole table. A partition that did not
+change is read all the same where a key of its rows has become a duplicate of another partition's, or is one no more.
+
+The target's commit names the version of the states that goes with it, so both are swapped at once: states of a run that was
+killed or stopped belong to no commit, and are not looked at. Everything is read where the states are no use: at the first run,
+under another text of the contract, another key, other references, another Dataward, or after somebody else wrote to the target.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Contract
+from dataward.errors import SourceChanged
+from dataward.integrity.canonical import sha256
+from dataward.integrity.seal import code_version
+from dataward.mend import Mended
+from dataward.privacy.box import Box
+from dataward.privacy.keys import KeyProvider
+from dataward.quality.engines import frequencies
+from dataward.quality.engines.groups import Counts, Grouping, groupings
+from dataward.quality.engines.numbers import Numbers, added, aggregates, state, value
+from dataward.quality.engines.spark import aggregated
+from dataward.quality.flags import Duplicate
+from dataward.quality.metrics import GROUPED, Metric, Values, measurable
+from dataward.quality.rules import RowRule
+from dataward.quality.suite import Suite
+from dataward.sql import identifier, literal
+from dataward.tables import delta
+from dataward.tables.maintenance import settings
+from dataward.tables.partitions import parts_of_source
+from dataward.tables.reason import reason
+from dataward.tables.source import Pin
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Refresh"]
+
+SCHEMA = f"kind string, fingerprint string, {frequencies.BLOCKS}"
+NUMBERS, KEYS = "numbers", "keys"
+ROWS = Metric("size")
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What the target was made of: the run and the version of the states, and of each partition its fingerprint and numbers."""
+
+    run_id: str
+    version: int
+    fingerprints: Mapping[str, str]
+    numbers: Mapping[str, Numbers]
+
+
+class Refresh:
+    """One run's partitions: what is read, what that and the states come to, and what is swapped.
+
+    Raises:
+        SourceError: the source is not partitioned as the target is to be.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        contract: Contract,
+        contract_sha256: str,
+        keys: KeyProvider,
+        source: Pin,
+        references: Mapping[str, Pin],
+        earlier: dict[str, Any] | None,
+    ) -> None:
+        self.spark, self.contract, self.source = spark, contract, source
+        domain = contract.keys.domain
+        version = keys.current(domain)
+        self.box = Box(keys.key("states", domain, version))
+        self.parts = parts_of_source(spark, source, contract.target.partition_by)
+        of = [
+            contract_sha256,
+            code_version(),
+            domain,
+            version,
+            source.frame.schema.json(),
+        ]
+        zone = spark.conf.get("spark.sql.session.timeZone")
+        self.made_by = sha256([*of, zone, {alias: pin.digest for alias, pin in references.items()}])
+        self.base, self.why = self._base(earlier["states"]["before"] if earlier else None, bool(earlier))
+        before = self.base.fingerprints if self.base else {}
+        now = {part: self.parts.fingerprint(part) for part in self.parts.files}
+        self.fingerprints = now
+        self.fresh = [part for part, mark in now.items() if before.get(part) != mark]
+        self.gone = [part for part in before if part not in now]
+        self.touched: list[str] = []
+        self.numbers: dict[str, Numbers] = {}
+        self.sets: list[Grouping] = []
+        self.doubled: dict[Grouping, int] = {}
+        self.blocks: DataFrame | None = None
+        self.held: list[DataFrame] = []
+
+    def __str__(self) -> str:
+        told = f"{len(self.fresh)} of {len(self.fingerprints)} partitions to read"
+        return told + (f", {len(self.gone)} gone" if self.gone else "") + (f" ({self.why})" if self.why else "")
+
+    @property
+    def also(self) -> str:
+        return f"; {len(self.touched)} more partitions to read for their duplicates" if self.touched else ""
+
+    @property
+    def read(self) -> list[str]:
+        return [*self.fresh, *self.touched]
+
+    @property
+    def frame(self) -> DataFrame:
+        """The rows that are read; no file of another partition is opened."""
+        whole = self.source.frame
+        return whole if set(self.read) == set(self.fingerprints) else whole.where(self.parts.among(self.read))
+
+    @property
+    def rows(self) -> int:
+        """How many these are."""
+        return int(sum(self.numbers.get(part, {}).get(aggregates(ROWS)[0]) or 0 for part in self.read))
+
+    @property
+    def where(self) -> str | None:
+        """SQL for the rows of the target that are swapped; None for all of them."""
+        return self.parts.among([*self.read, *self.gone]) if self.base else None
+
+    def release(self) -> None:
+        for frame in self.held:
+            frame.unpersist()
+
+    # what the states are, and whether they are of use
+
+    def _base(self, version: int | None, rerun: bool) -> tuple[_Base | None, str]:
+        """What to start from, or why that is nothing; a rerun starts from what the run began with."""
+        target = self.contract.target
+        if rerun and version is None:
+            return None, "as when the run began"
+        if not delta.exists(self.spark, target):
+            return None, "the target is new"
+        for commit in delta.history(self.spark, target, limit=50):
+            told = commit.metadata
+            if "states" in told and (version is None or told["states"]["version"] == version):
+                if told["states"]["made_by"] != self.made_by:
+                    return (
+                        None,
+                        "the contract, its key, a reference, the source's columns or Dataward is another than before",
+                    )
+                try:
+                    return self._recalled(told["run_id"], told["states"]["version"]), ""
+                except Exception as error:
+                    return None, f"what partitions came to cannot be read: {reason(error)}"
+            foreign = commit.operation not in delta.ROW_NEUTRAL and "run_id" not in told
+            another = "source" in told and "releases" not in told and "states" not in told
+            if foreign or another:
+                return None, f"version {commit.version} of the target ({commit.operation}) was not written by a refresh"
+        return None, "no refresh of the target is in its log"
+
+    def _recalled(self, run_id: str, version: int) -> _Base:
+        known = delta.read(self.spark, self.contract.states_location, version).where(f"kind = '{NUMBERS}'")
+        rows = known.select("part", "fingerprint", "state").collect()
+        numbers = {row.part: json.loads(self.box.open(bytes(row.state), f"numbers of {row.part}")) for row in rows}
+        return _Base(run_id, version, {row.part: row.fingerprint for row in rows}, numbers)
+
+    # what the table comes to
+
+    def measure(self, frame: DataFrame, metrics: Iterable[Metric]) -> Values:
+        """Every metric of the whole table, from the rows that are read and the states of the others."""
+        types = {field.name.lower(): field.dataType.typeName() for field in frame.schema.fields}
+        wanted, failures = measurable(metrics, types)
+        try:
+            values = self._scanned(frame, [metric for metric in wanted if metric.kind not in GROUPED])
+            of_sets = [metric for metric in wanted if metric.kind in GROUPED]
+            if of_sets:
+                values |= self._counted(frame, of_sets)
+        except SourceChanged:
+            raise
+        except Exception as error:
+            return Values({}, dict.fromkeys(wanted, f"the scan failed: {reason(error)}"))
+        return Values(values, failures)
+
+    def _scanned(self, frame: DataFrame, metrics: list[Metric]) -> dict[Metric, float | None]:
+        fresh = aggregated(frame, metrics, self.parts.text) if self.fresh else {}
+        if strangers := set(fresh) - set(self.fresh):
+            raise SourceChanged(
+                f"source {self.source.source}: {len(strangers)} partition(s) came in while it was read. Rerun"
+            )
+        before = self.base.numbers if self.base else {}
+        kept = {part: before[part] for part in self.fingerprints if part not in self.fresh}
+        # Of a partition without rows nothing is told.
+        self.numbers = kept | {part: fresh.get(part, {}) for part in self.fresh}
+        parts = [numbers for numbers in self.numbers.values() if numbers] or [aggregated(frame.limit(0), metrics)[None]]
+        return {metric: value(metric, added(metric, [state(metric, one) for one in parts])) for metric in metrics}
+
+    def _counted(self, frame: DataFrame, metrics: list[Metric]) -> dict[Metric, float | None]:
+        self.sets = groupings(metrics)
+        self.blocks = frequencies.blocks(frame, self.sets, self.parts.text, self.box).persist()
+        self.held.append(self.blocks)
+        self.blocks.count()  # made of rows, many at a time, before they are read a few at a time
+        with settings(self.spark, frequencies.FEW):
+            found = self._together().mapInArrow(frequencies.counting(), frequencies.COUNTS).collect()
+        counts = {}
+        for number, grouping in enumerate(self.sets):
+            rows = [tuple(row[1:]) for row in found if row[0] == number]
+            counts[grouping] = Counts.total([row[:-1] for row in rows])
+            self.doubled[grouping] = sum(row[-1] for row in rows)
+        return {metric: counts[Grouping.of(metric)].value(metric) for metric in metrics}
+
+    def _together(self) -> DataFrame:
+        """Blocks from before and now, spread so that equal codes meet."""
+        from pyspark.sql import functions as F
+
+        assert self.blocks is not None  # noqa: S101 - they were counted
+        blocks = self.blocks.withColumn("side", F.lit(frequencies.FRESH))
+        if self.base:
+            known = delta.read(self.spark, self.contract.states_location, self.base.version).where(f"kind = '{KEYS}'")
+            other = F.when(F.col("part").isin([*self.fresh, *self.gone]), frequencies.GONE).otherwise(frequencies.KEPT)
+            blocks = blocks.unionByName(known.withColumn("side", other).select(*blocks.columns))
+        rows = sum(numbers.get(aggregates(ROWS)[0]) or 0 for numbers in self.numbers.values())
+        return frequencies.spread(blocks, rows * len(self.sets), self.box)
+
+    # the rows of duplicates
+
+    def completed(
+        self, suite: Suite, diverting: Iterable[RowRule], now: datetime, identified: Callable[[DataFrame], DataFrame]
+    ) -> Mended:
+        """The rows to part, with a column that tells duplicates of the whole table; those of partitions that are touched too."""
+        rules = [rule for rule in suite.rules if isinstance(rule, RowRule) and not rule.warns_only and rule.flags()]
+        of = {flag: self._set_of(rule, now) for rule in rules for flag in rule.flags() if isinstance(flag, Duplicate)}
+        twice = {flag: grouping for flag, grouping in of.items() if self.doubled[grouping]}
+        holders = self._holders(list(twice.values()))
+        if holders is not None:
+            moved = holders.where("kept and before <> now").select("part").distinct().collect()
+            self.touched = sorted(row.part for row in moved)
+        frame, flags = identified(self.frame), []
+        for flag in dict.fromkeys(flag for rule in diverting for flag in rule.flags() if isinstance(flag, Duplicate)):
+            frame = self._flagged(frame, flag, twice.get(flag), holders)
+            flags.append(flag.name)
+        return Mended(frame, flags=tuple(flags))
+
+    def _set_of(self, rule: RowRule, now: datetime) -> Grouping:
+        return next(Grouping.of(metric) for metric in rule.metrics(now) if metric.kind in GROUPED)
+
+    def _holders(self, sets: list[Grouping]) -> DataFrame | None:
+        """Each code of these sets that occurs, or occurred, more than once, with each part that holds it."""
+        from pyspark.sql import functions as F
+
+        if not sets:
+            return None
+        found = self._together().mapInArrow(frequencies.holding(), frequencies.HOLDERS)
+        holders = found.where(F.col("grouping").isin([self.sets.index(grouping) for grouping in sets])).persist()
+        self.held.append(holders)
+        with settings(self.spark, frequencies.FEW):
+            holders.count()
+        return holders
+
+    def _flagged(
+        self, frame: DataFrame, flag: Duplicate, grouping: Grouping | None, holders: DataFrame | None
+    ) -> DataFrame:
+        """The frame with a flag's column."""
+        from pyspark.sql import functions as F
+
+        if grouping is None or holders is None:
+            return frame.withColumn(flag.name, F.lit(False))
+        names = [f"{flag.name}_{half}" for half in ("a", "b", "hit")]
+        mine = (F.col("grouping") == self.sets.index(grouping)) & F.col("now") & F.col("part").isin(self.read)
+        keys = holders.where(mine).select(F.col("a").alias(names[0]), F.col("b").alias(names[1])).distinct()
+        codes = zip(frequencies.coded(frame, [grouping], self.box), names, strict=False)
+        coded = frame.selectExpr("*", *(f"{code} as {identifier(name)}" for code, name in codes))
+        joined = coded.join(keys.withColumn(names[2], F.lit(True)), names[:2], "left")
+        return joined.withColumn(flag.name, F.coalesce(F.col(names[2]), F.lit(False))).drop(*names)
+
+    # what is kept for the next run
+
+    def keep(self, run_id: str, contract_sha256: str) -> dict[str, Any]:
+        """Write the states that go with this run's commit; what the commit is to say of them."""
+        place, before = self.contract.states_location, self.base.version if self.base else None
+        if before is not None and not (self.fresh or self.gone):
+            return {"before": before, "version": before, "made_by": self.made_by}
+        if before is not None and delta.latest_version(self.spark, place) != before:
+            delta.restore_to(self.spark, place, before)
+        rows = [(NUMBERS, self.fingerprints[part], part, None, self._shut(part)) for part in self.fresh]
+        frame = self.spark.createDataFrame(rows, SCHEMA)
+        if self.blocks is not None:
+            frame = frame.unionByName(
+                self.blocks.selectExpr(f"'{KEYS}' as kind", "cast(null as string) as fingerprint", "*")
+            )
+        swapped = ", ".join(literal(part) for part in [*self.fresh, *self.gone])
+        app = f"{run_id}/{sha256([self.source.digest, before])[:16]}"
+        told = {"contract": self.contract.contract, "contract_sha256": contract_sha256}
+        where = None if before is None else f"part in ({swapped})"
+        commit = delta.swap_once(
+            self.spark, frame.repartition("kind", "part"), place, app, told, ("kind", "part"), where
+        )
+        return {"before": before, "version": commit.version, "made_by": self.made_by}
+
+    def _shut(self, part: str) -> bytes:
+        return self.box.shut(json.dumps(self.numbers[part]).encode(), f"numbers of {part}")
