@@ -42,6 +42,7 @@ bench: $(READY) ## ratios beside a plain copy, a pipeline by hand, PyDeequ and c
 	$(BIN)/python -W ignore tests/benchmarks/discover.py
 	$(BIN)/python -W ignore tests/benchmarks/treat.py
 	$(BIN)/python -W ignore tests/benchmarks/wide.py
+	$(BIN)/python -W ignore tests/benchmarks/refresh.py
 	$(BIN)/python -W ignore tests/benchmarks/anomalies.py
 
 docs: $(READY) ## docs/rules/ and docs/protections.md from docstrings

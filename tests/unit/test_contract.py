@@ -232,6 +232,51 @@ def test_all_mistakes_at_once(tmp_path):
     assert [problem.line for problem in caught.value.problems] == [2, 8, 13]
 
 
+REFRESHED = GOOD.replace("mode: merge, on: [rec_id]", "mode: refresh, partition_by: [state]").replace(
+    "default: refuse", "default: refuse\nengine: spark"
+)
+
+
+@pytest.mark.parametrize(("rule", "words"), [
+    ('CustomSql "select 1" = 1', "it reads all rows"), ('KAnonymity "state" >= 2', "it reads all rows"),
+    ('NoOutliers "age"', "it compares rows of all partitions"), ('NoDuplicates "surname"', "it compares rows of all partitions"),
+    ('(IsUnique "rec_id") or (IsComplete "state")', "uniqueness inside of a rule by row needs all rows"),
+    ('DataFreshness "at" <= 1 days', "it depends on the time of the run"),
+    ('ColumnValues "at" > (now() - 3 days)', "it depends on the time of the run"),
+    ('ReferentialIntegrity "rec_id" "others.id" = 1', None), ('DistinctValuesCount "state" > 1', None), ('IsUnique "rec_id"', None),
+    ('(IsUnique "rec_id") and (RowCount > 1)', None), ('ColumnExists "state"', None),
+])  # fmt: skip
+def test_what_cannot_be_told_from_parts_is_refused_under_mode_refresh(tmp_path, rule, words):
+    file = tmp_path / "people.yaml"
+    source = "source: {format: csv, path: people.csv, schema: 'rec_id bigint, state string, at timestamp'}"
+    text = re.sub(r"source: .*", source + "\nreferences: {others: {path: lake/others}}", REFRESHED, count=1)
+    file.write_text(re.sub(r"  Rules = \[.*?\n  \]", f"  Rules = [\n    {rule}\n  ]", text, count=1, flags=re.S))
+    if words is None:
+        assert plan(file).suite.rules
+        return
+    with pytest.raises(ContractError) as caught:
+        plan(file)
+    (told,) = caught.value.problems
+    assert words in told.what
+    assert told.what.startswith(rule)
+    assert told.line == file.read_text().splitlines().index(f"    {rule}") + 1
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    (", partition_by: [state]", "", "mode refresh needs 'partition_by'"),
+    ("engine: spark", "engine: deequ", "mode refresh needs engine: spark"),
+    ("engine: spark", "engine: spark", "mode refresh of csv needs source.schema"),
+    ("engine: spark", "engine: spark\nparity: true", "'parity' needs all rows"),
+    ("engine: spark", "engine: spark\ntreat: {normalise: {state: {trim: true}}}", "'treat' needs all rows"),
+])  # fmt: skip
+def test_what_does_not_go_with_mode_refresh(tmp_path, old, new, words):
+    file = tmp_path / "people.yaml"
+    schema = "" if "schema" in words else ", schema: 'rec_id bigint, state string'"
+    file.write_text(REFRESHED.replace(old, new).replace("people.csv", f"people.csv{schema}", 1))
+    with pytest.raises(ContractError, match=words):
+        plan(file)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
