@@ -162,8 +162,7 @@ class _Table:
 
     @property
     def places(self) -> list[Location]:
-        found = (self.contract.target, self.contract.quarantine_location)
-        return [place for place in found if place is not None and delta.exists(self.spark, place)]
+        return [place for place in self.contract.row_tables if delta.exists(self.spark, place)]
 
     def newest(self) -> DataFrame:
         return delta.read(self.spark, self.contract.target, delta.latest_version(self.spark, self.contract.target))

@@ -16,6 +16,7 @@ from dataward.quality.internal import SOURCE_ROW
 from dataward.quality.judge import Judgement, Verdict, judge
 from dataward.quality.metrics import Metric
 from dataward.quality.past import Past
+from dataward.quality.repair.changes import WAS, images, remembered
 from dataward.quality.repair.missing import Pattern
 from dataward.quality.repair.treat import Treated, treat
 from dataward.quality.repair.working import WHY, Repair
@@ -46,10 +47,22 @@ class Mended:
     suggestions: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()  # columns of the frame that were measured before it was split
 
+    def changes(self, contract: Contract) -> DataFrame | None:
+        """Both images of every row that a repair changed, unprotected; None where the contract does not keep them."""
+        if self.treated is None or not contract.treat.changes:
+            return None
+        readable = [
+            name
+            for name in self.frame.columns
+            if contract.line(name).protect.op == "keep" and not contract.sensitive(name)
+        ]
+        everything = self.treated.frame.unionByName(self.treated.diverted.drop(WHY))
+        return images(everything, self.treated.tallies, readable, [SOURCE_ROW])
+
     @property
     def internal(self) -> tuple[str, ...]:
         """Columns that are not the source's own."""
-        return (MALFORMED, SOURCE_ROW, *self.flags, *(self.treated.internal if self.treated else ()))
+        return (MALFORMED, SOURCE_ROW, WAS, *self.flags, *(self.treated.internal if self.treated else ()))
 
     @property
     def plain(self) -> DataFrame:
@@ -169,6 +182,8 @@ def mend(
         # A rule about a date may mean nothing on the text that it was.
         fit = Suite(tuple(fitting(spark, suite.rules, frame, references, now)))
         before = judge(spark, frame, fit, now, contract.engine, references, internal=[MALFORMED, SOURCE_ROW], past=past)
+    if contract.treat.changes:
+        frame = remembered(frame, (name for name in frame.columns if name not in (MALFORMED, SOURCE_ROW)))
     treated = treat(frame, contract.treat, references, MALFORMED, _flags(suite))
     return Mended(treated.frame, treated, before)
 

@@ -24,6 +24,7 @@ from dataward.privacy.protect.row_ids import with_row_ids
 from dataward.privacy.utility import parity
 from dataward.quality.internal import SOURCE_ROW, row_id
 from dataward.quality.judge import Judgement, judge
+from dataward.quality.repair.changes import only_changed
 from dataward.quality.split import failed_rows
 from dataward.quality.suite import Suite
 from dataward.refresh import Refresh
@@ -89,12 +90,7 @@ class Publish(Run):
             self.past = recall(self.spark, self.plan, self.run_id, now)
             frame = self.identifiable(self.taken(keys, source, earlier))
             told(f"{source.described}, {self.refresh}" if self.refresh else source.described)
-        self.mended = Mended(frame)
-        if to_mend(contract, suite):
-            with self.phase("treat") as told:
-                self.mended = mend(self.spark, self.plan, suite, frame, references, now, self.past)
-                self.held.callback(self.mended.release)
-                told(self.mended.begun)
+        self.mended = self.treated(suite, frame, references, now)
         deterministic = [name for name in source.columns if contract.column(name).protect.op in DETERMINISTIC]
         with self.phase("judge") as told:
             judged = judge(
@@ -122,10 +118,11 @@ class Publish(Run):
             diverted = self.diverted_rows(judged, now) + self.mended.rows_diverted
             reasons = self.reasons_to_stop(judged, diverted, rows_in)
             told(f"{diverted:,} of {rows_in:,} rows diverted")
-        plain = self.mended.plain
+        plain, changes = self.mended.plain, self.mended.changes(contract)
         if not reasons and contract.discovery.gate != "off":
             with self.phase("discover") as told:
-                self.found = look(self.spark, contract, keys, plain, judged.rows)
+                seen = plain if changes is None else plain.unionByName(changes.select(plain.columns))
+                self.found = look(self.spark, contract, keys, seen, judged.rows)
                 told(str(self.found))
             reasons = self.reasons_to_hide()
         protecting, protections = protect_in_window(self.spark, contract, keys, plain, judged.columns_of_few_values())
@@ -145,6 +142,7 @@ class Publish(Run):
         with self.phase("commit") as told:
             metadata = self.metadata(source, judged, now, protections)
             quarantine = self.to_quarantine(keys, protecting(bad, strict=False), diverted, metadata)
+            self.keep_changes(keys, None if changes is None else protecting(changes, strict=False), metadata)
             if self.changed(source):
                 raise SourceChanged(
                     f"source {contract.source} or a reference: its files changed after they were judged. Nothing was "
@@ -198,12 +196,22 @@ class Publish(Run):
         return self.refresh.frame
 
     def identifiable(self, frame: DataFrame) -> DataFrame:
-        return frame.withColumn(SOURCE_ROW, row_id(frame)) if self.contract.quarantine else frame
+        known = self.contract.quarantine or self.contract.treat.changes
+        return frame.withColumn(SOURCE_ROW, row_id(frame)) if known else frame
 
     def rows_in(self, judged: Judgement) -> int:
         return self.refresh.rows if self.refresh else super().rows_in(judged)
 
     # what is judged
+
+    def treated(self, suite: Suite, frame: DataFrame, references: dict[str, DataFrame], now: datetime) -> Mended:
+        if not to_mend(self.contract, suite):
+            return Mended(frame)
+        with self.phase("treat") as told:
+            mended = mend(self.spark, self.plan, suite, frame, references, now, self.past)
+            self.held.callback(mended.release)
+            told(mended.begun)
+        return mended
 
     def settled(self, judged: Judgement) -> list[list[Any]]:
         """What a rerun must come to again: verdicts and repairs."""
@@ -283,6 +291,19 @@ class Publish(Run):
         known = self.identified(keys, bad).withColumn("run_id", F.lit(self.run_id))
         return delta.append_once(self.spark, known, place, self.run_id, metadata)
 
+    def keep_changes(self, keys: KeyProvider, changes: DataFrame | None, metadata: dict[str, Any]) -> None:
+        """Each changed cell before and after, beside the columns by which its row is found."""
+        from pyspark.sql import functions as F
+
+        contract, place = self.contract, self.contract.changes_location
+        if changes is None or place is None:
+            return
+        finds = {name.lower() for name in (*contract.target.on, *contract.target.partition_by)}
+        finds |= {contract.erasure.subject.lower()} if contract.erasure else set()
+        own = {name: name.lower() in finds for name in self.mended.plain.columns}
+        told = self.identified(keys, only_changed(changes, own)).withColumn("run_id", F.lit(self.run_id))
+        self.changes = place_of(place, delta.append_once(self.spark, told, place, self.run_id, metadata))
+
     def accounted(
         self, source: Pin, judged: Judgement, commit: delta.Commit, quarantine: delta.Commit | None, diverted: int
     ) -> dict[str, int]:
@@ -351,6 +372,7 @@ class Publish(Run):
             verdicts_after=as_dicts(self.output.verdicts),
             joins=as_dicts(self.output.joins),
             quarantine=place_of(contract.quarantine_location, quarantine).model_dump() if quarantine else None,
+            changes=self.changes.model_dump() if self.changes else None,
             since=self.refresh.base.run_id if self.refresh and self.refresh.base else None,
             **self.more_to_seal,
         )

@@ -237,6 +237,9 @@ class _Release(Publish):
     def remember(self, *given: Any, **more: Any) -> None:
         """The run that diverted the rows has measured them."""
 
+    def keep_changes(self, *given: Any) -> None:
+        """The run that diverted the rows has kept them."""
+
     def to_quarantine(self, *given: Any) -> delta.Commit | None:
         return None
 

@@ -25,6 +25,7 @@ from dataward.privacy.protect import OPERATORS, statistics_columns
 from dataward.privacy.protect.entries import tables_of
 from dataward.privacy.retokenise import Step, without_shadows
 from dataward.session import demand_encryption, isolated
+from dataward.sql import identifier
 from dataward.tables import delta
 from dataward.tables.source import pin
 
@@ -127,14 +128,21 @@ class _Table:
             )
 
     def places(self) -> list[Location]:
-        found = [self.contract.target, self.contract.quarantine_location]
-        return [place for place in found if place is not None and delta.exists(self.spark, place)]
+        return [place for place in self.contract.row_tables if delta.exists(self.spark, place)]
 
     def source(self) -> DataFrame | None:
         """The raw rows that tokens are explained by; None where they are gone."""
         if self._source is None:
             try:
-                self._source = repaired(self.spark, self.contract, pin(self.spark, self.contract.source).frame)
+                raw = pin(self.spark, self.contract.source).frame
+                self._source = repaired(self.spark, self.contract, raw)
+                if self.contract.treat.changes:  # what stood there before is kept as well
+                    kinds = self._source.dtypes
+                    self._source = self._source.unionByName(
+                        raw.selectExpr(
+                            *(f"cast({identifier(name)} as {kind}) as {identifier(name)}" for name, kind in kinds)
+                        )
+                    )
             except Exception:
                 return None  # the tokens stay, and the report names them
         return self._source

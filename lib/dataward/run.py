@@ -42,6 +42,7 @@ class Run:
     mended: Mended
     past: Past
     lines: tuple[Line, ...] = ()
+    changes: Place | None = None
     more_to_seal: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
@@ -104,6 +105,7 @@ class Run:
             parity=[{**dataclasses.asdict(column), "same": column.same} for column in self.kept],
             target=Place(path=str(contract.target), version=version, rows=commit.rows if commit else None),
             quarantine=place_of(contract.quarantine_location, quarantine) if quarantine else None,
+            changes=self.changes,
             phases=self.phases,
         )
 
@@ -131,6 +133,7 @@ class Run:
             joins=seal.joins,
             target=Place(path=seal.target, version=seal.version, rows=seal.rows["published"]),
             quarantine=Place(**seal.quarantine) if seal.quarantine else None,
+            changes=Place(**seal.changes) if seal.changes else None,
         )
 
     def told(self, status: Any, seal: Seal | None, **more: Any) -> RunResult:

@@ -224,9 +224,9 @@ class Contract(Model):
         for name in self.target.partition:
             if name not in self.target.partition_by:
                 raise ValueError(f"'partition' names '{name}', which is not in 'partition_by'")
-        places = [str(place) for place in (self.target, self.quarantine_location, self.ledger_location) if place]
+        places = [str(place) for place in (*self.row_tables, self.ledger_location)]
         if len(set(places)) < len(places):
-            raise ValueError("target, quarantine and ledger need three different places")
+            raise ValueError("target, quarantine, ledger and the table of changes need different places")
         if self.history and str(self.history_location) in (str(self.source), *places):
             raise ValueError("history needs a place of its own: source, target, quarantine and ledger have theirs")
         if str(self.source) == str(self.target):
@@ -319,6 +319,15 @@ class Contract(Model):
     @property
     def quarantine_location(self) -> Location | None:
         return self.quarantine.location if self.quarantine else None
+
+    @property
+    def changes_location(self) -> Location | None:
+        return self.target.beside("changes") if self.treat.changes else None
+
+    @property
+    def row_tables(self) -> tuple[Location, ...]:
+        """Every table that holds rows, protected as the target's are; the target first."""
+        return tuple(place for place in (self.target, self.quarantine_location, self.changes_location) if place)
 
     @property
     def ledger_location(self) -> Location:

@@ -233,6 +233,15 @@ class Treatment(Model):
     duplicates: dict[Name, Duplicates] = Field(default_factory=dict)
     outliers: dict[str, Outliers] = Field(default_factory=dict)
     missing: dict[str, Missing] = Field(default_factory=dict)
+    changes: bool = Field(
+        default=False, description="keep each changed cell, before and after, in a table beside the target"
+    )
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Treatment:
+        if self.changes and not self:
+            raise ValueError("'changes' keeps what repairs change, and none is named")
+        return self
 
     @model_validator(mode="after")
     def _fills_in_categories(self) -> Treatment:

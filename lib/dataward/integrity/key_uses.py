@@ -25,7 +25,7 @@ class KeyUse:
     """What depends on one key version, and so what disabling it takes away.
 
     ``columns``: by column, the versions of the target with values made by it (at most: a merge may have replaced them all).
-    ``quarantined``: columns of the quarantine. ``sealed``: versions that could be verified no longer.
+    ``quarantined``: columns of the quarantine and the table of changes. ``sealed``: versions that could be verified no longer.
     """
 
     domain: str
@@ -89,9 +89,9 @@ def _made_by(seals: dict[int, Seal], commits: dict[int, delta.Commit]) -> dict[t
 
 
 def live_versions(spark: SparkSession, contract: Contract, place: Location, version: int) -> dict[str, set[int]]:
-    """By column (or path), the versions of its domain's key by which values in a version of the target, or of the
-    quarantine, may be made."""
-    if place == contract.quarantine_location:
+    """By column (or path), the versions of its domain's key by which values in a version of the target, or of a table beside it,
+    may be made."""
+    if place != contract.target:
         seals: dict[int, Seal] = {}
         commits = {commit.version: commit for commit in delta.history(spark, place)}
     else:
@@ -104,11 +104,10 @@ def live_versions(spark: SparkSession, contract: Contract, place: Location, vers
 
 
 def _quarantined(spark: SparkSession, contract: Contract) -> set[tuple[str, str]]:
-    """Columns of the quarantine, each with a key that values in it were made by."""
-    place = contract.quarantine_location
-    if place is None or not delta.exists(spark, place):
-        return set()
-    return {use for commit in delta.history(spark, place) for use in commit.metadata.get("key_versions", {}).items()}
+    """Columns of the quarantine and of the table of changes, each with a key that values in it were made by."""
+    places = [place for place in contract.row_tables[1:] if delta.exists(spark, place)]
+    commits = [commit for place in places for commit in delta.history(spark, place)]
+    return {use for commit in commits for use in commit.metadata.get("key_versions", {}).items()}
 
 
 def told(spark: SparkSession, contract: Contract) -> tuple[dict[int, Seal], dict[int, delta.Commit]]:

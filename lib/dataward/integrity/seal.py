@@ -69,6 +69,7 @@ class Seal(Record):
     verdicts_after: list[dict[str, Any]] = []
     joins: list[dict[str, Any]] = []
     quarantine: dict[str, Any] | None
+    changes: dict[str, Any] | None = None
     releases: str | None = None
     content: SealedContent
     commit: SealedCommit

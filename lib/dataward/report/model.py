@@ -53,6 +53,7 @@ class RunResult(_Frozen):
     discovered: list[dict[str, Any]] = []
     target: Place
     quarantine: Place | None = None
+    changes: Place | None = None
     seal: dict[str, Any] | None = None
     phases: list[Phase] = []
     report: str | None = None
