@@ -47,8 +47,11 @@ if TYPE_CHECKING:
 __all__ = ["Refresh"]
 
 SCHEMA = f"kind string, fingerprint string, {frequencies.BLOCKS}"
-NUMBERS, KEYS = "numbers", "keys"
+NUMBERS, KEYS, TOTALS = "numbers", "keys", "totals"
+PROBES = 4_000_000
+"""Codes at most that the driver sends to the tasks, for them to look for: 32 MB."""
 ROWS = Metric("size")
+WHOLE = "all"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class _Base:
     version: int
     fingerprints: Mapping[str, str]
     numbers: Mapping[str, Numbers]
+    totals: tuple[Counts, ...]
 
 
 class Refresh:
@@ -101,6 +105,7 @@ class Refresh:
         self.touched: list[str] = []
         self.numbers: dict[str, Numbers] = {}
         self.sets: list[Grouping] = []
+        self.counts: list[Counts] = []
         self.doubled: dict[Grouping, int] = {}
         self.blocks: DataFrame | None = None
         self.held: list[DataFrame] = []
@@ -165,10 +170,15 @@ class Refresh:
         return None, "no refresh of the target is in its log"
 
     def _recalled(self, run_id: str, version: int) -> _Base:
-        known = delta.read(self.spark, self.contract.states_location, version).where(f"kind = '{NUMBERS}'")
-        rows = known.select("part", "fingerprint", "state").collect()
-        numbers = {row.part: json.loads(self.box.open(bytes(row.state), f"numbers of {row.part}")) for row in rows}
-        return _Base(run_id, version, {row.part: row.fingerprint for row in rows}, numbers)
+        known = delta.read(self.spark, self.contract.states_location, version).where(f"kind <> '{KEYS}'")
+        rows = known.select("kind", "part", "fingerprint", "state").collect()
+        told = {
+            (row.kind, row.part): json.loads(self.box.open(bytes(row.state), f"{row.kind} of {row.part}"))
+            for row in rows
+        }
+        numbers = {part: state for (kind, part), state in told.items() if kind == NUMBERS}
+        marks = {row.part: row.fingerprint for row in rows if row.kind == NUMBERS}
+        return _Base(run_id, version, marks, numbers, tuple(Counts(*one) for one in told[TOTALS, WHOLE]))
 
     # what the table comes to
 
@@ -204,28 +214,39 @@ class Refresh:
         self.sets = groupings(metrics)
         self.blocks = frequencies.blocks(frame, self.sets, self.parts.text, self.box).persist()
         self.held.append(self.blocks)
-        self.blocks.count()  # made of rows, many at a time, before they are read a few at a time
+        with settings(self.spark, frequencies.MANY):
+            self.blocks.count()
         with settings(self.spark, frequencies.FEW):
-            found = self._together().mapInArrow(frequencies.counting(), frequencies.COUNTS).collect()
-        counts = {}
+            found = self._together([]).mapInArrow(frequencies.counting(), frequencies.COUNTS).collect()
         for number, grouping in enumerate(self.sets):
-            rows = [tuple(row[1:]) for row in found if row[0] == number]
-            counts[grouping] = Counts.total([row[:-1] for row in rows])
-            self.doubled[grouping] = sum(row[-1] for row in rows)
-        return {metric: counts[Grouping.of(metric)].value(metric) for metric in metrics}
+            rows = [row for row in found if row.grouping == number]
+            before, now = (
+                Counts.total([tuple(row[2:-1]) for row in rows if row.now == then]) for then in (False, True)
+            )
+            self.counts.append((self.base.totals[number] if self.base else Counts.total([])).moved(before, now))
+            self.doubled[grouping] = sum(row.doubled for row in rows if row.now)
+        return {metric: self.counts[self.sets.index(Grouping.of(metric))].value(metric) for metric in metrics}
 
-    def _together(self) -> DataFrame:
-        """Blocks from before and now, spread so that equal codes meet."""
+    def _together(self, also: list[str]) -> DataFrame:
+        """Blocks from before and now, spread so that equal codes meet: all codes of partitions that came or went, and of those
+        named ``also``; of others those that meet one of these."""
         from pyspark.sql import functions as F
 
         assert self.blocks is not None  # noqa: S101 - they were counted
-        blocks = self.blocks.withColumn("side", F.lit(frequencies.FRESH))
-        if self.base:
-            known = delta.read(self.spark, self.contract.states_location, self.base.version).where(f"kind = '{KEYS}'")
-            other = F.when(F.col("part").isin([*self.fresh, *self.gone]), frequencies.GONE).otherwise(frequencies.KEPT)
-            blocks = blocks.unionByName(known.withColumn("side", other).select(*blocks.columns))
-        rows = sum(numbers.get(aggregates(ROWS)[0]) or 0 for numbers in self.numbers.values())
-        return frequencies.spread(blocks, rows * len(self.sets), self.box)
+        blocks, size = self.blocks.withColumn("side", F.lit(frequencies.FRESH)), aggregates(ROWS)[0]
+        if self.base is None:
+            rows = sum(numbers.get(size) or 0 for numbers in self.numbers.values())
+            return frequencies.spread(blocks, rows * len(self.sets), self.box)
+        known = delta.read(self.spark, self.contract.states_location, self.base.version).where(f"kind = '{KEYS}'")
+        part, of = F.col("part"), {**self.base.numbers, **self.numbers}
+        asked = [*self.fresh, *self.gone, *also]
+        few = sum(of[name].get(size) or 0 for name in asked) * len(self.sets) <= PROBES
+        probing = [*self.blocks.collect(), *known.where(part.isin(asked)).collect()] if few else []
+        other = F.when(part.isin([*self.fresh, *self.gone]), frequencies.GONE).otherwise(frequencies.KEPT)
+        blocks = blocks.unionByName(known.withColumn("side", other).select(*blocks.columns))
+        rows = sum(of[name].get(size) or 0 for name in (asked if few else of))
+        among = frequencies.probes(probing, self.box) if few else None
+        return frequencies.spread(blocks, rows * len(self.sets), self.box, among)
 
     # the rows of duplicates
 
@@ -233,42 +254,39 @@ class Refresh:
         self, suite: Suite, diverting: Iterable[RowRule], now: datetime, identified: Callable[[DataFrame], DataFrame]
     ) -> Mended:
         """The rows to part, with a column that tells duplicates of the whole table; those of partitions that are touched too."""
+        from pyspark.sql import functions as F
+
         rules = [rule for rule in suite.rules if isinstance(rule, RowRule) and not rule.warns_only and rule.flags()]
         of = {flag: self._set_of(rule, now) for rule in rules for flag in rule.flags() if isinstance(flag, Duplicate)}
-        twice = {flag: grouping for flag, grouping in of.items() if self.doubled[grouping]}
-        holders = self._holders(list(twice.values()))
+        holders = self._holders([]) if any(self.doubled[grouping] for grouping in of.values()) else None
         if holders is not None:
-            moved = holders.where("kept and before <> now").select("part").distinct().collect()
-            self.touched = sorted(row.part for row in moved)
+            sets = [self.sets.index(grouping) for grouping in of.values()]
+            moved = holders.where("kept and before <> now").where(F.col("grouping").isin(sets)).select("part")
+            self.touched = sorted(row.part for row in moved.distinct().collect())
+        if self.touched:  # their other duplicates are to be found as well
+            holders = self._holders(self.touched)
         frame, flags = identified(self.frame), []
         for flag in dict.fromkeys(flag for rule in diverting for flag in rule.flags() if isinstance(flag, Duplicate)):
-            frame = self._flagged(frame, flag, twice.get(flag), holders)
+            frame = self._flagged(frame, flag, of[flag], holders)
             flags.append(flag.name)
         return Mended(frame, flags=tuple(flags))
 
     def _set_of(self, rule: RowRule, now: datetime) -> Grouping:
         return next(Grouping.of(metric) for metric in rule.metrics(now) if metric.kind in GROUPED)
 
-    def _holders(self, sets: list[Grouping]) -> DataFrame | None:
-        """Each code of these sets that occurs, or occurred, more than once, with each part that holds it."""
-        from pyspark.sql import functions as F
-
-        if not sets:
-            return None
-        found = self._together().mapInArrow(frequencies.holding(), frequencies.HOLDERS)
-        holders = found.where(F.col("grouping").isin([self.sets.index(grouping) for grouping in sets])).persist()
+    def _holders(self, also: list[str]) -> DataFrame:
+        """Each code that occurs, or occurred, more than once, with each part that holds it."""
+        holders = self._together(also).mapInArrow(frequencies.holding(), frequencies.HOLDERS).persist()
         self.held.append(holders)
         with settings(self.spark, frequencies.FEW):
             holders.count()
         return holders
 
-    def _flagged(
-        self, frame: DataFrame, flag: Duplicate, grouping: Grouping | None, holders: DataFrame | None
-    ) -> DataFrame:
+    def _flagged(self, frame: DataFrame, flag: Duplicate, grouping: Grouping, holders: DataFrame | None) -> DataFrame:
         """The frame with a flag's column."""
         from pyspark.sql import functions as F
 
-        if grouping is None or holders is None:
+        if holders is None:
             return frame.withColumn(flag.name, F.lit(False))
         names = [f"{flag.name}_{half}" for half in ("a", "b", "hit")]
         mine = (F.col("grouping") == self.sets.index(grouping)) & F.col("now") & F.col("part").isin(self.read)
@@ -288,12 +306,14 @@ class Refresh:
         if before is not None and delta.latest_version(self.spark, place) != before:
             delta.restore_to(self.spark, place, before)
         rows = [(NUMBERS, self.fingerprints[part], part, None, self._shut(part)) for part in self.fresh]
+        totals = json.dumps([[one.rows, one.keys, one.single, one.largest, one.weight] for one in self.counts]).encode()
+        rows.append((TOTALS, "", WHOLE, None, self.box.shut(totals, f"{TOTALS} of {WHOLE}")))
         frame = self.spark.createDataFrame(rows, SCHEMA)
         if self.blocks is not None:
             frame = frame.unionByName(
                 self.blocks.selectExpr(f"'{KEYS}' as kind", "cast(null as string) as fingerprint", "*")
             )
-        swapped = ", ".join(literal(part) for part in [*self.fresh, *self.gone])
+        swapped = ", ".join(literal(part) for part in [*self.fresh, *self.gone, WHOLE])
         app = f"{run_id}/{sha256([self.source.digest, before])[:16]}"
         told = {"contract": self.contract.contract, "contract_sha256": contract_sha256}
         where = None if before is None else f"part in ({swapped})"
@@ -303,4 +323,4 @@ class Refresh:
         return {"before": before, "version": commit.version, "made_by": self.made_by}
 
     def _shut(self, part: str) -> bytes:
-        return self.box.shut(json.dumps(self.numbers[part]).encode(), f"numbers of {part}")
+        return self.box.shut(json.dumps(self.numbers[part]).encode(), f"{NUMBERS} of {part}")

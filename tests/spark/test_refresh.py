@@ -223,6 +223,16 @@ def test_rows_that_are_duplicates_no_more_come_back(days):
     assert days.read().where("id = 5").count() == 1
 
 
+def test_a_partition_that_is_read_again_keeps_its_other_duplicates_back(days):
+    source = str(days.root / "source")
+    written(days.spark, source, rows(5, day="2026-01-02"))  # of the first day as well
+    days.publish()
+    written(days.spark, source, rows(15, day="2026-01-04"))  # of the second
+    again = days.publish()
+    assert (again.rows["in"], again.rows["published"]) == (12, 9)
+    same(days, again, whole(days).publish())
+
+
 def test_what_is_kept_gives_no_value_away_and_an_old_file_cannot_be_changed_unseen(days):
     canary, number = "canary-7c1e", 0x1234567890ABCDE
     written(days.spark, str(days.root / "source"), rows(number, name=canary, day="2026-01-04"))

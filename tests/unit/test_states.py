@@ -103,32 +103,44 @@ def blocks_of(part: str, keys: list[tuple[int, int]], side: int) -> list[dict]:
     return [{"side": side, **row} for block in frequencies._packing(BOX)([batch]) for row in block.to_pylist()]
 
 
-def spread(blocks: list[dict], buckets: int) -> list[list[pa.RecordBatch]]:
+def spread(blocks: list[dict], buckets: int, among=None) -> list[list[pa.RecordBatch]]:
     """The batches of each bucket."""
     if not blocks:
         return []
     rows = pa.RecordBatch.from_pylist(blocks).select(["side", "part", "grouping", "state"])
     found = collections.defaultdict(list)
-    for batch in frequencies._spreading(BOX, buckets)([rows]):
+    for batch in frequencies._spreading(BOX, buckets, among)([rows]):
         for number in range(batch.num_rows):
             found[batch.column(0)[number].as_py()].append(batch.slice(number, 1))
     return list(found.values())
 
 
-@given(kept=KEYS, gone=KEYS, fresh=KEYS, buckets=st.integers(1, 4))
-def test_keys_are_counted_over_parts_as_if_they_were_one(kept, gone, fresh, buckets):
-    blocks = [*blocks_of("p", kept, frequencies.KEPT), *blocks_of("q", gone, frequencies.GONE), *blocks_of("q", fresh, frequencies.FRESH)]  # fmt: skip
-    counted = [tuple(row.values())[1:] for bucket in spread(blocks, buckets) for batch in frequencies.counting()(bucket) for row in batch.to_pylist()]  # fmt: skip
+def counts_of(rows: list[tuple]) -> Counts:
+    return Counts.total([row[2:-1] for row in rows])
+
+
+def run(function, buckets: list[list[pa.RecordBatch]]) -> list[tuple]:
+    return [tuple(row.values()) for bucket in buckets for batch in function(bucket) for row in batch.to_pylist()]
+
+
+@given(kept=KEYS, gone=KEYS, fresh=KEYS, buckets=st.integers(1, 4), probed=st.booleans())
+def test_keys_are_counted_over_parts_as_if_they_were_one(kept, gone, fresh, buckets, probed):
+    went, came = blocks_of("q", gone, frequencies.GONE), blocks_of("q", fresh, frequencies.FRESH)
+    blocks = [*blocks_of("p", kept, frequencies.KEPT), *went, *came]
+    together = spread(blocks, buckets, frequencies.probes([*went, *came], BOX) if probed else None)
     now, before = collections.Counter(kept + fresh), collections.Counter(kept + gone)
-    counts = Counts.total([row[:-1] for row in counted])
+    rows = run(frequencies.counting(), together)
+    # Of the whole before, with what came and went.
+    whole = counts_of([row for row in run(frequencies.counting(), spread(blocks, 1)) if not row[1]])
+    counts = whole.moved(*(counts_of([row for row in rows if row[1] == then]) for then in (False, True)))
     assert (counts.rows, counts.keys) == (now.total(), len(now))
     assert counts.single == sum(times == 1 for times in now.values())
-    assert counts.largest == max(now.values(), default=0)
-    assert counts.weight == pytest.approx(sum(times * math.log(times) for times in now.values()))
-    twice = {key for key in now | before if now[key] > 1 or before[key] > 1}
-    assert sum(row[-1] for row in counted) == len(twice)
-    held = {tuple(row.values())[1:] for bucket in spread(blocks, buckets) for batch in frequencies.holding()(bucket) for row in batch.to_pylist()}  # fmt: skip
-    assert held == {
+    assert counts.weight == pytest.approx(sum(times * math.log(times) for times in now.values()), abs=1e-9)
+    moving = {*gone, *fresh} if probed else {*now, *before}
+    first = {a for a, _ in moving}  # probes know the first half of a key
+    twice = {key for key in now | before if (now[key] > 1 or before[key] > 1) and key[0] in first}
+    assert sum(row[-1] for row in rows if row[1]) == len(twice)
+    assert {row[1:] for row in run(frequencies.holding(), together)} == {
         (*key, part, part == "p", before[key] > 1, now[key] > 1)
         for part, keys in (("p", kept), ("q", fresh))
         for key in twice & {*keys}

@@ -28,15 +28,19 @@ __all__ = [
     "GONE",
     "HOLDERS",
     "KEPT",
+    "MANY",
     "blocks",
     "coded",
     "counting",
     "holding",
+    "probes",
     "spread",
 ]
 
 BLOCKS = "part string, grouping int, state binary"
-COUNTS = "grouping int, rows bigint, keys bigint, single bigint, largest bigint, weight double, doubled bigint"
+COUNTS = (
+    "grouping int, now boolean, rows bigint, keys bigint, single bigint, largest bigint, weight double, doubled bigint"
+)
 HOLDERS = "grouping int, a bigint, b bigint, part string, kept boolean, before boolean, now boolean"
 KEPT, GONE, FRESH = 0, 1, 2
 """Of a block beside others: its part is as it was, is no more or is replaced, or is new."""
@@ -44,6 +48,8 @@ KEPT, GONE, FRESH = 0, 1, 2
 SPREAD = "bucket int, side int, part string, grouping int, codes binary"
 BUCKET = 4_000_000  # codes that are sorted together
 HELD = 1 << 16  # codes of one part and set that are held before they are counted
+MANY = {"spark.sql.execution.arrow.maxRecordsPerBatch": "100000"}
+"""Settings under which blocks are made of rows: codes are narrow."""
 FEW = {"spark.sql.execution.arrow.maxRecordsPerBatch": "64"}
 """Settings under which blocks are read: each is up to 1.5 MB, and Spark knows no other measure of a batch than its rows."""
 MIXER = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads whole numbers over buckets (Knuth, TAOCP 3, 6.4)
@@ -112,6 +118,7 @@ def _batch(rows: list[tuple[Any, ...]], schema: str) -> pa.RecordBatch:
     import pyarrow as pa
 
     kinds = {
+        "boolean": pa.bool_(),
         "int": pa.int32(),
         "bigint": pa.int64(),
         "double": pa.float64(),
@@ -150,20 +157,45 @@ def _sorted(codes: Any) -> tuple[Any, Any]:
     """The columns by code, and where each different code begins."""
     import numpy as np
 
-    a, b = codes[:2]
-    codes = codes[:, np.lexsort((b, a)) if b.any() else np.argsort(a)]
-    a, b = codes[:2]
-    return codes, np.flatnonzero(np.r_[len(a) > 0, (a[1:] != a[:-1]) | (b[1:] != b[:-1])])
+    # Blocks come sorted, which a stable sort makes use of; of two keys with one first half next to none are different.
+    order = np.argsort(codes[0], kind="stable")
+    a, b = codes[0, order], codes[1, order]
+    same = a[1:] == a[:-1]
+    if (same & (b[1:] != b[:-1])).any():
+        order = np.lexsort((codes[1], codes[0]))
+        a, b = codes[0, order], codes[1, order]
+        same = a[1:] == a[:-1]
+    return codes[:, order], np.flatnonzero(np.r_[len(a) > 0, ~same | (b[1:] != b[:-1])])
 
 
-def spread(blocks: DataFrame, rows: float, box: Box) -> DataFrame:
-    """Blocks (with their ``side``) of about so many codes, opened, so that equal codes come to one task; to be read under FEW."""
+Probes = dict[int, Any]
+"""By set of keys the first halves of codes, sorted."""
+
+
+def probes(blocks: Iterable[Any], box: Box) -> Probes:
+    """All codes of some blocks (rows of :data:`BLOCKS`)."""
+    import numpy as np
+
+    found: dict[int, list[Any]] = {}
+    for row in blocks:
+        codes = _codes(box.open(bytes(row["state"]), _place(row["part"], row["grouping"])))
+        found.setdefault(row["grouping"], []).append(codes[0])
+    return {grouping: np.unique(np.concatenate(parts)) for grouping, parts in found.items()}
+
+
+def spread(blocks: DataFrame, rows: float, box: Box, among: Probes | None = None) -> DataFrame:
+    """Blocks (with their ``side``) of about so many codes, opened, so that equal codes come to one task; to be read under FEW.
+
+    Of what is kept only codes ``among`` some go on, where these are named.
+    """
     buckets = min(max(1, round(rows / BUCKET)), 10_000)
-    columns = ("side", "part", "grouping", "state")
-    return blocks.select(*columns).mapInArrow(_spreading(box, buckets), SPREAD).repartition(buckets, "bucket")
+    opened = blocks.select("side", "part", "grouping", "state").mapInArrow(_spreading(box, buckets, among), SPREAD)
+    return opened.repartition(buckets, "bucket")
 
 
-def _spreading(box: Box, buckets: int) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+def _spreading(
+    box: Box, buckets: int, among: Probes | None
+) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import numpy as np
 
@@ -171,6 +203,8 @@ def _spreading(box: Box, buckets: int) -> Callable[[Iterable[pa.RecordBatch]], I
             for row in batch.to_pylist():
                 place = (row["side"], row["part"], row["grouping"])
                 codes = _codes(box.open(row["state"], _place(*place[1:])))
+                if among is not None and row["side"] == KEPT:
+                    codes = codes[:, _met(codes[0], among.get(row["grouping"]))]
                 of = ((codes[0].view(np.uint64) * np.uint64(MIXER)) >> np.uint64(33)) % np.uint64(buckets)
                 mine = ((number, codes[:, of == number]) for number in np.unique(of).tolist())
                 yield _batch([(number, *place, _bytes(some)) for number, some in mine], SPREAD)
@@ -178,8 +212,18 @@ def _spreading(box: Box, buckets: int) -> Callable[[Iterable[pa.RecordBatch]], I
     return run
 
 
+def _met(codes: Any, probe: Any) -> Any:
+    """Which codes are among those of a probe."""
+    import numpy as np
+
+    if probe is None:
+        return np.zeros(len(codes), bool)
+    place = np.searchsorted(probe, codes)
+    return probe[np.minimum(place, len(probe) - 1)] == codes
+
+
 def counting() -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    """What is spread to a row per set of keys, of what is kept or fresh.
+    """What is spread to two rows per set of keys: of what was (kept or gone), and of what is ``now`` (kept or fresh).
 
     ``doubled``: codes that occur, or occurred, more than once.
     """
@@ -189,12 +233,12 @@ def counting() -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
 
         rows = []
         for grouping, (codes, starts, _) in _together(batches):
-            before, now = _occurrences(codes, starts)
-            doubled = int(((before > 1) | (now > 1)).sum())
-            found = now[now > 0]
-            weight = float((found * np.log(found)).sum())
-            largest = int(found.max()) if len(found) else 0
-            rows.append((grouping, int(found.sum()), len(found), int((found == 1).sum()), largest, weight, doubled))
+            times = _occurrences(codes, starts)
+            doubled = int(((times[0] > 1) | (times[1] > 1)).sum())
+            for now, found in enumerate(some[some > 0] for some in times):
+                weight = float((found * np.log(found)).sum())
+                of_all = (int(found.sum()), len(found), int((found == 1).sum()), int(found.max(initial=0)), weight)
+                rows.append((grouping, bool(now), *of_all, doubled))
         yield _batch(rows, COUNTS)
 
     return run

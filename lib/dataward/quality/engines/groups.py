@@ -58,6 +58,16 @@ class Counts:
         rows, keys, single, largest, weight = columns
         return cls(sum(rows), sum(keys), sum(single), max(largest), math.fsum(weight))
 
+    def moved(self, before: Counts, now: Counts) -> Counts:
+        """The counts of a whole of which a part came to ``before`` and comes to ``now``; its largest count at most."""
+        pairs = zip(self.sums, before.sums, now.sums, strict=True)
+        rows, keys, single, weight = (whole - gone + come for whole, gone, come in pairs)
+        return Counts(int(rows), int(keys), int(single), max(self.largest, now.largest), weight)
+
+    @property
+    def sums(self) -> tuple[float, ...]:
+        return self.rows, self.keys, self.single, self.weight
+
     def value(self, metric: Metric, more_keys: int = 0, more_single: int = 0) -> float | None:
         keys, single = self.keys + more_keys, min(self.single + more_single, self.rows)
         if metric.kind == "distinct_count":
