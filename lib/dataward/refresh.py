@@ -116,7 +116,8 @@ class Refresh:
 
     @property
     def also(self) -> str:
-        return f"; {len(self.touched)} more partitions to read for their duplicates" if self.touched else ""
+        count = len(self.touched)
+        return f"; {count} more partition{'s' * (count > 1)} to read for duplicates" if count else ""
 
     @property
     def read(self) -> list[str]:

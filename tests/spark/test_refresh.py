@@ -217,7 +217,7 @@ def test_rows_that_are_duplicates_no_more_come_back(days):
     days.spark.sql(f"delete from delta.`{source}` where id = 5 and day = '2026-01-03'")
     healed = days.publish()
     assert next(phase.told for phase in healed.phases if phase.name == "judge").endswith(
-        "; 1 more partitions to read for their duplicates"
+        "; 1 more partition to read for duplicates"
     )
     assert (healed.rows["in"], healed.rows["published"]) == (20, 20)
     assert days.read().where("id = 5").count() == 1
