@@ -122,7 +122,7 @@ class Publish(Run):
         if not reasons and contract.discovery.gate != "off":
             with self.phase("discover") as told:
                 seen = plain if changes is None else plain.unionByName(changes.select(plain.columns))
-                self.found = look(self.spark, contract, keys, seen, judged.rows)
+                self.found = look(self.spark, contract, keys, seen, min(judged.rows, rows_in))
                 told(str(self.found))
             reasons = self.reasons_to_hide()
         protecting, protections = protect_in_window(self.spark, contract, keys, plain, judged.columns_of_few_values())

@@ -27,7 +27,7 @@ from dataward.privacy.keys import KeyProvider
 from dataward.quality.engines import frequencies
 from dataward.quality.engines.groups import Counts, Grouping, groupings
 from dataward.quality.engines.numbers import Numbers, added, aggregates, state, value
-from dataward.quality.engines.spark import aggregated
+from dataward.quality.engines.scan import aggregated
 from dataward.quality.flags import Duplicate
 from dataward.quality.metrics import GROUPED, Metric, Values, measurable
 from dataward.quality.rules import RowRule
@@ -208,8 +208,12 @@ class Refresh:
         kept = {part: before[part] for part in self.fingerprints if part not in self.fresh}
         # Of a partition without rows nothing is told.
         self.numbers = kept | {part: fresh.get(part, {}) for part in self.fresh}
-        parts = [numbers for numbers in self.numbers.values() if numbers] or [aggregated(frame.limit(0), metrics)[None]]
-        return {metric: value(metric, added(metric, [state(metric, one) for one in parts])) for metric in metrics}
+        parts = [numbers for numbers in self.numbers.values() if numbers]
+        if not parts:
+            nothing = aggregated(frame.limit(0), metrics)[None]
+            return {metric: value(metric, state(metric, nothing)) for metric in metrics}
+        whole = {metric: added(metric, [state(metric, one, parts=True) for one in parts]) for metric in metrics}
+        return {metric: value(metric, of_all) for metric, of_all in whole.items()}
 
     def _counted(self, frame: DataFrame, metrics: list[Metric]) -> dict[Metric, float | None]:
         self.sets = groupings(metrics)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from dataward.quality.engines import groups
+from dataward.quality.engines import groups, scan
 from dataward.quality.engines import spark as engine
 from dataward.quality.explain import explain
 from dataward.quality.metrics import Metric
@@ -108,3 +108,30 @@ def test_how_many_collisions_are_possible():
         assert groups._collisions(keys) == most
         assert expected ** (most + 1) / math.factorial(most + 1) < 2**-50
         assert most == 0 or expected**most / math.factorial(most) >= 2**-50
+
+
+def test_very_many_rules_on_few_values_come_to_the_same(spark, monkeypatch):
+    frame = spark.range(400).selectExpr(
+        "if(id % 9 = 0, null, id % 7) few",
+        "array(-0.0d, 0.0d, cast('NaN' as double), 1.5d, null)[cast(id % 5 as int)] number",
+        "if(id % 4 = 0, null, concat('t', id % 3)) text",
+        "id many",
+    )
+    rules = [
+        rule.format(n=n)
+        for n in range(30)
+        for rule in (
+            'ColumnValues "few" < {n}', 'ColumnValues "few" not in [{n}, 3]', 'ColumnValues "number" >= {n}', 'ColumnLength "text" > {n}',
+            'ColumnValues "text" in ["t{n}", "t1"]', 'ColumnValues "many" > {n}', 'ColumnValues "number" matches "-?{n}.*"',
+        )
+    ]  # fmt: skip
+    rules += ['IsComplete "few"', 'ColumnValues "few" > 2 where "many > 9"', "RowCount > 1"]
+    asked = []
+    of_few = scan._of_few_values
+    monkeypatch.setattr(scan, "_of_few_values", lambda *given: asked.append(of_few(*given)) or asked[-1])
+    together = judged(spark, frame, ", ".join(rules), "spark")[1]
+    assert {name: len(forms) for name, forms in asked[0].items()} == {"few": 61, "number": 30, "text": 60}
+    monkeypatch.setattr(scan, "MANY", 10_000)
+    one_by_one = judged(spark, frame, ", ".join(rules), "spark")[1]
+    assert asked[1] == {}
+    assert together.verdicts == one_by_one.verdicts

@@ -60,7 +60,7 @@ MISTAKES = [
     ("on: [rec_id]", "on: rec_id", 3, "a list is expected", "[a, b]"),
     ("on: [rec_id]", "on: [address_1]", 1, "merge key 'address_1' is protected by mask", ""),
     ("mode: merge, on: [rec_id]", "partition_by: [soc_sec_id]", 1, "partition column 'soc_sec_id'", ""),
-    ("lake/people_quarantine", "lake/people", 1, "three different places", ""),
+    ("lake/people_quarantine", "lake/people", 1, "need different places", ""),
     ("default: refuse", "history: {path: lake/people}", 1, "history needs a place of its own", ""),
     ("default: refuse", "history: {path: a, table: b}", 15, "at most one of 'path' and 'table'", ""),
     ("default: refuse", "history: {table: 'a;b'}", 1, "'table' is a name such as people", ""),

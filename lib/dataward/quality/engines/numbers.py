@@ -24,8 +24,8 @@ State = tuple[float | None, ...]
 """The numbers of a metric's aggregates, in their order."""
 
 
-def aggregates(metric: Metric) -> list[str]:
-    """SQL of what a metric's state consists of."""
+def aggregates(metric: Metric, parts: bool = False) -> list[str]:
+    """SQL of a metric's number or share; or, of ``parts``, of the state that these add up from."""
     where = f"coalesce({metric.where}, false)" if metric.where else None
 
     def among(value: str) -> str:
@@ -42,15 +42,20 @@ def aggregates(metric: Metric) -> list[str]:
         "size": [rows],
         "completeness": [f"count({among(column)})", rows],
         "compliance": [count(among(str(metric.predicate))), rows],
-        "mean": [f"count({number})", f"sum({number})"],
+        "mean": [f"avg({number})"],
         "sum": [f"sum({number})"],
-        "standard_deviation": [f"count({number})", f"avg({number})", f"var_pop({number})"],
+        "standard_deviation": [f"stddev_pop({number})"],
+        "correlation": [f"corr({', '.join(numbers)})"],
         "minimum": [f"min({number})"],
         "maximum": [f"max({number})"],
         "min_length": [f"min({length})"],
         "max_length": [f"max({length})"],
     }
-    return _of_pairs(*numbers) if metric.kind == "correlation" else forms[metric.kind]
+    if parts:
+        forms["mean"] = [f"count({number})", f"sum({number})"]
+        forms["standard_deviation"] = [f"count({number})", f"avg({number})", f"var_pop({number})"]
+        forms["correlation"] = _of_pairs(*numbers) if metric.kind == "correlation" else []
+    return forms[metric.kind]
 
 
 def _of_pairs(one: str, other: str) -> list[str]:
@@ -60,9 +65,9 @@ def _of_pairs(one: str, other: str) -> list[str]:
     return [f"count({both[0]})", *of_each, f"covar_pop({one}, {other})"]
 
 
-def state(metric: Metric, numbers: Numbers) -> State:
-    """A metric's own among all numbers of a part."""
-    return tuple(numbers[sql] for sql in aggregates(metric))
+def state(metric: Metric, numbers: Numbers, parts: bool = False) -> State:
+    """A metric's own among all numbers."""
+    return tuple(numbers[sql] for sql in aggregates(metric, parts))
 
 
 def added(metric: Metric, states: Iterable[State]) -> State:
@@ -122,6 +127,8 @@ def _apart(one: float, other: float) -> float:
 def value(metric: Metric, state: State) -> float | None:
     """A metric's number; None where there was nothing to measure."""
     first, *rest = state
+    if not rest:
+        return first
     if metric.kind in ("completeness", "compliance"):
         share = (first or 0.0) / rest[0] if rest[0] else None
         return 1 - share if share is not None and metric.negated else share
@@ -138,5 +145,5 @@ def _correlation(state: State) -> float | None:
     count, _, _, one, other, both = (part or 0.0 for part in state)
     if count < 2:
         return None
-    spread = math.sqrt(one * other)
-    return both / spread if spread else math.nan  # a column that does not vary
+    spread = math.sqrt(one) * math.sqrt(other)
+    return max(-1.0, min(both / spread, 1.0)) if spread else math.nan  # a column that does not vary

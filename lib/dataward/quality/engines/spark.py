@@ -16,12 +16,12 @@ import math
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataward.quality.engines.codes import BLOCKS, COUNTS, counting, packing
 from dataward.quality.engines.groups import Counts, Grouping, counted_code, groupings, own_code
-from dataward.quality.engines.numbers import Numbers, aggregates, state, value
+from dataward.quality.engines.numbers import state, value
+from dataward.quality.engines.scan import aggregated
 from dataward.quality.metrics import GROUPED, Metric, Values, measurable
 from dataward.sql import identifier
 from dataward.tables.reason import reason
@@ -29,11 +29,9 @@ from dataward.tables.reason import reason
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["aggregated", "exactly", "measure"]
+__all__ = ["exactly", "measure"]
 
 BUCKET = 8_000_000  # codes that are sorted together: 64 MB
-# Of one plan. Beyond 100 columns Spark generates no code for the whole stage, and takes several times as long.
-AGGREGATES = 90
 
 
 def measure(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
@@ -84,32 +82,6 @@ def _scan(frame: DataFrame, metrics: list[Metric]) -> Values:
     except Exception as error:
         return Values({}, dict.fromkeys(metrics, f"the scan failed: {reason(error)}"))
     return Values({metric: value(metric, state(metric, numbers)) for metric in metrics})
-
-
-def aggregated(frame: DataFrame, metrics: Iterable[Metric], by: str | None = None) -> dict[str | None, Numbers]:
-    """Every aggregate that metrics need, of the whole frame (None), or of each of its parts (SQL ``by``, a text).
-
-    All in one job: one scan, or, of very many aggregates, one scan for every so many.
-    """
-    from pyspark.sql import functions as F
-
-    # Sorted, so that those of one column come together; each once.
-    needed = sorted({sql for metric in metrics for sql in aggregates(metric)})
-    needed.sort(key=lambda sql: sql.partition("`")[2])
-    sections = [needed[start : start + AGGREGATES] for start in range(0, len(needed), AGGREGATES)]
-    grouped = frame.groupBy(F.expr(by).alias("part")) if by else frame.groupBy()
-    rows = [grouped.agg(F.lit(n).alias("section"), _doubles(section)) for n, section in enumerate(sections)]
-    found: dict[str | None, Numbers] = {}
-    for row in reduce(lambda one, other: one.unionAll(other), rows).collect():
-        numbers = dict(zip(sections[row.section], row.found, strict=True))
-        found.setdefault(row.part if by else None, {}).update(numbers)
-    return found
-
-
-def _doubles(aggregates: list[str]) -> Any:
-    from pyspark.sql import functions as F
-
-    return F.expr(f"array({', '.join(f'cast({sql} as double)' for sql in aggregates)})").alias("found")
 
 
 # the shuffle
