@@ -7,7 +7,7 @@ import pytest
 from dataward.quality.engines import groups, scan
 from dataward.quality.engines import spark as engine
 from dataward.quality.explain import explain
-from dataward.quality.metrics import Metric
+from dataward.quality.metrics import Metric, Values
 from dataward.quality.suite import suite
 from tests.spark.test_judge import NOW, judged
 
@@ -135,3 +135,24 @@ def test_very_many_rules_on_few_values_come_to_the_same(spark, monkeypatch):
     one_by_one = judged(spark, frame, ", ".join(rules), "spark")[1]
     assert asked[1] == {}
     assert together.verdicts == one_by_one.verdicts
+
+
+def test_what_counting_keys_tells_anyway_is_not_scanned(spark, frame, monkeypatch):
+    rules = 'IsComplete "b", Completeness "b" > 0.1, IsUnique "b", IsComplete "a", Uniqueness "a" >= 0, IsComplete "n" where "m > 3"'
+    plain = [(v.rule, v.outcome, v.measured, v.failed_rows) for v in judged(spark, frame, rules, "deequ")[1].verdicts]
+    scanned, scan_of = [], engine._scan
+    monkeypatch.setattr(engine, "_scan", lambda frame, some: scanned.append(some) or scan_of(frame, some))
+
+    def told():
+        return [
+            (v.rule, v.outcome, v.measured, v.failed_rows) for v in judged(spark, frame, rules, "spark")[1].verdicts
+        ]
+
+    assert told() == [(rule, outcome, pytest.approx(measured), failed) for rule, outcome, measured, failed in plain]
+    assert {metric.columns for metric in scanned[0]} == {(), ("n",)}
+    scanned.clear()
+    monkeypatch.setattr(
+        engine, "_counted", lambda frame, metrics, *rest: (Values({}, dict.fromkeys(metrics, "no")), {})
+    )
+    assert [outcome for _, outcome, _, _ in told()] == ["FAILED", "PASSED", "ERRORED", "PASSED", "ERRORED", "PASSED"]
+    assert {metric.columns for metric in scanned[1]} == {(), ("a",), ("b",)}

@@ -114,9 +114,9 @@ def counted_code(grouping: Grouping, types: dict[str, str], salt: int) -> str:
 def _code(grouping: Grouping, types: dict[str, str], salt: int) -> str:
     if own := own_code(grouping, types):
         return own
-    # xxhash64 passes over nulls, so each column is preceded by whether it is one.
+    # xxhash64 passes over nulls, so each of several columns is preceded by whether it is one.
     parts = [part for column in grouping.columns for part in _hashed(column, types[column.lower()])]
-    return f"xxhash64({salt}, {', '.join(parts)})"
+    return f"xxhash64({salt}, {', '.join(parts if len(grouping.columns) > 1 else parts[1:])})"
 
 
 def own_code(grouping: Grouping, types: dict[str, str]) -> str | None:

@@ -38,15 +38,41 @@ def measure(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
     """Measure every metric once: one job for the scan, one for the stacked shuffle."""
     types = {field.name.lower(): field.dataType.typeName() for field in frame.schema.fields}
     wanted, failures = measurable(metrics, types)
-    scanned = [metric for metric in wanted if metric.kind not in GROUPED]
-    values = _scan(frame, scanned) if scanned else Values({})
     sets = groupings(wanted)
+    known = _of_columns_that_are_there(wanted, sets)
+    scanned = [metric for metric in wanted if metric.kind not in GROUPED and metric not in known]
+    values = _scan(frame, scanned) if scanned else Values({})
     if sets:
         hashed = [grouping for grouping in sets if not own_code(grouping, types)]
         of_sets = [metric for metric in wanted if metric.kind in GROUPED]
         rows = values.get(Metric("size")) or 0
-        values = _joined(values, _counted(_stacked(frame, sets, types, rows), of_sets, sets, hashed))
+        of_keys, counts = _counted(_stacked(frame, sets, types, rows), of_sets, sets, hashed)
+        there = {metric: counts[grouping].rows for metric, grouping in known.items()} if counts else {}
+        shares = {metric: value(metric, (count, rows)) for metric, count in there.items() if metric.kind != "size"}
+        values = _joined(values, of_keys)
+        values = _joined(values, Values({**there, **shares} if Metric("size") in values else {}))
+    if left := [metric for metric in known if metric not in values]:  # the keys could not be counted
+        values = _joined(values, _scan(frame, left))
     return Values(values, {**failures, **values.failures}, values.ranges)
+
+
+def _of_columns_that_are_there(metrics: list[Metric], sets: list[Grouping]) -> dict[Metric, Grouping]:
+    """Metrics that count the rows in which a column is not null, where its keys are counted anyway: no need to scan for them."""
+    there = {
+        f"({identifier(grouping.columns[0])} is not null)": grouping
+        for grouping in sets
+        if len(grouping.columns) == 1 and grouping.where is None
+    }
+    found = {}
+    for metric in metrics:
+        asked = {
+            "size": metric.where,
+            "completeness": f"({identifier(metric.columns[0])} is not null)" if metric.columns else None,
+            "compliance": None if metric.negated else metric.predicate,
+        }.get(metric.kind)
+        if asked in there and (metric.kind == "size" or metric.where is None):
+            found[metric] = there[str(asked)]
+    return found
 
 
 def exactly(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
@@ -65,7 +91,7 @@ def exactly(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
             "coalesce(sum(count * ln(count)), 0d)",
         )
         of_this = [metric for metric in wanted if Grouping.of(metric) == grouping]
-        found = _joined(found, _counted(counts, of_this, [grouping], hashed=()))
+        found = _joined(found, _counted(counts, of_this, [grouping], hashed=())[0])
     return found
 
 
@@ -108,15 +134,20 @@ def _long_batches(frame: DataFrame) -> Iterator[None]:
         conf.set(key, str(before))
 
 
-def _counted(counts: DataFrame, metrics: list[Metric], sets: list[Grouping], hashed: Iterable[Grouping]) -> Values:
-    """Metrics from partial counts of keys (:data:`COUNTS`; ``grouping`` is the place in ``sets``)."""
+def _counted(
+    counts: DataFrame,
+    metrics: list[Metric],
+    sets: list[Grouping],
+    hashed: Iterable[Grouping],
+) -> tuple[Values, dict[Grouping, Counts]]:
+    """Metrics from partial counts of keys (:data:`COUNTS`; ``grouping`` is the place in ``sets``), and what these came to."""
     try:
         with _long_batches(counts):
             parts = counts.collect()
     except Exception as error:
-        return Values({}, dict.fromkeys(metrics, f"the keys could not be grouped: {reason(error)}"))
+        return Values({}, dict.fromkeys(metrics, f"the keys could not be grouped: {reason(error)}")), {}
     found = {sets[n]: Counts.total([row[1:] for row in parts if row[0] == n]) for n in range(len(sets))}
     of = {metric: found[Grouping.of(metric)] for metric in metrics}
     ranges = {metric: of[metric].range(metric) for metric in metrics if Grouping.of(metric) in hashed}
     known = {metric: range_ for metric, range_ in ranges.items() if range_}
-    return Values({metric: count.value(metric) for metric, count in of.items()}, ranges=known)
+    return Values({metric: count.value(metric) for metric, count in of.items()}, ranges=known), found
