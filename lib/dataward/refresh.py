@@ -31,6 +31,7 @@ from dataward.quality.engines.scan import aggregated
 from dataward.quality.flags import Duplicate
 from dataward.quality.metrics import GROUPED, Metric, Values, measurable
 from dataward.quality.rules import RowRule
+from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite
 from dataward.sql import identifier, literal
 from dataward.tables import delta
@@ -296,8 +297,9 @@ class Refresh:
         names = [f"{flag.name}_{half}" for half in ("a", "b", "hit")]
         mine = (F.col("grouping") == self.sets.index(grouping)) & F.col("now") & F.col("part").isin(self.read)
         keys = holders.where(mine).select(F.col("a").alias(names[0]), F.col("b").alias(names[1])).distinct()
-        codes = zip(frequencies.coded(frame, [grouping], self.box), names, strict=False)
-        coded = frame.selectExpr("*", *(f"{code} as {identifier(name)}" for code, name in codes))
+        wide = with_paths(frame, flag.columns)
+        codes = zip(frequencies.coded(wide, [grouping], self.box), names, strict=False)
+        coded = wide.selectExpr(*map(identifier, frame.columns), *(f"{code} as {name}" for code, name in codes))
         joined = coded.join(keys.withColumn(names[2], F.lit(True)), names[:2], "left")
         return joined.withColumn(flag.name, F.coalesce(F.col(names[2]), F.lit(False))).drop(*names)
 

@@ -281,6 +281,17 @@ def test_files_in_folders_are_told_apart_as_well(lake, kind):
     assert lake.rows("target", "id", "month") == [(1, 1), (2, 1), (3, 2), (5, 2), (9, None)]
 
 
+def test_keys_inside_of_structs(lake):
+    frame = lake.spark.sql("select named_struct('a', named_struct('b', id)) as s, id % 2 as part from range(6)")
+    frame.write.format("delta").partitionBy("part").save(str(lake.root / "source"))
+    lake.contract(rules='IsUnique "s.a.b"', target="mode: refresh, partition_by: [part]", extra=EXTRA)
+    assert lake.publish().rows == {"in": 6, "published": 6, "quarantined": 0, "dropped": 0}
+    more = lake.spark.sql("select named_struct('a', named_struct('b', 4L)) as s, 7L as part")
+    more.write.format("delta").mode("append").save(str(lake.root / "source"))
+    assert lake.publish().rows == {"in": 4, "published": 2, "quarantined": 2, "dropped": 0}
+    assert lake.read().columns == ["s", "part"]
+
+
 def test_a_source_that_is_not_partitioned_so_is_refused(days):
     for column, why in (("name", "it is not partitioned by name"), ("score", "it is not partitioned by score")):
         days.contract(rules="RowCount > 0", target=f"mode: refresh, partition_by: [{column}]", extra=EXTRA)
