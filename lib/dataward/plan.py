@@ -112,13 +112,11 @@ def _read_joins(contract: Contract, document: Document) -> tuple[tuple[tuple[Joi
 
 
 def _unknown_references(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:
-    first = document.text_start((key,))
     for rule in judged.rules:
         for alias in rule.aliases:
             if alias not in contract.references:
-                what = f"{rule.text}: the contract has no reference '{alias}'"
                 remedy = did_you_mean(alias, contract.references) or f"add references: {{{alias}: {{path: ...}}}}"
-                yield Problem(document.file, first + rule.statement.line - 1, key, what, remedy)
+                yield _of_rule(document, key, rule, f"the contract has no reference '{alias}'", remedy)
 
 
 def _without_past(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:
@@ -129,18 +127,19 @@ def _without_past(contract: Contract, judged: Suite, document: Document, key: st
         elif rule.asks_past and contract.history is None:
             what, remedy = "looks at the past, and the contract keeps none", "add history: {}"
         if what:
-            line = document.text_start((key,)) + rule.statement.line - 1
-            yield Problem(document.file, line, key, f"{rule.text}: it {what}", remedy)
+            yield _of_rule(document, key, rule, f"it {what}", remedy)
 
 
 def _of_all_rows(judged: Suite, document: Document, key: str) -> Iterator[Problem]:
     """Rules that mode refresh cannot judge from what its partitions come to."""
     for rule in judged.rules:
         if why := next(filter(None, map(_needs_all, (rule, *rule.leaves()))), ""):
-            line = document.text_start((key,)) + rule.statement.line - 1
-            yield Problem(
-                document.file, line, key, f"{rule.text}: {why}", "leave it out, or use another mode than refresh"
-            )
+            yield _of_rule(document, key, rule, why, "leave it out, or use another mode than refresh")
+
+
+def _of_rule(document: Document, key: str, rule: Rule, what: str, remedy: str) -> Problem:
+    line = document.text_start((key,)) + rule.statement.line - 1
+    return Problem(document.file, line, key, f"{rule.text}: {what}", remedy)
 
 
 def _needs_all(rule: Rule) -> str:
@@ -275,21 +274,19 @@ def _rule_problems(
     references: Mapping[str, DataFrame],
     now: datetime,
 ) -> list[Problem]:
-    first, problems = plan.document.text_start((key,)), []
+    problems = []
     types = {column.name: column.dataType for column in frame.schema.fields if column.name != MALFORMED}
     leaves = [leaf for rule in judged.rules for leaf in rule.leaves()]
     wide = with_paths(frame, (column for rule in leaves for column in rule.columns))
     for rule in leaves:
         if trouble := _rule_trouble(spark, wide, references, rule, types, now):
-            what, remedy = trouble
-            line = first + rule.statement.line - 1
-            problems.append(Problem(plan.document.file, line, key, f"{rule.text}: {what}", remedy))
+            problems.append(_of_rule(plan.document, key, rule, *trouble))
     there = {name.lower() for name in types}
     for analyzer in judged.analyzers:
         for name in analyzer.parameters:
             if name.lower() not in there:
                 what, remedy = _no_column(name, types)
-                line = first + analyzer.line - 1
+                line = plan.document.text_start((key,)) + analyzer.line - 1
                 problems.append(Problem(plan.document.file, line, key, f"{analyzer}: {what}", remedy))
     return problems
 

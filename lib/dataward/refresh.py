@@ -25,6 +25,7 @@ from dataward.mend import Mended
 from dataward.privacy.box import Box
 from dataward.privacy.keys import KeyProvider
 from dataward.quality.engines import frequencies
+from dataward.quality.engines.codes import LONG_BATCHES
 from dataward.quality.engines.groups import Counts, Grouping, groupings
 from dataward.quality.engines.numbers import Numbers, added, aggregates, state, value
 from dataward.quality.engines.scan import aggregated
@@ -51,7 +52,7 @@ SCHEMA = f"kind string, fingerprint string, {frequencies.BLOCKS}"
 NUMBERS, KEYS, TOTALS = "numbers", "keys", "totals"
 PROBES = 4_000_000
 """Codes at most that the driver sends to the tasks, for them to look for: 32 MB."""
-ROWS = Metric("size")
+(ROWS,) = aggregates(Metric("size"))
 WHOLE = "all"
 
 
@@ -97,7 +98,7 @@ class Refresh:
         ]
         zone = spark.conf.get("spark.sql.session.timeZone")
         self.made_by = sha256([*of, zone, {alias: pin.digest for alias, pin in references.items()}])
-        self.base, self.why = self._base(earlier["states"]["before"] if earlier else None, bool(earlier))
+        self.base, self.why = self._base(earlier)
         before = self.base.fingerprints if self.base else {}
         now = {part: self.parts.fingerprint(part) for part in self.parts.files}
         self.fingerprints = now
@@ -106,7 +107,7 @@ class Refresh:
         self.touched: list[str] = []
         self.numbers: dict[str, Numbers] = {}
         self.sets: list[Grouping] = []
-        self.counts: list[Counts] = []
+        self.counts: dict[Grouping, Counts] = {}
         self.doubled: dict[Grouping, int] = {}
         self.blocks: DataFrame | None = None
         self.held: list[DataFrame] = []
@@ -133,7 +134,7 @@ class Refresh:
     @property
     def rows(self) -> int:
         """How many these are."""
-        return int(sum(self.numbers.get(part, {}).get(aggregates(ROWS)[0]) or 0 for part in self.read))
+        return sum(_rows(self.numbers.get(part, {})) for part in self.read)
 
     @property
     def where(self) -> str | None:
@@ -146,10 +147,10 @@ class Refresh:
 
     # what the states are, and whether they are of use
 
-    def _base(self, version: int | None, rerun: bool) -> tuple[_Base | None, str]:
+    def _base(self, earlier: dict[str, Any] | None) -> tuple[_Base | None, str]:
         """What to start from, or why that is nothing; a rerun starts from what the run began with."""
-        target = self.contract.target
-        if rerun and version is None:
+        target, version = self.contract.target, earlier["states"]["before"] if earlier else None
+        if earlier and version is None:
             return None, "as when the run began"
         if not delta.exists(self.spark, target):
             return None, "the target is new"
@@ -220,7 +221,7 @@ class Refresh:
         self.sets = groupings(metrics)
         self.blocks = frequencies.blocks(frame, self.sets, self.parts.text, self.box).persist()
         self.held.append(self.blocks)
-        with settings(self.spark, frequencies.MANY):
+        with settings(self.spark, LONG_BATCHES):
             self.blocks.count()
         with settings(self.spark, frequencies.FEW):
             found = self._together([]).mapInArrow(frequencies.counting(), frequencies.COUNTS).collect()
@@ -229,9 +230,9 @@ class Refresh:
             before, now = (
                 Counts.total([tuple(row[2:-1]) for row in rows if row.now == then]) for then in (False, True)
             )
-            self.counts.append((self.base.totals[number] if self.base else Counts.total([])).moved(before, now))
+            self.counts[grouping] = (self.base.totals[number] if self.base else Counts.total([])).moved(before, now)
             self.doubled[grouping] = sum(row.doubled for row in rows if row.now)
-        return {metric: self.counts[self.sets.index(Grouping.of(metric))].value(metric) for metric in metrics}
+        return {metric: self.counts[Grouping.of(metric)].value(metric) for metric in metrics}
 
     def _together(self, also: list[str]) -> DataFrame:
         """Blocks from before and now, spread so that equal codes meet: all codes of partitions that came or went, and of those
@@ -239,18 +240,18 @@ class Refresh:
         from pyspark.sql import functions as F
 
         assert self.blocks is not None  # noqa: S101 - they were counted
-        blocks, size = self.blocks.withColumn("side", F.lit(frequencies.FRESH)), aggregates(ROWS)[0]
+        blocks = self.blocks.withColumn("side", F.lit(frequencies.FRESH))
         if self.base is None:
-            rows = sum(numbers.get(size) or 0 for numbers in self.numbers.values())
+            rows = sum(map(_rows, self.numbers.values()))
             return frequencies.spread(blocks, rows * len(self.sets), self.box)
         known = delta.read(self.spark, self.contract.states_location, self.base.version).where(f"kind = '{KEYS}'")
         part, of = F.col("part"), {**self.base.numbers, **self.numbers}
         asked = [*self.fresh, *self.gone, *also]
-        few = sum(of[name].get(size) or 0 for name in asked) * len(self.sets) <= PROBES
+        few = sum(_rows(of[name]) for name in asked) * len(self.sets) <= PROBES
         probing = [*self.blocks.collect(), *known.where(part.isin(asked)).collect()] if few else []
         other = F.when(part.isin([*self.fresh, *self.gone]), frequencies.GONE).otherwise(frequencies.KEPT)
         blocks = blocks.unionByName(known.withColumn("side", other).select(*blocks.columns))
-        rows = sum(of[name].get(size) or 0 for name in (asked if few else of))
+        rows = sum(_rows(of[name]) for name in (asked if few else of))
         among = frequencies.probes(probing, self.box) if few else None
         return frequencies.spread(blocks, rows * len(self.sets), self.box, among)
 
@@ -313,7 +314,9 @@ class Refresh:
         if before is not None and delta.latest_version(self.spark, place) != before:
             delta.restore_to(self.spark, place, before)
         rows = [(NUMBERS, self.fingerprints[part], part, None, self._shut(part)) for part in self.fresh]
-        totals = json.dumps([[one.rows, one.keys, one.single, one.largest, one.weight] for one in self.counts]).encode()
+        totals = json.dumps(
+            [[one.rows, one.keys, one.single, one.largest, one.weight] for one in self.counts.values()]
+        ).encode()
         rows.append((TOTALS, "", WHOLE, None, self.box.shut(totals, f"{TOTALS} of {WHOLE}")))
         frame = self.spark.createDataFrame(rows, SCHEMA)
         if self.blocks is not None:
@@ -331,3 +334,8 @@ class Refresh:
 
     def _shut(self, part: str) -> bytes:
         return self.box.shut(json.dumps(self.numbers[part]).encode(), f"{NUMBERS} of {part}")
+
+
+def _rows(numbers: Numbers) -> int:
+    """The rows of a partition; one of which nothing is told has none."""
+    return int(numbers.get(ROWS) or 0)

@@ -11,7 +11,6 @@ from chispa.dataframe_comparer import assert_df_equality
 from dataward.erase import Asked, erase
 from dataward.errors import SourceError
 from dataward.plan import plan
-from dataward.privacy.keys import create_keyring
 from dataward.tables import delta
 from tests.spark.conftest import Lake
 
@@ -76,10 +75,9 @@ def test_only_new_partitions_are_read_and_the_verdicts_are_those_of_the_whole(da
 
 def whole(days: Lake, rules: str = RULES) -> Lake:
     """The same source under a contract that reads all of it in every run."""
-    other = Lake.__new__(Lake)
-    other.spark, other.root = days.spark, days.root / "whole"
-    other.root.mkdir(exist_ok=True)
-    (other.root / "keys").exists() or create_keyring(other.root / "keys")
+    root = days.root / "whole"
+    root.mkdir()
+    other = Lake(days.spark, root)
     source = f"{{format: delta, path: {days.root}/source}}"
     other.contract(rules=rules, source=source, target="mode: overwrite, partition_by: [day]", extra=EXTRA)
     return other

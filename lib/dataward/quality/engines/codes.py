@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["BLOCKS", "COUNTS", "counting", "packing"]
+__all__ = ["BLOCKS", "COUNTS", "LONG_BATCHES", "bucket_of", "counting", "packing"]
 
 BLOCKS = "bucket int, grouping int, codes binary, counts binary"
 COUNTS = "grouping int, rows bigint, keys bigint, single bigint, largest bigint, weight double"
 FLUSH = 1 << 18  # codes held before they are packed: 2 MB
+LONG_BATCHES = {"spark.sql.execution.arrow.maxRecordsPerBatch": "100000"}
+"""Settings under which codes are made of rows: they are narrow, so many go into one Arrow batch."""
 MIXER = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads whole numbers over buckets (Knuth, TAOCP 3, 6.4)
 
 
@@ -47,7 +49,7 @@ def _blocks(grouping: int, parts: list[Any], repeats: bool, buckets: int) -> pa.
     import pyarrow as pa
 
     codes, counts = _counted(parts, [None] * len(parts)) if repeats else (np.concatenate(parts), None)
-    bucket = ((codes.view(np.uint64) * np.uint64(MIXER)) >> np.uint64(33)) % np.uint64(buckets)
+    bucket = bucket_of(codes, buckets)
     order = np.argsort(bucket.astype(np.uint16), kind="stable")  # a radix sort
     codes, ends = codes[order], np.cumsum(np.bincount(bucket.astype(np.int64), minlength=buckets))
     counts = None if counts is None else counts[order]
@@ -60,6 +62,13 @@ def _blocks(grouping: int, parts: list[Any], repeats: bool, buckets: int) -> pa.
             "counts": pa.array([b"" if counts is None else counts[part].tobytes() for part in slices], pa.binary()),
         }
     )
+
+
+def bucket_of(codes: Any, buckets: int) -> Any:
+    """The number of the bucket that each code goes into, as an array of uint64."""
+    import numpy as np
+
+    return ((codes.view(np.uint64) * np.uint64(MIXER)) >> np.uint64(33)) % np.uint64(buckets)
 
 
 def _counted(parts: list[Any], counts: list[Any]) -> tuple[Any, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dataward.privacy.box import Box
+from dataward.quality.engines.codes import bucket_of
 from dataward.quality.engines.groups import Grouping, counted_code, own_code
 from dataward.sql import identifier
 
@@ -28,7 +29,6 @@ __all__ = [
     "GONE",
     "HOLDERS",
     "KEPT",
-    "MANY",
     "blocks",
     "coded",
     "counting",
@@ -48,11 +48,8 @@ KEPT, GONE, FRESH = 0, 1, 2
 SPREAD = "bucket int, side int, part string, grouping int, codes binary"
 BUCKET = 4_000_000  # codes that are sorted together
 HELD = 1 << 16  # codes of one part and set that are held before they are counted
-MANY = {"spark.sql.execution.arrow.maxRecordsPerBatch": "100000"}
-"""Settings under which blocks are made of rows: codes are narrow."""
 FEW = {"spark.sql.execution.arrow.maxRecordsPerBatch": "64"}
 """Settings under which blocks are read: each is up to 1.5 MB, and Spark knows no other measure of a batch than its rows."""
-MIXER = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads whole numbers over buckets (Knuth, TAOCP 3, 6.4)
 
 
 def coded(frame: DataFrame, sets: list[Grouping], box: Box) -> list[str]:
@@ -205,7 +202,7 @@ def _spreading(
                 codes = _codes(box.open(row["state"], _place(*place[1:])))
                 if among is not None and row["side"] == KEPT:
                     codes = codes[:, _met(codes[0], among.get(row["grouping"]))]
-                of = ((codes[0].view(np.uint64) * np.uint64(MIXER)) >> np.uint64(33)) % np.uint64(buckets)
+                of = bucket_of(codes[0], buckets)
                 mine = ((number, codes[:, of == number]) for number in np.unique(of).tolist())
                 yield _batch([(number, *place, _bytes(some)) for number, some in mine], SPREAD)
 

@@ -136,9 +136,7 @@ def value(metric: Metric, state: State) -> float | None:
         return rest[0] / first if first and rest[0] is not None else None
     if metric.kind == "standard_deviation":
         return math.sqrt(rest[1]) if first and rest[1] is not None else None
-    if metric.kind == "correlation":
-        return _correlation(state)
-    return first
+    return _correlation(state)
 
 
 def _correlation(state: State) -> float | None:

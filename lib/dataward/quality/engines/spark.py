@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from dataward.quality.engines.codes import BLOCKS, COUNTS, counting, packing
+from dataward.quality.engines.codes import BLOCKS, COUNTS, LONG_BATCHES, counting, packing
 from dataward.quality.engines.groups import Counts, Grouping, counted_code, groupings, own_code
 from dataward.quality.engines.numbers import state, value
 from dataward.quality.engines.scan import aggregated
 from dataward.quality.metrics import GROUPED, Metric, Values, measurable
 from dataward.sql import identifier
+from dataward.tables.maintenance import settings
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
@@ -122,18 +122,6 @@ def _stacked(frame: DataFrame, sets: list[Grouping], types: dict[str, str], rows
     return blocks.repartition(buckets, "bucket").mapInArrow(counting(), COUNTS)
 
 
-@contextmanager
-def _long_batches(frame: DataFrame) -> Iterator[None]:
-    """Codes are narrow: many go into one Arrow batch."""
-    conf, key = frame.sparkSession.conf, "spark.sql.execution.arrow.maxRecordsPerBatch"
-    before = conf.get(key)
-    conf.set(key, "100000")
-    try:
-        yield
-    finally:
-        conf.set(key, str(before))
-
-
 def _counted(
     counts: DataFrame,
     metrics: list[Metric],
@@ -142,7 +130,7 @@ def _counted(
 ) -> tuple[Values, dict[Grouping, Counts]]:
     """Metrics from partial counts of keys (:data:`COUNTS`; ``grouping`` is the place in ``sets``), and what these came to."""
     try:
-        with _long_batches(counts):
+        with settings(counts.sparkSession, LONG_BATCHES):
             parts = counts.collect()
     except Exception as error:
         return Values({}, dict.fromkeys(metrics, f"the keys could not be grouped: {reason(error)}")), {}
