@@ -10,54 +10,37 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dataward import report
-from dataward.contract import CustomDetector, Source
+from dataward.contract import Contract, CustomDetector, Source
 from dataward.errors import SourceError, UsageError
-from dataward.privacy.discover.columns import by_path
 from dataward.privacy.discover.custom import with_custom
 from dataward.privacy.discover.detector import Detector
-from dataward.privacy.discover.evidence import Evidence
-from dataward.privacy.discover.scanner import scanner
 from dataward.privacy.discover.score import judge_column
+from dataward.privacy.keys import open_keys
 from dataward.quality.engines import spark as engine
-from dataward.quality.metrics import NUMERIC, Metric
+from dataward.quality.metrics import Metric
 from dataward.quality.profile.column import Bin, ColumnProfile, Frequent, Lengths, told
+from dataward.quality.profile.columns import Seen, seen
 from dataward.quality.profile.drift import Drift, drifts
-from dataward.quality.profile.sketch import Sketch, kind_of
-from dataward.quality.profile.together import Together
+from dataward.quality.profile.sketch import Sketch
+from dataward.refresh import sketches
 from dataward.session import isolated
-from dataward.sql import identifier
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, pin
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import StructField
 
-__all__ = ["Correlation", "Profile", "compared", "html", "profile", "profiled", "read"]
+__all__ = ["Correlation", "Profile", "compared", "html", "profile", "profile_of", "profiled", "read"]
 
-FIRST = 1000  # random rows of a task's first Arrow batch that are looked at closely
-LATER = 200  # and of each later one
 KEYS = 32  # columns that are counted exactly because they may be keys
 ALMOST = 0.9  # of the rows: with fewer distinct values by the sketch a column is no key
 CORRELATED = 0.3  # weaker correlations are not told
-NUMBERS = 300  # columns of numbers that are correlated with each other
-OTHERS = (
-    "boolean",
-    "date",
-    "timestamp",
-    "timestamp_ntz",
-)  # types beside numbers and texts that a sketch takes as they are
-STATES = "number int, path string, what string, state binary"
 
 
 @dataclass(frozen=True)
@@ -110,156 +93,65 @@ def profile(
     return Profile(pinned.described, rows, columns, correlations, share, off)
 
 
+def profile_of(spark: SparkSession, contract: Contract) -> Profile:
+    """What the source of a contract holds that keeps ``target.profile``: from the sketches of its partitions, no row is read.
+
+    Columns that the contract calls sensitive show no value. Keys and correlations are not told.
+
+    Raises:
+        TargetError: nothing was kept, or it cannot be read.
+    """
+    with isolated(spark) as own:
+        if not contract.target.profile:
+            raise UsageError(
+                f"contract {contract.contract}: nothing is kept: say 'profile: true' under 'target', and publish"
+            )
+        kept = sketches(own, contract, open_keys(contract.keys))
+    columns = [told(name, kind, sketch) for name, kind, sketch in kept]
+    shown = (
+        column.hidden(contract.line(column.name).class_ or "by the contract")
+        if contract.sensitive(column.name)
+        else column
+        for column in columns
+    )
+    return Profile(str(contract.source), columns[0].rows, tuple(shown))
+
+
 def profiled(
     frame: DataFrame, detectors: tuple[Detector, ...], keys: bool
 ) -> tuple[tuple[ColumnProfile, ...], tuple[Correlation, ...]]:
     """What a frame holds; columns that look sensitive without values. ``keys``: whether keys are looked for."""
-    sketches, together, classes = _sketched(frame, detectors)
+    found, fields = seen(frame, detectors), frame.schema.fields
+    classes = _classes(found, [field.name for field in fields], detectors)
     columns = [
-        told(field.name, field.dataType.simpleString(), sketch)
-        for field, sketch in zip(frame.schema.fields, sketches, strict=True)
+        told(field.name, field.dataType.simpleString(), found.sketches.get(number) or Sketch("text"))
+        for number, field in enumerate(fields)
     ]
     columns = _counted(frame, columns) if keys else columns
     shown = (column.hidden(classes[n]) if n in classes else column for n, column in enumerate(columns))
-    return tuple(shown), tuple(_correlations(together, [column.name for column in columns]))
+    return tuple(shown), tuple(_correlations(found, [column.name for column in columns]))
 
 
-# the first pass
+def _classes(found: Seen, names: list[str], detectors: tuple[Detector, ...]) -> dict[int, str]:
+    """Of each column that looks sensitive what it holds."""
+    classes: dict[int, str] = {}
+    for (number, path), evidence in found.evidence.items():
+        below = judge_column(names[number] + path, evidence, detectors)
+        if below.sensitive:
+            classes.setdefault(number, str(below.class_ or below.inside[0][0]))
+    return classes
 
 
-def _sketched(
-    frame: DataFrame, detectors: tuple[Detector, ...]
-) -> tuple[list[Sketch], tuple[list[int], Together] | None, dict[int, str]]:
-    """A sketch of each column; the numbers' correlations; and of each column that looks sensitive what it holds."""
-    fields = frame.schema.fields
-    told = [_plain(field) for field in fields]
-    texts = [n for n, field in enumerate(fields) if field.dataType.typeName() not in (*NUMERIC, *OTHERS)]
-    plain = frame.selectExpr(  # by number: mapInArrow takes no name that holds a dot
-        *(f"{sql} as c{n}" for n, sql in enumerate(told)), *(f"xxhash64({told[n]}) as h{n}" for n in texts)
-    )
-    numbers = [n for n, field in enumerate(fields) if field.dataType.typeName() in NUMERIC][:NUMBERS]
-    spread = max(1, min(len(fields), 4 * frame.sparkSession.sparkContext.defaultParallelism))
-    states = plain.mapInArrow(_sketching(detectors, numbers, texts), STATES)
-    merged = states.repartition(spread, "number").mapInArrow(_merging, STATES)
-    sketches: dict[int, Sketch] = {}
-    evidence: dict[int, dict[str, Evidence]] = {}
-    together = None
-    for row in merged.collect():
-        state = pickle.loads(row["state"])  # noqa: S301 - written by our own workers a moment ago
-        if row["what"] == "sketch":
-            sketches[row["number"]] = state
-        elif row["what"] == "together":
-            together = (numbers, state)
-        else:
-            evidence.setdefault(row["number"], {})[row["path"]] = Evidence.of_data(state)
-    classes = {}
-    for number, paths in evidence.items():
-        below = [judge_column(fields[number].name + path, found, detectors) for path, found in paths.items()]
-        sensitive = [one.class_ or one.inside[0][0] for one in below if one.sensitive]
-        if sensitive:
-            classes[number] = str(sensitive[0])
-    return (
-        [sketches[n] for n in range(len(fields))] if sketches else [Sketch("text") for _ in fields],
-        together,
-        classes,
-    )
-
-
-def _plain(field: StructField) -> str:
-    """A column as one that a sketch takes."""
-    name, kind = identifier(field.name), field.dataType.typeName()
-    if kind == "decimal":
-        name = f"cast({name} as double)"
-    elif kind in ("struct", "array", "map"):
-        name = f"to_json({name})"
-    elif kind == "binary":
-        name = f"hex({name})"
-    elif kind not in (*NUMERIC, *OTHERS, "string"):
-        name = f"cast({name} as string)"
-    return name
-
-
-def _sketching(
-    detectors: tuple[Detector, ...], numbers: list[int], texts: list[int]
-) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """On a worker: the sketches of one partition."""
-
-    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-        from pyspark import TaskContext
-
-        context = TaskContext.get()
-        draw = np.random.default_rng(context.partitionId() if context else 0)
-        scanning, sketches = scanner(detectors), list[Sketch]()
-        evidence: dict[tuple[int, str], Evidence] = {}
-        together: Together | None = None
-        for batch in batches:
-            columns = batch.columns[: batch.num_columns - len(texts)]
-            hashes = dict(zip(texts, batch.columns[len(columns) :], strict=True))
-            sketches = sketches or [Sketch(kind_of(values.type)) for values in columns]
-            for number, (sketch, values) in enumerate(zip(sketches, columns, strict=True)):
-                sketch.look_at(values, hashes.get(number))
-            some = min(batch.num_rows, FIRST if together is None else LATER)
-            chosen = pa.array(draw.choice(batch.num_rows, some, replace=False))
-            rows = [values.take(chosen) for values in columns]
-            for number, values in enumerate(rows):
-                for path, leaves in by_path(pa.RecordBatch.from_arrays([values], [""])):
-                    evidence.setdefault((number, path), Evidence()).add(scanning.look_at(leaves))
-            matrix = [rows[n].cast(pa.float64()).to_numpy(zero_copy_only=False) for n in numbers]
-            found = Together.of(np.array(matrix, dtype=float).reshape(len(numbers), some).T)
-            together = found if together is None else together.plus(found)
-        states: list[tuple[int, str, str, Any]]
-        states = [(number, "", "sketch", sketch) for number, sketch in enumerate(sketches)]
-        states += [(number, path, "evidence", found.as_data()) for (number, path), found in evidence.items()]
-        if together is not None:
-            states.append((-1, "", "together", together))
-        yield _batch(states)
-
-    return run
-
-
-def _merging(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """On a worker: the states of each column added up."""
-    merged: dict[tuple[int, str, str], Any] = {}
-    for batch in batches:
-        for row in batch.to_pylist():
-            place = (row["number"], row["path"], row["what"])
-            state = pickle.loads(row["state"])  # noqa: S301 - from our own workers
-            if row["what"] == "evidence":
-                state = Evidence.of_data(state)
-            if place not in merged:
-                merged[place] = state
-            elif row["what"] == "together":
-                merged[place] = merged[place].plus(state)
-            else:
-                merged[place].add(state)
-    yield _batch([
-        (number, path, what, state.as_data() if what == "evidence" else state)
-        for (number, path, what), state in merged.items()
-    ])  # fmt: skip
-
-
-def _batch(states: list[tuple[int, str, str, Any]]) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    numbers, paths, whats, held = zip(*states, strict=True) if states else ((), (), (), ())
-    columns = [pa.array(numbers, pa.int32()), pa.array(paths, pa.string()), pa.array(whats, pa.string())]
-    return pa.RecordBatch.from_arrays(
-        [*columns, pa.array(map(pickle.dumps, held), pa.binary())], names=["number", "path", "what", "state"]
-    )
-
-
-def _correlations(together: tuple[list[int], Together] | None, names: list[str]) -> Iterator[Correlation]:
+def _correlations(seen: Seen, names: list[str]) -> Iterator[Correlation]:
     """The strongest first."""
-    if together is None:
+    if seen.together is None:
         return
-    numbers, found = together
-    matrix = found.correlations()
+    numbers, matrix = seen.numbers, seen.together.correlations()
     pairs = [
         (float(matrix[i, j]), i, j) for i in range(len(numbers)) for j in range(i) if abs(matrix[i, j]) >= CORRELATED
     ]
     for value, i, j in sorted(pairs, key=lambda pair: -abs(pair[0])):
-        yield Correlation(names[numbers[j]], names[numbers[i]], value, int(found.rows[i, j]))
+        yield Correlation(names[numbers[j]], names[numbers[i]], value, int(seen.together.rows[i, j]))
 
 
 # the second pass

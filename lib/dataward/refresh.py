@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Contract
-from dataward.errors import SourceChanged
+from dataward.contract import Contract, Target
+from dataward.errors import SourceChanged, TargetError
 from dataward.integrity.canonical import sha256
 from dataward.integrity.seal import code_version
 from dataward.mend import Mended
@@ -31,29 +31,33 @@ from dataward.quality.engines.numbers import Numbers, added, aggregates, state, 
 from dataward.quality.engines.scan import aggregated
 from dataward.quality.flags import Duplicate
 from dataward.quality.metrics import GROUPED, Metric, Values, measurable
+from dataward.quality.profile import columns
+from dataward.quality.profile.sketch import Sketch
 from dataward.quality.rules import RowRule
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite
 from dataward.sql import identifier, literal
 from dataward.tables import delta
+from dataward.tables.delta import Commit
 from dataward.tables.maintenance import settings
 from dataward.tables.partitions import parts_of_source
 from dataward.tables.reason import reason
-from dataward.tables.source import Pin
+from dataward.tables.source import MALFORMED, Pin
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Refresh"]
+__all__ = ["Refresh", "sketches"]
 
 SCHEMA = f"kind string, fingerprint string, {frequencies.BLOCKS}"
-NUMBERS, KEYS, TOTALS = "numbers", "keys", "totals"
+NUMBERS, KEYS, TOTALS, SKETCHES = "numbers", "keys", "totals", "sketches"
 PROBES = 4_000_000
 """Codes at most that the driver sends to the tasks, for them to look for: 32 MB."""
 (ROWS,) = aggregates(Metric("size"))
 WHOLE = "all"
+NO_FINGERPRINT = "cast(null as string) as fingerprint"
 
 
 @dataclass(frozen=True)
@@ -152,28 +156,21 @@ class Refresh:
         target, version = self.contract.target, earlier["states"]["before"] if earlier else None
         if earlier and version is None:
             return None, "as when the run began"
-        if not delta.exists(self.spark, target):
-            return None, "the target is new"
-        for commit in delta.history(self.spark, target, limit=50):
-            told = commit.metadata
-            if "states" in told and (version is None or told["states"]["version"] == version):
-                if told["states"]["made_by"] != self.made_by:
-                    return (
-                        None,
-                        "the contract, its key, a reference, the source's columns or Dataward is another than before",
-                    )
-                try:
-                    return self._recalled(told["run_id"], told["states"]["version"]), ""
-                except Exception as error:
-                    return None, f"what partitions came to cannot be read: {reason(error)}"
-            foreign = commit.operation not in delta.ROW_NEUTRAL and "run_id" not in told
-            another = "source" in told and "releases" not in told and "states" not in told
-            if foreign or another:
-                return None, f"version {commit.version} of the target ({commit.operation}) was not written by a refresh"
-        return None, "no refresh of the target is in its log"
+        commit, why = _last(self.spark, target, version)
+        if commit is None:
+            return None, why
+        told = commit.metadata["states"]
+        if told["made_by"] != self.made_by:
+            return None, "the contract, its key, a reference, the source's columns or Dataward is another than before"
+        try:
+            return self._recalled(commit.metadata["run_id"], told["version"]), ""
+        except Exception as error:
+            return None, f"what partitions came to cannot be read: {reason(error)}"
 
     def _recalled(self, run_id: str, version: int) -> _Base:
-        known = delta.read(self.spark, self.contract.states_location, version).where(f"kind <> '{KEYS}'")
+        known = delta.read(self.spark, self.contract.states_location, version).where(
+            f"kind in ('{NUMBERS}', '{TOTALS}')"
+        )
         rows = known.select("kind", "part", "fingerprint", "state").collect()
         told = {
             (row.kind, row.part): json.loads(self.box.open(bytes(row.state), f"{row.kind} of {row.part}"))
@@ -320,9 +317,11 @@ class Refresh:
         rows.append((TOTALS, "", WHOLE, None, self.box.shut(totals, f"{TOTALS} of {WHOLE}")))
         frame = self.spark.createDataFrame(rows, SCHEMA)
         if self.blocks is not None:
-            frame = frame.unionByName(
-                self.blocks.selectExpr(f"'{KEYS}' as kind", "cast(null as string) as fingerprint", "*")
-            )
+            frame = frame.unionByName(self.blocks.selectExpr(f"'{KEYS}' as kind", NO_FINGERPRINT, "*"))
+        if self.contract.target.profile:
+            fresh = self.source.frame.where(self.parts.among(self.fresh)).drop(MALFORMED)
+            seen = columns.kept(fresh, self.parts.text, self.box).withColumnRenamed("number", "grouping")
+            frame = frame.unionByName(seen.selectExpr(f"'{SKETCHES}' as kind", NO_FINGERPRINT, "*"))
         swapped = ", ".join(literal(part) for part in [*self.fresh, *self.gone, WHOLE])
         app = f"{run_id}/{sha256([self.source.digest, before])[:16]}"
         told = {"contract": self.contract.contract, "contract_sha256": contract_sha256}
@@ -334,6 +333,39 @@ class Refresh:
 
     def _shut(self, part: str) -> bytes:
         return self.box.shut(json.dumps(self.numbers[part]).encode(), f"{NUMBERS} of {part}")
+
+
+def sketches(spark: SparkSession, contract: Contract, keys: KeyProvider) -> list[tuple[str, str, Sketch]]:
+    """Name, type and sketch of each column of the source, as the target's newest refresh knew it; no row is read.
+
+    Raises:
+        TargetError: there is no refresh that kept them, or what was kept cannot be read.
+    """
+    place, domain = contract.states_location, contract.keys.domain
+    commit, why = _last(spark, contract.target)
+    if commit is None:
+        raise TargetError(f"{contract.target}: what its partitions hold is not known: {why}. Publish first")
+    try:
+        known = delta.read(spark, place, commit.metadata["states"]["version"]).where(f"kind = '{SKETCHES}'")
+        box = Box(keys.key("states", domain, keys.current(domain)))
+        return columns.whole(known.selectExpr("part", "grouping as number", "state"), box)
+    except Exception as error:
+        raise TargetError(f"{place}: what partitions hold cannot be read: {reason(error)}. Publish again") from None
+
+
+def _last(spark: SparkSession, target: Target, version: int | None = None) -> tuple[Commit | None, str]:
+    """The newest commit of a refresh (of one that began with a ``version`` of the states), or why what it knew is no use."""
+    if not delta.exists(spark, target):
+        return None, "the target is new"
+    for commit in delta.history(spark, target, limit=50):
+        told = commit.metadata
+        if "states" in told and version in (None, told["states"]["version"]):
+            return commit, ""
+        foreign = commit.operation not in delta.ROW_NEUTRAL and "run_id" not in told
+        another = "source" in told and "releases" not in told and "states" not in told
+        if foreign or another:
+            return None, f"version {commit.version} of the target ({commit.operation}) was not written by a refresh"
+    return None, "no refresh of the target is in its log"
 
 
 def _rows(numbers: Numbers) -> int:

@@ -148,11 +148,19 @@ def isolated(spark: SparkSession) -> Iterator[SparkSession]:
     own = spark.newSession()
     for key, value in ISOLATED.items():
         own.conf.set(key, value)
+    _name_functions(own)
     activate(own)
     try:
         yield own
     finally:
         activate(spark)
+
+
+def _name_functions(spark: SparkSession) -> None:
+    """Each ``F.col`` asks the JVM for ``functions``, which tries a list of packages first: a millisecond, and a fifth by name."""
+    from py4j.java_gateway import java_import
+
+    java_import(spark.sparkContext._jvm, "org.apache.spark.sql.functions")
 
 
 def activate(spark: SparkSession) -> None:

@@ -12,6 +12,7 @@ from dataward.errors import SourceError, UsageError
 from dataward.privacy.discover.detectors import DETECTORS
 from dataward.profile import compared, profile, read
 from dataward.quality.profile.column import told
+from dataward.quality.profile.columns import seen
 
 ROWS = [
     (
@@ -54,8 +55,8 @@ def test_a_table_is_told_in_two_passes_whatever_its_columns(spark, table, jobs_o
     wide = spark.createDataFrame(numbers, ", ".join(f"c{n} int" for n in range(60)))
     for frame in (spark.createDataFrame(ROWS, SCHEMA), wide):
         with jobs_of() as sketching:
-            sketches, _, _ = module._sketched(frame, DETECTORS)
-        columns = [told(name, kind, sketch) for (name, kind), sketch in zip(frame.dtypes, sketches, strict=True)]
+            found = seen(frame, DETECTORS)
+        columns = [told(name, kind, found.sketches[n]) for n, (name, kind) in enumerate(frame.dtypes)]
         with jobs_of() as counting:
             assert any(column.key for column in module._counted(frame, columns))
         # One pass each: a shuffle is a job before it and one behind it.

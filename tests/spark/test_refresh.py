@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import shutil
 
 import pytest
 from chispa.dataframe_comparer import assert_df_equality
 
+from dataward.cli import main
+from dataward.contract import Source, load
 from dataward.erase import Asked, erase
-from dataward.errors import SourceError
+from dataward.errors import SourceError, TargetError, UsageError
 from dataward.plan import plan
+from dataward.profile import profile, profile_of
 from dataward.tables import delta
 from tests.spark.conftest import Lake
 
@@ -288,6 +292,51 @@ def test_keys_inside_of_structs(lake):
     more.write.format("delta").mode("append").save(str(lake.root / "source"))
     assert lake.publish().rows == {"in": 4, "published": 2, "quarantined": 2, "dropped": 0}
     assert lake.read().columns == ["s", "part"]
+
+
+def test_what_partitions_hold_adds_up_to_a_profile_that_reads_nothing(days, capsys):
+    """New, replaced and deleted partitions: quantiles, distinct and frequent values are those of a look at all rows."""
+    columns = "{name: {class: person_name, protect: token}}"
+    days.contract(rules="RowCount > 0", columns=columns, extra=EXTRA,
+                  target="mode: refresh, partition_by: [day], profile: true")  # fmt: skip
+    source = str(days.root / "source")
+    assert days.publish().status == "published"
+    written(days.spark, source, rows(*range(30, 45), name="new", day="2026-01-04"))
+    written(days.spark, source, rows(3, 3, 4, day="2026-01-01"), "overwrite", "day = '2026-01-01'")
+    days.spark.sql(f"delete from delta.`{source}` where day = '2026-01-02'")
+    assert "2 of 3 partitions to read, 1 gone" in read_of(days.publish())
+    looked = profile(days.spark, Source(path=source, format="delta"))
+    shutil.rmtree(source)
+    told = profile_of(days.spark, load(days.root / "contract.yaml"))
+    assert told.rows == 28
+    assert [(column.name, column.sensitive) for column in told.columns][:3] == [
+        ("id", None), ("name", "person_name"), ("score", None)]  # fmt: skip
+    for mine, theirs in zip(told.columns, looked.columns, strict=True):
+        expected = theirs.hidden("person_name") if mine.sensitive else theirs
+        different = {"mean": pytest.approx(expected.mean), "deviation": pytest.approx(expected.deviation)}
+        assert dataclasses.replace(mine, mean=None, deviation=None, frequent=()) == dataclasses.replace(
+            expected, mean=None, deviation=None, frequent=(), unique=None
+        )
+        assert {"mean": mine.mean, "deviation": mine.deviation} == different
+        assert set(mine.frequent) == set(expected.frequent)
+    assert main(["profile", "--contract", str(days.root / "contract.yaml"), "--report", str(days.root / "pages")]) == 0
+    assert "28 rows" in capsys.readouterr().out
+    kept = [file.read_bytes() for file in (days.root / "target_states").rglob("*.parquet")]
+    assert kept
+    assert not any(b"new3" in data for data in kept)
+
+
+def test_a_profile_of_what_was_not_kept_is_refused(days):
+    with pytest.raises(UsageError, match="say 'profile: true' under 'target'"):
+        profile_of(days.spark, load(days.root / "contract.yaml"))
+    days.contract(rules="RowCount > 0", extra=EXTRA, target="mode: refresh, partition_by: [day], profile: true")
+    contract = load(days.root / "contract.yaml")
+    with pytest.raises(TargetError, match="the target is new"):
+        profile_of(days.spark, contract)
+    days.publish()
+    days.spark.sql(f"delete from delta.`{days.root}/target` where id = 3")
+    with pytest.raises(TargetError, match="was not written by a refresh"):
+        profile_of(days.spark, contract)
 
 
 def test_a_source_that_is_not_partitioned_so_is_refused(days):

@@ -24,7 +24,12 @@ def add(verb: Verb) -> None:
     command = verb(
         "profile", _profile, "Tell what a table holds, column by column; nothing of columns that look sensitive."
     )
-    command.add_argument("source", metavar="SOURCE", help="a path, or a table of the catalog")
+    command.add_argument("source", nargs="?", metavar="SOURCE", help="a path, or a table of the catalog")
+    command.add_argument(
+        "--contract",
+        metavar="FILE",
+        help="instead: the source of a contract with target.profile, from what refreshes kept",
+    )
     with_source(command)
     command.add_argument(
         "--sample", type=float, default=1.0, metavar="SHARE", help="look at a random share of the rows only, e.g. 0.01"
@@ -37,20 +42,26 @@ def add(verb: Verb) -> None:
 
 def _profile(arguments: argparse.Namespace) -> int:
     from dataward import session
-    from dataward.contract import detectors
+    from dataward.contract import detectors, load
     from dataward.discover import source_of
-    from dataward.profile import compared, html, profile, read
+    from dataward.profile import compared, html, profile, profile_of, read
     from dataward.report import put
 
     if not 0 < arguments.sample <= 1:
         raise UsageError(f"--sample {arguments.sample:g}: give a share above 0 and up to 1, such as 0.01")
+    if bool(arguments.source) == bool(arguments.contract):
+        raise UsageError("profile: name either a SOURCE or --contract FILE")
     earlier = read(arguments.compare) if arguments.compare else None
     custom = detectors(arguments.detectors) if arguments.detectors else {}
+    contract = load(arguments.contract) if arguments.contract else None
     spark = session.get()
-    source = source_of(spark, arguments.source, arguments.format, options_of(arguments))
-    found = profile(spark, source, arguments.sample, custom)
+    if contract:
+        found, name = profile_of(spark, contract), contract.contract
+    else:
+        source = source_of(spark, arguments.source, arguments.format, options_of(arguments))
+        found, name = profile(spark, source, arguments.sample, custom), name_of(arguments.source)
     moved = compared(earlier, found) if earlier else []
-    page = f"{arguments.report.rstrip('/')}/{name_of(arguments.source)}.html"
+    page = f"{arguments.report.rstrip('/')}/{name}.html"
     put(spark, page, html(found, moved))
     if arguments.json:
         told = {"drift": [dataclasses.asdict(one) for one in moved]} if earlier else {}

@@ -69,6 +69,9 @@ class Target(Location):
     on: tuple[str, ...] = Field(default=(), description="key columns of a merge")
     partition: dict[str, Scalar] = Field(default_factory=dict, description="the partition that 'replace' swaps")
     partition_by: tuple[str, ...] = Field(default=(), description="columns that partition the table when it is created")
+    profile: bool = Field(
+        default=False, description="with mode refresh: keep what 'dataward profile --contract' tells of the source"
+    )
 
     @model_validator(mode="after")
     def _fits_mode(self) -> Target:
@@ -78,6 +81,8 @@ class Target(Location):
             raise ValueError("mode replace needs 'partition' (column: value), and only replace takes it")
         if self.mode == "refresh" and not self.partition_by:
             raise ValueError("mode refresh needs 'partition_by': the partitions of the source that are swapped")
+        if self.profile and self.mode != "refresh":
+            raise ValueError("'profile' goes with mode refresh; of other tables 'dataward profile SOURCE' tells")
         return self
 
 

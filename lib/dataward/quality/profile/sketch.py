@@ -11,6 +11,7 @@ moments         mean and sum of squares, merged by Chan, Golub & LeVeque (1979)
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -190,10 +191,28 @@ class Sketch:
             return float(len(self.hashes)), 0.0
         return (HASHES - 1) / (float(self.hashes[-1]) / 2.0**64), (HASHES - 2) ** -0.5
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "quantiles": self.quantiles.serialize()}
+    def as_data(self) -> dict[str, Any]:
+        """Everything as plain data that JSON holds."""
+        plain = {
+            name: float(value) if isinstance(value, np.floating) else value for name, value in self.__dict__.items()
+        }
+        return plain | {
+            "frequent": list(self.frequent.items()),
+            "hashes": b64encode(self.hashes.tobytes()).decode(),
+            "quantiles": b64encode(self.quantiles.serialize()).decode(),
+        }
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    @classmethod
+    def of_data(cls, data: dict[str, Any]) -> Sketch:
+        """What :meth:`as_data` gave."""
         from datasketches import kll_doubles_sketch
 
-        self.__dict__.update(state, quantiles=kll_doubles_sketch.deserialize(state["quantiles"]))
+        made = cls(data["kind"])
+        made.__dict__.update(data)
+        made.frequent = dict(data["frequent"])
+        made.hashes = np.frombuffer(b64decode(data["hashes"]), np.uint64)
+        made.quantiles = kll_doubles_sketch.deserialize(b64decode(data["quantiles"]))
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Sketch.of_data, (self.as_data(),)

@@ -1,0 +1,234 @@
+"""Sketches of all columns of a frame in one pass, of the whole or of each of its parts; and of parts what their sketches add up to."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dataward.privacy.box import Box
+from dataward.privacy.discover.columns import by_path
+from dataward.privacy.discover.detector import Detector
+from dataward.privacy.discover.evidence import Evidence
+from dataward.privacy.discover.scanner import scanner
+from dataward.quality.metrics import NUMERIC
+from dataward.quality.profile.sketch import Sketch, kind_of
+from dataward.quality.profile.together import Together
+from dataward.sql import identifier
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructField
+
+__all__ = ["KEPT", "Seen", "kept", "seen", "whole"]
+
+FIRST = 1000  # random rows of a task's first Arrow batch that are looked at closely
+LATER = 200  # and of each later one
+NUMBERS = 300  # columns of numbers that are correlated with each other
+OTHERS = ("boolean", "date", "timestamp", "timestamp_ntz")
+"""Types beside numbers and texts that a sketch takes as they are."""
+STATES = "part string, number int, path string, what string, state binary"
+KEPT = "part string, number int, state binary"
+WHOLE = "''"  # the part of all rows, where there are no others
+
+
+@dataclass
+class Seen:
+    """What was seen of rows: a sketch of each column, evidence of what is sensitive by column and path, the numbers together."""
+
+    sketches: dict[int, Sketch] = field(default_factory=dict)
+    evidence: dict[tuple[int, str], Evidence] = field(default_factory=dict)
+    numbers: list[int] = field(default_factory=list)
+    together: Together | None = None
+
+
+def seen(frame: DataFrame, detectors: tuple[Detector, ...]) -> Seen:
+    """All columns of a frame, by their number; no sketch of a frame without rows."""
+    numbers = [n for n, one in enumerate(frame.schema.fields) if one.dataType.typeName() in NUMERIC][:NUMBERS]
+    found = Seen(numbers=numbers)
+    for row in _states(frame, None, detectors, numbers).collect():
+        state = pickle.loads(row.state)  # noqa: S301 - written by our own workers a moment ago
+        if row.what == "sketch":
+            found.sketches[row.number] = state
+        elif row.what == "together":
+            found.together = state
+        else:
+            found.evidence[row.number, row.path] = Evidence.of_data(state)
+    return found
+
+
+def kept(frame: DataFrame, part: str, box: Box) -> DataFrame:
+    """The sketches of each part (SQL, a text) of a frame, shut away: a row for each of its columns (:data:`KEPT`)."""
+
+    names = [(one.name, one.dataType.simpleString()) for one in frame.schema.fields]
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for row in batch.to_pylist():
+                part, number = row["part"], row["number"]
+                sketch = pickle.loads(row["state"])  # noqa: S301 - from our own workers
+                data = json.dumps([*names[number], sketch.as_data()]).encode()
+                yield _kept([(part, number, box.shut(data, _place(part, number)))])
+
+    return _states(frame, part, (), []).mapInArrow(run, KEPT)
+
+
+def whole(states: DataFrame, box: Box) -> list[tuple[str, str, Sketch]]:
+    """Of what :func:`kept` made: each column's name and type, and the sketch of all parts together. One job of two stages."""
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        found: dict[int, Sketch] = {}
+        names: dict[int, tuple[str, str]] = {}
+        for batch in batches:
+            for row in batch.to_pylist():
+                number = row["number"]
+                name, kind, sketch = json.loads(box.open(row["state"], _place(row["part"], number)))
+                names[number] = name, kind
+                _plus(found, number, Sketch.of_data(sketch))
+        yield _kept([("", number, pickle.dumps((*names[number], sketch))) for number, sketch in found.items()])
+
+    rows = states.repartition(_spread(states), "number").mapInArrow(run, KEPT).collect()
+    return [pickle.loads(row.state) for row in sorted(rows)]  # noqa: S301 - written by our own workers a moment ago
+
+
+def _place(part: str, number: int) -> str:
+    return f"sketch {number} of {part}"
+
+
+def _spread(frame: DataFrame) -> int:
+    return 4 * frame.sparkSession.sparkContext.defaultParallelism
+
+
+def _states(frame: DataFrame, part: str | None, detectors: tuple[Detector, ...], numbers: list[int]) -> DataFrame:
+    fields = frame.schema.fields
+    plain = [_plain(one) for one in fields]
+    texts = [n for n, one in enumerate(fields) if one.dataType.typeName() not in (*NUMERIC, *OTHERS)]
+    given = frame.selectExpr(  # by number: mapInArrow takes no name that holds a dot
+        f"{part or WHOLE} as part",
+        *(f"{sql} as c{n}" for n, sql in enumerate(plain)),
+        *(f"xxhash64({plain[n]}) as h{n}" for n in texts),
+    )
+    states = given.mapInArrow(_sketching(detectors, numbers, texts), STATES)
+    spread = _spread(frame) if part else max(1, min(len(fields), _spread(frame)))
+    return states.repartition(spread, "part", "number").mapInArrow(_merging, STATES)
+
+
+def _plain(one: StructField) -> str:
+    """A column as one that a sketch takes."""
+    name, kind = identifier(one.name), one.dataType.typeName()
+    if kind == "decimal":
+        name = f"cast({name} as double)"
+    elif kind in ("struct", "array", "map"):
+        name = f"to_json({name})"
+    elif kind == "binary":
+        name = f"hex({name})"
+    elif kind not in (*NUMERIC, *OTHERS, "string"):
+        name = f"cast({name} as string)"
+    return name
+
+
+def _sketching(
+    detectors: tuple[Detector, ...], numbers: list[int], texts: list[int]
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """On a worker: what one task sees of each part."""
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        draw = np.random.default_rng(context.partitionId() if context else 0)
+        scanning, parts = scanner(detectors) if detectors else None, dict[str, Seen]()
+        for batch in batches:
+            for part, rows in _by_part(batch):
+                columns = rows[: len(rows) - len(texts)]
+                hashes = dict(zip(texts, rows[len(columns) :], strict=True))
+                mine = parts.setdefault(part, Seen())
+                for number, values in enumerate(columns):
+                    sketch = mine.sketches.setdefault(number, Sketch(kind_of(values.type)))
+                    sketch.look_at(values, hashes.get(number))
+                if scanning:
+                    _look_closely(mine, columns, scanning, numbers, draw)
+        yield _batch([state for part, mine in parts.items() for state in _told(part, mine)])
+
+    return run
+
+
+def _by_part(batch: pa.RecordBatch) -> Iterator[tuple[str, list[pa.Array]]]:
+    """(part, the other columns of its rows)."""
+    import pyarrow.compute as pc
+
+    parts, *columns = batch.columns
+    names = pc.unique(parts).to_pylist()
+    for name in names:
+        here = pc.equal(parts, name)
+        yield name, columns if len(names) == 1 else [column.filter(here) for column in columns]
+
+
+def _look_closely(mine: Seen, columns: list[pa.Array], scanning: Any, numbers: list[int], draw: Any) -> None:
+    """At some random rows: for what is sensitive, and for how their numbers go together."""
+    import pyarrow as pa
+
+    count = len(columns[0]) if columns else 0
+    some = min(count, FIRST if mine.together is None else LATER)
+    chosen = pa.array(draw.choice(count, some, replace=False))
+    rows = [values.take(chosen) for values in columns]
+    for number, values in enumerate(rows):
+        for path, leaves in by_path(pa.RecordBatch.from_arrays([values], [""])):
+            mine.evidence.setdefault((number, path), Evidence()).add(scanning.look_at(leaves))
+    matrix = [rows[n].cast(pa.float64()).to_numpy(zero_copy_only=False) for n in numbers]
+    found = Together.of(np.array(matrix, dtype=float).reshape(len(numbers), some).T)
+    mine.together = found if mine.together is None else mine.together.plus(found)
+
+
+def _told(part: str, mine: Seen) -> Iterator[tuple[str, int, str, str, Any]]:
+    for number, sketch in mine.sketches.items():
+        yield part, number, "", "sketch", sketch
+    for (number, path), found in mine.evidence.items():
+        yield part, number, path, "evidence", found.as_data()
+    if mine.together is not None:
+        yield part, -1, "", "together", mine.together
+
+
+def _merging(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """On a worker: the states of each column of a part added up."""
+    parts: dict[str, Seen] = {}
+    for batch in batches:
+        for row in batch.to_pylist():
+            state = pickle.loads(row["state"])  # noqa: S301 - from our own workers
+            mine = parts.setdefault(row["part"], Seen())
+            if row["what"] == "together":
+                mine.together = state if mine.together is None else mine.together.plus(state)
+            elif row["what"] == "sketch":
+                _plus(mine.sketches, row["number"], state)
+            else:
+                mine.evidence.setdefault((row["number"], row["path"]), Evidence()).add(Evidence.of_data(state))
+    yield _batch([state for part, mine in parts.items() for state in _told(part, mine)])
+
+
+def _plus(sketches: dict[int, Sketch], number: int, sketch: Sketch) -> None:
+    if number in sketches:
+        sketches[number].add(sketch)
+    else:
+        sketches[number] = sketch
+
+
+def _batch(states: list[tuple[str, int, str, str, Any]]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    parts, numbers, paths, whats, held = zip(*states, strict=True) if states else ((), (), (), (), ())
+    texts = [pa.array(one, pa.string()) for one in (parts, paths, whats)]
+    columns = [texts[0], pa.array(numbers, pa.int32()), *texts[1:], pa.array(map(pickle.dumps, held), pa.binary())]
+    return pa.RecordBatch.from_arrays(columns, names=["part", "number", "path", "what", "state"])
+
+
+def _kept(rows: list[tuple[str, int, bytes]]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    parts, numbers, states = zip(*rows, strict=True) if rows else ((), (), ())
+    columns = [pa.array(parts, pa.string()), pa.array(numbers, pa.int32()), pa.array(states, pa.binary())]
+    return pa.RecordBatch.from_arrays(columns, names=["part", "number", "state"])
