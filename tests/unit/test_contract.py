@@ -59,7 +59,7 @@ MISTAKES = [
     ("mode: merge, on: [rec_id]", "mode: replace, partition: {a: 1}", 1, "not in 'partition_by'", ""),
     ("on: [rec_id]", "on: rec_id", 3, "a list is expected", "[a, b]"),
     ("on: [rec_id]", "on: [address_1]", 1, "merge key 'address_1' is protected by mask", ""),
-    ("mode: merge, on: [rec_id]", "profile: true", 1, "'profile' goes with mode refresh", ""),
+    ("mode: merge, on: [rec_id]", "profile: true", 3, "'profile' goes with mode refresh", ""),
     ("mode: merge, on: [rec_id]", "partition_by: [soc_sec_id]", 1, "partition column 'soc_sec_id'", ""),
     ("lake/people_quarantine", "lake/people", 1, "need different places", ""),
     ("default: refuse", "history: {path: lake/people}", 1, "history needs a place of its own", ""),
