@@ -18,6 +18,8 @@ from dataward.java import find_java
 from dataward.privacy.keys import create_keyring
 
 ROOT = Path(__file__).parents[2]
+BRIEF = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""For processes that end before the thorough compiler pays off."""
 
 
 @dataclass
@@ -72,6 +74,7 @@ class Workplace:
         """``file_limit``: bytes past which no file of the process may grow, as on a full disk."""
         base = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "SPARK_HOME")}
         base |= {"JAVA_HOME": find_java(), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+        base |= {"JDK_JAVA_OPTIONS": BRIEF}
 
         def limited() -> None:
             if file_limit is not None:
