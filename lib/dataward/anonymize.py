@@ -13,7 +13,7 @@ from dataward.privacy.anonymize import Chosen, anonymized, choose, ladder
 from dataward.privacy.protect import statistics_columns
 from dataward.privacy.risk import smallest
 from dataward.session import isolated
-from dataward.tables import delta
+from dataward.tables import commits, delta
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -74,6 +74,8 @@ def anonymize(
             "read": version,
         }
         run_id = f"anonymize-{uuid.uuid4().hex[:12]}"
-        delta.commit_target(own, ready, Target(path=place.path), run_id, metadata, statistics_columns(contract, ready))
+        commits.commit_target(
+            own, ready, Target(path=place.path), run_id, metadata, statistics_columns(contract, ready)
+        )
         written = delta.read(own, place, delta.latest_version(own, place))
         return Anonymized(version, told, chosen, smallest(written, [one.column for one in ladders]), out)

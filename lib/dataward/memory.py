@@ -25,7 +25,7 @@ from dataward.quality.past import Past, Point, TooShort
 from dataward.quality.suite import Suite
 from dataward.session import isolated
 from dataward.sql import literal
-from dataward.tables import delta, maintenance
+from dataward.tables import commits, delta, maintenance
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -87,7 +87,7 @@ def remember(
 def _append(spark: SparkSession, plan: Plan, app: str, rows: list[tuple[Any, ...]]) -> None:
     frame = spark.createDataFrame(rows, SCHEMA).coalesce(1)
     place, told = plan.contract.history_location, {"contract": plan.name, "contract_sha256": plan.sha256}
-    commit = delta.append_once(spark, frame, place, app, told)
+    commit = commits.append_once(spark, frame, place, app, told)
     if commit.version % FILES == FILES // 2:  # not with the commit that Delta makes a checkpoint of, the tenth
         with suppress(Exception):  # somebody else is at it
             delta.delta_table(spark, place).optimize().executeCompaction()

@@ -31,7 +31,7 @@ from dataward.refresh import Refresh
 from dataward.report import RunResult
 from dataward.run import Progress, Run, as_dicts, pinned, place_of
 from dataward.session import demand_encryption, isolated
-from dataward.tables import delta
+from dataward.tables import commits, delta
 from dataward.tables.source import MALFORMED, Pin
 from dataward.windows import windowed
 
@@ -151,7 +151,7 @@ class Publish(Run):
             statistics = statistics_columns(contract, ready)
             beside = shadows(contract, keys, ready.columns)
             swapped = self.refresh.where if self.refresh else None
-            commit = delta.commit_target(
+            commit = commits.commit_target(
                 self.spark, ready, contract.target, self.run_id, metadata, statistics, beside, swapped
             )
             rows = self.accounted(source, judged, commit, quarantine, diverted)
@@ -289,7 +289,7 @@ class Publish(Run):
         from pyspark.sql import functions as F
 
         known = self.identified(keys, bad).withColumn("run_id", F.lit(self.run_id))
-        return delta.append_once(self.spark, known, place, self.run_id, metadata)
+        return commits.append_once(self.spark, known, place, self.run_id, metadata)
 
     def keep_changes(self, keys: KeyProvider, changes: DataFrame | None, metadata: dict[str, Any]) -> None:
         """Each changed cell before and after, beside the columns by which its row is found."""
@@ -302,7 +302,7 @@ class Publish(Run):
         finds |= {contract.erasure.subject.lower()} if contract.erasure else set()
         own = {name: name.lower() in finds for name in self.mended.plain.columns}
         told = self.identified(keys, only_changed(changes, own)).withColumn("run_id", F.lit(self.run_id))
-        self.changes = place_of(place, delta.append_once(self.spark, told, place, self.run_id, metadata))
+        self.changes = place_of(place, commits.append_once(self.spark, told, place, self.run_id, metadata))
 
     def accounted(
         self, source: Pin, judged: Judgement, commit: delta.Commit, quarantine: delta.Commit | None, diverted: int
@@ -334,11 +334,11 @@ class Publish(Run):
 
         if self.contract.windows:
             rows = windowed(self.contract, suite, self.mended.frame, now).withColumn("run_id", F.lit(self.run_id))
-            delta.append_once(self.spark, rows, self.contract.windows_location, self.run_id, metadata)
+            commits.append_once(self.spark, rows, self.contract.windows_location, self.run_id, metadata)
 
     def taken_back(self, commit: delta.Commit, why: str) -> AccountingError:
         """The error to raise; the target is what it was before."""
-        delta.restore(self.spark, self.contract.target, commit)
+        commits.restore(self.spark, self.contract.target, commit)
         return AccountingError(
             f"{self.contract.target}: {why}, or the source's files changed while they were read. Version {commit.version} was "
             "taken back; rerun with a new --run-id"

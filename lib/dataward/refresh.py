@@ -37,7 +37,7 @@ from dataward.quality.rules import RowRule
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite
 from dataward.sql import identifier, literal
-from dataward.tables import delta
+from dataward.tables import commits, delta
 from dataward.tables.delta import Commit
 from dataward.tables.maintenance import settings
 from dataward.tables.partitions import parts_of_source
@@ -309,7 +309,7 @@ class Refresh:
         if before is not None and not (self.fresh or self.gone):
             return {"before": before, "version": before, "made_by": self.made_by}
         if before is not None and delta.latest_version(self.spark, place) != before:
-            delta.restore_to(self.spark, place, before)
+            commits.restore_to(self.spark, place, before)
         rows = [(NUMBERS, self.fingerprints[part], part, None, self._shut(part)) for part in self.fresh]
         totals = json.dumps(
             [[one.rows, one.keys, one.single, one.largest, one.weight] for one in self.counts.values()]
@@ -326,7 +326,7 @@ class Refresh:
         app = f"{run_id}/{sha256([self.source.digest, before])[:16]}"
         told = {"contract": self.contract.contract, "contract_sha256": contract_sha256}
         where = None if before is None else f"part in ({swapped})"
-        commit = delta.swap_once(
+        commit = commits.swap_once(
             self.spark, frame.repartition("kind", "part"), place, app, told, ("kind", "part"), where
         )
         return {"before": before, "version": commit.version, "made_by": self.made_by}
@@ -339,7 +339,7 @@ def sketches(spark: SparkSession, contract: Contract, keys: KeyProvider) -> list
     """Name, type and sketch of each column of the source, as the target's newest refresh knew it; no row is read.
 
     Raises:
-        TargetError: there is no refresh that kept them, or what was kept cannot be read.
+        TargetError: there is no refresh that kept any, or what was kept cannot be read.
     """
     place, domain = contract.states_location, contract.keys.domain
     commit, why = _last(spark, contract.target)
@@ -348,9 +348,12 @@ def sketches(spark: SparkSession, contract: Contract, keys: KeyProvider) -> list
     try:
         known = delta.read(spark, place, commit.metadata["states"]["version"]).where(f"kind = '{SKETCHES}'")
         box = Box(keys.key("states", domain, keys.current(domain)))
-        return columns.whole(known.selectExpr("part", "grouping as number", "state"), box)
+        found = columns.whole(known.selectExpr("part", "grouping as number", "state"), box)
     except Exception as error:
         raise TargetError(f"{place}: what partitions hold cannot be read: {reason(error)}. Publish again") from None
+    if not found:
+        raise TargetError(f"{place}: the newest refresh kept nothing of what partitions hold. Publish first")
+    return found
 
 
 def _last(spark: SparkSession, target: Target, version: int | None = None) -> tuple[Commit | None, str]:

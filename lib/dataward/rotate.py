@@ -26,7 +26,7 @@ from dataward.privacy.protect.entries import tables_of
 from dataward.privacy.retokenise import Step, without_shadows
 from dataward.session import demand_encryption, isolated
 from dataward.sql import identifier
-from dataward.tables import delta
+from dataward.tables import commits, delta
 from dataward.tables.source import pin
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class _Table:
         }
         statistics = statistics_columns(self.contract, ready) if place == self.contract.target else []
         run_id = f"rotate-{uuid.uuid4().hex[:12]}"
-        delta.replace_all(self.spark, ready, place, run_id, metadata, statistics, read)
+        commits.replace_all(self.spark, ready, place, run_id, metadata, statistics, read)
         self.sealed_if_not(place)
 
     def protections(self, ready: DataFrame, step: Step | None) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from dataward.explain import explain
 from dataward.integrity import ledger, sealing
 from dataward.plan import plan
 from dataward.privacy.keys import local_keyring
-from dataward.tables import delta
+from dataward.tables import commits
 
 SCHEMA = "id int, mail string, age int"
 ROWS = [(1, "a@x.org", 30), (2, "b@x.org", -4), (3, None, 41), (4, "d@x.org", 200), (5, "e@x.org", 7)]
@@ -167,7 +167,7 @@ def test_a_killed_run_rerun_gives_what_an_unbroken_one_gives(lake, monkeypatch, 
     lake.source([(7, "old", 3)], SCHEMA)
     lake.publish("r0", rules=RULES, columns=COLUMNS, target=target)
     lake.source(ROWS, SCHEMA)
-    owner = {"commit_target": delta, "digest": sealing, "append": ledger}[dies_in]
+    owner = {"commit_target": commits, "digest": sealing, "append": ledger}[dies_in]
     with monkeypatch.context() as patch:
         patch.setattr(owner, dies_in, lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
@@ -265,8 +265,8 @@ def test_rows_that_do_not_add_up_are_taken_back(lake, monkeypatch):
     lake.source(ROWS, SCHEMA)
     lake.publish("r1")
     lake.source(ROWS[:2], SCHEMA)
-    commit = delta.commit_target
-    monkeypatch.setattr(delta, "commit_target", lambda s, frame, *rest: commit(s, frame.limit(1), *rest))
+    commit = commits.commit_target
+    monkeypatch.setattr(commits, "commit_target", lambda s, frame, *rest: commit(s, frame.limit(1), *rest))
     with pytest.raises(AccountingError, match=r"rows in \(2\) != published \(1\)"):
         lake.publish("r2")
     assert len(lake.rows()) == 5

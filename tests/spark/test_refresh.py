@@ -15,7 +15,7 @@ from dataward.erase import Asked, erase
 from dataward.errors import SourceError, TargetError, UsageError
 from dataward.plan import plan
 from dataward.profile import profile, profile_of
-from dataward.tables import delta
+from dataward.tables import commits
 from tests.spark.conftest import Lake
 
 COLUMNS = "id bigint, name string, score double, at timestamp, day date"
@@ -191,7 +191,7 @@ def test_a_run_that_dies_or_stops_leaves_nothing_that_counts(days, monkeypatch):
     days.publish()
     written(days.spark, source, rows(5, 30, day="2026-01-04"))  # 5 is of another day as well
     with monkeypatch.context() as patched:
-        patched.setattr(delta, "commit_target", lambda *given: 1 / 0)
+        patched.setattr(commits, "commit_target", lambda *given: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             days.publish("r1")
     assert days.versions() == 1
@@ -333,7 +333,10 @@ def test_a_profile_of_what_was_not_kept_is_refused(days):
     contract = load(days.root / "contract.yaml")
     with pytest.raises(TargetError, match="the target is new"):
         profile_of(days.spark, contract)
+    days.contract(rules="RowCount > 0", extra=EXTRA, target="mode: refresh, partition_by: [day]")
     days.publish()
+    with pytest.raises(TargetError, match="kept nothing of what partitions hold. Publish first"):
+        profile_of(days.spark, contract)
     days.spark.sql(f"delete from delta.`{days.root}/target` where id = 3")
     with pytest.raises(TargetError, match="was not written by a refresh"):
         profile_of(days.spark, contract)

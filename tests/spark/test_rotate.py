@@ -16,7 +16,7 @@ from dataward.privacy.protect import vault as vaults
 from dataward.privacy.protect.entries import Table
 from dataward.reidentify import _Asking
 from dataward.rotate import rotate
-from dataward.tables import delta
+from dataward.tables import commits, delta
 from dataward.verify import verify
 
 SCHEMA = "id bigint, m string, e string, c string, n string, r bigint, part string"
@@ -247,15 +247,15 @@ def test_values_without_a_version_are_not_mixed_after_the_window(two):
 
 
 def test_rows_that_came_in_meanwhile_are_not_lost(two, monkeypatch):
-    real = delta._save
+    real = commits._save
 
     def meeting(writer, place):
         if str(place).endswith("/target"):
-            monkeypatch.setattr(delta, "_save", real)
+            monkeypatch.setattr(commits, "_save", real)
             two.read().where("id = 1").write.format("delta").mode("append").save(str(place))
         return real(writer, place)
 
-    monkeypatch.setattr(delta, "_save", meeting)
+    monkeypatch.setattr(commits, "_save", meeting)
     count = two.read().count()
     with pytest.raises(TargetError, match="somebody wrote version"):
         rotated(two, two.people)

@@ -183,11 +183,11 @@ def test_every_type_is_digested(lake):
 
 def test_two_writers_meet_at_the_ledger_and_both_are_chained(lake, monkeypatch):
     from dataward.integrity import ledger
-    from dataward.tables import delta
+    from dataward.tables import commits
 
     lake.source(ROWS, SCHEMA)
     lake.publish("r0", target="mode: append")
-    real, met = delta.append_in_turn, []
+    real, met = commits.append_in_turn, []
 
     def late(spark, frame, place, app, turn, stats, metadata):
         if not met:  # another writer takes this turn first
@@ -197,7 +197,7 @@ def test_two_writers_meet_at_the_ledger_and_both_are_chained(lake, monkeypatch):
             real(spark, other, place, app, turn, stats, {"seq": turn, "hash": "f" * 64})
         real(spark, frame, place, app, turn, stats, metadata)
 
-    monkeypatch.setattr(delta, "append_in_turn", late)
+    monkeypatch.setattr(commits, "append_in_turn", late)
     lake.publish("r1")
     entries = ledger.entries(lake.spark, plan(lake.root / "contract.yaml").contract.ledger_location)
     assert [entry.seq for entry in entries] == [0, 1, 2]

@@ -22,7 +22,7 @@ from dataward.integrity.digest import FileContent
 from dataward.integrity.records import Ask, Discard, Erased, Erasure, parsed
 from dataward.integrity.seal import Record, Seal
 from dataward.privacy.keys import KeyProvider, signing_key
-from dataward.tables import delta, maintenance
+from dataward.tables import commits, delta, maintenance
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def append(
             listed = [(file.path, file.rows, file.digest) for file in files]
             frame = spark.createDataFrame([(*row, listed, previous, entry.hash, signature)], SCHEMA)
             told = {"seq": seq, "hash": entry.hash}
-            delta.append_in_turn(spark, frame.coalesce(1), place, "dataward/ledger", seq, ["seq", "run_id"], told)
+            commits.append_in_turn(spark, frame.coalesce(1), place, "dataward/ledger", seq, ["seq", "run_id"], told)
         except DatawardError:
             raise
         except Exception as error:
@@ -199,7 +199,7 @@ def redact(spark: SparkSession, place: Location, seqs: list[int], run_id: str) -
     told_too = {"seq": kept[-1].seq, "hash": kept[-1].hash}
     maintenance.append_only(spark, place, False)
     read = delta.latest_version(spark, place)
-    delta.replace_all(
+    commits.replace_all(
         spark, spark.createDataFrame(rows, SCHEMA).coalesce(1), place, run_id, told_too, ["seq", "run_id"], read
     )
     maintenance.append_only(spark, place, True)

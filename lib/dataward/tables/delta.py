@@ -1,17 +1,14 @@
-"""Delta tables by path or by name: versions, history, and commits that happen once."""
+"""Delta tables by path or by name: versions and what their log tells. Writing is in :mod:`dataward.tables.commits`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Location, Target
-from dataward.errors import ProtectionError, TargetError
-from dataward.sql import literal
+from dataward.contract import Location
 from dataward.tables import files
-from dataward.tables.reason import from_worker, reason
+from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -19,21 +16,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ROW_NEUTRAL",
     "Commit",
-    "append_in_turn",
-    "append_once",
     "commit_file",
-    "commit_target",
     "exists",
     "find_run",
     "history",
-    "insert_missing",
     "laid_out_by",
     "latest_version",
     "read",
-    "replace_all",
-    "restore",
-    "restore_to",
-    "swap_once",
     "table_id",
 ]
 
@@ -182,273 +171,3 @@ def commit_file(spark: SparkSession, place: Location, version: int) -> tuple[str
             return path, None
         raise
     return path, found[0] if found else None
-
-
-def append_once(
-    spark: SparkSession, frame: DataFrame, place: Location, run_id: str, metadata: dict[str, Any]
-) -> Commit:
-    """Append a run's rows unless that run has appended before; tells which commit holds them. New columns are added."""
-    return _write(spark, frame, place, "append", run_id, metadata, [], (), {"mergeSchema": "true"})
-
-
-def swap_once(
-    spark: SparkSession,
-    frame: DataFrame,
-    place: Location,
-    app: str,
-    metadata: dict[str, Any],
-    partition_by: Iterable[str],
-    where: str | None,
-) -> Commit:
-    """Put a frame in the place of the rows that meet ``where`` (None: of all), unless ``app`` has done so before."""
-    options = {"replaceWhere": where} if where else {"overwriteSchema": "true"}
-    return _write(spark, frame, place, "overwrite", app, metadata, [], partition_by, options)
-
-
-def append_in_turn(
-    spark: SparkSession,
-    frame: DataFrame,
-    place: Location,
-    app: str,
-    turn: int,
-    stats: list[str],
-    metadata: dict[str, Any],
-) -> None:
-    """Append as the ``turn``-th transaction of ``app``: of writers with the same turn one wins.
-
-    A loser gets Delta's concurrency error, or, when it comes after the winner's commit, nothing is written and nothing
-    is said: read back what stands there.
-    """
-    writer = frame.write.format("delta").mode("append").options(**_statistics(stats)).option("delta.appendOnly", "true")
-    writer = writer.option("txnAppId", app).option("txnVersion", turn)
-    _save(writer.option("userMetadata", json.dumps({"dataward": 1, **metadata})), place)
-
-
-def insert_missing(spark: SparkSession, frame: DataFrame, schema: str, place: Location, key: str) -> None:
-    """Insert the rows whose key the table does not hold, also when others insert at the same time; makes the table.
-
-    Raises:
-        TargetError: it cannot be written.
-    """
-    try:
-        if not exists(spark, place):
-            empty = spark.createDataFrame([], schema).write.format("delta").mode("ignore").options(**_statistics([]))
-            _save(empty.option("userMetadata", json.dumps({"dataward": 1})), place)
-        for left in range(9, -1, -1):
-            try:
-                merging = delta_table(spark, place).alias("t").merge(frame.alias("s"), f"t.`{key}` = s.`{key}`")
-                merging.whenNotMatchedInsertAll().execute()
-                return
-            except Exception as error:
-                if not left or "another writer" not in reason(error):
-                    raise
-    except Exception as error:
-        raise TargetError(f"{place}: {reason(error)}") from None
-
-
-def _save(writer: Any, place: Location) -> None:
-    if place.path is not None:
-        writer.save(place.path)
-    else:
-        writer.saveAsTable(str(place.table))
-
-
-def commit_target(
-    spark: SparkSession,
-    frame: DataFrame,
-    target: Target,
-    run_id: str,
-    metadata: dict[str, Any],
-    stats: list[str],
-    beside: Mapping[str, str] | None = None,
-    where: str | None = None,
-) -> Commit:
-    """Publish a run's rows as one Delta version unless that run has committed before.
-
-    ``stats`` are the columns whose minima and maxima may stand in the log: none that is sensitive. ``beside`` names, for
-    columns whose key is being rotated, the column with the tokens of the version that goes out of use. ``where``: the rows that
-    mode refresh swaps (SQL); None for all.
-    """
-    beside = beside or {}
-    if target.mode == "merge" and exists(spark, target):
-        return _merge(spark, frame, target, run_id, metadata, stats, beside)
-    if target.mode == "replace":
-        where = " and ".join(f"`{name}` = {_sql(value)}" for name, value in target.partition.items())
-    mode = "append" if target.mode in ("append", "merge") else "overwrite"
-    options = {"mergeSchema": "true"} if beside and (where or mode == "append") else {}
-    if where:
-        options["replaceWhere"] = where
-    elif mode == "overwrite":
-        options["overwriteSchema"] = "true"
-    return _write(spark, frame, target, mode, run_id, metadata, stats, target.partition_by, options)
-
-
-def replace_all(
-    spark: SparkSession,
-    frame: DataFrame,
-    place: Location,
-    run_id: str,
-    metadata: dict[str, Any],
-    stats: list[str],
-    read: int,
-) -> Commit:
-    """Put a frame made from version ``read`` in place of all rows, unless rows came in since; partitions stay.
-
-    Raises:
-        TargetError: it cannot be written, or somebody else wrote meanwhile: then nothing is changed.
-    """
-    partitions = delta_table(spark, place).detail().first().partitionColumns
-    before = json.dumps({"dataward": 1, "run_id": run_id, **metadata})
-
-    def write() -> None:
-        writer = frame.write.format("delta").mode("overwrite").options(**_statistics(stats))
-        writer = writer.option("overwriteSchema", "true").option("userMetadata", before).partitionBy(*partitions)
-        _save(writer.option("txnAppId", f"dataward/{run_id}").option("txnVersion", 1), place)
-
-    done = _once(spark, place, run_id, stats, write)
-    between = [
-        one
-        for one in history(spark, place)
-        if read < one.version < done.version and "TBLPROPERTIES" not in one.operation
-    ]
-    if between:
-        restore(spark, place, done)
-        raise TargetError(f"{place}: somebody wrote version {between[0].version} meanwhile; it stands, try again")
-    return done
-
-
-def _write(
-    spark: SparkSession,
-    frame: DataFrame,
-    place: Location,
-    mode: str,
-    run_id: str,
-    metadata: dict[str, Any],
-    stats: list[str],
-    partition_by: Iterable[str],
-    options: dict[str, str] | None = None,
-) -> Commit:
-    def write() -> None:
-        writer = frame.write.format("delta").mode(mode).options(**(options or {})).options(**_statistics(stats))
-        writer = writer.option("txnAppId", f"dataward/{run_id}").option("txnVersion", 1)
-        writer = writer.option("userMetadata", json.dumps({"dataward": 1, "run_id": run_id, **metadata}))
-        if partition_by and not exists(spark, place):
-            writer = writer.partitionBy(*partition_by)
-        _save(writer, place)
-
-    return _once(spark, place, run_id, stats, write)
-
-
-def _merge(
-    spark: SparkSession,
-    frame: DataFrame,
-    target: Target,
-    run_id: str,
-    metadata: dict[str, Any],
-    stats: list[str],
-    beside: Mapping[str, str],
-) -> Commit:
-    there = {name.lower() for name in delta_table(spark, target).toDF().columns}
-    keys = " and ".join(_same(name, beside.get(name), there) for name in target.on)
-    # A merge takes these from the session only, and the session is this run's own (dataward.session.isolated).
-    settings = {
-        "spark.databricks.delta.commitInfo.userMetadata": json.dumps({"dataward": 1, "run_id": run_id, **metadata}),
-        "spark.databricks.delta.write.txnAppId": f"dataward/{run_id}",
-        "spark.databricks.delta.write.txnVersion": "1",
-    }
-
-    if beside:
-        settings["spark.databricks.delta.schema.autoMerge.enabled"] = "true"
-
-    def merge() -> None:
-        for key, value in settings.items():
-            spark.conf.set(key, value)
-        try:
-            merging = delta_table(spark, target).alias("t").merge(frame.alias("s"), keys)
-            merging.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
-        finally:
-            for key in settings:
-                spark.conf.unset(key)
-
-    return _once(spark, target, run_id, stats, merge)
-
-
-def _same(name: str, beside: str | None, there: set[str]) -> str:
-    """When a row of the target is a row of the source: in a rotation, by the tokens of the version that goes out of use."""
-    if beside is None:
-        return f"t.`{name}` = s.`{name}`"
-    old = f"coalesce(t.`{beside}`, t.`{name}`)" if beside.lower() in there else f"t.`{name}`"
-    return f"{old} = s.`{beside}`"
-
-
-def _once(spark: SparkSession, place: Location, run_id: str, stats: list[str], write: Any) -> Commit:
-    """Write, then read the commit back: Delta skips a transaction that it has seen, without a word."""
-    try:
-        _tighten_statistics(spark, place, stats)
-        write()
-        done = find_run(spark, place, run_id, limit=1) or find_run(spark, place, run_id, limit=None)
-    except Exception as error:
-        if said := from_worker(error):
-            raise ProtectionError(said) from None
-        raise TargetError(
-            f"{place}: {reason(error)}. Nothing of this run was published here; mend it and rerun"
-        ) from None
-    if done is None:
-        raise TargetError(
-            f"{place}: the write left no commit of run {run_id}. Another table may have replaced this one"
-        )
-    return done
-
-
-def _statistics(stats: list[str]) -> dict[str, str]:
-    """Table properties that keep every column but these out of the log's minima and maxima."""
-    if stats:
-        return {"delta.dataSkippingStatsColumns": ",".join(f"`{name}`" for name in stats)}
-    return {"delta.dataSkippingNumIndexedCols": "0"}
-
-
-def _tighten_statistics(spark: SparkSession, place: Location, stats: list[str]) -> None:
-    """Before rows of this run reach an existing table: only columns that may have statistics keep them."""
-    if not exists(spark, place):
-        return
-    table = delta_table(spark, place)
-    properties = table.detail().select("properties").first()[0]
-    named = properties.get("delta.dataSkippingStatsColumns")
-    allowed = {name.lower() for name in stats}
-    if named is not None and {name.strip(" `").lower() for name in named.split(",")} <= allowed:
-        return
-    if named is None and properties.get("delta.dataSkippingNumIndexedCols") == "0":
-        return
-    # Only columns that the table already has can be named: an overwrite may bring others.
-    wanted = _statistics([name for name in table.toDF().columns if name.lower() in allowed])
-    if named is not None:
-        spark.sql(f"alter table {identifier(spark, place)} unset tblproperties ('delta.dataSkippingStatsColumns')")
-    told = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
-    spark.sql(f"alter table {identifier(spark, place)} set tblproperties ({told})")
-
-
-def restore(spark: SparkSession, place: Location, commit: Commit) -> None:
-    """Take a commit back: readers see the rows of the version before it (none, if it made the table)."""
-    spark.conf.set(
-        "spark.databricks.delta.commitInfo.userMetadata", json.dumps({"dataward": 1, "takes_back": commit.version})
-    )
-    try:
-        if commit.version > 0:
-            restore_to(spark, place, commit.version - 1)
-        else:
-            delta_table(spark, place).delete()
-    finally:
-        spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
-
-
-def restore_to(spark: SparkSession, place: Location, version: int) -> None:
-    """Readers see an earlier version again."""
-    delta_table(spark, place).restoreToVersion(version)
-
-
-def _sql(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return str(value)
-    return literal(str(value))

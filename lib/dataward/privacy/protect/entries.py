@@ -19,7 +19,7 @@ from dataward.privacy.keys import KeyProvider, Purpose
 from dataward.privacy.protect.operator import Made, Operator, Rows
 from dataward.privacy.protect.texts import messages
 from dataward.privacy.protect.token import macs
-from dataward.tables import delta, maintenance
+from dataward.tables import commits, delta, maintenance
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,7 +86,7 @@ class Table:
         kind = values.schema["value"].dataType.simpleString()
         known = values.mapInArrow(_looked_up(secret), LOOKED_UP.format(kind))
         fresh = values.mapInArrow(_fresh(secret, version, self.random), SCHEMA)
-        delta.insert_missing(self.spark, fresh, SCHEMA, self.place, "lookup")
+        commits.insert_missing(self.spark, fresh, SCHEMA, self.place, "lookup")
         return known.join(self.rows(), "lookup")
 
     def of_tokens(self, tokens: Iterable[str]) -> list[Any]:
@@ -112,7 +112,7 @@ class Table:
         both = keys.key(self.purpose, domain, old), keys.key(self.purpose, domain, new)
         rekeyed = delta.read(self.spark, self.place, version).mapInArrow(_rekeyed(*both, old, new, self.random), SCHEMA)
         told = {"step": f"{domain} v{old} -> v{new}"}
-        delta.replace_all(self.spark, rekeyed, self.place, f"rekey-{secrets.token_hex(6)}", told, [], version)
+        commits.replace_all(self.spark, rekeyed, self.place, f"rekey-{secrets.token_hex(6)}", told, [], version)
 
     def forget(self, tokens: Iterable[str], metadata: dict[str, Any]) -> int:
         """Delete entries, and whatever any file of the table still held of them; how many there were.
