@@ -142,16 +142,16 @@ def _classes(found: Seen, names: list[str], detectors: tuple[Detector, ...]) -> 
     return classes
 
 
-def _correlations(seen: Seen, names: list[str]) -> Iterator[Correlation]:
+def _correlations(found: Seen, names: list[str]) -> Iterator[Correlation]:
     """The strongest first."""
-    if seen.together is None:
+    if found.together is None:
         return
-    numbers, matrix = seen.numbers, seen.together.correlations()
+    numbers, matrix = found.numbers, found.together.correlations()
     pairs = [
         (float(matrix[i, j]), i, j) for i in range(len(numbers)) for j in range(i) if abs(matrix[i, j]) >= CORRELATED
     ]
     for value, i, j in sorted(pairs, key=lambda pair: -abs(pair[0])):
-        yield Correlation(names[numbers[j]], names[numbers[i]], value, int(seen.together.rows[i, j]))
+        yield Correlation(names[numbers[j]], names[numbers[i]], value, int(found.together.rows[i, j]))
 
 
 # the second pass
