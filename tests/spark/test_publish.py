@@ -505,7 +505,8 @@ def test_composites_by_column_divert_nothing(lake):
 def test_explain_reads_no_data(spark, lake, jobs_of):
     lake.source(ROWS, SCHEMA)
     lake.contract(RULES + ",\nRowCount > 1", COLUMNS, extra="quarantine: {{path: {root}/quarantine}}\nengine: spark")
-    judging, protections = explain(spark, plan(lake.root / "contract.yaml"))
+    reads, judging, protections = explain(spark, plan(lake.root / "contract.yaml"))
+    assert reads == f"{lake.root}/source @ version 0"
     assert str(judging) == "4 rules: 1 scan, 1 shuffle"
     assert [(p.protection, p.stage) for p in protections] == [
         ("keep", "kept"),

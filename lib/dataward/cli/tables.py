@@ -95,14 +95,16 @@ def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
     from dataward.explain import explain
     from dataward.mend import steps
 
-    judging, protections = explain(spark, planned)
+    reads, judging, protections = explain(spark, planned)
     mending = steps(planned.contract.treat)
     if arguments.json:
         columns = [dataclasses.asdict(protected) for protected in protections]
         print_json(
-            {"contract": planned.name, "treatments": mending, **dataclasses.asdict(judging), "protections": columns}
+            {"contract": planned.name, "reads": reads, "treatments": mending}
+            | {**dataclasses.asdict(judging), "protections": columns}
         )
         return 0
+    print(f"{planned.name} reads {reads}")
     if mending:
         print("repaired before the rules judge, who say once before and once after:")
     for cost, treatment in mending:
