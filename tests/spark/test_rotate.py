@@ -135,7 +135,7 @@ def test_tables_are_brought_over_and_the_window_closes(two):
     assert vaults.out_of_vault(two.spark, path, [token], lambda version: ring.key("vault", "t", version))
 
 
-PLACES = [(delta, "replace_all"), (delta, "_save"), (sealing, "digest"), (ledger, "append"), (retokenise.Step, "carried"),
+PLACES = [(commits, "replace_all"), (commits, "_save"), (sealing, "digest"), (ledger, "append"), (retokenise.Step, "carried"),
           (retokenise.Step, "moved"), (Table, "rekey"), (module, "live_versions"), (delta, "commit_file")]  # fmt: skip
 
 

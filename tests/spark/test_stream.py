@@ -12,7 +12,7 @@ from dataward.integrity import ledger
 from dataward.plan import plan
 from dataward.quarantine import batches
 from dataward.stream import stream
-from dataward.tables import delta
+from dataward.tables import commits, delta
 from dataward.windows import windows
 
 SCHEMA = "id int, name string, n int"
@@ -67,8 +67,8 @@ def test_what_came_since_the_checkpoint_is_published_once(streaming):
 
 def test_killed_at_random_points_the_tables_are_those_of_an_unbroken_run(streaming, monkeypatch):
     points = [
-        (delta, "append_once"),
-        (delta, "commit_target"),
+        (commits, "append_once"),
+        (commits, "commit_target"),
         (ledger, "append"),
         (report, "write"),
         (module._PublishBatch, "accounted"),
