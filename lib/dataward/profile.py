@@ -99,13 +99,14 @@ def profile_of(spark: SparkSession, contract: Contract) -> Profile:
     Columns that the contract calls sensitive show no value. Keys and correlations are not told.
 
     Raises:
-        TargetError: nothing was kept, or it cannot be read.
+        UsageError: the contract keeps none.
+        TargetError: nothing was kept yet, or it cannot be read.
     """
+    if not contract.target.profile:
+        raise UsageError(
+            f"contract {contract.contract}: nothing is kept: say 'profile: true' under 'target', and publish"
+        )
     with isolated(spark) as own:
-        if not contract.target.profile:
-            raise UsageError(
-                f"contract {contract.contract}: nothing is kept: say 'profile: true' under 'target', and publish"
-            )
         kept = sketches(own, contract, open_keys(contract.keys))
     columns = [told(name, kind, sketch) for name, kind, sketch in kept]
     shown = (

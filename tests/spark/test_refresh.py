@@ -306,7 +306,12 @@ def test_what_partitions_hold_adds_up_to_a_profile_that_reads_nothing(days, caps
     written(days.spark, source, rows(*range(30, 45), name="new", day="2026-01-04"))
     written(days.spark, source, rows(3, 3, 4, day="2026-01-01"), "overwrite", "day = '2026-01-01'")
     days.spark.sql(f"delete from delta.`{source}` where day = '2026-01-02'")
+    old = {file: file.read_bytes() for file in (days.root / "source" / "day=2026-01-03").glob("*.parquet")}
+    for file in old:
+        file.write_bytes(b"whoever opens this fails")
     assert "2 of 3 partitions to read, 1 gone" in read_of(days.publish())
+    for file, held in old.items():
+        file.write_bytes(held)
     looked = profile(days.spark, Source(path=source, format="delta"))
     shutil.rmtree(source)
     told = profile_of(days.spark, load(days.root / "contract.yaml"))

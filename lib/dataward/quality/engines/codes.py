@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from dataward.quality.batches import batch_of
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -93,7 +95,6 @@ def counting() -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import numpy as np
-        import pyarrow as pa
 
         blocks: dict[int, tuple[list[Any], list[Any]]] = {}
         for batch in batches:
@@ -108,9 +109,6 @@ def counting() -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
             if len(found):
                 weight = float((found * np.log(found)).sum())
                 rows.append((grouping, int(found.sum()), len(found), int((found == 1).sum()), int(found.max()), weight))
-        names = [name.split()[0] for name in COUNTS.split(", ")]
-        types = [pa.int32(), *[pa.int64()] * 4, pa.float64()]
-        columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-        yield pa.RecordBatch.from_arrays([pa.array(c, t) for c, t in zip(columns, types, strict=True)], names)
+        yield batch_of(rows, COUNTS)
 
     return run

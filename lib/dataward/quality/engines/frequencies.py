@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dataward.privacy.box import Box
+from dataward.quality.batches import batch_of
 from dataward.quality.engines.codes import bucket_of
 from dataward.quality.engines.groups import Grouping, counted_code, own_code
 from dataward.sql import identifier
@@ -108,24 +109,7 @@ def _block(place: tuple[str, int], parts: list[Any], box: Box) -> pa.RecordBatch
     counted = codes[:, starts]
     counted[2] = np.add.reduceat(codes[2], starts) if len(starts) else 0
     rows = [(part, grouping, box.shut(_bytes(counted), _place(part, grouping)))] if len(starts) else []
-    return _batch(rows, BLOCKS)
-
-
-def _batch(rows: list[tuple[Any, ...]], schema: str) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    kinds = {
-        "boolean": pa.bool_(),
-        "int": pa.int32(),
-        "bigint": pa.int64(),
-        "double": pa.float64(),
-        "string": pa.string(),
-        "binary": pa.binary(),
-    }
-    fields = [field.split() for field in schema.split(", ")]
-    columns = list(zip(*rows, strict=True)) or [()] * len(fields)
-    arrays = [pa.array(column, kinds[kind]) for column, (_, kind) in zip(columns, fields, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, [name for name, _ in fields])
+    return batch_of(rows, BLOCKS)
 
 
 def _place(part: str, grouping: int) -> str:
@@ -204,7 +188,7 @@ def _spreading(
                     codes = codes[:, _met(codes[0], among.get(row["grouping"]))]
                 of = bucket_of(codes[0], buckets)
                 mine = ((number, codes[:, of == number]) for number in np.unique(of).tolist())
-                yield _batch([(number, *place, _bytes(some)) for number, some in mine], SPREAD)
+                yield batch_of([(number, *place, _bytes(some)) for number, some in mine], SPREAD)
 
     return run
 
@@ -236,7 +220,7 @@ def counting() -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
                 weight = float((found * np.log(found)).sum())
                 of_all = (int(found.sum()), len(found), int((found == 1).sum()), int(found.max(initial=0)), weight)
                 rows.append((grouping, bool(now), *of_all, doubled))
-        yield _batch(rows, COUNTS)
+        yield batch_of(rows, COUNTS)
 
     return run
 

@@ -15,6 +15,7 @@ from dataward.privacy.discover.columns import by_path
 from dataward.privacy.discover.detector import Detector
 from dataward.privacy.discover.evidence import Evidence
 from dataward.privacy.discover.scanner import scanner
+from dataward.quality.batches import batch_of
 from dataward.quality.metrics import NUMERIC
 from dataward.quality.profile.sketch import Sketch, kind_of
 from dataward.quality.profile.together import Together
@@ -73,7 +74,7 @@ def kept(frame: DataFrame, part: str, box: Box) -> DataFrame:
                 part, number = row["part"], row["number"]
                 sketch = pickle.loads(row["state"])  # noqa: S301 - from our own workers
                 data = json.dumps([*names[number], sketch.as_data()]).encode()
-                yield _kept([(part, number, box.shut(data, _place(part, number)))])
+                yield batch_of([(part, number, box.shut(data, _place(part, number)))], KEPT)
 
     return _states(frame, part, (), []).mapInArrow(run, KEPT)
 
@@ -90,7 +91,8 @@ def whole(states: DataFrame, box: Box) -> list[tuple[str, str, Sketch]]:
                 name, kind, sketch = json.loads(box.open(row["state"], _place(row["part"], number)))
                 names[number] = name, kind
                 _plus(found, number, Sketch.of_data(sketch))
-        yield _kept([("", number, pickle.dumps((*names[number], sketch))) for number, sketch in found.items()])
+        told = [("", number, pickle.dumps((*names[number], sketch))) for number, sketch in found.items()]
+        yield batch_of(told, KEPT)
 
     rows = states.repartition(_spread(states), "number").mapInArrow(run, KEPT).collect()
     return [pickle.loads(row.state) for row in sorted(rows)]  # noqa: S301 - written by our own workers a moment ago
@@ -153,7 +155,7 @@ def _sketching(
                     sketch.look_at(values, hashes.get(number))
                 if scanning:
                     _look_closely(mine, columns, scanning, numbers, draw)
-        yield _batch([state for part, mine in parts.items() for state in _told(part, mine)])
+        yield batch_of([state for part, mine in parts.items() for state in _told(part, mine)], STATES)
 
     return run
 
@@ -164,9 +166,12 @@ def _by_part(batch: pa.RecordBatch) -> Iterator[tuple[str, list[pa.Array]]]:
 
     parts, *columns = batch.columns
     names = pc.unique(parts).to_pylist()
+    if len(names) == 1:
+        yield names[0], columns
+        return
     for name in names:
         here = pc.equal(parts, name)
-        yield name, columns if len(names) == 1 else [column.filter(here) for column in columns]
+        yield name, [column.filter(here) for column in columns]
 
 
 def _look_closely(mine: Seen, columns: list[pa.Array], scanning: Any, numbers: list[int], draw: Any) -> None:
@@ -185,13 +190,14 @@ def _look_closely(mine: Seen, columns: list[pa.Array], scanning: Any, numbers: l
     mine.together = found if mine.together is None else mine.together.plus(found)
 
 
-def _told(part: str, mine: Seen) -> Iterator[tuple[str, int, str, str, Any]]:
+def _told(part: str, mine: Seen) -> Iterator[tuple[str, int, str, str, bytes]]:
+    """As rows of :data:`STATES`."""
     for number, sketch in mine.sketches.items():
-        yield part, number, "", "sketch", sketch
+        yield part, number, "", "sketch", pickle.dumps(sketch)
     for (number, path), found in mine.evidence.items():
-        yield part, number, path, "evidence", found.as_data()
+        yield part, number, path, "evidence", pickle.dumps(found.as_data())
     if mine.together is not None:
-        yield part, -1, "", "together", mine.together
+        yield part, -1, "", "together", pickle.dumps(mine.together)
 
 
 def _merging(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -207,7 +213,7 @@ def _merging(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
                 _plus(mine.sketches, row["number"], state)
             else:
                 mine.evidence.setdefault((row["number"], row["path"]), Evidence()).add(Evidence.of_data(state))
-    yield _batch([state for part, mine in parts.items() for state in _told(part, mine)])
+    yield batch_of([state for part, mine in parts.items() for state in _told(part, mine)], STATES)
 
 
 def _plus(sketches: dict[int, Sketch], number: int, sketch: Sketch) -> None:
@@ -215,20 +221,3 @@ def _plus(sketches: dict[int, Sketch], number: int, sketch: Sketch) -> None:
         sketches[number].add(sketch)
     else:
         sketches[number] = sketch
-
-
-def _batch(states: list[tuple[str, int, str, str, Any]]) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    parts, numbers, paths, whats, held = zip(*states, strict=True) if states else ((), (), (), (), ())
-    texts = [pa.array(one, pa.string()) for one in (parts, paths, whats)]
-    columns = [texts[0], pa.array(numbers, pa.int32()), *texts[1:], pa.array(map(pickle.dumps, held), pa.binary())]
-    return pa.RecordBatch.from_arrays(columns, names=["part", "number", "path", "what", "state"])
-
-
-def _kept(rows: list[tuple[str, int, bytes]]) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    parts, numbers, states = zip(*rows, strict=True) if rows else ((), (), ())
-    columns = [pa.array(parts, pa.string()), pa.array(numbers, pa.int32()), pa.array(states, pa.binary())]
-    return pa.RecordBatch.from_arrays(columns, names=["part", "number", "state"])
