@@ -45,6 +45,7 @@ setup(
             "quality/dqdl/grammar.lark",
             "report/*.html.j2",
             "privacy/discover/words/*.txt",
+            "privacy/protect/*.java",
         ]
     },
     install_requires=[

@@ -25,7 +25,7 @@ from dataward.quality.past import Past, Point, TooShort
 from dataward.quality.suite import Suite
 from dataward.session import isolated
 from dataward.sql import literal
-from dataward.tables import commits, delta, maintenance
+from dataward.tables import commits, delta
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -157,8 +157,7 @@ def _read(spark: SparkSession, contract: Contract) -> list[Measured]:
         return []
     frame = delta.delta_table(spark, place).toDF()
     columns = ("run_id", "unix_micros(time) as time", "series", "rule", "outcome", "measured", "status", "partition")
-    with maintenance.settings(spark, {"spark.sql.execution.arrow.pyspark.enabled": "true"}):
-        told = frame.where(frame.contract == contract.contract).selectExpr(*columns).toPandas()
+    told = frame.where(frame.contract == contract.contract).selectExpr(*columns).toPandas()
     rows = list(told.sort_values("time").itertuples())
     marks = {row.run_id: row.status for row in rows if row.series is None}
     return [

@@ -261,9 +261,7 @@ class Publish(Run):
 
     def identified(self, keys: KeyProvider, frame: DataFrame) -> DataFrame:
         """With a keyed id in the place of the row that it is in the source."""
-        return with_row_ids(
-            self.spark, frame, SOURCE_ROW, self.run_id, key_of(keys)("token", self.contract.keys.domain)
-        )
+        return with_row_ids(frame, SOURCE_ROW, self.run_id, key_of(keys)("token", self.contract.keys.domain))
 
     def metadata(self, source: Pin, judged: Judgement, now: datetime, made: tuple[Protected, ...]) -> dict[str, Any]:
         """What both commits of this run say about themselves; enough to finish the run after an interruption."""

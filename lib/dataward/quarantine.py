@@ -215,9 +215,9 @@ class _Release(Publish):
         version = int(some[ROW_ID].partition(".")[0].removeprefix("v"))
         domain = self.contract.keys.domain
         key = Key(domain, version, keys.key("token", domain, version))
-        good = with_row_ids(self.spark, everything, SOURCE_ROW, self.of_run, key)
+        good = with_row_ids(everything, SOURCE_ROW, self.of_run, key)
         both = everything.select(SOURCE_ROW).unionByName(bad.select(SOURCE_ROW))
-        raw = with_row_ids(self.spark, both, SOURCE_ROW, self.of_run, key)
+        raw = with_row_ids(both, SOURCE_ROW, self.of_run, key)
         copies = self.waited.groupBy(ROW_ID).agg(F.count("*").alias(WAITING))
         of_good = good.join(copies, ROW_ID, "leftsemi").groupBy(ROW_ID).agg(F.count("*").alias(GOOD))
         of_raw = raw.join(copies, ROW_ID, "leftsemi").groupBy(ROW_ID).agg(F.count("*").alias(ALL))

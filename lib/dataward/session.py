@@ -47,7 +47,7 @@ LOCAL = {
     "spark.sql.warehouse.dir": "spark-warehouse",
 }
 
-# Settings of an isolated session; each changes what values mean, so none is left to the cluster.
+# Settings of an isolated session; all but the last two change what values mean, so none is left to the cluster.
 ISOLATED = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "false",  # a value that does not parse is null for a rule to find, not an exception
@@ -56,6 +56,7 @@ ISOLATED = {
     "spark.sql.parser.escapedStringLiterals": "false",
     "spark.sql.csv.parser.columnPruning.enabled": "false",  # else a malformed record depends on the columns asked for
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",  # and what is made of a pandas frame needs no job to be read
 }
 
 

@@ -160,6 +160,7 @@ def test_executors_load_the_package_from_a_zip(workplace):
     contract = workplace.contract(
         f"contract: t\nsource: {{format: csv, path: {workplace.root}/in.csv, options: {{header: true}}}}\n"
         f"target: {{path: {workplace.root}/lake}}\nkeys: {{path: keys, domain: t}}\ncolumns: {{id: {{protect: token}}}}\n"
+        'rules: |\n  Rules = [ IsUnique "id" ]\n'
     )
     # Every Python of this run forgets the checkout that is installed here: the only dataward in reach is the zip.
     blocker = workplace.root / "site"

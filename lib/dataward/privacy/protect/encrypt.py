@@ -10,6 +10,7 @@ text as it came, so that the original comes back exactly.
 from __future__ import annotations
 
 import base64
+import binascii
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,25 +51,32 @@ def written(version: int, data: Any, starts: Any) -> pa.Array:
     groups = room + -(-lengths // 3)
     begins = np.concatenate([[0], np.cumsum(groups)])
     spaced = np.zeros(3 * begins[-1], np.uint8)
-    if len(lengths) and lengths.min() == lengths.max():
-        spaced.reshape(len(lengths), -1)[:, 3 * room : 3 * room + lengths[0]] = data.reshape(len(lengths), -1)
-    else:
-        spaced[np.arange(len(data)) + np.repeat(3 * (begins[:-1] + room) - starts[:-1], lengths)] = data
-    text = np.frombuffer(bytearray(base64.b64encode(spaced.data).translate(URL_SAFE)), np.uint8)
-    heads = 4 * (begins[:-1] + room) - len(prefix)
-    text[heads[:, None] + np.arange(len(prefix))] = np.frombuffer(prefix, np.uint8)
-    wanted = np.ones(len(text), bool)
-    wanted[(4 * begins[:-1])[:, None] + np.arange(4 * room - len(prefix))] = False
-    surplus = (-lengths) % 3  # bytes, and so characters, that only fill the last group
-    ends = 4 * begins[1:]
-    wanted[ends[surplus > 0] - 1] = False
-    wanted[ends[surplus == 2] - 2] = False
     sizes = len(prefix) + -(-lengths * 8 // 6)
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     if offsets[-1] >= 2**31:
         raise OverflowError("more than 2 GiB of text in one batch: lower spark.sql.execution.arrow.maxRecordsPerBatch")
-    buffers = [None, pa.py_buffer(offsets.astype(np.int32).tobytes()), pa.py_buffer(text[wanted])]
-    return pa.Array.from_buffers(pa.string(), len(lengths), buffers)
+    head = 4 * room - len(prefix)  # characters before the version
+    if lengths.min() == lengths.max():  # the common case: a matrix
+        count, length = len(lengths), lengths[0]
+        spaced.reshape(count, -1)[:, 3 * room : 3 * room + length] = data.reshape(count, length)
+        text = _encoded(spaced).reshape(count, -1)
+        text[:, head : 4 * room] = np.frombuffer(prefix, np.uint8)
+        text = np.ascontiguousarray(text[:, head : head + sizes[0]])
+    else:
+        spaced[np.arange(len(data)) + np.repeat(3 * (begins[:-1] + room) - starts[:-1], lengths)] = data
+        text = _encoded(spaced)
+        heads = 4 * begins[:-1, None] + head
+        text[heads + np.arange(len(prefix))] = np.frombuffer(prefix, np.uint8)
+        text = text[np.arange(offsets[-1]) + np.repeat(heads[:, 0] - offsets[:-1], sizes)]
+    return pa.Array.from_buffers(
+        pa.string(), len(lengths), [None, pa.py_buffer(offsets.astype(np.int32).tobytes()), pa.py_buffer(text)]
+    )
+
+
+def _encoded(data: Any) -> Any:
+    import numpy as np
+
+    return np.frombuffer(bytearray(binascii.b2a_base64(data, newline=False).translate(URL_SAFE)), np.uint8)
 
 
 def opened(ciphertexts: pa.Array, version: int, decrypt: Callable[[bytes], bytes]) -> pa.Array:

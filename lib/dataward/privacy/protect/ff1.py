@@ -92,7 +92,7 @@ class FF1:
             aes.update_into(blocks.data.cast("B"), answer)
             mixed = _modulo(np.frombuffer(answer, ">u8", 2 * count).reshape(-1, 2), wanted, modulus)
             changed = one + mixed if sign > 0 else one + (modulus - mixed)
-            one, other = other, np.where(changed >= modulus, changed - modulus, changed)
+            one, other = other, np.minimum(changed, changed - modulus)  # below zero it wraps around to something large
         if sign < 0:
             one, other = other, one
         out = np.empty_like(numerals)

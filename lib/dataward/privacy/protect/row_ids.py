@@ -6,23 +6,21 @@ from typing import TYPE_CHECKING
 
 from dataward.contract.protections import Token
 from dataward.privacy.protect.operator import Key
-from dataward.privacy.protect.token import TokenOperator, key_blocks
+from dataward.privacy.protect.token import TokenOperator
 from dataward.sql import identifier
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 __all__ = ["ROW_ID", "with_row_ids"]
 
 ROW_ID = "row_id"
 
 
-def with_row_ids(spark: SparkSession, frame: DataFrame, content: str, run_id: str, key: Key) -> DataFrame:
+def with_row_ids(frame: DataFrame, content: str, run_id: str, key: Key) -> DataFrame:
     """The frame with ``row_id`` in the place of a column that tells a row's content: its token, another one in every run."""
     from pyspark.sql import functions as F
 
-    blocks = key_blocks(spark, [key])
-    assert blocks is not None  # noqa: S101 - there is a key
     made = TokenOperator(Token(), key).column(F.concat(F.lit(f"{run_id} "), F.col(content)), "string")
     kept = [F.col(identifier(name)) for name in frame.columns if name != content]
-    return frame.crossJoin(F.broadcast(blocks)).select(*kept, made.alias(ROW_ID))
+    return frame.select(*kept, made.alias(ROW_ID))

@@ -43,36 +43,44 @@ def encrypt(key: bytes, data: Any, starts: Any) -> tuple[Any, Any]:
                 made = one_by_one.encrypt(data[starts[row] : starts[row + 1]].tobytes(), None)
                 out[begins[row] : begins[row + 1]] = np.frombuffer(made, np.uint8)
             continue
-        width = max(group, 1) * BLOCK
-        plain, inside = gathered(data, starts, rows, width)
+        plain = gathered(data, starts, rows, max(group, 1) * BLOCK)
         iv = halves.s2v(plain, lengths[rows])
-        both = np.concatenate([iv, halves.ctr(plain, iv)], axis=1)
-        scattered(both, out, begins, rows, np.concatenate([np.ones((len(rows), BLOCK), bool), inside], axis=1))
+        scattered(np.concatenate([iv, halves.ctr(plain, iv)], axis=1), out, begins, rows)
     return out, begins
 
 
-def gathered(data: Any, starts: Any, rows: Any, width: int) -> tuple[Any, Any]:
-    """Some of the values that stand one after another, as zero-padded rows, and which bytes of the rows are theirs."""
+def gathered(data: Any, starts: Any, rows: Any, width: int) -> Any:
+    """Some of the values that stand one after another, as zero-padded rows."""
     import numpy as np
 
     lengths = np.diff(starts)[rows]
-    inside = np.arange(width) < lengths[:, None]
     out = np.zeros((len(rows), width), np.uint8)
-    if len(rows) == len(starts) - 1 and lengths.min() == lengths.max():
+    if one_length(lengths, starts):
         out[:, : lengths[0]] = data.reshape(len(rows), -1)
     else:
+        inside = np.arange(width) < lengths[:, None]
         out[inside] = data[(starts[rows][:, None] + np.arange(width))[inside]]
-    return out, inside
+    return out
 
 
-def scattered(given: Any, out: Any, begins: Any, rows: Any, inside: Any) -> None:
+def scattered(given: Any, out: Any, begins: Any, rows: Any) -> None:
     """Rows back to where their values stand: the bytes that are theirs."""
     import numpy as np
 
+    lengths = np.diff(begins)[rows]
+    if one_length(lengths, begins):
+        out.reshape(len(rows), -1)[:] = given[:, : lengths[0]]
+        return
+    inside = np.arange(given.shape[1]) < lengths[:, None]
     if len(rows) == len(begins) - 1:
         out[:] = given[inside]  # every value, in its order
     else:
         out[(begins[rows][:, None] + np.cumsum(inside, axis=1) - 1)[inside]] = given[inside]
+
+
+def one_length(lengths: Any, starts: Any) -> bool:
+    """Whether these are all the values, and of one length: then they are a matrix."""
+    return len(lengths) == len(starts) - 1 and bool(lengths.min() == lengths.max())
 
 
 class _Halves:

@@ -15,7 +15,7 @@ from dataward.privacy.protect.entries import Entered
 from dataward.privacy.protect.leaf import Leaf
 from dataward.privacy.protect.operator import Rows
 from dataward.privacy.protect.shred import ShredOperator, through_shred
-from dataward.privacy.protect.token import Keyed, key_blocks
+from dataward.privacy.protect.token import Keyed
 from dataward.privacy.protect.vault import VaultOperator, through_vault
 from dataward.sql import identifier
 from dataward.tables.reason import from_jvm
@@ -94,23 +94,13 @@ class _Work:
         self.once = [name for name in self.leaves if name in few and self.same_for_same(name)]
         others = [name for name, stage in self.stages.items() if stage == "arrow" and name not in self.once]
         if others or len(self.stages) < WIDE * len(self.once):  # Arrow is quicker than a shuffle and a join for each
-            self.once = [name for name in self.once if self.stages[name] == "jvm"]
-        rest = [name for name in self.stages if name not in self.once]
-        if "arrow" in [self.stages[name] for name in rest]:  # MACs in that stage take half the time of the JVM's
-            self.stages |= {name: "arrow" for name in rest if self.mac_in_jvm(name)}
-        self.in_arrow = [name for name in rest if self.stages[name] == "arrow"]
-        self.each = [name for name in rest if self.mac_in_jvm(name)]
-        macs = [name for name in (*self.once, *self.each) if self.mac_in_jvm(name)]
-        keys = {key.domain: key for name in macs if (key := self.leaves[name].operator.key)}
-        self.blocks = key_blocks(spark, keys.values())
-
-    def mac_in_jvm(self, name: str) -> bool:
-        return self.stages[name] == "jvm" and self.leaves[name].operator.purpose is not None
+            self.once = []
+        self.in_arrow = [name for name, stage in self.stages.items() if stage == "arrow" and name not in self.once]
 
     def same_for_same(self, name: str) -> bool:
-        """Whether what becomes of a value can be made once and joined to the rows that hold it."""
-        worth_it = self.stages[name] == "arrow" or self.mac_in_jvm(name)
-        return worth_it and self.kinds[name] in ONE_SPELLING and self.leaves[name].operator.deterministic
+        """Whether what becomes of a value can be made once and joined to the rows that hold it; the JVM is quicker without."""
+        in_arrow = self.stages[name] == "arrow"
+        return in_arrow and self.kinds[name] in ONE_SPELLING and self.leaves[name].operator.deterministic
 
     def apply(self, given: DataFrame, strict: bool = True) -> DataFrame:
         ready = given
@@ -122,11 +112,9 @@ class _Work:
         for name, leaf in self.leaves.items():
             if isinstance(leaf.operator, VaultOperator):
                 ready = through_vault(self.spark, ready, given, name, leaf.operator)
+        left = [name for name in given.columns if self.stages.get(name) != "dropped"]
         for number, name in enumerate(self.once):
             ready = self.joined(ready, number, name)
-        if self.each:
-            ready = self.keyed(ready)
-        left = [name for name in given.columns if self.stages.get(name) != "dropped"]
         return ready.select(*(self.column(name, strict) for name in left))
 
     def joined(self, ready: DataFrame, number: int, name: str) -> DataFrame:
@@ -135,19 +123,10 @@ class _Work:
 
         value, made = f"__value_{number}", f"__made_{number}"
         values = self.frame.select(_column(name).alias(value)).distinct()
-        if self.stages[name] == "jvm":
-            of_value = self.leaves[name].operator.column(F.col(value), self.kinds[name])
-            both = self.keyed(values).select(value, of_value.alias(made))
-        else:
-            # Values of rows that are diverted are among them: what cannot be protected is null, see `column`.
-            twice = values.select(value, F.col(value).alias(made))
-            both = _through_arrow(twice, {made: dict(self.lenient.columns)[name]})
+        # Values of rows that are diverted are among them: what cannot be protected is null, see `column`.
+        twice = values.select(value, F.col(value).alias(made))
+        both = _through_arrow(twice, {made: dict(self.lenient.columns)[name]})
         return ready.join(F.broadcast(both), _column(name) == F.col(value), "left")
-
-    def keyed(self, bare: DataFrame) -> DataFrame:
-        from pyspark.sql import functions as F
-
-        return bare.crossJoin(F.broadcast(self.blocks)) if self.blocks is not None else bare
 
     def column(self, name: str, strict: bool) -> Any:
         from pyspark.sql import functions as F
@@ -157,7 +136,7 @@ class _Work:
                 return _column(name)
             return self.leaves[name].operator.column(_column(name), self.kinds[name]).alias(name)
         made, leaf = F.col(f"__made_{self.once.index(name)}"), self.leaves[name]
-        if strict and leaf.strict and self.stages[name] == "arrow":
+        if strict and leaf.strict:
             unfit = _column(name).isNotNull() & made.isNull()
             made = F.when(unfit, F.raise_error(from_jvm(leaf.refusal()))).otherwise(made)
         return made.alias(name)

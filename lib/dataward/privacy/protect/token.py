@@ -6,12 +6,7 @@ values have equal tokens, so a column of few or skewed values is told by its fre
 *Inference Attacks on Property-Preserving Encrypted Databases*, CCS 2015).
 
 HMAC-SHA-256, cut to ``bits`` (at least 128, RFC 2104 section 5). Where the text needs no canonical spelling, the JVM
-computes it:
-
-    HMAC(K, m) = SHA256((K xor opad) || SHA256((K xor ipad) || m))
-
-with the two padded key blocks as columns of a one-row frame that is broadcast: a key in a literal would stand in plans
-and event logs.
+computes it.
 """
 
 from __future__ import annotations
@@ -25,14 +20,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dataward.contract.protections import Pick, Token
 from dataward.privacy.keys import Purpose
 from dataward.privacy.protect.canonical import CANONICAL, canonical
-from dataward.privacy.protect.operator import TEXT_IN_JVM, Key, Made, Operator, Rows
+from dataward.privacy.protect.jvm import hmac
+from dataward.privacy.protect.operator import TEXT_IN_JVM, Made, Operator, Rows
 from dataward.privacy.protect.texts import messages, texts, unreadable, without
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Keyed", "TokenOperator", "key_blocks", "macs", "words"]
+__all__ = ["Keyed", "TokenOperator", "macs", "words"]
 
 BLOCK = 64  # bytes, of SHA-256
 
@@ -122,26 +117,8 @@ class TokenOperator(Keyed):
         return (pc.if_else(text.is_valid(), tokens, pa.scalar(None, pa.string())) if text.null_count else tokens), bad
 
     def column(self, column: Any, kind: str) -> Any:
-        from pyspark.sql import functions as F
-
         if kind not in TEXT_IN_JVM or (self.spelled and kind == "string"):
             return None
         assert self.key is not None  # noqa: S101 - it has a purpose
-        inner, outer = (F.col(f"`{_name(self.key.domain, side)}`") for side in ("inner", "outer"))
         message = column.cast("string").cast("binary")
-        mac = F.sha2(F.concat(outer, F.unhex(F.sha2(F.concat(inner, message), 256))), 256)
-        return F.concat(F.lit(f"v{self.key.version}."), F.substring(mac, 1, self.parameters.bits // 4))
-
-
-def key_blocks(spark: SparkSession, keys: Iterable[Key]) -> DataFrame | None:
-    """One row with the inner and outer key block of every domain; None when there is no domain."""
-    row, names = [], []
-    for key in keys:
-        for side, pad in (("inner", 0x36), ("outer", 0x5C)):
-            row.append(bytearray(byte ^ pad for byte in key.secret.ljust(BLOCK, b"\0")))
-            names.append(f"`{_name(key.domain, side)}` binary")
-    return spark.createDataFrame([tuple(row)], ", ".join(names)) if names else None
-
-
-def _name(domain: str, side: str) -> str:
-    return f"__key_{domain}_{side}"
+        return hmac(message, self.secret, f"v{self.key.version}.".encode(), self.parameters.bits // 8).cast("string")

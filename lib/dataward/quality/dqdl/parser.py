@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal, DecimalException
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, cast
 
 from lark import Lark, Token, Transformer, v_args
@@ -41,7 +41,7 @@ COMMENTS: list[Token] = []  # where the lexer leaves what the grammar ignores, w
 
 @cache
 def _parser() -> Lark:
-    grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
+    grammar = files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
     return Lark(
         grammar,
         parser="lalr",
