@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["exactly", "measure"]
 
-BUCKET = 8_000_000  # codes that are sorted together: 64 MB
+TASK = 8_000_000  # codes that come to one task: 64 MB
+BUCKET = 1 << 15  # codes of one set that are sorted together: few enough for a processor's cache
+BUCKETS = 256  # more would make blocks of a few codes
 
 
 def measure(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
@@ -117,9 +119,10 @@ def _stacked(frame: DataFrame, sets: list[Grouping], types: dict[str, str], rows
     """The columns of :data:`COUNTS`, a few rows for each set of keys."""
     salt = secrets.randbits(62)
     coded = [f"{counted_code(grouping, types, salt)} as code{n}" for n, grouping in enumerate(sets)]
-    buckets = min(max(1, math.ceil(rows * len(sets) / BUCKET)), 10_000)
+    tasks = min(max(1, math.ceil(rows * len(sets) / TASK)), 10_000)
+    buckets = max(tasks, min(math.ceil(rows / BUCKET), BUCKETS))
     blocks = frame.selectExpr(*coded).mapInArrow(packing(buckets), BLOCKS)
-    return blocks.repartition(buckets, "bucket").mapInArrow(counting(), COUNTS)
+    return blocks.repartition(tasks, "bucket").mapInArrow(counting(), COUNTS)
 
 
 def _counted(
