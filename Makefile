@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test bench docs lint clean
+.PHONY: help setup demo test test-all bench docs lint clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 setup: $(READY) ## virtual environment, package, jars, and a Java 17 runtime where none fits
 
@@ -25,7 +25,10 @@ $(READY): setup.py pyproject.toml lib/dataward/VERSION lib/dataward/jars.sha256
 demo: $(READY) ## publish real data (flights and people), then history and verify
 	$(BIN)/python -m dataward.demo
 
-test: $(READY) lint ## lint, types, import directions, then every test
+test: $(READY) lint ## lint, types, import directions, then all tests but the long ones
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: $(READY) lint ## the same with every test, as CI does
 	$(BIN)/python -m pytest
 
 lint: $(READY) ## ruff, mypy --strict, import-linter

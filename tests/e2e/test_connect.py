@@ -5,6 +5,7 @@ import json
 import pytest
 
 
+@pytest.mark.long
 def test_every_documented_rule_over_connect(workplace):
     done = workplace.script("connect.py", str(workplace.root))
     assert done.code == 0, done.err[-3000:]

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pyspark
+import pytest
 
 from dataward.privacy.keys import local_keyring
 
@@ -149,6 +150,7 @@ columns: {id: {protect: keep}, name: {class: person_name, protect: token}}
     assert [data.name in check["detail"] for check in tampered.document["checks"] if not check["holds"]] == [True]
 
 
+@pytest.mark.long
 def test_executors_load_the_package_from_a_zip(workplace):
     """On a local-cluster master the executors are JVMs of their own: what they import came with --py-files."""
     package = workplace.root / "dataward.zip"
@@ -184,6 +186,7 @@ def test_executors_load_the_package_from_a_zip(workplace):
     assert "No module named 'dataward'" in without.out + without.err
 
 
+@pytest.mark.long
 def test_a_job_with_lambdas_ends_also_after_an_exception(workplace):
     (workplace.root / "in.csv").write_text("id\n1\n")
     (workplace.root / "mine.py").write_text(
@@ -220,6 +223,7 @@ def test_a_target_that_cannot_be_made(workplace):
     assert "/proc/lake: no directory can be made" in done.err, done.err
 
 
+@pytest.mark.long
 def test_a_full_target_stays_what_it_was(workplace):
     """No file may grow past 16 MiB: enough for Spark to start, too little for the second run's data file."""
     contract = workplace.contract(SMALL.replace("default: keep", "columns: {id: {protect: token}}"))
@@ -259,6 +263,7 @@ erasure: {subject: rec_id}
 """
 
 
+@pytest.mark.long
 def test_rotate_reidentify_and_erase_as_jobs_leave_no_value_in_logs(workplace):
     people = [(f"rec-canary-{n}", f"ada{n}@canary.example", "abc"[n % 3]) for n in range(9)]
     lines = ["rec_id,mail,plan", *(",".join(row) for row in people)]

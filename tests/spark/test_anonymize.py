@@ -13,6 +13,8 @@ from dataward.plan import plan
 from dataward.privacy.anonymize import Ladder, choose
 from tests.spark.test_risk import adults
 
+pytestmark = pytest.mark.long
+
 AGE = Ladder("age", (Generalize(width=10), Generalize(width=20), Generalize(width=40)))
 ZIP = Ladder("zip", (Generalize(prefix=2), Generalize(prefix=1)))
 SEX = Ladder("sex", ())

@@ -15,6 +15,8 @@ from dataward.publish import Publish
 from dataward.rotate import rotate
 from tests.spark.test_repair import DIRTY, SCHEMA, TREAT
 
+pytestmark = pytest.mark.long
+
 KEPT = TREAT.rstrip().removesuffix("}") + ", changes: true}"
 COLUMNS = (
     "{name: {class: person_name, protect: token}, state: {class: postal_address, protect: {mask: {keep_last: 1}}}}"

@@ -20,6 +20,8 @@ from dataward.publish import publish
 from dataward.tables import delta
 from dataward.verify import verify
 
+pytestmark = pytest.mark.long
+
 SCHEMA = "id string, mail string, note string, card string, born string"
 PEOPLE = [
     (

@@ -9,6 +9,8 @@ from dataward.integrity import ledger, sealing
 from dataward.privacy.keys import create_keyring
 from tests.aws import aws
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def cloud(lake, monkeypatch):

@@ -19,6 +19,8 @@ from dataward.quality.suite import Suite
 from dataward.session import isolated
 from dataward.tables import delta
 
+pytestmark = pytest.mark.long
+
 NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
 WATCHED = 'RowCount >= 0.8 * avg(last(3)),\nDetectAnomalies "RowCount" with method = "relative" with factor = 0.5'
 

@@ -37,6 +37,7 @@ def test_publish(lake, run, monkeypatch):
     assert [len(rows) for rows in shown] == [1, 1]
 
 
+@pytest.mark.long
 def test_clean(lake, run, monkeypatch):
     monkeypatch.setenv("DATAWARD_LAKE", str(lake.root / "clean"))
     made, shown = run("clean")

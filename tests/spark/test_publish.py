@@ -161,6 +161,7 @@ def test_a_rerun_changes_nothing(lake):
     assert Path(again.report).read_text() == page
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("dies_in", "target"), [
     ("commit_target", "mode: append"), ("append", "mode: append"), ("digest", "mode: merge, on: [id]")])  # fmt: skip
 def test_a_killed_run_rerun_gives_what_an_unbroken_one_gives(lake, monkeypatch, dies_in, target):

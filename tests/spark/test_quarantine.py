@@ -9,6 +9,8 @@ from dataward.publish import publish
 from dataward.quarantine import batches, discard, release, show
 from dataward.tables import maintenance
 
+pytestmark = pytest.mark.long
+
 ROWS = [
     (1, "ada", "nsw"),
     (2, "bob", "N.S.W."),

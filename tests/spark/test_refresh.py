@@ -19,6 +19,8 @@ from dataward.profile import profile, profile_of
 from dataward.tables import commits
 from tests.spark.conftest import Lake
 
+pytestmark = pytest.mark.long
+
 COLUMNS = "id bigint, name string, score double, at timestamp, day date"
 RULES = """RowCount between 1 and 1000,
     IsUnique "id",

@@ -17,6 +17,8 @@ from dataward.plan import plan
 from dataward.privacy.keys import local_keyring
 from dataward.reidentify import Wanted, reidentify
 
+pytestmark = pytest.mark.long
+
 COLUMNS = """
   id: {protect: keep}
   e: {class: email, protect: {encrypt: {}}}

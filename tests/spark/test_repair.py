@@ -15,6 +15,8 @@ from dataward.quality.duplicates import matching
 from dataward.quality.repair.treat import treat
 from dataward.quality.spread import Fences, Spreads
 
+pytestmark = pytest.mark.long
+
 
 def treated(frame, references=None, spreads=None, **how):
     return treat(frame, Treatment.model_validate(how), references or {}, spreads=spreads)

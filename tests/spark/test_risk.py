@@ -10,6 +10,8 @@ from dataward.privacy import risk
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
 
+pytestmark = pytest.mark.long
+
 COLUMNS = ["age", "sex", "race", "zip", "education", "hours"]
 
 

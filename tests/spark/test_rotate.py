@@ -19,6 +19,8 @@ from dataward.rotate import rotate
 from dataward.tables import commits, delta
 from dataward.verify import verify
 
+pytestmark = pytest.mark.long
+
 SCHEMA = "id bigint, m string, e string, c string, n string, r bigint, part string"
 ROWS = [
     (

@@ -15,6 +15,8 @@ from dataward.stream import stream
 from dataward.tables import commits, delta
 from dataward.windows import windows
 
+pytestmark = pytest.mark.long
+
 SCHEMA = "id int, name string, n int"
 COLUMNS = "{name: {class: person_name, protect: token}}"
 RULES = 'ColumnValues "n" >= 0'

@@ -11,6 +11,8 @@ from dataward.plan import plan
 from dataward.sql import literal
 from dataward.suggest import mutate, suggest
 
+pytestmark = pytest.mark.long
+
 SCHEMA = "id bigint, amount double, fee double, day date, colour string, mail string"
 
 
