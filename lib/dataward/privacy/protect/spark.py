@@ -58,8 +58,8 @@ def protect(
     The function's ``strict`` says whether a value that cannot be protected, and for which the contract names nothing
     else, stops the run (the target) or becomes null (the quarantine).
 
-    Of the columns that are said to hold ``few`` values each value is protected once, where its operator is deterministic,
-    and the results are joined to the rows.
+    Of the columns that are said to hold ``few`` values each value is protected once, where its operator is deterministic and
+    needs Arrow, and the results are joined to the rows.
     """
     schema = arrow_schema(frame.schema)
     exact, lenient = (compiled(contract, key_of(keys), schema, strict) for strict in (True, False))
