@@ -56,7 +56,7 @@ ISOLATED = {
     "spark.sql.parser.escapedStringLiterals": "false",
     "spark.sql.csv.parser.columnPruning.enabled": "false",  # else a malformed record depends on the columns asked for
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
-    "spark.sql.execution.arrow.pyspark.enabled": "true",  # and what is made of a pandas frame needs no job to be read
+    "spark.sql.execution.arrow.pyspark.enabled": "true",  # frames go to pandas by the column
 }
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import logging
-import shutil
-import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 __all__ = ["hmac"]
+
+COMPILING = threading.Lock()
 
 
 def hmac(column: Any, secret: bytes, prefix: bytes, size: int) -> Any:
@@ -25,7 +25,7 @@ def hmac(column: Any, secret: bytes, prefix: bytes, size: int) -> Any:
     from pyspark.sql import Column, SparkSession
 
     spark: Any = SparkSession.active()
-    with _unlogged():
+    with COMPILING, _unlogged():
         given = spark.sparkContext._gateway.new_array(spark.sparkContext._jvm.Object, 3)
         given[0], given[1], given[2] = secret, prefix, size
         return Column(_class(spark, "Hmac").getConstructors()[0].newInstance(given).of(column._jc))
@@ -48,9 +48,9 @@ def _class(spark: Any, name: str) -> Any:
     compiler = jvm.org.codehaus.janino.SimpleCompiler()
     compiler.setParentClassLoader(loader)
     compiler.cook(text.replace("package dataward;", f"package {package};"))
-    folder = Path(tempfile.mkdtemp(prefix="dataward-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # not before: executors that come later fetch it
-    jar = folder / f"{package}.jar"
+    jar = Path(
+        spark.sparkContext._temp_dir, f"{package}.jar"
+    )  # lives as long as the JVM: executors that come later fetch it
     with zipfile.ZipFile(jar, "w") as made:
         for class_name, code in compiler.getBytecodes().items():
             made.writestr(class_name.replace(".", "/") + ".class", bytes(code))
