@@ -43,6 +43,7 @@ from dataward.tables.maintenance import settings
 from dataward.tables.partitions import parts_of_source
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, Pin
+from dataward.workers import settled
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -221,7 +222,7 @@ class Refresh:
         with settings(self.spark, LONG_BATCHES):
             self.blocks.count()
         with settings(self.spark, frequencies.FEW):
-            found = self._together([]).mapInArrow(frequencies.counting(), frequencies.COUNTS).collect()
+            found = self._together([]).mapInArrow(settled(frequencies.counting()), frequencies.COUNTS).collect()
         for number, grouping in enumerate(self.sets):
             rows = [row for row in found if row.grouping == number]
             before, now = (
@@ -280,7 +281,7 @@ class Refresh:
 
     def _holders(self, also: list[str]) -> DataFrame:
         """Each code that occurs, or occurred, more than once, with each part that holds it."""
-        holders = self._together(also).mapInArrow(frequencies.holding(), frequencies.HOLDERS).persist()
+        holders = self._together(also).mapInArrow(settled(frequencies.holding()), frequencies.HOLDERS).persist()
         self.held.append(holders)
         with settings(self.spark, frequencies.FEW):
             holders.count()

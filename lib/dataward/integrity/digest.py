@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from dataward.workers import settled
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
@@ -75,7 +77,9 @@ def digest(frame: DataFrame, key: bytes, nonce: str | None = None, known: Sums |
     names = {zlib.crc32(path.encode()): path for path in paths}
     if len(names) < len(paths):  # two paths with one sum, somewhere among ten thousands of files
         tag, names = F.xxhash64(file), {}
-    parts = frame.select("*", tag.alias("__file")).mapInArrow(_summing(key), "file bigint, rows bigint, lanes binary")
+    parts = frame.select("*", tag.alias("__file")).mapInArrow(
+        settled(_summing(key)), "file bigint, rows bigint, lanes binary"
+    )
     found = parts.collect()
     if not all(row.file in names for row in found):  # also on a platform that spells a path in two ways
         names = {row.tag: row.path for row in frame.select(tag.alias("tag"), file.alias("path")).distinct().collect()}

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from dataward.tables.maintenance import files, read_bytes
 from dataward.tables.source import escaped
+from dataward.workers import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,7 +118,7 @@ def search(spark: SparkSession, folders: Iterable[str], needles: Iterable[Needle
             residues |= {(path, named) for named in _in_bytes(read_bytes(spark, path), wanted, path)}
     if plain:
         done = set()
-        for row in _contents(spark, plain).mapInArrow(_searching(wanted), FOUND).collect():
+        for row in _contents(spark, plain).mapInArrow(settled(_searching(wanted)), FOUND).collect():
             done.add(row.path)
             if row.named is None:
                 unread.append(row.path)

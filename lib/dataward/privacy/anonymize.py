@@ -23,6 +23,7 @@ from dataward.privacy.protect.generalize import GeneralizeOperator
 from dataward.privacy.protect.operator import Rows, Unfit
 from dataward.privacy.protect.spark import arrow_schema
 from dataward.sql import identifier
+from dataward.workers import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -159,7 +160,7 @@ def _combinations(frame: DataFrame, ladders: list[Ladder]) -> DataFrame:
     counted = frame.groupBy(*(identifier(one.column) for one in ladders)).count()
     names = [_name(number, level) for number, one in enumerate(ladders) for level in range(one.top)]
     schema = StructType([*(StructField(name, StringType()) for name in names), StructField("count", LongType())])
-    return counted.mapInArrow(_levels(ladders), schema)
+    return counted.mapInArrow(settled(_levels(ladders)), schema)
 
 
 def _levels(ladders: list[Ladder]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
@@ -235,7 +236,7 @@ def anonymized(frame: DataFrame, ladders: list[Ladder], levels: tuple[int, ...],
         made = GeneralizeOperator(coarse[field.name]).output(kind.type) if field.name in coarse else kind.type
         spark_kind = from_arrow_type(made, prefer_timestamp_ntz=True) if field.name in coarse else field.dataType
         fields.append(StructField(field.name, spark_kind))
-    ready = frame.mapInArrow(_coarser(coarse), StructType(fields)) if coarse else frame
+    ready = frame.mapInArrow(settled(_coarser(coarse)), StructType(fields)) if coarse else frame
     for name in gone:
         ready = ready.withColumn(name, F.lit(None).cast(ready.schema[name].dataType))
     size = F.count(F.lit(1)).over(Window.partitionBy(*(identifier(one.column) for one in ladders)))

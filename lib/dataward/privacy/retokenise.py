@@ -17,6 +17,7 @@ from dataward.privacy.protect import OPERATORS, protect_in_window, shadows
 from dataward.privacy.protect.fpe import FpeOperator
 from dataward.privacy.protect.operator import Key, Operator, Rows
 from dataward.sql import identifier
+from dataward.workers import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,7 +98,7 @@ class Step:
             columns = {
                 name: (flags[name], self._operator(name, self.old), self._operator(name, self.new)) for name in opened
             }
-            ready = ready.mapInArrow(_opened(columns), ready.schema)
+            ready = ready.mapInArrow(settled(_opened(columns)), ready.schema)
         return ready.drop(*flags.values())
 
     def _mapped(

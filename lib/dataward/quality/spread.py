@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract.treatment import Method
 from dataward.quality.internal import INTERNAL
 from dataward.sql import identifier
+from dataward.workers import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,7 +154,7 @@ class Spreads:
         middles = "".join(f", mean{n} double, median{n} double" for n in range(len(centred)))
         made = _worked_out(bounds, places, of_centres)
         numbers = {one: n for some in (bounds, centred) for n, one in enumerate(some)}
-        return cls(counted.mapInArrow(made, f"number int, key string{ends}{middles}"), sets, numbers)
+        return cls(counted.mapInArrow(settled(made), f"number int, key string{ends}{middles}"), sets, numbers)
 
     def held(self) -> Spreads:
         """The same, measured now (one job) and kept by Spark until :meth:`release`."""

@@ -20,6 +20,7 @@ from dataward.privacy.protect.operator import Made, Operator, Rows
 from dataward.privacy.protect.texts import messages
 from dataward.privacy.protect.token import macs
 from dataward.tables import commits, delta, maintenance
+from dataward.workers import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,8 +85,8 @@ class Table:
             TargetError: the table cannot be written.
         """
         kind = values.schema["value"].dataType.simpleString()
-        known = values.mapInArrow(_looked_up(secret), LOOKED_UP.format(kind))
-        fresh = values.mapInArrow(_fresh(secret, version, self.random), SCHEMA)
+        known = values.mapInArrow(settled(_looked_up(secret)), LOOKED_UP.format(kind))
+        fresh = values.mapInArrow(settled(_fresh(secret, version, self.random)), SCHEMA)
         commits.insert_missing(self.spark, fresh, SCHEMA, self.place, "lookup")
         return known.join(self.rows(), "lookup")
 
@@ -110,7 +111,9 @@ class Table:
             return
         version = delta.latest_version(self.spark, self.place)
         both = keys.key(self.purpose, domain, old), keys.key(self.purpose, domain, new)
-        rekeyed = delta.read(self.spark, self.place, version).mapInArrow(_rekeyed(*both, old, new, self.random), SCHEMA)
+        rekeyed = delta.read(self.spark, self.place, version).mapInArrow(
+            settled(_rekeyed(*both, old, new, self.random)), SCHEMA
+        )
         told = {"step": f"{domain} v{old} -> v{new}"}
         commits.replace_all(self.spark, rekeyed, self.place, f"rekey-{secrets.token_hex(6)}", told, [], version)
 

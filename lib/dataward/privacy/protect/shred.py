@@ -25,6 +25,7 @@ from dataward.privacy.protect.entries import KEY, NONCE, Entered, Table, opened
 from dataward.privacy.protect.texts import messages
 from dataward.sql import identifier
 from dataward.tables.reason import from_jvm
+from dataward.workers import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,7 +85,7 @@ def through_shred(
     schema = StructType([
         StructField(field.name, StringType() if field.name in columns else field.dataType) for field in joined.schema.fields
     ])  # fmt: skip
-    return joined.mapInArrow(_encrypted(list(columns), one.secret), schema).drop("__token", "__sealed")
+    return joined.mapInArrow(settled(_encrypted(list(columns), one.secret)), schema).drop("__token", "__sealed")
 
 
 def _encrypted(names: list[str], secret: bytes) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:

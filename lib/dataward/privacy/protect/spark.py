@@ -19,6 +19,7 @@ from dataward.privacy.protect.token import Keyed
 from dataward.privacy.protect.vault import VaultOperator, through_vault
 from dataward.sql import identifier
 from dataward.tables.reason import from_jvm
+from dataward.workers import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -179,7 +180,7 @@ def _through_arrow(frame: DataFrame, nodes: dict[str, tree.Node]) -> DataFrame:
             made = tree.output(nodes[field.name], to_arrow_type(kind))
             kind = from_arrow_type(made, prefer_timestamp_ntz=True)
         fields.append(StructField(field.name, kind))
-    return frame.mapInArrow(_on_workers(nodes), StructType(fields))
+    return frame.mapInArrow(settled(_on_workers(nodes)), StructType(fields))
 
 
 def _on_workers(nodes: dict[str, tree.Node]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:

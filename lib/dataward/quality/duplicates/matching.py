@@ -21,6 +21,7 @@ from dataward.errors import RunError
 from dataward.quality.duplicates.components import components
 from dataward.quality.internal import row_id
 from dataward.sql import identifier
+from dataward.workers import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,14 +120,14 @@ def clusters(frame: DataFrame, matching: Matching) -> Clusters:
     total = sum(row["rows"] for row in found.values())
     parts = max(1, math.ceil(total / PAIRS))
     together = blocked.repartition(parts, "rule", "block").sortWithinPartitions("rule", "block", *names, "id")
-    edges = together.mapInArrow(_pairs(matching), "a string, b string, score double, told string")
+    edges = together.mapInArrow(settled(_pairs(matching)), "a string, b string, score double, told string")
     ends = edges.selectExpr(
         "explode(array(named_struct('id', a, 'score', score, 'told', told), named_struct('id', b, 'score', score, 'told', told))) as end"
     )
     best = ends.groupBy("end.id").agg(
         F.expr("max_by(end.told, struct(end.score, end.told)) as told"), F.expr("max(end.score) as score")
     )
-    joined = edges.select("a", "b").repartition(1).mapInArrow(components, "id string, cluster string")
+    joined = edges.select("a", "b").repartition(1).mapInArrow(settled(components), "id string, cluster string")
     members = best.join(joined, "id").select("id", "cluster", "score", "told")
     return Clusters(members, edges, tuple(notes))
 

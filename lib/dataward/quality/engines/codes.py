@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from dataward.quality.batches import batch_of
+from dataward.workers import batch_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

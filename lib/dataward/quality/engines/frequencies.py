@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dataward.privacy.box import Box
-from dataward.quality.batches import batch_of
 from dataward.quality.engines.codes import bucket_of
 from dataward.quality.engines.groups import Grouping, counted_code, own_code
 from dataward.sql import identifier
+from dataward.workers import batch_of, settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,7 +57,8 @@ def coded(frame: DataFrame, sets: list[Grouping], box: Box) -> list[str]:
     """SQL of a row's codes: two for each set of key columns, null where the row is not counted."""
     types = {field.name.lower(): field.dataType.typeName() for field in frame.schema.fields}
     seeds = [
-        int.from_bytes(hmac.digest(box.secret, f"seed {number}".encode(), "sha256")[:7], "big") for number in (1, 2)
+        str(int.from_bytes(hmac.digest(box.secret, f"seed {number}".encode(), "sha256")[:7], "big"))
+        for number in (1, 2)
     ]
     found = []
     for grouping in sets:
@@ -70,7 +71,7 @@ def coded(frame: DataFrame, sets: list[Grouping], box: Box) -> list[str]:
 def blocks(frame: DataFrame, sets: list[Grouping], part: str, box: Box) -> DataFrame:
     """The blocks of a frame, by the part (SQL, a text) that each row is of: one pass, no shuffle."""
     codes = [f"{sql} as {identifier(f'code{n}')}" for n, sql in enumerate(coded(frame, sets, box))]
-    return frame.selectExpr(f"{part} as part", *codes).mapInArrow(_packing(box), BLOCKS)
+    return frame.selectExpr(f"{part} as part", *codes).mapInArrow(settled(_packing(box)), BLOCKS)
 
 
 def _packing(box: Box) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
@@ -170,7 +171,9 @@ def spread(blocks: DataFrame, rows: float, box: Box, among: Probes | None = None
     Of what is kept only codes ``among`` some go on, where these are named.
     """
     buckets = min(max(1, round(rows / BUCKET)), 10_000)
-    opened = blocks.select("side", "part", "grouping", "state").mapInArrow(_spreading(box, buckets, among), SPREAD)
+    opened = blocks.select("side", "part", "grouping", "state").mapInArrow(
+        settled(_spreading(box, buckets, among)), SPREAD
+    )
     return opened.repartition(buckets, "bucket")
 
 

@@ -103,15 +103,15 @@ def groupings(metrics: Iterable[Metric]) -> list[Grouping]:
     return list(dict.fromkeys(Grouping.of(metric) for metric in metrics if metric.kind in GROUPED))
 
 
-def counted_code(grouping: Grouping, types: dict[str, str], salt: int) -> str:
-    """The code, null for a row that is not counted."""
+def counted_code(grouping: Grouping, types: dict[str, str], salt: str) -> str:
+    """The code, null for a row that is not counted; ``salt`` is SQL."""
     code = _code(grouping, types, salt)
     if not grouping.where and own_code(grouping, types):
         return code  # null where its column is
     return f"if({grouping.among()}, {code}, null)"
 
 
-def _code(grouping: Grouping, types: dict[str, str], salt: int) -> str:
+def _code(grouping: Grouping, types: dict[str, str], salt: str) -> str:
     if own := own_code(grouping, types):
         return own
     # xxhash64 passes over nulls, so each of several columns is preceded by whether it is one.

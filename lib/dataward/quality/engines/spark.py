@@ -25,6 +25,7 @@ from dataward.quality.metrics import GROUPED, Metric, Values, measurable
 from dataward.sql import identifier
 from dataward.tables.maintenance import settings
 from dataward.tables.reason import reason
+from dataward.workers import settled
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -117,12 +118,14 @@ def _scan(frame: DataFrame, metrics: list[Metric]) -> Values:
 
 def _stacked(frame: DataFrame, sets: list[Grouping], types: dict[str, str], rows: float) -> DataFrame:
     """The columns of :data:`COUNTS`, a few rows for each set of keys."""
-    salt = secrets.randbits(62)
+    salt = repr(
+        secrets.token_hex(8)
+    )  # a text stays out of the code that Spark generates, which is compiled once for all salts
     coded = [f"{counted_code(grouping, types, salt)} as code{n}" for n, grouping in enumerate(sets)]
     tasks = min(max(1, math.ceil(rows * len(sets) / TASK)), 10_000)
     buckets = max(tasks, min(math.ceil(rows / BUCKET), BUCKETS))
-    blocks = frame.selectExpr(*coded).mapInArrow(packing(buckets), BLOCKS)
-    return blocks.repartition(tasks, "bucket").mapInArrow(counting(), COUNTS)
+    blocks = frame.selectExpr(*coded).mapInArrow(settled(packing(buckets)), BLOCKS)
+    return blocks.repartition(tasks, "bucket").mapInArrow(settled(counting()), COUNTS)
 
 
 def _counted(

@@ -15,11 +15,11 @@ from dataward.privacy.discover.columns import by_path
 from dataward.privacy.discover.detector import Detector
 from dataward.privacy.discover.evidence import Evidence
 from dataward.privacy.discover.scanner import scanner
-from dataward.quality.batches import batch_of
 from dataward.quality.metrics import NUMERIC
 from dataward.quality.profile.sketch import Sketch, kind_of
 from dataward.quality.profile.together import Together
 from dataward.sql import identifier
+from dataward.workers import batch_of, settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +76,7 @@ def kept(frame: DataFrame, part: str, box: Box) -> DataFrame:
                 data = json.dumps([*names[number], sketch.as_data()]).encode()
                 yield batch_of([(part, number, box.shut(data, _place(part, number)))], KEPT)
 
-    return _states(frame, part, (), []).mapInArrow(run, KEPT)
+    return _states(frame, part, (), []).mapInArrow(settled(run), KEPT)
 
 
 def whole(states: DataFrame, box: Box) -> list[tuple[str, str, Sketch]]:
@@ -94,7 +94,7 @@ def whole(states: DataFrame, box: Box) -> list[tuple[str, str, Sketch]]:
         told = [("", number, pickle.dumps((*names[number], sketch))) for number, sketch in found.items()]
         yield batch_of(told, KEPT)
 
-    rows = states.repartition(_spread(states), "number").mapInArrow(run, KEPT).collect()
+    rows = states.repartition(_spread(states), "number").mapInArrow(settled(run), KEPT).collect()
     return [pickle.loads(row.state) for row in sorted(rows)]  # noqa: S301 - written by our own workers a moment ago
 
 
@@ -115,9 +115,9 @@ def _states(frame: DataFrame, part: str | None, detectors: tuple[Detector, ...],
         *(f"{sql} as c{n}" for n, sql in enumerate(plain)),
         *(f"xxhash64({plain[n]}) as h{n}" for n in texts),
     )
-    states = given.mapInArrow(_sketching(detectors, numbers, texts), STATES)
+    states = given.mapInArrow(settled(_sketching(detectors, numbers, texts)), STATES)
     spread = _spread(frame) if part else max(1, min(len(fields), _spread(frame)))
-    return states.repartition(spread, "part", "number").mapInArrow(_merging, STATES)
+    return states.repartition(spread, "part", "number").mapInArrow(settled(_merging), STATES)
 
 
 def _plain(one: StructField) -> str:
