@@ -35,8 +35,8 @@ def _settle() -> None:
     archives again, once for every package in them (python/cpython#103200, SPARK-54744). After a task it collects garbage,
     among all that pandas and Arrow brought too.
     """
-    zipimporter.invalidate_caches = _read_if_changed  # type: ignore[method-assign,assignment]
-    if not gc.get_freeze_count():
+    if zipimporter.invalidate_caches is not _read_if_changed:
+        zipimporter.invalidate_caches = _read_if_changed  # type: ignore[method-assign,assignment]
         gc.freeze()
 
 
