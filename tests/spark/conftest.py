@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +99,31 @@ class Lake:
 @pytest.fixture
 def lake(spark, tmp_path) -> Lake:
     yield Lake(spark, tmp_path)
-    # Delta keeps the state of every table for an hour: of a thousand tables it fills the heap.
+    forget(spark)
+
+
+def forget(spark: SparkSession) -> None:
+    """Delta keeps the state of every table for an hour: of a thousand tables it fills the heap."""
     spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+
+
+@pytest.fixture(scope="module")
+def made_once(spark, tmp_path_factory) -> Callable[[Callable[[Lake], object]], Lake]:
+    """A lake that a function has filled, filled once for a module; every test finds its folder as it was then."""
+    filled: dict[str, Lake] = {}
+
+    def give(fill: Callable[[Lake], object]) -> Lake:
+        if fill.__name__ not in filled:
+            lake = filled[fill.__name__] = Lake(spark, tmp_path_factory.mktemp("filled"))
+            fill(lake)
+            shutil.copytree(lake.root, f"{lake.root}-as-filled")
+        lake = filled[fill.__name__]
+        shutil.rmtree(lake.root)
+        shutil.copytree(f"{lake.root}-as-filled", lake.root)
+        forget(spark)
+        return lake
+
+    return give
 
 
 @pytest.fixture

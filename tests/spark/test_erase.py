@@ -45,11 +45,14 @@ MINE, OTHER = PEOPLE[3], PEOPLE[4]
 
 
 @pytest.fixture
-def table(lake):
-    lake.source(PEOPLE, SCHEMA)
-    rules = 'ColumnValues "born" != "1990-01-08"'  # person-007 and person-016 go to the quarantine
-    lake.publish("r1", rules=rules, columns=COLUMNS.replace("ROOT", str(lake.root)), target="mode: append", extra=EXTRA)
-    return lake
+def table(made_once):
+    def published(lake):
+        lake.source(PEOPLE, SCHEMA)
+        rules = 'ColumnValues "born" != "1990-01-08"'  # person-007 and person-016 go to the quarantine
+        columns = COLUMNS.replace("ROOT", str(lake.root))
+        lake.publish("r1", rules=rules, columns=columns, target="mode: append", extra=EXTRA)
+
+    return made_once(published)
 
 
 def erased(lake, subject=MINE[0], *files, **more):
@@ -179,12 +182,14 @@ SHREDDED = """
 
 
 @pytest.fixture
-def shreddable(lake):
-    lake.source(PEOPLE, SCHEMA)
-    lake.publish("r1", columns=SHREDDED.replace("ROOT", str(lake.root)), target="mode: append", extra=EXTRA)
-    lake.source([*PEOPLE[:6], ("person-003", None, "more of 3", None, None)], SCHEMA)
-    lake.publish("r2")
-    return lake
+def shreddable(made_once):
+    def published_twice(lake):
+        lake.source(PEOPLE, SCHEMA)
+        lake.publish("r1", columns=SHREDDED.replace("ROOT", str(lake.root)), target="mode: append", extra=EXTRA)
+        lake.source([*PEOPLE[:6], ("person-003", None, "more of 3", None, None)], SCHEMA)
+        lake.publish("r2")
+
+    return made_once(published_twice)
 
 
 def test_a_shredded_subject_is_unreadable_in_every_version_and_all_others_readable(shreddable):

@@ -47,8 +47,12 @@ ORDERS = [(n, f"ada{n % 12}@x.org") for n in range(30)]
 
 
 @pytest.fixture
-def two(lake):
-    """People and their orders, which join by the token of the mail address."""
+def two(made_once):
+    return made_once(people_and_orders)
+
+
+def people_and_orders(lake):
+    """They join by the token of the mail address."""
     lake.source(ROWS, SCHEMA)
     people = lake.contract(
         rules='ColumnValues "id" < 11',
@@ -66,7 +70,6 @@ def two(lake):
     lake.people, lake.orders = people, orders
     assert people.read_text() == text
     module_publish(lake, orders, "o1")
-    return lake
 
 
 def module_publish(lake, file, run_id):

@@ -14,11 +14,13 @@ ROWS = [(1, "a"), (2, "b"), (3, "c")]
 
 
 @pytest.fixture
-def sealed(lake):
-    lake.source(ROWS, SCHEMA)
-    lake.publish("r1", columns="{mail: {class: email, protect: token}}")
-    assert lake.verify().holds
-    return lake
+def sealed(made_once):
+    def fill(lake):
+        lake.source(ROWS, SCHEMA)
+        lake.publish("r1", columns="{mail: {class: email, protect: token}}")
+        assert lake.verify().holds
+
+    return made_once(fill)
 
 
 def failed(lake, version=None):
