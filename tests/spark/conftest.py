@@ -92,19 +92,19 @@ class Lake:
         frame = self.read(name)
         return sorted((tuple(row) for row in frame.select(*(columns or frame.columns)).collect()), key=repr)
 
+    def forget(self) -> None:
+        """Delta keeps the state of every table for an hour: of a thousand tables it fills the heap; a new process would know none."""
+        self.spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+
     def versions(self, name: str = "target") -> int:
         return len(list((self.root / name / "_delta_log").glob("*.json")))
 
 
 @pytest.fixture
 def lake(spark, tmp_path) -> Lake:
-    yield Lake(spark, tmp_path)
-    forget(spark)
-
-
-def forget(spark: SparkSession) -> None:
-    """Delta keeps the state of every table for an hour: of a thousand tables it fills the heap."""
-    spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    made = Lake(spark, tmp_path)
+    yield made
+    made.forget()
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def made_once(spark, tmp_path_factory) -> Callable[[Callable[[Lake], object]], L
         lake = filled[fill.__name__]
         shutil.rmtree(lake.root)
         shutil.copytree(f"{lake.root}-as-filled", lake.root)
-        forget(spark)
+        lake.forget()
         return lake
 
     return give

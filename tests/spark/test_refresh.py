@@ -185,7 +185,7 @@ def test_all_is_read_again_where_what_is_known_is_no_use(days):
     assert "3 of 3 partitions to read (the contract, its key," in read_of(days.publish())
     assert days.read().where("name like 'v1.%'").count() == 30
     shutil.rmtree(days.root / "target_states")
-    days.spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    days.forget()
     assert "3 of 3 partitions to read (what partitions came to cannot be read" in read_of(days.publish())
     assert read_of(days.publish()) == "0 of 3 partitions to read"
 

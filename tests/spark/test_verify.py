@@ -29,11 +29,6 @@ def failed(lake, version=None):
     return {check.name: check.detail for check in proof.checks if not check.holds}
 
 
-def forget(lake):
-    """Delta caches snapshots; a new process would not."""
-    lake.spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
-
-
 def data_file(lake, name="target"):
     return next((lake.root / name).glob("*.parquet"))
 
@@ -45,7 +40,7 @@ def test_a_swapped_data_file_is_named(sealed):
     )
     shutil.copy(data_file(sealed, "other"), file)
     (file.parent / f".{file.name}.crc").unlink()
-    forget(sealed)
+    sealed.forget()
     told = failed(sealed)
     assert file.name in told["content"]
 
@@ -65,7 +60,7 @@ def test_an_edited_commit_file_is_named(sealed):
     file = sealed.root / "target/_delta_log/00000000000000000000.json"
     file.write_text(file.read_text().replace('\\"run_id\\": \\"r1\\"', '\\"run_id\\": \\"r9\\"'))
     (file.parent / f".{file.name}.crc").unlink(missing_ok=True)
-    forget(sealed)
+    sealed.forget()
     assert "00000000000000000000.json: the commit file was changed" in failed(sealed)["commit"]
 
 
@@ -77,7 +72,7 @@ def test_an_add_removed_from_a_commit_is_named(sealed):
         crc.unlink()
     for crc in file.parent.glob(".*.crc"):
         crc.unlink()
-    forget(sealed)
+    sealed.forget()
     told = failed(sealed)
     assert "commit file was changed" in told["commit"]
     assert f"data file {name}: sealed, but not in the table" in told["content"]
@@ -91,7 +86,7 @@ def rewrite_ledger(lake, change):
     made = lake.spark.createDataFrame(rows, frame.schema)
     shutil.rmtree(path)
     made.write.format("delta").save(path)
-    forget(lake)
+    lake.forget()
 
 
 def test_an_edited_ledger_entry_is_named(sealed):
@@ -117,7 +112,7 @@ def test_no_ledger_and_no_such_version(sealed):
     with pytest.raises(ProofError, match="version 7 of it is sealed"):
         sealed.verify(7)
     shutil.rmtree(sealed.root / "target_ledger")
-    forget(sealed)
+    sealed.forget()
     with pytest.raises(ProofError, match="there is none"):
         sealed.verify()
 

@@ -48,9 +48,8 @@ def _class(spark: Any, name: str) -> Any:
     compiler = jvm.org.codehaus.janino.SimpleCompiler()
     compiler.setParentClassLoader(loader)
     compiler.cook(text.replace("package dataward;", f"package {package};"))
-    jar = Path(
-        spark.sparkContext._temp_dir, f"{package}.jar"
-    )  # lives as long as the JVM: executors that come later fetch it
+    # Where it lives as long as the JVM: executors that come later fetch it.
+    jar = Path(spark.sparkContext._temp_dir, f"{package}.jar")
     with zipfile.ZipFile(jar, "w") as made:
         for class_name, code in compiler.getBytecodes().items():
             made.writestr(class_name.replace(".", "/") + ".class", bytes(code))
