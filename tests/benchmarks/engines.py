@@ -91,13 +91,13 @@ def compare(spark: Any, rounds: int, runs: dict[str, Callable[[], None]]) -> dic
     """Every round runs all; each gives ratios to the first."""
     first = next(iter(runs))
     seen: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-    for number in range(rounds + 1):  # one round to warm up
+    for number in range(-1, rounds + 1):  # two rounds to warm up: the JVM compiles thoroughly what it has run often
         for name, run in runs.items():
             before, begun = task_seconds(spark), time.perf_counter()
             run()
             spent = time.perf_counter() - begun
             tasks = task_seconds(spark) - before
-            if number:
+            if number > 0:
                 seen[name].append((spent, tasks))
             print(f"round {number} {name:<11} {spent:6.2f} s, {tasks:6.2f} task-seconds", file=sys.stderr, flush=True)
     out: dict[str, Any] = {}

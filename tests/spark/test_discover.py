@@ -59,6 +59,7 @@ def test_evidence_of_many_partitions_is_that_of_one(spark):
         assert a.confidence.value == pytest.approx(b.confidence.value, abs=0.05)
 
 
+@pytest.mark.long
 def test_a_table_is_sampled_or_looked_at_in_full(spark, lake):
     path = lake.source(PEOPLE, SCHEMA)
     source = source_of(spark, path, None, {})
@@ -209,6 +210,7 @@ def test_the_line_to_add_is_one_that_the_contract_takes(lake, row):
 # estates and drafts
 
 
+@pytest.mark.long
 def test_an_estate_is_looked_at_once_and_goes_on_where_it_stopped(spark, lake, tmp_path):
     lake.source(PEOPLE, SCHEMA, "lake/people")
     lake.source([(n, f"p{n}") for n in range(50)], "id int, code string", "lake/sub/plain")

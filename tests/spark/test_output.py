@@ -59,6 +59,7 @@ def other(lake, name, columns, rows, domain="t"):
     return file
 
 
+@pytest.mark.long
 def test_joins_are_checked_by_contract_and_on_real_tokens(lake):
     file = other(lake, "people", "{who: {protect: token}}", [(1, "ada"), (2, "bob"), (3, None)])
     lake.source([(1, "ada"), (2, "cy"), (3, "bob"), (4, None)], "id int, name string")
@@ -141,6 +142,7 @@ def test_parity_tells_what_protection_keeps(lake):
     )
 
 
+@pytest.mark.long
 def test_a_table_laid_out_by_a_protected_column_is_refused(lake, spark):
     lake.source([(1, "a@x.org", "nsw"), (2, "b@x.org", "vic")], "id int, mail string, state string")
     lake.publish(columns="{mail: {protect: token}}")

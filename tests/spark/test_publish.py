@@ -293,6 +293,15 @@ def test_what_is_wrong_is_said_before_anything_is_written(lake, changes, error, 
     assert not (lake.root / "target").exists()
 
 
+def test_a_target_that_cannot_be_made(lake):
+    lake.source(ROWS, SCHEMA)
+    contract = lake.contract()
+    contract.write_text(contract.read_text().replace(f"{lake.root}/target", "/proc/lake"))
+    with pytest.raises(TargetError, match="/proc/lake: no directory can be made") as caught:
+        lake.publish()
+    assert caught.value.exit_code == 3
+
+
 def test_contract_errors_against_the_schema_name_their_line(lake):
     lake.source(ROWS, SCHEMA)
     with pytest.raises(ContractError) as caught:
@@ -338,6 +347,7 @@ def test_a_value_that_cannot_be_protected_publishes_nothing(lake, spark):
     assert sorted(lake.rows("quarantine", "id", "phone")) == [(2, None), (3, None)]
 
 
+@pytest.mark.long
 def test_a_vault_gives_one_random_token_per_value(lake, spark):
     lake.source([(1, "ada"), (2, "bob"), (3, "ada"), (4, None)], "id int, who string")
     columns = f"{{who: {{class: person_name, protect: {{vault: {{path: {lake.root}/vault}}}}}}}}"
@@ -394,6 +404,7 @@ def test_nothing_global_changes_on_the_users_session(lake, spark):
     assert "primary" not in [row.tableName for row in spark.sql("show tables").collect()]
 
 
+@pytest.mark.long
 def test_an_overwrite_may_bring_other_columns(lake):
     lake.source(ROWS, SCHEMA)
     lake.publish()

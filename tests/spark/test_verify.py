@@ -123,6 +123,7 @@ def test_a_write_that_is_not_ours_is_named_and_older_versions_still_verify(seale
     assert sealed.verify(0).holds
 
 
+@pytest.mark.long
 def test_maintenance_that_changes_no_row_keeps_the_proof(lake):
     for number in range(2):
         lake.source([(number, "x")], SCHEMA)

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -26,6 +27,17 @@ def test_wrong_usage_is_exit_2(argv, capsys):
 def test_no_option_hides_what_a_verb_does(action):
     arguments = _parser().parse_args(["quarantine", *action, "--contract", "c.yaml"])
     assert callable(arguments.run)
+
+
+@pytest.mark.parametrize("submitted", [True, False])
+def test_a_librarys_warning_never_reaches_the_document(monkeypatch, capsys, submitted):
+    """spark-submit joins stderr to stdout."""
+    if submitted:
+        monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    monkeypatch.setattr("dataward.contract.json_schema", lambda: warnings.warn("old", UserWarning, stacklevel=1))
+    assert main(["contract", "schema"]) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("null\n", "" if submitted else "dataward: warning: old\n")
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["publish", "--help"]])

@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -16,7 +17,7 @@ from typing import NoReturn
 from dataward import __version__
 from dataward.cli import discovery, files, history, keys, profile, quarantine, rights, suggest, tables
 from dataward.cli.parsing import Verb
-from dataward.cli.say import merged, print_json, say
+from dataward.cli.say import merged, print_json, say, warned
 from dataward.errors import ContractError, DatawardError
 
 __all__ = ["entry", "main"]
@@ -34,8 +35,10 @@ def main(argv: Sequence[str]) -> int:
     except SystemExit as stop:  # argparse has printed its message
         return 2 if stop.code else 0
     try:
-        code: int = arguments.run(arguments)
-        return code
+        with warnings.catch_warnings():
+            warnings.showwarning = warned
+            code: int = arguments.run(arguments)
+            return code
     except DatawardError as error:
         _fail(arguments, error)
         return error.exit_code

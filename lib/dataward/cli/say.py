@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-__all__ = ["merged", "print_json", "say"]
+__all__ = ["merged", "print_json", "say", "warned"]
 
 
 def say(*lines: str) -> None:
@@ -23,6 +23,12 @@ def say(*lines: str) -> None:
 def merged() -> bool:
     """Whether what is written to stderr now would reach stdout: spark-submit joins the two of its Python process."""
     return "PYSPARK_GATEWAY_PORT" in os.environ and _jvm() is None
+
+
+def warned(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A library's warning, where Python would print it: on stderr, which must not reach a document on stdout."""
+    if not merged():
+        say(f"dataward: warning: {message}")
 
 
 def _jvm() -> Any:

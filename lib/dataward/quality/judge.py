@@ -124,15 +124,21 @@ def judge(
     estimates = {name: _one_in(SAMPLED, name) for name in estimate} if engine == "spark" else {}
     asked = list(count)
     wanted += [*estimates.values(), *asked]
-    ready = prepared(frame, suite, references, now)
-    by_deequ: Measuring = lambda frame, metrics: deequ.measure(spark, frame, metrics)  # noqa: E731
-    values = (measure or (by_deequ if engine == "deequ" else dataframes.measure))(ready, wanted)
+    named = [column for rule in suite.rules for column in rule.columns]
+    named += [column for analyzer in suite.analyzers for column in analyzer.parameters]
+    plain = with_paths(frame, named)
+    ready = with_flags(plain, needed_flags(suite.rules, now), references)
+    engines: dict[Engine, Measuring] = {
+        "deequ": lambda ready, metrics: deequ.measure(spark, ready, metrics, plain),
+        "spark": lambda ready, metrics: dataframes.measure(ready, metrics, plain),
+    }
+    values = (measure or engines[engine])(ready, wanted)
     try:
         rows = int(values[Metric("size")] or 0)
     except Unmeasured as error:
         raise SourceError(f"the source cannot be read: {error}") from None
     if unsure := [metric for rule in suite.rules for metric in _unsure(rule, values, now)]:
-        values = values.corrected(dataframes.exactly(ready, unsure))
+        values = values.corrected(dataframes.exactly(plain, unsure))
     frame.createOrReplaceTempView("primary")
     for alias, reference in references.items():
         reference.createOrReplaceTempView(alias)
@@ -155,13 +161,6 @@ def judge(
 def _one_in(share: int, column: str) -> Metric:
     """Distinct values of one in so many, chosen by hash: next to nothing beside the keys that are grouped anyway."""
     return Metric("distinct_count", (column,), f"xxhash64({identifier(column)}) % {share} = 0")
-
-
-def prepared(frame: DataFrame, suite: Suite, references: Mapping[str, DataFrame], now: datetime) -> DataFrame:
-    """The frame with what rules need beside the source's columns: paths into structs, flags of duplicates and orphans."""
-    names = [column for rule in suite.rules for column in rule.columns]
-    names += [column for analyzer in suite.analyzers for column in analyzer.parameters]
-    return with_flags(with_paths(frame, names), needed_flags(suite.rules, now), references)
 
 
 def needed_flags(rules: Sequence[Rule], now: datetime) -> list[Flag]:

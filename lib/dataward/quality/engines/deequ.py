@@ -26,10 +26,11 @@ CheckOutcome = tuple[str, str, str, bool, float | None]
 """Check, level (Error or Warning), constraint, whether it held, its measured value if Deequ tells it."""
 
 
-def measure(spark: SparkSession, frame: DataFrame, metrics: Iterable[Metric]) -> Values:
-    """Measure every metric once; asking the result for one that Deequ could not measure raises Unmeasured."""
-    from pydeequ.analyzers import AnalysisRunner
+def measure(spark: SparkSession, frame: DataFrame, metrics: Iterable[Metric], plain: DataFrame | None = None) -> Values:
+    """Measure every metric once; asking the result for one that Deequ could not measure raises Unmeasured.
 
+    ``plain``: the same rows without what is joined to them for predicates alone; keys are counted on these.
+    """
     types = {field.name.lower(): field.dataType.typeName() for field in frame.schema.fields}
     asked, failures = measurable(metrics, types)
     if not asked:
@@ -37,20 +38,37 @@ def measure(spark: SparkSession, frame: DataFrame, metrics: Iterable[Metric]) ->
     # Deequ divides by the number of keys, also when there is none: that number is asked for as well.
     keys = {metric: replace(metric, kind="distinct_count") for metric in asked if metric.kind == "unique_value_ratio"}
     wanted = list(dict.fromkeys([*asked, *keys.values()]))
-    frame, plain = _plain(frame, wanted, types)
-    analyzers = [_analyzer(metric, plain[metric], number) for number, metric in enumerate(wanted)]
+    values: dict[Metric, float | None] = {}
+    for grouped in (False, True):
+        some = [metric for metric in wanted if (metric.kind in GROUPED) == grouped]
+        _analyzed(spark, frame if plain is None or not grouped else plain, some, types, values, failures)
+    nothing = [metric for metric, count in keys.items() if values.get(count) == 0]
+    return Values({**values, **dict.fromkeys(nothing)}, failures)
+
+
+def _analyzed(
+    spark: SparkSession,
+    frame: DataFrame,
+    metrics: list[Metric],
+    types: Mapping[str, str],
+    values: dict[Metric, float | None],
+    failures: dict[Metric, str],
+) -> None:
+    from pydeequ.analyzers import AnalysisRunner
+
+    if not metrics:
+        return
+    frame, plain = _plain(frame, metrics, types)
+    analyzers = [_analyzer(metric, plain[metric], number) for number, metric in enumerate(metrics)]
     runner = AnalysisRunner(spark).onData(frame)
     for analyzer in analyzers:
         runner.addAnalyzer(analyzer)
     context = runner.run()
-    values: dict[Metric, float | None] = {}
-    for metric, analyzer in zip(wanted, analyzers, strict=True):
+    for metric, analyzer in zip(metrics, analyzers, strict=True):
         try:
             values[metric] = _value(context, analyzer, metric)
         except Unmeasured as error:
             failures[metric] = str(error)
-    nothing = [metric for metric, count in keys.items() if values.get(count) == 0]
-    return Values({**values, **dict.fromkeys(nothing)}, failures)
 
 
 def _plain(

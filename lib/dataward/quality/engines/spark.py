@@ -37,8 +37,11 @@ BUCKET = 1 << 15  # codes of one set that are sorted together: few enough for a 
 BUCKETS = 256  # more would make blocks of a few codes
 
 
-def measure(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
-    """Measure every metric once: one job for the scan, one for the stacked shuffle."""
+def measure(frame: DataFrame, metrics: Iterable[Metric], plain: DataFrame | None = None) -> Values:
+    """Measure every metric once: one job for the scan, one for the stacked shuffle.
+
+    ``plain``: the same rows without what is joined to them for predicates alone; keys are counted on these.
+    """
     types = {field.name.lower(): field.dataType.typeName() for field in frame.schema.fields}
     wanted, failures = measurable(metrics, types)
     sets = groupings(wanted)
@@ -48,8 +51,8 @@ def measure(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
     if sets:
         hashed = [grouping for grouping in sets if not own_code(grouping, types)]
         of_sets = [metric for metric in wanted if metric.kind in GROUPED]
-        rows = values.get(Metric("size")) or 0
-        of_keys, counts = _counted(_stacked(frame, sets, types, rows), of_sets, sets, hashed)
+        rows, keyed = values.get(Metric("size")) or 0, frame if plain is None else plain
+        of_keys, counts = _counted(_stacked(keyed, sets, types, rows), of_sets, sets, hashed)
         there = {metric: counts[grouping].rows for metric, grouping in known.items()} if counts else {}
         shares = {metric: value(metric, (count, rows)) for metric, count in there.items() if metric.kind != "size"}
         values = _joined(values, of_keys)

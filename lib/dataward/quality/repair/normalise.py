@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dataward.contract.treatment import Normalise
 from dataward.quality.repair.working import WHY, Working
 from dataward.sql import identifier, literal
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["normalise"]
 
@@ -115,6 +112,7 @@ def _trimmed(text: str) -> str:
 
 
 def _normal_form(form: str) -> Any:
+    import pandas as pd
     from pyspark.sql import functions
 
     udf: Any = functions.pandas_udf  # type: ignore[attr-defined]  # pyspark does not name it in its stubs
@@ -122,5 +120,5 @@ def _normal_form(form: str) -> Any:
     def normal(texts: pd.Series) -> pd.Series:
         return texts.str.normalize(form)  # Arrow's own utf8_normalize does not compose
 
-    normal.__annotations__ = {}  # Spark would look pandas up by them
-    return udf(normal, "string", functionType=200)
+    normal.__annotations__ = dict.fromkeys(("texts", "return"), pd.Series)  # Spark asks them of what kind it is
+    return udf(normal, "string")
