@@ -91,7 +91,7 @@ def compare(spark: Any, rounds: int, runs: dict[str, Callable[[], None]]) -> dic
     """Every round runs all; each gives ratios to the first."""
     first = next(iter(runs))
     seen: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-    for number in range(-1, rounds + 1):  # two rounds to warm up: the JVM compiles thoroughly what it has run often
+    for number in range(-2, rounds + 1):  # three rounds to warm up: until then the JVM still compiles what it runs often
         for name, run in runs.items():
             before, begun = task_seconds(spark), time.perf_counter()
             run()

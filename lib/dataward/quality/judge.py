@@ -128,9 +128,10 @@ def judge(
     named += [column for analyzer in suite.analyzers for column in analyzer.parameters]
     plain = with_paths(frame, named)
     ready = with_flags(plain, needed_flags(suite.rules, now), references)
+    keyed = None if ready is plain else plain
     engines: dict[Engine, Measuring] = {
-        "deequ": lambda ready, metrics: deequ.measure(spark, ready, metrics, plain),
-        "spark": lambda ready, metrics: dataframes.measure(ready, metrics, plain),
+        "deequ": lambda ready, metrics: deequ.measure(spark, ready, metrics, keyed),
+        "spark": lambda ready, metrics: dataframes.measure(ready, metrics, keyed),
     }
     values = (measure or engines[engine])(ready, wanted)
     try:

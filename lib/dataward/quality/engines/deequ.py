@@ -39,9 +39,10 @@ def measure(spark: SparkSession, frame: DataFrame, metrics: Iterable[Metric], pl
     keys = {metric: replace(metric, kind="distinct_count") for metric in asked if metric.kind == "unique_value_ratio"}
     wanted = list(dict.fromkeys([*asked, *keys.values()]))
     values: dict[Metric, float | None] = {}
-    for grouped in (False, True):
-        some = [metric for metric in wanted if (metric.kind in GROUPED) == grouped]
-        _analyzed(spark, frame if plain is None or not grouped else plain, some, types, values, failures)
+    of_keys = [metric for metric in wanted if metric.kind in GROUPED and plain is not None]
+    _analyzed(spark, frame, [metric for metric in wanted if metric not in of_keys], types, values, failures)
+    if plain is not None and of_keys:
+        _analyzed(spark, plain, of_keys, types, values, failures)
     nothing = [metric for metric, count in keys.items() if values.get(count) == 0]
     return Values({**values, **dict.fromkeys(nothing)}, failures)
 
@@ -56,8 +57,6 @@ def _analyzed(
 ) -> None:
     from pydeequ.analyzers import AnalysisRunner
 
-    if not metrics:
-        return
     frame, plain = _plain(frame, metrics, types)
     analyzers = [_analyzer(metric, plain[metric], number) for number, metric in enumerate(metrics)]
     runner = AnalysisRunner(spark).onData(frame)
