@@ -51,7 +51,8 @@ def main() -> None:
     parser.add_argument("--out", default="bench")
     arguments = parser.parse_args()
     work = Path(arguments.out).resolve()
-    spark = session.get(**{"spark.driver.memory": "4g"})
+    # Spark forgets all but a thousand stages, and with them their task-seconds.
+    spark = session.get(**{"spark.driver.memory": "4g", "spark.ui.retainedStages": "100000"})
     told: dict[str, Any] = {"rounds": arguments.rounds}
     with session.isolated(spark) as own:
         generated = own.read.parquet(str(generate(own, work)))
@@ -91,7 +92,7 @@ def compare(spark: Any, rounds: int, runs: dict[str, Callable[[], None]]) -> dic
     """Every round runs all; each gives ratios to the first."""
     first = next(iter(runs))
     seen: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-    for number in range(-2, rounds + 1):  # three rounds to warm up: until then the JVM still compiles what it runs often
+    for number in range(-2, rounds + 1):  # three rounds to warm up: until then the JVM compiles what it runs often
         for name, run in runs.items():
             before, begun = task_seconds(spark), time.perf_counter()
             run()
