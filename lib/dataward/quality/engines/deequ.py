@@ -38,36 +38,33 @@ def measure(spark: SparkSession, frame: DataFrame, metrics: Iterable[Metric], pl
     # Deequ divides by the number of keys, also when there is none: that number is asked for as well.
     keys = {metric: replace(metric, kind="distinct_count") for metric in asked if metric.kind == "unique_value_ratio"}
     wanted = list(dict.fromkeys([*asked, *keys.values()]))
+    keyed = [] if plain is None else [metric for metric in wanted if metric.kind in GROUPED]
     values: dict[Metric, float | None] = {}
-    of_keys = [metric for metric in wanted if metric.kind in GROUPED and plain is not None]
-    _analyzed(spark, frame, [metric for metric in wanted if metric not in of_keys], types, values, failures)
-    if plain is not None and of_keys:
-        _analyzed(spark, plain, of_keys, types, values, failures)
+    for rows, some in ((frame, [metric for metric in wanted if metric not in keyed]), (plain, keyed)):
+        if rows is None or not some:
+            continue
+        context, analyzers = _run(spark, rows, some, types)
+        for metric, analyzer in zip(some, analyzers, strict=True):
+            try:
+                values[metric] = _value(context, analyzer, metric)
+            except Unmeasured as error:
+                failures[metric] = str(error)
     nothing = [metric for metric, count in keys.items() if values.get(count) == 0]
     return Values({**values, **dict.fromkeys(nothing)}, failures)
 
 
-def _analyzed(
-    spark: SparkSession,
-    frame: DataFrame,
-    metrics: list[Metric],
-    types: Mapping[str, str],
-    values: dict[Metric, float | None],
-    failures: dict[Metric, str],
-) -> None:
+def _run(
+    spark: SparkSession, frame: DataFrame, metrics: list[Metric], types: Mapping[str, str]
+) -> tuple[Any, list[Any]]:
+    """What Deequ found, and the analyzer of each metric to ask it by."""
     from pydeequ.analyzers import AnalysisRunner
 
-    frame, plain = _plain(frame, metrics, types)
-    analyzers = [_analyzer(metric, plain[metric], number) for number, metric in enumerate(metrics)]
+    frame, names = _plain(frame, metrics, types)
+    analyzers = [_analyzer(metric, names[metric], number) for number, metric in enumerate(metrics)]
     runner = AnalysisRunner(spark).onData(frame)
     for analyzer in analyzers:
         runner.addAnalyzer(analyzer)
-    context = runner.run()
-    for metric, analyzer in zip(metrics, analyzers, strict=True):
-        try:
-            values[metric] = _value(context, analyzer, metric)
-        except Unmeasured as error:
-            failures[metric] = str(error)
+    return runner.run(), analyzers
 
 
 def _plain(
