@@ -145,7 +145,8 @@ class FpeOperator(Operator):
 
         valid = np.asarray(values.is_valid())
         numbers = np.asarray(values.fill_null(0)).astype(np.int64)
-        most = np.iinfo(values.type.to_pandas_dtype()).max
+        # What an unsigned type holds beyond int64 is negative here, and refused; so nothing may be encrypted to such a number.
+        most = min(np.iinfo(values.type.to_pandas_dtype()).max, np.iinfo(np.int64).max)
         bad, out = valid & (numbers < 0), numbers.copy()
         open_ = np.flatnonzero(valid & ~bad)
         text = pa.array(numbers[open_]).cast(pa.string())
