@@ -26,7 +26,7 @@ demo: $(READY) ## publish real data (flights and people), then history and verif
 	$(BIN)/python -m dataward.demo
 
 test: $(READY) lint ## lint, types, import directions, then all tests but the long ones
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" --hypothesis-profile=quick
 
 test-all: $(READY) lint ## the same with every test, as CI does
 	$(BIN)/python -m pytest

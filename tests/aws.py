@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import os
 import random
@@ -42,12 +43,26 @@ class Aws:
                             aws_access_key_id="test", aws_secret_access_key="test")  # fmt: skip
 
 
+@functools.cache
+def moto() -> str:
+    """Where moto's server answers, as host:port; it ends with the process."""
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    return f"127.0.0.1:{server.get_host_and_port()[1]}"
+
+
+def forgotten(target: str) -> None:
+    """Let moto forget what was made in it."""
+    connection = http.client.HTTPConnection(target)
+    connection.request("POST", "/moto-api/reset")
+    connection.getresponse().read()
+
+
 @contextmanager
 def aws() -> Iterator[Aws]:
     """A fresh AWS; the environment of this process names it while the block runs."""
-    behind, told = ThreadedMotoServer(port=0), Aws()
-    behind.start()
-    target = f"127.0.0.1:{behind.get_host_and_port()[1]}"
+    target, told = moto(), Aws()
+    forgotten(target)
 
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -84,7 +99,7 @@ def aws() -> Iterator[Aws]:
             pass
 
     front = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    Thread(target=front.serve_forever, daemon=True).start()
+    Thread(target=front.serve_forever, args=(0.01,), daemon=True).start()
     told.endpoint = f"http://127.0.0.1:{front.server_port}"
     before = dict(os.environ)
     os.environ.update(LOGIN, AWS_ENDPOINT_URL=told.endpoint)
@@ -94,4 +109,3 @@ def aws() -> Iterator[Aws]:
         os.environ.clear()
         os.environ.update(before)
         front.shutdown()
-        behind.stop()

@@ -1,6 +1,6 @@
 """Several jobs in one process of spark-submit, as in a workflow's task: ``several.py '[["publish", ["--contract", ...]], ...]'``.
 
-Prints [exit code, standard output] of each.
+A job is the name of one in jobs/, or the path of a script without its ending. Prints [exit code, standard output] of each.
 """
 
 import io

@@ -4,7 +4,6 @@ import base64
 import getpass
 import json
 import re
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pyspark
 import pytest
 
 from dataward.privacy.keys import local_keyring
+from tests.e2e.conftest import Workplace
 
 ROOT = Path(__file__).parents[2]
 CANARIES = (
@@ -80,24 +80,26 @@ def recorded(events):
     }
 
 
-@pytest.mark.parametrize("treat", ["", pytest.param(TREAT, marks=pytest.mark.long)], ids=["as it came", "repaired"])
-def test_no_canary_in_any_file_that_a_job_wrote(workplace, treat):
+def canary_jobs(workplace, treat=""):
+    """Beside a job that publishes: one that is stopped, after its repairs, one that fails in the middle of its write, on a value
+    that cannot be protected, and one that looks for what is sensitive."""
     plant(workplace.root)
-    # beside a run that publishes: one that is stopped, after its repairs, and one that fails in the middle of its write, on a
-    # value that cannot be protected
-    published = workplace.contract(PEOPLE)
     stopped = PEOPLE.replace('IsComplete "given_name"', "RowCount > 99")
-    stopped = workplace.contract(stopped.replace("rules: |", f"engine: spark\n{treat}rules: |"), "stopped.yaml")
     broken = PEOPLE.replace("{mask: {keep_last: 2}}", "fpe").replace("lake/people", "lake/broken")
-    broken = workplace.contract(broken, "broken.yaml")
-    events = workplace.root / "events"
-    done, gated, failed, looked = workplace.submit_each(
-        ("publish", "--contract", published, "--run-id", "r1", "--json"),
-        ("publish", "--contract", stopped),
-        ("publish", "--contract", broken),
+    return [
+        ("publish", "--contract", workplace.contract(PEOPLE, "people.yaml"), "--run-id", "r1", "--json"),
+        (
+            "publish",
+            "--contract",
+            workplace.contract(stopped.replace("rules: |", f"engine: spark\n{treat}rules: |"), "s.yaml"),
+        ),
+        ("publish", "--contract", workplace.contract(broken, "broken.yaml")),
         ("discover", "people.csv", "--json", "--draft", "draft.yaml"),
-        conf=recorded(events),
-    )
+    ]
+
+
+def search(workplace, done, gated, failed, looked):
+    """Every file that the jobs wrote, and all that they said, for what was planted and for keys."""
     assert [job.code for job in (done, gated, failed, looked)] == [0, 1, 1, 0], done.err[-3000:]
     assert done.document["rows"] == {"in": 6, "published": 2, "quarantined": 4, "dropped": 0}
     assert "address: it holds values that fpe cannot protect" in failed.err
@@ -120,39 +122,67 @@ def test_no_canary_in_any_file_that_a_job_wrote(workplace, treat):
             assert needle.encode() not in data, (needle, file)
         assert not [form for form in forms if form in data], file
     assert searched > 25
-    assert any(events.iterdir())
+    assert any((workplace.root / "events").iterdir())
     for name, text in outputs.items():
         assert not [needle for needle in (*CANARIES, secret) if needle in text], name
 
 
-def test_publish_verify_and_history_as_json(workplace):
-    (workplace.root / "in.csv").write_text("id,name\n1,ada\n2,\n")
-    contract = workplace.contract("""\
-contract: t
+NAMES = """\
+contract: names
 source: {format: csv, path: in.csv, options: {header: true}}
-target: {path: lake/t}
+target: {path: lake/names}
 quarantine: {path: lake/q}
-keys: {path: keys, domain: t}
+keys: {path: keys, domain: names}
 rules: 'Rules = [ IsComplete "name" ]'
 columns: {id: {protect: keep}, name: {class: person_name, protect: token}}
-""")
-    published = workplace.dataward("publish", "--contract", contract, "--json")
+"""
+DAMAGE = """\
+import pathlib
+data = next(pathlib.Path("lake/names").glob("*.parquet"))
+data.write_bytes(data.read_bytes()[:-40])
+"""
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A workplace, and what jobs said there: all in one process, whose start takes longer than they do."""
+    workplace = Workplace(tmp_path_factory.mktemp("ran"))
+    (workplace.root / "in.csv").write_text("id,name\n1,ada\n2,\n")
+    (workplace.root / "damage.py").write_text(DAMAGE)
+    contract = ("--contract", workplace.contract(NAMES, "names.yaml"), "--json")
+    jobs = [
+        ("publish", *contract),
+        ("history", *contract),
+        ("profile", "lake/names", "--json"),
+        (str(workplace.root / "damage"),),
+        ("verify", *contract),
+    ]
+    done = workplace.submit_each(*jobs, *canary_jobs(workplace), conf=recorded(workplace.root / "events"))
+    return workplace, done[: len(jobs)], done[len(jobs) :]
+
+
+def test_no_canary_in_any_file_that_a_job_wrote(ran):
+    workplace, _, done = ran
+    search(workplace, *done)
+
+
+@pytest.mark.long
+def test_no_canary_in_any_file_of_repaired_rows(workplace):
+    events = recorded(workplace.root / "events")
+    search(workplace, *workplace.submit_each(*canary_jobs(workplace, TREAT), conf=events))
+
+
+def test_publish_history_profile_and_verify_as_json(ran):
+    workplace, (published, told, profiled, _, tampered), _ = ran
     assert published.code == 0, published.err
     assert {"run_id", "status", "rows", "verdicts", "target", "report"} <= published.document.keys()
     assert {"rule", "outcome", "measured"} <= published.document["verdicts"][0].keys()
     assert (workplace.root / published.document["report"]).exists()
     assert re.search(r"^  judge .* s  2 rules: 1 passed, 1 failed$", published.err, re.MULTILINE)
-    shutil.copytree(workplace.root / "lake/t", workplace.root / "lake/copy")
-    data = next((workplace.root / "lake/t").glob("*.parquet"))
-    data.write_bytes(data.read_bytes()[:-40])
-    told, profiled, tampered = workplace.submit_each(
-        ("history", "--contract", contract, "--json"),
-        ("profile", "lake/copy", "--json"),
-        ("verify", "--contract", contract, "--json"),
-    )
     assert (told.code, told.document["versions"][0]["run_id"]) == (0, published.document["run_id"]), told.err
     assert (profiled.code, profiled.document["rows"]) == (0, 1), profiled.err
     assert (tampered.code, tampered.document["holds"]) == (1, False), tampered.err
+    data = next((workplace.root / "lake/names").glob("*.parquet"))
     assert [data.name in check["detail"] for check in tampered.document["checks"] if not check["holds"]] == [True]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from py4j.java_gateway import JavaPackage, JVMView
 from pyspark.sql import DataFrame, SparkSession
 
 from dataward import jars, session
@@ -18,6 +21,12 @@ from dataward.privacy.keys import create_keyring
 from dataward.publish import publish
 from dataward.verify import verify
 from tests.jars import more
+
+CHECKPOINTS = "org.apache.spark.sql.execution.streaming"
+
+# Py4J asks the JVM for a name every time, which looks for a class `org` in each of some 300 jars before it takes it for a package.
+JVMView.__getattr__ = functools.cache(JVMView.__getattr__)
+JavaPackage.__getattr__ = functools.cache(JavaPackage.__getattr__)
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +37,9 @@ def spark(tmp_path_factory) -> SparkSession:
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.default.parallelism": "1",
         "spark.databricks.delta.allFilesInCrc.enabled": "false",  # else each commit lists all files of its table again
-        "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",  # starts no process for a rename
+        # A write starts processes (chmod, readlink) where the disk is local: fewer by these two.
+        "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
+        "spark.sql.streaming.checkpointFileManagerClass": f"{CHECKPOINTS}.FileSystemBasedCheckpointFileManager",
     }
     # Hundreds of small plans: compiling them costs more than they ever run. The e2e tests and the demo compile.
     small |= {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
@@ -55,9 +66,15 @@ class Lake:
         create_keyring(root / "keys")
 
     def source(self, rows: list[tuple], schema: str, name: str = "source") -> str:
-        path = str(self.root / name)
-        self.spark.createDataFrame(rows, schema).coalesce(1).write.format("delta").mode("overwrite").save(path)
-        return path
+        """A table of these rows, or its next version. The same first version is written once for all tests, and copied."""
+        path, told = self.root / name, hashlib.sha256(repr((rows, schema)).encode()).hexdigest()
+        kept = self.root.parent / f"source-{told[:16]}"
+        if path.exists() or not kept.exists():
+            frame, place = self.spark.createDataFrame(rows, schema).coalesce(1), path if path.exists() else kept
+            frame.write.format("delta").mode("overwrite").save(str(place))
+        if not path.exists():
+            shutil.copytree(kept, path)
+        return str(path)
 
     def contract(self, rules: str = "", columns: str = "{}", source: str | None = None, target: str = "mode: overwrite",
                  default: str = "keep", extra: str = "quarantine: {{path: {root}/quarantine}}", discovery: str = "off",

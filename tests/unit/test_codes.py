@@ -6,10 +6,11 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataward.quality.engines import codes
+from tests.cases import cases
 
 values = st.one_of(
     st.none(), st.integers(-3, 3), st.sampled_from([-(2**63), 2**63 - 1]), st.integers(-(2**63), 2**63 - 1)
@@ -48,7 +49,7 @@ def counted(parts, buckets, flush):
     return found
 
 
-@settings(deadline=None)
+@cases()
 @given(batches, st.integers(1, 5), st.sampled_from([1, 5, 1 << 20]))
 def test_counts_are_a_counters(parts, buckets, flush):
     found = counted(parts, buckets, flush)

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataward.contract import CustomDetector, Document, problems_of
@@ -27,6 +27,7 @@ from dataward.privacy.discover.score import interval, judge_column
 from dataward.privacy.protect.operator import Key, Rows
 from dataward.privacy.protect.redact_text import RedactTextOperator
 from dataward.privacy.protect.token import macs
+from tests.cases import cases
 from tests.labelled import checked, columns
 from tests.shapes import text_of
 
@@ -71,7 +72,7 @@ def test_places_lead_back_into_the_given_text(text):
 def test_columns_of_42_classes_and_15_locales_are_told_and_others_are_not():
     right = wrong = missed = 0
     sure: list[bool] = []
-    for one in columns(301, rows=100):
+    for one in columns(301, rows=60):
         told = found(one.name, one.values)
         right += bool(one.label) and told.class_ == one.label
         wrong += told.class_ is not None and told.class_ != one.label
@@ -121,7 +122,7 @@ texts = st.lists(
 
 
 @given(texts, texts)
-@settings(max_examples=60, deadline=None)
+@cases(0.6)
 def test_the_evidence_of_two_parts_is_that_of_the_whole(a, b):
     whole, parts = scanner().look([*a, *b]), scanner().look(a)
     parts.add(scanner().look(b))
@@ -258,7 +259,7 @@ def test_the_longest_of_overlapping_spans_stays():
 
 
 @given(st.text(st.characters(), max_size=60), st.text(st.characters(), max_size=60))
-@settings(max_examples=150, deadline=None)
+@cases(1.5)
 def test_spans_are_ordered_apart_and_inside_of_any_text(before, after):
     text = f"{before} ada@example.org {after}"
     last = 0
@@ -363,7 +364,7 @@ def test_only_the_classes_that_are_asked_for():
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"]), max_size=50), st.integers(0, 4))
-@settings(max_examples=100, deadline=None)
+@cases()
 def test_the_text_around_stays_as_it_was(text, times):
     plain = re.sub(r"[@0-9]", "", fold(text))
     if spans(plain):

@@ -4,13 +4,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataward.quality.conditions import NULL, Condition, Moment
 from dataward.quality.dqdl import RuleError, read
 from dataward.quality.rules import KINDS, RowComposite, TableComposite
 from dataward.quality.suite import suite
+from tests.cases import cases
 
 NOW = datetime(2026, 11, 22, 12, 0, 0)
 
@@ -199,7 +200,7 @@ documents = st.lists(st.tuples(comments, rules_text, labels).map("".join), max_s
 )
 
 
-@settings(max_examples=300, deadline=None)
+@cases(3)
 @given(documents)
 def test_what_is_printed_parses_to_the_same(text):
     ruleset = read(text)
@@ -215,7 +216,7 @@ TOKENS = [*KINDS, '"a"', ">", "!=", "=", "0.5", "between", "and", "or", "of", "(
           "+", "-", "*", "/", "# c\n", "\n", "avg"]  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
+@cases(5)
 @given(st.one_of(
     st.text(max_size=120),
     st.lists(st.sampled_from(TOKENS), max_size=25).map(" ".join),

@@ -159,7 +159,7 @@ def databricks(monkeypatch):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Rest)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("DATABRICKS_HOST", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("DATABRICKS_TOKEN", "test")
     monkeypatch.setenv("DATABRICKS_AUTH_TYPE", "pat")

@@ -11,7 +11,7 @@ import fastfpe.ff1
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 from dataward.contract import Document, problems_of
@@ -19,6 +19,7 @@ from dataward.errors import ProtectionError, UsageError
 from dataward.inference import Protector
 from dataward.privacy.protect import compiled, key_of
 from dataward.privacy.protect.ff1 import FF1, shortest
+from tests.cases import cases
 from tests.keys import Ring
 
 RING = Ring(3, {3: bytes(range(32))})
@@ -33,7 +34,7 @@ ALPHABETS = {
 ANY_TEXT = st.text(max_size=60) | st.sampled_from(
     ["", "e\u0301\u0323", "👩‍👩‍👧‍👦", "مرحبا بالعالم", "\u202eabc", "a\0b", "\ud800", "x\udfffy"]
 )
-relaxed = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+relaxed = cases(0.6, suppress_health_check=list(HealthCheck))
 
 
 def protector(columns, default="keep"):

@@ -4,12 +4,13 @@ import random
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataward.quality.anomalies import METHODS, expected, period_of
 from dataward.quality.past import Past, Point, TooShort
 from dataward.quality.suite import suite
+from tests.cases import cases
 
 START = datetime(2026, 1, 5, 4, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
@@ -138,7 +139,7 @@ def test_short_series_are_not_judged(method, runs, told):
             expected(points([1.0] * runs, timedelta(days=3)), START, method)
 
 
-@settings(max_examples=200, deadline=None)
+@cases(2)
 @given(st.lists(st.floats(-1e9, 1e9), min_size=12, max_size=60), st.sampled_from(["auto", "robust", "trend", "normal"]),
        st.sampled_from([2.0**-3, 2.0, 2.0**10]))  # fmt: skip
 def test_bands_are_finite_and_stretch_with_the_series(values, method, stretch):

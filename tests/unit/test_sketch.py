@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataward.quality.profile.column import ColumnProfile, Frequent, told
 from dataward.quality.profile.drift import drifts
 from dataward.quality.profile.sketch import FREQUENT, HASHES, Sketch, _mixed, kind_of
 from dataward.quality.profile.together import Together
+from tests.cases import cases
 
 
 def hashes(values):
@@ -46,7 +47,7 @@ TEXTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@cases(1.5)
 @given(NUMBERS, NUMBERS)
 def test_sketches_of_numbers_add_up(one, other):
     a, b = (pa.array([None if v is None else float(v) for v in values], pa.float64()) for values in (one, other))
@@ -65,7 +66,7 @@ def test_sketches_of_numbers_add_up(one, other):
         assert sum(one.count for one in column.histogram) == pytest.approx(len(known))
 
 
-@settings(max_examples=150, deadline=None)
+@cases(1.5)
 @given(TEXTS, TEXTS)
 def test_sketches_of_texts_add_up(one, other):
     a, b = pa.array(one, pa.string()), pa.array(other, pa.string())
@@ -105,7 +106,7 @@ def test_frequent_values_are_found_among_many():
     assert 0 < column.undercounted < 200
 
 
-@settings(max_examples=100, deadline=None)
+@cases()
 @given(st.integers(0, 10**6))
 def test_no_count_is_lower_than_is_told(seed):
     draw = np.random.default_rng(seed)
@@ -150,7 +151,7 @@ def test_shapes_times_flags_and_nothing():
     assert "CANARY" not in repr(hidden)
 
 
-@settings(max_examples=60, deadline=None)
+@cases(0.6)
 @given(st.integers(0, 10**6))
 def test_correlations_equal_those_of_pandas_and_add_up(seed):
     draw = np.random.default_rng(seed)

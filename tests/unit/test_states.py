@@ -8,7 +8,7 @@ import statistics
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataward.privacy.box import Box
@@ -16,6 +16,7 @@ from dataward.quality.engines import frequencies
 from dataward.quality.engines.groups import Counts
 from dataward.quality.engines.numbers import State, added, aggregates, state, value
 from dataward.quality.metrics import Metric
+from tests.cases import cases
 
 NUMBERS = st.lists(st.integers(-1000, 1000).map(float) | st.none(), max_size=12)
 PARTS = st.lists(st.lists(st.tuples(*[st.integers(-1000, 1000).map(float) | st.none()] * 2), max_size=12), min_size=1, max_size=5)  # fmt: skip
@@ -48,7 +49,7 @@ def state_of(kind: str, rows: list[tuple]) -> State:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None)  # the first case imports what it needs
+@cases()  # the first case imports what it needs
 @given(parts=PARTS)
 def test_the_states_of_parts_add_up_to_that_of_the_whole(kind, parts):
     metric = Metric(kind, () if kind == "size" else ("x", "y") if kind == "correlation" else ("x",))
@@ -124,7 +125,7 @@ def run(function, buckets: list[list[pa.RecordBatch]]) -> list[tuple]:
     return [tuple(row.values()) for bucket in buckets for batch in function(bucket) for row in batch.to_pylist()]
 
 
-@settings(deadline=None)  # the first case imports what it needs
+@cases()  # the first case imports what it needs
 @given(kept=KEYS, gone=KEYS, fresh=KEYS, buckets=st.integers(1, 4), probed=st.booleans())
 def test_keys_are_counted_over_parts_as_if_they_were_one(kept, gone, fresh, buckets, probed):
     went, came = blocks_of("q", gone, frequencies.GONE), blocks_of("q", fresh, frequencies.FRESH)

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -12,6 +12,7 @@ from dataward.quality.duplicates.components import labels
 from dataward.quality.duplicates.matching import NEIGHBOURS, _similarity, _within
 from dataward.quality.spread import Fences, fences, medcouple
 from dataward.quality.suite import suite
+from tests.cases import cases
 
 NUMBERS = st.lists(st.integers(-1000, 1000) | st.floats(-1e6, 1e6), min_size=4, max_size=200)
 
@@ -88,7 +89,7 @@ def grid(values, points=2000):
 
 
 @given(NUMBERS)
-@settings(max_examples=300, deadline=None)
+@cases(3)
 def test_tukeys_fences_are_those_of_the_quartiles(values):
     first, third = quantile(values, 0.25), quantile(values, 0.75)
     if third > first:
@@ -98,7 +99,7 @@ def test_tukeys_fences_are_those_of_the_quartiles(values):
 
 
 @given(NUMBERS)
-@settings(max_examples=300, deadline=None)
+@cases(3)
 def test_winsorising_changes_no_fence(values):
     found = fences(grid(values), "iqr", 1.5)
     if found and quantile(values, 0.75) > quantile(values, 0.25):
@@ -163,7 +164,7 @@ def test_skewed_fences_leave_the_long_tail_alone():
         lambda n: st.tuples(st.just(n), st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1))))
     )
 )
-@settings(max_examples=300, deadline=None)
+@cases(3)
 def test_components_are_those_of_walking_the_edges(graph):
     count, edges = graph
     near = {node: {node} for node in range(count)}
@@ -177,7 +178,7 @@ def test_components_are_those_of_walking_the_edges(graph):
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=20))
-@settings(deadline=None)
+@cases()
 def test_every_pair_of_a_block_is_compared_once(sizes):
     table = pa.table({"block": pa.array(np.repeat(np.arange(len(sizes)), sizes))})
     pairs = [
