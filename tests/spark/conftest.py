@@ -20,7 +20,7 @@ from dataward.plan import plan
 from dataward.privacy.keys import create_keyring
 from dataward.publish import publish
 from dataward.verify import verify
-from tests.jars import more
+from tests.jars import hadoop_aws, more
 
 CHECKPOINTS = "org.apache.spark.sql.execution.streaming"
 
@@ -41,8 +41,10 @@ def spark(tmp_path_factory) -> SparkSession:
         "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
         "spark.sql.streaming.checkpointFileManagerClass": f"{CHECKPOINTS}.FileSystemBasedCheckpointFileManager",
     }
-    # Hundreds of small plans: compiling them costs more than they ever run. The e2e tests and the demo compile.
+    # Hundreds of small plans: to compile them, and to plan again after each stage, takes longer than they ever run. The e2e
+    # tests and the demo do both.
     small |= {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+    small |= {"spark.sql.adaptive.enabled": "false"}
     warehouse = str(tmp_path_factory.mktemp("warehouse"))
     classpath = ",".join(map(str, [*jars.ensure(), more()[1]]))  # with Deequ's own DQDL evaluator, an oracle
     made = session.get(
@@ -54,6 +56,9 @@ def spark(tmp_path_factory) -> SparkSession:
             **small,
         }
     )
+    loader = made.sparkContext._jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    for jar in hadoop_aws():  # 280 MB, which `spark.jars` would copy for the executor
+        loader.addURL(made.sparkContext._jvm.java.net.URL(jar.as_uri()))
     yield made
     made.stop()
 

@@ -8,7 +8,6 @@ import pytest
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
 from tests.aws import forgotten, moto
-from tests.jars import hadoop_aws
 
 RULES = """
     FileSize "s3a://lake/in/" > 2 B, FileSize "s3://lake/in/" between 0 B and 1 KB with threshold > 0.9, FileUniqueness "s3a://lake/in/" = 1,
@@ -20,10 +19,7 @@ RULES = """
 
 @pytest.fixture
 def lake_on_s3(spark):
-    """A bucket with three files, and a session that reaches it; its jars are too many to load for all other tests."""
-    loader = spark.sparkContext._jvm.java.lang.Thread.currentThread().getContextClassLoader()
-    for jar in hadoop_aws():
-        loader.addURL(spark.sparkContext._jvm.java.net.URL(jar.as_uri()))
+    """A bucket with three files, and a session that reaches it."""
     settings = {
         "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
         "fs.s3a.endpoint": f"http://{moto()}",

@@ -179,12 +179,10 @@ def test_every_type_is_digested(lake):
     assert lake.verify().holds
 
 
-def test_two_writers_meet_at_the_ledger_and_both_are_chained(lake, monkeypatch):
+def test_two_writers_meet_at_the_ledger_and_both_are_chained(sealed, monkeypatch):
     from dataward.integrity import ledger
     from dataward.tables import commits
 
-    lake.source(ROWS, SCHEMA)
-    lake.publish("r0", target="mode: append")
     real, met = commits.append_in_turn, []
 
     def late(spark, frame, place, app, turn, stats, metadata):
@@ -196,7 +194,7 @@ def test_two_writers_meet_at_the_ledger_and_both_are_chained(lake, monkeypatch):
         real(spark, frame, place, app, turn, stats, metadata)
 
     monkeypatch.setattr(commits, "append_in_turn", late)
-    lake.publish("r1")
-    entries = ledger.entries(lake.spark, plan(lake.root / "contract.yaml").contract.ledger_location)
+    sealed.publish("r2")
+    entries = ledger.entries(sealed.spark, plan(sealed.root / "contract.yaml").contract.ledger_location)
     assert [entry.seq for entry in entries] == [0, 1, 2]
     assert met == [1]
