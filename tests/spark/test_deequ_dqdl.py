@@ -1,11 +1,12 @@
 """Deequ's own DQDL evaluator as oracle: every documented example, and generated rules. docs/deviations.md says why it differs."""
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
+from tests.cases import cases
 from tests.rule_docs import EXAMPLES, reference, table
 from tests.spark.test_judge import NOW
 
@@ -106,9 +107,7 @@ rule = st.one_of(
 )  # fmt: skip
 
 
-@settings(
-    max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-)
+@cases(0.12, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(rows, st.lists(rule, min_size=40, max_size=40, unique=True))
 def test_generated_rules_come_to_the_same_outcome(spark, data, rules):
     frame = spark.createDataFrame(data, "i int, d double, s string").coalesce(1).cache()
@@ -116,11 +115,12 @@ def test_generated_rules_come_to_the_same_outcome(spark, data, rules):
     assert not errors
     ours = judge(spark, frame, made, NOW, "spark").verdicts
     theirs = evaluated(spark, frame, rules)
-    told = []
+    told, compared = [], 0
     for one in ours:
         outcome, metrics = theirs[as_it_prints(one.rule)]
-        measured = metrics or one.measured is not None  # else there was nothing: docs/deviations.md
-        if measured and outcome != one.outcome.capitalize():
+        compared += bool(metrics)  # else it had nothing to measure: docs/deviations.md
+        if metrics and outcome != one.outcome.capitalize():
             told.append((one.rule, one.outcome, one.measured, outcome, metrics))
     frame.unpersist()
     assert not told, "\n".join(map(str, [*told, data]))
+    assert compared >= 10
