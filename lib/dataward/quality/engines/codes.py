@@ -7,7 +7,7 @@ they travel. Several times as fast as Spark's grouping of the same pairs.
 What is counted is whether codes are equal, so any order does: codes are multiplied by an odd number, which spreads whole
 numbers over all 64 bits and can be undone, and sorted by radix where their upper bits differ.
 
-Arrow's ``to_numpy`` and ``pa.array`` import pandas, a third of a second and more in each new worker: here both are done without.
+Arrow's ``to_numpy`` imports pandas, a third of a second and more in each new worker: here it is done without.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import itertools
 import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+
+from dataward.workers import batch_of, column_of, named
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,10 +67,10 @@ def _blocks(grouping: int, parts: list[Any], repeats: bool, buckets: int) -> pa.
     there = np.flatnonzero(sizes)
     ends = np.cumsum(sizes[there])
     none = np.zeros_like(ends)
-    return _batch(
+    return named(
         [
-            _column(there.astype(np.int32)),
-            _column(np.full(len(there), grouping, np.int32)),
+            column_of(there.astype(np.int32)),
+            column_of(np.full(len(there), grouping, np.int32)),
             _cut(codes[order], ends),
             _cut(codes[:0], none) if counts is None else _cut(counts[order], ends),
         ],
@@ -76,25 +78,13 @@ def _blocks(grouping: int, parts: list[Any], repeats: bool, buckets: int) -> pa.
     )
 
 
-def _batch(columns: list[pa.Array], schema: str) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    return pa.RecordBatch.from_arrays(columns, [field.split()[0] for field in schema.split(", ")])
-
-
-def _column(numbers: Any) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), [None, pa.py_buffer(numbers)])
-
-
-def _cut(numbers: Any, ends: Any) -> pa.Array:
-    """Numbers, cut into pieces that end there, as bytes."""
+def _cut(codes: Any, ends: Any) -> pa.Array:
+    """Codes, or counts, cut into pieces that end there, as bytes."""
     import numpy as np
     import pyarrow as pa
 
     offsets = np.concatenate([[0], 8 * ends]).astype(np.int32)
-    return pa.Array.from_buffers(pa.binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(numbers)])
+    return pa.Array.from_buffers(pa.binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(codes)])
 
 
 def _pieces(cut: pa.Array) -> list[Any]:
@@ -103,8 +93,8 @@ def _pieces(cut: pa.Array) -> list[Any]:
 
     _, offsets, data = cut.buffers()
     ends = np.frombuffer(offsets, np.int32)[cut.offset : cut.offset + len(cut) + 1] // 8
-    numbers = np.frombuffer(data, np.int64, ends[-1]) if data else np.zeros(0, np.int64)
-    return [numbers[start:end] for start, end in itertools.pairwise(ends)]
+    codes = np.frombuffer(data, np.int64, ends[-1]) if data else np.zeros(0, np.int64)
+    return [codes[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def bucket_of(codes: Any, buckets: int) -> Any:
@@ -130,7 +120,7 @@ def _repeated(codes: Any) -> tuple[Any, Any]:
     import numpy as np
     import pyarrow.compute as pc
 
-    values, counts = map(np.from_dlpack, pc.value_counts(_column(codes)).flatten())
+    values, counts = map(np.from_dlpack, pc.value_counts(column_of(codes)).flatten())
     return values, counts
 
 
@@ -179,8 +169,6 @@ def counting() -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
         for grouping, told in found.items():
             sizes, keys, single, largest, weights = zip(*told, strict=True)
             rows.append((grouping, sum(sizes), sum(keys), sum(single), max(largest), math.fsum(weights)))
-        kinds = (np.int32, np.int64, np.int64, np.int64, np.int64, np.float64)
-        columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
-        yield _batch([_column(np.array(column, kind)) for column, kind in zip(columns, kinds, strict=True)], COUNTS)
+        yield batch_of(rows, COUNTS)
 
     return run
