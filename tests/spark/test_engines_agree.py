@@ -29,7 +29,8 @@ doubles = st.one_of(
 )
 TYPES = {
     "i int": st.integers(-3, 5),
-    "g bigint": st.sampled_from([-(2**63), -1, 0, 1, 2**53 + 1, 2**63 - 1]),
+    # No 2^63 beside -2^63: what their sum leaves of other numbers is a matter of the order of rows, which a join changes.
+    "g bigint": st.sampled_from([-(2**63), -1, 0, 1, 2**53 + 1]),
     "d double": doubles,
     "f double": st.floats(-1e6, 1e6, width=32),
     "m decimal(12,2)": st.decimals(-1000, 1000, places=2).map(lambda x: Decimal(str(x)).quantize(Decimal("0.01"))),
