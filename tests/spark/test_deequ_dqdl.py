@@ -88,6 +88,20 @@ def test_documented_example(spark, people, evaluator, example):
         assert any(value == pytest.approx(wanted[1], abs=1e-4) for value in metrics.values()), metrics
 
 
+@pytest.mark.parametrize(("rule", "outcome", "theirs"), [
+    ('Mean "d" > 0', "FAILED", "Failed"),
+    ('Mean "d" > 0 where "i > 0"', "FAILED", "Passed"),
+    ('Mean "i" > 0 where "i > 9"', "FAILED", "Passed"),
+    ('RowCount > 3 where "d > 9"', "FAILED", "Passed"),
+    ('IsUnique "d"', "SKIPPED", "Failed"),
+])  # fmt: skip
+def test_where_there_is_nothing_to_measure_it_differs(spark, rule, outcome, theirs):
+    frame = spark.sql("select 1 as i, cast(null as double) as d")
+    made, _ = suite(f"Rules = [ {rule} ]")
+    assert judge(spark, frame, made, NOW, "spark").verdicts[0].outcome == outcome
+    assert evaluated(spark, frame, [rule]) == {rule: (theirs, {})}
+
+
 rows = st.lists(
     st.tuples(st.one_of(st.none(), st.integers(-3, 5)), st.one_of(st.none(), st.floats(-100, 100, width=32)),
               st.one_of(st.none(), st.sampled_from(["", "a", "b", "ab", "é"]))), min_size=2, max_size=12)  # fmt: skip
