@@ -57,7 +57,8 @@ def spark(tmp_path_factory) -> SparkSession:
         }
     )
     loader = made.sparkContext._jvm.java.lang.Thread.currentThread().getContextClassLoader()
-    for jar in hadoop_aws():  # 280 MB, which `spark.jars` would copy for the executor
+    # Not among `spark.jars`, which copies its 280 MB for the executor; and now, as Hadoop remembers what class it did not find.
+    for jar in hadoop_aws():
         loader.addURL(made.sparkContext._jvm.java.net.URL(jar.as_uri()))
     yield made
     made.stop()
@@ -74,10 +75,11 @@ class Lake:
         """A table of these rows, or its next version. The same first version is written once for all tests, and copied."""
         path, told = self.root / name, hashlib.sha256(repr((rows, schema)).encode()).hexdigest()
         kept = self.root.parent / f"source-{told[:16]}"
-        if path.exists() or not kept.exists():
-            frame, place = self.spark.createDataFrame(rows, schema).coalesce(1), path if path.exists() else kept
+        place = path if path.exists() else kept
+        if place is path or not kept.exists():
+            frame = self.spark.createDataFrame(rows, schema).coalesce(1)
             frame.write.format("delta").mode("overwrite").save(str(place))
-        if not path.exists():
+        if place is kept:
             shutil.copytree(kept, path)
         return str(path)
 
