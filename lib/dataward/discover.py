@@ -179,7 +179,7 @@ def _tables(spark: SparkSession, root: str) -> Iterator[Source]:
     if not files.exists(spark, root):
         if "/" in root or not spark.catalog.databaseExists(root):
             return
-        name = ".".join(identifier(part) for part in root.split("."))
+        name = identifier(*root.split("."))
         views = {row["viewName"] for row in spark.sql(f"SHOW VIEWS IN {name}").collect()}
         for row in spark.sql(f"SHOW TABLES IN {name}").collect():
             if not row["isTemporary"] and row["tableName"] not in views:

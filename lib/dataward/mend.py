@@ -23,7 +23,7 @@ from dataward.quality.repair.working import WHY, Repair
 from dataward.quality.rules import RowRule
 from dataward.quality.split import FAILED_COLUMNS, FAILED_RULES, split
 from dataward.quality.suite import Suite
-from dataward.sql import identifier
+from dataward.sql import column, identifier
 from dataward.tables.source import MALFORMED, pin
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Mended:
         how = next(one for column, one in contract.treat.normalise.items() if column.lower() == name.lower())
         beside = next(tally.beside for tally in self.treated.tallies if tally.treatment == f"normalise.{name}")
         frame = self.treated.frame if how.else_ == "keep" else self.treated.diverted
-        texts = frame.where(f"{beside} = 'unknown'").groupBy(F.col(identifier(name)).alias("text")).count()
+        texts = frame.where(f"{beside} = 'unknown'").groupBy(column(name).alias("text")).count()
         spelled = [text for category, some in how.values.items() for text in (category, *some)]
         for row in texts.where("text is not null").orderBy(F.desc("count"), "text").limit(SUGGESTED).collect():
             meant = did_you_mean(row["text"], spelled)

@@ -36,7 +36,7 @@ from dataward.quality.profile.sketch import Sketch
 from dataward.quality.rules import RowRule
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite
-from dataward.sql import identifier, literal
+from dataward.sql import column, identifier, literal
 from dataward.tables import commits, delta
 from dataward.tables.delta import Commit
 from dataward.tables.maintenance import settings
@@ -300,7 +300,7 @@ class Refresh:
         codes = zip(frequencies.coded(wide, [grouping], self.box), names, strict=False)
         coded = wide.selectExpr(*map(identifier, frame.columns), *(f"{code} as {name}" for code, name in codes))
         joined = coded.join(keys.withColumn(names[2], F.lit(True)), names[:2], "left")
-        return joined.withColumn(flag.name, F.coalesce(F.col(names[2]), F.lit(False))).drop(*names)
+        return joined.withColumn(flag.name, F.coalesce(column(names[2]), F.lit(False))).drop(*names)
 
     # what is kept for the next run
 

@@ -27,6 +27,7 @@ from dataward.privacy.keys import Keyring, open_keys
 from dataward.privacy.protect import arrow_schema
 from dataward.privacy.reidentify import allowed, originals
 from dataward.session import isolated, platform
+from dataward.sql import identifier
 from dataward.tables import delta
 from dataward.tables.reason import reason
 
@@ -114,7 +115,7 @@ class _Asking:
         if not self.protected:
             raise UsageError("none of these columns is protected: read the table itself")
         try:
-            return whole.where(self.wanted.where).select(*(f"`{name}`" for name in self.wanted.columns))
+            return whole.where(self.wanted.where).select(*map(identifier, self.wanted.columns))
         except Exception as error:
             raise UsageError(f"--where does not fit {self.contract.target}: {reason(error)}") from None
 

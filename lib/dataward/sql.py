@@ -1,13 +1,32 @@
-"""Names and values as SQL text."""
+"""Names and values as SQL text, and names as columns: the one place that quotes a name."""
 
 from __future__ import annotations
 
-__all__ = ["definite", "identifier", "literal"]
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+__all__ = ["column", "definite", "identifier", "literal", "names"]
 
 
-def identifier(column: str) -> str:
-    """A column's name as a SQL identifier."""
-    return "`" + column.replace("`", "``") + "`"
+def identifier(*path: str) -> str:
+    """Quote a name for SQL text; several names are a path, such as a table's alias and a column."""
+    return ".".join("`" + name.replace("`", "``") + "`" for name in path)
+
+
+def column(*path: str) -> Column:
+    """Return the column of exactly this name. ``F.col`` would take a dot inside the name for a path."""
+    from pyspark.sql import functions as F
+
+    return F.col(identifier(*path))
+
+
+def names(text: str) -> list[str]:
+    """Return the names of a comma-separated list, each quoted or plain."""
+    found = re.findall(r"\s*(?:`((?:[^`]|``)*)`|([^,`\s][^,`]*))", text)
+    return [quoted.replace("``", "`") or plain.strip() for quoted, plain in found]
 
 
 def definite(predicate: str, negated: bool = False) -> str:

@@ -18,7 +18,7 @@ from dataward.quality.rules import RowRule, Rule, TableRule
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite
 from dataward.session import isolated
-from dataward.sql import identifier, literal
+from dataward.sql import column, identifier, literal
 from dataward.tables import delta
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def windowed(contract: Contract, suite: Suite, frame: DataFrame, now: datetime) 
         for rule, (kind, count, total) in told
     ]
     wide = with_paths(frame, (column for rule, _ in told for column in rule.columns))
-    time = F.col(identifier(contract.windows.column)).cast("timestamp")
+    time = column(contract.windows.column).cast("timestamp")
     grouped = wide.groupBy(F.window(time, contract.windows.length).alias("window"))
     rows = grouped.agg(F.expr(f"array({', '.join(structs)})").alias("told"))
     return rows.selectExpr("window.start as start", "window.end as end", "explode(told) as told").select(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataward.contract import Column, Contract, Join
 from dataward.contract.models import JOINABLE
-from dataward.sql import identifier
+from dataward.sql import column
 from dataward.tables import delta
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def joined(spark: SparkSession, frame: DataFrame, join: Join, other: Contract) -
     if not delta.exists(spark, other.target):
         return Joined(join.column, place, wanted, message=f"{other.target} is not published yet: not checked")
     theirs = delta.read(spark, other.target, delta.latest_version(spark, other.target))
-    values = frame.select(F.col(identifier(join.column)).alias("value")).where("value is not null").distinct()
-    known = theirs.select(F.col(identifier(join.its_column)).alias("value"), F.lit(1).alias("there")).distinct()
+    values = frame.select(column(join.column).alias("value")).where("value is not null").distinct()
+    known = theirs.select(column(join.its_column).alias("value"), F.lit(1).alias("there")).distinct()
     row = values.join(known, "value", "left").agg(F.count("*").alias("values"), F.count("there").alias("found")).first()
     count, found = (row["values"], row["found"]) if row else (0, 0)
     share = found / count if count else None

@@ -16,7 +16,7 @@ from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect import OPERATORS, protect_in_window, shadows
 from dataward.privacy.protect.fpe import FpeOperator
 from dataward.privacy.protect.operator import Key, Operator, Rows
-from dataward.sql import identifier
+from dataward.sql import column, identifier
 from dataward.workers import settled
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ class Step:
         """Whether a row's value is under the outgoing version."""
         from pyspark.sql import functions as F
 
-        column, shadow = F.col(identifier(name)), f"{name}__v{self.old}"
+        value, shadow = column(name), f"{name}__v{self.old}"
         if self.contract.column(name).protect.op in SAYS:
-            return F.coalesce(column.startswith(f"v{self.old}."), F.lit(False))
+            return F.coalesce(value.startswith(f"v{self.old}."), F.lit(False))
         untold = F.lit(self.old in self.live.get(name, ()))
-        empty = F.col(identifier(shadow)).isNull() if shadow in frame.columns else untold
-        return column.isNotNull() & empty
+        empty = column(shadow).isNull() if shadow in frame.columns else untold
+        return value.isNotNull() & empty
 
     def carried(self, frame: DataFrame) -> dict[str, int]:
         """By column, how many rows are under the outgoing version; one pass."""
@@ -89,8 +89,8 @@ class Step:
         flags = {name: f"__old_{number}" for number, name in enumerate(operators)}
         ready = frame.select("*", *(self.old_rows(frame, name).alias(flag) for name, flag in flags.items()))
         for name, shadow in beside.items():
-            kept = F.col(identifier(shadow)) if shadow in frame.columns else F.lit(None)
-            ready = ready.withColumn(shadow, F.when(F.col(flags[name]), F.col(identifier(name))).otherwise(kept))
+            kept = column(shadow) if shadow in frame.columns else F.lit(None)
+            ready = ready.withColumn(shadow, F.when(column(flags[name]), column(name)).otherwise(kept))
         for name in [name for name, operator in operators.items() if operator == "token"]:
             ready = self._mapped(spark, ready, name, beside[name], source)
         opened = [name for name, operator in operators.items() if operator in OPENED]
@@ -110,13 +110,9 @@ class Step:
             return ready
         values = source.select(identifier(name)).distinct()
         both, _ = protect_in_window(spark, self.contract, self.keys, values)
-        pairs = both(values, strict=False).select(
-            F.col(identifier(shadow)).alias("__old"), F.col(identifier(name)).alias("__new")
-        )
-        joined = ready.join(
-            pairs.where("__old is not null").distinct(), F.col(identifier(name)) == F.col("__old"), "left"
-        )
-        return joined.withColumn(name, F.coalesce("__new", identifier(name))).select(*map(identifier, ready.columns))
+        pairs = both(values, strict=False).select(column(shadow).alias("__old"), column(name).alias("__new"))
+        joined = ready.join(pairs.where("__old is not null").distinct(), column(name) == F.col("__old"), "left")
+        return joined.withColumn(name, F.coalesce("__new", column(name))).select(*map(identifier, ready.columns))
 
     def _operator(self, name: str, version: int) -> Operator:
         line = self.contract.column(name)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataward.sql import identifier
+from dataward.sql import column, identifier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +83,7 @@ def diversity(frame: DataFrame, columns: Sequence[str], sensitive: str) -> int |
     """l; NULL counts as one value."""
     from pyspark.sql import functions as F
 
-    value = F.col(identifier(sensitive))
+    value = column(sensitive)
     different = F.count_distinct(value) + F.max(value.isNull().cast("int"))
     row = frame.groupBy(*(identifier(name) for name in columns)).agg(different.alias("l")).selectExpr("min(l)").first()
     return row[0] if row else None
@@ -102,8 +102,8 @@ def closeness(frame: DataFrame, columns: Sequence[str], sensitive: str) -> float
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    keys = [F.col(identifier(name)).alias(f"__q{number}") for number, name in enumerate(columns)]
-    counted = frame.groupBy(*keys, F.col(identifier(sensitive)).alias("__v")).count()
+    keys = [column(name).alias(f"__q{number}") for number, name in enumerate(columns)]
+    counted = frame.groupBy(*keys, column(sensitive).alias("__v")).count()
     names = [f"__q{number}" for number in range(len(columns))]
     value, crowd = Window.partitionBy("__v"), Window.partitionBy(*names)
     total = counted.selectExpr("sum(count)").first()
@@ -124,13 +124,13 @@ def _ordered(frame: DataFrame, columns: Sequence[str], sensitive: str) -> float 
     """Of m values in order: sum over i of |sum over j <= i of (q_j - p_j)| / (m - 1)."""
     from pyspark.sql import functions as F
 
-    value = F.col(identifier(sensitive))
+    value = column(sensitive)
     overall: Any = frame.groupBy(value.alias("v")).count().orderBy("v").limit(MOST_VALUES + 1).toPandas()
     if len(overall) > MOST_VALUES:
         raise TooManyValues
     if len(overall) < 2:
         return 0.0 if len(overall) else None
-    keys = [F.col(identifier(name)) for name in columns]
+    keys = [column(name) for name in columns]
     # One class is in one bucket; nulls count in the hash only by their place.
     where = F.pmod(F.xxhash64(*(part for key in keys for part in (key.isNull(), key))), F.lit(BUCKETS)).alias("bucket")
     name = F.to_json(F.struct(*keys), {"ignoreNullFields": "false"}).alias("class")
@@ -194,13 +194,12 @@ def presence(frame: DataFrame, columns: Sequence[str], population: DataFrame) ->
 
 
 def _met(frame: DataFrame, columns: Sequence[str], population: DataFrame, asked: str) -> Any:
-    from pyspark.sql import functions as F
 
     mine, others = (
         _classes(frame, columns).alias("a"),
         _classes(population, columns).withColumnRenamed("count", "others").alias("b"),
     )
-    same = [F.col(f"a.{identifier(name)}").eqNullSafe(F.col(f"b.{identifier(name)}")) for name in columns]
+    same = [column("a", name).eqNullSafe(column("b", name)) for name in columns]
     row = mine.join(others, same, "left").selectExpr(asked).first()
     return row[0] if row else None
 

@@ -11,7 +11,7 @@ from dataward.errors import KeyringError, ProtectionError, UsageError
 from dataward.privacy.keys import Keyring, Purpose
 from dataward.privacy.protect import arrow_schema, compiled, key_of
 from dataward.privacy.reidentify import originals
-from dataward.sql import identifier
+from dataward.sql import column, identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,12 +70,12 @@ def protected_ids(contract: Contract, keys: Keyring, given: str, kind: pa.DataTy
     return found
 
 
-def of_values(frame: DataFrame, column: str, values: Iterable[str], how: str = "leftsemi") -> DataFrame:
+def of_values(frame: DataFrame, name: str, values: Iterable[str], how: str = "leftsemi") -> DataFrame:
     """The rows whose column's text is among values (``leftanti``: is not). By a join: a literal would stand in plans and logs."""
     from pyspark.sql import functions as F
 
     wanted = among(frame.sparkSession, values)
-    return frame.join(F.broadcast(wanted), F.col(identifier(column)).cast("string") == F.col("__among"), how)
+    return frame.join(F.broadcast(wanted), column(name).cast("string") == F.col("__among"), how)
 
 
 def among(spark: SparkSession, values: Iterable[str]) -> DataFrame:
@@ -126,11 +126,10 @@ def raw_values(
 
 def shared(contract: Contract, others: DataFrame, values: dict[str, set[str]]) -> dict[str, set[str]]:
     """Which of a person's values stand in other people's rows as well."""
-    from pyspark.sql import functions as F
 
     found = {}
     for name in [name for name in values if name in others.columns and values[name]]:
-        rows = of_values(others, name, values[name]).select(F.col(identifier(name)).cast("string")).distinct().collect()
+        rows = of_values(others, name, values[name]).select(column(name).cast("string")).distinct().collect()
         found[name] = {row[0] for row in rows}
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataward.sql import identifier
+from dataward.sql import column, identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -64,7 +64,7 @@ def _measured(frame: DataFrame, names: list[str]) -> list[Measured]:
 
     wanted: list[Any] = []
     for name in names:
-        text = F.col(identifier(name)).cast("string")
+        text = column(name).cast("string")
         form = F.xxhash64(F.regexp_replace(F.regexp_replace(text, r"\p{L}", "a"), r"\p{N}", "9"))
         wanted += [
             F.count(F.when(text.isNull(), 1)), F.approx_count_distinct(text, ERROR), F.min(F.length(text)), F.max(F.length(text)),
@@ -87,9 +87,7 @@ def recoverable(frame: DataFrame, columns: list[str]) -> dict[str, float]:
     if not columns:
         return {}
     values = [
-        F.when(
-            F.col(identifier(name)).isNotNull(), F.struct(F.lit(n).alias("n"), F.xxhash64(identifier(name)).alias("v"))
-        )
+        F.when(column(name).isNotNull(), F.struct(F.lit(n).alias("n"), F.xxhash64(identifier(name)).alias("v")))
         for n, name in enumerate(columns)
     ]
     each = frame.select(F.explode(F.array(*values)).alias("x")).where("x is not null")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from dataward.quality.duplicates.matching import Clusters, Matching, clusters
 from dataward.quality.internal import INTERNAL, ROW, row_id
 from dataward.quality.spread import Fences, Spreads, outlying
-from dataward.sql import identifier
+from dataward.sql import column, identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -73,9 +73,8 @@ class Duplicate(KeyFlag):
     where: str
 
     def keys(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> DataFrame:
-        from pyspark.sql import functions as F
 
-        parts = [F.col(identifier(name)).alias(self.part(number)) for number, name in enumerate(self.columns)]
+        parts = [column(name).alias(self.part(number)) for number, name in enumerate(self.columns)]
         return frame.where(self.where).groupBy(*parts).count().where("count > 1").drop("count")
 
     def on(self) -> str:
@@ -92,9 +91,8 @@ class Orphan(KeyFlag):
     match: ClassVar[str] = "="  # a null matches nothing
 
     def keys(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> DataFrame:
-        from pyspark.sql import functions as F
 
-        parts = [F.col(identifier(name)).alias(self.part(number)) for number, name in enumerate(self.named)]
+        parts = [column(name).alias(self.part(number)) for number, name in enumerate(self.named)]
         return references[self.alias].select(*parts).distinct()
 
     def value(self, hit: str) -> str:

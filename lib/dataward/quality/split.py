@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataward.quality.flags import with_flags
 from dataward.quality.rules import RowRule
-from dataward.sql import identifier, literal
+from dataward.sql import column, identifier, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -23,13 +23,12 @@ FAILED_RULES, FAILED_COLUMNS = "failed_rules", "failed_columns"
 
 def with_paths(frame: DataFrame, names: Iterable[str]) -> DataFrame:
     """The frame with a column of its own for each dotted path (``address.city``) into a struct."""
-    from pyspark.sql import functions as F
 
     there = {name.lower() for name in frame.columns}
     for name in dict.fromkeys(name for name in names if name.lower() not in there):
         head, *rest = name.split(".")
         if rest and head.lower() in there:
-            frame = frame.withColumn(name, F.expr(".".join(identifier(part) for part in (head, *rest))))
+            frame = frame.withColumn(name, column(head, *rest))
     return frame
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location, Target
 from dataward.errors import ProtectionError, TargetError
-from dataward.sql import literal
+from dataward.sql import identifier, literal, names
 from dataward.tables import delta
 from dataward.tables.delta import Commit
 from dataward.tables.reason import from_worker, reason
@@ -80,7 +80,7 @@ def insert_missing(spark: SparkSession, frame: DataFrame, schema: str, place: Lo
             _save(empty.option("userMetadata", json.dumps({"dataward": 1})), place)
         for left in range(9, -1, -1):
             try:
-                merging = delta.delta_table(spark, place).alias("t").merge(frame.alias("s"), f"t.`{key}` = s.`{key}`")
+                merging = delta.delta_table(spark, place).alias("t").merge(frame.alias("s"), _same(key))
                 merging.whenNotMatchedInsertAll().execute()
                 return
             except Exception as error:
@@ -117,7 +117,7 @@ def commit_target(
     if target.mode == "merge" and delta.exists(spark, target):
         return _merge(spark, frame, target, run_id, metadata, stats, beside)
     if target.mode == "replace":
-        where = " and ".join(f"`{name}` = {_sql(value)}" for name, value in target.partition.items())
+        where = " and ".join(f"{identifier(name)} = {_sql(value)}" for name, value in target.partition.items())
     mode = "append" if target.mode in ("append", "merge") else "overwrite"
     options = {"mergeSchema": "true"} if beside and (where or mode == "append") else {}
     if where:
@@ -217,12 +217,14 @@ def _merge(
     return _once(spark, target, run_id, stats, merge)
 
 
-def _same(name: str, beside: str | None, there: set[str]) -> str:
+def _same(name: str, beside: str | None = None, there: Container[str] = ()) -> str:
     """When a row of the target is a row of the source: in a rotation, by the tokens of the version that goes out of use."""
     if beside is None:
-        return f"t.`{name}` = s.`{name}`"
-    old = f"coalesce(t.`{beside}`, t.`{name}`)" if beside.lower() in there else f"t.`{name}`"
-    return f"{old} = s.`{beside}`"
+        return f"{identifier('t', name)} = {identifier('s', name)}"
+    old = identifier("t", name)
+    if beside.lower() in there:
+        old = f"coalesce({identifier('t', beside)}, {old})"
+    return f"{old} = {identifier('s', beside)}"
 
 
 def _once(spark: SparkSession, place: Location, run_id: str, stats: list[str], write: Any) -> Commit:
@@ -247,7 +249,7 @@ def _once(spark: SparkSession, place: Location, run_id: str, stats: list[str], w
 def _statistics(stats: list[str]) -> dict[str, str]:
     """Table properties that keep every column but these out of the log's minima and maxima."""
     if stats:
-        return {"delta.dataSkippingStatsColumns": ",".join(f"`{name}`" for name in stats)}
+        return {"delta.dataSkippingStatsColumns": ",".join(map(identifier, stats))}
     return {"delta.dataSkippingNumIndexedCols": "0"}
 
 
@@ -259,7 +261,7 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: list[str]) 
     properties = table.detail().select("properties").first()[0]
     named = properties.get("delta.dataSkippingStatsColumns")
     allowed = {name.lower() for name in stats}
-    if named is not None and {name.strip(" `").lower() for name in named.split(",")} <= allowed:
+    if named is not None and {name.lower() for name in names(named)} <= allowed:
         return
     if named is None and properties.get("delta.dataSkippingNumIndexedCols") == "0":
         return

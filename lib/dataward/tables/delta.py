@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dataward import sql
 from dataward.contract import Location
 from dataward.tables import files
 from dataward.tables.reason import reason
@@ -74,7 +75,7 @@ def location(spark: SparkSession, place: Location) -> str:
 
 def identifier(spark: SparkSession, place: Location) -> str:
     """An existing table in SQL text."""
-    return f"delta.`{location(spark, place).replace('`', '``')}`" if place.path else str(place.table)
+    return sql.identifier("delta", location(spark, place)) if place.path else str(place.table)
 
 
 def exists(spark: SparkSession, place: Location) -> bool:

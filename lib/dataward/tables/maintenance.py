@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
 from dataward.errors import TargetError
-from dataward.sql import identifier, literal
+from dataward.sql import column, literal
 from dataward.tables import delta
 from dataward.tables.files import on_system
 from dataward.tables.reason import reason
@@ -27,7 +27,7 @@ class File:
     size: int
 
 
-def delete_rows(spark: SparkSession, place: Location, column: str, values: DataFrame, metadata: dict[str, Any]) -> int:
+def delete_rows(spark: SparkSession, place: Location, name: str, values: DataFrame, metadata: dict[str, Any]) -> int:
     """Delete the rows whose column, as text, is among values (one column, no value twice); how many these were.
 
     By a merge: a condition with the values in it would stand in plans, in event logs and in the table's own history.
@@ -37,7 +37,7 @@ def delete_rows(spark: SparkSession, place: Location, column: str, values: DataF
     """
     from pyspark.sql import functions as F
 
-    same = F.col(f"t.{identifier(column)}").cast("string") == F.col(f"s.{values.columns[0]}")
+    same = column("t", name).cast("string") == column("s", values.columns[0])
     with settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": json.dumps({"dataward": 1, **metadata})}):
         try:
             newest = delta.read(spark, place, delta.latest_version(spark, place))

@@ -23,7 +23,7 @@ from dataward.contract.protections import Shred
 from dataward.privacy.keys import Purpose
 from dataward.privacy.protect.entries import KEY, NONCE, Entered, Table, opened
 from dataward.privacy.protect.texts import messages
-from dataward.sql import identifier
+from dataward.sql import column
 from dataward.tables.reason import from_jvm
 from dataward.workers import settled
 
@@ -66,15 +66,15 @@ def through_shred(
 
     one = next(iter(columns.values()))
     assert one.key is not None  # noqa: S101 - it has a purpose
-    column = F.col(identifier(subject))
-    values = frame.select(column.alias("value")).where("value is not null").distinct()
+    known_by = column(subject)
+    values = frame.select(known_by.alias("value")).where("value is not null").distinct()
     entries = Table(spark, one.parameters.path, "shred", KEY).found(values, one.secret, one.key.version)
     found = entries.select(
         F.col("value").alias("__value"), F.col("token").alias("__token"), F.col("sealed").alias("__sealed")
     )
-    joined = frame.join(found, column == F.col("__value"), "left").drop("__value")
+    joined = frame.join(found, known_by == F.col("__value"), "left").drop("__value")
     for name in columns if strict else ():
-        value = F.col(identifier(name))
+        value = column(name)
         told = from_jvm(
             f"{name}: shred needs a subject ('{subject}') in every row that has a value; nothing was published"
         )

@@ -17,7 +17,7 @@ from dataward.privacy.protect.operator import Rows
 from dataward.privacy.protect.shred import ShredOperator, through_shred
 from dataward.privacy.protect.token import Keyed
 from dataward.privacy.protect.vault import VaultOperator, through_vault
-from dataward.sql import identifier
+from dataward.sql import column
 from dataward.tables.reason import from_jvm
 from dataward.workers import settled
 
@@ -123,22 +123,22 @@ class _Work:
         from pyspark.sql import functions as F
 
         value, made = f"__value_{number}", f"__made_{number}"
-        values = self.frame.select(_column(name).alias(value)).distinct()
+        values = self.frame.select(column(name).alias(value)).distinct()
         # Values of rows that are diverted are among them: what cannot be protected is null, see `column`.
-        twice = values.select(value, F.col(value).alias(made))
+        twice = values.select(value, column(value).alias(made))
         both = _through_arrow(twice, {made: dict(self.lenient.columns)[name]})
-        return ready.join(F.broadcast(both), _column(name) == F.col(value), "left")
+        return ready.join(F.broadcast(both), column(name) == column(value), "left")
 
     def column(self, name: str, strict: bool) -> Any:
         from pyspark.sql import functions as F
 
         if name not in self.once:
             if self.stages.get(name) != "jvm":
-                return _column(name)
-            return self.leaves[name].operator.column(_column(name), self.kinds[name]).alias(name)
-        made, leaf = F.col(f"__made_{self.once.index(name)}"), self.leaves[name]
+                return column(name)
+            return self.leaves[name].operator.column(column(name), self.kinds[name]).alias(name)
+        made, leaf = column(f"__made_{self.once.index(name)}"), self.leaves[name]
         if strict and leaf.strict:
-            unfit = _column(name).isNotNull() & made.isNull()
+            unfit = column(name).isNotNull() & made.isNull()
             made = F.when(unfit, F.raise_error(from_jvm(leaf.refusal()))).otherwise(made)
         return made.alias(name)
 
@@ -147,12 +147,6 @@ def arrow_schema(schema: StructType) -> pa.Schema:
     from pyspark.sql.pandas.types import to_arrow_schema
 
     return to_arrow_schema(schema)
-
-
-def _column(name: str) -> Any:
-    from pyspark.sql import functions as F
-
-    return F.col(identifier(name))
 
 
 def _stage(node: tree.Node, kind: str, name: str) -> Stage:
@@ -165,7 +159,7 @@ def _stage(node: tree.Node, kind: str, name: str) -> Stage:
         return "arrow"
     if isinstance(node.operator, Entered):
         return "table"
-    return "arrow" if node.operator.column(_column(name), kind) is None else "jvm"
+    return "arrow" if node.operator.column(column(name), kind) is None else "jvm"
 
 
 def _through_arrow(frame: DataFrame, nodes: dict[str, tree.Node]) -> DataFrame:

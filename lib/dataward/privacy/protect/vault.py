@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 from dataward.contract.protections import Vault
 from dataward.privacy.keys import Purpose
 from dataward.privacy.protect.entries import Entered, Table, opened
-from dataward.sql import identifier
+from dataward.sql import column
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -42,13 +42,13 @@ def through_vault(
     """
     from pyspark.sql import functions as F
 
-    column, key = F.col(identifier(name)), operator.key
+    held, key = column(name), operator.key
     assert key is not None  # noqa: S101 - it has a purpose
-    values = raw.select(column.alias("value")).where("value is not null").distinct()
+    values = raw.select(held.alias("value")).where("value is not null").distinct()
     entries = Table(spark, operator.parameters.path, "vault").found(values, operator.secret, key.version)
     found = entries.select(F.col("value").alias("__value"), F.col("token").alias("__token"))
-    joined = frame.join(found, column == F.col("__value"), "left")
-    return joined.select(*(F.col("__token" if n == name else identifier(n)).alias(n) for n in frame.columns))
+    joined = frame.join(found, held == F.col("__value"), "left")
+    return joined.select(*(column("__token" if n == name else n).alias(n) for n in frame.columns))
 
 
 def out_of_vault(

@@ -15,7 +15,7 @@ from dataward.errors import KeyringError
 from dataward.privacy.keys import KeyProvider, Purpose
 from dataward.privacy.protect.entries import Table
 from dataward.privacy.protect.spark import Protected, Protecting, protect
-from dataward.sql import identifier
+from dataward.sql import column, identifier
 from dataward.tables import delta
 
 if TYPE_CHECKING:
@@ -62,8 +62,6 @@ def protect_in_window(
     spark: SparkSession, contract: Contract, keys: KeyProvider, frame: DataFrame, few: Iterable[str] = ()
 ) -> tuple[Protecting, tuple[Protected, ...]]:
     """As :func:`dataward.privacy.protect.spark.protect`; where a window is open, with a column for each that joins."""
-    from pyspark.sql import functions as F
-
     for line in contract.columns.values():
         _vault_ready(spark, line, keys.window(contract.domain(line)))
     new, told = protect(spark, contract, keys, frame, few)
@@ -73,7 +71,7 @@ def protect_in_window(
         return new, told
 
     def widened(given: DataFrame) -> DataFrame:
-        return given.select("*", *(F.col(identifier(name)).alias(shadow) for name, shadow in beside.items()))
+        return given.select("*", *(column(name).alias(shadow) for name, shadow in beside.items()))
 
     shadowing = widened(frame).select(*(identifier(shadow) for shadow in beside.values()))
     old, told_too = protect(spark, contract, outgoing(keys), shadowing)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dataward.quality.internal import INTERNAL
 from dataward.quality.repair.working import Tally
-from dataward.sql import identifier, literal
+from dataward.sql import column, identifier, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -27,7 +27,7 @@ def remembered(frame: DataFrame, own: Iterable[str]) -> DataFrame:
     """The frame with every row's own columns as they came."""
     from pyspark.sql import functions as F
 
-    return frame.withColumn(WAS, F.struct(*(F.col(identifier(name)) for name in own)))
+    return frame.withColumn(WAS, F.struct(*(column(name) for name in own)))
 
 
 def images(frame: DataFrame, tallies: Iterable[Tally], readable: Iterable[str], beside: Iterable[str]) -> DataFrame:

@@ -11,7 +11,7 @@ from dataward.quality.internal import INTERNAL, content
 from dataward.quality.metrics import WHOLE
 from dataward.quality.repair.working import Working
 from dataward.quality.spread import KEY, Spreads, group_key
-from dataward.sql import identifier, literal
+from dataward.sql import column, identifier, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -61,7 +61,7 @@ def _beside_mode(working: Working, name: str, per: tuple[str, ...]) -> None:
     from pyspark.sql import functions as F
 
     live = working.frame.where(f"{working.live()} and {identifier(name)} is not null")
-    counted = live.groupBy(F.expr(group_key(per)).alias(KEY), F.col(identifier(name)).alias("value")).count()
+    counted = live.groupBy(F.expr(group_key(per)).alias(KEY), column(name).alias("value")).count()
     modes = counted.groupBy(KEY).agg(F.expr(f"min_by(value, struct(-count, value)) as {FILLED}"))
     joined = working.frame.withColumn(f"{KEY}_ours", F.expr(group_key(per)))
     working.frame = joined.join(modes, F.expr(f"{KEY}_ours = {KEY}"), "left").drop(KEY, f"{KEY}_ours")
@@ -84,8 +84,8 @@ def _beside_looked_up(working: Working, name: str, how: Lookup, references: Mapp
     """What the reference's rows with the key agree on; a key that has two answers has none."""
     from pyspark.sql import functions as F
 
-    keys = [F.col(identifier(theirs)).alias(f"{KEY}{n}") for n, theirs in enumerate(how.on.values())]
-    taken = F.col(identifier(how.take)).cast(working.kind(name)).alias("value")
+    keys = [column(theirs).alias(f"{KEY}{n}") for n, theirs in enumerate(how.on.values())]
+    taken = column(how.take).cast(working.kind(name)).alias("value")
     answers = references[how.reference].select(*keys, taken).where("value is not null")
     known = answers.groupBy(*(f"{KEY}{n}" for n in range(len(keys)))).agg(
         F.expr(f"if(min(value) = max(value), min(value), null) as {FILLED}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dataward.quality.metrics import Unmeasured
 from dataward.quality.rules.base import Finding, Probe, Scene
-from dataward.sql import identifier
+from dataward.sql import column
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -58,8 +58,8 @@ class DatasetMatch(Probe):
             raise Unmeasured(f"reference '{self.aliases[0]}' has no column {', '.join(missing)}")
 
         def side(frame: DataFrame, which: int) -> DataFrame:
-            key = [F.col(identifier(pair[which])).alias(f"k{n}") for n, pair in enumerate(keys)]
-            value = F.struct(*[F.col(identifier(pair[which])).alias(f"v{n}") for n, pair in enumerate(compared)])
+            key = [column(pair[which]).alias(f"k{n}") for n, pair in enumerate(keys)]
+            value = F.struct(*[column(pair[which]).alias(f"v{n}") for n, pair in enumerate(compared)])
             return frame.groupBy(*key).agg(F.count("*").alias(f"n{which}"), F.first(value).alias(f"value{which}"))
 
         joined = side(scene.frame, 0).join(side(reference, 1), [f"k{n}" for n in range(len(keys))], "full")

@@ -1,0 +1,78 @@
+"""Names as SQL text; and that nothing else in the package quotes a name or makes a column of one."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import dataward
+from dataward.sql import identifier, names
+
+PACKAGE = Path(dataward.__file__).parent
+ODD = [
+    "a.b",
+    "tick`s",
+    "a,b",
+    " lead",
+    "x=1;{y}(z)",
+    "tab\tend",
+    "café",
+    "cafe\u0301",
+    "😀",
+    "select",
+    "count",
+    "`",
+    "'\"\\",
+]
+
+
+def parsed():
+    for file in sorted(PACKAGE.rglob("*.py")):
+        if file.name != "sql.py" or file.parent != PACKAGE:
+            yield file.relative_to(PACKAGE), ast.parse(file.read_text())
+
+
+def constant(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id.isupper())
+
+
+def test_a_quoted_name_is_one_identifier_and_a_path_is_several():
+    assert identifier("a.b") == "`a.b`"
+    assert identifier("a`b") == "`a``b`"
+    assert identifier("t", "a.b", "c") == "`t`.`a.b`.`c`"
+
+
+def test_names_of_a_quoted_list_are_the_names_that_were_quoted():
+    assert names(",".join(map(identifier, ODD))) == ODD
+    assert names("id, `a.b` ,name") == ["id", "a.b", "name"]
+
+
+def test_only_sql_py_puts_backticks_around_a_name():
+    found = [
+        f"{file}:{node.lineno}"
+        for file, tree in parsed()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        and any(isinstance(part, ast.Constant) and "`" in str(part.value) for part in node.values)
+    ]
+    assert not found, "use dataward.sql.identifier"
+
+
+def test_only_sql_py_makes_a_column_of_a_name_that_a_user_may_have_chosen():
+    found = [
+        f"{file}:{node.lineno}"
+        for file, tree in parsed()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("col", "column")
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "F"
+        and not constant(node.args[0])
+    ]
+    assert not found, "use dataward.sql.column"
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_a_quoted_name_closes_where_it_ends(text):
+    assert identifier(text)[1:-1].replace("``", "").count("`") == 0
