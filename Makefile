@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-all bench docs lint clean
+.PHONY: help setup demo test test-quarter test-all bench docs lint clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -28,7 +28,10 @@ demo: $(READY) ## publish real data (flights and people), then history and verif
 test: $(READY) lint ## lint, types, import directions, then all tests but the long ones
 	$(BIN)/python -m pytest -m "not long" --hypothesis-profile=quick
 
-test-all: $(READY) lint ## the same with every test, as CI does
+test-quarter: $(READY) ## one quarter of the long tests, by QUARTER=0..3, as CI does after `make test`
+	$(BIN)/python -m pytest -m long --quarter=$(QUARTER)
+
+test-all: $(READY) lint ## the same with every test
 	$(BIN)/python -m pytest
 
 lint: $(READY) ## ruff, mypy --strict, import-linter

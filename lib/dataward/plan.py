@@ -12,6 +12,7 @@ from dataward.contract import Contract, Document, Join, load, problems_of
 from dataward.errors import ContractError, Problem, UsageError, did_you_mean
 from dataward.integrity.canonical import sha256
 from dataward.integrity.key_uses import live_versions
+from dataward.privacy.discover.classes import misspelt
 from dataward.privacy.joins import mismatch
 from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect import arrow_schema, misfits, undecided, within
@@ -64,7 +65,7 @@ def plan(path: str | Path) -> Plan:
     joins: tuple[tuple[Join, Contract], ...] = ()
     if contract is not None:
         joins, mistakes = _read_joins(contract, document)
-        problems += mistakes
+        problems += [*mistakes, *_unknown_classes(contract, document)]
     if contract is None or problems:
         raise ContractError(problems)
     merge_key = contract.target.on
@@ -109,6 +110,13 @@ def _read_joins(contract: Contract, document: Document) -> tuple[tuple[tuple[Joi
         if trouble := mismatch(join, contract, other):
             problems.append(Problem(document.file, document.line_of(place), f"joins.{number}", *trouble))
     return tuple(found), problems
+
+
+def _unknown_classes(contract: Contract, document: Document) -> Iterator[Problem]:
+    for place, name, meant in misspelt(contract):
+        remedy = f"did you mean '{meant}'? Call a class of your own something less alike"
+        what = f"class '{name}' is unknown"
+        yield Problem(document.file, document.line_of(place), ".".join(map(str, place)), what, remedy)
 
 
 def _unknown_references(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:

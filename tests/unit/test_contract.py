@@ -112,6 +112,28 @@ MISTAKES = [
     ("protect: token", "protect: hash", 13, "unknown operator 'hash'", "use one of"),
     (", protect: token", "", 13, "'protect' is missing", "add it"),
     ("class: national_id", "class: National-Id", 13, "form that is not allowed", "match"),
+    ("class: national_id", "class: natoinal_id", 13, "class 'natoinal_id' is unknown", "did you mean 'national_id'"),
+    (
+        "class: national_id, protect: token",
+        "class: helth_id, protect: token",
+        13,
+        "class 'helth_id' is unknown",
+        "did you mean 'health_id'",
+    ),
+    (
+        "class: national_id, protect: token",
+        "protect: {json: {fields: {a: {class: e_mail, protect: token}}, rest: keep}}",
+        13,
+        "class 'e_mail' is unknown",
+        "did you mean 'email'",
+    ),
+    (
+        "default: refuse",
+        "access: {reidentify: [{principals: [a], classes: [emial], purposes: [b], rows_per_day: 1}]}",
+        15,
+        "class 'emial' is unknown",
+        "did you mean 'email'",
+    ),
     ("class: national_id", "clas: national_id", 13, "unknown key 'clas'", "did you mean 'class'"),
     ("keep_last: 4", "keep_lst: 4", 14, "unknown key 'keep_lst'", "did you mean 'keep_last'"),
     ("keep_last: 4", "keep_last: -1", 14, "greater than or equal to 0", ""),
@@ -281,7 +303,7 @@ def test_what_does_not_go_with_mode_refresh(tmp_path, old, new, words):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: None, "no such contract file"),
+        (lambda path: None, "no such file"),
         (lambda path: path.mkdir(), "a directory"),
         (lambda path: path.write_bytes(b"contract: \xff"), "not UTF-8"),
     ],

@@ -72,7 +72,7 @@ def test_a_changed_contract_is_read_again_and_a_wrong_one_told(file, tmp_path):
     file.write_text(file.read_text().replace("protect: token", "protect: redact"))
     assert before["name"].startswith("v1.")
     assert dataward.protect(file, {"name": "ada"}) == {"name": "[redacted]"}
-    with pytest.raises(ContractError, match="no such contract file"):
+    with pytest.raises(ContractError, match="no such file"):
         dataward.protect(tmp_path / "none.yaml", {})
     (tmp_path / "keys").unlink()
     with pytest.raises(KeyringError, match="keys create"):

@@ -59,7 +59,9 @@ class Discovery(Model):
     gate: Annotated[
         Literal["refuse", "warn", "off"], BeforeValidator(lambda given: "off" if given is False else given)
     ] = Field(default="refuse", description="what happens where some is found; off: nobody looks")
-    rows: int = Field(default=10_000, ge=100, description="about how many rows are looked at, drawn at random")
+    rows: int = Field(
+        default=10_000, ge=100, le=10_000_000, description="about how many rows are looked at, drawn at random"
+    )
     confidence: float = Field(default=0.8, gt=0, lt=1, description="from which on a column counts as sensitive")
     detectors: Annotated[
         dict[Name, CustomDetector], WithJsonSchema({"type": "string", "description": "a YAML file of detectors"})

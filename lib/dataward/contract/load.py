@@ -18,6 +18,8 @@ __all__ = ["detectors", "load", "policy_of", "problems_of"]
 
 Made = TypeVar("Made", bound=BaseModel)
 
+_MAPPING = "a mapping of keys to values is expected here"
+
 
 def load(path: str | Path) -> Contract:
     """Read a contract; its DQDL is not parsed here (see :func:`dataward.plan.plan`).
@@ -114,8 +116,8 @@ def _validated(document: Document, model: type[Made]) -> Made:
 
 
 def _protected(line: Any, classes: dict[str, Any]) -> Any:
-    if isinstance(line, dict) and "protect" not in line and line.get("class") in classes:
-        return {**line, "protect": classes[line["class"]]["protect"]}
+    if isinstance(line, dict) and "protect" not in line and str(line.get("class")) in classes:
+        return {**line, "protect": classes[str(line["class"])]["protect"]}
     return line
 
 
@@ -132,12 +134,16 @@ def _too_little(contract: Contract, document: Document) -> list[Problem]:
 
 def _told(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:
     """Every mistake that the models found, at its line."""
-    problems = []
+    problems: dict[Problem, None] = {}  # each once: a union of types makes a mistake for each type
     for detail in error.errors(include_url=False, include_input=False):
-        place = _written_place(detail["loc"], document)
-        what, remedy = _explain(detail, model)
-        problems.append(Problem(document.file, document.line_of(place), ".".join(map(str, place)), what, remedy))
-    return problems
+        loc = detail["loc"]
+        one_of = len(loc) > 1 and loc[-1] in _TYPES and "type" in detail["type"] and loc not in document.lines
+        place = _written_place(loc[:-1] if one_of else loc, document)
+        what, remedy = (
+            ("a plain value is expected here", "write one text or number") if one_of else _explain(detail, model)
+        )
+        problems[Problem(document.file, document.line_of(place), ".".join(map(str, place)), what, remedy)] = None
+    return list(problems)
 
 
 def _written_place(loc: tuple[str | int, ...], document: Document) -> tuple[str | int, ...]:
@@ -169,15 +175,38 @@ def _explain(detail: Any, model: type[BaseModel]) -> tuple[str, str]:
         return "not one of the values this key takes", f"use {context.get('expected', '')}"
     if kind == "value_error":
         return str(context["error"]), "see docs/contract.md"
-    if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return "a mapping of keys to values is expected here", "write {key: value} or indented lines"
-    if kind == "string_type":
-        return "text is expected here", "put the value in quotes"
     if kind == "string_pattern_mismatch":
         return "this name has a form that is not allowed", f"it must match {context.get('pattern')}"
-    if kind == "tuple_type":
-        return "a list is expected here", "write [a, b]"
-    return str(detail["msg"]), "see docs/contract.md"
+    for kinds, what, remedy in _WORDS:
+        if kind in kinds:
+            return what.format_map(context), remedy.format_map(context)
+    return "this value does not fit here", "see docs/contract.md"
+
+
+_TYPES = ("str", "int", "float", "bool")
+_WORDS = (
+    (("model_type", "dict_type", "model_attributes_type"), _MAPPING, "write {{key: value}} or indented lines"),
+    (("string_type", "string_unicode"), "text is expected here", "put the value in quotes"),
+    (("tuple_type", "list_type"), "a list is expected here", "write [a, b]"),
+    (
+        ("int_type", "int_parsing", "int_from_float", "int_parsing_size"),
+        "a whole number is expected here",
+        "write e.g. 10",
+    ),
+    (("float_type", "float_parsing", "finite_number"), "a number is expected here", "write e.g. 0.5"),
+    (("bool_type", "bool_parsing"), "true or false is expected here", "write true or false, without quotes"),
+    (("union_tag_not_found",), "an operator is expected here", "write e.g. token, or {{mask: {{keep_last: 4}}}}"),
+    (("greater_than",), "it must be greater than {gt}", "write a larger number"),
+    (("greater_than_equal",), "it must be greater than or equal to {ge}", "write a larger number"),
+    (("less_than",), "it must be less than {lt}", "write a smaller number"),
+    (("less_than_equal",), "it must be less than or equal to {le}", "write a smaller number"),
+    (("multiple_of",), "it must be a multiple of {multiple_of}", "write another number"),
+    (("too_short",), "it needs at least {min_length} entries, not {actual_length}", "add what is missing"),
+    (("too_long",), "it takes at most {max_length} entries, not {actual_length}", "remove some"),
+    (("string_too_short",), "the text needs at least {min_length} character(s)", "write it out"),
+    (("string_too_long",), "the text is longer than {max_length} character(s)", "write a shorter one"),
+)
+"""Kinds of pydantic's mistakes, in our words; `{...}` are limits from the model, never what was written."""
 
 
 def _keys_beside(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:

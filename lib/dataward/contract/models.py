@@ -81,6 +81,12 @@ class Join(Model):
         return self.its or self.column
 
 
+def _without_forms(given: Any) -> Any:
+    """Names alone, as a list, are columns without coarser forms."""
+    names = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
+    return dict.fromkeys(given, ()) if names else given
+
+
 SHADOW = re.compile(r"(.+)__v[0-9]+")
 """While a rotation's window is open, ``email__v1`` stands beside ``email``: the same values under the version going out."""
 
@@ -97,7 +103,7 @@ class Allowed(Model):
     principals: tuple[str, ...] = Field(min_length=1, description="login names; with aws_kms ARNs as STS tells them")
     classes: tuple[Name, ...] = Field(min_length=1)
     purposes: tuple[str, ...] = Field(min_length=1)
-    rows_per_day: int = Field(ge=1)
+    rows_per_day: int = Field(ge=1, le=10**12)
 
 
 class Access(Model):
@@ -110,7 +116,7 @@ class Retain(Model):
     """Rows that may not be erased yet: those whose date lies less than so many days back."""
 
     column: str = Field(description="a date or timestamp that is kept in the target")
-    days: int = Field(ge=1)
+    days: int = Field(ge=1, le=36_500)
 
 
 class Erasure(Model):
@@ -127,7 +133,7 @@ class Windows(Model):
     """Windows of event time in which the rules are told as well."""
 
     column: str = Field(description="a timestamp, a date, or text that Spark reads as one")
-    length: str = Field(pattern=r"^[1-9][0-9]* (second|minute|hour|day|week)s?$", description="e.g. 1 hour")
+    length: str = Field(pattern=r"^[1-9][0-9]{0,4} (second|minute|hour|day|week)s?$", description="e.g. 1 hour")
 
 
 class Limits(Model):
@@ -185,7 +191,7 @@ class Contract(Model):
     joins: tuple[Join, ...] = Field(default=(), description="columns of other tables that must join, or must not")
     quasi_identifiers: Annotated[
         dict[str, tuple[Generalize, ...]],
-        BeforeValidator(lambda given: dict.fromkeys(given, ()) if isinstance(given, list | tuple) else given),
+        BeforeValidator(_without_forms),
         WithJsonSchema(
             {
                 "anyOf": [

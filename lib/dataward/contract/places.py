@@ -43,7 +43,7 @@ class Source(Location):
     """What is published. Delta is pinned by version, files by a manifest of path, size and modification time."""
 
     format: Literal["delta", "parquet", "csv", "json"] = Field(default="delta", description="how the source is stored")
-    version: int | None = Field(default=None, ge=0, description="Delta version to read; default: the newest")
+    version: int | None = Field(default=None, ge=0, le=2**53, description="Delta version to read; default: the newest")
     options: dict[str, Scalar] = Field(default_factory=dict, description="options of Spark's reader")
     schema_: str | None = Field(
         default=None, alias="schema", description="DDL, e.g. 'id BIGINT, name STRING'; csv and json only"
@@ -111,7 +111,7 @@ class History(Model):
         default=None, min_length=1, description="default: the target's place with '_history' appended"
     )
     table: str | None = Field(default=None, min_length=1)
-    keep: int = Field(default=400, ge=31, description="days; older runs are removed")
+    keep: int = Field(default=400, ge=31, le=36_500, description="days; older runs are removed")
 
     @model_validator(mode="after")
     def _one_place(self) -> History:

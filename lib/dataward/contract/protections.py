@@ -47,6 +47,9 @@ ALPHABETS = {
     "base36": "0123456789abcdefghijklmnopqrstuvwxyz",
     "base62": "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
 }
+MOST = 10_000
+"""Characters, or levels, that a parameter may speak of."""
+
 SHORT_CLASSES = {"pin": 4, "cvv": 3, "card_security_code": 3, "zip": 5, "postal_code": 5, "postcode": 5}
 """Classes whose values are known to be short: format-preserving encryption of them is an open book."""
 
@@ -132,13 +135,17 @@ class Fpe(Fallible):
     op: Literal["fpe"] = "fpe"
     alphabet: str = Field(default="digits", description=f"{', '.join(ALPHABETS)}, or the characters themselves")
     separators: str = Field(default=" -", description="characters that stay where they are")
-    keep_first: int = Field(default=0, ge=0, description="leading characters of the alphabet that stay")
-    keep_last: int = Field(default=0, ge=0, description="trailing ones; under a check digit it counts as one of them")
+    keep_first: int = Field(default=0, ge=0, le=MOST, description="leading characters of the alphabet that stay")
+    keep_last: int = Field(
+        default=0, ge=0, le=MOST, description="trailing ones; under a check digit it counts as one of them"
+    )
     check: Literal["luhn"] | None = Field(default=None, description="the last digit is recomputed")
     format: Literal["card", "phone"] | None = Field(
         default=None, description="card: digits with a Luhn digit; phone: digits with the separators of phone numbers"
     )
-    length: int | None = Field(default=None, ge=1, description="least number of characters; for a check at load")
+    length: int | None = Field(
+        default=None, ge=1, le=MOST, description="least number of characters; for a check at load"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -147,7 +154,7 @@ class Fpe(Fallible):
             "card": {"check": "luhn", "length": 16},
             "phone": {"separators": " -()./+"},
         }
-        return {**forms.get(data.get("format"), {}), **data} if isinstance(data, dict) else data
+        return {**forms.get(str(data.get("format")), {}), **data} if isinstance(data, dict) else data
 
     @model_validator(mode="after")
     def _safe(self) -> Fpe:
@@ -185,8 +192,8 @@ class Mask(Fallible):
     """Every character replaced but the first and last few; a value too short to hide anything is masked whole."""
 
     op: Literal["mask"] = "mask"
-    keep_first: int = Field(default=0, ge=0, description="leading characters that stay")
-    keep_last: int = Field(default=0, ge=0, description="trailing characters that stay")
+    keep_first: int = Field(default=0, ge=0, le=MOST, description="leading characters that stay")
+    keep_last: int = Field(default=0, ge=0, le=MOST, description="trailing characters that stay")
     char: str = Field(default="*", min_length=1, max_length=1, description="what stands for each other one")
 
 
@@ -227,12 +234,12 @@ class Generalize(Fallible):
     op: Literal["generalize"] = "generalize"
     width: int | float | None = Field(default=None, gt=0, description="numbers: down to a multiple of it")
     bounds: tuple[float, ...] = Field(default=(), description="numbers: the interval they lie in, as text")
-    prefix: int | None = Field(default=None, ge=1, description="text: its first characters")
+    prefix: int | None = Field(default=None, ge=1, le=MOST, description="text: its first characters")
     part: Literal["hour", "day", "week", "month", "quarter", "year", "decade"] | None = Field(
         default=None, description="dates and timestamps: the start of the part they lie in (UTC)"
     )
     hierarchy: str | None = Field(default=None, description="a CSV file: a value, then its ever coarser forms")
-    level: int = Field(default=1, ge=1, description="which of the hierarchy's coarser forms")
+    level: int = Field(default=1, ge=1, le=MOST, description="which of the hierarchy's coarser forms")
 
     @model_validator(mode="after")
     def _one_way(self) -> Generalize:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -28,6 +29,10 @@ Method = Literal["iqr", "zscore", "mad"]
 """How an outlier is told."""
 
 
+UNIT = re.compile(r"(1|{0})([ ]?[*/ ][ ]?{0}){{0,5}}".format(r"([^\W\d]|[°%])[\w°%]{0,31}((\*\*|\^)-?[1-9])?"))
+"""Names, multiplied and divided: pint works out whatever arithmetic a text holds, however long that takes."""
+
+
 class Number(Model):
     """How numbers are written: ``1.234,50`` has decimal "," and group "."."""
 
@@ -50,6 +55,9 @@ class Unit(Model):
 
     @model_validator(mode="after")
     def _convert(self) -> Unit:
+        for unit in (self.to, *self.from_):
+            if not UNIT.fullmatch(unit):
+                raise ValueError(f"'{unit[:40]}' is no unit: write it as pint does (lb, degF, km/h, m/s**2)")
         for unit in self.from_:
             self.factor(unit)
         return self
@@ -148,7 +156,7 @@ class Duplicates(Model):
         "these is enough. Default: each compared column",
     )
     largest_block: int = Field(
-        default=1000, ge=2, description="beyond it, rows are compared with the next in order only"
+        default=1000, ge=2, le=1_000_000, description="beyond it, rows are compared with the next in order only"
     )
     keep: Literal["newest", "oldest", "most_complete", "merge", "none"] = Field(
         default="most_complete",

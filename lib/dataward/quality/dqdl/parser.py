@@ -35,6 +35,7 @@ from dataward.quality.dqdl.syntax import Analyzer, Comment, Joined, RuleError, R
 __all__ = ["read"]
 
 SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
+FURTHEST = timedelta(days=200_000)  # whichever way, a year of four digits
 NOT = object()
 COMMENTS: list[Token] = []  # where the lexer leaves what the grammar ignores, while one text is read
 
@@ -167,6 +168,10 @@ class _Reader(Transformer[Token, Any]):
         left, sign, right = children
         operator = str(sign)
         if isinstance(left, Moment) and isinstance(right, timedelta) and operator in "+-":
+            if abs(right) > FURTHEST:
+                raise RuleError(
+                    meta.line, f"now() cannot be moved by more than {FURTHEST.days:,} days", "write a moment nearer"
+                )
             return Moment(left.offset + (right if operator == "+" else -right))
         plain = (Decimal, Call, Arithmetic)
         if not isinstance(left, plain) or not isinstance(right, plain):
