@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "against_keys", "against_output", "against_schema", "against_target", "fitting", "plan"]
 
-SILENT = frozenset({"fpe", "date_shift", "pick"})
-"""Operators whose values have no room for the key's version."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -244,7 +241,7 @@ def against_keys(spark: SparkSession, plan: Plan, keys: KeyProvider, names: Iter
         UsageError: they would.
     """
     contract = plan.contract
-    silent = {name: line for name in names if (line := contract.column(name)).protect.op in SILENT}
+    silent = {name: line for name in names if (line := contract.column(name)).protect.silent}
     rotated = {name: version for name, line in silent.items() if (version := keys.current(contract.domain(line))) > 1}
     if contract.target.mode == "overwrite" or not rotated or not delta.exists(spark, contract.target):
         return

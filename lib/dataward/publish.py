@@ -18,7 +18,7 @@ from dataward.output import examine
 from dataward.plan import Plan, against_keys, against_schema, against_target
 from dataward.privacy.discover.gates import look
 from dataward.privacy.keys import KeyProvider, open_keys
-from dataward.privacy.protect import DETERMINISTIC, Protected, protect_in_window, shadows, statistics_columns
+from dataward.privacy.protect import Protected, protect_in_window, shadows, statistics_columns
 from dataward.privacy.protect.compiled import key_of
 from dataward.privacy.protect.row_ids import with_row_ids
 from dataward.privacy.utility import parity
@@ -91,7 +91,7 @@ class Publish(Run):
             frame = self.identifiable(self.taken(keys, source, earlier))
             told(f"{source.described}, {self.refresh}" if self.refresh else source.described)
         self.mended = self.treated(suite, frame, references, now)
-        deterministic = [name for name in source.columns if contract.column(name).protect.op in DETERMINISTIC]
+        deterministic = [name for name in source.columns if contract.column(name).protect.guessable]
         with self.phase("judge") as told:
             judged = judge(
                 self.spark,

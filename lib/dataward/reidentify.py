@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataward.contract import REVERSIBLE
+from dataward.contract.operation import KEPT
 from dataward.errors import NotPermitted, TargetError, UsageError, did_you_mean
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
@@ -211,10 +211,10 @@ def _sensible(plan: Plan, wanted: Wanted, out: str | None, show: bool) -> None:
     if not re.fullmatch(r"\S.{0,199}", wanted.purpose) or not re.fullmatch(r"\S.{0,99}", wanted.ticket):
         raise UsageError("state a purpose (up to 200 characters) and a ticket (up to 100)")
     for name in wanted.columns:
-        operator = plan.contract.column(name).protect.op
-        if operator not in REVERSIBLE | {"keep"}:
+        operator = plan.contract.column(name).protect
+        if not (operator.reversible or operator.strength == KEPT):
             raise UsageError(
-                f"column '{name}' is protected by {operator}, which is one-way: no original can be given back"
+                f"column '{name}' is protected by {operator.op}, which is one-way: no original can be given back"
             )
 
 

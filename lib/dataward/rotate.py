@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Carrier", "Rotated", "rotate"]
 
-ENTERED = ("vault", "shred")
-"""Operators whose key is in a table of their own, not in the values."""
-
 Progress = Callable[[str], None]
 
 
@@ -201,9 +198,7 @@ class _Table:
             version = self.keys.newest(domain)
             if field.name in beside.values() and step is not None:
                 version = step.old
-            elif (
-                step is not None and domain == self.domain and field.name not in live and line.protect.op not in ENTERED
-            ):
+            elif step is not None and domain == self.domain and field.name not in live and not line.protect.entered:
                 version = step.old  # what this step cannot bring over
             made.append({"column": field.name, "class_": line.class_, "protection": line.protect.op, "stage": "arrow",
                          "domain": domain, "key_version": version})  # fmt: skip
@@ -244,7 +239,7 @@ class _Table:
             told = {*step.columns(frame), *step.shadows(frame).values()}
             for name in [name for name, versions in step.live.items() if old in versions and name not in told]:
                 line = self.contract.line(name.partition(".")[0], tuple(name.split(".")[1:]))
-                if line.protect.op not in ENTERED and self.contract.domain(line) == self.domain:
+                if not line.protect.entered and self.contract.domain(line) == self.domain:
                     remedy = f"{line.protect.op} cannot be brought over there: publish the table again"
                     found.append(Carrier(str(place), name, None, remedy))
         return found + self.past(old)

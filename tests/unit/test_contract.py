@@ -10,11 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataward.contract import Contract, Document, json_schema, problems_of
-from dataward.contract.policy import REVERSIBLE, STRENGTH
-from dataward.contract.protections import OPERATORS as PARAMETERS
 from dataward.errors import ContractError
 from dataward.plan import plan
-from dataward.privacy.protect import OPERATORS
 
 ROOT = Path(__file__).parents[2]
 
@@ -231,12 +228,6 @@ def test_mistakes_of_a_policy_are_told_where_they_stand(tmp_path):
         plan(tmp_path / "c.yaml")
     assert [(p.file, p.line) for p in caught.value.problems] == [(f"{tmp_path}/p.yaml", 3), (f"{tmp_path}/p.yaml", 4)]
     assert "did you mean 'columns'" in str(caught.value)
-
-
-def test_every_operator_has_its_place_in_policies():
-    assert STRENGTH.keys() | {"json"} == PARAMETERS.keys() == OPERATORS.keys()
-    reversible = {name for name, kind in OPERATORS.items() if hasattr(kind, "reverse")} | {"vault", "shred"}
-    assert reversible == REVERSIBLE
 
 
 def test_more_than_thirty_kinds_of_mistake_are_covered():

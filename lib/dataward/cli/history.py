@@ -168,7 +168,7 @@ def _windows(arguments: argparse.Namespace, planned: Any) -> int:
 
 def _key_uses(arguments: argparse.Namespace, planned: Any) -> int:
     from dataward import session
-    from dataward.contract import REVERSIBLE
+    from dataward.contract import having
     from dataward.integrity.key_uses import key_uses
 
     uses = key_uses(session.get(), planned.contract)
@@ -185,7 +185,7 @@ def _key_uses(arguments: argparse.Namespace, planned: Any) -> int:
             operator = use.protections[column].partition(",")[0]
             lost = (
                 "originals could not be given back"
-                if operator in REVERSIBLE
+                if operator in having("reversible")
                 else "new values would not be equal to these"
             )
             print(f"  {column}: {operator}, in version {_ranges(versions)}; {lost}")

@@ -18,12 +18,10 @@ from dataward.contract.models import (
     json_schema,
 )
 from dataward.contract.places import Location, Quarantine, Source, Target
-from dataward.contract.policy import REVERSIBLE
-from dataward.contract.protections import Column, Protection
+from dataward.contract.protections import Column, Protection, having
 from dataward.contract.treatment import Treatment
 
 __all__ = [
-    "REVERSIBLE",
     "SHADOW",
     "Access",
     "Allowed",
@@ -46,4 +44,5 @@ __all__ = [
     "json_schema",
     "load",
     "problems_of",
+    "having",
 ]

@@ -10,9 +10,10 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 
 from dataward.contract.base import Model, Name
 from dataward.contract.discovery import Discovery, OrOff
+from dataward.contract.operation import Fallible
 from dataward.contract.places import History, Location, Quarantine, Source, Target
 from dataward.contract.policy import Policy
-from dataward.contract.protections import Column, Drop, Fallible, Generalize, Keep, Protection, Redact, written_form
+from dataward.contract.protections import Column, Drop, Generalize, Keep, Protection, Redact, having, written_form
 from dataward.contract.treatment import Treatment
 
 __all__ = [
@@ -89,12 +90,6 @@ def _without_forms(given: Any) -> Any:
 
 SHADOW = re.compile(r"(.+)__v[0-9]+")
 """While a rotation's window is open, ``email__v1`` stands beside ``email``: the same values under the version going out."""
-
-JOINABLE = ("keep", "token", "encrypt", "fpe", "vault")
-"""Operators under which equal values stay equal, and different ones different."""
-
-FINDABLE = ("keep", "token", "encrypt", "fpe")
-"""Operators under which a value's protected form can be computed anew from value and key."""
 
 
 class Allowed(Model):
@@ -268,10 +263,10 @@ class Contract(Model):
             raise ValueError(
                 f"erasure.subject '{subject}' is treated: a person is found by the value that the source holds"
             )
-        if (operator := self.column(subject).protect.op) not in FINDABLE:
+        if not (operator := self.column(subject).protect).findable:
             raise ValueError(
-                f"erasure.subject '{subject}' is protected by {operator}, by which nobody is found again: subjects need "
-                f"{', '.join(FINDABLE)}"
+                f"erasure.subject '{subject}' is protected by {operator.op}, by which nobody is found again: subjects need "
+                f"{', '.join(having('findable'))}"
             )
         if retain and self.column(retain.column).protect.op != "keep":
             raise ValueError(f"erasure.retain.column '{retain.column}' must be 'keep': its dates are compared")
@@ -354,10 +349,10 @@ class Contract(Model):
 
 def _fits_key(name: str, protection: Protection) -> None:
     """Raise ValueError where a merge key's protection would not find the row again."""
-    if protection.op not in JOINABLE:
+    if not protection.injective:
         raise ValueError(
             f"merge key '{name}' is protected by {protection.op}, which does not keep equal values equal and others "
-            f"apart: keys need {', '.join(JOINABLE)}"
+            f"apart: keys need {', '.join(having('injective'))}"
         )
     if isinstance(protection, Fallible) and protection.invalid.action == "null":
         raise ValueError(f"merge key '{name}': 'invalid: null' would make keys null, which match nothing")

@@ -1,8 +1,7 @@
 """A policy: what every table of a house must do to each class of data. A contract may do more, never less.
 
-How much an operator takes away, from least to most: nothing (``keep``); a part (``mask``, ``generalize``, ``date_shift``,
-``perturb``); everything but for who has the key (``fpe``, ``encrypt``, ``encrypt_random``, ``vault``, ``shred``); everything
-for good, while equal values stay equal (``token``, ``pick``); all of it (``redact``, ``null``, ``drop``).
+Operators are compared by their own facts (``dataward.contract.operation``): how much they take away, and which parameters
+show more or less.
 """
 
 from __future__ import annotations
@@ -14,18 +13,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from dataward.contract.base import Model, Name
+from dataward.contract.operation import KEPT, REMOVED, Operation
 from dataward.contract.protections import Column, Json, Protection
 
 __all__ = ["ClassPolicy", "Policy"]
 
-STRENGTH = {
-    "keep": 0, "mask": 1, "redact_text": 1, "generalize": 1, "date_shift": 1, "perturb": 1, "fpe": 2, "encrypt": 2, "encrypt_random": 2,
-    "vault": 2, "shred": 2, "token": 3, "pick": 3, "redact": 4, "null": 4, "drop": 4,
-}  # fmt: skip
-REVERSIBLE = frozenset({"fpe", "encrypt", "encrypt_random", "vault", "shred"})
-SHOWS_MORE = {"mask": ("keep_first", "keep_last"), "fpe": ("keep_first", "keep_last"), "generalize": ("prefix",)}
-"""Parameters that show the more the larger they are; others show the less."""
-SHOWS_LESS = {"token": ("bits",), "date_shift": ("days",), "perturb": ("scale",), "generalize": ("width", "level")}
 PARTS = ("hour", "day", "week", "month", "quarter", "year", "decade")
 
 
@@ -59,45 +51,45 @@ class Policy(Model):
 
     def too_little(self, path: str, line: Column) -> Iterator[tuple[str, str]]:
         """In what a contract's line does less than the policy: (what, remedy)."""
-        if line.class_ is None and (named := self.by_name(path)) and STRENGTH[_weakest(line.protect)] == 0:
+        if line.class_ is None and (named := self.by_name(path)) and _weakest(line.protect) == KEPT:
             what = f"'{path}' is of class {named.class_} by its name in policy '{self.policy}', and is kept"
             yield what, f"protect it by {named.protect.op}, or say what it is with 'class'"
         given = self.classes.get(line.class_ or "")
         if given is None:
             return
-        for protection in _all(line.protect):
-            if given.one_way and protection.op in REVERSIBLE:
+        for protection, asked in _pairs(line.protect, given.protect):
+            if given.one_way and protection.reversible:
                 what = f"{protection.op} can be reversed, and class {line.class_} is one-way in policy '{self.policy}'"
                 yield what, "use token, redact or drop"
-            elif not _at_least(protection, given.protect):
+            elif not _at_least(protection, asked):
                 what = f"{protection.op} does less than policy '{self.policy}' asks for class {line.class_}"
-                yield what, f"it asks for {given.protect.op} or more (leave 'protect' out to do just that)"
+                yield what, f"it asks for {asked.op} or more (leave 'protect' out to do just that)"
 
 
-def _all(protection: Any) -> list[Any]:
-    """A protection and whatever it hands values to."""
-    fallback = getattr(getattr(protection, "invalid", None), "fallback", None)
-    inside = (
-        [protection.rest, *(line.protect for line in protection.fields.values())]
-        if isinstance(protection, Json)
-        else []
-    )
-    below = [inner for one in [*inside, *([fallback] if fallback else [])] for inner in _all(one)]
-    return below if isinstance(protection, Json) else [protection, *below]
+def _pairs(given: Operation, asked: Operation) -> Iterator[tuple[Operation, Operation]]:
+    """Each operator that a value may meet, with each that the policy asks for in the same place."""
+    if isinstance(given, Json) and isinstance(asked, Json):
+        for path in {**given.fields, **asked.fields}:
+            yield from _pairs(given.at(path), asked.at(path))
+        yield from _pairs(given.rest, asked.rest)
+        return
+    for protection in given.parts():
+        for wanted in asked.parts() if isinstance(asked, Json) else (asked,):
+            yield protection, wanted
 
 
-def _weakest(protection: Any) -> str:
-    return min((str(one.op) for one in _all(protection)), key=lambda op: STRENGTH[op])
+def _weakest(protection: Operation) -> int:
+    return min(part.strength for part in protection.parts())
 
 
 def _at_least(given: Any, asked: Any) -> bool:
     """Whether an operator takes away as much as another, and with the same operator its parameters show no more."""
     if given.op != asked.op:
-        # Within a rank one does not stand for the other: a mask shows what a date shift hides.
-        return STRENGTH[given.op] > STRENGTH.get(asked.op, 0) or STRENGTH[given.op] == 4
+        # Within a strength one does not stand for the other: a mask shows what a date shift hides.
+        return bool(given.strength > asked.strength or given.strength == REMOVED)
     if given.op == "generalize" and given.part and asked.part:
         return PARTS.index(given.part) >= PARTS.index(asked.part)
-    more, less = SHOWS_MORE.get(given.op, ()), SHOWS_LESS.get(given.op, ())
+    more, less = given.shows_more, given.shows_less
     for name in (*more, *less):
         mine, theirs = getattr(given, name), getattr(asked, name)
         if (mine is None) != (theirs is None):

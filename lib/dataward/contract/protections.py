@@ -1,19 +1,23 @@
-"""What may be done to a column: one model per operator, with its parameters. ``dataward.privacy.protect`` does it."""
+"""Operators, one model each with its parameters and facts, and the line of a column. ``dataward.privacy.protect`` implements them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    SerializerFunctionWrapHandler,
-    WithJsonSchema,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from dataward.contract.base import Model, Name
+from dataward.contract.operation import (
+    ALIASED,
+    COARSENED,
+    ENCRYPTED,
+    KEPT,
+    REMOVED,
+    Fallible,
+    Invalid,
+    Operation,
+    as_written,
+)
 
 __all__ = [
     "OPERATORS",
@@ -37,6 +41,7 @@ __all__ = [
     "Shred",
     "Token",
     "Vault",
+    "having",
     "written_form",
 ]
 
@@ -54,62 +59,17 @@ SHORT_CLASSES = {"pin": 4, "cvv": 3, "card_security_code": 3, "zip": 5, "postal_
 """Classes whose values are known to be short: format-preserving encryption of them is an open book."""
 
 
-class Operation(Model):
-    """One operator with its parameters."""
-
-    @model_serializer(mode="wrap")
-    def _named(self, dump: SerializerFunctionWrapHandler) -> Any:
-        """With the operator's name, also where defaults are left out."""
-        made = dump(self)
-        return {"op": self.op, **made} if hasattr(self, "op") else made
-
-
-class Invalid(Model):
-    """What becomes of a value that the operator cannot protect: it is never passed through."""
-
-    action: Literal["error", "null", "fallback"]
-    fallback: Protection | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_written(cls, value: Any) -> Any:
-        """``error``, ``null`` and ``{fallback: OPERATOR}``, as people write them."""
-        if value in ("error", "null", None):
-            return {"action": value or "null"}
-        if isinstance(value, dict) and set(value) == {"fallback"}:
-            return {"action": "fallback", **value}
-        if isinstance(value, dict) and "action" in value:
-            return value
-        raise ValueError("write error, null or {fallback: OPERATOR}")
-
-    @model_validator(mode="after")
-    def _protects(self) -> Invalid:
-        if self.fallback is not None and self.fallback.op in ("keep", "drop", "vault", "shred", "json"):
-            raise ValueError(f"a fallback protects the value: {self.fallback.op} does not")
-        return self
-
-    @model_serializer
-    def _written(self) -> Any:
-        if self.fallback is None:
-            return self.action
-        return {"fallback": self.fallback.model_dump(exclude_defaults=True, by_alias=True)}
-
-
-class Fallible(Operation):
-    """An operator that cannot protect every value."""
-
-    invalid: Annotated[Invalid, WithJsonSchema({"anyOf": [{"enum": ["error", "null", None]}, {"type": "object"}]})] = (
-        Field(
-            default=Invalid.model_construct(action="error"),
-            description="a value that cannot be protected: error (the run fails), null, or {fallback: OPERATOR}",
-        )
-    )
-
-
 class Token(Fallible):
     """One-way token: HMAC-SHA-256 under the domain's key, ``v<key version>.<bits as hex>``."""
 
     op: Literal["token"] = "token"
+    strength: ClassVar[int] = ALIASED
+    injective: ClassVar[bool] = True
+    guessable: ClassVar[bool] = True
+    findable: ClassVar[bool] = True
+    keyed: ClassVar[bool] = True
+    shows_version: ClassVar[bool] = True
+    shows_less: ClassVar[tuple[str, ...]] = ("bits",)
     bits: int = Field(default=128, ge=128, le=256, multiple_of=8, description="of the MAC that the token holds")
     canonical: bool = Field(default=True, description="spellings of one value (by its class) get one token")
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(
@@ -121,18 +81,39 @@ class Encrypt(Operation):
     """Deterministic, reversible: AES-256-SIV, ``v<key version>.<base64url>``."""
 
     op: Literal["encrypt"] = "encrypt"
+    strength: ClassVar[int] = ENCRYPTED
+    reversible: ClassVar[bool] = True
+    injective: ClassVar[bool] = True
+    guessable: ClassVar[bool] = True
+    findable: ClassVar[bool] = True
+    keyed: ClassVar[bool] = True
+    shows_version: ClassVar[bool] = True
 
 
 class EncryptRandom(Operation):
     """Randomised, reversible: AES-256-GCM; equal values become different texts."""
 
     op: Literal["encrypt_random"] = "encrypt_random"
+    strength: ClassVar[int] = ENCRYPTED
+    reversible: ClassVar[bool] = True
+    keyed: ClassVar[bool] = True
+    shows_version: ClassVar[bool] = True
 
 
 class Fpe(Fallible):
     """Format-preserving, reversible: FF1 with AES-256 over the characters of an alphabet; separators stay."""
 
     op: Literal["fpe"] = "fpe"
+    strength: ClassVar[int] = ENCRYPTED
+    reversible: ClassVar[bool] = True
+    injective: ClassVar[bool] = True
+    guessable: ClassVar[bool] = True
+    findable: ClassVar[bool] = True
+    keyed: ClassVar[bool] = True
+    shows_more: ClassVar[tuple[str, ...]] = (
+        "keep_first",
+        "keep_last",
+    )
     alphabet: str = Field(default="digits", description=f"{', '.join(ALPHABETS)}, or the characters themselves")
     separators: str = Field(default=" -", description="characters that stay where they are")
     keep_first: int = Field(default=0, ge=0, le=MOST, description="leading characters of the alphabet that stay")
@@ -192,6 +173,12 @@ class Mask(Fallible):
     """Every character replaced but the first and last few; a value too short to hide anything is masked whole."""
 
     op: Literal["mask"] = "mask"
+    strength: ClassVar[int] = COARSENED
+    readable: ClassVar[bool] = True
+    shows_more: ClassVar[tuple[str, ...]] = (
+        "keep_first",
+        "keep_last",
+    )
     keep_first: int = Field(default=0, ge=0, le=MOST, description="leading characters that stay")
     keep_last: int = Field(default=0, ge=0, le=MOST, description="trailing characters that stay")
     char: str = Field(default="*", min_length=1, max_length=1, description="what stands for each other one")
@@ -201,6 +188,7 @@ class Redact(Operation):
     """Every value replaced by one constant text."""
 
     op: Literal["redact"] = "redact"
+    strength: ClassVar[int] = REMOVED
     with_: str = Field(default="[redacted]", alias="with", description="the text")
 
 
@@ -208,6 +196,10 @@ class RedactText(Fallible):
     """Free text in which what is sensitive is found and replaced: ``<EMAIL:v1.…>``, or ``<EMAIL>``; the rest stays."""
 
     op: Literal["redact_text"] = "redact_text"
+    strength: ClassVar[int] = COARSENED
+    keyed: ClassVar[bool] = True
+    shows_version: ClassVar[bool] = True
+    readable: ClassVar[bool] = True
     classes: tuple[Name, ...] = Field(default=(), description="what is replaced; default: all that is found")
     tokens: bool = Field(default=True, description="with a token, equal for equal values; false: only the class")
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(default=None, description="as for token")
@@ -217,12 +209,17 @@ class Null(Operation):
     """Every value becomes null; the type stays."""
 
     op: Literal["null"] = "null"
+    strength: ClassVar[int] = REMOVED
 
 
 class DateShift(Fallible):
     """Dates moved by a number of days that one entity shares, so that the time between its events stays."""
 
     op: Literal["date_shift"] = "date_shift"
+    strength: ClassVar[int] = COARSENED
+    keyed: ClassVar[bool] = True
+    reads_row: ClassVar[bool] = True
+    shows_less: ClassVar[tuple[str, ...]] = ("days",)
     by: str = Field(min_length=1, description="the column that names the entity, e.g. patient_id")
     days: int = Field(default=30, ge=1, le=36_500, description="the largest shift, to either side")
     format: str | None = Field(default=None, description="of dates that are text, as strptime has it, e.g. %Y%m%d")
@@ -232,6 +229,13 @@ class Generalize(Fallible):
     """Values made coarser; exactly one of ``width``, ``bounds``, ``prefix``, ``part`` and ``hierarchy``."""
 
     op: Literal["generalize"] = "generalize"
+    strength: ClassVar[int] = COARSENED
+    readable: ClassVar[bool] = True
+    shows_more: ClassVar[tuple[str, ...]] = ("prefix",)
+    shows_less: ClassVar[tuple[str, ...]] = (
+        "width",
+        "level",
+    )
     width: int | float | None = Field(default=None, gt=0, description="numbers: down to a multiple of it")
     bounds: tuple[float, ...] = Field(default=(), description="numbers: the interval they lie in, as text")
     prefix: int | None = Field(default=None, ge=1, le=MOST, description="text: its first characters")
@@ -255,6 +259,8 @@ class Perturb(Fallible):
     """Numbers with random noise of a stated scale; not differential privacy (no budget, no bound on a person's part)."""
 
     op: Literal["perturb"] = "perturb"
+    strength: ClassVar[int] = COARSENED
+    shows_less: ClassVar[tuple[str, ...]] = ("scale",)
     scale: float = Field(gt=0, description="laplace: its b; gaussian: its standard deviation; in the column's unit")
     noise: Literal["laplace", "gaussian"] = Field(default="laplace", description="the distribution")
 
@@ -263,6 +269,13 @@ class Vault(Operation):
     """A random token; the originals, encrypted, in a Delta table of their own."""
 
     op: Literal["vault"] = "vault"
+    strength: ClassVar[int] = ENCRYPTED
+    reversible: ClassVar[bool] = True
+    injective: ClassVar[bool] = True
+    guessable: ClassVar[bool] = True
+    keyed: ClassVar[bool] = True
+    entered: ClassVar[bool] = True
+    nests: ClassVar[bool] = False
     path: str = Field(min_length=1, description="directory of the Delta table that maps tokens to originals")
 
 
@@ -270,6 +283,11 @@ class Shred(Operation):
     """Encryption under a key of the row's own subject (``erasure.subject``), which ``dataward erase`` destroys."""
 
     op: Literal["shred"] = "shred"
+    strength: ClassVar[int] = ENCRYPTED
+    reversible: ClassVar[bool] = True
+    keyed: ClassVar[bool] = True
+    entered: ClassVar[bool] = True
+    nests: ClassVar[bool] = False
     path: str = Field(min_length=1, description="directory of the Delta table that holds the subjects' keys")
 
 
@@ -277,6 +295,9 @@ class Pick(Fallible):
     """A realistic substitute from a list, the same for the same value; different values may share one."""
 
     op: Literal["pick"] = "pick"
+    strength: ClassVar[int] = ALIASED
+    guessable: ClassVar[bool] = True
+    keyed: ClassVar[bool] = True
     values: tuple[str, ...] = Field(default=(), description="the substitutes")
     file: str | None = Field(default=None, description="a text file with a substitute per line")
     canonical: bool = Field(default=True, description="spellings of one value (by its class) get one substitute")
@@ -293,6 +314,9 @@ class Json(Fallible):
     """JSON in a string: what lies at the named paths is protected, and the rest of it as ``rest`` says."""
 
     op: Literal["json"] = "json"
+    strength: ClassVar[int] = KEPT  # of itself; its parts decide
+    readable: ClassVar[bool] = True
+    nests: ClassVar[bool] = False
     fields: dict[str, Column] = Field(
         min_length=1, description="dotted path: class and protection; arrays are gone through"
     )
@@ -301,48 +325,51 @@ class Json(Fallible):
     @model_validator(mode="after")
     def _fits(self) -> Json:
         for name, protection in [*((path, line.protect) for path, line in self.fields.items()), ("rest", self.rest)]:
-            if protection.op in ("drop", "date_shift", "vault", "shred", "json"):
+            if not protection.nests or protection.reads_row:
                 raise ValueError(f"{protection.op} does not work inside JSON ('{name}')")
         return self
+
+    def parts(self) -> tuple[Operation, ...]:
+        """The operators of its fields and of the rest."""
+        return tuple(
+            part for one in (self.rest, *(line.protect for line in self.fields.values())) for part in one.parts()
+        )
+
+    def at(self, path: str) -> Operation:
+        """What is done at a path: its field's operator, or that of the rest."""
+        return self.fields[path].protect if path in self.fields else self.rest
 
 
 class Drop(Operation):
     """The column does not reach the target."""
 
     op: Literal["drop"] = "drop"
+    strength: ClassVar[int] = REMOVED
+    nests: ClassVar[bool] = False
 
 
 class Keep(Operation):
     """The column is published as it is: an explicit decision, with a reason if you like."""
 
     op: Literal["keep"] = "keep"
+    strength: ClassVar[int] = KEPT
+    injective: ClassVar[bool] = True
+    findable: ClassVar[bool] = True
     reason: str | None = Field(default=None, description="why, for whoever reads the seal")
 
 
-def _spelled_out(value: Any) -> Any:
-    """``token`` and ``{mask: {keep_last: 4}}``, as people write them, in the form that the models take."""
-    if value is None:
-        return {"op": "null"}  # YAML reads a bare null as nothing
-    if isinstance(value, str):
-        return {"op": value}
-    if isinstance(value, dict) and len(value) == 1:
-        ((op, parameters),) = value.items()
-        if parameters is None:
-            return {"op": op}
-        if isinstance(parameters, dict):
-            return {"op": op, **parameters}
-    if isinstance(value, Model):
-        return value
-    raise ValueError("write one operator, such as 'token' or '{mask: {keep_last: 4}}'")
-
-
-OPERATORS: dict[str, type[Model]] = {
+OPERATORS: dict[str, type[Operation]] = {
     kind.model_fields["op"].default: kind
     for kind in (
         Token, Encrypt, EncryptRandom, Fpe, Mask, Redact, RedactText, Null, DateShift, Generalize, Perturb, Vault, Shred, Pick, Json,
         Drop, Keep,
     )
 }  # fmt: skip
+
+
+def having(fact: str) -> tuple[str, ...]:
+    """The names of the operators that have a fact, for messages."""
+    return tuple(name for name, kind in OPERATORS.items() if getattr(kind, fact))
 
 
 def written_form() -> dict[str, Any]:
@@ -380,7 +407,7 @@ Protection = Annotated[
     | Drop
     | Keep,
     Field(discriminator="op"),
-    BeforeValidator(_spelled_out),
+    BeforeValidator(as_written),
     WithJsonSchema({"type": ["string", "object", "null"]}, mode="validation"),
 ]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataward.contract import Column, Contract, Join
-from dataward.contract.models import JOINABLE
+from dataward.contract.protections import having
 from dataward.sql import column
 from dataward.tables import delta
 
@@ -44,10 +44,10 @@ def mismatch(join: Join, mine: Contract, other: Contract) -> tuple[str, str] | N
 def _apart(one: Column, two: Column, mine: Contract, other: Contract) -> tuple[str, str] | None:
     """Why equal values of two columns do not become equal; None when they do."""
     for name, line in ((mine.contract, one), (other.contract, two)):
-        if line.protect.op not in JOINABLE:
+        if not line.protect.injective:
             return (
                 f"{line.protect.op} in {name} does not keep equal values equal and others apart",
-                f"use {', '.join(JOINABLE)}",
+                f"use {', '.join(having('injective'))}",
             )
     if one.protect.op != two.protect.op:
         return (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataward.contract import REVERSIBLE, Contract
+from dataward.contract import Contract
 from dataward.errors import KeyringError, ProtectionError, UsageError
 from dataward.privacy.keys import Keyring, Purpose
 from dataward.privacy.protect import arrow_schema, compiled, key_of
@@ -113,7 +113,7 @@ def raw_values(
         for field in rows.schema.fields
         if field.dataType.typeName() in ("string", "integer", "long", "short", "byte")
     }
-    for name in [name for name in rows.columns if name in plain and contract.column(name).protect.op in REVERSIBLE]:
+    for name in [name for name in rows.columns if name in plain and contract.column(name).protect.reversible]:
         given: Any = rows.select(identifier(name)).limit(MOST_ROWS)
         values = pa.Table.from_batches(given._collect_as_arrow(), arrow_schema(given.schema)).column(0).combine_chunks()
         try:

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Looked", "look"]
 
-READABLE = frozenset({"mask", "generalize", "json", "redact_text"})
-"""Operators of whose output people can read a part."""
-
 SURE = 0.99
 """Confidence from which on the whole of a protected column counts as residue: a mask that hides nothing."""
 
@@ -88,7 +85,7 @@ def _readable(contract: Contract, field: pa.Field) -> dict[str, Column]:
         line = contract.line(field.name, parts)
         given: Any = line.protect
         unspoken = given.op == "keep" and line.class_ is None and given.reason is None
-        if unspoken or given.op in READABLE:
+        if unspoken or given.readable:
             found[path] = line
     return found
 

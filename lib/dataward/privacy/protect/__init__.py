@@ -8,11 +8,7 @@ from dataward.privacy.protect.compiled import OPERATORS, Compiled, compiled, key
 from dataward.privacy.protect.spark import Protected, Protecting, arrow_schema, protect, statistics_columns
 from dataward.privacy.protect.window import outgoing, protect_in_window, shadows
 
-DETERMINISTIC = ("token", "encrypt", "fpe", "vault", "pick")
-"""Operators under which equal values become equal ones that tell nothing else: what counting can tell apart."""
-
 __all__ = [
-    "DETERMINISTIC",
     "OPERATORS",
     "Compiled",
     "Protected",

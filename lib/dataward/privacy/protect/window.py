@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataward.contract import Column, Contract, Location
+from dataward.contract.protections import Shred, Vault
 from dataward.errors import KeyringError
 from dataward.privacy.keys import KeyProvider, Purpose
 from dataward.privacy.protect.entries import Table
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["outgoing", "protect_in_window", "shadows"]
-
-JOINED = ("token", "encrypt", "fpe")
-"""Operators whose equal values join and whose key shows in them; a vault's tokens stay what they are."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,8 @@ def shadows(contract: Contract, keys: KeyProvider, names: Iterable[str]) -> dict
     found = {}
     for name in names:
         line = contract.column(name)
-        if line.protect.op in JOINED and (version := keys.window(contract.domain(line))):
+        # An entered token stays what it is under a new key.
+        if line.protect.findable and line.protect.keyed and (version := keys.window(contract.domain(line))):
             found[name] = f"{name}__v{version}"
     return found
 
@@ -85,7 +84,7 @@ def protect_in_window(
 def _vault_ready(spark: SparkSession, line: Column, version: int | None) -> None:
     """Raise KeyringError where a vault (or the subjects' keys) would not find what it holds under the outgoing version."""
     given = line.protect
-    if given.op not in ("vault", "shred") or version is None or not delta.exists(spark, Location(path=given.path)):
+    if not isinstance(given, Vault | Shred) or version is None or not delta.exists(spark, Location(path=given.path)):
         return
     if Table(spark, given.path, given.op).carries(version):
         raise KeyringError(
