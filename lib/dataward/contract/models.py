@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -13,7 +14,18 @@ from dataward.contract.discovery import Discovery, OrOff
 from dataward.contract.operation import Fallible
 from dataward.contract.places import History, Location, Quarantine, Source, Target
 from dataward.contract.policy import Policy
-from dataward.contract.protections import Column, Drop, Generalize, Keep, Protection, Redact, having, written_form
+from dataward.contract.protections import (
+    Column,
+    Drop,
+    Generalize,
+    Keep,
+    Protection,
+    Redact,
+    Shred,
+    Vault,
+    having,
+    written_form,
+)
 from dataward.contract.treatment import Treatment
 
 __all__ = [
@@ -225,14 +237,19 @@ class Contract(Model):
         for name in self.target.partition:
             if name not in self.target.partition_by:
                 raise ValueError(f"'partition' names '{name}', which is not in 'partition_by'")
-        places = [str(place) for place in (*self.row_tables, self.ledger_location)]
-        if len(set(places)) < len(places):
-            raise ValueError("target, quarantine, ledger and the table of changes need different places")
-        if self.history and str(self.history_location) in (str(self.source), *places):
-            raise ValueError("history needs a place of its own: source, target, quarantine and ledger have theirs")
-        if str(self.source) == str(self.target):
-            raise ValueError("source and target are the same table")
+        self._refuse_clashes()
         return self
+
+    def _refuse_clashes(self) -> None:
+        """Raise ValueError where two tables have one place, or one lies in another's folder, whose vacuum would delete its files."""
+        places = [("source", self.source), *self.tables.items()]
+        for (one, place), (other, beside) in combinations(places, 2):
+            if place.same(beside):
+                raise ValueError(f"{one} and {other} have the same place {place}: give each a place of its own")
+            if place.holds(beside) or beside.holds(place):
+                raise ValueError(
+                    f"{one} ({place}) and {other} ({beside}) lie one inside the other: put them side by side"
+                )
 
     @model_validator(mode="after")
     def _refreshes(self) -> Contract:
@@ -316,6 +333,26 @@ class Contract(Model):
     def asks_output(self) -> bool:
         """Whether the protected rows are examined before they are published."""
         return bool(self.rules_after.strip() or self.joins or self.policy or self.quasi_identifiers)
+
+    @property
+    def tables(self) -> dict[str, Location]:
+        """Every table that this contract writes, by what it holds; the target first."""
+        entered = {
+            f"{line.protect.op} of '{line.protect.path}'": Location(path=line.protect.path)
+            for line in self.columns.values()
+            if isinstance(line.protect, Vault | Shred)
+        }
+        found = {
+            "target": self.target,
+            "quarantine": self.quarantine_location,
+            "changes": self.changes_location,
+            "ledger": self.ledger_location,
+            "history": self.history_location if self.history else None,
+            "states": self.states_location if self.target.mode == "refresh" else None,
+            "windows": self.windows_location if self.windows else None,
+            **entered,
+        }
+        return {what: place for what, place in found.items() if place}
 
     @property
     def quarantine_location(self) -> Location | None:

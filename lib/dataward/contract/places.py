@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Literal
 
@@ -34,6 +35,23 @@ class Location(Model):
         if self.path is not None:
             return Location(path=f"{self.path.rstrip('/')}_{suffix}")
         return Location(table=f"{self.table}_{suffix}")
+
+    def same(self, other: Location) -> bool:
+        """Whether two locations are one place, however it is written."""
+        return self._parts == other._parts
+
+    def holds(self, other: Location) -> bool:
+        """Whether another table's folder lies inside of this one's."""
+        mine, theirs = self._parts, other._parts
+        return self.path is not None and other.path is not None and mine == theirs[: len(mine)] and mine != theirs
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        if self.path is None:
+            return ("", *(self.table or "").lower().split("."))
+        scheme, colon, rest = self.path.partition("://")
+        path = rest if colon else self.path.removeprefix("file:")
+        return (scheme if colon and scheme != "file" else "path", *posixpath.normpath(path).split("/"))
 
     def __str__(self) -> str:
         return self.path or self.table or ""
