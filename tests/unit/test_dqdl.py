@@ -275,7 +275,7 @@ def test_a_ruleset_from_the_console():
     ('ColumnValues "a" > 3 with threshold > last(2)', "is several numbers", ""),
     ("RowCount > avg(3)", "is written last(10)", ""),
     ("RowCount > avg(last(0))", "whole number of runs", ""),
-    ("RowCount > 2 * index(last(3), 3)", "lies beyond the list", ""),
+    ("RowCount > 2 * index(last(3), 3)", "is beyond the list", ""),
     ("RowCount > avgg(last(3))", "function 'avgg' is unknown", "did you mean 'avg'"),
     ('DetectAnomalies "RowCnt"', "no anomalies of 'RowCnt'", "did you mean 'RowCount'"),
     ('DetectAnomalies "RowCount" > 5', "takes no condition", "remove"),

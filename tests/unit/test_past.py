@@ -51,7 +51,7 @@ def test_between_and_thresholds_and_composites_look_back_too():
 def test_a_past_that_is_too_short_is_not_compared_with(said):
     rule = recalled(f"RowCount > {said}", [1, 2])
     assert rule.awaits == "not judged: 2 of the 3 earlier runs that it compares with"
-    assert recalled("RowCount > 3 / last()", [0]).awaits == "the past comes to a division by zero"
+    assert recalled("RowCount > 3 / last()", [0]).awaits == "a function of earlier runs divides by zero"
 
 
 def test_a_series_keeps_its_name_when_bounds_and_labels_change():

@@ -1,8 +1,8 @@
-"""What earlier runs measured, and the functions of a dynamic rule over it: ``RowCount > 0.8 * avg(last(10))``.
+"""Evaluate functions of dynamic rules over the numbers of earlier runs: ``RowCount > 0.8 * avg(last(10))``.
 
-``last(k)`` is the k newest numbers of the rule's own series, the newest first; ``index(last(k), 0)`` is the newest one,
-``last()`` alone too. ``std`` is of the population. Where fewer than k runs are known there is nothing to compare with:
-the rule is not judged, and says so.
+``last(k)`` is the list of the k newest numbers of the rule's own series, newest first; ``index(last(k), 0)`` and ``last()``
+are the newest number. ``std`` is the standard deviation of the population. Where fewer than k runs are known, the rule is
+skipped and its message gives the number of runs that it needs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Past", "Point", "TooShort", "asks", "complaint", "worked_out"]
 
 @dataclass(frozen=True)
 class Point:
-    """What one run measured; ``time`` in UTC."""
+    """One measured number and the time (UTC) of its run."""
 
     time: datetime
     value: float
@@ -29,16 +29,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Past:
-    """The numbers of earlier runs by series, oldest first; runs that were stopped or marked bad are not among them."""
+    """Numbers of earlier runs by series, oldest first, without runs that were stopped or marked bad."""
 
     series: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
 
     def points(self, series: str) -> tuple[Point, ...]:
+        """Return the numbers of a series, oldest first; empty where it is unknown."""
         return self.series.get(series, ())
 
 
 class TooShort(Exception):
-    """There are too few runs to compare with; the message says how many are needed."""
+    """Too few earlier runs for a comparison; the message gives the number that is needed."""
 
 
 OF_LISTS: dict[str, Callable[[Sequence[float]], float]] = {
@@ -52,12 +53,12 @@ OF_LISTS: dict[str, Callable[[Sequence[float]], float]] = {
 
 
 def asks(condition: Condition) -> bool:
-    """Whether a condition looks at the past."""
+    """Return whether a condition refers to earlier runs."""
     return any(isinstance(operand, Call | Arithmetic) for operand in condition.operands)
 
 
 def complaint(operand: Operand) -> str | None:
-    """Why an operand comes to no number; None where it does."""
+    """Return why an operand has no numeric value; None where it has one."""
     if isinstance(operand, Arithmetic):
         return complaint(operand.left) or complaint(operand.right)
     if not isinstance(operand, Call):
@@ -76,7 +77,7 @@ def complaint(operand: Operand) -> str | None:
             return "index takes a list and a position from 0: index(last(10), 0)"
         trouble = _list_complaint(arguments[0])
         if trouble is None and int(str(arguments[1])) >= _count(arguments[0]):
-            return f"position {arguments[1]} lies beyond the list (the first is 0)"
+            return f"position {arguments[1]} is beyond the list (the first is 0)"
         return trouble
     return _list_complaint(arguments[0]) if len(arguments) == 1 else f"{operand.function} takes one list"
 
@@ -98,17 +99,17 @@ def _count(operand: Any) -> int:
 
 
 def worked_out(condition: Condition, points: Sequence[Point]) -> Condition:
-    """The condition with numbers in the place of what it asks of a series.
+    """Resolve historical functions of a condition to numbers.
 
     Raises:
-        TooShort: the series does not go back that far.
+        TooShort: the series has fewer runs than a function needs.
     """
     newest_first = [point.value for point in reversed(points)]
-    found = (
+    resolved = (
         Decimal(repr(_number(operand, newest_first))) if isinstance(operand, Call | Arithmetic) else operand
         for operand in condition.operands
     )
-    return replace(condition, operands=tuple(found)) if asks(condition) else condition
+    return replace(condition, operands=tuple(resolved)) if asks(condition) else condition
 
 
 def _number(operand: Any, newest_first: Sequence[float]) -> float:
@@ -117,7 +118,7 @@ def _number(operand: Any, newest_first: Sequence[float]) -> float:
     if isinstance(operand, Arithmetic):
         left, right = _number(operand.left, newest_first), _number(operand.right, newest_first)
         if operand.operator == "/" and right == 0:
-            raise TooShort("the past comes to a division by zero")
+            raise TooShort("a function of earlier runs divides by zero")
         return {"+": left + right, "-": left - right, "*": left * right}.get(operand.operator, left / (right or 1))
     if operand.function == "last":
         return _list(operand, newest_first)[0]

@@ -1,4 +1,4 @@
-"""``Analyzers = [...]``: numbers that are measured and reported without a verdict."""
+"""Measure the numbers that ``Analyzers = [...]`` asks for; they are reported and never fail a run."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What an analyzer measures: on any column, and on a column of text or of numbers as well."""
+    """Metrics of an analyzer: for any column, and further ones for text and numeric columns."""
 
-    columns: str  # how many it takes: "0", "1", "2" or "1 or more"
+    columns: str  # number of columns: "0", "1", "2" or "1 or more"
     kinds: tuple[Kind, ...]
     of_text: tuple[Kind, ...] = ()
     of_numbers: tuple[Kind, ...] = ()
@@ -55,12 +55,12 @@ ANALYZERS: dict[str, _Wanted] = {
 }
 SERIES = {"size": "RowCount", "distinct_count": "DistinctValuesCount", "correlation": "ColumnCorrelation"}
 SINGLE_VALUES = frozenset({"minimum", "maximum"})
-"""Kinds whose number is a value of some row: not measured on a column that holds sensitive data."""
+"""Metrics whose number is a value of a row; not measured on a column with sensitive data."""
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """One measured number; None where there was nothing to measure, with ``message`` where it could not be."""
+    """One measured number; None where there was no value to measure or, with a ``message``, where measuring failed."""
 
     analyzer: str
     metric: str
@@ -70,13 +70,13 @@ class Statistic:
 
     @property
     def series(self) -> str:
-        """Its name in the history of runs: that of the rule that measures the same."""
+        """Name of the number in the history of runs, shared with the rule that measures the same."""
         columns = "".join(f" {quoted(column)}" for column in self.columns)
         return f"{SERIES.get(self.metric) or self.metric.title().replace('_', '')}{columns}"
 
 
 def metrics_of(analyzer: Analyzer, types: Mapping[str, str], sensitive: Iterable[str] = ()) -> list[Metric]:
-    """What an engine must measure for an analyzer; ``types``: column to Spark's simple type."""
+    """Return the metrics of an analyzer; ``types`` maps a column to Spark's simple type string."""
     wanted, columns = ANALYZERS[analyzer.name], analyzer.parameters
     kinds: list[Kind] = list(wanted.kinds)
     if columns:
@@ -89,17 +89,19 @@ def metrics_of(analyzer: Analyzer, types: Mapping[str, str], sensitive: Iterable
 def statistics(
     analyzers: Iterable[Analyzer], values: Values, types: Mapping[str, str], sensitive: Iterable[str]
 ) -> tuple[Statistic, ...]:
-    """The measured numbers of all analyzers."""
-    found = []
+    """Return the measured numbers of all analyzers."""
+    results = []
     for analyzer in analyzers:
         if analyzer.name == "ColumnCount":
-            found.append(Statistic(str(analyzer), "column_count", (), float(len(types))))
+            results.append(Statistic(str(analyzer), "column_count", (), float(len(types))))
         for metric in metrics_of(analyzer, types, sensitive):
             try:
                 value = values[metric]
                 finite = value is None or math.isfinite(value)
-                told = "" if finite else f"the measured value is {value}"
-                found.append(Statistic(str(analyzer), metric.kind, metric.columns, value if finite else None, told))
+                message = "" if finite else f"the measured value is {value}"
+                results.append(
+                    Statistic(str(analyzer), metric.kind, metric.columns, value if finite else None, message)
+                )
             except Unmeasured as error:
-                found.append(Statistic(str(analyzer), metric.kind, metric.columns, None, str(error)))
-    return tuple(found)
+                results.append(Statistic(str(analyzer), metric.kind, metric.columns, None, str(error)))
+    return tuple(results)
