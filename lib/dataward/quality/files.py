@@ -1,4 +1,4 @@
-"""The files that a file rule looks at: listed by Spark, so any file system that Spark reads will do."""
+"""List files for file rules through Spark, so that every file system that Spark reads works."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ TAGS = frozenset({"recentFiles", "uriRegex", "filterOrder"})
 
 
 def listing(scene: Scene, path: str | None, tags: dict[str, Condition]) -> DataFrame:
-    """Columns path, modificationTime, length, content of the files below ``path``; of the source's own files without one.
+    """List the files below a path, without those whose names begin with . or _.
 
-    ``recentFiles = n`` keeps the newest n, ``uriRegex = "..."`` those whose path the pattern (Java's) is found in;
-    ``filterOrder`` says which is applied first (default: recentFiles). Files that begin with . or _ are not listed.
+    Args:
+        scene: session and source of the run.
+        path: a file or folder; None: the source's own files.
+        tags: ``recentFiles = n`` keeps the newest n files, ``uriRegex = "..."`` those whose path contains a match of the Java
+            pattern; ``filterOrder`` is the order in which the two apply (default: recentFiles first).
+
+    Returns:
+        Columns path, modificationTime, length, content.
     """
     reader = scene.spark.read.format("binaryFile").option("recursiveFileLookup", "true")
     files = reader.load(path if path is not None else scene.frame.inputFiles())
@@ -38,13 +44,14 @@ def listing(scene: Scene, path: str | None, tags: dict[str, Condition]) -> DataF
 
 
 class FileRule(Probe):
-    """A rule about files. Without a path it looks at the source's own files."""
+    """A rule about the files below a path; without a path, about the source's own files."""
 
     parameters = (0, 1)
     reads = "files"
     tags: ClassVar[frozenset[str]] = TAGS | {"threshold"}
 
     def check(self) -> None:
+        """Validate the tags."""
         super().check()
         tags = dict(self.statement.tags)
         if "recentFiles" in tags and not (tags["recentFiles"].numbers or [0])[0] >= 1:
@@ -53,6 +60,7 @@ class FileRule(Probe):
             self.refuse("'with filterOrder' lists filters", 'write with filterOrder = ["uriRegex", "recentFiles"]')
 
     def probe(self, scene: Scene) -> Finding:
+        """List the files and measure them."""
         path = self.statement.parameters[0] if self.statement.parameters else None
         try:
             return self.look(scene, listing(scene, path, dict(self.statement.tags)))
@@ -62,12 +70,12 @@ class FileRule(Probe):
             raise Unmeasured(f"{path or 'the files of the source'}: {reason(error)}") from None
 
     def look(self, scene: Scene, files: DataFrame) -> Finding:
-        """By default the share of files that meet :meth:`meets`."""
+        """Return the share of files for which :meth:`meets` is true."""
         row = files.selectExpr("count(*)", f"avg(if({self.meets(scene)}, 1, 0))").first()
         if not row or not row[0]:
             raise Unmeasured("there are no files here")
         return Finding(row[1], f"{row[0]:,} file{'s' if row[0] > 1 else ''}")
 
     def meets(self, scene: Scene) -> str:
-        """SQL over the listing, never null."""
+        """Return a condition as SQL over the listing, never null."""
         raise NotImplementedError

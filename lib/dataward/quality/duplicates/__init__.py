@@ -1,1 +1,1 @@
-"""Rows that are the same thing though they do not say the same: blocks, similarities, clusters."""
+"""Find duplicate rows that are not equal: blocking, pairwise similarity, clustering."""

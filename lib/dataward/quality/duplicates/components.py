@@ -1,4 +1,4 @@
-"""What hangs together in a graph of pairs: connected components by the smallest label (FastSV, Zhang, Azad and Hu 2020)."""
+"""Compute the connected components of a graph of pairs by the smallest label (FastSV, Zhang, Azad and Hu 2020)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ __all__ = ["components", "labels"]
 
 
 def components(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
-    """From pairs (a, b: text) to (id, cluster): the cluster is the first of its ids in order. All pairs in one task."""
+    """Map pairs (a, b: string) to (id, cluster: string); a cluster is named by the smallest of its ids.
+
+    For ``mapInArrow`` over a frame of one partition: one task must see all pairs.
+    """
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -20,33 +23,39 @@ def components(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
     pairs = pa.Table.from_batches(list(batches), schema=pa.schema([("a", pa.string()), ("b", pa.string())]))
     if not pairs.num_rows:
         return
-    both = pa.concat_arrays([c.cast(pa.string()).combine_chunks() for c in (pairs.column("a"), pairs.column("b"))])
-    known = pc.unique(both)
-    known = known.take(pc.sort_indices(known))
-    codes = pc.index_in(both, value_set=known).to_numpy(zero_copy_only=False)
-    found = labels(codes[: pairs.num_rows], codes[pairs.num_rows :], len(known))
-    for start in range(0, len(known), 100_000):
-        some = np.arange(start, min(start + 100_000, len(known)))
+    ends = pa.concat_arrays([c.cast(pa.string()).combine_chunks() for c in (pairs.column("a"), pairs.column("b"))])
+    ids = pc.unique(ends)
+    ids = ids.take(pc.sort_indices(ids))
+    codes = pc.index_in(ends, value_set=ids).to_numpy(zero_copy_only=False)
+    roots = labels(codes[: pairs.num_rows], codes[pairs.num_rows :], len(ids))
+    for start in range(0, len(ids), 100_000):
+        slice_ = np.arange(start, min(start + 100_000, len(ids)))
         yield pa.RecordBatch.from_pydict(
-            {"id": known.take(pa.array(some)), "cluster": known.take(pa.array(found[some]))}
+            {"id": ids.take(pa.array(slice_)), "cluster": ids.take(pa.array(roots[slice_]))}
         )
 
 
 def labels(first: Any, second: Any, count: int) -> Any:
-    """For nodes 0 to ``count`` - 1, the smallest node that each hangs together with, by edges ``first`` to ``second``."""
+    """Return for each node the smallest node of its connected component.
+
+    Args:
+        first: integer array, one end of each edge.
+        second: integer array, the other end.
+        count: number of nodes; nodes are 0 to ``count`` - 1.
+    """
     import numpy as np
 
     parent = np.arange(count)
     while True:
-        ours, theirs = parent[first], parent[second]
-        low = np.minimum(ours, theirs)
-        made = parent.copy()
-        np.minimum.at(made, ours, low)  # roots hook onto smaller ones
-        np.minimum.at(made, theirs, low)
-        np.minimum.at(made, first, low)
-        np.minimum.at(made, second, low)
-        while not np.array_equal(jumped := made[made], made):
-            made = jumped
-        if np.array_equal(made, parent):
+        first_parent, second_parent = parent[first], parent[second]
+        smaller = np.minimum(first_parent, second_parent)
+        hooked = parent.copy()
+        np.minimum.at(hooked, first_parent, smaller)  # hook parents and nodes onto the smaller parent
+        np.minimum.at(hooked, second_parent, smaller)
+        np.minimum.at(hooked, first, smaller)
+        np.minimum.at(hooked, second, smaller)
+        while not np.array_equal(shortened := hooked[hooked], hooked):
+            hooked = shortened
+        if np.array_equal(hooked, parent):
             return parent
-        parent = made
+        parent = hooked

@@ -1,11 +1,12 @@
-"""Rows that are alike: which are compared at all (blocks), how alike two are (a score), and which hang together (clusters).
+"""Find similar rows: select candidate pairs by blocks, score each pair, join pairs to clusters.
 
-Two rows are compared where they share a **block**: one of several keys. Within a block rows stand in the order of what is
-compared; a block that is too large for all its pairs has each row compared with the next few only, and is reported.
-The **score** of a pair is the mean of its columns' similarities, weighted, over the columns that both rows fill; these must
-carry half of all weight. Pairs that reach ``above`` are joined, and what hangs together is one cluster.
+Two rows are compared where they share a **block**, the value of one of several SQL keys. In a block with too many rows for all
+pairs, rows are sorted by the compared columns and each is compared with its next neighbours only; a note reports such a block.
+The **score** of a pair is the weighted mean of its columns' similarities over the columns that are not null in both rows; these
+must carry at least half of the total weight. Pairs with a score of at least ``above`` are edges, and a cluster is a connected
+component of their graph.
 
-A row is known by the MD5 of its content, so that every pass over the same source finds the same clusters.
+The id of a row is the MD5 of its content, so that every pass over the same source finds the same clusters.
 """
 
 from __future__ import annotations
@@ -30,17 +31,19 @@ if TYPE_CHECKING:
 __all__ = ["Clusters", "Compared", "Matching", "clusters"]
 
 NEIGHBOURS = 50
-"""In a block that is too large, how many rows after it each row is compared with."""
+"""Number of following rows that a row is compared with in a block that is too large."""
 
 REFUSED = 1_000_000
-"""Rows of one block from which on it is no block."""
+"""Largest number of rows of one block; a larger block is refused."""
 
 PAIRS = 200_000
-"""Pairs that are compared at a time."""
+"""Number of pairs that are scored at a time."""
 
 
 @dataclass(frozen=True)
 class Compared:
+    """One compared column, its similarity measure and its weight."""
+
     column: str
     kind: Kind = "text"
     weight: float = 1.0
@@ -48,7 +51,14 @@ class Compared:
 
 @dataclass(frozen=True)
 class Matching:
-    """What is compared, from which score on two rows are one, and what they must share to be compared."""
+    """Definition of similar rows.
+
+    Attributes:
+        compared: the columns that are compared.
+        above: smallest score of two rows that are the same, 0 to 1.
+        block: SQL keys; rows are compared where one of them is equal. Empty: each compared column.
+        largest_block: most rows of a block of which all pairs are compared.
+    """
 
     compared: tuple[Compared, ...]
     above: float
@@ -57,55 +67,63 @@ class Matching:
 
     @property
     def blocks(self) -> tuple[str, ...]:
-        """SQL of each block's key; by default each compared column."""
-        return self.block or tuple(identifier(one.column) for one in self.compared)
+        """SQL of each block's key."""
+        return self.block or tuple(map(identifier, self.columns))
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return tuple(one.column for one in self.compared)
+        """Names of the compared columns."""
+        return tuple(compared.column for compared in self.compared)
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """``members``: id, cluster, score (of its best pair), told (that pair's similarities, JSON). ``notes``: blocks that were split."""
+    """Clusters of similar rows.
+
+    Attributes:
+        members: columns id, cluster, score (of the row's best pair), similarities (of that pair by column, JSON).
+        edges: columns a, b, score, similarities; one row per pair.
+        notes: blocks in which not all pairs were compared.
+    """
 
     members: DataFrame
     edges: DataFrame
     notes: tuple[str, ...] = ()
 
     def held(self) -> Clusters:
-        """The same, found now and kept by Spark until :meth:`release`."""
+        """Compute the members now and persist them until :meth:`release`."""
         self.edges.persist()
         self.members.persist().count()
         self.edges.unpersist()
         return self
 
     def release(self) -> None:
+        """Unpersist the members."""
         self.members.unpersist()
 
 
 def clusters(frame: DataFrame, matching: Matching) -> Clusters:
-    """The rows of a frame that are like another one.
+    """Find the rows of a frame that are similar to another row; runs one Spark job that counts the blocks.
 
     Raises:
-        RunError: a block holds more rows than can be brought together.
+        RunError: a block holds more than :data:`REFUSED` rows.
     """
     from pyspark.sql import functions as F
 
     keys = [f"if({_complete(key)}, xxhash64({number}, {key}), null)" for number, key in enumerate(matching.blocks)]
     names = [f"c{number}" for number in range(len(matching.compared))]
-    texts = [f"{_text(one)} as {name}" for name, one in zip(names, matching.compared, strict=True)]
+    texts = [f"{_text(compared)} as {name}" for name, compared in zip(names, matching.compared, strict=True)]
     rows = frame.select(row_id(frame).alias("id"), *map(F.expr, texts), F.expr(f"array({', '.join(keys)}) as keys"))
     blocked = rows.selectExpr("id", *names, "posexplode(keys) as (rule, block)").where("block is not null")
     sizes = blocked.groupBy("rule", "block").count().where("count > 1")
-    told = sizes.groupBy("rule").agg(
+    block_counts = sizes.groupBy("rule").agg(
         F.sum("count").alias("rows"),
         F.max("count").alias("largest"),
         F.expr(f"count_if(count > {matching.largest_block})").alias("split"),
     )
-    found = {row["rule"]: row for row in told.collect()}
+    by_rule = {row["rule"]: row for row in block_counts.collect()}
     notes = []
-    for number, row in sorted(found.items()):
+    for number, row in sorted(by_rule.items()):
         named = f"block {matching.blocks[number]}"
         if row["largest"] > REFUSED:
             raise RunError(
@@ -117,67 +135,72 @@ def clusters(frame: DataFrame, matching: Matching) -> Clusters:
                 f"{named}: {row['split']:,} block(s) of more than {matching.largest_block:,} rows (the largest {row['largest']:,}) were "
                 f"split: each row was compared with the next {NEIGHBOURS} in order"
             )
-    total = sum(row["rows"] for row in found.values())
+    total = sum(row["rows"] for row in by_rule.values())
     parts = max(1, math.ceil(total / PAIRS))
     together = blocked.repartition(parts, "rule", "block").sortWithinPartitions("rule", "block", *names, "id")
-    edges = together.mapInArrow(settled(_pairs(matching)), "a string, b string, score double, told string")
+    edges = together.mapInArrow(settled(_pairs(matching)), "a string, b string, score double, similarities string")
     ends = edges.selectExpr(
-        "explode(array(named_struct('id', a, 'score', score, 'told', told), named_struct('id', b, 'score', score, 'told', told))) as end"
+        "explode(array(named_struct('id', a, 'score', score, 'similarities', similarities), "
+        "named_struct('id', b, 'score', score, 'similarities', similarities))) as end"
     )
     best = ends.groupBy("end.id").agg(
-        F.expr("max_by(end.told, struct(end.score, end.told)) as told"), F.expr("max(end.score) as score")
+        F.expr("max_by(end.similarities, struct(end.score, end.similarities)) as similarities"),
+        F.expr("max(end.score) as score"),
     )
     joined = edges.select("a", "b").repartition(1).mapInArrow(settled(components), "id string, cluster string")
-    members = best.join(joined, "id").select("id", "cluster", "score", "told")
+    members = best.join(joined, "id").select("id", "cluster", "score", "similarities")
     return Clusters(members, edges, tuple(notes))
 
 
 def _complete(key: str) -> str:
-    """SQL: no part of a block's key is null, and not all are empty."""
+    """Return SQL: whether no part of a block's key is null and at least one is not empty."""
     return f"concat({key}) <> ''"
 
 
-def _text(one: Compared) -> str:
-    text = f"trim(lower(cast({identifier(one.column)} as string)))"
-    if one.kind in ("id", "date"):
+def _text(compared: Compared) -> str:
+    """Return SQL of a column's normalised text; null where it is empty."""
+    text = f"trim(lower(cast({identifier(compared.column)} as string)))"
+    if compared.kind in ("id", "date"):
         text = f"regexp_replace({text}, '[^\\\\p{{L}}\\\\p{{N}}]', '')"
     return f"nullif({text}, '')"
 
 
 def _pairs(matching: Matching) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    """Return a function for ``mapInArrow`` from rows sorted by block to edges."""
+
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         for whole in _whole_blocks(batches):
-            for first, second in _within(whole, matching.largest_block):
-                yield from _alike(whole, first, second, matching)
+            for first, second in _candidate_pairs(whole, matching.largest_block):
+                yield from _scored(whole, first, second, matching)
 
     return run
 
 
 def _whole_blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Tables that end where a block ends."""
+    """Group batches to tables of whole blocks."""
     import numpy as np
     import pyarrow as pa
 
-    held: list[pa.RecordBatch] = []
+    pending: list[pa.RecordBatch] = []
     for batch in batches:
         if not batch.num_rows:
             continue
         blocks = batch.column("block").to_numpy()
-        if held and held[-1].column("block")[-1].as_py() != blocks[0]:
-            yield pa.Table.from_batches(held)
-            held = []
-        others = np.flatnonzero(blocks != blocks[-1])
-        place = int(others[-1]) + 1 if len(others) else 0
-        if place:
-            yield pa.Table.from_batches([*held, batch.slice(0, place)])
-            held = []
-        held.append(batch.slice(place))
-    if held:
-        yield pa.Table.from_batches(held)
+        if pending and pending[-1].column("block")[-1].as_py() != blocks[0]:
+            yield pa.Table.from_batches(pending)
+            pending = []
+        earlier = np.flatnonzero(blocks != blocks[-1])
+        start = int(earlier[-1]) + 1 if len(earlier) else 0
+        if start:
+            yield pa.Table.from_batches([*pending, batch.slice(0, start)])
+            pending = []
+        pending.append(batch.slice(start))
+    if pending:
+        yield pa.Table.from_batches(pending)
 
 
-def _within(table: pa.Table, largest: int) -> Iterator[tuple[Any, Any]]:
-    """Pairs of places within the blocks of a table, some at a time."""
+def _candidate_pairs(table: pa.Table, largest: int) -> Iterator[tuple[Any, Any]]:
+    """Yield row numbers (first, second) of the pairs within the blocks of a table, about :data:`PAIRS` at a time."""
     import numpy as np
 
     blocks = table.column("block").to_numpy()
@@ -192,40 +215,40 @@ def _within(table: pa.Table, largest: int) -> Iterator[tuple[Any, Any]]:
     while begin < count:
         before = total[begin - 1] if begin else 0
         end = max(int(np.searchsorted(total, before + PAIRS)), begin) + 1
-        some = partners[begin:end]
-        first = np.repeat(np.arange(begin, begin + len(some)), some)
-        offset = np.arange(len(first)) - np.repeat(np.cumsum(some) - some, some)
+        counts = partners[begin:end]
+        first = np.repeat(np.arange(begin, begin + len(counts)), counts)
+        offset = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
         if len(first):
             yield first, first + 1 + offset
         begin = end
 
 
-def _alike(table: pa.Table, first: Any, second: Any, matching: Matching) -> Iterator[pa.RecordBatch]:
-    """The pairs that reach the score, with what they come to in each column."""
+def _scored(table: pa.Table, first: Any, second: Any, matching: Matching) -> Iterator[pa.RecordBatch]:
+    """Yield the pairs whose score is at least ``above``, with the similarity of each column as JSON."""
     import numpy as np
     import pyarrow as pa
 
     score, weight = np.zeros(len(first)), np.zeros(len(first))
-    each = []
-    for number, one in enumerate(matching.compared):
+    similarities = []
+    for number, compared in enumerate(matching.compared):
         column = table.column(f"c{number}").combine_chunks()
-        alike = _similarity(column.take(pa.array(first)), column.take(pa.array(second)), one.kind)
-        there = ~np.isnan(alike)
-        score += np.where(there, alike, 0) * one.weight
-        weight += there * one.weight
-        each.append(alike)
-    enough = weight >= sum(one.weight for one in matching.compared) / 2
+        similarity = _similarity(column.take(pa.array(first)), column.take(pa.array(second)), compared.kind)
+        present = ~np.isnan(similarity)
+        score += np.where(present, similarity, 0) * compared.weight
+        weight += present * compared.weight
+        similarities.append(similarity)
+    enough = weight >= sum(compared.weight for compared in matching.compared) / 2
     with np.errstate(invalid="ignore", divide="ignore"):
         score = np.where(enough, score / weight, 0)
     kept = np.flatnonzero(score >= matching.above)
     if not len(kept):
         return
-    told = [
+    texts = [
         json.dumps(
             {
-                one.column: round(float(alike[place]), 2)
-                for one, alike in zip(matching.compared, each, strict=True)
-                if not np.isnan(alike[place])
+                compared.column: round(float(similarity[place]), 2)
+                for compared, similarity in zip(matching.compared, similarities, strict=True)
+                if not np.isnan(similarity[place])
             }
         )
         for place in kept
@@ -236,25 +259,25 @@ def _alike(table: pa.Table, first: Any, second: Any, matching: Matching) -> Iter
             "a": ids.take(pa.array(first[kept])).cast(pa.string()),
             "b": ids.take(pa.array(second[kept])).cast(pa.string()),
             "score": pa.array(score[kept], pa.float64()),
-            "told": pa.array(told, pa.string()),
+            "similarities": pa.array(texts, pa.string()),
         }
     )
 
 
 def _similarity(left: pa.Array, right: pa.Array, kind: Kind) -> Any:
-    """0 to 1 for each pair; NaN where one of the two is null."""
+    """Return the similarity of each pair, 0 to 1; NaN where one of the two values is null."""
     import numpy as np
     import pyarrow.compute as pc
 
     present = pc.and_(left.is_valid(), right.is_valid()).to_numpy(zero_copy_only=False)
-    found = np.full(len(left), np.nan)
+    result = np.full(len(left), np.nan)
     if not present.any():
-        return found
+        return result
     equal = pc.fill_null(pc.equal(left, right), False).to_numpy(zero_copy_only=False)
-    found[present] = equal[present]
+    result[present] = equal[present]
     rest = np.flatnonzero(present & ~equal)
     if kind == "exact" or not len(rest):
-        return found
+        return result
     from rapidfuzz import fuzz
     from rapidfuzz.distance import DamerauLevenshtein, JaroWinkler
     from rapidfuzz.process import cpdist
@@ -270,7 +293,7 @@ def _similarity(left: pa.Array, right: pa.Array, kind: Kind) -> Any:
 
     scorer, scale = scorers[kind]
     places = pa.array(rest)
-    found[rest] = (
+    result[rest] = (
         cpdist(left.take(places).to_pylist(), right.take(places).to_pylist(), scorer=scorer, dtype=np.float64) / scale
     )
-    return found
+    return result

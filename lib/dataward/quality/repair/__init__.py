@@ -1,0 +1,1 @@
+"""Repair data before the rules are evaluated: spelling, duplicates, outliers, missing values."""

@@ -1,8 +1,8 @@
-"""Everything that is repaired, in one order: normalise, duplicates, outliers, missing.
+"""Repair a frame in a fixed order: normalise, duplicates, outliers, missing.
 
-Row-wise repairs are columns of the scan that judges the repaired rows, and so are their counts. Duplicates and fences are
-found once, before, and held by Spark until the run is over. Fences are of the rows as they are after duplicates have left; a
-mean or median is of what outliers have left.
+Row-wise repairs and their counts are expressions of the scan that evaluates the rules on the repaired rows. Duplicates and
+fences are computed once before it, and persisted until the run ends. Fences are computed after duplicates are diverted; means
+and medians after outliers are treated.
 """
 
 from __future__ import annotations
@@ -33,9 +33,18 @@ __all__ = ["Treated", "treat"]
 
 @dataclass(frozen=True)
 class Treated:
-    """``frame``: the rows that go on, repaired. ``diverted``: those that do not, with :data:`WHY`.
+    """A repaired frame. Both frames hold the source's own columns, the helper columns of ``tallies``, and ``flags``.
 
-    Both hold, beside the source's own columns, what was done to each cell (``tallies``) and the flags of rules.
+    Attributes:
+        frame: the repaired rows that stay.
+        diverted: the rows for the quarantine, with :data:`WHY`.
+        diverts: whether the contract's repairs can divert rows.
+        tallies: what the repairs did to cells.
+        flags: columns of rules that were computed with the repairs.
+        spreads: the measured fences and centres.
+        patterns: the most frequent sets of null columns, before filling.
+        notes: warnings for the report.
+        releases: functions that unpersist frames.
     """
 
     frame: DataFrame
@@ -50,29 +59,31 @@ class Treated:
 
     @property
     def internal(self) -> tuple[str, ...]:
+        """Names of the helper columns."""
         return (*(tally.beside for tally in self.tallies), *self.flags)
 
     @property
     def metrics(self) -> list[Metric]:
-        """What to measure beside the rules, for the repairs to be counted."""
+        """Metrics that count the repairs."""
         return [metric for tally in self.tallies for metric in tally.metrics()]
 
     def repairs(self, *measured: Values) -> tuple[Repair, ...]:
-        """What was done, as counted among the rows that go on and among those that do not."""
+        """Return the number of repairs, summed over the measured frames (rows that stay, and diverted rows)."""
         counts: Counter[Metric] = Counter()
         for values in measured:
             counts.update({metric: int(values.get(metric) or 0) for metric in self.metrics})
-        found = [(tally, what, counts[metric]) for tally in self.tallies for metric, what in tally.metrics().items()]
-        return tuple(Repair(tally.treatment, tally.column, what, count) for tally, what, count in found if count)
+        counted = [(tally, what, counts[metric]) for tally in self.tallies for metric, what in tally.metrics().items()]
+        return tuple(Repair(tally.treatment, tally.column, what, count) for tally, what, count in counted if count)
 
     def release(self) -> None:
-        for let_go in self.releases:
-            let_go()
+        """Unpersist all frames."""
+        for release in self.releases:
+            release()
 
 
 def _centres(how: Treatment) -> list[tuple[str, tuple[str, ...]]]:
-    """Columns and groups whose mean or median stands in."""
-    return [(name, one.per) for name, one in how.missing.items() if one.with_ in ("mean", "median")]
+    """Return (column, grouping columns) of the means and medians that replace missing values."""
+    return [(name, missing.per) for name, missing in how.missing.items() if missing.with_ in ("mean", "median")]
 
 
 def treat(
@@ -85,50 +96,58 @@ def treat(
 ) -> Treated:
     """Repair a frame.
 
-    ``unread`` names the column of records that could not be read (such rows are left alone); ``flags`` are those of the rules,
-    which are judged by the same fences; ``spreads`` are fences measured before.
+    Args:
+        frame: the source.
+        how: the contract's repairs.
+        references: reference tables by name.
+        unread: the column of records that Spark could not read; such rows stay unchanged.
+        flags: the rules' flags; those of outliers and duplicates are computed here, over the same rows.
+        spreads: fences of an earlier measurement, to be used instead of a new one.
     """
     working = Working.of(frame, unread)
-    for column, one in how.normalise.items():
-        normalise(working, column, one)
-    for name, two in how.duplicates.items():
-        settle(working, name, two)
+    for name, spelling in how.normalise.items():
+        normalise(working, name, spelling)
+    for name, duplicates in how.duplicates.items():
+        settle(working, name, duplicates)
     outlying = [flag for flag in dict.fromkeys(flags) if isinstance(flag, Outlying)]
     if spreads is None:
         live = working.frame.where(working.live())
-        centres = [one for one in _centres(how) if one[0] not in how.outliers]
-        fences = [*(fenced(name, one) for name, one in how.outliers.items()), *(flag.fences for flag in outlying)]
+        centres = [centre for centre in _centres(how) if centre[0] not in how.outliers]
+        fences = [
+            *(fenced(name, outliers) for name, outliers in how.outliers.items()),
+            *(flag.fences for flag in outlying),
+        ]
         spreads = Spreads.measured(live, fences, centres).held()
         working.releases.append(spreads.release)
-    for name, three in how.outliers.items():
-        tame(working, name, three, spreads)
-    lacking = patterns(working) if how.missing else ()
-    # A mean is one of the numbers that outliers have left, so it wants a pass of its own.
-    late = Spreads.measured(
-        working.frame.where(working.live()), (), [one for one in _centres(how) if one[0] in how.outliers]
+    for name, outliers in how.outliers.items():
+        tame(working, name, outliers, spreads)
+    null_patterns = patterns(working) if how.missing else ()
+    # The centre of a column whose outliers are treated is measured after that, in a pass of its own.
+    late_spreads = Spreads.measured(
+        working.frame.where(working.live()), (), [centre for centre in _centres(how) if centre[0] in how.outliers]
     ).held()
-    working.releases.append(late.release)
-    for name, four in how.missing.items():
-        fill(working, name, four, late if name in how.outliers else spreads, references)
+    working.releases.append(late_spreads.release)
+    for name, missing in how.missing.items():
+        fill(working, name, missing, late_spreads if name in how.outliers else spreads, references)
     for flag in outlying:
         working.frame = flag.within(spreads, working.frame)
     own = [*working.own, *([working.unread] if working.unread else [])]
     for alike in (flag for flag in dict.fromkeys(flags) if isinstance(flag, Alike)):
         live = working.frame.where(working.live()).select(*map(identifier, own))
-        found = clusters(live, alike.matching).held()
-        working.releases.append(found.release)
-        working.frame = alike.within(found, working.frame)
-    given = [name for name in frame.columns if name.startswith(INTERNAL)]
-    beside = [flag.name for flag in dict.fromkeys(flags) if flag.name in working.frame.columns]
-    names = [*map(identifier, own), *given] + [tally.beside for tally in working.tallies] + beside
+        similar = clusters(live, alike.matching).held()
+        working.releases.append(similar.release)
+        working.frame = alike.within(similar, working.frame)
+    helpers = [name for name in frame.columns if name.startswith(INTERNAL)]
+    flagged = [flag.name for flag in dict.fromkeys(flags) if flag.name in working.frame.columns]
+    names = [*map(identifier, own), *helpers] + [tally.beside for tally in working.tallies] + flagged
     return Treated(
         working.frame.where(f"size({WHY}) = 0").select(*names),
         working.frame.where(f"size({WHY}) > 0").select(*names, WHY),
         how.diverts,
         tuple(working.tallies),
-        tuple(beside),
+        tuple(flagged),
         spreads,
-        lacking,
+        null_patterns,
         tuple(working.notes),
         tuple(working.releases),
     )
