@@ -15,7 +15,7 @@
     │   └── KeyringError              the keys cannot be had
     └── NotPermitted             (4)  somebody asked for what the policy does not give
 
-The numbers are the exit codes of the command line.
+The numbers are the exit codes of the command line. Beside the tree is :class:`Interrupted`, a KeyboardInterrupt.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__ = [
     "ContractError",
     "DataError",
     "DatawardError",
+    "Interrupted",
     "KeyringError",
     "NotPermitted",
     "Problem",
@@ -123,6 +124,10 @@ class KeyringError(RunError):
 
 class NotPermitted(DatawardError):
     exit_code = 4
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a run. Its message is one line: what is committed, and what finishes the run."""
 
 
 def did_you_mean(word: str, candidates: Iterable[object]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from dataward.plan import Plan, against_schema, against_target
 from dataward.privacy.keys import open_keys
-from dataward.privacy.protect import Protected, protect_in_window
+from dataward.privacy.protect import Protected, output_schema, protect_in_window
 from dataward.quality.explain import Explanation
 from dataward.quality.explain import explain as explain_suite
 from dataward.quality.repair.fit import normalised
@@ -18,10 +19,20 @@ from dataward.tables.source import MALFORMED, pin
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["explain"]
+__all__ = ["Explained", "explain"]
 
 
-def explain(spark: SparkSession, plan: Plan) -> tuple[str, Explanation, tuple[Protected, ...]]:
+@dataclass(frozen=True)
+class Explained:
+    """``changes``: what will become of the target's schema, in words."""
+
+    reads: str
+    suite: Explanation
+    protections: tuple[Protected, ...]
+    changes: tuple[str, ...]
+
+
+def explain(spark: SparkSession, plan: Plan) -> Explained:
     """What of the source will be read, how a contract's rules will be measured and its columns protected.
 
     Reads schemas, manifests and, of a table that is refreshed, what is known of its partitions; no data.
@@ -36,9 +47,11 @@ def explain(spark: SparkSession, plan: Plan) -> tuple[str, Explanation, tuple[Pr
         others = {alias: pin(own, place) for alias, place in contract.references.items()}
         source, references = pinned.frame, {alias: other.frame.drop(MALFORMED) for alias, other in others.items()}
         suite = against_schema(own, plan, source, references, now)
-        against_target(own, plan)
-        _, protections = protect_in_window(own, contract, keys, normalised(source, contract.treat).drop(MALFORMED))
-        reads = pinned.described
+        plain = normalised(source, contract.treat).drop(MALFORMED)
+        _, protections = protect_in_window(own, contract, keys, plain)
+        reads, whole = pinned.described, contract.target.mode == "overwrite"
         if contract.target.mode == "refresh":
-            reads += f", {Refresh(own, contract, plan.sha256, keys, pinned, others, None)}"
-        return reads, explain_suite(suite, contract.engine, now), protections
+            refresh = Refresh(own, contract, plan.sha256, keys, pinned, others, None)
+            reads, whole = f"{reads}, {refresh}", refresh.base is None
+        changes = against_target(own, plan, *output_schema(contract, keys, plain.schema), whole)
+        return Explained(reads, explain_suite(suite, contract.engine, now), protections, tuple(changes))

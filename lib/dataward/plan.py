@@ -22,12 +22,14 @@ from dataward.quality.rules import IsPrimaryKey, Probe, RowComposite, RowRule, R
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite, suite
 from dataward.tables import delta
+from dataward.tables.declared import declared, fit
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 __all__ = ["Plan", "against_keys", "against_output", "against_schema", "against_target", "fitting", "plan"]
 
@@ -212,17 +214,23 @@ def fitting(
             yield rule
 
 
-def against_target(spark: SparkSession, plan: Plan) -> None:
-    """Check a plan against the table that it will write to.
+def against_target(
+    spark: SparkSession, plan: Plan, output: StructType, beside: Iterable[str], whole: bool
+) -> list[str]:
+    """Check a plan against the table that it will write to; gives what will become of the table's schema, in words.
+
+    ``output``: the columns as they will be written; ``beside``: those that a rotation adds; ``whole``: all rows are replaced.
 
     Raises:
         ContractError: files of the table are laid out by a column that the contract protects: its order would show in
-            file names and statistics, and a protected one is no use for skipping files.
+            file names and statistics, and a protected one is no use for skipping files; or a column does not fit the table.
     """
     target = plan.contract.target
-    found = delta.laid_out_by(spark, target) if delta.exists(spark, target) else {}
+    table = declared(spark, target)
+    if table is None:
+        return []
     problems = []
-    for name, why in found.items():
+    for name, why in delta.laid_out_by(spark, target).items():
         operator = plan.contract.column(name).protect.op
         if operator != "keep":
             what = f"'{name}' is a {why} of {target}, and protected by {operator}"
@@ -230,8 +238,13 @@ def against_target(spark: SparkSession, plan: Plan) -> None:
             problems.append(
                 Problem(plan.document.file, line, f"columns.{name}", what, "lay the table out by other columns")
             )
+    found = fit(output, table, whole, target.evolve, beside)
+    for name, what, remedy in found.problems:
+        line = plan.document.line_of(("target",))
+        problems.append(Problem(plan.document.file, line, "target", f"{target}: column '{name}': {what}", remedy))
     if problems:
         raise ContractError(problems)
+    return found.changes
 
 
 def against_keys(spark: SparkSession, plan: Plan, keys: KeyProvider, names: Iterable[str]) -> None:

@@ -8,30 +8,48 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dataward import report, rerun
-from dataward.errors import AccountingError, ContractError, SourceChanged
+from dataward.breaches import broken
+from dataward.decide import Counted, reasons_of_counts
+from dataward.errors import (
+    AccountingError,
+    ContractError,
+    DatawardError,
+    Interrupted,
+    KeyringError,
+    SourceChanged,
+    TargetError,
+)
 from dataward.integrity.canonical import sha256
 from dataward.integrity.seal import Seal
-from dataward.integrity.sealing import seal_version
+from dataward.integrity.sealing import same_keys, seal_version
 from dataward.memory import drawn, recall, remember
 from dataward.mend import Mended, mend, to_mend
 from dataward.output import examine
 from dataward.plan import Plan, against_keys, against_schema, against_target
 from dataward.privacy.discover.gates import look
-from dataward.privacy.keys import KeyProvider, open_keys
-from dataward.privacy.protect import Protected, protect_in_window, shadows, statistics_columns
+from dataward.privacy.keys import KeyProvider, Keyring, has_keyring, open_keys
+from dataward.privacy.protect import (
+    Protected,
+    output_schema,
+    protect_in_window,
+    shadows,
+    statistics_columns,
+)
 from dataward.privacy.protect.compiled import key_of
 from dataward.privacy.protect.row_ids import with_row_ids
 from dataward.privacy.utility import parity
 from dataward.quality.internal import SOURCE_ROW, row_id
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.repair.changes import only_changed
+from dataward.quality.repair.fit import normalised
 from dataward.quality.split import failed_rows
 from dataward.quality.suite import Suite
 from dataward.refresh import Refresh
 from dataward.report import RunResult
 from dataward.run import Progress, Run, as_dicts, pinned, place_of
-from dataward.session import demand_encryption, isolated
+from dataward.session import demand_encryption, interruptible, isolated
 from dataward.tables import commits, delta
+from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, Pin
 from dataward.windows import windowed
 
@@ -62,15 +80,56 @@ def carry_out(spark: SparkSession, report_folder: str, made: Callable[[SparkSess
         return made(own, held).reported(report_folder)
 
 
+def outcome(result: RunResult) -> str:
+    """What became of a run, for an error that came after all of it was done."""
+    if result.status == "published":
+        return f"{result.target.path} version {result.target.version} is published and sealed by run {result.run_id}."
+    return f"The run {result.run_id} ended ({result.status}): nothing was published."
+
+
 class Publish(Run):
     """A run that publishes what its source holds."""
 
+    seal: Seal | None = None
+    writing = False
+    """Whether the target may have a version of this run."""
+    part_of_many = False
+    """Whether the rows are a part only of what the contract publishes, of which all may be diverted."""
+
     def reported(self, folder: str) -> RunResult:
-        """Carry it out and write its report, unless that was done before."""
-        result = self.carried_out()
-        if result.status == "unchanged":
+        """Carry it out and write its report, unless that was done before.
+
+        Raises:
+            Interrupted: by Ctrl-C; the message says what is committed, and how to finish the run.
+        """
+        self.progress(f"  run id {self.run_id}")
+        with interruptible(self.spark):
+            try:
+                result = self.carried_out()
+            except KeyboardInterrupt:
+                raise Interrupted(self.standing()) from None
+        if result.status == "unchanged" and result.seal:  # the run that sealed it has written the report
             return result.model_copy(update={"report": report.place(result, folder)})
-        return report.write(self.spark, result, folder)
+        try:
+            return report.write(self.spark, result, folder)
+        except TargetError as error:
+            raise TargetError(f"{outcome(result)} Only its report is missing: {error}") from None
+
+    def standing(self) -> str:
+        """What of this run is committed after an interruption, and what finishes it; one line."""
+        target = self.contract.target
+        if self.seal is not None:
+            return (
+                f"interrupted: {target} version {self.seal.version} is committed and sealed; the report was not written"
+            )
+        finish = f"rerun with --run-id {self.run_id} to"
+        try:
+            commit = commits.found_late(self.spark, target, self.run_id) if self.writing else None
+        except Exception as error:  # the JVM may have been stopped by the same signal
+            return f"interrupted: whether {target} has a version of this run is not known ({reason(error)}); {finish} finish it"
+        if commit is not None:
+            return f"interrupted: {target} version {commit.version} is committed and not sealed yet; {finish} seal it"
+        return f"interrupted: nothing of this run is in {target}; {finish} finish it"
 
     def carried_out(self) -> RunResult:
         """The whole way of the data."""
@@ -85,10 +144,10 @@ class Publish(Run):
             now = datetime.fromisoformat(earlier["as_of"]) if earlier else self.started.replace(microsecond=0)
             references = {alias: other.frame.drop(MALFORMED) for alias, other in self.others.items()}
             suite = against_schema(self.spark, self.plan, source.frame, references, now)
-            against_target(self.spark, self.plan)
             against_keys(self.spark, self.plan, keys, source.columns)
             self.past = recall(self.spark, self.plan, self.run_id, now)
             frame = self.identifiable(self.taken(keys, source, earlier))
+            self.fits_target(keys, source)
             told(f"{source.described}, {self.refresh}" if self.refresh else source.described)
         self.mended = self.treated(suite, frame, references, now)
         deterministic = [name for name in source.columns if contract.column(name).protect.guessable]
@@ -130,14 +189,12 @@ class Publish(Run):
             self.remember(suite, judged, now, stopped=True)
             return self.result("stopped", source, judged, protections, reasons=reasons)
         good, bad = self.parted(keys, judged, now)
+        if self.nothing_left():
+            return self.result("unchanged", source, judged, protections, rows=self.rows_left(judged))
         ready = protecting(good)
-        if contract.asks_output:
-            with self.phase("examine") as told:
-                self.output = examine(self.spark, self.plan, good, ready, references, now, deterministic)
-                told(str(self.output))
-            if self.output.reasons:
-                self.remember(suite, judged, now, stopped=True)
-                return self.result("stopped", source, judged, protections, reasons=[*self.output.reasons])
+        if reasons := self.examined(good, ready, references, now, deterministic):
+            self.remember(suite, judged, now, stopped=True)
+            return self.result("stopped", source, judged, protections, reasons=reasons)
         self.remember(suite, judged, now, stopped=False)
         with self.phase("commit") as told:
             metadata = self.metadata(source, judged, now, protections)
@@ -151,14 +208,15 @@ class Publish(Run):
             statistics = statistics_columns(contract, ready)
             beside = shadows(contract, keys, ready.columns)
             swapped = self.refresh.where if self.refresh else None
+            self.writing = True
             commit = commits.commit_target(
-                self.spark, ready, contract.target, self.run_id, metadata, statistics, beside, swapped
+                self.spark, ready, contract.target, self.run_id, metadata, statistics, commits.Manner(beside, swapped)
             )
             rows = self.accounted(source, judged, commit, quarantine, diverted)
             self.add_windows(suite, now, metadata)
             told(f"{contract.target} version {commit.version}, {commit.rows:,} rows")
         with self.phase("seal") as told:
-            seal = self.sealed(keys, source, judged, protections, commit, quarantine, rows)
+            seal = self.seal = self.certified(keys, source, judged, protections, commit, quarantine, rows)
             told(f"content {seal.content.digest[:16]}, key {seal.key['domain']} v{seal.key['version']}")
         if contract.parity:
             with self.phase("parity") as told:
@@ -167,17 +225,37 @@ class Publish(Run):
                 told(f"{len(self.kept)} columns")
         return self.result("published", source, judged, protections, rows, commit, quarantine, seal)
 
+    def nothing_left(self) -> bool:
+        """Whether the run ends without a version, as there is no row for it."""
+        return False
+
+    def rows_left(self, judged: Judgement) -> dict[str, int]:
+        """The rows of such a run."""
+        return {"in": self.rows_in(judged), "published": 0, "quarantined": 0, "dropped": 0}
+
     # before anything is read
 
-    def opened_keys(self) -> KeyProvider:
+    def opened_keys(self) -> Keyring:
         """The keyring, with the key that will seal unwrapped: what is refused is refused before anything is written."""
-        if self.contract.keys.spill == "encrypted":
+        contract = self.contract
+        if contract.keys.spill == "encrypted":
             demand_encryption(self.spark)
-        keys, domain = open_keys(self.contract.keys), self.contract.keys.domain
+        try:
+            keys = open_keys(contract.keys)
+        except KeyringError:
+            if has_keyring(contract.keys) or not delta.exists(self.spark, contract.ledger_location):
+                raise
+            raise KeyringError(
+                f"there is no keyring {contract.keys.path}, and {contract.target} was sealed before (ledger "
+                f"{contract.ledger_location}): restore it from your backup. A new one has other keys"
+            ) from None
+        domain = contract.keys.domain
+        same_keys(self.spark, contract, keys)
         keys.key("seal", domain, keys.current(domain))
         return keys
 
     def pinned(self, earlier: dict[str, Any] | None) -> tuple[Pin, dict[str, Pin]]:
+        rerun.no_stream_before(self.spark, self.contract)
         return rerun.pinned(self.spark, self.contract, self.run_id, earlier)
 
     def changed(self, source: Pin) -> bool:
@@ -232,14 +310,9 @@ class Publish(Run):
             for verdict in judged.verdicts
             if verdict.action == "stop"
         ]
-        limit = self.contract.limits.quarantined
-        if limit is not None and rows and diverted / rows > limit:
-            reasons.append(f"limits.quarantined: {diverted / rows:.2%} of the rows would be diverted, over {limit:.2%}")
-        if diverted and self.contract.quarantine is None:
-            reasons.append(
-                f"{diverted} rows are to be diverted and the contract names no quarantine: add one, or 'drop: true'"
-            )
-        return reasons
+        whole = judged.rows + self.mended.rows_diverted
+        counted = Counted(whole, rows, diverted)
+        return reasons + reasons_of_counts(self.contract, counted, self.part_of_many)
 
     def reasons_to_hide(self) -> list[str]:
         """Residue that nobody may read; a contract that does not speak of sensitive columns is refused."""
@@ -252,7 +325,34 @@ class Publish(Run):
             raise ContractError(problems)
         return [f"discovery: {residue}" for residue in found.residue]
 
+    def examined(
+        self,
+        good: DataFrame,
+        ready: DataFrame,
+        references: dict[str, DataFrame],
+        now: datetime,
+        deterministic: list[str],
+    ) -> list[str]:
+        """Reasons to stop that the protected rows give, and what the target declares."""
+        reasons: list[str] = []
+        if self.contract.asks_output:
+            with self.phase("examine") as told:
+                self.output = examine(self.spark, self.plan, good, ready, references, now, deterministic)
+                told(str(self.output))
+            reasons += self.output.reasons
+        return reasons + broken(self.spark, self.contract, good, ready)
+
     # what is written
+
+    def fits_target(self, keys: KeyProvider, source: Pin) -> None:
+        """Announce what will become of the target's schema; a column that does not fit it is refused."""
+        plain = normalised(source.frame, self.contract.treat).drop(MALFORMED)
+        mode = self.contract.target.mode
+        whole = mode == "overwrite" or (self.refresh is not None and self.refresh.base is None)
+        changes = against_target(self.spark, self.plan, *output_schema(self.contract, keys, plain.schema), whole)
+        self.schema_changes = [f"schema of {self.contract.target}: the run {change}" for change in changes]
+        for change in self.schema_changes:
+            self.progress(f"  {change}")
 
     def parted(self, keys: KeyProvider, judged: Judgement, now: datetime) -> tuple[DataFrame, DataFrame]:
         """(rows to publish, rows to divert)."""
@@ -342,9 +442,21 @@ class Publish(Run):
             "taken back; rerun with a new --run-id"
         )
 
+    def certified(self, *given: Any) -> Seal:
+        """The seal; where it cannot be made, the error says which rerun makes it."""
+        commit = given[4]
+        try:
+            return self.sealed(*given)
+        except Exception as error:
+            why = str(error) if isinstance(error, DatawardError) else reason(error)
+            raise TargetError(
+                f"{self.contract.target} version {commit.version} is committed and not sealed yet: {why}. Mend it and rerun "
+                f"with --run-id {self.run_id}: that seals this version, and writes no other"
+            ) from None
+
     def sealed(
         self,
-        keys: KeyProvider,
+        keys: Keyring,
         source: Pin,
         judged: Judgement,
         protections: tuple[Protected, ...],

@@ -183,6 +183,8 @@ def release(
 class _Release(Publish):
     """A run over the source of an earlier one, that publishes what this one diverted and does not divert now."""
 
+    part_of_many = True
+
     def __init__(
         self, spark: SparkSession, plan: Plan, given_id: str | None, progress: Progress, held: ExitStack, of_run: str
     ) -> None:
@@ -230,6 +232,13 @@ class _Release(Publish):
         )
         released = ranked.where(f"{RANK} <= {WAITING}").drop(ROW_ID, RANK, WAITING)
         return released, bad
+
+    def nothing_left(self) -> bool:
+        return self.expected == 0
+
+    def rows_left(self, judged: Judgement) -> dict[str, int]:
+        self.warnings = [*self.warnings, f"none of the {self.waiting:,} rows may go on under the contract as it is now"]
+        return {"in": self.waiting, "published": 0, "quarantined": self.waiting, "dropped": 0}
 
     def add_windows(self, *given: Any) -> None:
         """The rows were in their windows when they were diverted."""

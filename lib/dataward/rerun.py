@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract, Source
@@ -15,7 +16,10 @@ from dataward.tables.source import Pin, pin
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["done_before", "pinned", "references", "same_verdicts"]
+__all__ = ["done_before", "no_stream_before", "pinned", "references", "same_verdicts"]
+
+STREAMED = re.compile(r"stream-[0-9a-f-]{36}-\d{8,}")
+"""Run ids of micro-batches (dataward.stream)."""
 
 
 def done_before(spark: SparkSession, plan: Plan, run_id: str) -> tuple[ledger.Entry | None, dict[str, Any] | None]:
@@ -65,6 +69,20 @@ def _held(spark: SparkSession, what: str, place: Source, run_id: str, began: dic
             "--run-id to publish what is there now"
         )
     return found
+
+
+def no_stream_before(spark: SparkSession, contract: Contract) -> None:
+    """Raise UsageError where batches of a stream are in the target: to append the whole source would repeat their rows."""
+    target = contract.target
+    if target.mode != "append" or not delta.exists(spark, target):
+        return
+    for commit in delta.history(spark, target, limit=50):
+        if STREAMED.fullmatch(str(commit.metadata.get("run_id"))):
+            raise UsageError(
+                f"{target}: version {commit.version} is a batch of a stream ({commit.metadata['run_id']}), and a publish without "
+                "--stream would append all rows of the source again. Give --stream and the stream's checkpoint; or use mode "
+                "merge, which adds no row twice"
+            )
 
 
 def same_verdicts(run_id: str, earlier: dict[str, Any] | None, settled: list[list[Any]]) -> None:

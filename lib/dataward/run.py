@@ -57,7 +57,7 @@ class Run:
         self.phases: list[Phase] = []
         self.others: dict[str, Pin] = {}
         self.output, self.kept = Examined(), list[Parity]()
-        self.found, self.warnings = Looked(), list[str]()
+        self.found, self.warnings, self.schema_changes = Looked(), list[str](), list[str]()
         self.started, self.clock = datetime.now(timezone.utc), time.perf_counter()
 
     @contextmanager
@@ -90,6 +90,7 @@ class Run:
             reasons=reasons or [],
             source={"described": source.described, "version": source.version},
             rows=rows or {"in": self.rows_in(judged), "published": 0, "quarantined": 0, "dropped": 0},
+            merged=commit.merged if commit else {},
             verdicts=as_dicts(judged.verdicts),
             verdicts_before=as_dicts(self.mended.verdicts_before),
             repairs=as_dicts(self.mended.repairs),
@@ -97,7 +98,12 @@ class Run:
             statistics=as_dicts(judged.statistics),
             past=as_dicts(self.lines),
             protections=as_dicts(protections),
-            warnings=[*self.mended.notes, *self.warnings, *self.output.warnings],
+            warnings=[
+                *self.mended.notes,
+                *(self.schema_changes if seal else ()),
+                *self.warnings,
+                *self.output.warnings,
+            ],
             discovered=as_dicts(self.found.findings),
             verdicts_after=as_dicts(self.output.verdicts),
             joins=as_dicts(self.output.joins),

@@ -12,9 +12,11 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,18 @@ from dataward.java import find_java
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["LOCAL", "REQUIRED", "activate", "callbacks", "demand_encryption", "get", "isolated", "platform", "who"]
+__all__ = [
+    "LOCAL",
+    "REQUIRED",
+    "activate",
+    "callbacks",
+    "demand_encryption",
+    "get",
+    "interruptible",
+    "isolated",
+    "platform",
+    "who",
+]
 
 REQUIRED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -155,6 +168,28 @@ def isolated(spark: SparkSession) -> Iterator[SparkSession]:
         yield own
     finally:
         activate(spark)
+
+
+@contextmanager
+def interruptible(spark: SparkSession) -> Iterator[None]:
+    """Ctrl-C cancels the jobs that run and raises KeyboardInterrupt, whatever state the JVM is in (main thread only).
+
+    PySpark's own handler raises the gateway's error instead, where the same signal has reached the JVM.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupted(*_: Any) -> None:
+        with suppress(Exception):
+            spark.sparkContext.cancelAllJobs()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _name_functions(spark: SparkSession) -> None:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward import rerun
-from dataward.errors import SourceChanged, SourceError, UsageError
+from dataward.errors import Interrupted, SourceChanged, SourceError, UsageError
 from dataward.integrity.canonical import sha256
 from dataward.plan import Plan
 from dataward.publish import Publish
 from dataward.report import RunResult
 from dataward.run import Progress
-from dataward.session import activate, isolated
+from dataward.session import activate, interruptible, isolated
 from dataward.tables import maintenance
 from dataward.tables.reason import reason
 from dataward.tables.source import Pin, streaming
@@ -69,7 +69,13 @@ def stream(
         trigger: dict[str, Any] = {"processingTime": every} if every else {"availableNow": True}
         query = writer.option("checkpointLocation", checkpoint).trigger(**trigger).start()
         try:
-            query.awaitTermination()
+            with interruptible(own):
+                query.awaitTermination()
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"interrupted: {len(results)} batches of this start are done; start the stream again with --stream {checkpoint} "
+                "to finish the one that was under way"
+            ) from None
         except Exception as error:
             if failed and not isinstance(failed[0], _Stopped):
                 raise failed[0] from None
@@ -119,6 +125,8 @@ class _Batch(Pin):
 
 
 class _PublishBatch(Publish):
+    part_of_many = True
+
     def __init__(
         self, spark: SparkSession, plan: Plan, run_id: str, progress: Progress, held: ExitStack, batch: Pin
     ) -> None:

@@ -1,5 +1,7 @@
 """The life of diverted rows: seen, released under a mended contract, discarded; never lost, also when killed in between."""
 
+from pathlib import Path
+
 import pytest
 
 from dataward import quarantine
@@ -75,6 +77,14 @@ def test_a_second_run_over_the_same_rows_keeps_its_own(lake, first):
 def test_nothing_is_released_that_would_be_diverted_again(lake, first):
     result = released(lake, "first")
     assert result.rows == {"in": 4, "published": 0, "quarantined": 4, "dropped": 0}
+    assert (result.status, result.target.version, lake.versions(), lake.versions("target_ledger")) == (
+        "unchanged",
+        0,
+        1,
+        1,
+    )
+    assert "none of the 4 rows may go on" in result.warnings[-1]
+    assert Path(result.report).exists()
 
 
 @pytest.mark.parametrize("place", ["delete_rows", "sealed"])

@@ -274,7 +274,7 @@ def test_wrong_asks(two):
         rotated(two, finish=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sealing, "digest", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(TargetError, match="--run-id o2"):
             module_publish(two, two.orders, "o2")
     with pytest.raises(UsageError, match="run 'o2' is not sealed yet"):
         rotated(two)

@@ -7,7 +7,7 @@ import pytest
 
 from dataward import report
 from dataward import stream as module
-from dataward.errors import UsageError
+from dataward.errors import TargetError, UsageError
 from dataward.integrity import ledger
 from dataward.plan import plan
 from dataward.quarantine import batches
@@ -163,7 +163,7 @@ def test_windows_add_up_over_batches_also_with_late_rows(lake, monkeypatch):
     )
     with monkeypatch.context() as patch:
         patch.setattr(module._PublishBatch, "sealed", lambda *given: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(TargetError, match="is committed and not sealed yet"):
             start(lake)
     assert windows(lake.spark, plan(lake.root / "contract.yaml")) == []  # nothing is sealed yet
     start(lake)

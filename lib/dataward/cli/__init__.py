@@ -18,9 +18,12 @@ from dataward import __version__
 from dataward.cli import discovery, files, history, keys, profile, quarantine, rights, suggest, tables
 from dataward.cli.parsing import Verb
 from dataward.cli.say import merged, print_json, say, warned
-from dataward.errors import ContractError, DatawardError
+from dataward.errors import ContractError, DatawardError, Interrupted
 
 __all__ = ["entry", "main"]
+
+
+AGAIN = "interrupted; run the same command again to finish what was begun"
 
 
 def entry() -> NoReturn:
@@ -42,8 +45,8 @@ def main(argv: Sequence[str]) -> int:
     except DatawardError as error:
         _fail(arguments, error)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("dataward: interrupted; rerun with the same --run-id to finish what was begun", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        say(f"dataward: {stop if isinstance(stop, Interrupted) else AGAIN}")
         return 3
     except Exception as error:
         _fail(arguments, DatawardError(_unexpected(error)))

@@ -75,7 +75,9 @@ def told_run(result: RunResult, json: bool, came: str = "in", stayed: str = "qua
         print_json(result.model_dump(mode="json"))
     rows = result.rows
     dropped = f" + {rows['dropped']:,} dropped" if came == "in" else ""
-    flow = f"{rows['in']:,} rows {came} = {rows['published']:,} published + {rows['quarantined']:,} {stayed}{dropped}"
+    merged = ", ".join(f"{count:,} {what}" for what, count in result.merged.items())
+    published = f"{rows['published']:,} published" + (f" ({merged})" if merged else "")
+    flow = f"{rows['in']:,} rows {came} = {published} + {rows['quarantined']:,} {stayed}{dropped}"
     if result.status == "stopped":
         say(
             f"STOPPED: nothing was published; {result.target.path} stays as it was",
@@ -95,16 +97,19 @@ def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
     from dataward.explain import explain
     from dataward.mend import steps
 
-    reads, judging, protections = explain(spark, planned)
+    told = explain(spark, planned)
+    judging, protections = told.suite, told.protections
     mending = steps(planned.contract.treat)
     if arguments.json:
         columns = [dataclasses.asdict(protected) for protected in protections]
         print_json(
-            {"contract": planned.name, "reads": reads, "treatments": mending}
+            {"contract": planned.name, "reads": told.reads, "treatments": mending, "schema_changes": told.changes}
             | {**dataclasses.asdict(judging), "protections": columns}
         )
         return 0
-    print(f"{planned.name} reads {reads}")
+    print(f"{planned.name} reads {told.reads}")
+    for change in told.changes:
+        print(f"schema of {planned.contract.target}: the run {change}")
     if mending:
         print("repaired before the rules judge, who say once before and once after:")
     for cost, treatment in mending:

@@ -144,10 +144,15 @@ class Windows(Model):
 
 
 class Limits(Model):
-    """Bounds of one run, as shares from 0 to 1."""
+    """Bounds of one run; shares are from 0 to 1."""
 
     quarantined: float | None = Field(
         default=None, ge=0, le=1, description="a run that would divert a larger share of its rows stops"
+    )
+    empty: Literal["stop", "allow"] = Field(
+        default="stop",
+        description="what becomes of a run that would publish no row: a source without rows under overwrite, replace and "
+        "refresh, or a source of which every row is diverted",
     )
 
 

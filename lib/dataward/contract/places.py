@@ -87,6 +87,10 @@ class Target(Location):
     on: tuple[str, ...] = Field(default=(), description="key columns of a merge")
     partition: dict[str, Scalar] = Field(default_factory=dict, description="the partition that 'replace' swaps")
     partition_by: tuple[str, ...] = Field(default=(), description="columns that partition the table when it is created")
+    evolve: bool = Field(
+        default=False,
+        description="add the source's new columns to the table (append, merge, replace, refresh); without it they are refused",
+    )
     profile: bool = Field(
         default=False, description="with mode refresh: keep what 'dataward profile --contract' tells of the source"
     )
@@ -97,8 +101,12 @@ class Target(Location):
             raise ValueError("mode merge needs 'on' (its key columns), and only merge takes it")
         if bool(self.partition) != (self.mode == "replace"):
             raise ValueError("mode replace needs 'partition' (column: value), and only replace takes it")
+        if empty := [name for name, value in self.partition.items() if value == ""]:
+            raise ValueError(f"'partition' names '' for {empty[0]}, which Delta stores as null: give a value")
         if self.mode == "refresh" and not self.partition_by:
             raise ValueError("mode refresh needs 'partition_by': the partitions of the source that are swapped")
+        if self.evolve and self.mode == "overwrite":
+            raise ValueError("mode overwrite takes the contract's columns as they are: remove 'evolve'")
         if self.profile and self.mode != "refresh":
             raise ValueError("'profile' goes with mode refresh; of other tables 'dataward profile SOURCE' tells")
         return self

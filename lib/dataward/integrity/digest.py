@@ -26,14 +26,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from dataward.workers import settled
+from dataward.sql import identifier
+from dataward.tables.maintenance import settings
+from dataward.workers import batch_of, settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
+    from pyspark.sql.types import DataType, StructType
 
 __all__ = ["Content", "FileContent", "Sums", "digest", "sums"]
 
+SIZES = ((8 * 1024, 20_000), (1024 * 1024, 128), (2**62, 1))
+"""Rows of so many bytes at most go to Python in batches of so many rows: about 160 MB, or a single row."""
+SUMMED = "file bigint, rows bigint, lanes binary, larger bigint"
+SIZE, TAG = "_dataward_size", "_dataward_tag"
 LANES = 4
 BLOCK = 64  # bytes, of SHA-256
 
@@ -77,10 +84,7 @@ def digest(frame: DataFrame, key: bytes, nonce: str | None = None, known: Sums |
     names = {zlib.crc32(path.encode()): path for path in paths}
     if len(names) < len(paths):  # two paths with one sum, somewhere among ten thousands of files
         tag, names = F.xxhash64(file), {}
-    parts = frame.select("*", tag.alias("__file")).mapInArrow(
-        settled(_summing(key)), "file bigint, rows bigint, lanes binary"
-    )
-    found = parts.collect()
+    found = _summed(frame, tag, key)
     if not all(row.file in names for row in found):  # also on a platform that spells a path in two ways
         names = {row.tag: row.path for row in frame.select(tag.alias("tag"), file.alias("path")).distinct().collect()}
     read: Sums = {}
@@ -95,6 +99,56 @@ def digest(frame: DataFrame, key: bytes, nonce: str | None = None, known: Sums |
         files.append(FileContent(name, count, _hex(_add(lanes, _mask(key, nonce, schema, name)))))
     whole = _hex(_add(total, _mask(key, nonce, schema, "")))
     return Content(whole, nonce, sum(file.rows for file in files), tuple(files))
+
+
+def _summed(frame: DataFrame, tag: Column, key: bytes) -> list[Any]:
+    """Rows and sum of MACs by task and file (``file``, ``rows``, ``lanes``).
+
+    Rows go to Python in batches, and one that is large makes every batch of its size large: Arrow ends at 2 GB, and memory
+    before. So rows above a size are left out, counted, and read again in smaller batches; of most tables there are none.
+    """
+    from pyspark.sql import functions as F
+
+    size = F.expr(row_size(frame.schema))
+    sized = frame.select("*", size.alias(SIZE), tag.alias(TAG))
+    varies = [_size(field.dataType, "") != "" for field in frame.schema.fields]
+    found, floor = [], -1
+    for most, rows in SIZES:
+        short = F.col(SIZE) <= most
+        columns = [
+            (F.when(short, F.col(identifier(name))) if large else F.col(identifier(name))).alias(f"c{number}")
+            for number, (name, large) in enumerate(zip(frame.columns, varies, strict=True))
+        ]
+        part = sized.where(F.col(SIZE) > floor) if floor >= 0 else sized
+        with settings(frame.sparkSession, {"spark.sql.execution.arrow.maxRecordsPerBatch": str(rows)}):
+            asked = part.select(*columns, short.alias("short"), F.col(TAG).alias("file"))
+            now = asked.mapInArrow(settled(_summing(key)), SUMMED).collect()
+        found += [row for row in now if row.rows]
+        if not any(row.larger for row in now):
+            break
+        floor = most
+    return found
+
+
+def row_size(schema: StructType) -> str:
+    """SQL for the bytes of a row that its columns of variable length hold, about; never null."""
+    sizes = [_size(field.dataType, identifier(field.name)) for field in schema.fields]
+    return " + ".join(f"coalesce({size}, 0L)" for size in sizes if size) or "0L"
+
+
+def _size(kind: DataType, path: str) -> str:
+    """SQL for a value's bytes; empty where all values of the type are of one size."""
+    from pyspark.sql import types as T
+
+    if isinstance(kind, T.StructType):
+        inside = [_size(field.dataType, f"{path}.{identifier(field.name)}") for field in kind.fields]
+        return " + ".join(f"coalesce({size}, 0L)" for size in inside if size)
+    if isinstance(kind, T.ArrayType | T.MapType):
+        held = [kind.elementType] if isinstance(kind, T.ArrayType) else [kind.keyType, kind.valueType]
+        if any(_size(one, "x") or isinstance(one, T.StructType) for one in held):
+            return f"cast(octet_length(to_json({path})) as bigint)"
+        return f"32L * greatest(size({path}), 0)"
+    return f"cast(octet_length({path}) as bigint)" if isinstance(kind, T.StringType | T.BinaryType) else ""
 
 
 def sums(frame: DataFrame, content: Content, key: bytes) -> Sums:
@@ -136,25 +190,24 @@ def _summing(key: bytes) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.Rec
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import numpy as np
-        import pyarrow as pa
         import pyarrow.compute as pc
 
         sums: dict[int, tuple[int, Any]] = {}
+        larger = 0
         for batch in batches:
-            macs = row_macs(batch.columns[:-1], batch.num_rows, key)
-            names = batch.column(batch.num_columns - 1)
+            macs = row_macs(batch.columns[:-2], batch.num_rows, key)
+            short, names = batch.column(batch.num_columns - 2), batch.column(batch.num_columns - 1)
+            if short.true_count < len(short):
+                larger += len(short) - short.true_count
+                macs, names = macs[np.asarray(short)], names.filter(short)
             found = pc.unique(names).to_pylist()
             for name in found:
                 here = macs if len(found) == 1 else macs[np.asarray(pc.equal(names, name))]
                 count, lanes = sums.get(name, (0, np.zeros(LANES, dtype="<u8")))
                 sums[name] = (count + len(here), lanes + here.sum(axis=0, dtype="<u8"))
-        yield pa.RecordBatch.from_pydict(
-            {
-                "file": pa.array(list(sums), pa.int64()),
-                "rows": pa.array([count for count, _ in sums.values()], pa.int64()),
-                "lanes": pa.array([lanes.tobytes() for _, lanes in sums.values()], pa.binary()),
-            }
-        )
+        told = [(name, count, lanes.tobytes(), 0) for name, (count, lanes) in sums.items()]
+        told += [(0, 0, b"", larger)] if larger else []
+        yield batch_of(told, SUMMED)
 
     return run
 

@@ -28,7 +28,7 @@ from dataward.tables.reason import reason
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Entry", "append", "entries", "find", "flaws", "public_key", "records", "redact"]
+__all__ = ["Entry", "append", "entries", "find", "flaws", "newest_seal", "public_key", "records", "redact"]
 
 SCHEMA = (
     "seq bigint, run_id string, contract string, target string, version bigint, time string, seal string, "
@@ -154,6 +154,21 @@ def find(spark: SparkSession, place: Location, run_id: str, target: Location) ->
     mine = (F.col("run_id") == run_id) & (F.col("target") == str(target))
     row = _read(spark, place).where(mine).first()
     return _entry(row) if row else None
+
+
+def newest_seal(spark: SparkSession, place: Location, target: Location) -> Seal | None:
+    """The newest seal of a target, found among the newest entries if it is one of them; None where there is none."""
+    from pyspark.sql import functions as F
+
+    head = _head(spark, place)
+    if head is None:
+        return None
+    mine = _read(spark, place).where(F.col("target") == str(target))
+    for since in dict.fromkeys((max(0, head[0] - 50), 0)):  # files tell their numbers, so that few are opened
+        for row in mine.where(F.col("seq") >= since).select("seal", "seq").orderBy("seq", ascending=False).collect():
+            with suppress(ValueError):
+                return Seal.model_validate_json(row.seal)
+    return None
 
 
 def flaws(chain: list[Entry], provider: KeyProvider) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract
+from dataward.errors import KeyringError
 from dataward.integrity import ledger
 from dataward.integrity.digest import Content, digest, sums
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent, code_version
-from dataward.privacy.keys import KeyProvider
+from dataward.privacy.keys import KeyProvider, Keyring
 from dataward.session import who
 from dataward.tables import delta
 from dataward.tables.partitions import parts_of_version
@@ -17,7 +19,7 @@ from dataward.tables.partitions import parts_of_version
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["seal_version", "signer"]
+__all__ = ["same_keys", "seal_version", "signer", "stranger"]
 
 
 def signer(keys: KeyProvider, domain: str) -> dict[str, Any]:
@@ -26,11 +28,47 @@ def signer(keys: KeyProvider, domain: str) -> dict[str, Any]:
     return {"domain": domain, "version": version, "public_key": ledger.public_key(keys, domain, version)}
 
 
+def same_keys(spark: SparkSession, contract: Contract, keys: Keyring) -> None:
+    """Compare the keyring with the newest seal of the target: by fingerprint, so that no key is unwrapped.
+
+    Raises:
+        KeyringError: a version that the seal names is missing, or is another secret.
+    """
+    seal = ledger.newest_seal(spark, contract.ledger_location, contract.target)
+    if seal is None:
+        return
+    if trouble := stranger(seal, keys):
+        raise KeyringError(
+            f"keyring {contract.keys.path} is not the one that sealed {contract.target} version {seal.version}: {trouble}. "
+            "Restore that keyring from your backup: tokens of two keys do not join, and without the first nothing of this "
+            "table can be verified. To begin anew without it, publish to another target and ledger"
+        )
+
+
+def stranger(seal: Seal, keys: Keyring) -> str:
+    """Why a keyring is not the one that made a seal; empty if it is."""
+    domain, version = str(seal.key["domain"]), int(seal.key["version"])
+    sealed = seal.key.get("fingerprints")
+    try:
+        if sealed is None:  # by an older Dataward; a version that is disabled now cannot be compared
+            with suppress(KeyringError):
+                if ledger.public_key(keys, domain, version) != seal.key["public_key"]:
+                    return f"version {version} of domain '{domain}' is another secret"
+            return ""
+        for name, fingerprint in sealed.items():
+            domain, number = name.rsplit(" v", 1)
+            if keys.fingerprint(domain, int(number)) != fingerprint:
+                return f"version {number} of domain '{domain}' is another secret"
+    except KeyringError as error:
+        return str(error)
+    return ""
+
+
 def seal_version(
     spark: SparkSession,
     contract: Contract,
     sha256: str,
-    keys: KeyProvider,
+    keys: Keyring,
     run_id: str,
     version: int,
     since: str | None = None,
@@ -44,6 +82,9 @@ def seal_version(
         TargetError: the ledger cannot be written.
     """
     key = signer(keys, contract.keys.domain)
+    used = {(one["domain"], one["key_version"]) for one in told["protections"] if one["domain"] and one["key_version"]}
+    used.add((key["domain"], key["version"]))
+    fingerprints = {f"{domain} v{number}": keys.fingerprint(domain, number) for domain, number in sorted(used)}
     secret = keys.key("digest", key["domain"], key["version"])
     earlier = ledger.find(spark, contract.ledger_location, since, contract.target) if since else None
     content = (
@@ -68,7 +109,7 @@ def seal_version(
         ),
         commit=SealedCommit(file=file.rsplit("/", 1)[-1], sha256=file_sha256),
         code=code_version(),
-        key=key,
+        key={**key, "fingerprints": fingerprints},
         **told,
     )
     ledger.append(spark, contract.ledger_location, keys, seal, content.files)

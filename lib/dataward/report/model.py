@@ -28,7 +28,11 @@ class Phase(_Frozen):
 
 
 class RunResult(_Frozen):
-    """``status``: published; stopped (nothing was published: see ``reasons``); unchanged (this run id was sealed before)."""
+    """``merged``: the published rows that a merge inserted and updated.
+
+    ``status``: published; stopped (nothing was published: see ``reasons``); unchanged (nothing to do: this run id was sealed
+    before, or no row may be released).
+    """
 
     run_id: str
     contract: str
@@ -39,6 +43,7 @@ class RunResult(_Frozen):
     seconds: float
     source: dict[str, Any]
     rows: dict[str, int]
+    merged: dict[str, int] = {}
     verdicts: list[dict[str, Any]]
     verdicts_before: list[dict[str, Any]] = []
     repairs: list[dict[str, Any]] = []

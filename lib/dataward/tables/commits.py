@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location, Target
 from dataward.errors import ProtectionError, TargetError
 from dataward.sql import identifier, literal, names
 from dataward.tables import delta
+from dataward.tables.declared import Fit, conformed, declared, fit
 from dataward.tables.delta import Commit
 from dataward.tables.reason import from_worker, reason
 
@@ -17,15 +21,32 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = [
+    "Manner",
     "append_in_turn",
     "append_once",
     "commit_target",
+    "found_late",
     "insert_missing",
     "replace_all",
     "restore",
     "restore_to",
     "swap_once",
 ]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run's rows meet those of the table.
+
+    ``beside`` names, for columns whose key is being rotated, the column with the tokens of the version that goes out of use;
+    ``where``: the rows that mode refresh swaps (SQL), None for all.
+    """
+
+    beside: Mapping[str, str] = field(default_factory=dict)
+    where: str | None = None
+
+
+WHOLE = Manner()
 
 
 def append_once(
@@ -104,27 +125,38 @@ def commit_target(
     run_id: str,
     metadata: dict[str, Any],
     stats: list[str],
-    beside: Mapping[str, str] | None = None,
-    where: str | None = None,
+    manner: Manner = WHOLE,
 ) -> Commit:
     """Publish a run's rows as one Delta version unless that run has committed before.
 
-    ``stats`` are the columns whose minima and maxima may stand in the log: none that is sensitive. ``beside`` names, for
-    columns whose key is being rotated, the column with the tokens of the version that goes out of use. ``where``: the rows that
-    mode refresh swaps (SQL); None for all.
+    ``stats`` are the columns whose minima and maxima may stand in the log: none that is sensitive.
     """
-    beside = beside or {}
-    if target.mode == "merge" and delta.exists(spark, target):
-        return _merge(spark, frame, target, run_id, metadata, stats, beside)
+    table = declared(spark, target)
+    where = manner.where
     if target.mode == "replace":
         where = " and ".join(f"{identifier(name)} = {_sql(value)}" for name, value in target.partition.items())
-    mode = "append" if target.mode in ("append", "merge") else "overwrite"
-    options = {"mergeSchema": "true"} if beside and (where or mode == "append") else {}
+    options: dict[str, str] = {}
+    partition_by = target.partition_by
+    if table is not None:
+        whole = target.mode in ("overwrite", "refresh") and where is None
+        found = fit(frame.schema, table, whole, target.evolve, manner.beside.values())
+        if found.problems:
+            name, what, remedy = found.problems[0]
+            raise TargetError(f"{target}: column '{name}': {what}; {remedy}")
+        frame, options, partition_by = conformed(frame, found, table), _schema_options(found), table.partition_by
+        if target.mode == "merge":
+            return _merge(spark, frame, target, run_id, metadata, stats, manner.beside, evolves=bool(found.adds))
     if where:
         options["replaceWhere"] = where
-    elif mode == "overwrite":
-        options["overwriteSchema"] = "true"
-    return _write(spark, frame, target, mode, run_id, metadata, stats, target.partition_by, options)
+    mode = "append" if target.mode in ("append", "merge") else "overwrite"
+    return _write(spark, frame, target, mode, run_id, metadata, stats, partition_by, options)
+
+
+def _schema_options(found: Fit) -> dict[str, str]:
+    """The schema is replaced only where columns go or change their type: all that is declared of the others would be lost."""
+    if found.rewrites:
+        return {"overwriteSchema": "true"}
+    return {"mergeSchema": "true"} if found.adds else {}
 
 
 def replace_all(
@@ -141,12 +173,15 @@ def replace_all(
     Raises:
         TargetError: it cannot be written, or somebody else wrote meanwhile: then nothing is changed.
     """
-    partitions = delta.delta_table(spark, place).detail().first().partitionColumns
+    table = declared(spark, place)
+    assert table is not None  # noqa: S101 - its version was read
+    found = fit(frame.schema, table, whole=True)
+    options = {"overwriteSchema": "true"} if found.rewrites or found.nulls else _schema_options(found)
     before = json.dumps({"dataward": 1, "run_id": run_id, **metadata})
 
     def write() -> None:
-        writer = frame.write.format("delta").mode("overwrite").options(**_statistics(stats))
-        writer = writer.option("overwriteSchema", "true").option("userMetadata", before).partitionBy(*partitions)
+        writer = frame.write.format("delta").mode("overwrite").options(**_statistics(stats), **options)
+        writer = writer.option("userMetadata", before).partitionBy(*table.partition_by)
         _save(writer.option("txnAppId", f"dataward/{run_id}").option("txnVersion", 1), place)
 
     done = _once(spark, place, run_id, stats, write)
@@ -176,7 +211,7 @@ def _write(
         writer = frame.write.format("delta").mode(mode).options(**(options or {})).options(**_statistics(stats))
         writer = writer.option("txnAppId", f"dataward/{run_id}").option("txnVersion", 1)
         writer = writer.option("userMetadata", json.dumps({"dataward": 1, "run_id": run_id, **metadata}))
-        if partition_by and not delta.exists(spark, place):
+        if partition_by:
             writer = writer.partitionBy(*partition_by)
         _save(writer, place)
 
@@ -191,6 +226,7 @@ def _merge(
     metadata: dict[str, Any],
     stats: list[str],
     beside: Mapping[str, str],
+    evolves: bool,
 ) -> Commit:
     there = {name.lower() for name in delta.delta_table(spark, target).toDF().columns}
     keys = " and ".join(_same(name, beside.get(name), there) for name in target.on)
@@ -201,15 +237,17 @@ def _merge(
         "spark.databricks.delta.write.txnVersion": "1",
     }
 
-    if beside:
+    if evolves:
         settings["spark.databricks.delta.schema.autoMerge.enabled"] = "true"
+    values = {identifier(name): f"s.{identifier(name)}" for name in frame.columns}
 
     def merge() -> None:
         for key, value in settings.items():
             spark.conf.set(key, value)
         try:
             merging = delta.delta_table(spark, target).alias("t").merge(frame.alias("s"), keys)
-            merging.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+            # By name: columns that the run does not have stay as they are, and the table fills those that it generates.
+            merging.whenMatchedUpdate(set=values).whenNotMatchedInsert(values=values).execute()
         finally:
             for key in settings:
                 spark.conf.unset(key)
@@ -236,6 +274,9 @@ def _once(spark: SparkSession, place: Location, run_id: str, stats: list[str], w
     except Exception as error:
         if said := from_worker(error):
             raise ProtectionError(said) from None
+        with suppress(Exception):  # what comes after a commit (a checkpoint, a look at it) may fail as well
+            if done := delta.find_run(spark, place, run_id):
+                return done
         raise TargetError(
             f"{place}: {reason(error)}. Nothing of this run was published here; mend it and rerun"
         ) from None
@@ -244,6 +285,15 @@ def _once(spark: SparkSession, place: Location, run_id: str, stats: list[str], w
             f"{place}: the write left no commit of run {run_id}. Another table may have replaced this one"
         )
     return done
+
+
+def found_late(spark: SparkSession, place: Location, run_id: str) -> Commit | None:
+    """A run's commit, also one that the JVM was about to write when the run was interrupted."""
+    for wait in (0.0, 0.5, 1.0):
+        time.sleep(wait)
+        if found := delta.find_run(spark, place, run_id):
+            return found
+    return None
 
 
 def _statistics(stats: list[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataward import sql
@@ -24,6 +24,7 @@ __all__ = [
     "laid_out_by",
     "latest_version",
     "read",
+    "snapshot",
     "table_id",
 ]
 
@@ -48,7 +49,7 @@ ROW_NEUTRAL = frozenset(
 class Commit:
     """One version of a table as its history tells it; ``metadata`` is what Dataward wrote into userMetadata.
 
-    ``replaces_all``: no row of the version before it is left.
+    ``replaces_all``: no row of the version before it is left. ``merged``: rows that a merge inserted and updated.
     """
 
     version: int
@@ -58,6 +59,7 @@ class Commit:
     metadata: dict[str, Any]
     user: str | None = None
     replaces_all: bool = False
+    merged: dict[str, int] = field(default_factory=dict)
 
 
 def delta_table(spark: SparkSession, place: Location) -> Any:
@@ -101,6 +103,7 @@ def history(spark: SparkSession, place: Location, limit: int | None = None) -> l
             _metadata(row.userMetadata),
             row.userName,
             _replaces_all(row.operation, row.operationParameters or {}),
+            _merged(row.operationMetrics or {}) if row.operation == "MERGE" else {},
         )
         for row in rows.collect()
     ]
@@ -116,8 +119,12 @@ def _replaces_all(operation: str, parameters: dict[str, str]) -> bool:
 
 def _rows_written(operation: str, metrics: dict[str, str]) -> int:
     if operation == "MERGE":
-        return int(metrics.get("numTargetRowsInserted", 0)) + int(metrics.get("numTargetRowsUpdated", 0))
+        return sum(_merged(metrics).values())
     return int(metrics.get("numOutputRows", 0))
+
+
+def _merged(metrics: dict[str, str]) -> dict[str, int]:
+    return {what: int(metrics.get(f"numTargetRows{what.title()}", 0)) for what in ("inserted", "updated")}
 
 
 def _metadata(text: str | None) -> dict[str, Any]:
@@ -152,6 +159,18 @@ def laid_out_by(spark: SparkSession, place: Location) -> dict[str, str]:
     for row in optimized:
         found |= dict.fromkeys(json.loads(row.operationParameters.get("zOrderBy") or "[]"), "Z-order column")
     return found | dict.fromkeys(detail.get("partitionColumns") or (), "partition column")
+
+
+def snapshot(spark: SparkSession, place: Location, version: int) -> Any:
+    """Delta's own object for a version (in the JVM), for what neither SQL nor the DataFrame API shows.
+
+    Raises:
+        Exception: of any kind, where this platform's Delta has other internals than Delta 3.3.
+    """
+    jvm: Any = spark.sparkContext._jvm
+    nothing = getattr(jvm.scala, "Option").apply(None)  # noqa: B009 - a name that Python keeps for itself
+    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, location(spark, place))
+    return log.getSnapshotAt(version, nothing, nothing)
 
 
 def read(spark: SparkSession, place: Location, version: int) -> DataFrame:

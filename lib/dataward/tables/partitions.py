@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from dataward.contract import Location
@@ -91,11 +91,8 @@ def _of_delta(spark: SparkSession, place: Location, version: int, names: Sequenc
     from pyspark.sql import DataFrame
     from pyspark.sql import functions as F
 
-    jvm: Any = spark.sparkContext._jvm
-    nothing = getattr(jvm.scala, "Option").apply(None)  # noqa: B009 - a name that Python keeps for itself
     try:
-        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, delta.location(spark, place))
-        snapshot = log.getSnapshotAt(version, nothing, nothing)
+        snapshot = delta.snapshot(spark, place, version)
         physical = {
             field["name"].lower(): field["metadata"].get("delta.columnMapping.physicalName", field["name"])
             for field in json.loads(snapshot.metadata().schemaString())["fields"]

@@ -182,6 +182,14 @@ class Keyring:
             )
         return found.current
 
+    def fingerprint(self, domain: str, version: int) -> str:
+        """Which secret a version is (hex), and nothing of it; also of a version that is disabled.
+
+        Raises:
+            KeyringError: there is no such version.
+        """
+        return self._version(domain, version).fingerprint
+
     def key(self, purpose: Purpose, domain: str, version: int) -> bytes:
         return derive(self._secret(domain, version), purpose, domain, version)
 

@@ -6,7 +6,7 @@ that no value is passed through.
 
 from dataward.privacy.protect.compiled import OPERATORS, Compiled, compiled, key_of, misfits, undecided, within
 from dataward.privacy.protect.spark import Protected, Protecting, arrow_schema, protect, statistics_columns
-from dataward.privacy.protect.window import outgoing, protect_in_window, shadows
+from dataward.privacy.protect.window import outgoing, output_schema, protect_in_window, shadows
 
 __all__ = [
     "OPERATORS",
@@ -18,6 +18,7 @@ __all__ = [
     "key_of",
     "misfits",
     "outgoing",
+    "output_schema",
     "protect",
     "protect_in_window",
     "shadows",

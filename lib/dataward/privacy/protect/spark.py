@@ -24,9 +24,9 @@ from dataward.workers import settled
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import StructType
+    from pyspark.sql.types import DataType, StructType
 
-__all__ = ["Protected", "arrow_schema", "protect", "statistics_columns"]
+__all__ = ["Protected", "arrow_schema", "output_fields", "protect", "statistics_columns"]
 
 ONE_SPELLING = frozenset({"string", "byte", "short", "integer", "long", "date", "decimal"})
 """Types of which equal values have one text (0.0 and -0.0 are equal and have two)."""
@@ -68,6 +68,22 @@ def protect(
     work = _Work(spark, exact, lenient, frame, frozenset(few), subject)
     told = [_told(leaf, work.stages[name]) for name, node in work.made.columns for leaf in tree.leaves(node)]
     return work.apply, tuple(told)
+
+
+def output_fields(contract: Contract, keys: KeyProvider, schema: StructType) -> list[tuple[str, DataType]]:
+    """Name and type of the columns that protection makes of columns; no row is looked at, and no table."""
+    nodes = dict(compiled(contract, key_of(keys), arrow_schema(schema)).columns)
+    made = [(field.name, _output(nodes[field.name], field.dataType)) for field in schema.fields]
+    return [(name, kind) for name, kind in made if kind is not None]
+
+
+def _output(node: tree.Node, kind: DataType) -> DataType | None:
+    from pyspark.sql.pandas.types import from_arrow_type, to_arrow_type
+
+    if tree.kept(node):
+        return kind
+    made = tree.output(node, to_arrow_type(kind))
+    return None if made is None else from_arrow_type(made, prefer_timestamp_ntz=True)
 
 
 class Protecting(Protocol):

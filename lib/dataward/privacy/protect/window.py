@@ -15,14 +15,15 @@ from dataward.contract.protections import Shred, Vault
 from dataward.errors import KeyringError
 from dataward.privacy.keys import KeyProvider, Purpose
 from dataward.privacy.protect.entries import Table
-from dataward.privacy.protect.spark import Protected, Protecting, protect
+from dataward.privacy.protect.spark import Protected, Protecting, output_fields, protect
 from dataward.sql import column, identifier
 from dataward.tables import delta
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
-__all__ = ["outgoing", "protect_in_window", "shadows"]
+__all__ = ["outgoing", "output_schema", "protect_in_window", "shadows"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,23 @@ def shadows(contract: Contract, keys: KeyProvider, names: Iterable[str]) -> dict
     return found
 
 
+def output_schema(contract: Contract, keys: KeyProvider, schema: StructType) -> tuple[StructType, list[str]]:
+    """The columns as they will be written, and which of them stand beside another while a window is open."""
+    beside = shadows(contract, keys, _single(schema))
+    made = dict(output_fields(contract, keys, schema))
+    for name, shadow in beside.items():
+        made[shadow] = made[name]
+    written = type(schema)()
+    for name, kind in made.items():
+        written.add(name, kind)
+    return written, list(beside.values())
+
+
+def _single(schema: StructType) -> list[str]:
+    """The columns that are not nested."""
+    return [field.name for field in schema.fields if field.dataType.typeName() not in ("array", "map", "struct")]
+
+
 def protect_in_window(
     spark: SparkSession, contract: Contract, keys: KeyProvider, frame: DataFrame, few: Iterable[str] = ()
 ) -> tuple[Protecting, tuple[Protected, ...]]:
@@ -64,8 +82,7 @@ def protect_in_window(
     for line in contract.columns.values():
         _vault_ready(spark, line, keys.window(contract.domain(line)))
     new, told = protect(spark, contract, keys, frame, few)
-    names = [field.name for field in frame.schema.fields if field.dataType.typeName() not in ("array", "map", "struct")]
-    beside = shadows(contract, keys, names)
+    beside = shadows(contract, keys, _single(frame.schema))
     if not beside:
         return new, told
 

@@ -1,0 +1,49 @@
+"""Decisions of a run that depend on nothing but its contract and counts of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dataward.contract import Contract
+
+__all__ = ["REPLACING", "Counted", "reasons_of_counts"]
+
+REPLACING = ("overwrite", "replace", "refresh")
+"""Modes in which rows of the target give way to those of the run."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Rows of one run: ``whole`` of the source, ``read`` of them by this run (all, unless it refreshes), ``diverted`` of those read."""
+
+    whole: int
+    read: int
+    diverted: int
+
+
+def reasons_of_counts(contract: Contract, rows: Counted, part_of_many: bool = False) -> list[str]:
+    """Return the reasons to stop a run that would publish nothing, or divert more than the contract allows.
+
+    ``part_of_many``: the rows are a micro-batch or released from the quarantine, of which all may well be diverted.
+    """
+    reasons = []
+    limits, target = contract.limits, contract.target
+    if limits.empty == "stop":
+        allow = "if that is meant, say 'limits: {empty: allow}' in the contract"
+        if not rows.whole and target.mode in REPLACING:
+            reasons.append(
+                f"limits.empty: the source has no rows, and mode {target.mode} would replace those of the target by none; {allow}"
+            )
+        elif rows.read and rows.diverted == rows.read and not part_of_many:
+            reasons.append(
+                f"limits.empty: all {rows.read:,} rows fail a rule or are malformed, so that none is left to publish; "
+                f"see why in the report, and {allow}"
+            )
+    if limits.quarantined is not None and rows.read and rows.diverted / rows.read > limits.quarantined:
+        share = rows.diverted / rows.read
+        reasons.append(f"limits.quarantined: {share:.2%} of the rows would be diverted, over {limits.quarantined:.2%}")
+    if rows.diverted and contract.quarantine is None:
+        reasons.append(
+            f"{rows.diverted} rows are to be diverted and the contract names no quarantine: add one, or 'drop: true'"
+        )
+    return reasons

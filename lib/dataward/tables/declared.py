@@ -1,0 +1,267 @@
+"""What the owner of a Delta table declared, and how rows of another schema fit it. Pure but for :func:`declared`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dataward.contract import Location
+from dataward.sql import identifier
+from dataward.tables import delta
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import DataType, StructField, StructType
+
+__all__ = ["Breach", "Declared", "Fit", "breaches", "conformed", "declared", "fit"]
+
+GENERATED, IDENTITY, EXPLICIT = (
+    "delta.generationExpression",
+    "delta.identity.start",
+    "delta.identity.allowExplicitInsert",
+)
+DEFAULT, TEXT_TYPE, COMMENT = "CURRENT_DEFAULT", "__CHAR_VARCHAR_TYPE_STRING", "comment"
+CHECK = "delta.constraints."
+INTEGERS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 19}
+"""Types of whole numbers by Spark's simple names, narrow to wide, with the decimal digits of their largest values."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Columns with all that is declared of them, partition columns, CHECK constraints (name: SQL), clustering columns."""
+
+    schema: StructType
+    partition_by: tuple[str, ...] = ()
+    checks: Mapping[str, str] = field(default_factory=dict)
+    clustered: bool = False
+
+    @property
+    def binding(self) -> bool:
+        """Whether a new schema would lose a declaration that only ALTER TABLE can bring back."""
+        return bool(self.checks) or self.clustered or any(map(_binding, self.schema.fields))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a run's columns meet those of the table.
+
+    ``adds`` and ``drops`` are columns (paths) that the table gets and loses, ``retypes`` tells columns of another type,
+    ``nulls`` are columns that the run does not have and that become null, ``casts`` the types that columns are written as.
+    ``problems``: (column, what, remedy), each of which refuses the run.
+    """
+
+    adds: tuple[str, ...] = ()
+    drops: tuple[str, ...] = ()
+    retypes: tuple[str, ...] = ()
+    nulls: tuple[str, ...] = ()
+    casts: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def changes(self) -> list[str]:
+        """What becomes of the table's schema, in words."""
+        told = [f"adds {name}" for name in self.adds] + [f"drops {name}" for name in self.drops]
+        told += [f"changes {words}" for words in self.retypes]
+        return told + [f"leaves {name} null, as the contract has no such column" for name in self.nulls]
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether the schema is replaced: columns go or change their type."""
+        return bool(self.drops or self.retypes)
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A declaration that rows can break: ``sql`` is true of a row that does, ``words`` follow the number of rows."""
+
+    sql: str
+    words: str
+
+
+def declared(spark: SparkSession, place: Location) -> Declared | None:
+    """What is declared of the table; None where there is none. On a platform that hides its log, only what DESCRIBE shows."""
+    from pyspark.sql.types import StructType
+
+    if not delta.exists(spark, place):
+        return None
+    table = delta.delta_table(spark, place)
+    detail = table.detail().first().asDict()
+    try:
+        log = delta.snapshot(spark, place, delta.latest_version(spark, place))
+        schema = StructType.fromJson(json.loads(log.metadata().schemaString()))
+    except Exception:
+        schema = table.toDF().schema
+    checks = {key.removeprefix(CHECK): sql for key, sql in detail["properties"].items() if key.startswith(CHECK)}
+    return Declared(schema, tuple(detail["partitionColumns"]), checks, bool(detail.get("clusteringColumns")))
+
+
+def fit(given: StructType, table: Declared, whole: bool, evolve: bool = False, beside: Iterable[str] = ()) -> Fit:
+    """Compare a run's columns with the table's.
+
+    ``whole``: all rows are replaced, so that the schema may follow the contract. ``evolve``: new columns are taken.
+    ``beside``: columns that a rotation adds.
+    """
+    there = {column.name.lower(): column for column in table.schema.fields}
+    here = {column.name.lower() for column in given.fields}
+    taken = {name.lower() for name in beside}
+    met = [_met(column, there.get(column.name.lower())) for column in given.fields]
+    adds, retypes = ([path for one in met for path in getattr(one, kind)] for kind in ("adds", "retypes"))
+    casts = {name: kind for one in met for name, kind in one.casts.items()}
+    problems = [problem for one in met for problem in one.problems]
+    gone = [c for c in table.schema.fields if c.name.lower() not in here and not _fills_itself(c)]
+    drops, nulls = [c.name for c in gone], list[str]()
+    if not whole or (table.binding and not retypes):
+        drops, nulls = [], drops if whole else []
+        problems += [_lacking(c) for c in gone if not c.nullable]
+    if not whole and not evolve:
+        problems += [_unknown(path) for path in adds if path.lower() not in taken]
+    if retypes and (not whole or table.binding):
+        problems += [_other_type(words, whole) for words in retypes]
+    if drops or retypes:
+        problems += [_unpartitioned(name) for name in table.partition_by if _changes(name, drops, retypes)]
+    return Fit(tuple(adds), tuple(drops), tuple(retypes), tuple(nulls), casts, tuple(problems))
+
+
+def _met(column: StructField, known: StructField | None) -> Fit:
+    """One column against the table's of its name."""
+    if known is None:
+        return Fit(adds=(column.name,))
+    if IDENTITY in known.metadata and not known.metadata.get(EXPLICIT):
+        what = "the target generates it (identity), and takes no values for it"
+        remedy = f"do not publish it: columns: {{{column.name}: {{protect: drop}}}}"
+        return Fit(problems=((column.name, what, remedy),))
+    if _simple(known.dataType) == _simple(column.dataType):
+        return Fit()
+    if _wider(column.dataType, known.dataType):
+        return Fit(casts={known.name: known.dataType.simpleString()})
+    new, others = list[str](), list[str]()
+    _inside(known.name, known.dataType, column.dataType, new, others)
+    return Fit(adds=tuple(new), retypes=tuple(others))
+
+
+def conformed(frame: DataFrame, found: Fit, table: Declared) -> DataFrame:
+    """The frame with its columns as wide as the table's; where the schema is replaced, with the comments of columns that stay."""
+    from pyspark.sql import functions as F
+
+    comments = {c.name.lower(): c.metadata[COMMENT] for c in table.schema.fields if COMMENT in c.metadata}
+    casts = {name.lower(): kind for name, kind in found.casts.items()}
+    if not casts and not (found.rewrites and comments):
+        return frame
+    columns = []
+    for name in frame.columns:
+        column, low = F.col(identifier(name)), name.lower()
+        column = column.cast(casts[low]) if low in casts else column
+        told = {"metadata": {COMMENT: comments[low]}} if found.rewrites and low in comments else {}
+        columns.append(column.alias(name, **told))
+    return frame.select(*columns)
+
+
+def breaches(table: Declared, names: Iterable[str]) -> list[Breach]:
+    """What rows with these columns could break: NOT NULL, lengths, CHECKs, generated columns, and ``''`` in a partition column."""
+    here = {name.lower() for name in names}
+    found = []
+    for column in table.schema.fields:
+        if column.name.lower() not in here:
+            continue
+        name = identifier(column.name)
+        if not column.nullable:
+            found.append(Breach(f"{name} is null", f"have no '{column.name}', which the target declares NOT NULL"))
+        text = re.fullmatch(r"(?:var)?char\((\d+)\)", column.metadata.get(TEXT_TYPE, ""))
+        if text:
+            words = f"have a '{column.name}' longer than the {text.group(0)} that the target declares"
+            found.append(Breach(f"char_length(rtrim({name})) > {text.group(1)}", words))
+        if made := column.metadata.get(GENERATED):
+            words = f"have a '{column.name}' that is not what the target generates it by: {made}"
+            found.append(Breach(f"not ({name} <=> cast(({made}) as {column.dataType.simpleString()}))", words))
+    for name, sql in table.checks.items():
+        found.append(Breach(f"not coalesce(({sql}), false)", f"break the constraint {name} of the target: {sql}"))
+    return found
+
+
+def _simple(kind: DataType) -> str:
+    return kind.simpleString().lower()
+
+
+def _wider(narrow: DataType, wide: DataType) -> bool:
+    """Whether each value of a type is exactly one of the other."""
+    from pyspark.sql.types import DecimalType
+
+    small, large = _simple(narrow), _simple(wide)
+    if small in INTEGERS and large in INTEGERS:
+        return INTEGERS[small] <= INTEGERS[large]
+    if isinstance(wide, DecimalType):
+        whole = wide.precision - wide.scale
+        if isinstance(narrow, DecimalType):
+            return whole >= narrow.precision - narrow.scale and wide.scale >= narrow.scale
+        return small in INTEGERS and whole >= INTEGERS[small]
+    return (small, large) in {("float", "double"), ("tinyint", "double"), ("smallint", "double"), ("int", "double")}
+
+
+def _inside(path: str, known: DataType, given: DataType, new: list[str], others: list[str]) -> None:
+    """Collect the paths of fields that the table lacks, and what is of another type."""
+    from pyspark.sql.types import ArrayType, MapType, StructType
+
+    if isinstance(known, StructType) and isinstance(given, StructType):
+        there = {one.name.lower(): one for one in known.fields}
+        for one in given.fields:
+            below = f"{path}.{one.name}"
+            if one.name.lower() in there:
+                _inside(below, there[one.name.lower()].dataType, one.dataType, new, others)
+            else:
+                new.append(below)
+    elif isinstance(known, ArrayType) and isinstance(given, ArrayType):
+        _inside(f"{path}.element", known.elementType, given.elementType, new, others)
+    elif isinstance(known, MapType) and isinstance(given, MapType):
+        _inside(f"{path}.key", known.keyType, given.keyType, new, others)
+        _inside(f"{path}.value", known.valueType, given.valueType, new, others)
+    elif _simple(known) != _simple(given):
+        others.append(f"{path} from {_simple(known)} to {_simple(given)}")
+
+
+def _fills_itself(column: StructField) -> bool:
+    return any(key in column.metadata for key in (GENERATED, IDENTITY, DEFAULT))
+
+
+def _binding(column: StructField) -> bool:
+    kept = {COMMENT, "delta.columnMapping.id", "delta.columnMapping.physicalName"}
+    return bool(set(column.metadata) - kept) or any(not one.nullable for one in _fields(column))
+
+
+def _fields(column: StructField) -> Iterator[StructField]:
+    from pyspark.sql.types import StructType
+
+    yield column
+    if isinstance(column.dataType, StructType):
+        for one in column.dataType.fields:
+            yield from _fields(one)
+
+
+def _lacking(column: StructField) -> tuple[str, str, str]:
+    what = "the target declares it NOT NULL, and the contract publishes no such column"
+    return column.name, what, "publish it, or give it a default (ALTER TABLE)"
+
+
+def _unknown(path: str) -> tuple[str, str, str]:
+    drop = f", or leave it out: columns: {{{path}: {{protect: drop}}}}"
+    return path, "the target has no such column", f"take it with target: {{evolve: true}}{drop}"
+
+
+def _changes(name: str, drops: Iterable[str], retypes: Iterable[str]) -> bool:
+    return name in drops or any(words.startswith(f"{name} from ") for words in retypes)
+
+
+def _unpartitioned(name: str) -> tuple[str, str, str]:
+    what = "the target is partitioned by it, and the contract has no such column of this type"
+    return name, what, "publish the column as it was, or publish to another target"
+
+
+def _other_type(words: str, whole: bool) -> tuple[str, str, str]:
+    path, kinds = words.split(" from ", 1)
+    old, new = kinds.rsplit(" to ", 1)
+    remedy = "publish it as the target's type (source.schema, or a view that casts), or publish to another target"
+    if whole:
+        remedy += "; or drop what is declared of the table (ALTER TABLE), as a new type cannot keep it"
+    return path, f"it is {new}, and {old} in the target", remedy
