@@ -76,8 +76,13 @@ def publish(
 
 def carry_out(spark: SparkSession, report_folder: str, made: Callable[[SparkSession, ExitStack], Publish]) -> RunResult:
     """Make a run in a session of its own, carry it out, and write its report."""
-    with isolated(spark) as own, ExitStack() as held:
-        return made(own, held).reported(report_folder)
+    try:
+        with isolated(spark) as own, ExitStack() as held:
+            return made(own, held).reported(report_folder)
+    except Exception as error:
+        if isinstance(error.__context__, Interrupted):  # to tidy up failed too: the signal has reached the JVM
+            raise error.__context__ from None
+        raise
 
 
 def outcome(result: RunResult) -> str:

@@ -46,6 +46,7 @@ def test_the_size_of_a_row_counts_texts_wherever_they_are(spark):
     assert module.row_size(frame.select("n").schema) == "0L"
 
 
+@pytest.mark.long
 def test_no_batch_of_long_texts_grows_past_what_arrow_holds(spark, tmp_path):
     """80 KB a row, as of notes or documents: 20,000 of them are 1.6 GB."""
     place = str(tmp_path / "long")
