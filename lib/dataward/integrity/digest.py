@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from dataward.sql import identifier
+from dataward.sql import column, identifier
 from dataward.tables.maintenance import settings
 from dataward.workers import batch_of, settled
 
@@ -116,7 +116,7 @@ def _summed(frame: DataFrame, tag: Column, key: bytes) -> list[Any]:
     for most, rows in SIZES:
         short = F.col(SIZE) <= most
         columns = [
-            (F.when(short, F.col(identifier(name))) if large else F.col(identifier(name))).alias(f"c{number}")
+            (F.when(short, column(name)) if large else column(name)).alias(f"c{number}")
             for number, (name, large) in enumerate(zip(frame.columns, varies, strict=True))
         ]
         part = sized.where(F.col(SIZE) > floor) if floor >= 0 else sized

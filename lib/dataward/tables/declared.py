@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dataward.contract import Location
-from dataward.sql import identifier
+from dataward.sql import column, identifier
 from dataward.tables import delta
 
 if TYPE_CHECKING:
@@ -144,18 +144,16 @@ def _met(column: StructField, known: StructField | None) -> Fit:
 
 def conformed(frame: DataFrame, found: Fit, table: Declared) -> DataFrame:
     """The frame with its columns as wide as the table's; where the schema is replaced, with the comments of columns that stay."""
-    from pyspark.sql import functions as F
-
     comments = {c.name.lower(): c.metadata[COMMENT] for c in table.schema.fields if COMMENT in c.metadata}
     casts = {name.lower(): kind for name, kind in found.casts.items()}
     if not casts and not (found.rewrites and comments):
         return frame
     columns = []
     for name in frame.columns:
-        column, low = F.col(identifier(name)), name.lower()
-        column = column.cast(casts[low]) if low in casts else column
+        low = name.lower()
+        made = column(name).cast(casts[low]) if low in casts else column(name)
         told = {"metadata": {COMMENT: comments[low]}} if found.rewrites and low in comments else {}
-        columns.append(column.alias(name, **told))
+        columns.append(made.alias(name, **told))
     return frame.select(*columns)
 
 
@@ -163,19 +161,19 @@ def breaches(table: Declared, names: Iterable[str]) -> list[Breach]:
     """What rows with these columns could break: NOT NULL, lengths, CHECKs, generated columns, and ``''`` in a partition column."""
     here = {name.lower() for name in names}
     found = []
-    for column in table.schema.fields:
-        if column.name.lower() not in here:
+    for known in table.schema.fields:
+        if known.name.lower() not in here:
             continue
-        name = identifier(column.name)
-        if not column.nullable:
-            found.append(Breach(f"{name} is null", f"have no '{column.name}', which the target declares NOT NULL"))
-        text = re.fullmatch(r"(?:var)?char\((\d+)\)", column.metadata.get(TEXT_TYPE, ""))
+        name = identifier(known.name)
+        if not known.nullable:
+            found.append(Breach(f"{name} is null", f"have no '{known.name}', which the target declares NOT NULL"))
+        text = re.fullmatch(r"(?:var)?char\((\d+)\)", known.metadata.get(TEXT_TYPE, ""))
         if text:
-            words = f"have a '{column.name}' longer than the {text.group(0)} that the target declares"
+            words = f"have a '{known.name}' longer than the {text.group(0)} that the target declares"
             found.append(Breach(f"char_length(rtrim({name})) > {text.group(1)}", words))
-        if made := column.metadata.get(GENERATED):
-            words = f"have a '{column.name}' that is not what the target generates it by: {made}"
-            found.append(Breach(f"not ({name} <=> cast(({made}) as {column.dataType.simpleString()}))", words))
+        if made := known.metadata.get(GENERATED):
+            words = f"have a '{known.name}' that is not what the target generates it by: {made}"
+            found.append(Breach(f"not ({name} <=> cast(({made}) as {known.dataType.simpleString()}))", words))
     for name, sql in table.checks.items():
         found.append(Breach(f"not coalesce(({sql}), false)", f"break the constraint {name} of the target: {sql}"))
     return found
