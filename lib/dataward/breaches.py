@@ -6,21 +6,25 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from dataward.contract import Contract
+from dataward.errors import ProtectionError
 from dataward.sql import identifier
-from dataward.tables.declared import Breach, Declared, breaches, declared
+from dataward.tables.declared import Breach, Declared, breaches
+from dataward.tables.reason import from_worker
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 __all__ = ["broken"]
 
 
-def broken(spark: SparkSession, contract: Contract, good: DataFrame, ready: DataFrame) -> list[str]:
+def broken(contract: Contract, table: Declared | None, good: DataFrame, ready: DataFrame) -> list[str]:
     """Reasons to stop; a job only where something is declared that rows can break.
 
     ``good`` are the rows before protection: what kept columns can tell is asked there, as protection may be costly.
+
+    Raises:
+        ProtectionError: a value cannot be protected.
     """
-    table = declared(spark, contract.target)
     asked = [*_empty_partitions(contract, table, ready)]
     asked += breaches(table, ready.columns) if table else []
     if not asked:
@@ -31,10 +35,18 @@ def broken(spark: SparkSession, contract: Contract, good: DataFrame, ready: Data
         fitting = [breach for breach in asked if _resolves(frame, breach)]
         asked = [breach for breach in asked if breach not in fitting]
         if fitting:
-            counts = frame.selectExpr(*(f"count_if({breach.sql})" for breach in fitting)).first()
-            assert counts is not None  # noqa: S101 - an aggregate without groups
+            counts = _counted(frame, fitting)
             reasons += [f"{n:,} rows {b.words}" for n, b in zip(counts, fitting, strict=True) if n]
     return reasons
+
+
+def _counted(frame: DataFrame, asked: list[Breach]) -> list[int]:
+    try:
+        return list(frame.selectExpr(*(f"count_if({breach.sql})" for breach in asked)).collect()[0])
+    except Exception as error:
+        if said := from_worker(error):
+            raise ProtectionError(said) from None
+        raise
 
 
 def _empty_partitions(contract: Contract, table: Declared | None, ready: DataFrame) -> Iterable[Breach]:

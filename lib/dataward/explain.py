@@ -14,6 +14,7 @@ from dataward.quality.explain import explain as explain_suite
 from dataward.quality.repair.fit import normalised
 from dataward.refresh import Refresh
 from dataward.session import isolated
+from dataward.tables.declared import declared
 from dataward.tables.source import MALFORMED, pin
 
 if TYPE_CHECKING:
@@ -53,5 +54,7 @@ def explain(spark: SparkSession, plan: Plan) -> Explained:
         if contract.target.mode == "refresh":
             refresh = Refresh(own, contract, plan.sha256, keys, pinned, others, None)
             reads, whole = f"{reads}, {refresh}", refresh.base is None
-        changes = against_target(own, plan, *output_schema(contract, keys, plain.schema), whole)
+        changes = against_target(
+            own, plan, declared(own, contract.target), *output_schema(contract, keys, plain.schema), whole
+        )
         return Explained(reads, explain_suite(suite, contract.engine, now), protections, tuple(changes))

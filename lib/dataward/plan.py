@@ -22,7 +22,7 @@ from dataward.quality.rules import IsPrimaryKey, Probe, RowComposite, RowRule, R
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite, suite
 from dataward.tables import delta
-from dataward.tables.declared import declared, fit
+from dataward.tables.declared import Declared, fit
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED
 
@@ -215,18 +215,18 @@ def fitting(
 
 
 def against_target(
-    spark: SparkSession, plan: Plan, output: StructType, beside: Iterable[str], whole: bool
+    spark: SparkSession, plan: Plan, table: Declared | None, output: StructType, beside: Iterable[str], whole: bool
 ) -> list[str]:
     """Check a plan against the table that it will write to; gives what will become of the table's schema, in words.
 
-    ``output``: the columns as they will be written; ``beside``: those that a rotation adds; ``whole``: all rows are replaced.
+    ``table``: what is declared of it, None where there is none; ``output``: the columns as they will be written; ``beside``:
+    those that a rotation adds; ``whole``: all rows are replaced.
 
     Raises:
         ContractError: files of the table are laid out by a column that the contract protects: its order would show in
             file names and statistics, and a protected one is no use for skipping files; or a column does not fit the table.
     """
     target = plan.contract.target
-    table = declared(spark, target)
     if table is None:
         return []
     problems = []

@@ -49,6 +49,7 @@ from dataward.report import RunResult
 from dataward.run import Progress, Run, as_dicts, pinned, place_of
 from dataward.session import demand_encryption, interruptible, isolated
 from dataward.tables import commits, delta
+from dataward.tables.declared import Declared, declared
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, Pin
 from dataward.windows import windowed
@@ -96,6 +97,7 @@ class Publish(Run):
     """A run that publishes what its source holds."""
 
     seal: Seal | None = None
+    table: Declared | None = None
     writing = False
     """Whether the target may have a version of this run."""
     part_of_many = False
@@ -345,7 +347,7 @@ class Publish(Run):
                 self.output = examine(self.spark, self.plan, good, ready, references, now, deterministic)
                 told(str(self.output))
             reasons += self.output.reasons
-        return reasons + broken(self.spark, self.contract, good, ready)
+        return reasons + broken(self.contract, self.table, good, ready)
 
     # what is written
 
@@ -354,7 +356,10 @@ class Publish(Run):
         plain = normalised(source.frame, self.contract.treat).drop(MALFORMED)
         mode = self.contract.target.mode
         whole = mode == "overwrite" or (self.refresh is not None and self.refresh.base is None)
-        changes = against_target(self.spark, self.plan, *output_schema(self.contract, keys, plain.schema), whole)
+        self.table = declared(self.spark, self.contract.target)
+        changes = against_target(
+            self.spark, self.plan, self.table, *output_schema(self.contract, keys, plain.schema), whole
+        )
         self.schema_changes = [f"schema of {self.contract.target}: the run {change}" for change in changes]
         for change in self.schema_changes:
             self.progress(f"  {change}")
