@@ -10,6 +10,7 @@ from dataward import stream as module
 from dataward.errors import TargetError, UsageError
 from dataward.integrity import ledger
 from dataward.plan import plan
+from dataward.publish import publish
 from dataward.quarantine import batches
 from dataward.stream import stream
 from dataward.tables import commits, delta
@@ -65,6 +66,13 @@ def test_what_came_since_the_checkpoint_is_published_once(streaming):
     assert len({row[1] for row in streaming.rows("target", "id", "name")}) == 4  # tokens join across batches
     assert streaming.verify().holds
     assert {batch.waiting for batch in batches(streaming.spark, plan(streaming.root / "contract.yaml"))} == {2}
+
+
+def test_a_batch_publish_into_a_streamed_target_is_refused(streaming):
+    start(streaming)
+    with pytest.raises(UsageError, match="is a batch of a stream .* would append all rows of the source again"):
+        publish(streaming.spark, plan(streaming.root / "contract.yaml"), None, str(streaming.root / "reports"))
+    assert streaming.versions() == 3
 
 
 def test_killed_at_random_points_the_tables_are_those_of_an_unbroken_run(streaming, monkeypatch):
