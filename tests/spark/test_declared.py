@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from delta.tables import DeltaTable, IdentityGenerator
 
 from dataward.errors import ContractError
 from dataward.explain import explain
@@ -13,8 +14,7 @@ from dataward.tables.declared import declared
 SCHEMA = "id int, name string, age int"
 ROWS = [(1, "ada", 30), (2, "bob", 40)]
 COLUMNS = (
-    "id int not null comment 'the id', name varchar(3), age int, twice int generated always as (age * 2), "
-    "number bigint generated always as identity, more string"
+    "id int not null comment 'the id', name varchar(3), age int, twice int generated always as (age * 2), more string"
 )
 
 
@@ -80,9 +80,26 @@ def test_merge_fills_what_the_table_makes_itself_and_leaves_further_columns(owne
         (2, "bob", 80, None),
         (3, "eve", 100, None),
     ]
-    assert len({row[0] for row in owned.rows("target", "number")} - {None}) == 3
     assert (result.merged, result.rows["published"]) == ({"inserted": 1, "updated": 1}, 2)
     assert owned.verify().holds
+
+
+def test_identity_columns_are_filled_by_the_table_in_every_mode_and_take_no_values(lake, spark):
+    made = DeltaTable.create(spark).location(f"{lake.root}/target").addColumn("id", "int").addColumn("name", "string")
+    made.addColumn("age", "int").addColumn("number", "bigint", generatedAlwaysAs=IdentityGenerator()).execute()
+    lake.source(ROWS, SCHEMA)
+    for mode, rows in (
+        ("mode: overwrite", 2),
+        ("mode: append", 4),
+        ("mode: overwrite", 2),
+        ("mode: merge, on: [id]", 2),
+    ):
+        lake.publish(target=mode)
+        numbers = [number for (number,) in lake.rows("target", "number")]
+        assert len(set(numbers) - {None}) == rows
+    lake.source([(1, "ada", 30, 7)], f"{SCHEMA}, number bigint", "other")
+    with pytest.raises(ContractError, match="column 'number': the target generates it"):
+        lake.publish(source=f"{{path: {lake.root}/other}}")
 
 
 @pytest.mark.parametrize("mode", ["mode: append", "mode: merge, on: [id]"])
@@ -146,6 +163,6 @@ def test_an_overwrite_with_other_columns_is_announced_and_keeps_partitions_and_c
 def test_a_narrower_number_is_written_as_the_tables_wider_one(lake, spark):
     spark.sql(f"create table delta.`{lake.root}/target` (id bigint, name string, age decimal(12, 2)) using delta")
     lake.source(ROWS, SCHEMA)
-    for mode in ("mode: overwrite", "mode: append", "mode: merge, on: [id]"):
+    for mode in ("mode: overwrite", "mode: merge, on: [id]", "mode: append"):
         lake.publish(target=mode)
     assert lake.read().dtypes == [("id", "bigint"), ("name", "string"), ("age", "decimal(12,2)")]

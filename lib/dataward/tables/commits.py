@@ -308,15 +308,16 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: list[str]) 
     if not delta.exists(spark, place):
         return
     table = delta.delta_table(spark, place)
-    properties = table.detail().select("properties").first()[0]
+    properties, partitions = table.detail().select("properties", "partitionColumns").first()
     named = properties.get("delta.dataSkippingStatsColumns")
     allowed = {name.lower() for name in stats}
     if named is not None and {name.lower() for name in names(named)} <= allowed:
         return
     if named is None and properties.get("delta.dataSkippingNumIndexedCols") == "0":
         return
-    # Only columns that the table already has can be named: an overwrite may bring others.
-    wanted = _statistics([name for name in table.toDF().columns if name.lower() in allowed])
+    # Only columns that the table already has can be named (an overwrite may bring others), and none that partitions it.
+    there = [name for name in table.toDF().columns if name not in partitions]
+    wanted = _statistics([name for name in there if name.lower() in allowed])
     if named is not None:
         spark.sql(
             f"alter table {delta.identifier(spark, place)} unset tblproperties ('delta.dataSkippingStatsColumns')"
