@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from dataward.contract import Document, Treatment, problems_of
 from dataward.quality.duplicates.components import labels
-from dataward.quality.duplicates.matching import NEIGHBOURS, _similarity, _candidate_pairs
+from dataward.quality.duplicates.matching import NEIGHBOURS, _candidate_pairs, _similarity
 from dataward.quality.spread import Fences, fences, medcouple
 from dataward.quality.suite import suite
 from tests.cases import cases
