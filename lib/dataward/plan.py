@@ -239,7 +239,12 @@ def against_target(
                 Problem(plan.document.file, line, f"columns.{name}", what, "lay the table out by other columns")
             )
     found = fit(output, table, whole, target.evolve, beside)
-    for name, what, remedy in found.problems:
+    lacking = found.lacks if target.mode == "merge" else ()
+    what, remedy = (
+        "the target has this field and the contract's column has not: a merge would set it to null",
+        "publish it too",
+    )
+    for name, what, remedy in (*found.problems, *((name, what, remedy) for name in lacking)):
         line = plan.document.line_of(("target",))
         problems.append(Problem(plan.document.file, line, "target", f"{target}: column '{name}': {what}", remedy))
     if problems:

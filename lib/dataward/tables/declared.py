@@ -50,6 +50,7 @@ class Fit:
 
     ``adds`` and ``drops`` are columns (paths) that the table gets and loses, ``retypes`` tells columns of another type,
     ``nulls`` are columns that the run does not have and that become null, ``casts`` the types that columns are written as.
+    ``lacks`` are fields inside of columns that the run does not have, which an update of the whole column would lose.
     ``problems``: (column, what, remedy), each of which refuses the run.
     """
 
@@ -57,6 +58,7 @@ class Fit:
     drops: tuple[str, ...] = ()
     retypes: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
     casts: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[tuple[str, str, str], ...] = ()
 
@@ -108,7 +110,9 @@ def fit(given: StructType, table: Declared, whole: bool, evolve: bool = False, b
     here = {column.name.lower() for column in given.fields}
     taken = {name.lower() for name in beside}
     met = [_met(column, there.get(column.name.lower())) for column in given.fields]
-    adds, retypes = ([path for one in met for path in getattr(one, kind)] for kind in ("adds", "retypes"))
+    adds, retypes, lacks = (
+        [path for one in met for path in getattr(one, kind)] for kind in ("adds", "retypes", "lacks")
+    )
     casts = {name: kind for one in met for name, kind in one.casts.items()}
     problems = [problem for one in met for problem in one.problems]
     gone = [c for c in table.schema.fields if c.name.lower() not in here and not _fills_itself(c)]
@@ -122,7 +126,7 @@ def fit(given: StructType, table: Declared, whole: bool, evolve: bool = False, b
         problems += [_other_type(words, whole) for words in retypes]
     if drops or retypes:
         problems += [_unpartitioned(name) for name in table.partition_by if _changes(name, drops, retypes)]
-    return Fit(tuple(adds), tuple(drops), tuple(retypes), tuple(nulls), casts, tuple(problems))
+    return Fit(tuple(adds), tuple(drops), tuple(retypes), tuple(nulls), tuple(lacks), casts, tuple(problems))
 
 
 def _met(column: StructField, known: StructField | None) -> Fit:
@@ -137,9 +141,9 @@ def _met(column: StructField, known: StructField | None) -> Fit:
         return Fit()
     if _wider(column.dataType, known.dataType):
         return Fit(casts={known.name: known.dataType.simpleString()})
-    new, others = list[str](), list[str]()
-    _inside(known.name, known.dataType, column.dataType, new, others)
-    return Fit(adds=tuple(new), retypes=tuple(others))
+    met = _Inside()
+    met.compare(known.name, known.dataType, column.dataType)
+    return Fit(adds=tuple(met.new), retypes=tuple(met.others), lacks=tuple(met.lacking))
 
 
 def conformed(frame: DataFrame, found: Fit, table: Declared) -> DataFrame:
@@ -198,25 +202,34 @@ def _wider(narrow: DataType, wide: DataType) -> bool:
     return (small, large) in {("float", "double"), ("tinyint", "double"), ("smallint", "double"), ("int", "double")}
 
 
-def _inside(path: str, known: DataType, given: DataType, new: list[str], others: list[str]) -> None:
-    """Collect the paths of fields that the table lacks, and what is of another type."""
-    from pyspark.sql.types import ArrayType, MapType, StructType
+@dataclass
+class _Inside:
+    """Paths of fields that the table lacks (``new``) and that the run lacks, and what is of another type."""
 
-    if isinstance(known, StructType) and isinstance(given, StructType):
-        there = {one.name.lower(): one for one in known.fields}
-        for one in given.fields:
-            below = f"{path}.{one.name}"
-            if one.name.lower() in there:
-                _inside(below, there[one.name.lower()].dataType, one.dataType, new, others)
-            else:
-                new.append(below)
-    elif isinstance(known, ArrayType) and isinstance(given, ArrayType):
-        _inside(f"{path}.element", known.elementType, given.elementType, new, others)
-    elif isinstance(known, MapType) and isinstance(given, MapType):
-        _inside(f"{path}.key", known.keyType, given.keyType, new, others)
-        _inside(f"{path}.value", known.valueType, given.valueType, new, others)
-    elif _simple(known) != _simple(given):
-        others.append(f"{path} from {_simple(known)} to {_simple(given)}")
+    new: list[str] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+    def compare(self, path: str, known: DataType, given: DataType) -> None:
+        from pyspark.sql.types import ArrayType, MapType, StructType
+
+        if isinstance(known, StructType) and isinstance(given, StructType):
+            there = {one.name.lower(): one for one in known.fields}
+            here = {one.name.lower() for one in given.fields}
+            for one in given.fields:
+                below = f"{path}.{one.name}"
+                if one.name.lower() in there:
+                    self.compare(below, there[one.name.lower()].dataType, one.dataType)
+                else:
+                    self.new.append(below)
+            self.lacking += [f"{path}.{one.name}" for one in known.fields if one.name.lower() not in here]
+        elif isinstance(known, ArrayType) and isinstance(given, ArrayType):
+            self.compare(f"{path}.element", known.elementType, given.elementType)
+        elif isinstance(known, MapType) and isinstance(given, MapType):
+            self.compare(f"{path}.key", known.keyType, given.keyType)
+            self.compare(f"{path}.value", known.valueType, given.valueType)
+        elif _simple(known) != _simple(given):
+            self.others.append(f"{path} from {_simple(known)} to {_simple(given)}")
 
 
 def _fills_itself(column: StructField) -> bool:
