@@ -182,7 +182,9 @@ def test_components_are_those_of_walking_the_edges(graph):
 def test_every_pair_of_a_block_is_compared_once(sizes):
     table = pa.table({"block": pa.array(np.repeat(np.arange(len(sizes)), sizes))})
     pairs = [
-        pair for first, second in _candidate_pairs(table, 1000) for pair in zip(first.tolist(), second.tolist(), strict=True)
+        pair
+        for first, second in _candidate_pairs(table, 1000)
+        for pair in zip(first.tolist(), second.tolist(), strict=True)
     ]
     ends = np.cumsum([0, *sizes])
     wanted = {(a, b) for n in range(len(sizes)) for a in range(ends[n], ends[n + 1]) for b in range(a + 1, ends[n + 1])}
@@ -193,7 +195,9 @@ def test_every_pair_of_a_block_is_compared_once(sizes):
 def test_in_a_large_block_rows_meet_their_neighbours():
     table = pa.table({"block": pa.array(np.zeros(2000, int))})
     pairs = [
-        pair for first, second in _candidate_pairs(table, 1000) for pair in zip(first.tolist(), second.tolist(), strict=True)
+        pair
+        for first, second in _candidate_pairs(table, 1000)
+        for pair in zip(first.tolist(), second.tolist(), strict=True)
     ]
     assert len(pairs) == 2000 * NEIGHBOURS - NEIGHBOURS * (NEIGHBOURS + 1) // 2
     assert max(b - a for a, b in pairs) == NEIGHBOURS
