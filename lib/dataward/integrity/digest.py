@@ -40,7 +40,6 @@ __all__ = ["Content", "FileContent", "Sums", "digest", "sums"]
 SIZES = ((8 * 1024, 20_000), (1024 * 1024, 128), (2**62, 1))
 """Rows of so many bytes at most go to Python in batches of so many rows: about 160 MB, or a single row."""
 SUMMED = "file bigint, rows bigint, lanes binary, larger bigint"
-SIZE, TAG = "_dataward_size", "_dataward_tag"
 LANES = 4
 BLOCK = 64  # bytes, of SHA-256
 
@@ -109,19 +108,19 @@ def _summed(frame: DataFrame, tag: Column, key: bytes) -> list[Any]:
     """
     from pyspark.sql import functions as F
 
-    size = F.expr(row_size(frame.schema))
-    sized = frame.select("*", size.alias(SIZE), tag.alias(TAG))
+    own = [column(name).alias(f"c{number}") for number, name in enumerate(frame.columns)]
+    sized = frame.select(*own, F.expr(row_size(frame.schema)).alias("size"), tag.alias("file"))
     varies = [_size(field.dataType, "") != "" for field in frame.schema.fields]
     found, floor = [], -1
     for most, rows in SIZES:
-        short = F.col(SIZE) <= most
+        short = F.col("size") <= most
         columns = [
-            (F.when(short, column(name)) if large else column(name)).alias(f"c{number}")
-            for number, (name, large) in enumerate(zip(frame.columns, varies, strict=True))
+            F.when(short, column(f"c{number}")) if large else column(f"c{number}")
+            for number, large in enumerate(varies)
         ]
-        part = sized.where(F.col(SIZE) > floor) if floor >= 0 else sized
+        part = sized.where(F.col("size") > floor) if floor >= 0 else sized
         with settings(frame.sparkSession, {"spark.sql.execution.arrow.maxRecordsPerBatch": str(rows)}):
-            asked = part.select(*columns, short.alias("short"), F.col(TAG).alias("file"))
+            asked = part.select(*columns, short.alias("short"), "file")
             now = asked.mapInArrow(settled(_summing(key)), SUMMED).collect()
         found += [row for row in now if row.rows]
         if not any(row.larger for row in now):
