@@ -1,4 +1,4 @@
-"""Write a k-anonymous copy of a target: its quasi-identifiers made as coarse as they must be, and no coarser."""
+"""Write a k-anonymous copy of a target with the least generalisation of its quasi-identifiers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ __all__ = ["Anonymized", "anonymize"]
 
 @dataclass(frozen=True)
 class Anonymized:
-    """``levels`` by column; ``k`` is counted again on what was written (None: nothing was, without a place to write to)."""
+    """Result of an anonymisation.
+
+    Attributes:
+        version: version of the target that was read.
+        levels: level of generalisation by column.
+        chosen: the chosen levels and their cost.
+        k: smallest group in the copy, counted after writing; None: no copy was written.
+        out: path of the copy; None: no copy was written.
+    """
 
     version: int
     levels: dict[str, str]
@@ -37,15 +45,22 @@ def anonymize(
 ) -> Anonymized:
     """Find the cheapest levels for the contract's ``quasi_identifiers``, and write the newest version at these levels.
 
+    Args:
+        spark: the session.
+        plan: plan of the contract.
+        k: smallest size of a group, at least 2.
+        most_suppressed: largest share of rows that may be left out, from 0 to below 1.
+        out: path of the copy; None: only find the levels.
+
     Raises:
-        UsageError: there are no quasi-identifiers, a level does not fit, or there is something at ``out``.
-        TargetError: there is no target yet, or the copy cannot be written.
+        UsageError: there are no quasi-identifiers, a level does not fit its column, or ``out`` exists.
+        TargetError: the target does not exist, or the copy cannot be written.
         DataError: there are fewer rows than k.
     """
     contract = plan.contract
     if not contract.quasi_identifiers:
         raise UsageError(
-            f"contract '{contract.contract}' names no quasi_identifiers: say by which columns people could be told"
+            f"contract '{contract.contract}' names no quasi_identifiers: list the columns by which people could be identified"
         )
     if k < 2 or not 0 <= most_suppressed < 1:
         raise UsageError("k is 2 or more, and the share of rows that may be left out is from 0 to below 1")
@@ -54,28 +69,30 @@ def anonymize(
         if not delta.exists(own, contract.target):
             raise TargetError(f"{contract.target}: there is no table yet. Publish first")
         if place and delta.exists(own, place):
-            raise UsageError(f"{out} is a table already: a copy is only written to a new place")
+            raise UsageError(f"{out} is a table already: name a path that does not exist")
         version = delta.latest_version(own, contract.target)
         frame = delta.read(own, contract.target, version)
-        there = {name.lower(): name for name in frame.columns}
-        if missing := [name for name in contract.quasi_identifiers if name.lower() not in there]:
+        names = {name.lower(): name for name in frame.columns}
+        if missing := [name for name in contract.quasi_identifiers if name.lower() not in names]:
             raise UsageError(f"{contract.target} has no column '{missing[0]}'")
-        ladders = [ladder(frame, there[name.lower()], levels) for name, levels in contract.quasi_identifiers.items()]
+        ladders = [ladder(frame, names[name.lower()], levels) for name, levels in contract.quasi_identifiers.items()]
         chosen = choose(frame, ladders, k, most_suppressed)
-        told = {one.column: one.told(level) for one, level in zip(ladders, chosen.levels, strict=True)}
+        levels_by_column = {
+            steps.column: steps.told(level) for steps, level in zip(ladders, chosen.levels, strict=True)
+        }
         if place is None:
-            return Anonymized(version, told, chosen, None, None)
-        ready = anonymized(frame, ladders, chosen.levels, k)
+            return Anonymized(version, levels_by_column, chosen, None, None)
+        copy = anonymized(frame, ladders, chosen.levels, k)
         metadata = {
             "contract": contract.contract,
             "contract_sha256": plan.sha256,
-            "anonymized": told,
+            "anonymized": levels_by_column,
             "k": k,
             "read": version,
         }
         run_id = f"anonymize-{uuid.uuid4().hex[:12]}"
-        commits.commit_target(
-            own, ready, Target(path=place.path), run_id, metadata, statistics_columns(contract, ready)
-        )
+        commits.commit_target(own, copy, Target(path=place.path), run_id, metadata, statistics_columns(contract, copy))
         written = delta.read(own, place, delta.latest_version(own, place))
-        return Anonymized(version, told, chosen, smallest(written, [one.column for one in ladders]), out)
+        return Anonymized(
+            version, levels_by_column, chosen, smallest(written, [steps.column for steps in ladders]), out
+        )

@@ -1,7 +1,7 @@
-"""The JVM half of the local stack: pinned coordinates, resolved once by Spark's own Ivy, checked against sums.
+"""Fetch the jars of a local session: pinned coordinates, resolved once by Spark's Ivy, verified by SHA-256.
 
-Only a local session needs this; EMR, Glue and Databricks bring their jars. The cache is
-``$DATAWARD_JARS`` or ``~/.cache/dataward/jars``; once it is filled no start needs the network.
+EMR, Glue and Databricks provide their own jars. The cache is ``$DATAWARD_JARS`` or ``~/.cache/dataward/jars``; once it is
+filled, no start needs the network.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from dataward.java import find_java
 __all__ = ["COORDINATES", "EXCLUDES", "cache", "ensure", "submit_script"]
 
 COORDINATES = ("io.delta:delta-spark_2.12:3.3.3", "com.amazon.deequ:deequ:2.1.0-spark-3.5")
-# dqdl 1.0.7, which Deequ names, is in no repository, and arpack_combined_all is a heap that netlib replaces.
+# dqdl 1.0.7, a dependency of Deequ, is in no repository; netlib replaces arpack_combined_all.
 EXCLUDES = ("software.amazon.glue:dqdl", "net.sourceforge.f2j:arpack_combined_all")
 
 SUMS = Path(__file__).with_name("jars.sha256")
 
 
 def cache() -> Path:
+    """Return the folder of the jars."""
     chosen = os.environ.get("DATAWARD_JARS")
     return Path(chosen) if chosen else Path.home() / ".cache" / "dataward" / "jars"
 
 
 def expected(sums: Path = SUMS) -> dict[str, str]:
-    """File name to SHA-256, as committed."""
+    """Return the committed SHA-256 (hex) by file name."""
     pairs = (line.split() for line in sums.read_text(encoding="utf-8").splitlines() if line.strip())
     return {name: digest for digest, name in pairs}
 
@@ -43,36 +44,43 @@ def ensure(
     coordinates: tuple[str, ...] = COORDINATES,
     excludes: tuple[str, ...] = EXCLUDES,
 ) -> list[Path]:
-    """The jars, fetched if they are not there yet, each equal to its committed sum. (The tests have more of them.)
+    """Return the paths of the jars, after fetching missing ones and verifying all. (The tests pass further jars.)
+
+    Args:
+        folder: the cache; None: :func:`cache`.
+        sums: file of committed sums.
+        coordinates: Maven coordinates to resolve.
+        excludes: Maven coordinates to leave out.
 
     Raises:
-        SessionError: a jar cannot be had, or is not the one whose sum is committed.
+        SessionError: a jar cannot be fetched, or its SHA-256 differs from the committed one.
     """
     folder = folder or cache()
     wanted = expected(sums)
     if any(not (folder / name).exists() for name in wanted):
         _resolve(folder, wanted, coordinates, excludes)
     for name, digest in wanted.items():
-        found = _sha256(folder / name)
-        if found != digest:
+        actual = _sha256(folder / name)
+        if actual != digest:
             raise SessionError(
-                f"{folder / name}: SHA-256 is {found}, but {digest} was committed ({sums.name}). The file was changed "
+                f"{folder / name}: SHA-256 is {actual}, but {digest} was committed ({sums.name}). The file was changed "
                 "or damaged: nothing was started. Delete it and run 'make setup' (or 'dataward jars') again"
             )
     return [folder / name for name in wanted]
 
 
 def _resolve(folder: Path, wanted: dict[str, str], coordinates: tuple[str, ...], excludes: tuple[str, ...]) -> None:
+    """Resolve the coordinates by an empty Spark application and copy the wanted jars to the folder."""
     print(f"dataward: fetching {len(wanted)} jars once into {folder}", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="dataward-ivy-") as scratch:
-        nothing = Path(scratch, "nothing.py")
-        nothing.write_text("", encoding="utf-8")
+        application = Path(scratch, "nothing.py")
+        application.write_text("", encoding="utf-8")
         command = [
             submit_script(),
             *("--master", "local[1]", "--packages", ",".join(coordinates)),
             *(("--exclude-packages", ",".join(excludes)) if excludes else ()),
-            *("--conf", f"spark.jars.ivy={scratch}", str(nothing)),
+            *("--conf", f"spark.jars.ivy={scratch}", str(application)),
         ]
         environment = {**os.environ, "JAVA_HOME": find_java()}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603 - our own argv
@@ -84,14 +92,14 @@ def _resolve(folder: Path, wanted: dict[str, str], coordinates: tuple[str, ...],
                 f"can be reached, then try again. Spark's Ivy said:\n{tail}"
             )
         for name in wanted:
-            # Copied beside its place first: a second process never sees half a jar.
-            half = folder / f".{name}.{os.getpid()}"
-            shutil.copyfile(Path(scratch, "jars", name), half)
-            os.replace(half, folder / name)
+            # A rename is atomic: another process never sees an incomplete jar.
+            partial = folder / f".{name}.{os.getpid()}"
+            shutil.copyfile(Path(scratch, "jars", name), partial)
+            os.replace(partial, folder / name)
 
 
 def submit_script() -> str:
-    """Path of spark-submit of the pyspark in use."""
+    """Return the path of the spark-submit of the installed pyspark."""
     import pyspark
 
     return str(Path(pyspark.__file__).parent / "bin" / "spark-submit")

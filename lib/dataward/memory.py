@@ -1,9 +1,9 @@
-"""What every run measured, and what came of it: a Delta table beside the target, one append a run.
+"""Store what every run measured in the history, a Delta table beside the target with one append per run.
 
-A row is (contract, run, series): the number and, where a rule asked for it, the rule and its verdict. ``series`` names a number
-whatever it was compared with (``RowCount``, ``Mean "age"``), so that a rule may change and its past stays. Runs that were
-stopped, and runs that somebody marked bad, are no part of the past that rules compare with; a run marked good is. Where runs
-replace one partition, the newest run of each partition counts.
+A row is (contract, run, series): the number and, where a rule measured it, the rule and its outcome. ``series`` names a number
+independently of the condition (``RowCount``, ``Mean "age"``), so that a rule may change and keep its past. Rules compare with
+runs that were accepted or marked good, not with runs that were stopped or marked bad. Where runs replace one partition, the
+newest run of each partition counts.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ SCHEMA = (
     "measured double, failed_rows bigint, rows bigint, status string"
 )
 ACCEPTED, STOPPED, GOOD, BAD = "accepted", "stopped", "marked good", "marked bad"
-DRAWN = 60  # runs in a report's line
-FILES = 10  # one a run; of so many one is made, so that a thousand runs are read about as fast as ten
+DRAWN = 60  # newest runs in a report's line
+FILES = 10  # runs (one file each) between two compactions, so that a long history stays fast to read
 
 
 @dataclass(frozen=True)
 class Line:
-    """The newest numbers of a series, this run's last, and where that one was expected (None: too few runs)."""
+    """The newest numbers of a series, the present run's last, and the band expected for that one (None: too few runs)."""
 
     series: str
     values: tuple[float, ...]
@@ -53,7 +53,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run measured of one series; ``status``: accepted, stopped, marked good or marked bad."""
+    """One number of one run; ``status`` is accepted, stopped, marked good or marked bad."""
 
     run_id: str
     time: datetime
@@ -75,32 +75,38 @@ def remember(
     past: Past,
     stopped: bool,
 ) -> None:
-    """Append what a run measured, once (a run that was stopped may come again), and remove what is too old."""
+    """Append what a run measured, once per run (each time for a stopped one), and delete runs beyond the retention."""
     contract = plan.contract
-    known = (contract.contract, run_id, now, _partition(contract))
+    run = (contract.contract, run_id, now, _partition(contract))
     status = STOPPED if stopped else ACCEPTED
-    rows = [(*known, *told, judged.rows, status) for told in _series(suite, judged)]
+    rows = [(*run, *entry, judged.rows, status) for entry in _series(suite, judged)]
     _append(spark, plan, f"{run_id}/stopped/{now.isoformat()}" if stopped else run_id, rows)
     _trim(spark, plan, now, past)
 
 
 def _append(spark: SparkSession, plan: Plan, app: str, rows: list[tuple[Any, ...]]) -> None:
+    """Append rows once per ``app``, and compact the table now and then."""
     frame = spark.createDataFrame(rows, SCHEMA).coalesce(1)
-    place, told = plan.contract.history_location, {"contract": plan.name, "contract_sha256": plan.sha256}
-    commit = commits.append_once(spark, frame, place, app, told)
-    if commit.version % FILES == FILES // 2:  # not with the commit that Delta makes a checkpoint of, the tenth
-        with suppress(Exception):  # somebody else is at it
+    place, metadata = plan.contract.history_location, {"contract": plan.name, "contract_sha256": plan.sha256}
+    commit = commits.append_once(spark, frame, place, app, metadata)
+    if commit.version % FILES == FILES // 2:  # apart from the commits (0 modulo 10) at which Delta writes a checkpoint
+        with suppress(Exception):  # a concurrent run is compacting
             delta.delta_table(spark, place).optimize().executeCompaction()
 
 
 def _series(suite: Suite, judged: Judgement) -> Iterator[tuple[str, str | None, str | None, float | None, int | None]]:
-    """(series, rule, outcome, measured, failed rows): each verdict, and each number that no verdict has."""
-    of_rules = list(zip(suite.rules, judged.verdicts, strict=False))  # the verdicts of users' own checks come last
+    """Yield (series, rule, outcome, measured, failed rows) of each verdict, and of each further number."""
+    of_rules = list(
+        zip(suite.rules, judged.verdicts, strict=False)
+    )  # verdicts of user-defined checks come last and have no series
     for rule, verdict in of_rules:
         yield rule.series, verdict.rule, verdict.outcome, verdict.measured, verdict.failed_rows
     seen = {rule.series for rule, _ in of_rules}
-    beside = {"RowCount": float(judged.rows), **{one.series: one.measured for one in judged.statistics}}
-    for series, number in beside.items():
+    further = {
+        "RowCount": float(judged.rows),
+        **{statistic.series: statistic.measured for statistic in judged.statistics},
+    }
+    for series, number in further.items():
         if series not in seen:
             yield series, None, None, number, None
 
@@ -110,18 +116,18 @@ def _partition(contract: Contract) -> str | None:
 
 
 def _trim(spark: SparkSession, plan: Plan, now: datetime, past: Past) -> None:
-    """Remove runs that lie further back than is kept, once they are a tenth too old: not at every run."""
-    kept = plan.contract.history.keep if plan.contract.history else 0
+    """Delete runs beyond the retention, once the oldest exceeds it by a tenth, so that not every run deletes."""
+    days = plan.contract.history.keep if plan.contract.history else 0
     oldest = min((points[0].time for points in past.series.values()), default=now)
-    if oldest < now - timedelta(days=kept * 1.1):
-        before = (now - timedelta(days=kept)).isoformat()
+    if oldest < now - timedelta(days=days * 1.1):
+        before = (now - timedelta(days=days)).isoformat()
         condition = f"contract = {literal(plan.name)} and time < timestamp'{before}'"
-        with suppress(Exception):  # another run is at it; the next one tries again
+        with suppress(Exception):  # a concurrent run is deleting; the next run tries again
             delta.delta_table(spark, plan.contract.history_location).delete(condition)
 
 
 def drawn(past: Past, suite: Suite, judged: Judgement, now: datetime) -> Iterator[Line]:
-    """Every series that has a past, with this run's number and where it was to be expected."""
+    """Yield every series that has a past, with the present run's number and its expected band."""
     for series, number in {series: number for series, _, _, number, _ in _series(suite, judged)}.items():
         points = past.points(series)
         if number is None or not points:
@@ -135,30 +141,35 @@ def drawn(past: Past, suite: Suite, judged: Judgement, now: datetime) -> Iterato
 
 
 def recall(spark: SparkSession, plan: Plan, run_id: str, now: datetime) -> Past:
-    """What rules may compare with: of each series the numbers of earlier accepted runs, oldest first."""
+    """Read the numbers of earlier accepted runs by series, oldest first; empty where the contract keeps no history."""
     if plan.contract.history is None:
         return Past()
-    own = _partition(plan.contract)
-    found: dict[str, dict[str, Point]] = {}
-    for one in _read(spark, plan.contract):
-        if one.measured is None or one.status not in (ACCEPTED, GOOD) or one.time >= now or one.run_id == run_id:
+    partition = _partition(plan.contract)
+    by_series: dict[str, dict[str, Point]] = {}
+    for number in _read(spark, plan.contract):
+        if (
+            number.measured is None
+            or number.status not in (ACCEPTED, GOOD)
+            or number.time >= now
+            or number.run_id == run_id
+        ):
             continue
-        if own is None or one.partition != own:
-            runs = found.setdefault(one.series, {})
-            runs.pop(one.partition or one.run_id, None)  # the newest of a partition counts, where it stands
-            runs[one.partition or one.run_id] = Point(one.time, one.measured)
-    return Past({series: tuple(runs.values()) for series, runs in found.items()})
+        if partition is None or number.partition != partition:
+            runs = by_series.setdefault(number.series, {})
+            runs.pop(number.partition or number.run_id, None)  # the newest run of a partition counts, at its own time
+            runs[number.partition or number.run_id] = Point(number.time, number.measured)
+    return Past({series: tuple(runs.values()) for series, runs in by_series.items()})
 
 
 def _read(spark: SparkSession, contract: Contract) -> list[Measured]:
-    """Every row of this contract, oldest first, with the newest mark of its run."""
+    """Read every number of a contract, oldest first, with the newest mark of its run as status."""
     place = contract.history_location
     if not delta.exists(spark, place):
         return []
     frame = delta.delta_table(spark, place).toDF()
     columns = ("run_id", "unix_micros(time) as time", "series", "rule", "outcome", "measured", "status", "partition")
-    told = frame.where(frame.contract == contract.contract).selectExpr(*columns).toPandas()
-    rows = list(told.sort_values("time").itertuples())
+    selected = frame.where(frame.contract == contract.contract).selectExpr(*columns).toPandas()
+    rows = list(selected.sort_values("time").itertuples())
     marks = {row.run_id: row.status for row in rows if row.series is None}
     return [
         Measured(
@@ -167,7 +178,7 @@ def _read(spark: SparkSession, contract: Contract) -> list[Measured]:
             row.series,
             row.rule,
             row.outcome,
-            None if isnan(row.measured) else row.measured,  # pandas has no other null for numbers
+            None if isnan(row.measured) else row.measured,  # pandas represents null as NaN
             marks.get(row.run_id, row.status),
             row.partition,
         )
@@ -177,31 +188,32 @@ def _read(spark: SparkSession, contract: Contract) -> list[Measured]:
 
 
 def measured(spark: SparkSession, plan: Plan) -> list[Measured]:
-    """Everything that runs of the contract measured, oldest first.
+    """Return every number that runs of the contract measured, oldest first.
 
     Raises:
         UsageError: the contract keeps no history.
     """
-    _kept(plan.contract)
+    _require_history(plan.contract)
     with isolated(spark) as own:
         return _read(own, plan.contract)
 
 
 def mark(spark: SparkSession, plan: Plan, run_id: str, good: bool, reason: str) -> None:
-    """Say of a run that rules may, or may not, compare with it; whatever it came to. The newest mark counts.
+    """Mark a run as good or bad: whether rules compare with it, whatever its outcome; its newest mark counts.
 
     Raises:
-        UsageError: there is no such run in the history.
+        UsageError: the contract keeps no history, or it has no such run.
     """
-    _kept(plan.contract)
+    _require_history(plan.contract)
     with isolated(spark) as own:
-        if run_id not in {one.run_id for one in _read(own, plan.contract)}:
+        if run_id not in {number.run_id for number in _read(own, plan.contract)}:
             raise UsageError(f"run '{run_id}' is not in the history: see dataward history --metric")
         now = datetime.now(timezone.utc)
         row = (plan.name, run_id, now, None, None, reason, None, None, None, None, GOOD if good else BAD)
         _append(own, plan, f"{run_id}/marked/{now.isoformat()}", [row])
 
 
-def _kept(contract: Contract) -> None:
+def _require_history(contract: Contract) -> None:
+    """Raise UsageError where a contract keeps no history."""
     if contract.history is None:
         raise UsageError(f"contract '{contract.contract}' keeps no history: add history: {{}}")

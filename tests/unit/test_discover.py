@@ -306,7 +306,7 @@ def test_a_minimum_share():
 
 @pytest.mark.parametrize(
     ("regex", "said"),
-    [("(a)\\\\1", "RE2"), ("(?=a)b", "RE2"), ("a*", "nothing"), ("(", "RE2"), ("(x{1000}){1000}", "RE2")],
+    [("(a)\\\\1", "RE2"), ("(?=a)b", "RE2"), ("a*", "empty text"), ("(", "RE2"), ("(x{1000}){1000}", "RE2")],
 )
 def test_patterns_that_could_run_away_are_refused(tmp_path, regex, said):
     file = tmp_path / "d.yaml"

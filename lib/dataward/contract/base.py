@@ -1,4 +1,4 @@
-"""What every model of the contract is made of."""
+"""Base class and common types of the contract's models."""
 
 from __future__ import annotations
 
@@ -13,4 +13,6 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 
 
 class Model(BaseModel):
+    """A frozen model that refuses unknown fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

@@ -1,4 +1,4 @@
-"""One way to turn plain data into bytes, so that a hash of it means something."""
+"""Serialise plain data canonically, so that equal data has equal hashes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ __all__ = ["canonical", "sha256"]
 
 
 def canonical(data: Any) -> str:
-    """JSON with sorted keys and no spaces, ASCII only; data that is not JSON is an error."""
+    """Return ASCII JSON with sorted keys and without spaces.
+
+    Raises:
+        TypeError: the data has no JSON form.
+        ValueError: the data holds NaN or an infinity.
+    """
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def sha256(data: Any) -> str:
-    """SHA-256 (hex) of text, or of the canonical form of data."""
+    """Return the SHA-256 (hex) of a text, or of the canonical form of other data."""
     text = data if isinstance(data, str) else canonical(data)
     return hashlib.sha256(text.encode()).hexdigest()

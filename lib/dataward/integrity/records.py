@@ -1,4 +1,4 @@
-"""What else the ledger holds beside seals: who asked for originals, who was erased."""
+"""Records of the ledger besides seals: re-identifications, erasures, discarded quarantine rows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ __all__ = ["AnyRecord", "Ask", "Discard", "Erased", "Erasure", "parsed"]
 
 
 class Ask(Record):
-    """Somebody asked for the originals of protected values, and was given them or not. It holds no value.
+    """A request for the originals of protected values, granted or not; it holds no value.
 
-    ``rows`` is how many were asked for; ``where_sha256`` is the SHA-256 of the condition that chose them.
+    Attributes:
+        columns: the requested columns.
+        classes: classes of these columns.
+        purpose: the stated purpose.
+        ticket: the stated ticket.
+        where_sha256: SHA-256 of the condition that selected the rows.
+        rows: number of requested rows.
+        granted: whether the originals were returned.
+        reason: why they were not.
     """
 
     kind: Literal["ask"] = "ask"
@@ -29,10 +37,17 @@ class Ask(Record):
 
 
 class Erasure(Record):
-    """A person was erased from a table, or why not. ``subject`` is a keyed hash; nothing in it is a value.
+    """An erasure of a person from a table, or its refusal; it holds no value.
 
-    ``rows`` by place; ``searched`` is what the proof read, ``residues`` the files in which it found something (and what),
-    ``redacted`` the entries of this ledger whose seals had to be taken out.
+    Attributes:
+        subject: keyed hash of the person's identifier.
+        ticket: the stated ticket.
+        method: how the person was erased.
+        reason: why the erasure was refused.
+        rows: erased rows by place.
+        searched: what the search for residues read, by kind.
+        residues: the files in which it found data of the person, and what.
+        redacted: versions of this ledger whose seals were replaced by :class:`Erased`.
     """
 
     kind: Literal["erasure"] = "erasure"
@@ -47,7 +62,7 @@ class Erasure(Record):
 
 
 class Discard(Record):
-    """Rows of a run were taken out of the quarantine for good: ``of_run``, ``rule`` what they failed (None: any)."""
+    """A removal of quarantined rows of run ``of_run`` that failed ``rule`` (None: any rule)."""
 
     kind: Literal["discard"] = "discard"
     of_run: str
@@ -57,7 +72,7 @@ class Discard(Record):
 
 
 class Erased(Record):
-    """What stands in the place of a seal that held a value of an erased person: the seal's hash, so that the chain still holds."""
+    """A replacement of a seal that held a value of an erased person; it keeps the seal's hash, so that the chain verifies."""
 
     kind: Literal["erased"] = "erased"
     seal_sha256: str
@@ -68,9 +83,9 @@ _ADAPTER: TypeAdapter[Seal | Ask | Discard | Erasure | Erased] = TypeAdapter(Any
 
 
 def parsed(text: str) -> Seal | Ask | Discard | Erasure | Erased:
-    """A record of any kind.
+    """Parse the JSON of a record of any kind.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no record.
     """
     return _ADAPTER.validate_json(text)

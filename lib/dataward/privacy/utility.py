@@ -1,4 +1,4 @@
-"""What a protection keeps of a column's use, and what its frequencies give away."""
+"""Measure the utility that a protected column keeps, and the share of rows that frequency analysis recovers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,16 @@ ERROR = 0.02  # relative standard deviation of the distinct counts (HyperLogLog+
 
 @dataclass(frozen=True)
 class Measured:
-    """A column: nulls, distinct values (within 2 percent or so), least and greatest length of its text, and its commonest form
-    as a hash (letters as one, digits as another; the form itself could tell a value)."""
+    """Statistics of one column.
+
+    Attributes:
+        nulls: number of nulls.
+        distinct: approximate number of distinct values (standard error 2 %).
+        shortest: length of the shortest text in characters; None: all values are null.
+        longest: length of the longest text.
+        form: hash of the most frequent form of the text, in which every letter is "a" and every digit "9"; the form itself could
+            reveal a value.
+    """
 
     nulls: int
     distinct: int
@@ -30,7 +38,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Parity:
-    """A protected column before and after; ``same`` names what stayed."""
+    """Statistics of a column before and after protection."""
 
     column: str
     before: Measured
@@ -38,28 +46,30 @@ class Parity:
 
     @property
     def same(self) -> list[str]:
-        near = abs(self.before.distinct - self.after.distinct) <= max(1, 4 * ERROR * self.before.distinct)
-        kept = {
+        """Names of the statistics that protection kept; ``distinct`` within four standard errors."""
+        same_distinct = abs(self.before.distinct - self.after.distinct) <= max(1, 4 * ERROR * self.before.distinct)
+        comparisons = {
             "nulls": self.before.nulls == self.after.nulls,
-            "distinct": near,
+            "distinct": same_distinct,
             "lengths": (self.before.shortest, self.before.longest) == (self.after.shortest, self.after.longest),
             "form": self.before.form == self.after.form,
         }
-        return [name for name, stayed in kept.items() if stayed]
+        return [name for name, equal in comparisons.items() if equal]
 
 
 def parity(before: DataFrame, after: DataFrame, columns: Iterable[str]) -> list[Parity]:
-    """Compare columns that both frames have; one pass over each."""
+    """Compare the columns that both frames have and that are not nested; one pass over each frame."""
     kinds = dict(before.dtypes)
     nested = ("array", "map", "struct")
     named = [name for name in columns if name in kinds and name in after.columns and not kinds[name].startswith(nested)]
     if not named:
         return []
     both = [_measured(frame, named) for frame in (before, after)]
-    return [Parity(name, was, is_) for name, was, is_ in zip(named, *both, strict=True)]
+    return [Parity(name, old, new) for name, old, new in zip(named, *both, strict=True)]
 
 
 def _measured(frame: DataFrame, names: list[str]) -> list[Measured]:
+    """Measure columns in one pass."""
     from pyspark.sql import functions as F
 
     wanted: list[Any] = []
@@ -75,12 +85,14 @@ def _measured(frame: DataFrame, names: list[str]) -> list[Measured]:
 
 
 def recoverable(frame: DataFrame, columns: list[str]) -> dict[str, float]:
-    """By column, the share of rows that counting gives away under a deterministic protection; one pass for all.
+    """Estimate by column the share of rows that frequency analysis recovers under deterministic protection; one pass for all.
 
-    Frequency analysis (Naveed, Kamara, Wright: *Inference Attacks on Property-Preserving Encrypted Databases*, CCS 2015), by
-    an attacker who knows the true frequencies: values are matched to tokens by how often they occur. Of m values that
-    occur equally often, c times each, a guess is right for one in expectation, which is c rows. So it is the sum of the
-    different c, over all rows. Null counts for nothing.
+    The attacker knows the true frequencies and matches values to tokens by them (Naveed, Kamara, Wright: *Inference Attacks on
+    Property-Preserving Encrypted Databases*, CCS 2015). Of m values that occur c times each, a guess is right for one in
+    expectation, that is for c rows. The share is therefore the sum of the distinct c, divided by the number of rows without null.
+
+    Returns:
+        Share of the rows without null by column, 0 to 1; a column that is all null is left out.
     """
     from pyspark.sql import functions as F
 

@@ -1,4 +1,4 @@
-"""The result of a run: one model, JSON as the truth, one HTML page drawn from it."""
+"""Report the result of a run: one model, written as JSON and rendered as one HTML page."""
 
 from dataward.report.html import draw
 from dataward.report.model import Phase, Place, RunResult

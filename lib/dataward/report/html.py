@@ -1,4 +1,4 @@
-"""The page drawn from a result: self-contained, no script, nothing fetched."""
+"""Render HTML pages from templates: self-contained, without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ __all__ = ["draw", "page"]
 
 
 def page(result: RunResult) -> str:
+    """Render the report of a run."""
     return draw("report.html.j2", result=result, flow=_flow(result.rows), phases=_phases(result), lines=_lines(result))
 
 
 def draw(template: str, **data: Any) -> str:
-    """A page from one of the templates beside this file."""
+    """Render one of the templates in this folder."""
     return str(_templates().get_template(template).render(**data))
 
 
 @cache
 def _templates() -> Environment:
-    def source(name: str) -> str:
+    def text_of(name: str) -> str:
         return (files("dataward") / "report" / name).read_text(encoding="utf-8")
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(source)
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(text_of)
     )
     environment.filters["number"] = _number
     return environment
 
 
 def _number(value: float | None) -> str:
+    """Format a number for people; "-" stands for None."""
     if value is None:
         return "-"
     if value == int(value) and abs(value) < 1e15:
@@ -43,7 +45,7 @@ def _number(value: float | None) -> str:
 
 
 def _flow(rows: dict[str, int]) -> list[dict[str, Any]]:
-    """The parts that rows in are split into, each with its share; a part that holds rows is never drawn too thin to see."""
+    """Return the parts of the input rows with their shares; a width has a minimum, so that every part is visible."""
     total = rows["in"] or 1
     parts = [(name, rows[name]) for name in ("published", "quarantined", "dropped")]
     rest = rows["in"] - sum(count for _, count in parts)
@@ -56,23 +58,31 @@ def _flow(rows: dict[str, int]) -> list[dict[str, Any]]:
 
 
 def _lines(result: RunResult) -> list[dict[str, Any]]:
-    """Every series as points of an SVG of 240 x 40, with the band in which the last one was expected."""
-    drawn = []
+    """Return every series as points of an SVG of 240 x 40, with the band in which its last number was expected."""
+    lines = []
     for line in result.past:
         values = line["values"]
         known = [*values, *(end for end in (line["low"], line["high"]) if end is not None)]
         low, span = min(known), (max(known) - min(known)) or 1.0
-        height = [36 - 32 * (value - low) / span for value in known]
-        across = [4 + 228 * n / max(len(values) - 1, 1) for n in range(len(values))]
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, height, strict=False))
+        vertical = [36 - 32 * (value - low) / span for value in known]
+        horizontal = [4 + 228 * n / max(len(values) - 1, 1) for n in range(len(values))]
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(horizontal, vertical, strict=False))
         inside = line["low"] is None or line["low"] <= values[-1] <= line["high"]
-        band = sorted(height[len(values) :])
-        drawn.append(
-            {**line, "points": points, "x": across[-1], "y": height[len(values) - 1], "band": band, "inside": inside}
+        band = sorted(vertical[len(values) :])
+        lines.append(
+            {
+                **line,
+                "points": points,
+                "x": horizontal[-1],
+                "y": vertical[len(values) - 1],
+                "band": band,
+                "inside": inside,
+            }
         )
-    return drawn
+    return lines
 
 
 def _phases(result: RunResult) -> list[dict[str, Any]]:
+    """Return the phases with the widths of their bars."""
     longest = max((phase.seconds for phase in result.phases), default=1) or 1
     return [{**phase.model_dump(), "width": phase.seconds / longest} for phase in result.phases]

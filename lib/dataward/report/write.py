@@ -1,4 +1,4 @@
-"""Write a result as ``report.json`` and ``report.html`` into a folder of its own."""
+"""Write the result of a run as ``report.json`` and ``report.html`` to a folder of the run."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ __all__ = ["is_remote", "place", "put", "write"]
 
 
 def place(result: RunResult, folder: str) -> str:
-    """Where a run's page stands; its JSON stands beside it."""
+    """Return the path of a run's HTML page; its JSON file is in the same folder."""
     return f"{folder.rstrip('/')}/{result.contract}/{result.run_id}/report.html"
 
 
 def write(spark: SparkSession, result: RunResult, folder: str) -> RunResult:
-    """Write both files to ``FOLDER/CONTRACT/RUN/`` and give the result with its report's place.
+    """Write both files to ``FOLDER/CONTRACT/RUN/``; returns the result with the report's path.
 
-    A folder with a scheme (s3://, dbfs:/, hdfs://) is written through Spark's file system, any other by Python.
+    A folder with a scheme (s3://, dbfs:/, hdfs://) is written through Hadoop's file system, any other by Python.
 
     Raises:
         TargetError: the folder cannot be written.
     """
     html = place(result, folder)
-    told = result.model_copy(update={"report": html})
+    with_report = result.model_copy(update={"report": html})
     files = {
-        html.removesuffix("html") + "json": json.dumps(told.model_dump(mode="json"), indent=2) + "\n",
-        html: page(told),
+        html.removesuffix("html") + "json": json.dumps(with_report.model_dump(mode="json"), indent=2) + "\n",
+        html: page(with_report),
     }
     for path, text in files.items():
         put(spark, path, text)
-    return told
+    return with_report
 
 
 def put(spark: SparkSession, path: str, text: str) -> None:
@@ -53,7 +53,7 @@ def put(spark: SparkSession, path: str, text: str) -> None:
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is written through Spark's file system."""
+    """Return whether a path is written through Hadoop's file system."""
     return "://" in path or path.startswith("dbfs:")
 
 

@@ -1,8 +1,8 @@
-"""AWS: secrets wrapped by KMS (envelope encryption), and a keyring that lies in S3.
+"""Wrap secrets by AWS KMS (envelope encryption), and keep a keyring in S3.
 
 A secret is a data key of KMS (``GenerateDataKey``, AES-256), bound to an encryption context of env, domain, purpose and
-version; only its wrapped form is written. It is unwrapped (``Decrypt``) once per version and driver run. KMS is asked for
-the state of the key that wraps it once per run: a key that is disabled or about to be deleted is refused here as well.
+version; only its wrapped form is written. It is unwrapped (``Decrypt``) once per version and driver run. The state of the
+wrapping key is read once per run; a key that is disabled or scheduled for deletion is refused.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from dataward.errors import KeyringError
 
 __all__ = ["Kms", "S3Object", "caller"]
 
-TRIES = 8  # of other writers who were faster
-ATTEMPTS = 8  # of one call; botocore waits longer after each (its "standard" mode)
+TRIES = 8  # of a conditional write that other writers preceded
+ATTEMPTS = 8  # of one call, with exponential backoff (botocore's "standard" mode)
 
 REMEDIES = {
     "AccessDenied": "grant this role kms:Decrypt, kms:GenerateDataKey and kms:DescribeKey on the key (or the s3 action)",
@@ -45,8 +45,8 @@ def _client(service: str) -> Any:
     return boto3.client(service, config=Config(retries=retries, connect_timeout=5, read_timeout=20))
 
 
-def _asked(what: str, call: Callable[[], Any]) -> Any:
-    """What AWS answers, or a KeyringError that says what was asked and what to do."""
+def _call(what: str, call: Callable[[], Any]) -> Any:
+    """Call AWS; an error becomes a KeyringError that names the operation and the remedy."""
     try:
         return call()
     except ClientError as error:
@@ -60,12 +60,12 @@ def _asked(what: str, call: Callable[[], Any]) -> Any:
 
 
 def caller() -> str:
-    """The ARN of who asks, as STS sees it.
+    """Return the ARN of the caller's identity from STS.
 
     Raises:
-        KeyringError: STS does not say.
+        KeyringError: STS refused, or could not be reached.
     """
-    return str(_asked("sts GetCallerIdentity", lambda: _client("sts").get_caller_identity())["Arn"])
+    return str(_call("sts GetCallerIdentity", lambda: _client("sts").get_caller_identity())["Arn"])
 
 
 @dataclass
@@ -78,33 +78,43 @@ class Kms:
     _kms: Any = field(default=None, repr=False)
 
     def fresh(self, domain: str, version: int) -> tuple[bytes, str]:
+        """Generate a data key; returns the secret and its wrapped form (base64).
+
+        Raises:
+            KeyringError: KMS refused, or could not be reached.
+        """
         kms, context = self._ready(), self._context(domain, version)
-        made = _asked(
+        data_key = _call(
             f"kms GenerateDataKey with {self.key}",
             lambda: kms.generate_data_key(KeyId=self.key, KeySpec="AES_256", EncryptionContext=context),
         )
-        return made["Plaintext"], base64.b64encode(made["CiphertextBlob"]).decode()
+        return data_key["Plaintext"], base64.b64encode(data_key["CiphertextBlob"]).decode()
 
     def unwrap(self, domain: str, version: int, written: str) -> bytes:
+        """Unwrap the secret of a keyring's text; empty where the text is damaged.
+
+        Raises:
+            KeyringError: KMS refused, or could not be reached.
+        """
         try:
             wrapped = base64.b64decode(written, validate=True)
         except binascii.Error:
-            return b""  # the keyring says that it is damaged
+            return b""  # the keyring reports the damage
         kms, context = self._ready(), self._context(domain, version)
         what = f"kms Decrypt of domain '{domain}' version {version} with {self.key}"
-        opened = _asked(what, lambda: kms.decrypt(CiphertextBlob=wrapped, KeyId=self.key, EncryptionContext=context))
+        opened = _call(what, lambda: kms.decrypt(CiphertextBlob=wrapped, KeyId=self.key, EncryptionContext=context))
         return bytes(opened["Plaintext"])
 
     def _context(self, domain: str, version: int) -> dict[str, str]:
-        """``purpose`` is what the data key is for: deriving the keys of all purposes."""
+        """Return the encryption context; data keys serve to derive the keys of all purposes."""
         return {"env": self.env, "domain": domain, "purpose": "derivation", "version": str(version)}
 
     def _ready(self) -> Any:
-        """The client, once KMS has said that the key is enabled (an emulator may decrypt with one that is not)."""
+        """Return the client after a check that the key is enabled (an emulator may decrypt with a disabled key)."""
         if self._kms is None:
             kms = _client("kms")
-            found = _asked(f"kms DescribeKey {self.key}", lambda: kms.describe_key(KeyId=self.key))
-            state = found["KeyMetadata"]["KeyState"]
+            description = _call(f"kms DescribeKey {self.key}", lambda: kms.describe_key(KeyId=self.key))
+            state = description["KeyMetadata"]["KeyState"]
             if state != "Enabled":
                 raise KeyringError(
                     f"kms key {self.key} is in state {state}: enable it, or cancel its deletion. A deleted key cannot be "
@@ -116,26 +126,40 @@ class Kms:
 
 @dataclass(frozen=True)
 class S3Object:
-    """A keyring's text in S3, changed only where nobody else has changed it since (conditional writes)."""
+    """A keyring in S3, changed by conditional writes."""
 
     uri: str
 
     def __str__(self) -> str:
+        """Return the URI, as messages show it."""
         return self.uri
 
     def read(self) -> str | None:
-        found = self._got()
-        return found[0] if found else None
+        """Read the keyring's text; None where there is no object.
+
+        Raises:
+            KeyringError: S3 refused, or could not be reached.
+        """
+        fetched = self._fetch()
+        return fetched[0] if fetched else None
 
     def change(self, change: Callable[[str | None], str]) -> str:
+        """Replace the keyring's text, if no other writer has replaced it since it was read; retries otherwise.
+
+        Args:
+            change: maps the present text (None: no object) to the new text.
+
+        Raises:
+            KeyringError: S3 refused, could not be reached, or other writers preceded every try.
+        """
         bucket, key = self._place
         for _ in range(TRIES):
-            found = self._got()
-            text = change(found[0] if found else None)
-            condition = {"IfMatch": found[1]} if found else {"IfNoneMatch": "*"}
+            fetched = self._fetch()
+            text = change(fetched[0] if fetched else None)
+            condition = {"IfMatch": fetched[1]} if fetched else {"IfNoneMatch": "*"}
             put = partial(_client("s3").put_object, Bucket=bucket, Key=key, Body=text.encode(), **condition)
             try:
-                _asked(f"s3 PutObject {self.uri}", put)
+                _call(f"s3 PutObject {self.uri}", put)
             except KeyringError as error:
                 if "PreconditionFailed" in str(error) or "ConditionalRequestConflict" in str(error):
                     continue
@@ -148,16 +172,17 @@ class S3Object:
         bucket, _, key = self.uri.removeprefix("s3://").partition("/")
         return bucket, key
 
-    def _got(self) -> tuple[str, str] | None:
+    def _fetch(self) -> tuple[str, str] | None:
+        """Return text and ETag of the object; None where there is none."""
         bucket, key = self._place
         s3 = _client("s3")
 
         def get() -> tuple[str, str] | None:
             try:
-                found = s3.get_object(Bucket=bucket, Key=key)
-                return found["Body"].read().decode(errors="replace"), found["ETag"]
+                response = s3.get_object(Bucket=bucket, Key=key)
+                return response["Body"].read().decode(errors="replace"), response["ETag"]
             except s3.exceptions.NoSuchKey:
                 return None
 
-        answer: tuple[str, str] | None = _asked(f"s3 GetObject {self.uri}", get)
+        answer: tuple[str, str] | None = _call(f"s3 GetObject {self.uri}", get)
         return answer

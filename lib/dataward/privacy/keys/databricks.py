@@ -1,6 +1,6 @@
-"""A keyring as one secret of a Databricks secret scope, read and written by the Databricks SDK.
+"""Keep a keyring as one secret of a Databricks secret scope, through the Databricks SDK.
 
-Who may read it is the scope's access list. Secrets have no conditional writes: change a keyring from one place at a time.
+The scope's access list controls who may read it. Secrets have no conditional writes: change a keyring from one place at a time.
 """
 
 from __future__ import annotations
@@ -21,26 +21,37 @@ __all__ = ["Secret"]
 
 @dataclass(frozen=True)
 class Secret:
-    """``path`` is SCOPE/NAME."""
+    """A keyring in the secret ``path``, SCOPE/NAME."""
 
     path: str
 
     def __str__(self) -> str:
+        """Return the secret's name, as messages show it."""
         return f"databricks secret {self.path}"
 
     def read(self) -> str | None:
+        """Read the keyring's text; None where there is no such secret.
+
+        Raises:
+            KeyringError: Databricks refused, or could not be reached.
+        """
         scope, name = self._place
         try:
-            found = self._asked(lambda client: client.secrets.get_secret(scope, name))
+            secret = self._call(lambda client: client.secrets.get_secret(scope, name))
         except NotFound:
             return None
-        return base64.b64decode(found.value).decode(errors="replace")
+        return base64.b64decode(secret.value).decode(errors="replace")
 
     def change(self, change: Callable[[str | None], str]) -> str:
+        """Replace the keyring's text; ``change`` maps the present text (None: no secret) to the new text.
+
+        Raises:
+            KeyringError: the scope does not exist, Databricks refused, or could not be reached.
+        """
         scope, name = self._place
         text = change(self.read())
         try:
-            self._asked(lambda client: client.secrets.put_secret(scope, name, string_value=text))
+            self._call(lambda client: client.secrets.put_secret(scope, name, string_value=text))
         except NotFound:
             raise KeyringError(f"{self}: there is no scope '{scope}'. Create it in Databricks first") from None
         return text
@@ -50,7 +61,8 @@ class Secret:
         scope, _, name = self.path.partition("/")
         return scope, name
 
-    def _asked(self, call: Callable[[WorkspaceClient], Any]) -> Any:
+    def _call(self, call: Callable[[WorkspaceClient], Any]) -> Any:
+        """Call Databricks; errors other than NotFound become KeyringError."""
         try:
             return call(WorkspaceClient())
         except NotFound:
@@ -61,5 +73,5 @@ class Secret:
             ) from None
         except (ValueError, OSError) as error:
             raise KeyringError(
-                f"{self}: Databricks could not be asked ({type(error).__name__}); check host and credentials"
+                f"{self}: Databricks could not be reached ({type(error).__name__}); check host and credentials"
             ) from None

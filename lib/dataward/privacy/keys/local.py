@@ -1,4 +1,4 @@
-"""A keyring in a file of mode 0600, whose secrets stand in it as they are."""
+"""Keep a keyring in a local file of mode 0600 with unwrapped secrets."""
 
 from __future__ import annotations
 
@@ -18,31 +18,42 @@ __all__ = ["LocalFile", "Plain"]
 
 @dataclass(frozen=True)
 class Plain:
-    """Secrets as hex: the place itself is what protects them."""
+    """Secrets as plain hex, protected by the place of the keyring only."""
 
     lazily: bool = True
 
     def fresh(self, domain: str, version: int) -> tuple[bytes, str]:
+        """Generate a secret; returns it and its text in the keyring."""
         secret = fresh_secret()
         return secret, secret.hex()
 
     def unwrap(self, domain: str, version: int, written: str) -> bytes:
+        """Return the secret of a keyring's text; empty where the text is damaged."""
         try:
             return bytes.fromhex(written)
         except ValueError:
-            return b""  # the keyring says that it is damaged
+            return b""  # the keyring reports the damage
 
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file that only its owner may read or write."""
+    """A keyring file that only its owner may read or write."""
 
     path: Path
 
     def __str__(self) -> str:
+        """Return the path, as messages show it."""
         return str(self.path)
 
     def read(self) -> str | None:
+        """Read the keyring's text.
+
+        Returns:
+            None where there is no file; an empty text where it is not UTF-8.
+
+        Raises:
+            KeyringError: others may read the file, or it cannot be read.
+        """
         try:
             with self.path.open("rb") as stream:
                 mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
@@ -59,7 +70,14 @@ class LocalFile:
             raise KeyringError(f"keyring {self.path} cannot be read: {error.strerror}") from None
 
     def change(self, change: Callable[[str | None], str]) -> str:
-        """Under a lock beside the file; the new text takes the old one's place in one step."""
+        """Replace the keyring's text atomically, under a lock file in the same folder.
+
+        Args:
+            change: maps the present text (None: no file) to the new text.
+
+        Raises:
+            KeyringError: the file cannot be written.
+        """
         drafted = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""What columns hold: one sketch a column, that adds up over batches and partitions; and how two profiles differ."""
+"""Profile columns: one mergeable sketch per column, and the drift between two profiles."""

@@ -1,9 +1,9 @@
-"""How a second profile of a table differs from a first: PSI, the Kolmogorov-Smirnov distance, new and lost categories.
+"""Compare two profiles of a table: PSI, Kolmogorov-Smirnov distance, new and lost categories.
 
-PSI, the population stability index (Siddiqi, "Credit Risk Scorecards", 2006): the sum of (q - p) * ln(q / p) over bins, p of the
-first and q of the second; below 0.1 little has moved, above 0.25 much has. Bins of numbers are the tenths of the first,
-those of categories its values. The KS distance is the largest difference of the two distribution functions, here read
-off a hundred percentiles each, so to within about 0.02.
+PSI, the population stability index (Siddiqi, "Credit Risk Scorecards", 2006), is the sum of (q - p) * ln(q / p) over bins, with
+p the shares of the first profile and q those of the second; below 0.1 the drift is small, above 0.25 large. The bins of numbers
+are the deciles of the first profile, the bins of categories its values. The KS distance is the largest difference of the two
+distribution functions, computed from the percentiles, with an error of about 0.02.
 """
 
 from __future__ import annotations
@@ -19,12 +19,22 @@ from dataward.quality.profile.column import ColumnProfile
 __all__ = ["Drift", "drifts"]
 
 MODERATE, SEVERE = 0.1, 0.25
-LEAST = 1e-4  # the share that an empty bin is given
+LEAST = 1e-4  # share that stands for an empty bin
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How one column moved; None where there is nothing to compare, or it is hidden. ``completeness`` is second minus first."""
+    """Drift of one column.
+
+    Attributes:
+        column: name of the column.
+        told: the differences as text; empty where there are none.
+        psi: population stability index; None: not comparable, or the values are hidden.
+        ks: Kolmogorov-Smirnov distance, 0 to 1; None as for ``psi``, and for categories.
+        completeness: completeness of the second profile minus that of the first.
+        new: categories that only the second profile has.
+        lost: categories that only the first profile has.
+    """
 
     column: str
     told: str
@@ -36,21 +46,22 @@ class Drift:
 
     @property
     def severe(self) -> bool:
+        """Whether the PSI is above 0.25, or the column differs and has no PSI."""
         return bool(self.told) and (self.psi is None or self.psi > SEVERE)
 
 
 def drifts(first: Sequence[ColumnProfile], second: Sequence[ColumnProfile]) -> list[Drift]:
-    """Every column of either, in the order of the second; names compare without case."""
+    """Compare every column of the two profiles, in the order of the second; names are compared without case."""
     before = {column.name.lower(): column for column in first}
     after = {column.name.lower() for column in second}
-    found = [
+    compared = [
         _drift(before[column.name.lower()], column)
         if column.name.lower() in before
         else Drift(column.name, "the column is new")
         for column in second
     ]
     gone = [Drift(column.name, "the column is gone") for column in first if column.name.lower() not in after]
-    return [*found, *gone]
+    return [*compared, *gone]
 
 
 def _drift(first: ColumnProfile, second: ColumnProfile) -> Drift:
@@ -61,15 +72,15 @@ def _drift(first: ColumnProfile, second: ColumnProfile) -> Drift:
         psi, ks = _of_numbers(first.quantiles, second.quantiles)
     elif first.whole:
         psi = _of_categories(first, second)
-        known = {one.value for one in first.frequent}
-        new = tuple(one.value for one in second.frequent if one.value not in known)
-        lost = tuple(sorted(known - {one.value for one in second.frequent})) if second.whole else ()
+        known = {frequent.value for frequent in first.frequent}
+        new = tuple(frequent.value for frequent in second.frequent if frequent.value not in known)
+        lost = tuple(sorted(known - {frequent.value for frequent in second.frequent})) if second.whole else ()
     moved = (second.completeness or 0.0) - (first.completeness or 0.0)
-    told = "; ".join(_told(first, second, psi, moved, new, lost))
-    return Drift(second.name, told, psi, ks, moved, new, lost)
+    text = "; ".join(_differences(first, second, psi, moved, new, lost))
+    return Drift(second.name, text, psi, ks, moved, new, lost)
 
 
-def _told(
+def _differences(
     first: ColumnProfile,
     second: ColumnProfile,
     psi: float | None,
@@ -77,6 +88,7 @@ def _told(
     new: Sequence[str],
     lost: Sequence[str],
 ) -> Iterator[str]:
+    """Yield the differences of two columns as text."""
     if first.type != second.type:
         yield f"type {first.type} is now {second.type}"
     if psi is not None and psi > MODERATE:
@@ -92,23 +104,25 @@ def _told(
 
 
 def _share_below(quantiles: Sequence[float], at: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """The share of values up to each number, between percentiles by their straight line."""
+    """Return the share of values up to each number, by linear interpolation between percentiles."""
     shares = np.linspace(0, 1, len(quantiles))
     ends, places = np.unique(np.asarray(quantiles), return_index=True)
-    last = np.append(places[1:], len(quantiles)) - 1  # of equal percentiles the last
+    last = np.append(places[1:], len(quantiles)) - 1  # the last of equal percentiles
     return np.interp(at, ends, shares[last], left=0.0, right=1.0)
 
 
 def _of_numbers(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    tenths = sorted(set(first[10:100:10]))
-    p, q = (np.diff(np.concatenate([[0.0], _share_below(one, tenths), [1.0]])) for one in (first, second))
+    """Return PSI and KS distance from percentiles."""
+    deciles = sorted(set(first[10:100:10]))
+    p, q = (np.diff(np.concatenate([[0.0], _share_below(quantiles, deciles), [1.0]])) for quantiles in (first, second))
     at = sorted({*first, *second})
     ks = float(np.max(np.abs(_share_below(first, at) - _share_below(second, at))))
     return _psi(p.tolist(), q.tolist()), ks
 
 
 def _of_categories(first: ColumnProfile, second: ColumnProfile) -> float:
-    then, now = ({one.value: one.count for one in column.frequent} for column in (first, second))
+    """Return the PSI from counts of categories; categories that are new are one bin."""
+    then, now = ({frequent.value: frequent.count for frequent in column.frequent} for column in (first, second))
     before, after = first.rows - first.missing, second.rows - second.missing
     p = [count / max(before, 1) for count in then.values()]
     q = [now.get(value, 0) / max(after, 1) for value in then]
@@ -116,5 +130,5 @@ def _of_categories(first: ColumnProfile, second: ColumnProfile) -> float:
 
 
 def _psi(p: Sequence[float], q: Sequence[float]) -> float:
-    pairs = [(max(one, LEAST), max(other, LEAST)) for one, other in zip(p, q, strict=True)]
-    return float(math.fsum((other - one) * math.log(other / one) for one, other in pairs))
+    pairs = [(max(before, LEAST), max(after, LEAST)) for before, after in zip(p, q, strict=True)]
+    return float(math.fsum((after - before) * math.log(after / before) for before, after in pairs))
