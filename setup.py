@@ -41,6 +41,7 @@ setup(
             "py.typed",
             "VERSION",
             "jars.sha256",
+            "functions.txt",
             "log4j2.properties",
             "quality/dqdl/grammar.lark",
             "report/*.html.j2",
@@ -52,6 +53,7 @@ setup(
         "pydantic>=2.9,<3",
         "PyYAML>=6",
         "lark>=1.2,<2",
+        "sqlglot==30.30.0",  # what a rule's SQL may be is decided on its tree: a newer one is tried before it is taken
         "cryptography>=45",
         "pyarrow>=16,<22",
         "numpy>=1.24",

@@ -120,10 +120,16 @@ def _unknown_classes(contract: Contract, document: Document) -> Iterator[Problem
 
 def _unknown_references(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:
     for rule in judged.rules:
+        # SQL names views, which Spark finds whatever their case.
+        known = [*contract.references, *({name.lower() for name in contract.references} if _asks_sql(rule) else ())]
         for alias in rule.aliases:
-            if alias not in contract.references:
+            if (alias.lower() if _asks_sql(rule) else alias) not in known:
                 remedy = did_you_mean(alias, contract.references) or f"add references: {{{alias}: {{path: ...}}}}"
                 yield _of_rule(document, key, rule, f"the contract has no reference '{alias}'", remedy)
+
+
+def _asks_sql(rule: Rule) -> bool:
+    return isinstance(rule, Probe) and rule.reads == "query"
 
 
 def _without_past(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:

@@ -26,6 +26,7 @@ from dataward.plan import Plan
 from dataward.privacy.keys import Keyring, open_keys
 from dataward.privacy.protect import arrow_schema
 from dataward.privacy.reidentify import allowed, originals
+from dataward.pure import Impure, condition
 from dataward.session import isolated, platform
 from dataward.sql import identifier
 from dataward.tables import delta
@@ -210,6 +211,10 @@ def _sensible(plan: Plan, wanted: Wanted, out: str | None, show: bool) -> None:
         raise UsageError(f"{out} exists already: originals are only written to a new file")
     if not re.fullmatch(r"\S.{0,199}", wanted.purpose) or not re.fullmatch(r"\S.{0,99}", wanted.ticket):
         raise UsageError("state a purpose (up to 200 characters) and a ticket (up to 100)")
+    try:
+        condition(wanted.where)
+    except Impure as error:
+        raise UsageError(f"--where: {error}") from None
     for name in wanted.columns:
         operator = plan.contract.column(name).protect
         if not (operator.reversible or operator.strength == KEPT):

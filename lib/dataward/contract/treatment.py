@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from dataward.contract.base import Model, Name, Scalar
+from dataward.pure import Impure, expressions
 
 __all__ = [
     "Comparison",
@@ -163,6 +164,15 @@ class Duplicates(Model):
         description="which row stays; merge: the most complete, its nulls filled from the others; the rest is diverted",
     )
     by: str | None = Field(default=None, description="with newest and oldest: the column that tells")
+
+    @model_validator(mode="after")
+    def _pure(self) -> Duplicates:
+        for text in self.block:
+            try:
+                expressions(text)
+            except Impure as error:
+                raise ValueError(f"block '{text[:60]}': {error.what}; {error.remedy}") from None
+        return self
 
     @model_validator(mode="after")
     def _one_way(self) -> Duplicates:

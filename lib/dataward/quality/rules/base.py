@@ -18,6 +18,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataward.errors import did_you_mean
+from dataward.pure import Impure
+from dataward.pure import condition as condition_of_row
 from dataward.quality.conditions import Arithmetic, Call, Condition, Operand, shown
 from dataward.quality.dqdl.syntax import RuleError, Statement
 from dataward.quality.flags import Flag
@@ -90,6 +92,7 @@ class Rule:
             self.refuse(f"{self.name} takes no condition", f"remove '{said.condition}'")
         if said.where is not None and not self.takes_where:
             self.refuse(f"{self.name} takes no 'where'", "remove it")
+        self._check_where()
         self._check_tags()
         for condition in (said.condition, *(condition for _, condition in said.tags)):
             if condition is not None:
@@ -102,6 +105,13 @@ class Rule:
         severity = dict(said.labels).get("severity", "error")
         if severity not in ("error", "warning"):
             self.refuse(f"severity '{severity}' is unknown", "use 'error' or 'warning'")
+
+    def _check_where(self) -> None:
+        try:
+            if self.statement.where is not None:
+                condition_of_row(self.statement.where)
+        except Impure as error:
+            self.refuse(f"where: {error.what}", error.remedy)
 
     def _refuse_count(self, count: int) -> None:
         least, most = self.parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataward.pure import Impure, query
 from dataward.quality.metrics import Metric, Unmeasured
 from dataward.quality.rules.base import Finding, Probe, Scene
 from dataward.tables.reason import reason
@@ -13,20 +14,32 @@ class CustomSql(Probe):
     """A query over the pinned source (the view ``primary``) and the contract's references (views named by alias).
 
     With a condition, the query gives one number that must meet it. Without one it gives the rows that fail: the
-    share of the others must be 1, or meet ``with threshold``; no row is diverted. It costs a Spark job of its own. Only queries run: the
-    text is placed where SQL admits nothing else. One that fails, or gives anything but one number, is ERRORED.
+    share of the others must be 1, or meet ``with threshold``; no row is diverted. It costs a Spark job of its own. One query of these
+    tables, by functions without effects, is all that is taken: anything else is refused when the contract loads. A query that fails, or
+    gives anything but one number, is ERRORED.
 
     Example::
 
         CustomSql "select count(*) from primary where age > 40" = 2 # 2, PASSED
         CustomSql "select id from primary where age > 40" with threshold > 0.5 # 0.6, PASSED
-        CustomSql "drop table primary" = 0     # none, ERRORED
+        CustomSql "select mail from primary" = 0 # none, ERRORED
     """
 
     name = "CustomSql"
     condition_optional = True
     reads = "query"
     tags = frozenset({"threshold"})
+
+    def check(self) -> None:
+        super().check()
+        try:
+            query(self.query)
+        except Impure as error:
+            self.refuse(error.what, error.remedy)
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        return tuple(sorted(name for name in query(self.query) if name.lower() != "primary"))
 
     @property
     def query(self) -> str:
