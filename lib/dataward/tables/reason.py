@@ -1,13 +1,79 @@
-"""Why Spark failed, told without data."""
+"""Why Spark failed, without data."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dataward.errors import ProtectionError
 
 __all__ = ["from_jvm", "from_worker", "reason"]
+
+SAFE = {
+    "column": ("columnName", "colName", "column", "fieldName", "objectName", "columnPath"),
+    "columns": ("columns", "columnNames", "columnList", "badColumns"),
+    "table": ("relationName", "tableName", "table", "tableIdentifier"),
+    "path": ("path", "filePath", "fileName"),
+    "version": ("version", "userVersion"),
+    "the versions there are": ("earliest", "latest", "earliestVersion", "latestVersion"),
+    "option": ("option", "optionName", "unknownOption"),
+    "setting": ("config", "configKey"),
+    "constraint": ("constraintName",),
+    "function": ("functionName", "routineName", "funcName"),
+    "feature": ("feature", "features", "unsupported", "featureName"),
+    "format": ("format", "provider"),
+    "type": ("dataType", "inputType", "actualType", "srcType", "sourceType", "fromType"),
+    "where is expected": ("requiredType", "expectedType", "targetType", "toType"),
+    "fields": ("currentField", "updateField"),
+}
+"""Fields of Spark's and Delta's errors that hold names and types alone, by the word that stands before them.
+
+Others (value, values, expression, sqlExpr, row, message, ...) may hold data, and so may the text of any message.
+"""
+
+_WORDS = (
+    (r"PATH_NOT_FOUND|Path does not exist|FileNotFoundException|DELTA_PATH_DOES_NOT_EXIST", "there is nothing at this path"),
+    (r"TABLE_OR_VIEW_NOT_FOUND", "there is no such table"),
+    (r"is not a Parquet file|CANNOT_READ_FILE_FOOTER|Could not read footer|FAILED_READ_FILE", "a file is no Parquet"),
+    (r"UNABLE_TO_INFER_SCHEMA", "no schema can be read from the files"),
+    (r"PARSE_SYNTAX_ERROR", "the SQL or schema text does not parse"),
+    (r"No space left on device|File too large|Disk quota exceeded", "the disk is full"),
+    (r"Permission denied|AccessDenied|Access Denied|AccessControlException", "access is denied"),
+    (r"Read-only file system", "the file system is read-only"),
+    (
+        r"DELTA_CANNOT_CREATE_LOG_PATH|Mkdirs failed|mkdirs|Parent path is not a directory|Not a directory|ParentNotDirectory",
+        "no directory can be made",
+    ),
+    (r"No FileSystem for scheme|ClassNotFoundException.*S3AFileSystem", "no file system for this path: add hadoop-aws"),
+    (r"CSV header does not conform|number of columns in CSV", "the CSV header does not match the schema"),
+    (r"DELTA_VERSIONS_NOT_CONTIGUOUS|DELTA_TRUNCATED_TRANSACTION_LOG", "a commit file is missing from the log"),
+    (r"DELTA_VERSION_NOT_FOUND|Cannot time travel", "there is no such version"),
+    (r"DELTA_CONCURRENT|ConcurrentAppend|ConcurrentTransaction", "another writer committed at the same time"),
+    (r"DELTA_REPLACE_WHERE_MISMATCH", "rows lie outside the partition that is replaced"),
+    (r"DELTA_FAILED_TO_MERGE_FIELDS|_LEGACY_ERROR_TEMP_DELTA_0007|schema mismatch", "the schema differs from the table's"),
+    (r"DELTA_MULTIPLE_SOURCE_ROW_MATCHING", "two rows have the same merge key"),
+    (r"DELTA_NOT_NULL_CONSTRAINT_VIOLATED", "a column that must not be null would hold null"),
+    (r"DELTA_VIOLATE_CONSTRAINT_WITH_VALUES|DELTA_CONSTRAINT", "a CHECK constraint of the table does not hold"),
+    (r"EXCEED_CHAR_VARCHAR_LIMIT|EXCEED_LIMIT_LENGTH", "a text is longer than its column takes"),
+    (r"DELTA_UNSUPPORTED_FEATURES", "the table uses a feature that this Delta does not know"),
+    (r"DELTA_INVALID_CHARACTERS_IN_COLUMN_NAME", "a column's name holds characters that need Delta's column mapping"),
+    (r"DELTA_MISSING_DELTA_TABLE|DELTA_TABLE_NOT_FOUND|DELTA_SCHEMA_NOT_SET", "there is no such Delta table"),
+    (r"DELTA_CANNOT_UPDATE_OTHER_FIELD|DELTA_CANNOT_CHANGE_DATA_TYPE|CANNOT_MERGE", "a type does not fit the table's"),
+    (r"UNRESOLVED_COLUMN|FIELD_NOT_FOUND|UNRESOLVED_FIELD", "there is no such column"),
+    (r"AMBIGUOUS_REFERENCE|AMBIGUOUS_COLUMN", "a column's name means several"),
+    (r"COLUMN_ALREADY_EXISTS|DUPLICATE_COLUMN", "a column stands there twice"),
+    (r"UNRESOLVED_ROUTINE", "there is no such function"),
+    (r"WRONG_NUM_ARGS", "a function is given too many or too few arguments"),
+    (r"DATATYPE_MISMATCH|INCOMPARABLE|INCOMPATIBLE_COLUMN_TYPE", "types do not go together"),
+    (r"CAST_INVALID_INPUT|CAST_OVERFLOW|CANNOT_PARSE", "a value cannot be cast"),
+    (r"ARITHMETIC_OVERFLOW|NUMERIC_VALUE_OUT_OF_RANGE", "a number is too large for its type"),
+    (r"DIVIDE_BY_ZERO", "a number is divided by zero"),
+    (r"PatternSyntaxException|INVALID_PARAMETER_VALUE\.PATTERN|INVALID_REGEXP", "a regular expression does not compile"),
+    (r"StackOverflowError", "the SQL is nested too deeply, or a regular expression goes too deep"),
+    (r"OutOfMemoryError|Total size of serialized results", "Spark ran out of memory"),
+    (r"INCONSISTENT_BEHAVIOR_CROSS_VERSION|SparkUpgradeException", "a date or time was written by another calendar"),
+)
 
 
 def from_worker(error: BaseException) -> str | None:
@@ -24,49 +90,53 @@ def from_jvm(told: str) -> str:
 def reason(error: BaseException) -> str:
     """What went wrong, in words that hold no data.
 
-    Spark puts whole records into some messages; only its error class and the sentences known to be about names and
-    paths get through, everything else is named by its type.
+    Spark puts whole records into some messages. What gets through is our own sentence, chosen by what the message says, the
+    error's class, and those of its fields that hold names alone (:data:`SAFE`). Anything else is named by its type.
     """
-    chain, kinds = [str(error)], [type(error).__name__]
+    chain, kinds, classes, fields = [str(error)], [type(error).__name__], [], dict[str, str]()
+    for thrown in _causes(error):
+        if thrown is not error:
+            chain.append(str(thrown.getMessage() or ""))
+            kinds.append(str(thrown.getClass().getSimpleName()))
+        if (class_ := _asked(thrown, "getErrorClass")) and not str(class_).startswith("_LEGACY"):
+            classes.append(str(class_))
+            given = _asked(thrown, "getMessageParameters")
+            fields |= {str(name): str(value) for name, value in dict(given).items()} if isinstance(given, Mapping) else {}
+    whole = " ".join((*classes, *chain, *kinds))
+    words = next((words for pattern, words in _WORDS if re.search(pattern, whole)), "")
+    more = "; ".join((*classes[-1:], *_safe(fields)))
+    if words or classes:
+        return f"{words or 'Spark refused it'}{f' ({more})' if more else ''}"
+    return f"Spark failed with {kinds[-1]}"
+
+
+def _causes(error: BaseException) -> Iterator[Any]:
+    """The error, and what the JVM says caused it."""
+    yield error
     java: Any = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     while java is not None:
-        chain.append(str(java.getMessage() or ""))
-        kinds.append(str(java.getClass().getSimpleName()))
+        yield java
         java = java.getCause()
-    whole = " ".join(chain)
-    known = (
-        (r"PATH_NOT_FOUND|Path does not exist|FileNotFoundException", "there is nothing at this path"),
-        (r"TABLE_OR_VIEW_NOT_FOUND", "there is no such table"),
-        (
-            r"is not a Parquet file|CANNOT_READ_FILE_FOOTER|Could not read footer|FAILED_READ_FILE",
-            "a file is no Parquet",
-        ),
-        (r"UNABLE_TO_INFER_SCHEMA", "no schema can be read from the files"),
-        (r"PARSE_SYNTAX_ERROR", "the SQL or schema text does not parse"),
-        (r"No space left on device|File too large|Disk quota exceeded", "the disk is full"),
-        (r"Permission denied|AccessDenied|Access Denied|AccessControlException", "access is denied"),
-        (r"Read-only file system", "the file system is read-only"),
-        (
-            r"DELTA_CANNOT_CREATE_LOG_PATH|Mkdirs failed|mkdirs|Parent path is not a directory|Not a directory|ParentNotDirectory",
-            "no directory can be made",
-        ),
-        (
-            r"No FileSystem for scheme|ClassNotFoundException.*S3AFileSystem",
-            "no file system for this path: add hadoop-aws",
-        ),
-        (r"CSV header does not conform|number of columns in CSV", "the CSV header does not match the schema"),
-        (r"DELTA_VERSIONS_NOT_CONTIGUOUS|DELTA_TRUNCATED_TRANSACTION_LOG", "a commit file is missing from the log"),
-        (r"DELTA_VERSION_NOT_FOUND|Cannot time travel", "there is no such version"),
-        (r"DELTA_CONCURRENT|ConcurrentAppend|ConcurrentTransaction", "another writer committed at the same time"),
-        (r"DELTA_REPLACE_WHERE_MISMATCH", "rows lie outside the partition that is replaced"),
-        (
-            r"DELTA_FAILED_TO_MERGE_FIELDS|_LEGACY_ERROR_TEMP_DELTA_0007|schema mismatch",
-            "the schema differs from the table's",
-        ),
-        (r"DELTA_MULTIPLE_SOURCE_ROW_MATCHING", "two rows have the same merge key"),
-    )
-    for pattern, words in known:
-        if re.search(pattern, whole):
-            return words
-    named = getattr(error, "getErrorClass", lambda: None)()
-    return f"Spark failed with {named or kinds[-1]}"
+
+
+def _asked(thrown: Any, what: str) -> Any:
+    """What an error says of itself; None where it does not know the question."""
+    try:
+        return getattr(thrown, what)()
+    except Exception:  # py4j has an error of its own for a method that is not there
+        return None
+
+
+def _safe(fields: Mapping[str, str]) -> Iterator[str]:
+    for word, names in SAFE.items():
+        found = [_shown(word, fields[name]) for name in names if fields.get(name)]
+        if found:
+            yield f"{word} {', '.join(dict.fromkeys(found))}"
+
+
+def _shown(word: str, value: str) -> str:
+    """A name as it is; of a path nothing below a partition's directory, which is named by a value."""
+    plain = value.replace("`", "").strip('"')
+    if word == "path":
+        plain = re.sub(r"/[^/=]+=.*", "/...", plain)
+    return plain if len(plain) <= 200 else f"{plain[:200]}..."
