@@ -181,7 +181,9 @@ def mend(
     if contract.treat:
         # A rule about a date may mean nothing on the text that it was.
         fit = Suite(tuple(fitting(spark, suite.rules, frame, references, now)))
-        before = judge(spark, frame, fit, now, contract.engine, references, internal=[MALFORMED, SOURCE_ROW], past=past)
+        own = [MALFORMED, SOURCE_ROW]
+        seconds = contract.limits.seconds
+        before = judge(spark, frame, fit, now, contract.engine, references, internal=own, past=past, seconds=seconds)
     if contract.treat.changes:
         frame = remembered(frame, (name for name in frame.columns if name not in (MALFORMED, SOURCE_ROW)))
     treated = treat(frame, contract.treat, references, MALFORMED, _flags(suite))

@@ -56,7 +56,9 @@ def examine(
     if plan.after.rules:
         suite = against_output(spark, plan, ready, references, now)
         sensitive = [name for name in ready.columns if contract.sensitive(name)]
-        verdicts = judge(spark, ready, suite, now, contract.engine, references, sensitive=sensitive).verdicts
+        seconds = contract.limits.seconds
+        judged = judge(spark, ready, suite, now, contract.engine, references, sensitive=sensitive, seconds=seconds)
+        verdicts = judged.verdicts
         wrong = [verdict for verdict in verdicts if verdict.action in ("stop", "quarantine")]
         reasons += [f"after protection: {verdict.rule}: {verdict.outcome}" for verdict in wrong]
     joins = tuple(joined(spark, ready, join, other) for join, other in plan.joins)

@@ -17,6 +17,7 @@ from dataward.privacy.joins import mismatch
 from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect import arrow_schema, misfits, undecided, within
 from dataward.quality.flags import Duplicate, Orphan
+from dataward.quality.measuring import risky
 from dataward.quality.repair.fit import misfit, normalised
 from dataward.quality.rules import IsPrimaryKey, Probe, RowComposite, RowRule, Rule, Statement, WellFormed
 from dataward.quality.split import with_paths
@@ -44,6 +45,7 @@ class Plan:
     document: Document
     after: Suite = field(default_factory=Suite)
     joins: tuple[tuple[Join, Contract], ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -74,7 +76,9 @@ def plan(path: str | Path) -> Plan:
         names = " ".join(f'"{name}"' for name in merge_key)
         added = IsPrimaryKey(Statement("IsPrimaryKey", merge_key, text=f"IsPrimaryKey {names}"))
         judged = replace(judged, rules=(*judged.rules, added))
-    return Plan(contract, judged, sha256(contract.model_dump(mode="json", by_alias=True)), document, after, joins)
+    warnings = (*_slow_patterns(document, "rules", judged), *_slow_patterns(document, "rules_after", after))
+    said = sha256(contract.model_dump(mode="json", by_alias=True))
+    return Plan(contract, judged, said, document, after, joins, warnings)
 
 
 def _read_rules(document: Document, contract: Contract | None, key: str) -> tuple[Suite, list[Problem]]:
@@ -130,6 +134,14 @@ def _unknown_references(contract: Contract, judged: Suite, document: Document, k
 
 def _asks_sql(rule: Rule) -> bool:
     return isinstance(rule, Probe) and rule.reads == "query"
+
+
+def _slow_patterns(document: Document, key: str, judged: Suite) -> Iterator[str]:
+    for rule in judged.rules:
+        for pattern in risky(rule):
+            what = f"the pattern '{pattern[:80]}' can take exponentially long on some values"
+            remedy = "let no loop stand in a loop over the same characters, or set limits: {seconds: N}"
+            yield str(_of_rule(document, key, rule, what, remedy))
 
 
 def _without_past(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:

@@ -173,6 +173,7 @@ class Publish(Run):
                 count=self.mended.metrics,
                 past=self.past,
                 measure=self.refresh.measure if self.refresh else None,
+                seconds=contract.limits.seconds,
             )
             self.mended = self.mended.counted(contract, judged)
             if self.refresh:

@@ -15,6 +15,7 @@ import re
 import signal
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LOCAL",
     "REQUIRED",
+    "TimeIsUp",
     "activate",
     "callbacks",
     "demand_encryption",
@@ -37,6 +39,7 @@ __all__ = [
     "interruptible",
     "isolated",
     "platform",
+    "time_limit",
     "who",
 ]
 
@@ -46,6 +49,7 @@ REQUIRED = {
 }
 
 SPILLS = "spark.io.encryption.enabled"
+INTERRUPTS = "spark.job.interruptOnCancel"
 
 # What a single machine wants: conf/spark/local.conf says the same for spark-submit (a test holds them together).
 LOCAL = {
@@ -190,6 +194,82 @@ def interruptible(spark: SparkSession) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class TimeIsUp(Exception):
+    """Spark's jobs were cancelled by a :func:`time_limit`."""
+
+
+@contextmanager
+def time_limit(spark: SparkSession, seconds: float | None) -> Iterator[None]:
+    """Cancel what this thread lets Spark do, once so many seconds are over.
+
+    Jobs are known by a tag, which the user's own job groups and tags stand beside. A task that is inside of a regular expression
+    hears nothing of it and runs on; nobody waits for it.
+
+    Raises:
+        TimeIsUp: they are over; whatever else was raised is a consequence.
+    """
+    if seconds is None:
+        yield
+        return
+    tagging = _Tagging(spark)
+    done, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        if not done.wait(seconds):
+            over.set()
+            while True:  # a job that was cancelled may be followed by another
+                with suppress(Exception):  # the session may be gone
+                    tagging.cancel()
+                if done.wait(1):
+                    return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    tagging.begin()
+    watcher.start()
+    try:
+        yield
+    except Exception:
+        if not over.is_set():
+            raise
+    finally:
+        done.set()
+        watcher.join()
+        tagging.end()
+    if over.is_set():
+        raise TimeIsUp
+
+
+class _Tagging:
+    """Jobs of this thread under a tag of their own, by which they are cancelled; through Spark Connect, operations."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._tag = f"dataward-{uuid.uuid4().hex}"
+        self._remote: Any = None if hasattr(spark, "_jsparkSession") else spark
+        self._context: Any = spark.sparkContext if self._remote is None else None
+        self._before: str | None = None
+
+    def begin(self) -> None:
+        if self._remote is not None:
+            self._remote.addTag(self._tag)
+            return
+        self._before = self._context.getLocalProperty(INTERRUPTS)
+        self._context.addJobTag(self._tag)
+        self._context.setLocalProperty(INTERRUPTS, "true")
+
+    def cancel(self) -> None:
+        if self._remote is not None:
+            self._remote.interruptTag(self._tag)
+        else:
+            self._context.cancelJobsWithTag(self._tag)
+
+    def end(self) -> None:
+        if self._remote is not None:
+            self._remote.removeTag(self._tag)
+            return
+        self._context.removeJobTag(self._tag)
+        self._context.setLocalProperty(INTERRUPTS, self._before)
 
 
 def _name_functions(spark: SparkSession) -> None:

@@ -33,14 +33,16 @@ def _contract_check(arguments: argparse.Namespace) -> int:
         "contract": planned.name,
         "rules": len(planned.suite.rules),
         "columns": len(planned.contract.columns),
+        "warnings": list(planned.warnings),
         "ok": True,
     }
     if arguments.json:
         print_json(told)
     else:
-        print(
-            f"{arguments.file}: contract '{planned.name}' is well formed: {told['rules']} rules, {told['columns']} columns"
-        )
+        sizes = f"{counted(len(planned.suite.rules), 'rule')}, {counted(len(planned.contract.columns), 'column')}"
+        print(f"{arguments.file}: contract '{planned.name}' is well formed: {sizes}")
+        for warning in planned.warnings:
+            print(f"warning: {warning}")
     return 0
 
 

@@ -154,6 +154,9 @@ class Limits(Model):
         description="what becomes of a run that would publish no row: a source without rows under overwrite, replace and "
         "refresh, or a source of which every row is diverted",
     )
+    seconds: int | None = Field(
+        default=None, ge=1, le=86_400, description="a rule that takes longer is stopped, and so is the run"
+    )
 
 
 class Contract(Model):

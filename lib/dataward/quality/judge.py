@@ -21,10 +21,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dataward.errors import RunError, SourceError
+from dataward.errors import RunError
 from dataward.quality.engines import deequ
 from dataward.quality.engines import spark as dataframes
 from dataward.quality.flags import Flag, with_flags
+from dataward.quality.measuring import Patience, measured
 from dataward.quality.metrics import Metric, Unmeasured, Values
 from dataward.quality.past import Past
 from dataward.quality.rules import Probe, RowRule, Rule, Scene, TableComposite, TableRule
@@ -107,13 +108,14 @@ def judge(
     count: Iterable[Metric] = (),
     past: Past | None = None,
     measure: Measuring | None = None,
+    seconds: int | None = None,
 ) -> Judgement:
     """Measure and judge every rule on a frame.
 
     ``references`` are the other tables by alias; ``checks`` names a function that returns PyDeequ checks; statistics of
     ``sensitive`` columns show no single value; ``internal`` columns are not the source's own; of the columns to
     ``estimate`` engine ``spark`` counts the distinct values, roughly, in the same shuffle; ``count`` is measured beside;
-    ``past`` is what earlier runs measured; ``measure`` stands in for the engine.
+    ``past`` is what earlier runs measured; ``measure`` stands in for the engine; ``seconds`` is how long a rule may take.
     """
     suite = replace(suite, rules=tuple(rule.recalled(past or Past(), now) for rule in suite.rules))
     references = references or {}
@@ -133,17 +135,15 @@ def judge(
         "deequ": lambda ready, metrics: deequ.measure(spark, ready, metrics, keyed),
         "spark": lambda ready, metrics: dataframes.measure(ready, metrics, keyed),
     }
-    values = (measure or engines[engine])(ready, wanted)
-    try:
-        rows = int(values[Metric("size")] or 0)
-    except Unmeasured as error:
-        raise SourceError(f"the source cannot be read: {error}") from None
+    run, patience = measure or engines[engine], Patience(spark, seconds)
+    values = measured(lambda some: run(ready, some), wanted, suite.rules, now, patience, one_by_one=measure is None)
+    rows = int(values[Metric("size")] or 0)
     if unsure := [metric for rule in suite.rules for metric in _unsure(rule, values, now)]:
         values = values.corrected(dataframes.exactly(plain, unsure))
     frame.createOrReplaceTempView("primary")
     for alias, reference in references.items():
         reference.createOrReplaceTempView(alias)
-    scene = Scene(spark, frame, types, references, values, now)
+    scene = Scene(spark, frame, types, references, values, now, patience.allow)
     judged = [(_judge(rule, scene), rule) for rule in suite.rules]
     verdicts = [verdict for verdict, _ in judged]
     if checks:
@@ -204,7 +204,7 @@ def _judge(rule: Rule, scene: Scene) -> Verdict:
                 outcome, message = _met(rule, measured), rule.awaits
         else:
             if isinstance(rule, Probe):
-                found = rule.probe(scene)
+                found = scene.allow(rule.text, lambda: rule.probe(scene))
                 measured, message = found.measured, found.told
             elif isinstance(rule, TableRule):
                 measured = rule.measure(values, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataward.pure import Impure, query
+from dataward.pure import Impure, patterns, query
 from dataward.quality.metrics import Metric, Unmeasured
 from dataward.quality.rules.base import Finding, Probe, Scene
 from dataward.tables.reason import reason
@@ -40,6 +40,10 @@ class CustomSql(Probe):
     @property
     def aliases(self) -> tuple[str, ...]:
         return tuple(sorted(name for name in query(self.query) if name.lower() != "primary"))
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        return tuple(patterns(self.query))
 
     @property
     def query(self) -> str:
