@@ -42,6 +42,7 @@ __all__ = [
     "SourceError",
     "TargetError",
     "UsageError",
+    "counted",
     "did_you_mean",
 ]
 
@@ -128,6 +129,11 @@ class NotPermitted(DatawardError):
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during a run. Its message is one line: what is committed, and what finishes the run."""
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 rule, 2 rules."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def did_you_mean(word: str, candidates: Iterable[object]) -> str:

@@ -68,6 +68,11 @@ class Protector:
             return cast("Batch", self._protected(_plain(batch)))
         if isinstance(batch, pa.Table):
             return cast("Batch", self._table(batch))
+        if not (hasattr(batch, "columns") and hasattr(batch, "index")):
+            raise UsageError(
+                f"a {type(batch).__name__} is no batch: give one record (a dict), a pandas frame, or an Arrow batch or table (several "
+                "records: pyarrow.Table.from_pylist(records))"
+            )
         given = pa.Table.from_pandas(batch, preserve_index=False)
         return cast("Batch", self._table(given).to_pandas().set_index(batch.index))
 

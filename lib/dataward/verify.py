@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataward.contract import Contract
 from dataward.errors import ProofError
 from dataward.integrity import ledger
 from dataward.integrity.digest import Content, digest
@@ -61,8 +62,7 @@ def verify(spark: SparkSession, plan: Plan, version: int | None = None) -> Proof
         mine = [entry for entry in chain if _sealed_target(entry) == str(contract.target)]
         wanted = [entry for entry in mine if version is None or entry.seal.version == version]
         if not wanted:
-            what = "no version" if version is None else f"version {version}"
-            raise ProofError(f"{contract.target}: {what} of it is sealed in ledger {contract.ledger_location}")
+            raise ProofError(_nothing_sealed(contract, {entry.seal.version for entry in mine}, version))
         entry = wanted[-1]
         seal = entry.seal
         checks = [_check_chain(chain, keys)]
@@ -75,6 +75,14 @@ def verify(spark: SparkSession, plan: Plan, version: int | None = None) -> Proof
                 checks.append(_check_newest(own, plan, keys, entry))
         checks.append(_check_contract(plan, seal))
         return Proof(contract.contract, str(contract.target), seal.version, seal.run_id, seal.time, tuple(checks))
+
+
+def _nothing_sealed(contract: Contract, sealed: set[int], version: int | None) -> str:
+    """What to say where there is no seal to check."""
+    if not sealed:
+        return f"{contract.target}: no version of it is sealed in ledger {contract.ledger_location}. Publish first"
+    there = f"sealed are {min(sealed)} to {max(sealed)}" if len(sealed) > 1 else f"sealed is {min(sealed)} alone"
+    return f"{contract.target}: version {version} is not sealed in ledger {contract.ledger_location}; {there}"
 
 
 def _sealed_target(entry: ledger.Entry) -> str | None:

@@ -121,3 +121,40 @@ def test_dqdl_fmt_starts_in_well_under_half_a_second(tmp_path):
         [sys.executable, "-c", code, str(tmp_path / "r.dqdl")], capture_output=True, text=True, check=True
     )
     assert not {"pyspark", "pydantic", "cryptography", "pandas", "numpy"} & set(done.stderr.split())
+
+
+@pytest.mark.parametrize("verb", [["contract", "schema"], ["contract", "schema", "--json"], ["--help"]])
+def test_a_reader_that_has_seen_enough_is_no_failure(verb):
+    command = [sys.executable, "-c", "import sys; from dataward.cli import main; sys.exit(main(sys.argv[1:]))", *verb]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    _, err = process.communicate()
+    assert (process.returncode, err) == (0, b"")
+
+
+@pytest.mark.parametrize(("argv", "words"), [
+    (["--every", "soon", "--stream", "c"], '--every soon: write a number and a unit, such as "30 seconds"'),
+    (["--every", "30 seconds"], "--every goes with --stream CHECKPOINT"),
+])  # fmt: skip
+def test_every_is_an_interval(tmp_path, capsys, argv, words):
+    (tmp_path / "c.yaml").write_text(GOOD)
+    assert main(["publish", "--contract", str(tmp_path / "c.yaml"), *argv]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"), [("RowCount > 1", "1 rule, 1 column"), ("RowCount > 1, RowCount > 2", "2 rules, 1 column")]
+)
+def test_one_rule_is_a_rule(tmp_path, capsys, rules, words):
+    source = "contract: c\nsource: {path: a}\ntarget: {path: b}\nkeys: {path: k, domain: d}\ncolumns: {id: {protect: keep}}\n"
+    (tmp_path / "c.yaml").write_text(f"{source}rules: 'Rules = [ {rules} ]'\n")
+    assert main(["contract", "check", str(tmp_path / "c.yaml")]) == 0
+    assert capsys.readouterr().out.endswith(f"is well formed: {words}\n")
+
+
+def test_a_pattern_that_runs_away_is_a_warning_of_contract_check(tmp_path, capsys):
+    (tmp_path / "c.yaml").write_text(GOOD.replace("RowCount > 1000", 'ColumnValues "state" matches "^(a+)+$"'))
+    assert main(["contract", "check", str(tmp_path / "c.yaml")]) == 0
+    assert f"warning: {tmp_path}/c.yaml:8: rules: " in capsys.readouterr().out
+    assert main(["contract", "check", str(tmp_path / "c.yaml"), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["warnings"]) == 1

@@ -67,6 +67,12 @@ def test_a_batch_may_lack_columns_but_not_hold_others(file):
     assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
+@pytest.mark.parametrize("batch", [[{"name": "ada"}], "ada", None, 7])
+def test_what_is_no_batch_is_refused_by_its_type(file, batch):
+    with pytest.raises(UsageError, match=rf"a {type(batch).__name__} is no batch: give one record \(a dict\)"):
+        dataward.protect(file, batch)
+
+
 def test_a_changed_contract_is_read_again_and_a_wrong_one_told(file, tmp_path):
     before = dataward.protect(file, {"name": "ada"})
     file.write_text(file.read_text().replace("protect: token", "protect: redact"))

@@ -69,4 +69,18 @@ def test_names_come_through_and_values_do_not(error, told):
 
 def test_no_field_that_may_hold_a_value_is_safe():
     safe = {name for names in SAFE.values() for name in names}
-    assert not safe & {"value", "values", "expression", "expr", "sqlExpr", "key", "keyValue", "badRecord", "row", "message", "proposal", "actual", "input"}
+    assert not safe & {
+        "value",
+        "values",
+        "expression",
+        "expr",
+        "sqlExpr",
+        "key",
+        "keyValue",
+        "badRecord",
+        "row",
+        "message",
+        "proposal",
+        "actual",
+        "input",
+    }

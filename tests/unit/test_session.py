@@ -17,6 +17,8 @@ def test_local_conf_and_the_local_session_agree():
     said = dict(line.split(None, 1) for line in lines if line and not line.startswith("#"))
     assert said.pop("spark.jars.packages") == ",".join(jars.COORDINATES)
     assert said.pop("spark.jars.excludes") == ",".join(jars.EXCLUDES)
+    named = said.pop("spark.driver.extraJavaOptions").removeprefix("-Dlog4j2.configurationFile=")
+    assert (ROOT / named).samefile(Path(session.__file__).with_name("log4j2.properties"))
     assert said == session.LOCAL
 
 

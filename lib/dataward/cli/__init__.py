@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import logging
 import sys
 import traceback
 import warnings
@@ -17,7 +18,7 @@ from typing import NoReturn
 from dataward import __version__
 from dataward.cli import discovery, files, history, keys, profile, quarantine, rights, suggest, tables
 from dataward.cli.parsing import Verb
-from dataward.cli.say import merged, print_json, say, warned
+from dataward.cli.say import flushed, merged, print_json, say, unread, warned
 from dataward.errors import ContractError, DatawardError, Interrupted
 
 __all__ = ["entry", "main"]
@@ -37,14 +38,20 @@ def main(argv: Sequence[str]) -> int:
         arguments = _parser().parse_args(argv)
     except SystemExit as stop:  # argparse has printed its message
         return 2 if stop.code else 0
+    logging.getLogger("py4j").addHandler(logging.NullHandler())  # else it prints what it raises as well
     try:
         with warnings.catch_warnings():
             warnings.showwarning = warned
             code: int = arguments.run(arguments)
-            return code
+        flushed()
+        return code
     except DatawardError as error:
         _fail(arguments, error)
         return error.exit_code
+    except BrokenPipeError:
+        unread()
+        say("dataward: stdout was closed before all was printed")
+        return 3
     except KeyboardInterrupt as stop:
         say(f"dataward: {stop if isinstance(stop, Interrupted) else AGAIN}")
         return 3

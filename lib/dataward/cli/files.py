@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataward.cli.parsing import Verb
 from dataward.cli.say import print_json
-from dataward.errors import UsageError
+from dataward.errors import UsageError, counted
 
 __all__ = ["add"]
 

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-__all__ = ["merged", "print_json", "say", "warned"]
+__all__ = ["flushed", "merged", "print_json", "say", "unread", "warned"]
 
 
 def say(*lines: str) -> None:
@@ -39,4 +39,17 @@ def _jvm() -> Any:
 
 
 def print_json(data: Any) -> None:
-    print(json.dumps(data, indent=2, default=str), flush=True)
+    flushed(json.dumps(data, indent=2, default=str) + "\n")
+
+
+def flushed(text: str = "") -> None:
+    """Write out what was printed, and a text, unless the reader (``head``) has seen enough: what was done stays done."""
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        unread()
+
+
+def unread() -> None:
+    """Nobody reads stdout any more: what is left goes nowhere, and Python's exit does not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

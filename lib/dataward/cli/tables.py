@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
 from dataward.cli.parsing import Verb, with_contract
 from dataward.cli.say import print_json, say
-from dataward.errors import UsageError
+from dataward.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from dataward.report import RunResult
 
 __all__ = ["add", "told_run"]
+
+INTERVAL = re.compile(r"[0-9]{1,6} (millisecond|second|minute|hour|day)s?", re.IGNORECASE)
 
 
 def add(verb: Verb) -> None:
@@ -40,14 +43,18 @@ def _publish(arguments: argparse.Namespace) -> int:
     from dataward.plan import plan
     from dataward.publish import publish
 
+    if arguments.every and not arguments.stream:
+        raise UsageError("--every goes with --stream CHECKPOINT")
+    if arguments.every and not INTERVAL.fullmatch(arguments.every):
+        raise UsageError(f'--every {arguments.every}: write a number and a unit, such as "30 seconds" or "5 minutes"')
+    if arguments.stream and arguments.run_id:
+        raise UsageError("--run-id: a stream's batches have run ids of their own; leave it out")
     planned = plan(arguments.contract)
+    for warning in planned.warnings:
+        say(f"warning: {warning}")
     spark = session.get()
     if arguments.explain:
         return _explain(arguments, spark, planned)
-    if arguments.every and not arguments.stream:
-        raise UsageError("--every goes with --stream CHECKPOINT")
-    if arguments.stream and arguments.run_id:
-        raise UsageError("--run-id: a stream's batches have run ids of their own; leave it out")
     if arguments.stream:
         return _stream(arguments, spark, planned)
     say(f"publish {planned.name}: {planned.contract.source} -> {planned.contract.target}")
@@ -65,7 +72,11 @@ def _stream(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
         codes.append(told_run(result, arguments.json))
 
     results = stream(spark, planned, arguments.stream, arguments.every, arguments.report, say, told)
-    say(f"{len(results):,} batches" if results else "nothing new since the checkpoint")
+    say(
+        (f"{len(results):,} batch" + ("es" if len(results) > 1 else ""))
+        if results
+        else "nothing new since the checkpoint"
+    )
     return max(codes)
 
 
@@ -86,11 +97,18 @@ def told_run(result: RunResult, json: bool, came: str = "in", stayed: str = "qua
     else:
         say(f"{result.status}: {result.target.path} version {result.target.version}, {flow}")
     for repair in result.repairs:
-        say(f"  {repair['treatment']}: {repair['count']:,} {'cells' if repair['column'] else 'rows'} {repair['what']}")
+        say(f"  {repair['treatment']}: {_repaired(repair)}")
     for warning in result.warnings:
         say(f"warning: {warning}")
     say(f"report: {result.report}")
     return 1 if result.status == "stopped" else 0
+
+
+def _repaired(repair: dict[str, Any]) -> str:
+    """How many cells or rows a treatment met, and as what."""
+    of = counted(repair["count"], "cell" if repair["column"] else "row")
+    words = {"low": "below the fence", "high": "above the fence", "not a number": "that are not a number"}
+    return f"{of} {words.get(repair['what'], repair['what'])}"
 
 
 def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:

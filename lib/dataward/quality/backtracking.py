@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -132,7 +132,8 @@ def _part(item: Any, positions: _Positions) -> _Part:
     if operation == "SUBPATTERN":
         return _sequence(given[3], positions)
     if operation in ("MAX_REPEAT", "MIN_REPEAT"):
-        return _repeated(*given, positions)
+        least, most, body = given
+        return _repeated(int(least), int(most), body, positions)
     if operation in ("POSSESSIVE_REPEAT", "ATOMIC_GROUP"):
         inside = given[2] if operation == "POSSESSIVE_REPEAT" else given
         made = positions.add(_first_letters(inside))
@@ -143,8 +144,7 @@ def _part(item: Any, positions: _Positions) -> _Part:
     return _Part({}, {}, 1)
 
 
-def _repeated(least: Any, most: Any, body: Any, positions: _Positions) -> _Part:
-    least, most = int(least), int(most)
+def _repeated(least: int, most: int, body: Any, positions: _Positions) -> _Part:
     if most >= MANY:
         part = _sequence(body, positions)
         positions.join(part.last, part.first)
@@ -201,7 +201,7 @@ def _others(ranges: Ranges) -> Ranges:
         if low > start:
             found.append((start, low - 1))
         start = max(start, high + 1)
-    return tuple([*found, *([(start, LAST)] if start <= LAST else [])])
+    return (*found, *([(start, LAST)] if start <= LAST else []))
 
 
 def _meet(left: Ranges, right: Ranges) -> bool:
@@ -216,7 +216,10 @@ def _ambiguous(positions: _Positions) -> set[int]:
     follow = positions.follow
     together = _components(range(len(follow)), lambda state: follow[state])
     twice = {
-        state for state, after in enumerate(follow) for next_, ways in after.items() if ways > 1 and together[state] == together[next_]
+        state
+        for state, after in enumerate(follow)
+        for next_, ways in after.items()
+        if ways > 1 and together[state] == together[next_]
     }
     meet = {
         (one, two)
@@ -236,36 +239,38 @@ def _ambiguous(positions: _Positions) -> set[int]:
     return twice | {one for (one, two), component in of.items() if one == two and component in apart}
 
 
-def _components(nodes: Iterable[Any], after: Any) -> dict[Any, int]:
-    """The strongly connected component of each node (Tarjan's, without recursion)."""
-    index: dict[Any, int] = {}
-    low: dict[Any, int] = {}
-    component: dict[Any, int] = {}
-    stack: list[Any] = []
-    for start in nodes:
-        if start in index:
-            continue
-        work = [(start, iter(tuple(after(start))))]
-        index[start] = low[start] = len(index)
-        stack.append(start)
+def _components(nodes: Iterable[Any], after: Callable[[Any], Iterable[Any]]) -> dict[Any, Any]:
+    """A name of the strongly connected component of each node (Kosaraju's algorithm)."""
+    edges = {node: tuple(after(node)) for node in nodes}
+    back: dict[Any, list[Any]] = {node: [] for node in edges}
+    for node, others in edges.items():
+        for other in others:
+            back[other].append(node)
+    component: dict[Any, Any] = {}
+    for start in reversed(_postorder(edges)):
+        waiting = [start] if start not in component else []
+        while waiting:
+            node = waiting.pop()
+            if node not in component:
+                component[node] = start
+                waiting += back[node]
+    return component
+
+
+def _postorder(edges: Mapping[Any, Iterable[Any]]) -> list[Any]:
+    seen: set[Any] = set()
+    order = []
+    for start in edges:
+        work = [(start, iter(edges[start]))] if start not in seen else []
+        seen.add(start)
         while work:
             node, rest = work[-1]
-            for next_ in rest:
-                if next_ not in index:
-                    index[next_] = low[next_] = len(index)
-                    stack.append(next_)
-                    work.append((next_, iter(tuple(after(next_)))))
+            for other in rest:
+                if other not in seen:
+                    seen.add(other)
+                    work.append((other, iter(edges[other])))
                     break
-                if next_ not in component:
-                    low[node] = min(low[node], index[next_])
             else:
+                order.append(node)
                 work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
-                if low[node] == index[node]:
-                    while True:
-                        member = stack.pop()
-                        component[member] = index[node]
-                        if member == node:
-                            break
-    return component
+    return order

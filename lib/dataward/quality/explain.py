@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from dataward.errors import counted
 from dataward.quality.engines.groups import groupings
 from dataward.quality.judge import Engine, needed_flags
 from dataward.quality.metrics import GROUPED
@@ -33,7 +34,7 @@ class Explanation:
     def __str__(self) -> str:
         counts = (("scan", self.scans), ("shuffle", self.shuffles), ("join", self.joins), ("probe", self.probes))
         told = ", ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts if count)
-        return f"{self.rules} rule{'' if self.rules == 1 else 's'}: {told or 'no data is read'}"
+        return f"{counted(self.rules, 'rule')}: {told or 'no data is read'}"
 
 
 def explain(suite: Suite, engine: Engine, now: datetime) -> Explanation:

@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dataward.errors import RunError
+from dataward.errors import RunError, counted
 from dataward.quality.engines import deequ
 from dataward.quality.engines import spark as dataframes
 from dataward.quality.flags import Flag, with_flags
@@ -82,7 +82,7 @@ class Judgement:
         for verdict in self.verdicts:
             counts[verdict.outcome.lower()] = counts.get(verdict.outcome.lower(), 0) + 1
         told = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
-        return f"{len(self.verdicts)} rules: {told}"
+        return f"{counted(len(self.verdicts), 'rule')}: {told}"
 
     @property
     def settled(self) -> list[list[Any]]:

@@ -45,8 +45,7 @@ class Patience:
             raise Unmeasured(f"not measured: {self.stopped[0]} was stopped before")
         try:
             with time_limit(self.spark, self.seconds):
-                made = what()
-            return made
+                return what()
         except TimeIsUp:
             self.stopped.append(name)
             raise Unmeasured(f"stopped after {self.seconds} seconds (limits.seconds)") from None
@@ -73,6 +72,7 @@ def measured(
     mine = {rule: rule.metrics(now) for rule in rules}
     apart = [rule for rule in mine if one_by_one and patience.seconds and risky(rule)]
     alone = {metric for rule in apart for metric in mine[rule]} - {SIZE}
+    alone -= {metric for rule in mine if rule not in apart for metric in mine[rule]}
     together = [metric for metric in wanted if metric not in alone]
     named = [rule.text for rule, metrics in mine.items() if rule not in apart and metrics]
     try:
@@ -81,7 +81,9 @@ def measured(
         more = f" and {len(named) - 5} more" if len(named) > 5 else ""
         raise DataError(f"{', '.join(named[:5])}{more}: {error}. Set it higher, or mend the rule") from None
     if SIZE not in values:
-        values = _each(run, together, {rule: metrics for rule, metrics in mine.items() if rule not in apart}, values, one_by_one)
+        values = _each(
+            run, together, {rule: metrics for rule, metrics in mine.items() if rule not in apart}, values, one_by_one
+        )
     for rule in apart:
         try:
             found = patience.allow(rule.text, lambda rule=rule: run(list(mine[rule])))  # type: ignore[misc]

@@ -33,7 +33,10 @@ Others (value, values, expression, sqlExpr, row, message, ...) may hold data, an
 """
 
 _WORDS = (
-    (r"PATH_NOT_FOUND|Path does not exist|FileNotFoundException|DELTA_PATH_DOES_NOT_EXIST", "there is nothing at this path"),
+    (
+        r"PATH_NOT_FOUND|Path does not exist|FileNotFoundException|DELTA_PATH_DOES_NOT_EXIST",
+        "there is nothing at this path",
+    ),
     (r"TABLE_OR_VIEW_NOT_FOUND", "there is no such table"),
     (r"is not a Parquet file|CANNOT_READ_FILE_FOOTER|Could not read footer|FAILED_READ_FILE", "a file is no Parquet"),
     (r"UNABLE_TO_INFER_SCHEMA", "no schema can be read from the files"),
@@ -51,7 +54,10 @@ _WORDS = (
     (r"DELTA_VERSION_NOT_FOUND|Cannot time travel", "there is no such version"),
     (r"DELTA_CONCURRENT|ConcurrentAppend|ConcurrentTransaction", "another writer committed at the same time"),
     (r"DELTA_REPLACE_WHERE_MISMATCH", "rows lie outside the partition that is replaced"),
-    (r"DELTA_FAILED_TO_MERGE_FIELDS|_LEGACY_ERROR_TEMP_DELTA_0007|schema mismatch", "the schema differs from the table's"),
+    (
+        r"DELTA_FAILED_TO_MERGE_FIELDS|_LEGACY_ERROR_TEMP_DELTA_0007|schema mismatch",
+        "the schema differs from the table's",
+    ),
     (r"DELTA_MULTIPLE_SOURCE_ROW_MATCHING", "two rows have the same merge key"),
     (r"DELTA_NOT_NULL_CONSTRAINT_VIOLATED", "a column that must not be null would hold null"),
     (r"DELTA_VIOLATE_CONSTRAINT_WITH_VALUES|DELTA_CONSTRAINT", "a CHECK constraint of the table does not hold"),
@@ -69,7 +75,10 @@ _WORDS = (
     (r"CAST_INVALID_INPUT|CAST_OVERFLOW|CANNOT_PARSE", "a value cannot be cast"),
     (r"ARITHMETIC_OVERFLOW|NUMERIC_VALUE_OUT_OF_RANGE", "a number is too large for its type"),
     (r"DIVIDE_BY_ZERO", "a number is divided by zero"),
-    (r"PatternSyntaxException|INVALID_PARAMETER_VALUE\.PATTERN|INVALID_REGEXP", "a regular expression does not compile"),
+    (
+        r"PatternSyntaxException|INVALID_PARAMETER_VALUE\.PATTERN|INVALID_REGEXP",
+        "a regular expression does not compile",
+    ),
     (r"StackOverflowError", "the SQL is nested too deeply, or a regular expression goes too deep"),
     (r"OutOfMemoryError|Total size of serialized results", "Spark ran out of memory"),
     (r"INCONSISTENT_BEHAVIOR_CROSS_VERSION|SparkUpgradeException", "a date or time was written by another calendar"),
@@ -101,7 +110,9 @@ def reason(error: BaseException) -> str:
         if (class_ := _asked(thrown, "getErrorClass")) and not str(class_).startswith("_LEGACY"):
             classes.append(str(class_))
             given = _asked(thrown, "getMessageParameters")
-            fields |= {str(name): str(value) for name, value in dict(given).items()} if isinstance(given, Mapping) else {}
+            fields |= (
+                {str(name): str(value) for name, value in dict(given).items()} if isinstance(given, Mapping) else {}
+            )
     whole = " ".join((*classes, *chain, *kinds))
     words = next((words for pattern, words in _WORDS if re.search(pattern, whole)), "")
     more = "; ".join((*classes[-1:], *_safe(fields)))
