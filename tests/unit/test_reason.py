@@ -61,6 +61,7 @@ def of(error_class, **fields):
     (Failed(Thrown("SparkException", f"task failed on {CANARY}", Thrown("IllegalStateException", CANARY))), "Spark failed with IllegalStateException"),
     (ValueError(CANARY), "Spark failed with ValueError"),
     (OSError("No space left on device"), "the disk is full"),
+    (Failed(Thrown("SparkException", CANARY, Thrown("IOException", "No space left on device"), "TASK_WRITE_FAILED", {"path": "lake/t"})), "the disk is full"),
 ])  # fmt: skip
 def test_names_come_through_and_values_do_not(error, told):
     assert reason(error) == told

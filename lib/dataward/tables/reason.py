@@ -114,11 +114,13 @@ def reason(error: BaseException) -> str:
                 {str(name): str(value) for name, value in dict(given).items()} if isinstance(given, Mapping) else {}
             )
     whole = " ".join((*classes, *chain, *kinds))
-    words = next((words for pattern, words in _WORDS if re.search(pattern, whole)), "")
-    more = "; ".join((*classes[-1:], *_safe(fields)))
-    if words or classes:
-        return f"{words or 'Spark refused it'}{f' ({more})' if more else ''}"
-    return f"Spark failed with {kinds[-1]}"
+    pattern, words = next(((pattern, words) for pattern, words in _WORDS if re.search(pattern, whole)), ("", ""))
+    if not words and not classes:
+        return f"Spark failed with {kinds[-1]}"
+    # Of a full disk, the class says no more than that a task failed.
+    meant = [class_ for class_ in classes if re.search(pattern, class_)]
+    more = f" ({'; '.join((meant[-1], *_safe(fields)))})" if meant else ""
+    return f"{words or 'Spark refused it'}{more}"
 
 
 def _causes(error: BaseException) -> Iterator[Any]:
