@@ -116,11 +116,18 @@ def reason(error: BaseException) -> str:
     whole = " ".join((*classes, *chain, *kinds))
     pattern, words = next(((pattern, words) for pattern, words in _WORDS if re.search(pattern, whole)), ("", ""))
     if not words and not classes:
-        return f"Spark failed with {kinds[-1]}"
+        return _unknown(error, kinds)
     # Of a full disk, the class says no more than that a task failed.
     meant = [class_ for class_ in classes if re.search(pattern, class_)]
     more = f" ({'; '.join((meant[-1], *_safe(fields)))})" if meant else ""
     return f"{words or 'Spark refused it'}{more}"
+
+
+def _unknown(error: BaseException, kinds: list[str]) -> str:
+    if isinstance(error, OSError) and error.strerror:  # the system's own words, without the file
+        return error.strerror[:1].lower() + error.strerror[1:]
+    sparks = len(kinds) > 1 or type(error).__module__.partition(".")[0] in ("pyspark", "py4j")
+    return f"{'Spark' if sparks else 'Dataward'} failed with {kinds[-1]}"
 
 
 def _causes(error: BaseException) -> Iterator[Any]:
