@@ -7,6 +7,7 @@ import pytest
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
 from dataward.session import TimeIsUp, time_limit
+from dataward.tables.reason import reason
 
 NOW = datetime(2026, 1, 1)
 
@@ -50,3 +51,40 @@ def test_a_time_limit_leaves_no_trace_on_the_session(spark):
         spark.range(10**6).crossJoin(spark.range(10**7).toDF("b")).where("id * b = -1").count()
     assert (context.getLocalProperty("spark.job.interruptOnCancel"), set(context.getJobTags())) == before
     assert spark.range(10).count() == 10
+
+
+CANARY = "ada@canary.org"
+
+
+def _told(what):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - of many kinds
+        what()
+    return reason(caught.value)
+
+
+def test_classes_and_names_of_spark_and_delta_come_through_without_values(spark, tmp_path):
+    place = str(tmp_path / "t")
+    spark.sql(f"create table delta.`{place}` (id int not null, mail string) using delta")
+    spark.sql(f"alter table delta.`{place}` add constraint at_work check (mail like '%.com')")
+    rows = spark.createDataFrame([(1, CANARY)], "id int, mail string")
+    nothing = spark.createDataFrame([(None, "a.com")], "id int, mail string")
+    told = {
+        "version": _told(lambda: spark.read.format("delta").option("versionAsOf", 99).load(place).count()),
+        "null": _told(lambda: nothing.write.format("delta").mode("append").save(place)),
+        "check": _told(lambda: rows.write.format("delta").mode("append").save(place)),
+        "column": _told(lambda: rows.selectExpr("maill")),
+        "function": _told(lambda: rows.selectExpr("soundx(mail)")),
+        "path": _told(lambda: spark.read.parquet(f"{tmp_path}/none/mail={CANARY}")),
+    }
+    assert "there is no such version" in told["version"]
+    assert "99" in told["version"]
+    assert told["null"].startswith(
+        "a column that must not be null would hold null (DELTA_NOT_NULL_CONSTRAINT_VIOLATED; column id"
+    )
+    assert told["check"].startswith(
+        "a CHECK constraint of the table does not hold (DELTA_VIOLATE_CONSTRAINT_WITH_VALUES; constraint at_work"
+    )
+    assert told["column"].startswith("there is no such column (UNRESOLVED_COLUMN.WITH_SUGGESTION; column maill")
+    assert told["function"].startswith("there is no such function (UNRESOLVED_ROUTINE; function soundx")
+    assert told["path"].startswith("there is nothing at this path (PATH_NOT_FOUND; path ")
+    assert CANARY not in str(told)

@@ -59,7 +59,7 @@ def of(error_class, **fields):
     (Failed(Thrown("SparkException", "Job aborted due to stage failure", Thrown("PatternSyntaxException", f"near index 3 {CANARY}"))),
      "a regular expression does not compile"),
     (Failed(Thrown("SparkException", f"task failed on {CANARY}", Thrown("IllegalStateException", CANARY))), "Spark failed with IllegalStateException"),
-    (ValueError(CANARY), "Dataward failed with ValueError"),
+    (ValueError(CANARY), "it failed with ValueError"),
     (OSError(21, "Is a directory", CANARY), "is a directory"),
     (OSError("No space left on device"), "the disk is full"),
     (Failed(Thrown("SparkException", CANARY, Thrown("IOException", "No space left on device"), "TASK_WRITE_FAILED", {"path": "lake/t"})), "the disk is full"),

@@ -127,7 +127,7 @@ def _unknown(error: BaseException, kinds: list[str]) -> str:
     if isinstance(error, OSError) and error.strerror:  # the system's own words, without the file
         return error.strerror[:1].lower() + error.strerror[1:]
     sparks = len(kinds) > 1 or type(error).__module__.partition(".")[0] in ("pyspark", "py4j")
-    return f"{'Spark' if sparks else 'Dataward'} failed with {kinds[-1]}"
+    return f"{'Spark' if sparks else 'it'} failed with {kinds[-1]}"
 
 
 def _causes(error: BaseException) -> Iterator[Any]:
