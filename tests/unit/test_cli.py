@@ -10,6 +10,7 @@ import pytest
 
 from dataward import __version__
 from dataward.cli import _parser, main
+from dataward.errors import Interrupted
 from tests.unit.test_contract import GOOD
 
 
@@ -38,6 +39,23 @@ def test_a_librarys_warning_never_reaches_the_document(monkeypatch, capsys, subm
     assert main(["contract", "schema"]) == 0
     told = capsys.readouterr()
     assert (told.out, told.err) == ("null\n", "" if submitted else "dataward: warning: old\n")
+
+
+def test_ctrl_c_is_one_line_and_exit_3_also_where_the_jvm_is_gone(monkeypatch, capsys):
+    class Gone:
+        def __getattr__(self, name):
+            raise ConnectionError
+
+    def interrupted():
+        raise Interrupted("interrupted: t version 1 is committed and not sealed yet; rerun with --run-id r to seal it")
+
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    monkeypatch.setattr(sys.modules["dataward.cli.say"], "_jvm", Gone)
+    monkeypatch.setattr("dataward.contract.json_schema", interrupted)
+    assert main(["contract", "schema"]) == 3
+    assert capsys.readouterr().err == (
+        "dataward: interrupted: t version 1 is committed and not sealed yet; rerun with --run-id r to seal it\n"
+    )
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["publish", "--help"]])

@@ -14,10 +14,13 @@ def say(*lines: str) -> None:
     """Progress and messages, on stderr; under spark-submit on the JVM's, as that is the one its caller sees."""
     jvm = _jvm() if "PYSPARK_GATEWAY_PORT" in os.environ else None
     for line in lines:
-        if jvm is not None:
-            jvm.System.err.println(line)
-        else:
-            print(line, file=sys.stderr, flush=True)
+        try:
+            if jvm is not None:
+                jvm.System.err.println(line)
+                continue
+        except Exception:  # the JVM is gone, as after Ctrl-C
+            jvm = None
+        print(line, file=sys.stderr, flush=True)
 
 
 def merged() -> bool:
