@@ -453,14 +453,15 @@ def test_composites_by_column_divert_nothing(lake):
 def test_explain_reads_no_data(spark, lake, jobs_of):
     lake.source(ROWS, SCHEMA)
     lake.contract(RULES + ",\nRowCount > 1", COLUMNS, extra="quarantine: {{path: {root}/quarantine}}\nengine: spark")
-    reads, judging, protections = explain(spark, plan(lake.root / "contract.yaml"))
-    assert reads == f"{lake.root}/source @ version 0"
-    assert str(judging) == "4 rules: 1 scan, 1 shuffle"
-    assert [(p.protection, p.stage) for p in protections] == [
+    told = explain(spark, plan(lake.root / "contract.yaml"))
+    assert told.reads == f"{lake.root}/source @ version 0"
+    assert str(told.suite) == "4 rules: 1 scan, 1 shuffle"
+    assert [(p.protection, p.stage) for p in told.protections] == [
         ("keep", "kept"),
         ("token, canonical 'email 1'", "arrow"),
         ("keep", "kept"),
     ]
+    assert told.changes == ()
     assert not (lake.root / "target").exists()
 
 

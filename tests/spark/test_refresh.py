@@ -71,7 +71,7 @@ def test_only_new_partitions_are_read_and_the_verdicts_are_those_of_the_whole(da
     assert (first.status, first.rows["in"]) == ("published", 30), first.reasons
     assert "3 of 3 partitions to read (the target is new)" in read_of(first)
     written(days.spark, str(days.root / "source"), rows(*range(30, 40), day="2026-01-04"))
-    assert explain(days.spark, plan(days.root / "contract.yaml"))[0].endswith("1 of 4 partitions to read")
+    assert explain(days.spark, plan(days.root / "contract.yaml")).reads.endswith("1 of 4 partitions to read")
     second = days.publish()
     assert "1 of 4 partitions to read" in read_of(second)
     assert (second.status, second.rows["in"], second.rows["published"]) == ("published", 10, 10)
