@@ -1,14 +1,14 @@
-"""One spelling per value, by class: so that ``Ada@X.org`` and ``ada@x.org `` get one token.
+"""Canonical spellings by class, so that ``Ada@X.org`` and ``ada@x.org `` get the same token.
 
-The rules are version 1 and written into seals; a change is a new version, since tokens would no longer join.
+The rules have version 1, which seals record; a changed rule needs a new version, because tokens would no longer join.
 
-- ``email``: NFKC, no space around, case folded;
-- ``person_name``, ``postal_address``: NFKC, runs of spaces as one, no space around, case folded;
+- ``email``: NFKC, trimmed, case-folded;
+- ``person_name``, ``postal_address``: NFKC, runs of spaces replaced by one space, trimmed, case-folded;
 - ``phone``: E.164, e.g. ``+4930123456``, by ``phonenumbers``;
-- numbers of papers and accounts (``national_id``, ``tax_id``, ``passport``, ``iban``, ``payment_card``,
-  ``driving_licence``, ``vin``, ``health_id``): NFKC, without spaces, dashes, dots and slashes, upper case.
+- numbers of documents and accounts (``national_id``, ``tax_id``, ``passport``, ``iban``, ``payment_card``,
+  ``driving_licence``, ``vin``, ``health_id``): NFKC, spaces, dashes, dots and slashes removed, upper case.
 
-NFKC and case folding: Unicode Standard Annex 15 and chapter 3.13. Only what is given back never passes through here.
+NFKC and case folding: Unicode Standard Annex 15 and chapter 3.13. Reversible operators never change the spelling.
 """
 
 from __future__ import annotations
@@ -55,18 +55,28 @@ CANONICAL: dict[str, Callable[[str], str | None]] = {
 
 
 def canonical(values: pa.Array, class_: str, region: str | None) -> tuple[pa.Array, Any]:
-    """Texts in the one spelling of their class, and which of them have none (a phone number that is none)."""
+    """Return texts in the canonical spelling of their class.
+
+    Args:
+        values: string array.
+        class_: the column's class.
+        region: country code of phone numbers without one, e.g. DE; None: such numbers are invalid.
+
+    Returns:
+        The canonical texts, and a boolean array of the values without a canonical spelling (None: every value has one).
+    """
     import numpy as np
     import pyarrow as pa
 
     spell = phone(region) if class_ == "phone" else CANONICAL[class_]
-    spelled = [None if text is None else spell(text) for text in values.to_pylist()]
-    made = pa.array(spelled, pa.string())
-    bad = np.asarray(made.is_null()) & np.asarray(values.is_valid())
-    return made, bad if bad.any() else None
+    spellings = [None if text is None else spell(text) for text in values.to_pylist()]
+    result = pa.array(spellings, pa.string())
+    bad = np.asarray(result.is_null()) & np.asarray(values.is_valid())
+    return result, bad if bad.any() else None
 
 
 def phone(region: str | None) -> Callable[[str], str | None]:
+    """Return a function from a phone number to its E.164 form, or to None where it is not a possible number."""
     import phonenumbers
 
     def spell(text: str) -> str | None:

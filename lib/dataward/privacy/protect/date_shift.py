@@ -1,11 +1,12 @@
-"""``date_shift``: dates and timestamps moved by whole days, the same number for all that belongs to one entity.
+"""``date_shift``: dates and timestamps shifted by whole days, by the same number for all values of one entity.
 
-Protects against: recognising a person by an exact date, while the days between a person's events, and the time of day,
-stay right. Does not protect against: whoever knows one true date of the entity (it tells the shift, and so all other
-dates), and season or year where ``days`` is small.
+Protects against: recognising a person by an exact date; the days between a person's events and the time of day stay
+correct. Does not protect against: anyone who knows one true date of the entity (it reveals the shift, and so all other
+dates), and against recognition by season or year where ``days`` is small.
 
-The shift is one of -days..-1, 1..days: HMAC-SHA-256 of the entity's text under the domain's key, its first 64 bits modulo
-the number of shifts (never 0: no date stays). A value without an entity, or one that leaves the calendar, is invalid.
+The shift is one of -days..-1, 1..days: the first 64 bits of HMAC-SHA-256 of the entity's text under the domain's key, modulo
+the number of shifts (0 is excluded, so that every date changes). A value without an entity, and a value whose shifted date is
+outside of years 1 to 9999, are invalid.
 """
 
 from __future__ import annotations
@@ -30,23 +31,29 @@ DAY = 86_400_000_000  # microseconds
 
 @dataclass(frozen=True)
 class DateShiftOperator(Operator):
+    """Implementation of ``date_shift``."""
+
     parameters: DateShift
     purpose: ClassVar[Purpose | None] = "date_shift"
 
     @property
     def deterministic(self) -> bool:
+        """False: the result depends on the entity as well."""
         return False
 
     @property
     def needs(self) -> str:
+        """Description of valid values, for messages."""
         form = f" of the form {self.parameters.format}" if self.parameters.format else ""
         return f"a date{form} whose row has a '{self.parameters.by}', not at the calendar's ends"
 
     @property
     def reads(self) -> tuple[str, ...]:
+        """The column of the entity."""
         return (self.parameters.by,)
 
     def output(self, kind: pa.DataType) -> pa.DataType:
+        """Return the output type, or raise Unfit."""
         import pyarrow as pa
 
         if pa.types.is_string(kind) and self.parameters.format is None:
@@ -56,6 +63,7 @@ class DateShiftOperator(Operator):
         return kind
 
     def apply(self, values: pa.Array, rows: Rows) -> Made:
+        """Protect an array of values."""
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -64,21 +72,23 @@ class DateShiftOperator(Operator):
         days = np.asarray(shift.fill_null(0)).astype(np.int64)
         bad = np.asarray(values.is_valid()) & np.asarray(shift.is_null())
         if pa.types.is_string(values.type):
-            moved, late = self._moved(pc.strptime(values, self.parameters.format, "us", error_is_null=True), days, DAY)
-            made = pc.strftime(moved.cast(pa.timestamp("s")), self.parameters.format)
-            # Only what the form writes as it was read has been understood.
-            same = pc.equal(pc.strftime(moved_back(moved, days), self.parameters.format), values)
-            late |= np.asarray(values.is_valid()) & ~np.asarray(pc.fill_null(same, False))
+            shifted, outside = self._shifted(
+                pc.strptime(values, self.parameters.format, "us", error_is_null=True), days, DAY
+            )
+            result = pc.strftime(shifted.cast(pa.timestamp("s")), self.parameters.format)
+            # A text is valid only if the format writes it exactly as it was read.
+            unchanged_format = pc.equal(pc.strftime(_shifted_back(shifted, days), self.parameters.format), values)
+            outside |= np.asarray(values.is_valid()) & ~np.asarray(pc.fill_null(unchanged_format, False))
         elif pa.types.is_date(values.type):
-            made, late = self._moved(values.cast(pa.date32()), days, 1)
+            result, outside = self._shifted(values.cast(pa.date32()), days, 1)
         else:
-            made, late = self._moved(values.cast(pa.timestamp("us", values.type.tz)), days, DAY)
-        bad |= late & np.asarray(values.is_valid())
-        made = pc.if_else(pa.array(bad), pa.scalar(None, made.type), made) if bad.any() else made
-        return made.cast(values.type), bad if bad.any() else None
+            result, outside = self._shifted(values.cast(pa.timestamp("us", values.type.tz)), days, DAY)
+        bad |= outside & np.asarray(values.is_valid())
+        result = pc.if_else(pa.array(bad), pa.scalar(None, result.type), result) if bad.any() else result
+        return result.cast(values.type), bad if bad.any() else None
 
     def _days(self, entities: pa.Array) -> Made:
-        """The shift of every entity, in days; null where the entity is null."""
+        """Return the shift of every entity in days; null where the entity is null."""
         import numpy as np
         import pyarrow as pa
 
@@ -87,21 +97,22 @@ class DateShiftOperator(Operator):
         return pa.array(days + (days >= 0), mask=np.asarray(entities.is_null())), None
 
     @staticmethod
-    def _moved(values: pa.Array, days: Any, unit: int) -> Made:
-        """Values plus days, and which of them leave the calendar."""
+    def _shifted(values: pa.Array, days: Any, unit: int) -> Made:
+        """Add days to values; returns the sums, and a boolean array of those outside of years 1 to 9999."""
         import numpy as np
         import pyarrow as pa
 
         width = pa.int64() if unit > 1 else pa.int32()
         number = np.asarray(values.view(width).fill_null(0)).astype(np.int64)
-        late = (number // unit + days < FIRST) | (number // unit + days > LAST)
-        moved = np.where(late, 0, number + days * unit)
-        return pa.array(moved, mask=np.asarray(values.is_null())).cast(width).view(values.type), late
+        outside = (number // unit + days < FIRST) | (number // unit + days > LAST)
+        shifted = np.where(outside, 0, number + days * unit)
+        return pa.array(shifted, mask=np.asarray(values.is_null())).cast(width).view(values.type), outside
 
 
-def moved_back(moved: pa.Array, days: Any) -> pa.Array:
+def _shifted_back(shifted: pa.Array, days: Any) -> pa.Array:
+    """Subtract days from timestamps; the inverse of a shift."""
     import numpy as np
     import pyarrow as pa
 
-    number = np.asarray(moved.view(pa.int64()).fill_null(0)) - days * DAY
-    return pa.array(number, mask=np.asarray(moved.is_null())).view(pa.timestamp("us")).cast(pa.timestamp("s"))
+    number = np.asarray(shifted.view(pa.int64()).fill_null(0)) - days * DAY
+    return pa.array(number, mask=np.asarray(shifted.is_null())).view(pa.timestamp("us")).cast(pa.timestamp("s"))

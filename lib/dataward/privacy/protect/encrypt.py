@@ -1,10 +1,10 @@
-"""``encrypt``: deterministic and reversible, ``v<key version>.<base64url>``; type becomes string.
+"""``encrypt``: deterministic and reversible encryption to ``v<key version>.<base64url>``; type becomes string.
 
-Protects against: reading and changing values without the key. Does not protect against: whoever has the key, and
-counting, as with ``token``: equal values have equal ciphertexts. The length of the value can be told.
+Protects against: reading and changing values without the key. Does not protect against: holders of the key, and frequency
+analysis, as with ``token``, because equal values have equal ciphertexts. A ciphertext reveals the length of the value.
 
-AES-256-SIV (RFC 5297), without associated data: every domain has a key of its own. What is encrypted is the value's
-text as it came, so that the original comes back exactly.
+AES-256-SIV (RFC 5297) without associated data; every domain has its own key. The plaintext is the value's text without
+any change of spelling, so that decryption restores it exactly.
 """
 
 from __future__ import annotations
@@ -29,14 +29,22 @@ if TYPE_CHECKING:
 
 __all__ = ["EncryptOperator", "opened", "written"]
 
-FEW = 8  # values; one by one is faster for these
+FEW = 8  # values below which a loop is faster
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def written(version: int, data: Any, starts: Any) -> pa.Array:
-    """Ciphertexts, one after another in ``data``, as strings: the version, and base64url without padding (RFC 4648).
+    """Format concatenated ciphertexts as strings: key version, and base64url without padding (RFC 4648).
 
-    Each is moved to where a group of three bytes begins, behind room for the version, so that one call encodes all.
+    Each ciphertext is aligned to a group of three bytes after room for the version, so that one call encodes all.
+
+    Args:
+        version: key version.
+        data: uint8 array of all ciphertexts.
+        starts: offset of each ciphertext in ``data``, and the total length.
+
+    Raises:
+        OverflowError: the strings of the batch exceed 2 GiB.
     """
     import numpy as np
     import pyarrow as pa
@@ -45,8 +53,8 @@ def written(version: int, data: Any, starts: Any) -> pa.Array:
     if len(lengths) < FEW:
         body = data.tobytes()
         spans = itertools.pairwise(starts.tolist())
-        few = [prefix + base64.urlsafe_b64encode(body[begin:end]).rstrip(b"=") for begin, end in spans]
-        return pa.array(few, pa.binary()).cast(pa.string())
+        strings = [prefix + base64.urlsafe_b64encode(body[begin:end]).rstrip(b"=") for begin, end in spans]
+        return pa.array(strings, pa.binary()).cast(pa.string())
     room = -(-len(prefix) // 4)  # groups
     groups = room + -(-lengths // 3)
     begins = np.concatenate([[0], np.cumsum(groups)])
@@ -56,7 +64,7 @@ def written(version: int, data: Any, starts: Any) -> pa.Array:
     if offsets[-1] >= 2**31:
         raise OverflowError("more than 2 GiB of text in one batch: lower spark.sql.execution.arrow.maxRecordsPerBatch")
     head = 4 * room - len(prefix)  # characters before the version
-    if lengths.min() == lengths.max():  # the common case: a matrix
+    if lengths.min() == lengths.max():  # equal lengths, the common case: a matrix
         count, length = len(lengths), lengths[0]
         spaced.reshape(count, -1)[:, 3 * room : 3 * room + length] = data.reshape(count, length)
         text = _encoded(spaced).reshape(count, -1)
@@ -74,60 +82,65 @@ def written(version: int, data: Any, starts: Any) -> pa.Array:
 
 
 def _encoded(data: Any) -> Any:
+    """Encode bytes, whose number is a multiple of three, as base64url."""
     import numpy as np
 
     return np.frombuffer(bytearray(binascii.b2a_base64(data, newline=False).translate(URL_SAFE)), np.uint8)
 
 
 def opened(ciphertexts: pa.Array, version: int, decrypt: Callable[[bytes], bytes]) -> pa.Array:
-    """The originals' texts of :func:`written`, as binary.
+    """Decrypt the strings of :func:`written`; returns the texts of the originals as binary array.
 
     Raises:
-        ValueError: a text is not of this version, or is damaged or of another key (told without the value).
+        ValueError: a string has another key version, is damaged, or belongs to another key; the message holds no value.
     """
     import pyarrow as pa
 
     prefix = f"v{version}."
-    out: list[bytes | None] = []
+    originals: list[bytes | None] = []
     for text in ciphertexts.to_pylist():
         if text is None:
-            out.append(None)
+            originals.append(None)
             continue
         if not text.startswith(prefix):
             raise ValueError(f"a value is not encrypted under key version {version}")
         body = text[len(prefix) :]
         try:
-            out.append(decrypt(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
+            originals.append(decrypt(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
         except Exception:
             raise ValueError("a value is damaged, or encrypted under another key") from None
-    return pa.array(out, pa.binary())
+    return pa.array(originals, pa.binary())
 
 
 @dataclass(frozen=True)
 class EncryptOperator(Operator):
+    """Implementation of ``encrypt``."""
+
     parameters: Encrypt
     purpose: ClassVar[Purpose | None] = "encrypt"
 
     def output(self, kind: pa.DataType) -> pa.DataType:
+        """Return string, the output type for every input type."""
         import pyarrow as pa
 
         return pa.string()
 
     def apply(self, values: pa.Array, rows: Rows) -> Made:
+        """Protect an array of values."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        assert self.key is not None  # noqa: S101 - it has a purpose
+        assert self.key is not None  # noqa: S101 - operators with a purpose have a key
         data, starts = joined(texts(values))
-        made = written(self.key.version, *encrypt(self.secret, data, starts))
-        return pc.if_else(values.is_valid(), made, pa.scalar(None, pa.string())), None
+        ciphertexts = written(self.key.version, *encrypt(self.secret, data, starts))
+        return pc.if_else(values.is_valid(), ciphertexts, pa.scalar(None, pa.string())), None
 
     def reverse(self, ciphertexts: pa.Array) -> pa.Array:
-        """The originals' texts, as binary.
+        """Decrypt; returns the texts of the originals as binary array.
 
         Raises:
-            ValueError: a text is damaged or of another key or version.
+            ValueError: a ciphertext is damaged, or belongs to another key or version.
         """
-        assert self.key is not None  # noqa: S101 - it has a purpose
+        assert self.key is not None  # noqa: S101 - operators with a purpose have a key
         siv = AESSIV(self.secret)
         return opened(ciphertexts, self.key.version, lambda data: siv.decrypt(data, None))

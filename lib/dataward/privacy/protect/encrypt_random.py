@@ -1,7 +1,8 @@
-"""``encrypt_random``: randomised and reversible, ``v<key version>.<base64url>``; type becomes string.
+"""``encrypt_random``: randomised and reversible encryption to ``v<key version>.<base64url>``; type becomes string.
 
-Protects against: reading, changing, and comparing values without the key: equal values become different texts. Does not
-protect against: whoever has the key. The length of the value can be told. It does not join, and a rerun writes other texts.
+Protects against: reading, changing and comparing values without the key; equal values have different ciphertexts. Does not
+protect against: holders of the key. A ciphertext reveals the length of the value. Columns do not join, and a rerun writes
+other ciphertexts.
 
 AES-256-GCM (NIST SP 800-38D) with a fresh random nonce of 96 bits before every ciphertext; one key serves 2^32 values
 (section 8.3), so rotate the domain before that.
@@ -31,37 +32,42 @@ NONCE = 12  # bytes
 
 @dataclass(frozen=True)
 class EncryptRandomOperator(Operator):
+    """Implementation of ``encrypt_random``."""
+
     parameters: EncryptRandom
     purpose: ClassVar[Purpose | None] = "encrypt_random"
 
     @property
     def deterministic(self) -> bool:
+        """False: equal values have different ciphertexts."""
         return False
 
     def output(self, kind: pa.DataType) -> pa.DataType:
+        """Return string, the output type for every input type."""
         import pyarrow as pa
 
         return pa.string()
 
     def apply(self, values: pa.Array, rows: Rows) -> Made:
+        """Protect an array of values."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        assert self.key is not None  # noqa: S101 - it has a purpose
+        assert self.key is not None  # noqa: S101 - operators with a purpose have a key
         encrypt, nonces = AESGCM(self.secret).encrypt, os.urandom(NONCE * len(values))
-        made = []
+        encrypted = []
         for begin, value in zip(range(0, len(nonces), NONCE), messages(values), strict=True):
             nonce = nonces[begin : begin + NONCE]
-            made.append(nonce + encrypt(nonce, value, None))
-        ciphertexts = written(self.key.version, *joined(pa.array(made, pa.binary())))
+            encrypted.append(nonce + encrypt(nonce, value, None))
+        ciphertexts = written(self.key.version, *joined(pa.array(encrypted, pa.binary())))
         return pc.if_else(values.is_valid(), ciphertexts, pa.scalar(None, pa.string())), None
 
     def reverse(self, ciphertexts: pa.Array) -> pa.Array:
-        """The originals' texts, as binary.
+        """Decrypt; returns the texts of the originals as binary array.
 
         Raises:
-            ValueError: a text is damaged or of another key or version.
+            ValueError: a ciphertext is damaged, or belongs to another key or version.
         """
-        assert self.key is not None  # noqa: S101 - it has a purpose
+        assert self.key is not None  # noqa: S101 - operators with a purpose have a key
         gcm = AESGCM(self.secret)
         return opened(ciphertexts, self.key.version, lambda data: gcm.decrypt(data[:NONCE], data[NONCE:], None))

@@ -1,8 +1,8 @@
-"""A Delta table of sealed entries, which a vault and the keys of subjects have in common.
+"""Store encrypted entries in a Delta table: the vault, and the keys of data subjects.
 
-An entry holds ``lookup`` (HMAC-SHA-256 of a text, so that it is found again), ``token`` (random, from the operating
-system), ``sealed`` (random bytes, if any are asked for, and the text, by AES-256-GCM with the token as associated data) and
-``key_version``. The key is 64 bytes: the first half looks up, the second seals.
+An entry holds ``lookup`` (HMAC-SHA-256 of a text, to find the entry again), ``token`` (random, from the operating system),
+``sealed`` (optional random bytes and the text, encrypted by AES-256-GCM with the token as associated data) and ``key_version``.
+The key has 64 bytes: the first half is for the MAC, the second for the encryption.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KEY", "NONCE", "Entered", "Table", "opened", "tables_of"]
 
-NONCE, KEY = 12, 32  # bytes, of AES-GCM's nonce and of a subject's key
+NONCE, KEY = 12, 32  # bytes of AES-GCM's nonce and of a subject's key
 SCHEMA = "lookup binary, token string, sealed binary, key_version int"
 LOOKED_UP = "value {}, lookup binary"
 
@@ -36,22 +36,24 @@ Stage = Callable[[Iterable["pa.RecordBatch"]], Iterable["pa.RecordBatch"]]
 
 
 class Entered(Operator):
-    """An operator that needs such a table, and so Spark."""
+    """Base of operators that need a table of entries, and therefore Spark."""
 
     def output(self, kind: pa.DataType) -> pa.DataType:
+        """Return string, the output type for every input type."""
         import pyarrow as pa
 
         return pa.string()
 
     def apply(self, values: pa.Array, rows: Rows) -> Made:
+        """Raise NotImplementedError: only Spark reads the table."""
         raise NotImplementedError("its entries are a Delta table, which only Spark reads")
 
 
 def opened(secret: bytes, sealed: bytes, token: str) -> bytes:
-    """What an entry holds.
+    """Decrypt an entry; returns its random bytes and text.
 
     Raises:
-        ValueError: it is damaged or of another key (told without the value).
+        ValueError: the entry is damaged, or belongs to another key; the message holds no value.
     """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -64,7 +66,14 @@ def opened(secret: bytes, sealed: bytes, token: str) -> bytes:
 
 @dataclass(frozen=True)
 class Table:
-    """The table at a path; ``random`` bytes stand before the text of each entry."""
+    """A table of entries.
+
+    Attributes:
+        spark: the session.
+        path: path of the Delta table.
+        purpose: purpose of its keys.
+        random: number of random bytes before the text of each entry.
+    """
 
     spark: SparkSession
     path: str
@@ -73,55 +82,57 @@ class Table:
 
     @property
     def place(self) -> Location:
+        """Location of the table."""
         return Location(path=self.path)
 
     def rows(self) -> DataFrame:
+        """Read the newest version of the table."""
         return delta.read(self.spark, self.place, delta.latest_version(self.spark, self.place))
 
     def found(self, values: DataFrame, secret: bytes, version: int) -> DataFrame:
-        """The different values of a frame (one column, ``value``) beside their entries, which are made where there are none.
+        """Join the distinct values of a frame (one column, ``value``) to their entries, and insert missing entries.
 
         Raises:
             TargetError: the table cannot be written.
         """
         kind = values.schema["value"].dataType.simpleString()
-        known = values.mapInArrow(settled(_looked_up(secret)), LOOKED_UP.format(kind))
+        lookups = values.mapInArrow(settled(_looked_up(secret)), LOOKED_UP.format(kind))
         fresh = values.mapInArrow(settled(_fresh(secret, version, self.random)), SCHEMA)
         commits.insert_missing(self.spark, fresh, SCHEMA, self.place, "lookup")
-        return known.join(self.rows(), "lookup")
+        return lookups.join(self.rows(), "lookup")
 
     def of_tokens(self, tokens: Iterable[str]) -> list[Any]:
-        """The entries of tokens, on the driver."""
+        """Collect the entries of tokens."""
         from pyspark.sql import functions as F
 
         wanted = self.spark.createDataFrame([(token,) for token in set(tokens)], "token string")
         return self.rows().join(F.broadcast(wanted), "token", "leftsemi").collect()
 
     def carries(self, version: int) -> int:
-        """How many entries are sealed under a key version."""
+        """Count the entries that are encrypted under a key version."""
         return self.rows().where(f"key_version = {version}").count()
 
     def rekey(self, keys: KeyProvider, domain: str, old: int, new: int) -> None:
-        """Bring the entries from one key version to another; tokens stay what they are.
+        """Encrypt the entries of one key version under another; tokens stay the same.
 
         Raises:
-            TargetError: it cannot be written, or somebody else wrote meanwhile.
+            TargetError: the table cannot be written, or another writer changed it meanwhile.
         """
         if not self.carries(old):
             return
         version = delta.latest_version(self.spark, self.place)
-        both = keys.key(self.purpose, domain, old), keys.key(self.purpose, domain, new)
+        old_and_new = keys.key(self.purpose, domain, old), keys.key(self.purpose, domain, new)
         rekeyed = delta.read(self.spark, self.place, version).mapInArrow(
-            settled(_rekeyed(*both, old, new, self.random)), SCHEMA
+            settled(_rekeyed(*old_and_new, old, new, self.random)), SCHEMA
         )
-        told = {"step": f"{domain} v{old} -> v{new}"}
-        commits.replace_all(self.spark, rekeyed, self.place, f"rekey-{secrets.token_hex(6)}", told, [], version)
+        metadata = {"step": f"{domain} v{old} -> v{new}"}
+        commits.replace_all(self.spark, rekeyed, self.place, f"rekey-{secrets.token_hex(6)}", metadata, [], version)
 
     def forget(self, tokens: Iterable[str], metadata: dict[str, Any]) -> int:
-        """Delete entries, and whatever any file of the table still held of them; how many there were.
+        """Delete entries, and all files of earlier versions that hold them; returns the number of entries.
 
         Raises:
-            TargetError: it cannot be written.
+            TargetError: the table cannot be written.
         """
         wanted = self.spark.createDataFrame([(token,) for token in sorted(set(tokens))], "token string")
         rows = maintenance.delete_rows(self.spark, self.place, "token", wanted, metadata)
@@ -130,25 +141,29 @@ class Table:
 
 
 def tables_of(spark: SparkSession, contract: Contract, domain: str | None = None) -> dict[Table, list[str]]:
-    """The tables of entries that a contract's columns (of a domain) need and that are there, with these columns."""
-    found: dict[Table, list[str]] = {}
+    """Return the existing tables of entries of a contract (of one domain, if given), with the columns that use them."""
+    tables: dict[Table, list[str]] = {}
     for name, line in contract.columns.items():
-        given = line.protect
-        if isinstance(given, Vault | Shred) and domain in (None, contract.domain(line)):
-            table = Table(spark, given.path, given.op, KEY if isinstance(given, Shred) else 0)
+        protection = line.protect
+        if isinstance(protection, Vault | Shred) and domain in (None, contract.domain(line)):
+            table = Table(spark, protection.path, protection.op, KEY if isinstance(protection, Shred) else 0)
             if delta.exists(spark, table.place):
-                found.setdefault(table, []).append(name)
-    return found
+                tables.setdefault(table, []).append(name)
+    return tables
 
 
 def _lookups(secret: bytes, texts: Iterable[bytes]) -> pa.Array:
+    """Return the MACs of texts."""
     import pyarrow as pa
 
     return pa.array([mac.tobytes() for mac in macs(secret[:32], texts)], pa.binary())
 
 
 def _sealer(secret: bytes) -> Callable[[bytes, str], bytes]:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # on the worker: the class cannot be pickled
+    """Return a function that encrypts a text for a token."""
+    from cryptography.hazmat.primitives.ciphers.aead import (
+        AESGCM,
+    )  # imported on the worker: the class cannot be pickled
 
     encrypt = AESGCM(secret[32:]).encrypt
 
@@ -160,6 +175,8 @@ def _sealer(secret: bytes) -> Callable[[bytes, str], bytes]:
 
 
 def _looked_up(secret: bytes) -> Stage:
+    """Return a function for ``mapInArrow`` that adds the MAC to each value."""
+
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import pyarrow as pa
 
@@ -171,7 +188,7 @@ def _looked_up(secret: bytes) -> Stage:
 
 
 def _fresh(secret: bytes, version: int, random: int) -> Stage:
-    """A new entry for every value; the table takes those that it does not know."""
+    """Return a function for ``mapInArrow`` from values to new entries, of which the table inserts the missing ones."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import pyarrow as pa
@@ -191,17 +208,19 @@ def _fresh(secret: bytes, version: int, random: int) -> Stage:
 
 
 def _rekeyed(outgoing: bytes, incoming: bytes, old: int, new: int, random: int) -> Stage:
+    """Return a function for ``mapInArrow`` that encrypts entries of the old key version under the new one."""
+
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import pyarrow as pa
 
         seal = _sealer(incoming)
         for batch in batches:
-            made = batch.to_pylist()
-            for row in made:
+            entries = batch.to_pylist()
+            for row in entries:
                 if row["key_version"] == old:
                     text = opened(outgoing, row["sealed"], row["token"])
                     lookup = _lookups(incoming, [text[random:]])[0].as_py()
                     row |= {"lookup": lookup, "sealed": seal(text, row["token"]), "key_version": new}
-            yield pa.RecordBatch.from_pylist(made, batch.schema)
+            yield pa.RecordBatch.from_pylist(entries, batch.schema)
 
     return run

@@ -1,7 +1,7 @@
-"""FF1 (NIST SP 800-38G, algorithms 7 and 8), vectorised: all values of one length at once over batched AES.
+"""Vectorised FF1 (NIST SP 800-38G, algorithms 7 and 8): all values of one length at once over batched AES.
 
-The ten Feistel rounds are numpy operations on whole columns; every round's block ciphers are one AES-ECB call on the
-concatenated blocks (that is how CBC-MAC over many one-block messages is computed; ECB itself protects nothing here).
+The ten Feistel rounds are numpy operations on whole columns; the block ciphers of a round are one AES-ECB call on the
+concatenated blocks (this computes CBC-MAC over many one-block messages; ECB is not used as an encryption mode).
 """
 
 from __future__ import annotations
@@ -16,30 +16,32 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 __all__ = ["DOMAIN", "FF1", "shortest"]
 
 DOMAIN = 1_000_000
-"""The least number of values that a domain may have (SP 800-38G, section 5.2, as revised)."""
+"""Minimum size of a domain (SP 800-38G, section 5.2, as revised)."""
 
 ROUNDS = 10
 BLOCK = 16
 WORD = 2**53
-"""Halves of a value below this are counted exactly in doubles, and leave room in 64 bits to reduce what is added."""
+"""Half values below this are exact in doubles, and leave room in 64 bits for the modular reduction."""
 
 FEW = 16
-"""Fewer values than this are faster one by one."""
+"""Number of values below which a loop is faster."""
 
 
 def shortest(radix: int) -> int:
-    """The least length whose domain is large enough: radix ** length >= 10 ** 6."""
+    """Return the shortest length whose domain is large enough: radix ** length >= 10 ** 6."""
     length = max(2, math.floor(math.log(DOMAIN, radix)))
     return length if radix**length >= DOMAIN else length + 1
 
 
 class FF1:
-    """One key and radix (2 to 65536). ``repr`` shows no key."""
+    """The cipher FF1 with one key and radix."""
 
     def __init__(self, key: bytes, radix: int) -> None:
+        """Create a cipher from an AES key and a radix of 2 to 65536."""
         self._key, self.radix = key, radix
 
     def __repr__(self) -> str:
+        """Return a text without the key."""
         return f"FF1(radix={self.radix})"
 
     def encrypt(self, numerals: Any, tweak: bytes = b"") -> Any:
@@ -51,10 +53,11 @@ class FF1:
         return self._feistel(numerals, tweak, range(ROUNDS), 1)
 
     def decrypt(self, numerals: Any, tweak: bytes = b"") -> Any:
-        """The inverse of :meth:`encrypt` under the same tweak."""
+        """Decrypt; the inverse of :meth:`encrypt` under the same tweak."""
         return self._feistel(numerals, tweak, range(ROUNDS - 1, -1, -1), -1)
 
     def _feistel(self, numerals: Any, tweak: bytes, order: range, sign: int) -> Any:
+        """Run the rounds in an order; ``sign`` is 1 to encrypt, -1 to decrypt."""
         import numpy as np
 
         count, length = numerals.shape
@@ -65,45 +68,48 @@ class FF1:
         moduli = (self.radix**left, self.radix**right)
         # Steps 3 to 5: sizes in bytes, and the first block, which is the same for every value.
         size = ((moduli[1] - 1).bit_length() + 7) // 8
-        wanted = 4 * math.ceil(size / 4) + 4
+        digest_bytes = 4 * math.ceil(size / 4) + 4
         first = bytes([1, 2, 1, *self.radix.to_bytes(3, "big"), 10, left % 256]) + length.to_bytes(4, "big")
         aes = Cipher(algorithms.AES(self._key), modes.ECB()).encryptor()  # noqa: S305 - see the module's docstring
         chained = aes.update(first + len(tweak).to_bytes(4, "big"))
         head = tweak + bytes(-(len(tweak) + size + 1) % BLOCK)
         if moduli[1] >= WORD or count < FEW:
-            one_by_one = _Scalar(aes.update, self.radix, left, moduli, chained, head, size, wanted)
-            made = [one_by_one.feistel(row, order, sign) for row in numerals.tolist()]
-            return np.array(made, numerals.dtype).reshape(numerals.shape)
-        # The message ends with the turn and what is read, in one block; what stands before it is the same for all.
+            scalar = _Scalar(aes.update, self.radix, left, moduli, chained, head, size, digest_bytes)
+            rows = [scalar.feistel(row, order, sign) for row in numerals.tolist()]
+            return np.array(rows, numerals.dtype).reshape(numerals.shape)
+        # The last block of the message holds the round and the half that is read; the blocks before it are equal for all values.
         state = int.from_bytes(chained, "big")
         for start in range(0, len(head) + 1 + size - BLOCK, BLOCK):
             block = state ^ int.from_bytes(head[start : start + BLOCK], "big")
             state = int.from_bytes(aes.update(block.to_bytes(BLOCK, "big")), "big")
         state ^= int.from_bytes(head[-(BLOCK - 1 - size) :] + bytes(1 + size), "big")
-        one, other = _number(numerals[:, :left], self.radix), _number(numerals[:, left:], self.radix)
+        changing, reading = _number(numerals[:, :left], self.radix), _number(numerals[:, left:], self.radix)
         blocks, answer = np.empty((count, 2), ">u8"), bytearray(count * BLOCK + BLOCK)
         blocks[:, 0] = state >> 64
         if sign < 0:
-            one, other = other, one
-        # Steps 6.i to 6.ix. `one` is what a round changes, `other` what it reads.
+            changing, reading = reading, changing
+        # Steps 6.i to 6.ix. A round changes the half `changing` and reads the half `reading`.
         for turn in order:
             modulus = moduli[turn % 2]
-            blocks[:, 1] = other ^ ((state ^ turn << 8 * size) % 2**64)
+            blocks[:, 1] = reading ^ ((state ^ turn << 8 * size) % 2**64)
             aes.update_into(blocks.data.cast("B"), answer)
-            mixed = _modulo(np.frombuffer(answer, ">u8", 2 * count).reshape(-1, 2), wanted, modulus)
-            changed = one + mixed if sign > 0 else one + (modulus - mixed)
-            one, other = other, np.minimum(changed, changed - modulus)  # below zero it wraps around to something large
+            mixed = _modulo(np.frombuffer(answer, ">u8", 2 * count).reshape(-1, 2), digest_bytes, modulus)
+            changed = changing + mixed if sign > 0 else changing + (modulus - mixed)
+            changing, reading = (
+                reading,
+                np.minimum(changed, changed - modulus),
+            )  # unsigned: a negative difference wraps around to a large number
         if sign < 0:
-            one, other = other, one
+            changing, reading = reading, changing
         out = np.empty_like(numerals)
-        _write(one, out[:, :left], self.radix)
-        _write(other, out[:, left:], self.radix)
+        _write(changing, out[:, :left], self.radix)
+        _write(reading, out[:, left:], self.radix)
         return out
 
 
 @dataclass(frozen=True)
 class _Scalar:
-    """The same rounds in Python's integers: for numbers beyond a word, and faster than arrays for a value or two."""
+    """The same rounds in Python's integers: for large domains, and faster than arrays for few values."""
 
     encrypt: Callable[[bytes], bytes]
     radix: int
@@ -112,36 +118,40 @@ class _Scalar:
     chained: bytes
     head: bytes
     size: int
-    wanted: int
+    digest_bytes: int
 
     def feistel(self, row: list[int], order: range, sign: int) -> list[int]:
-        one, other = self.number(row[: self.left]), self.number(row[self.left :])
+        """Encrypt or decrypt one value."""
+        changing, reading = self.number(row[: self.left]), self.number(row[self.left :])
         if sign < 0:
-            one, other = other, one
+            changing, reading = reading, changing
         for turn in order:
-            message = self.head + bytes([turn]) + other.to_bytes(self.size, "big")
-            one, other = other, (one + sign * self.mixed(message)) % self.moduli[turn % 2]
+            message = self.head + bytes([turn]) + reading.to_bytes(self.size, "big")
+            changing, reading = reading, (changing + sign * self.mixed(message)) % self.moduli[turn % 2]
         if sign < 0:
-            one, other = other, one
-        return [*self.numerals(one, self.left), *self.numerals(other, len(row) - self.left)]
+            changing, reading = reading, changing
+        return [*self.numerals(changing, self.left), *self.numerals(reading, len(row) - self.left)]
 
     def mixed(self, message: bytes) -> int:
+        """Return the round function of a message as a number: steps 6.ii to 6.iv."""
         state = int.from_bytes(self.chained, "big")
         for start in range(0, len(message), BLOCK):
             block = state ^ int.from_bytes(message[start : start + BLOCK], "big")
             state = int.from_bytes(self.encrypt(block.to_bytes(BLOCK, "big")), "big")
         stretched = state.to_bytes(BLOCK, "big")
-        for counter in range(1, -(-self.wanted // BLOCK)):
+        for counter in range(1, -(-self.digest_bytes // BLOCK)):
             stretched += self.encrypt((state ^ counter).to_bytes(BLOCK, "big"))
-        return int.from_bytes(stretched[: self.wanted], "big")
+        return int.from_bytes(stretched[: self.digest_bytes], "big")
 
     def number(self, numerals: list[int]) -> int:
+        """Return NUM_radix of numerals."""
         number = 0
         for numeral in numerals:
             number = number * self.radix + numeral
         return number
 
     def numerals(self, number: int, length: int) -> list[int]:
+        """Return STR_radix of a number."""
         out = [0] * length
         for place in range(length - 1, -1, -1):
             number, out[place] = divmod(number, self.radix)
@@ -149,7 +159,7 @@ class _Scalar:
 
 
 def _number(numerals: Any, radix: int) -> Any:
-    """NUM_radix of every row, most significant numeral first; exact in doubles below WORD."""
+    """Return NUM_radix of every row, most significant numeral first; exact in doubles below WORD."""
     import numpy as np
 
     weights = [float(radix**place) for place in range(numerals.shape[1] - 1, -1, -1)]
@@ -157,7 +167,7 @@ def _number(numerals: Any, radix: int) -> Any:
 
 
 def _write(number: Any, numerals: Any, radix: int) -> None:
-    """STR of every number into the columns of an array."""
+    """Write STR_radix of every number to the columns of an array."""
     import numpy as np
 
     if radix ** numerals.shape[1] < 2**32:
@@ -168,17 +178,17 @@ def _write(number: Any, numerals: Any, radix: int) -> None:
         number = quotient
 
 
-def _modulo(words: Any, wanted: int, modulus: int) -> Any:
-    """The first ``wanted`` (8 or 12) bytes of every row of two words as a number, modulo a number below WORD."""
+def _modulo(words: Any, digest_bytes: int, modulus: int) -> Any:
+    """Return the first ``digest_bytes`` (8 or 12) of every row of two words as a number, modulo a number below WORD."""
     import numpy as np
 
     number = words[:, 0].astype(np.uint64)
     number = number - number // modulus * modulus
-    left = 8 * (wanted - 8)
-    rest = words[:, 1].astype(np.uint64) >> (64 - left) if left else None
-    while rest is not None and left:
-        step = min(left, 64 - modulus.bit_length())  # so much more fits in 64 bits
-        left -= step
-        number = (number << step) + (rest >> left & (2**step - 1))
+    remaining = 8 * (digest_bytes - 8)
+    rest = words[:, 1].astype(np.uint64) >> (64 - remaining) if remaining else None
+    while rest is not None and remaining:
+        step = min(remaining, 64 - modulus.bit_length())  # number of bits that still fit in 64
+        remaining -= step
+        number = (number << step) + (rest >> remaining & (2**step - 1))
         number = number - number // modulus * modulus
     return number

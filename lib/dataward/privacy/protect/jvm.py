@@ -1,4 +1,4 @@
-"""Code of ours that runs in the JVM: Java, compiled when it is asked for by Janino, which Spark compiles its own plans with."""
+"""Run our own Java code in the JVM, compiled on first use by Janino, the compiler of Spark's generated code."""
 
 from __future__ import annotations
 
@@ -18,23 +18,29 @@ COMPILING = threading.Lock()
 
 
 def hmac(column: Any, secret: bytes, prefix: bytes, size: int) -> Any:
-    """Of a binary column ``prefix`` and the first ``size`` bytes of its HMAC-SHA-256 in hexadecimal, as UTF-8. Null stays null.
+    """Return a binary column of ``prefix`` and the HMAC-SHA-256 of a binary column in hexadecimal; null stays null.
 
-    The key is part of a function, which Spark sends to executors as it does any other; plans show its name alone.
+    Spark serialises the key within a function and sends it to executors; plans show the function's name only.
+
+    Args:
+        column: binary column.
+        secret: the key.
+        prefix: bytes before the MAC.
+        size: number of bytes of the MAC, before hexadecimal encoding.
     """
     from pyspark.sql import Column, SparkSession
 
     spark: Any = SparkSession.active()
     with COMPILING, _unlogged():
-        given = spark.sparkContext._gateway.new_array(spark.sparkContext._jvm.Object, 3)
-        given[0], given[1], given[2] = secret, prefix, size
-        return Column(_class(spark, "Hmac").getConstructors()[0].newInstance(given).of(column._jc))
+        arguments = spark.sparkContext._gateway.new_array(spark.sparkContext._jvm.Object, 3)
+        arguments[0], arguments[1], arguments[2] = secret, prefix, size
+        return Column(_class(spark, "Hmac").getConstructors()[0].newInstance(arguments).of(column._jc))
 
 
 def _class(spark: Any, name: str) -> Any:
-    """The class of the Java file of this name beside this one, known to the driver and to every executor.
+    """Compile the Java file of this name in this folder, and return its class, available on the driver and every executor.
 
-    Each text of the file has a package of its own: a cluster may go on living with an older one.
+    The package's name holds a hash of the file, because a long-lived cluster may still hold classes of an older version.
     """
     text = files(__package__).joinpath(f"{name}.java").read_text(encoding="utf-8")
     package = f"dataward.v{hashlib.sha256(text.encode()).hexdigest()[:12]}"
@@ -42,24 +48,24 @@ def _class(spark: Any, name: str) -> Any:
     loader = spark._jsparkSession.sharedState().jarClassLoader()
     try:
         return jvm.java.lang.Class.forName(f"{package}.{name}", False, loader)
-    except Exception as error:  # py4j has one error for everything that Java throws
+    except Exception as error:  # py4j raises one type of error for all Java exceptions
         if "ClassNotFoundException" not in str(error):
             raise
     compiler = jvm.org.codehaus.janino.SimpleCompiler()
     compiler.setParentClassLoader(loader)
     compiler.cook(text.replace("package dataward;", f"package {package};"))
-    # Where it lives as long as the JVM: executors that come later fetch it.
+    # This folder exists as long as the JVM: executors that start later fetch the jar.
     jar = Path(spark.sparkContext._temp_dir, f"{package}.jar")
-    with zipfile.ZipFile(jar, "w") as made:
+    with zipfile.ZipFile(jar, "w") as archive:
         for class_name, code in compiler.getBytecodes().items():
-            made.writestr(class_name.replace(".", "/") + ".class", bytes(code))
+            archive.writestr(class_name.replace(".", "/") + ".class", bytes(code))
     spark._jsparkSession.sessionState().resourceLoader().addJar(str(jar))
     return jvm.java.lang.Class.forName(f"{package}.{name}", False, loader)
 
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """py4j logs every call with its arguments at level DEBUG."""
+    """Suppress debug logs: py4j logs the arguments of every call, which include the key."""
     before = logging.root.manager.disable
     logging.disable(max(before, logging.DEBUG))
     try:

@@ -1,6 +1,6 @@
-"""``keep``: the value as it is, by decision.
+"""``keep``: the unchanged value, by explicit decision.
 
-Protects against: nothing. The reason that the contract gives stands in every seal.
+Protects against: nothing. Every seal records the reason that the contract gives.
 """
 
 from __future__ import annotations
@@ -19,13 +19,18 @@ __all__ = ["KeepOperator"]
 
 @dataclass(frozen=True)
 class KeepOperator(Operator):
+    """Implementation of ``keep``."""
+
     parameters: Keep
 
     def output(self, kind: pa.DataType) -> pa.DataType:
+        """Return the input type, which stays."""
         return kind
 
     def apply(self, values: pa.Array, rows: Rows) -> Made:
+        """Return the values unchanged."""
         return values, None
 
     def column(self, column: Any, kind: str) -> Any:
+        """Return the column unchanged."""
         return column

@@ -1,7 +1,7 @@
-"""``mask``: the first and last few characters stay, each other becomes ``char``; type becomes string.
+"""``mask``: the first and last few characters stay, every other character becomes ``char``; type becomes string.
 
-Protects against: reading the hidden part. Does not protect against: what is shown, and the length; the shown part of
-two tables may be put together. A value no longer than what would stay is masked whole.
+Protects against: reading the masked part. Does not protect against: reading the visible part and the length, and combining
+the visible parts of several tables. A value that is no longer than the visible part is masked completely.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ __all__ = ["MaskOperator"]
 
 @dataclass(frozen=True)
 class MaskOperator(Operator):
+    """Implementation of ``mask``."""
+
     parameters: Mask
 
     def output(self, kind: pa.DataType) -> pa.DataType:
+        """Return the output type, or raise Unfit."""
         import pyarrow as pa
 
         if pa.types.is_binary(kind):
@@ -31,6 +34,7 @@ class MaskOperator(Operator):
         return pa.string()
 
     def apply(self, values: pa.Array, rows: Rows) -> Made:
+        """Protect an array of values."""
         import pyarrow.compute as pc
 
         text, first, last = texts(values), self.parameters.keep_first, self.parameters.keep_last
@@ -44,6 +48,7 @@ class MaskOperator(Operator):
         return pc.binary_join_element_wise(head, hidden, tail, ""), bad
 
     def column(self, column: Any, kind: str) -> Any:
+        """Return the protection as an expression of the JVM; None for types that need Arrow."""
         from pyspark.sql import functions as F
 
         if kind not in TEXT_IN_JVM:

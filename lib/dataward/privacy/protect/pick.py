@@ -1,9 +1,9 @@
-"""``pick``: a realistic substitute from a list, the same one for the same value; type becomes string.
+"""``pick``: a realistic substitute from a list, always the same one for a value; type becomes string.
 
-Protects against: reading the value, in data that has to look real. Does not protect against: counting (as ``token``), and
-it does not keep values apart: with n substitutes two values share one with a chance of 1/n, so keys are no use.
+Protects against: reading the value, in data that has to look real. Does not protect against: frequency analysis (as
+``token``). Values do not stay distinct: with n substitutes, two values share one with probability 1/n, so do not use it for keys.
 
-The substitute's place is HMAC-SHA-256 of the value's text under the domain's key, its first 64 bits modulo the length
+The substitute's position is the first 64 bits of HMAC-SHA-256 of the value's text under the domain's key, modulo the length
 of the list (the bias is below length / 2^64). A changed list changes the substitutes.
 """
 
@@ -27,10 +27,13 @@ __all__ = ["PickOperator"]
 
 @dataclass(frozen=True)
 class PickOperator(Keyed):
+    """Implementation of ``pick``."""
+
     parameters: Pick
     purpose: ClassVar[Purpose | None] = "pick"
 
     def output(self, kind: pa.DataType) -> pa.DataType:
+        """Return string; raises Unfit where the list is empty or unreadable."""
         import pyarrow as pa
 
         try:
@@ -43,16 +46,18 @@ class PickOperator(Keyed):
         return pa.string()
 
     def apply(self, values: pa.Array, rows: Rows) -> Made:
+        """Protect an array of values."""
         import numpy as np
         import pyarrow as pa
 
-        made, text, bad = self.of_text(values)
-        number = words(made) % np.uint64(len(self._list))
+        digests, text, bad = self.of_text(values)
+        number = words(digests) % np.uint64(len(self._list))
         place = pa.array(number.astype(np.int64), mask=np.asarray(text.is_null()))
         return self._list.take(place), bad
 
     @cached_property
     def _list(self) -> pa.Array:
+        """Substitutes of the contract, or the non-empty lines of its file."""
         import pyarrow as pa
 
         if self.parameters.file is None:

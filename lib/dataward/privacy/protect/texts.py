@@ -1,4 +1,4 @@
-"""Values as text: one text per value, the same in every process, whatever its locale, time zone or engine."""
+"""Convert values to text, independent of the process's locale, time zone and engine."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 __all__ = ["by_distinct", "from_flat", "flat", "joined", "messages", "texts", "unreadable", "without"]
 
 SAMPLE = 1000
-DIFFERENT = 0.98  # where of 20,000 values a quarter is repeated, so much of a sample is different
+DIFFERENT = 0.98  # expected share of distinct values in the sample if a quarter of 20,000 values is repeated
 
 
 def texts(values: pa.Array) -> pa.Array:
-    """Leaf values as strings (binary stays binary: its bytes are its text).
+    """Convert leaf values to strings; binary values stay binary.
 
-    Integers and booleans as in JSON, decimals with all their places, dates as ISO 8601, timestamps as ISO 8601 in UTC
-    with microseconds (without ``Z`` where they have no zone), floating point in the shortest form that reads back
-    (0.0 for both zeros).
+    Integers and booleans as in JSON; decimals with all places of their scale; dates as ISO 8601; timestamps as ISO 8601 in UTC
+    with microseconds (without ``Z`` where they have no zone); floating point in the shortest form that parses to the same
+    number (0.0 for both zeros).
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -46,14 +46,18 @@ def texts(values: pa.Array) -> pa.Array:
 
 
 def messages(values: pa.Array) -> list[bytes]:
-    """The texts as UTF-8 (null as nothing), as MACs and ciphers take them; three times as fast as ``to_pylist``."""
+    """Return the texts as UTF-8 bytes for MACs and ciphers, empty for null; three times as fast as ``to_pylist``."""
     data, starts = joined(texts(values))
     whole = data.tobytes()
     return [whole[begin:end] for begin, end in itertools.pairwise(starts.tolist())]
 
 
 def joined(values: pa.Array) -> tuple[Any, Any]:
-    """The bytes of strings or binary values one after another, and where each begins; null is empty."""
+    """Concatenate the bytes of strings or binary values; null is empty.
+
+    Returns:
+        uint8 array of all bytes, and the offset of each value with the total length at the end.
+    """
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -67,7 +71,7 @@ def joined(values: pa.Array) -> tuple[Any, Any]:
 
 
 def unreadable(values: pa.Array) -> Any:
-    """None when every text is valid UTF-8, else a boolean numpy array of those that are not."""
+    """Return a boolean array of the texts that are not valid UTF-8; None where all are valid."""
     import numpy as np
     import pyarrow as pa
 
@@ -76,21 +80,21 @@ def unreadable(values: pa.Array) -> Any:
     try:
         values.validate(full=True)
     except pa.ArrowInvalid:
-        return np.array([not _reads(value) for value in values.cast(pa.binary()).to_pylist()], bool)
+        return np.array([not _is_utf8(value) for value in values.cast(pa.binary()).to_pylist()], bool)
     return None
 
 
 def without(values: pa.Array, bad: Any) -> pa.Array:
-    """Strings with null in place of some; nothing of these is left in the buffers."""
+    """Replace the strings that ``bad`` marks by null; the buffers of the result do not hold them any more."""
     import pyarrow as pa
 
     if bad is None:
         return values
     pairs = zip(values.cast(pa.binary()).to_pylist(), bad, strict=True)
-    return pa.array([None if gone else value for value, gone in pairs], pa.binary()).cast(pa.string())
+    return pa.array([None if is_bad else value for value, is_bad in pairs], pa.binary()).cast(pa.string())
 
 
-def _reads(value: bytes | None) -> bool:
+def _is_utf8(value: bytes | None) -> bool:
     try:
         return value is None or value.decode() is not None
     except UnicodeDecodeError:
@@ -98,7 +102,15 @@ def _reads(value: bytes | None) -> bool:
 
 
 def by_distinct(values: pa.Array, make: Callable[[pa.Array], tuple[pa.Array, Any]]) -> tuple[pa.Array, Any]:
-    """Make each distinct value once, where that saves work: not where nearly all of a sample are different."""
+    """Call a function with the distinct values, where this saves work: not where nearly all values of a sample are distinct.
+
+    Args:
+        values: the values.
+        make: function from an array to a result of equal length, and a boolean array of the invalid values or None.
+
+    Returns:
+        The result of ``make(values)``.
+    """
     import numpy as np
 
     if len(values) < 16:
@@ -112,13 +124,17 @@ def by_distinct(values: pa.Array, make: Callable[[pa.Array], tuple[pa.Array, Any
         return make(values)
     made, bad = make(encoded.dictionary)
     if bad is not None:
-        # Where the value is null there is no index; no null is bad.
+        # A null value has a null index, and is valid.
         bad = np.append(bad, False)[np.asarray(encoded.indices.fill_null(len(bad)))]
     return made.take(encoded.indices), bad
 
 
 def flat(values: pa.Array) -> tuple[Any, Any]:
-    """All characters of valid strings as one array of code points, and where each value begins (one more at the end)."""
+    """Concatenate the characters of valid strings.
+
+    Returns:
+        Array of code points (uint8 where all are ASCII, else uint32), and the offset of each value with the total length at the end.
+    """
     import numpy as np
 
     count = len(values)
@@ -128,23 +144,23 @@ def flat(values: pa.Array) -> tuple[Any, Any]:
     starts = (offsets - offsets[0]).astype(np.int64)
     if not len(points) or points.max() < 128:
         return points, starts
-    # A code point starts at every byte that continues none.
+    # Every byte that is no continuation byte starts a code point.
     begins = np.concatenate([[0], np.cumsum((points & 0xC0) != 0x80)])
     return np.frombuffer(bytes(data).decode().encode("utf-32-le"), np.uint32), begins[starts]
 
 
 def from_flat(points: Any, starts: Any, valid: pa.Array) -> pa.Array:
-    """Strings again, null where ``valid`` is null."""
+    """Build strings from code points and offsets (see :func:`flat`), null where ``valid`` is null."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if points.dtype != np.uint8 and len(points) and points.max() >= 128:
         text = points.astype("<u4").tobytes().decode("utf-32-le")
-        made = [text[begin:end] for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)]
-        return pa.array(made, pa.string(), mask=np.asarray(valid.is_null()))
+        strings = [text[begin:end] for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)]
+        return pa.array(strings, pa.string(), mask=np.asarray(valid.is_null()))
     offsets = pa.py_buffer(starts.astype(np.int32).tobytes())
-    made = pa.Array.from_buffers(
+    strings = pa.Array.from_buffers(
         pa.string(), len(starts) - 1, [None, offsets, pa.py_buffer(points.astype(np.uint8).tobytes())]
     )
-    return pc.if_else(valid.is_valid(), made, None) if valid.null_count else made
+    return pc.if_else(valid.is_valid(), strings, None) if valid.null_count else strings

@@ -1,4 +1,4 @@
-"""A column as a tree: leaves are protected where they stand, inside of lists, maps and structs, whose types stay."""
+"""Protect nested columns: a tree of lists, maps and structs, whose types stay, with an operator at each leaf."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Elements:
-    """A list, by what is done to its elements."""
+    """A list, with the node of its elements."""
 
     of: Node
 
 
 @dataclass(frozen=True)
 class Entries:
-    """A map, by what is done to its keys (path ``.key``) and values (path ``.value``)."""
+    """A map, with the nodes of its keys (path ``.key``) and values (path ``.value``)."""
 
     key: Node
     value: Node
@@ -47,7 +47,7 @@ class Entries:
 
 @dataclass(frozen=True)
 class Fields:
-    """A struct, by what is done to its fields."""
+    """A struct, with the nodes of its fields."""
 
     of: tuple[tuple[str, Node], ...]
 
@@ -58,10 +58,15 @@ LeafAt = Callable[[tuple[str, ...]], Leaf]
 
 
 def build(kind: pa.DataType, leaf: LeafAt, path: tuple[str, ...] = ()) -> Node:
-    """The tree of a type; ``leaf`` gives the leaf for a path inside the column (lists add nothing to a path).
+    """Build the tree of a type.
+
+    Args:
+        kind: the Arrow type.
+        leaf: function from a path inside the column to its leaf; lists add nothing to a path.
+        path: path of the type inside the column.
 
     Raises:
-        Unfit: an operator does not go with a type, or elements would be dropped.
+        Unfit: an operator does not support a type, or elements of lists or maps would be dropped.
     """
     import pyarrow as pa
 
@@ -83,7 +88,7 @@ def build(kind: pa.DataType, leaf: LeafAt, path: tuple[str, ...] = ()) -> Node:
 
 
 def paths(field: pa.Field) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Every leaf of a column: its dotted path, and the parts of it inside the column."""
+    """Yield every leaf of a column: its dotted path, and the parts of the path inside the column."""
 
     def below(kind: pa.DataType, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         import pyarrow as pa
@@ -104,6 +109,7 @@ def paths(field: pa.Field) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def is_list(kind: pa.DataType) -> bool:
+    """Return whether a type is a list of any kind."""
     import pyarrow as pa
 
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
@@ -118,13 +124,14 @@ def _children(node: Node) -> tuple[Node, ...]:
 
 
 def left(node: Node) -> bool:
-    """Whether anything is left of it: it is not dropped, nor are all of its fields."""
+    """Return whether the output keeps a node: it is not dropped, nor are all of its fields."""
     if isinstance(node, Leaf):
         return not isinstance(node.operator, DropOperator)
     return not isinstance(node, Fields) or any(left(child) for child in _children(node))
 
 
 def leaves(node: Node) -> Iterator[Leaf]:
+    """Yield the leaves of a node."""
     if isinstance(node, Leaf):
         yield node
     for child in _children(node):
@@ -132,12 +139,12 @@ def leaves(node: Node) -> Iterator[Leaf]:
 
 
 def kept(node: Node) -> bool:
-    """Whether nothing is done to it."""
+    """Return whether all leaves of a node keep their values."""
     return all(isinstance(leaf.operator, KeepOperator) for leaf in leaves(node))
 
 
 def output(node: Node, kind: pa.DataType) -> pa.DataType | None:
-    """The type that a type becomes; None when nothing of it is left."""
+    """Return the output type of a node; None where it is dropped."""
     import pyarrow as pa
 
     if not left(node):
@@ -148,12 +155,12 @@ def output(node: Node, kind: pa.DataType) -> pa.DataType | None:
         return pa.list_(output(node.of, kind.value_type))
     if isinstance(node, Entries):
         return pa.map_(output(node.key, kind.key_type), output(node.value, kind.item_type))
-    made = [(name, output(child, kind.field(n).type)) for n, (name, child) in enumerate(node.of)]
-    return pa.struct([(name, type_) for name, type_ in made if type_ is not None])
+    fields = [(name, output(child, kind.field(n).type)) for n, (name, child) in enumerate(node.of)]
+    return pa.struct([(name, type_) for name, type_ in fields if type_ is not None])
 
 
 def apply(node: Node, values: pa.Array, rows: Rows) -> pa.Array:
-    """Protect a column (or what lies inside of it); lengths and nulls of lists, maps and structs stay."""
+    """Protect the values of a node; lengths and nulls of lists, maps and structs stay."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -162,30 +169,30 @@ def apply(node: Node, values: pa.Array, rows: Rows) -> pa.Array:
     if isinstance(node, Leaf):
         return node.apply(values, rows)
     if isinstance(node, Fields):
-        inside = zip(node.of, values.flatten(), strict=True)  # flatten passes a null struct on to its fields
-        made = {name: apply(child, array, rows) for (name, child), array in inside if left(child)}
-        return pa.StructArray.from_arrays(list(made.values()), list(made), mask=values.is_null())
+        fields = zip(node.of, values.flatten(), strict=True)  # in a null struct, flatten makes the fields null
+        protected = {name: apply(child, array, rows) for (name, child), array in fields if left(child)}
+        return pa.StructArray.from_arrays(list(protected.values()), list(protected), mask=values.is_null())
     if isinstance(node, Elements):
         counts, offsets = _offsets(pc.list_value_length(values))
         return pa.ListArray.from_arrays(offsets, apply(node.of, values.flatten(), rows.repeated(counts)))
     counts, offsets = _offsets(pc.list_value_length(values.cast(_as_list(values.type))))
-    inside_ = values.cast(_as_list(values.type)).flatten()
-    below = rows.repeated(counts)
+    entries = values.cast(_as_list(values.type)).flatten()
+    entry_rows = rows.repeated(counts)
     keys, items = (
-        apply(child, array, below) for child, array in zip((node.key, node.value), inside_.flatten(), strict=True)
+        apply(child, array, entry_rows) for child, array in zip((node.key, node.value), entries.flatten(), strict=True)
     )
     return pa.MapArray.from_arrays(offsets, keys, items)
 
 
 def _as_list(kind: pa.DataType) -> pa.DataType:
-    """A map as the list of structs that it is."""
+    """Return the type of a map as list of structs."""
     import pyarrow as pa
 
     return pa.list_(pa.struct([pa.field("key", kind.key_type, nullable=False), pa.field("value", kind.item_type)]))
 
 
 def _offsets(lengths: pa.Array) -> tuple[Any, pa.Array]:
-    """Elements in each list, and offsets that are null where the list is."""
+    """Return the number of elements of each list, and offsets that are null where the list is null."""
     import numpy as np
     import pyarrow as pa
 
