@@ -24,7 +24,7 @@ from dataward.privacy.discover.score import Finding
 from dataward.privacy.discover.spark import discover_frame, sample
 from dataward.session import isolated
 from dataward.sql import identifier
-from dataward.tables import files
+from dataward.tables import catalog, files
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, Pin, pin
 
@@ -96,16 +96,15 @@ def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapp
         SourceError: there is nothing by that name.
     """
     if format_ is None and "/" not in text and not files.exists(spark, text):
-        if not spark.catalog.tableExists(text):
+        if (kind := catalog.kind(spark, text)) is None:
             raise SourceError(f"source {text}: there is no such path, and no such table in the catalog")
-        kind = str(spark.sql(f"DESCRIBE DETAIL {text}").first()["format"])  # type: ignore[index]
         return Source.model_validate({"table": text, "format": kind})
     found = format_ or files.format_of(spark, text)
     if found is None:
         raise SourceError(
             f"source {text}: there is no Delta table, and no Parquet, CSV or JSON file. Check the path, or give --format"
         )
-    defaults = {"header": "true", "escape": '"'} if found == "csv" else {}
+    defaults = {"header": "true"} if found == "csv" else {}
     return Source.model_validate({"path": text, "format": found, "options": {**defaults, **options}})
 
 

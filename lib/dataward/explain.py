@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from dataward.plan import Plan, against_schema, against_target
+from dataward.plan import Plan, against_place, against_schema, against_target
 from dataward.privacy.keys import open_keys
 from dataward.privacy.protect import Protected, output_schema, protect_in_window
 from dataward.quality.explain import Explanation
@@ -44,8 +44,9 @@ def explain(spark: SparkSession, plan: Plan) -> Explained:
     contract, now = plan.contract, datetime.now(timezone.utc)
     with isolated(spark) as own:
         keys = open_keys(contract.keys)
-        pinned = pin(own, contract.source)
-        others = {alias: pin(own, place) for alias, place in contract.references.items()}
+        against_place(own, plan)
+        pinned = pin(own, contract.source, schema_only=True)
+        others = {alias: pin(own, place, schema_only=True) for alias, place in contract.references.items()}
         source, references = pinned.frame, {alias: other.frame.drop(MALFORMED) for alias, other in others.items()}
         suite = against_schema(own, plan, source, references, now)
         plain = normalised(source, contract.treat).drop(MALFORMED)

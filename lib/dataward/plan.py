@@ -22,17 +22,17 @@ from dataward.quality.repair.fit import misfit, normalised
 from dataward.quality.rules import IsPrimaryKey, Probe, RowComposite, RowRule, Rule, Statement, WellFormed
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite, suite
-from dataward.tables import delta
+from dataward.tables import catalog, delta
 from dataward.tables.declared import Declared, fit
 from dataward.tables.reason import reason
-from dataward.tables.source import MALFORMED
+from dataward.tables.source import MALFORMED, UNDECODABLE
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-__all__ = ["Plan", "against_keys", "against_output", "against_schema", "against_target", "fitting", "plan"]
+__all__ = ["Plan", "against_keys", "against_output", "against_place", "against_schema", "against_target", "fitting", "plan"]
 
 
 @dataclass(frozen=True)
@@ -198,11 +198,18 @@ def against_schema(
     problems = [*_missing_columns(plan, schema), *_undecided_columns(plan, schema), *_unfit_operators(plan, schema)]
     judged = plan.suite
     if MALFORMED in frame.columns:
-        judged = replace(judged, rules=(WellFormed.of(MALFORMED, next(iter(types))), *judged.rules))
+        judged = replace(judged, rules=(*_record_rules(frame, next(iter(types))), *judged.rules))
     problems += _rule_problems(spark, plan, judged, "rules", frame, references, now)
     if problems:
         raise ContractError(problems)
     return judged
+
+
+def _record_rules(frame: DataFrame, column: str) -> Iterator[Rule]:
+    """The rules about records of csv and json, of which the frame holds those that Spark could not read."""
+    yield WellFormed.of(MALFORMED, column)
+    if encoding := frame.schema[MALFORMED].metadata.get("encoding"):
+        yield WellFormed.decoded(MALFORMED, column, UNDECODABLE, encoding)
 
 
 def _treatment_problems(plan: Plan, frame: DataFrame, references: Mapping[str, DataFrame]) -> Iterator[Problem]:
@@ -230,6 +237,20 @@ def fitting(
         wide = with_paths(frame, (column for leaf in rule.leaves() for column in leaf.columns))
         if not any(_rule_trouble(spark, wide, references, leaf, types, now) for leaf in rule.leaves()):
             yield rule
+
+
+def against_place(spark: SparkSession, plan: Plan) -> None:
+    """Check that the target is a Delta table, or new.
+
+    Raises:
+        ContractError: it is a view, a table of another format, or a folder of files.
+    """
+    target = plan.contract.target
+    if other := catalog.instead_of_delta(spark, target):
+        line = plan.document.line_of(("target",))
+        what = f"there {'are' if other.startswith('files') else 'is'} {other} at {target}, no Delta table"
+        remedy = "name another place, or remove what is there"
+        raise ContractError([Problem(plan.document.file, line, "target", what, remedy)])
 
 
 def against_target(

@@ -25,7 +25,7 @@ from dataward.integrity.sealing import same_keys, seal_version
 from dataward.memory import drawn, recall, remember
 from dataward.mend import Mended, mend, to_mend
 from dataward.output import examine
-from dataward.plan import Plan, against_keys, against_schema, against_target
+from dataward.plan import Plan, against_keys, against_place, against_schema, against_target
 from dataward.privacy.discover.gates import look
 from dataward.privacy.keys import KeyProvider, Keyring, has_keyring, open_keys
 from dataward.privacy.protect import (
@@ -143,6 +143,7 @@ class Publish(Run):
         contract = self.contract
         with self.phase("pin") as told:
             keys = self.opened_keys()
+            against_place(self.spark, self.plan)
             before = rerun.done_before(self.spark, self.plan, self.run_id) if self.may_be_a_rerun else (None, None)
             sealed, earlier = before
             if sealed:

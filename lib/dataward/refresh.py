@@ -13,7 +13,7 @@ under another text of the contract, another key, other references, another Dataw
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ from dataward.tables.delta import Commit
 from dataward.tables.maintenance import settings
 from dataward.tables.partitions import parts_of_source
 from dataward.tables.reason import reason
-from dataward.tables.source import MALFORMED, Pin
+from dataward.tables.source import MALFORMED, Pin, loss_free
 from dataward.workers import settled
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class Refresh:
         self.doubled: dict[Grouping, int] = {}
         self.blocks: DataFrame | None = None
         self.held: list[DataFrame] = []
+        self.frames: dict[tuple[str, ...], DataFrame] = {}
 
     def __str__(self) -> str:
         told = f"{len(self.fresh)} of {len(self.fingerprints)} partitions to read"
@@ -133,8 +134,15 @@ class Refresh:
     @property
     def frame(self) -> DataFrame:
         """The rows that are read; no file of another partition is opened."""
-        whole = self.source.frame
-        return whole if set(self.read) == set(self.fingerprints) else whole.where(self.parts.among(self.read))
+        return self._rows_of(self.read)
+
+    def _rows_of(self, parts: Sequence[str]) -> DataFrame:
+        if (wanted := tuple(sorted(parts))) not in self.frames:
+            names = [name for part in wanted for name, _ in self.parts.files.get(part, ())]
+            whole = loss_free(self.spark, self.source, names).frame
+            some = set(wanted) != set(self.fingerprints)
+            self.frames[wanted] = whole.where(self.parts.among(wanted)) if some else whole
+        return self.frames[wanted]
 
     @property
     def rows(self) -> int:
@@ -320,7 +328,7 @@ class Refresh:
         if self.blocks is not None:
             frame = frame.unionByName(self.blocks.selectExpr(f"'{KEYS}' as kind", NO_FINGERPRINT, "*"))
         if self.contract.target.profile:
-            fresh = self.source.frame.where(self.parts.among(self.fresh)).drop(MALFORMED)
+            fresh = self._rows_of(self.fresh).drop(MALFORMED)
             seen = columns.kept(fresh, self.parts.text, self.box).withColumnRenamed("number", "grouping")
             frame = frame.unionByName(seen.selectExpr(f"'{SKETCHES}' as kind", NO_FINGERPRINT, "*"))
         swapped = ", ".join(literal(part) for part in [*self.fresh, *self.gone, WHOLE])

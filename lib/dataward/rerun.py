@@ -50,7 +50,9 @@ def pinned(
         SourceError: one of them cannot be read.
         SourceChanged: one of them is no longer what it was.
     """
-    source = _held(spark, "source", contract.source, run_id, earlier["source"] if earlier else None)
+    began = earlier["source"] if earlier else None
+    later = contract.target.mode == "refresh"  # the lines of files are looked at once it is known which are read
+    source = _held(spark, "source", contract.source, run_id, began, schema_only=later)
     return source, references(spark, contract, run_id, earlier)
 
 
@@ -61,8 +63,10 @@ def references(spark: SparkSession, contract: Contract, run_id: str, earlier: di
     return {alias: _held(spark, f"reference '{alias}'", place, run_id, began.get(alias)) for alias, place in places}
 
 
-def _held(spark: SparkSession, what: str, place: Source, run_id: str, began: dict[str, Any] | None) -> Pin:
-    found = pin(spark, place, began["version"] if began else None)
+def _held(
+    spark: SparkSession, what: str, place: Source, run_id: str, began: dict[str, Any] | None, schema_only: bool = False
+) -> Pin:
+    found = pin(spark, place, began["version"] if began else None, schema_only)
     if began and began["sha256"] != found.digest:
         raise SourceChanged(
             f"{what} {place}: it is not what run '{run_id}' began with, so the run cannot be finished. Give a new "

@@ -60,7 +60,9 @@ class Location(Model):
 class Source(Location):
     """What is published. Delta is pinned by version, files by a manifest of path, size and modification time."""
 
-    format: Literal["delta", "parquet", "csv", "json"] = Field(default="delta", description="how the source is stored")
+    format: Literal["delta", "parquet", "csv", "json", "view"] = Field(
+        default="delta", description="how the source is stored; view: a view of the catalog, read as Spark reads it"
+    )
     version: int | None = Field(default=None, ge=0, le=2**53, description="Delta version to read; default: the newest")
     options: dict[str, Scalar] = Field(default_factory=dict, description="options of Spark's reader")
     schema_: str | None = Field(
@@ -75,7 +77,41 @@ class Source(Location):
             raise ValueError(f"'schema' goes with csv and json; {self.format} carries its own")
         if any(key.lower() == "mode" for key in self.options):
             raise ValueError("option 'mode' is set by Dataward: malformed records go to the quarantine, never lost")
+        if self.format == "view" and self.table is None:
+            raise ValueError("format view needs 'table': the view's name in the catalog")
+        if self.encoding.startswith(("UTF-16", "UTF-32")) and not self.multi_line and self.format == "csv":
+            raise ValueError(f"option 'multiLine: false' does not go with {self.encoding}: leave it out")
+        if self.encoding in ("UTF-16", "UTF-32") and not self.multi_line and self.format == "json":
+            raise ValueError(
+                f"lines of JSON in {self.encoding} cannot be told apart: write UTF-16LE, UTF-16BE and so on"
+            )
         return self
+
+    @property
+    def reader_options(self) -> dict[str, Scalar]:
+        """The contract's options of Spark's reader over Dataward's: CSV as RFC 4180 has it."""
+        given = {key.lower(): value for key, value in self.options.items()}
+        ours: dict[str, Scalar] = {}
+        if self.format == "csv":
+            quote = given.get("quote", '"')
+            ours = {"multiline": True, "quote": quote, "unescapedquotehandling": "RAISE_ERROR"}
+            ours |= {"escape": quote} if quote else {}
+        elif self.format == "json" and ("encoding" in given or "charset" in given) and not given.get("multiline"):
+            ours = {"linesep": "\n"}  # Spark asks for it where the encoding is given
+        return {**ours, **given}
+
+    def switched_on(self, option: str) -> bool:
+        """Whether an option of Spark's reader is true."""
+        return str(self.reader_options.get(option.lower(), False)).lower() == "true"
+
+    @property
+    def multi_line(self) -> bool:
+        return self.switched_on("multiLine")
+
+    @property
+    def encoding(self) -> str:
+        options = self.reader_options
+        return str(options.get("encoding") or options.get("charset") or "UTF-8").upper()
 
 
 class Target(Location):

@@ -2,15 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["exists", "format_of", "on_system", "qualified", "tables_below"]
+__all__ = [
+    "LITERAL",
+    "exists",
+    "format_of",
+    "in_delta",
+    "listed",
+    "on_system",
+    "plain",
+    "qualified",
+    "skipped",
+    "tables_below",
+]
+
+LITERAL = ("__globPaths__", "false")
+"""Spark's option by which a path is taken as it is written: no character stands for others."""
 
 ENDINGS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
+
+
+def plain(path: str) -> str:
+    """A file's path as listings have it, from the URI that ``_metadata.file_path`` and ``inputFiles`` give."""
+    return re.sub(r"^file:/+", "file:/", unquote(path))
+
+
+def listed(
+    spark: SparkSession, paths: str | list[str], literally: bool, options: Mapping[str, str] | None = None
+) -> list[tuple[str, int, str]]:
+    """(path, bytes, modification time) of every file at some paths that is not empty, sorted; no content is read."""
+    from pyspark.sql import functions as F
+
+    reader = spark.read.format("binaryFile").options(**(options or {}))
+    found = (reader.option(*LITERAL) if literally else reader).load(paths)
+    rows = found.select("path", "length", F.col("modificationTime").cast("string")).collect()
+    return sorted((row[0], row[1], row[2]) for row in rows)
+
+
+def skipped(spark: SparkSession, path: str, depth: int) -> list[str]:
+    """Names of data files in a folder, and in so many levels of folders below, that Spark does not read: those in _ or ."""
+    system, place = on_system(spark, path)
+    found = set()
+    for level in range(depth + 1):
+        pattern = "/".join([*["*"] * level, "[_.]*"])
+        below: Any = spark.sparkContext._jvm
+        matches = system.globStatus(below.org.apache.hadoop.fs.Path(place, pattern)) if not _special(path) else None
+        found |= {str(one.getPath().getName()) for one in matches or () if one.isFile()}
+    return sorted(name for name in found if _by_ending(name.lstrip("_.")))
+
+
+def in_delta(spark: SparkSession, path: str) -> str | None:
+    """The Delta table that a path is, or lies inside of."""
+    system, place = on_system(spark, path)
+    below: Any = spark.sparkContext._jvm
+    while place is not None:
+        if system.exists(below.org.apache.hadoop.fs.Path(place, "_delta_log")):
+            return str(place.toString())
+        place = place.getParent()
+    return None
+
+
+def _special(path: str) -> bool:
+    return re.search(r"[*?{}\[\]\\]", path) is not None
 
 
 def exists(spark: SparkSession, path: str) -> bool:

@@ -33,6 +33,7 @@ Others (value, values, expression, sqlExpr, row, message, ...) may hold data, an
 """
 
 _WORDS = (
+    (r"Permission denied|AccessDenied|Access Denied|AccessControlException", "access is denied"),
     (
         r"PATH_NOT_FOUND|Path does not exist|FileNotFoundException|DELTA_PATH_DOES_NOT_EXIST",
         "there is nothing at this path",
@@ -42,14 +43,22 @@ _WORDS = (
     (r"UNABLE_TO_INFER_SCHEMA", "no schema can be read from the files"),
     (r"PARSE_SYNTAX_ERROR", "the SQL or schema text does not parse"),
     (r"No space left on device|File too large|Disk quota exceeded", "the disk is full"),
-    (r"Permission denied|AccessDenied|Access Denied|AccessControlException", "access is denied"),
     (r"Read-only file system", "the file system is read-only"),
     (
         r"DELTA_CANNOT_CREATE_LOG_PATH|Mkdirs failed|mkdirs|Parent path is not a directory|Not a directory|ParentNotDirectory",
         "no directory can be made",
     ),
     (r"No FileSystem for scheme|ClassNotFoundException.*S3AFileSystem", "no file system for this path: add hadoop-aws"),
-    (r"CSV header does not conform|number of columns in CSV", "the CSV header does not match the schema"),
+    (r"CSV header does not conform|[Nn]umber of columns? in CSV", "the CSV header does not match the schema"),
+    (
+        r"Unescaped quote character",
+        "a quoted field of the CSV holds a quote that is not doubled (RFC 4180); where a backslash escapes quotes, give the "
+        "option escape: '\\'",
+    ),
+    (r"TextParsingException", "a record of the CSV cannot be parsed"),
+    (r"UnsupportedCharset|IllegalCharsetName", "there is no encoding of this name"),
+    (r"CANNOT_MERGE_SCHEMAS|CANNOT_MERGE_INCOMPATIBLE", "a column has different types in different files"),
+    (r"Relative path in absolute URI", "a file's name holds a colon, which Hadoop does not read: rename the file"),
     (r"DELTA_VERSIONS_NOT_CONTIGUOUS|DELTA_TRUNCATED_TRANSACTION_LOG", "a commit file is missing from the log"),
     (r"DELTA_VERSION_NOT_FOUND|Cannot time travel", "there is no such version"),
     (r"DELTA_CONCURRENT|ConcurrentAppend|ConcurrentTransaction", "another writer committed at the same time"),
@@ -114,6 +123,8 @@ def reason(error: BaseException) -> str:
                 {str(name): str(value) for name, value in dict(given).items()} if isinstance(given, Mapping) else {}
             )
     whole = " ".join((*classes, *chain, *kinds))
+    if named := _named(whole):
+        return named
     pattern, words = next(((pattern, words) for pattern, words in _WORDS if re.search(pattern, whole)), ("", ""))
     if not words and not classes:
         return _unknown(error, kinds)
@@ -160,3 +171,18 @@ def _shown(word: str, value: str) -> str:
     if word == "path":
         plain = re.sub(r"/[^/=]+=.*", "/...", plain)
     return plain if len(plain) <= 200 else f"{plain[:200]}..."
+
+
+def _named(whole: str) -> str | None:
+    """What went wrong with which column or file, where Spark's sentence says it beside names alone."""
+    file = re.search(r"(?:CSV file: |in file )\S*?([^/\s]+?)\.?(?:\s|$)", whole)
+    where = f" ({file.group(1)})" if file else ""
+    if found := re.search(r"CSV header does not conform.*?Expected: (.+?) but found", whole, re.DOTALL):
+        return f"the CSV header does not match the schema: another name stands where '{found.group(1)}' should{where}"
+    if found := re.search(r"Number of column in CSV header.*?length: (\d+), schema size: (\d+)", whole, re.DOTALL):
+        return f"the CSV header does not match the schema: it has {found.group(1)} names, not {found.group(2)}{where}"
+    if found := re.search(r"COLUMN_ALREADY_EXISTS\] The column (`.+?`) already exists", whole):
+        return f"the name {found.group(1)} occurs twice (Spark does not look at case): rename one"
+    if found := re.search(r"Column: \[(.+?)\], Expected: (\S+), Found: (\w+)", whole):
+        return f"column '{found.group(1)}' is {found.group(2)} in one file and {found.group(3)} in another{where}"
+    return None

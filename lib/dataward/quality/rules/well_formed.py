@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from dataward.quality.rules.base import RowRule, Statement
-from dataward.sql import identifier
+from dataward.sql import identifier, literal
 
 __all__ = ["WellFormed"]
 
@@ -14,7 +14,7 @@ class WellFormed(RowRule):
     """A row fails when a field is missing, one too many, or not of the type that the schema gives it."""
 
     name = "WellFormed"
-    parameters = (2, 2)
+    parameters = (2, 3)
     condition = ""
 
     @classmethod
@@ -22,11 +22,23 @@ class WellFormed(RowRule):
         """``malformed`` is null for a good record; ``column`` is any column of the file."""
         return cls(Statement("WellFormed", (malformed, column), text="record is well formed"))
 
+    @classmethod
+    def decoded(cls, malformed: str, column: str, mark: str, encoding: str) -> WellFormed:
+        """A record fails whose malformed column holds ``mark``: it has bytes that do not fit the encoding."""
+        text = f"record is {encoding} (else name its encoding in source.options: encoding)"
+        return cls(Statement("WellFormed", (malformed, column, mark), text=text))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.statement.parameters[:2]
+
     @property
     def offending(self) -> tuple[str, ...]:
         return ()
 
     def predicate(self, now: datetime) -> str:
         malformed, column = map(identifier, self.columns)
+        if mark := self.statement.parameters[2:]:
+            return f"(coalesce({malformed} != {literal(mark[0])}, true) and length(coalesce(cast({column} as string), '')) >= 0)"
         # Spark refuses to read a text file for its malformed column alone; the second term asks for one more.
         return f"({malformed} is null and length(coalesce(cast({column} as string), '')) >= 0)"

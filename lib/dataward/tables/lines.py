@@ -1,0 +1,145 @@
+"""The lines of CSV files as they are stored: how they end, which are no UTF-8, and whether a quoted field is left open.
+
+Spark's reader replaces bytes that are no UTF-8, takes what follows an open quote for one value up to the end of the file, and guesses
+how lines end. So the files are looked at first, as bytes, by Spark's own functions: in parallel, and nothing comes to the driver but
+a row for each file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Source
+from dataward.sql import literal
+from dataward.tables.files import LITERAL, plain
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Lines", "look"]
+
+PLACE = "struct(start, id)"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """One file: how its lines end (None: as Spark finds it), whether some end otherwise, how many are no UTF-8."""
+
+    uri: str
+    separator: str | None
+    mixed: bool
+    undecodable: int
+    left_open: bool
+
+    @property
+    def path(self) -> str:
+        return plain(self.uri)
+
+
+def look(spark: SparkSession, source: Source, paths: Sequence[str]) -> list[Lines]:
+    """Look at the lines of CSV files: one pass over their bytes, a second where quotes stand in unquoted fields.
+
+    Files in UTF-16 and UTF-32 are not looked at: their lines cannot be told from bytes.
+    """
+    if source.encoding.startswith(("UTF-16", "UTF-32")):
+        return []
+    lines = _lines(spark, source, paths)
+    found = lines.groupBy("file").agg(*_aggregates()).collect()
+    last = {row.file: row.settled for row in found if row.settled is not None}
+    after = _toggles_after(lines, last) if last and source.multi_line else {}
+    return [_of(row, source, after.get(row.file, 0)) for row in found]
+
+
+def _of(row: Any, source: Source, after: int) -> Lines:
+    if not source.multi_line:  # Spark takes each line for a record
+        return Lines(row.file, None, False, row.undecodable, row.opening > 0)
+    toggles, state = (after, row.settled.open) if row.settled is not None else (row.toggles, False)
+    only_returns = row.lines == 1 and row.returns_inside  # a file of Mac OS 9
+    separator = None if only_returns or "linesep" in source.reader_options else "\r\n" if row.returns_first else "\n"
+    left_open = not only_returns and state != bool(toggles % 2)
+    return Lines(row.file, separator, separator == "\n" and row.returns > 0, row.undecodable, left_open)
+
+
+def _lines(spark: SparkSession, source: Source, paths: Sequence[str]) -> DataFrame:
+    """A row for each line: where it stands, and whether a quoted field is open at its end, had none or one been at its start."""
+    reader: Any = spark.read.option(*LITERAL)
+    if source.multi_line:
+        reader = reader.option("lineSep", str(source.reader_options.get("linesep", "\n")))
+    told = reader.text(list(paths)).selectExpr(
+        "_metadata.file_path as file",
+        "_metadata.file_block_start as start",
+        "monotonically_increasing_id() as id",
+        "value",
+        "cast(value as binary) as bytes",
+    )
+    if comment := source.reader_options.get("comment"):
+        told = told.where(f"not startswith(value, {literal(str(comment))})")
+    seen: DataFrame = told.selectExpr(
+        "file",
+        "start",
+        "id",
+        "endswith(value, '\\r') as returns",
+        "instr(value, '\\r') between 1 and length(value) - 1 as returns_inside",
+        "encode(decode(bytes, 'UTF-8'), 'UTF-8') != bytes as undecodable",
+        *_quotes(source),
+    )
+    return seen
+
+
+def _quotes(source: Source) -> Iterable[str]:
+    """SQL: whether a quoted field is open at a line's end, where it began outside of one, and where inside."""
+    options = source.reader_options
+    quote, escape = str(options.get("quote") or ""), str(options.get("escape") or "")
+    if not quote:
+        return ("false as open", "false as open_still", "false as quoted")
+    separator = f"\\Q{options.get('sep') or options.get('delimiter') or ','}\\E"
+    spaces = "[ \\t]*" if source.switched_on("ignoreLeadingWhiteSpace") else ""
+    text = f"replace(value, {literal(quote * 2)}, '')"  # a quote that is doubled opens and closes nothing
+    if escape not in (quote, ""):
+        text = f"replace(regexp_replace(value, {literal(f'{re.escape(escape)}.')}, ''), {literal(quote * 2)}, '')"
+    q = re.escape(quote)
+    closed, opened = f"({{}}{separator}){spaces}{q}[^{q}]*{q}", f"({{}}{separator}){spaces}{q}[^{q}]*$"
+
+    def ends_open(rest: str, start: str) -> str:
+        without = f"regexp_replace({rest}, {literal(closed.format(start))}, '$1')"
+        return f"{without} rlike {literal(opened.format(start))}"
+
+    rest = f"substring({text}, instr({text}, {literal(quote)}) + 1)"
+    there = f"instr({text}, {literal(quote)}) > 0"
+    return (
+        f"{there} and {ends_open(text, '^|')} as open",
+        f"not {there} or {ends_open(rest, '')} as open_still",
+        f"{there} as quoted",
+    )
+
+
+def _aggregates() -> list[Any]:
+    from pyspark.sql import functions as F
+
+    told = {
+        "lines": "count(*)",
+        "returns": "count_if(returns)",
+        "returns_inside": "bool_or(returns_inside)",
+        "returns_first": f"coalesce(min_by(returns, {PLACE}) filter (where not open), false)",
+        "undecodable": "count_if(undecodable)",
+        "opening": "count_if(open)",
+        # Lines after which a field is open (or none is) whatever was before, and those that turn one into the other.
+        "settled": "max(struct(start, id, open)) filter (where quoted and open = open_still)",
+        "toggles": "count_if(open and not open_still)",
+    }
+    return [F.expr(sql).alias(name) for name, sql in told.items()]
+
+
+def _toggles_after(lines: DataFrame, last: dict[str, Any]) -> dict[str, int]:
+    """By file, how many lines turn an open field into none, or none into one, after the last that settles it."""
+    from pyspark.sql import functions as F
+
+    known = lines.sparkSession.createDataFrame(
+        [(file, row.start, row.id) for file, row in last.items()], "file string, last_start long, last_id long"
+    )
+    after = lines.where("open and not open_still").join(F.broadcast(known), "file")
+    after = after.where(f"{PLACE} > struct(last_start, last_id)")
+    return {row.file: row["count"] for row in after.groupBy("file").count().collect()}
