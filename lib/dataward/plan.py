@@ -32,7 +32,16 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-__all__ = ["Plan", "against_keys", "against_output", "against_place", "against_schema", "against_target", "fitting", "plan"]
+__all__ = [
+    "Plan",
+    "against_keys",
+    "against_output",
+    "against_place",
+    "against_schema",
+    "against_target",
+    "fitting",
+    "plan",
+]
 
 
 @dataclass(frozen=True)

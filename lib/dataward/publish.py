@@ -265,7 +265,8 @@ class Publish(Run):
 
     def pinned(self, earlier: dict[str, Any] | None) -> tuple[Pin, dict[str, Pin]]:
         rerun.no_stream_before(self.spark, self.contract)
-        return rerun.pinned(self.spark, self.contract, self.run_id, earlier)
+        later = self.contract.target.mode == "refresh"  # files are looked at once it is known which of them are read
+        return rerun.pinned(self.spark, self.contract, self.run_id, earlier, schema_only=later)
 
     def changed(self, source: Pin) -> bool:
         return any(place.changed(self.spark) for place in (source, *self.others.values()))

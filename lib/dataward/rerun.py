@@ -42,7 +42,7 @@ def done_before(spark: SparkSession, plan: Plan, run_id: str) -> tuple[ledger.En
 
 
 def pinned(
-    spark: SparkSession, contract: Contract, run_id: str, earlier: dict[str, Any] | None
+    spark: SparkSession, contract: Contract, run_id: str, earlier: dict[str, Any] | None, schema_only: bool = False
 ) -> tuple[Pin, dict[str, Pin]]:
     """The source and the references, held still; for a rerun, as the run found them when it began.
 
@@ -51,8 +51,7 @@ def pinned(
         SourceChanged: one of them is no longer what it was.
     """
     began = earlier["source"] if earlier else None
-    later = contract.target.mode == "refresh"  # the lines of files are looked at once it is known which are read
-    source = _held(spark, "source", contract.source, run_id, began, schema_only=later)
+    source = _held(spark, "source", contract.source, run_id, began, schema_only)
     return source, references(spark, contract, run_id, earlier)
 
 

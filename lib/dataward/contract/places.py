@@ -111,7 +111,8 @@ class Source(Location):
     @property
     def encoding(self) -> str:
         options = self.reader_options
-        return str(options.get("encoding") or options.get("charset") or "UTF-8").upper()
+        named = str(options.get("encoding") or options.get("charset") or "UTF-8").upper()
+        return "UTF-8" if named == "UTF8" else named
 
 
 class Target(Location):

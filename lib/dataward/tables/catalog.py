@@ -40,7 +40,8 @@ def instead_of_delta(spark: SparkSession, place: Location) -> str | None:
     if place.table is not None:
         found = kind(spark, place.table)
         return None if found in (None, "delta") else "a view" if found == "view" else f"a table stored as {found}"
-    found = files.format_of(spark, str(place.path))
+    path = str(place.path)
+    found = None if files.exists(spark, f"{path.rstrip('/')}/_delta_log") else files.format_of(spark, path)
     return None if found in (None, "delta") else f"files of {found}"
 
 

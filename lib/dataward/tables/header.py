@@ -36,8 +36,8 @@ def trouble(header: Record, records: Sequence[Record]) -> tuple[str, str] | None
     if _is_record(names, records):
         return (
             "its first record holds values where column names should be",
-            "give source.schema with the columns' names and leave out the option 'header', or, where these are names, give "
-            "source.schema with them",
+            "read it with the option header: false (and source.schema, for the columns' names), or, where these are names, give "
+            "them in source.schema",
         )
     if empty := [number for number, name in enumerate(names, 1) if not name.strip()]:
         many = f"{len(names)} columns of the header"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dataward.contract import Source
 from dataward.errors import SourceError
-from dataward.sql import identifier
+from dataward.sql import column
 from dataward.tables import catalog, delta, files, header
 from dataward.tables.lines import Lines, look
 from dataward.tables.reason import reason
@@ -272,7 +272,7 @@ def _marked(frame: DataFrame, source: Source, replaced: Sequence[str] | None, mi
         return frame
     malformed = F.col(MALFORMED)
     columns = [one for one in frame.schema.fields if one.name != MALFORMED]
-    texts = [F.col(identifier(one.name)) for one in columns if isinstance(one.dataType, StringType)]
+    texts = [column(one.name) for one in columns if isinstance(one.dataType, StringType)]
     if source.format == "json":  # Spark takes such a record for malformed by itself
         doubtful = malformed.contains("\ufffd")
     else:

@@ -1,0 +1,54 @@
+"""How a source's files are read, from the contract alone: RFC 4180 for CSV, and options that cannot mean anything."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from dataward.contract import Source
+
+
+def source(format_="csv", **options):
+    return Source.model_validate({"path": "x", "format": format_, "options": options})
+
+
+@pytest.mark.parametrize(("options", "expected"), [
+    ({}, {"multiline": True, "quote": '"', "escape": '"', "unescapedquotehandling": "RAISE_ERROR"}),
+    ({"QUOTE": "'"}, {"multiline": True, "quote": "'", "escape": "'", "unescapedquotehandling": "RAISE_ERROR"}),
+    ({"quote": ""}, {"multiline": True, "quote": "", "unescapedquotehandling": "RAISE_ERROR"}),
+    ({"multiLine": False, "escape": "\\", "unescapedQuoteHandling": "STOP_AT_DELIMITER", "sep": ";"},
+     {"multiline": False, "quote": '"', "escape": "\\", "unescapedquotehandling": "STOP_AT_DELIMITER", "sep": ";"}),
+])  # fmt: skip
+def test_csv_is_rfc_4180_unless_the_contract_says_otherwise(options, expected):
+    assert source(**options).reader_options == expected
+
+
+def test_other_formats_are_read_as_spark_reads_them():
+    assert source("json", multiLine=True).reader_options == {"multiline": True}
+    assert source("json", encoding="ISO-8859-1").reader_options == {"encoding": "ISO-8859-1", "linesep": "\n"}
+    assert source("json", encoding="UTF-16", multiLine=True).reader_options == {"encoding": "UTF-16", "multiline": True}
+    assert source("parquet", mergeSchema=True).reader_options == {"mergeschema": True}
+
+
+def test_the_encoding_is_known_by_either_name():
+    assert (source().encoding, source(charset="utf-16le").encoding, source(Encoding="latin1").encoding) == (
+        "UTF-8",
+        "UTF-16LE",
+        "LATIN1",
+    )
+
+
+@pytest.mark.parametrize(("format_", "options", "words"), [
+    ("csv", {"encoding": "UTF-16", "multiLine": False}, "'multiLine: false' does not go with UTF-16"),
+    ("csv", {"charset": "utf-32le", "multiLine": "false"}, "'multiLine: false' does not go with UTF-32LE"),
+    ("json", {"encoding": "utf-16"}, "lines of JSON in UTF-16 cannot be told apart: write UTF-16LE"),
+])  # fmt: skip
+def test_options_that_lose_text_are_refused(format_, options, words):
+    with pytest.raises(ValidationError, match=words):
+        source(format_, **options)
+
+
+def test_a_view_has_a_name():
+    with pytest.raises(ValidationError, match="format view needs 'table'"):
+        Source(path="x", format="view")
+    assert Source(table="lake.people", format="view").reader_options == {}
