@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from dataward import report
 from dataward.contract import CustomDetector, Source
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 __all__ = ["Asked", "Discovered", "discover", "discover_all", "draft_lines", "html", "source_of"]
+
+FORMATS = get_args(Source.model_fields["format"].annotation)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapp
     if format_ is None and "/" not in text and not files.exists(spark, text):
         if (kind := catalog.kind(spark, text)) is None:
             raise SourceError(f"source {text}: there is no such path, and no such table in the catalog")
+        if kind not in FORMATS:
+            raise SourceError(f"source {text}: it is a table stored as {kind}; name a view of it, or a copy in Delta")
         return Source.model_validate({"table": text, "format": kind})
     found = format_ or files.format_of(spark, text)
     if found is None:

@@ -19,7 +19,7 @@ from dataward.tables.files import LITERAL, plain
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Lines", "look"]
+__all__ = ["Lines", "look", "undecodable"]
 
 PLACE = "struct(start, id)"
 
@@ -37,6 +37,11 @@ class Lines:
     @property
     def path(self) -> str:
         return plain(self.uri)
+
+
+def undecodable(binary: str) -> str:
+    """SQL: whether bytes are no UTF-8."""
+    return f"encode(decode({binary}, 'UTF-8'), 'UTF-8') != {binary}"
 
 
 def look(spark: SparkSession, source: Source, paths: Sequence[str]) -> list[Lines]:
@@ -83,7 +88,7 @@ def _lines(spark: SparkSession, source: Source, paths: Sequence[str]) -> DataFra
         "id",
         "endswith(value, '\\r') as returns",
         "instr(value, '\\r') between 1 and length(value) - 1 as returns_inside",
-        "encode(decode(bytes, 'UTF-8'), 'UTF-8') != bytes as undecodable",
+        f"{undecodable('bytes')} as undecodable",
         *_quotes(source),
     )
     return seen
@@ -95,7 +100,8 @@ def _quotes(source: Source) -> Iterable[str]:
     quote, escape = str(options.get("quote") or ""), str(options.get("escape") or "")
     if not quote:
         return ("false as open", "false as open_still", "false as quoted")
-    separator = f"\\Q{options.get('sep') or options.get('delimiter') or ','}\\E"
+    given = str(options.get("sep") or options.get("delimiter") or ",")
+    separator = "\\t" if given == "\\t" else f"\\Q{given}\\E"
     spaces = "[ \\t]*" if source.switched_on("ignoreLeadingWhiteSpace") else ""
     text = f"replace(value, {literal(quote * 2)}, '')"  # a quote that is doubled opens and closes nothing
     if escape not in (quote, ""):
@@ -141,5 +147,5 @@ def _toggles_after(lines: DataFrame, last: dict[str, Any]) -> dict[str, int]:
         [(file, row.start, row.id) for file, row in last.items()], "file string, last_start long, last_id long"
     )
     after = lines.where("open and not open_still").join(F.broadcast(known), "file")
-    after = after.where(f"{PLACE} > struct(last_start, last_id)")
+    after = after.where("start > last_start or start = last_start and id > last_id")
     return {row.file: row["count"] for row in after.groupBy("file").count().collect()}

@@ -23,7 +23,7 @@ from dataward.contract import Source
 from dataward.errors import SourceError
 from dataward.sql import column
 from dataward.tables import catalog, delta, files, header
-from dataward.tables.lines import Lines, look
+from dataward.tables.lines import Lines, look, undecodable
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _pin_files(spark: SparkSession, source: Source) -> Pin:
         raise SourceError(f"source {source}: no record of it is {source.format.upper()}. Check 'source.format'")
     frame = _Reading(source, schema, base).frame(spark, paths)
     size = sum(length for _, length, _ in listed)
-    skipped = f"; not read, as Spark skips names that begin with _ or .: {', '.join(beside)}" if beside else ""
+    skipped = f"; not read, as Spark skips names that begin with _ or .: {_some(beside)}" if beside else ""
     described = f"{source} ({len(listed)} file{'s' if len(listed) > 1 else ''}, {size} bytes{skipped})"
     return Pin(frame, described, None, _digest(listed), source, partial(_digest_now, source=source))
 
@@ -160,9 +160,13 @@ def _beside(spark: SparkSession, source: Source, listed: Sequence[tuple[str, int
     return files.skipped(spark, source.path, depth)
 
 
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
 def _why_empty(spark: SparkSession, source: Source, beside: Sequence[str]) -> str:
     if beside:
-        return f"Spark skips files whose names begin with _ or .: {', '.join(beside)}. Rename them"
+        return f"Spark skips files whose names begin with _ or .: {_some(beside)}. Rename them"
     if source.path is not None and files.exists(spark, source.path):
         system, place = files.on_system(spark, source.path)
         if not system.getFileStatus(place).isDirectory():
@@ -274,7 +278,7 @@ def _marked(frame: DataFrame, source: Source, replaced: Sequence[str] | None, mi
     columns = [one for one in frame.schema.fields if one.name != MALFORMED]
     texts = [column(one.name) for one in columns if isinstance(one.dataType, StringType)]
     if source.format == "json":  # Spark takes such a record for malformed by itself
-        doubtful = malformed.contains("\ufffd")
+        doubtful = malformed.contains("\ufffd") | F.expr(undecodable(f"cast({MALFORMED} as binary)"))
     else:
         doubtful = reduce(lambda one, other: one | other, (text.contains("\ufffd") for text in texts), F.lit(False))
     marked = F.when(_in_files(replaced) & doubtful, F.lit(UNDECODABLE)).otherwise(malformed)
