@@ -51,8 +51,9 @@ def rows(own, source):
 
 
 def values(own, source):
-    assert {malformed for _, malformed in rows(own, source)} <= {None}
-    return [row for row, _ in rows(own, source)]
+    read = rows(own, source)
+    assert [malformed for _, malformed in read if malformed] == []
+    return [row for row, _ in read]
 
 
 def refused(own, source):

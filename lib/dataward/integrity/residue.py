@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from dataward.tables.files import escaped
 from dataward.tables.maintenance import files, read_bytes
-from dataward.tables.source import escaped
 from dataward.workers import settled
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LITERAL",
+    "escaped",
     "exists",
     "format_of",
     "in_delta",
@@ -34,6 +35,11 @@ def plain(path: str) -> str:
     return re.sub(r"^file:/+", "file:/", unquote(path))
 
 
+def escaped(path: str) -> str:
+    """A path that Hadoop's globbing takes literally."""
+    return re.sub(r"([\\\[\]{}*?])", r"\\\1", path)
+
+
 def listed(
     spark: SparkSession, paths: str | list[str], literally: bool, options: Mapping[str, str] | None = None
 ) -> list[tuple[str, int, str]]:
@@ -51,9 +57,9 @@ def skipped(spark: SparkSession, path: str, depth: int) -> list[str]:
     system, place = on_system(spark, path)
     found = set()
     for level in range(depth + 1):
-        pattern = "/".join([*["*"] * level, "[_.]*"])
         below: Any = spark.sparkContext._jvm
-        matches = system.globStatus(below.org.apache.hadoop.fs.Path(place, pattern)) if not _special(path) else None
+        pattern = below.org.apache.hadoop.fs.Path(f"{escaped(str(place.toString()))}/{'*/' * level}[_.]*")
+        matches = system.globStatus(pattern)
         found |= {str(one.getPath().getName()) for one in matches or () if one.isFile()}
     return sorted(name for name in found if _by_ending(name.lstrip("_.")))
 
@@ -63,14 +69,14 @@ def in_delta(spark: SparkSession, path: str) -> str | None:
     system, place = on_system(spark, path)
     below: Any = spark.sparkContext._jvm
     while place is not None:
-        if system.exists(below.org.apache.hadoop.fs.Path(place, "_delta_log")):
+        try:
+            found = system.exists(below.org.apache.hadoop.fs.Path(place, "_delta_log"))
+        except Exception:  # a folder above, which this job may not list
+            return None
+        if found:
             return str(place.toString())
         place = place.getParent()
     return None
-
-
-def _special(path: str) -> bool:
-    return re.search(r"[*?{}\[\]\\]", path) is not None
 
 
 def exists(spark: SparkSession, path: str) -> bool:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql.types import DataType, StructType
 
-__all__ = ["MALFORMED", "UNDECODABLE", "Pin", "escaped", "manifest", "pin", "loss_free", "streaming"]
+__all__ = ["MALFORMED", "UNDECODABLE", "Pin", "manifest", "pin", "loss_free", "streaming"]
 
 MALFORMED = "_dataward_malformed"
 """Column of csv and json sources that holds a record Spark could not read; it never leaves the job."""
@@ -391,8 +390,3 @@ def _digest(listed: list[tuple[str, int, str]]) -> str:
 
 def _option(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def escaped(path: str) -> str:
-    """A path that Hadoop's globbing takes literally."""
-    return re.sub(r"([\\\[\]{}*?])", r"\\\1", path)
