@@ -199,8 +199,11 @@ def test_json_in_its_encodings(own, put, text, schema, options, expected):
 
 
 @pytest.mark.parametrize(("text", "schema", "words"), [
-    ('{"id":1,"Id":2}\n', None, "the name `id` occurs twice"),
-    ('{"id":1}\n{"Id":2}\n', "id int", "id"),
+    ('{"id":1,"Id":2}\n', None, "its JSON has the keys 'Id' and 'id', which Spark does not tell apart"),
+    ('{"id":1}\n{"Id":2}\n', None, "its JSON has the keys 'Id' and 'id'"),
+    ('{"a":{"b":1}}\n{"a":{"B":2}}\n', None, "its JSON has the keys 'B' and 'b'"),
+    ('{"id":1,"id":2}\n', None, "the name `id` occurs twice"),
+    ('{"id":1}\n{"Id":2}\n', "id int", "its JSON has the keys 'Id' and 'id'"),
     ('{"Id":1}\n', "id int", "its JSON has the key 'Id' and source.schema 'id'"),
     ('{"a":[{"ID":1}]}\n', "a array<struct<id:int>>", "its JSON has the key 'ID' and source.schema 'id'"),
     ("hello\n", None, "no record of it is JSON"),

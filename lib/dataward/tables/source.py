@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,8 @@ MALFORMED = "_dataward_malformed"
 
 UNDECODABLE = "\ufffd bytes that do not fit the encoding"
 """What that column holds of a record in which Spark replaced bytes."""
+
+CASE_SENSITIVE = "spark.sql.caseSensitive"
 
 SAMPLE = 100  # records below the header, by which names are told from values
 
@@ -179,6 +182,8 @@ def _check_header(spark: SparkSession, source: Source, path: str) -> None:
     """Raise SourceError where the header of a file is none, or has names that Spark does not keep apart."""
     options = {"header": "false", "inferSchema": "false", "mode": "PERMISSIVE", "nullValue": ""}
     reader = _reader(spark.read, source, **options).option(*files.LITERAL)
+    schema = _spelled(reader, source, [path])
+    reader = _reader(spark.read, source, **options).option(*files.LITERAL).schema(schema)
     records = [list(row) for row in reader.load([path]).limit(SAMPLE + 1).collect()]
     if records and (trouble := header.trouble(records[0], records[1:])):
         raise SourceError(f"source {source}: {trouble[0]} ({path.rsplit('/', 1)[-1]}); {trouble[1]}")
@@ -335,8 +340,50 @@ def _spelled(reader: Any, source: Source, paths: str | list[str]) -> StructType:
     """The columns: the contract's, or those of the files that are there."""
     if source.schema_:
         return cast("StructType", reader.schema(source.schema_).load(paths).schema)
-    found = reader.option("columnNameOfCorruptRecord", MALFORMED).load(paths).schema
+    if source.multi_line and not isinstance(paths, str) and any(re.search(r"[*?{}\[\]\\]", path) for path in paths):
+        # Spark lists files whose records go over several lines by Hadoop, which takes these characters for patterns.
+        if source.format == "json":
+            raise SourceError(
+                f"source {source}: a file's name holds one of * ? [ ] {{ }}; rename it, or give source.schema"
+            )
+        reader = reader.option("multiLine", "false")
+    reader = reader.option("columnNameOfCorruptRecord", MALFORMED)
+    found = _keys(reader, source, paths) if source.format == "json" else reader.load(paths).schema
     return cast("StructType", type(found)([one for one in found.fields if one.name != MALFORMED]))
+
+
+def _keys(reader: Any, source: Source, paths: str | list[str]) -> StructType:
+    """The columns of JSON, each key by itself: without case Spark would take one spelling and lose the values of the others."""
+    from pyspark.sql import SparkSession
+
+    conf = cast("SparkSession", SparkSession.getActiveSession()).conf
+    before = conf.get(CASE_SENSITIVE)
+    conf.set(CASE_SENSITIVE, "true")
+    try:
+        found = cast("StructType", reader.load(paths).schema)
+    finally:
+        conf.set(CASE_SENSITIVE, before or "false")
+    if clash := _clash(found):
+        raise SourceError(
+            f"source {source}: its JSON has the keys '{clash[0]}' and '{clash[1]}', which Spark does not tell apart; write them in "
+            "one way"
+        )
+    return found
+
+
+def _clash(kind: DataType) -> tuple[str, str] | None:
+    """Two fields of one struct that differ in case alone."""
+    from pyspark.sql.types import ArrayType, StructType
+
+    if isinstance(kind, ArrayType):
+        return _clash(kind.elementType)
+    if not isinstance(kind, StructType):
+        return None
+    seen: dict[str, str] = {}
+    for one in kind:
+        if (other := seen.setdefault(one.name.lower(), one.name)) != one.name:
+            return other, one.name
+    return next(filter(None, (_clash(one.dataType) for one in kind)), None)
 
 
 def _permissive(reader: Any, source: Source, schema: StructType) -> Any:
