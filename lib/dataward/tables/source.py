@@ -24,6 +24,7 @@ from dataward.errors import SourceError
 from dataward.sql import column
 from dataward.tables import catalog, delta, files, header
 from dataward.tables.lines import Lines, look, undecodable
+from dataward.tables.maintenance import settings
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ MALFORMED = "_dataward_malformed"
 
 UNDECODABLE = "\ufffd bytes that do not fit the encoding"
 """What that column holds of a record in which Spark replaced bytes."""
-
-CASE_SENSITIVE = "spark.sql.caseSensitive"
 
 SAMPLE = 100  # records below the header, by which names are told from values
 
@@ -356,13 +355,8 @@ def _keys(reader: Any, source: Source, paths: str | list[str]) -> StructType:
     """The columns of JSON, each key by itself: without case Spark would take one spelling and lose the values of the others."""
     from pyspark.sql import SparkSession
 
-    conf = cast("SparkSession", SparkSession.getActiveSession()).conf
-    before = conf.get(CASE_SENSITIVE)
-    conf.set(CASE_SENSITIVE, "true")
-    try:
+    with settings(cast("SparkSession", SparkSession.getActiveSession()), {"spark.sql.caseSensitive": "true"}):
         found = cast("StructType", reader.load(paths).schema)
-    finally:
-        conf.set(CASE_SENSITIVE, before or "false")
     if clash := _clash(found):
         raise SourceError(
             f"source {source}: its JSON has the keys '{clash[0]}' and '{clash[1]}', which Spark does not tell apart; write them in "
