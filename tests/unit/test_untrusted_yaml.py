@@ -109,6 +109,22 @@ def test_numbers_and_words_of_the_core_schema():
     assert not said.problems
 
 
+def test_of_very_many_mistakes_the_first_hundred_are_told(tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        "contract: x\ncolumns:\n" + "".join(f"  c{n}: {{protect: tokn}}\n" for n in range(20_000))
+    )
+    with pytest.raises(ContractError) as caught:
+        plan(tmp_path / "c.yaml")
+    assert len(caught.value.problems) == 101
+    assert any(
+        problem.what == "19,903 more mistakes" for problem in caught.value.problems
+    )  # source, target and keys are missing
+    (tmp_path / "c.yaml").write_text("contract: x\nnumbers: [" + "0123, " * 1000 + "]\n")
+    with pytest.raises(ContractError) as caught:
+        plan(tmp_path / "c.yaml")
+    assert len(caught.value.problems) == 100
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
     (tmp_path / "c.yaml").write_bytes(b"\xef\xbb\xbfcontract: x\n")
     assert Document.read(tmp_path / "c.yaml").data == {"contract": "x"}

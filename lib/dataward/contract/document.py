@@ -28,6 +28,8 @@ DEEPEST = 50
 REPEATED = 10_000
 """Values that aliases may stand for, in all."""
 LARGEST = 2**63 - 1
+MOST = 100
+"""Mistakes after which a file is not read on."""
 
 _PARSER = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
@@ -189,6 +191,8 @@ class _Builder:
 
     def _mistake(self, line: int, what: str, remedy: str) -> None:
         self.problems.append(Problem(self.file, line, _written(self._place()), what, remedy))
+        if len(self.problems) >= MOST:
+            raise ContractError(self.problems)
 
     def _place(self) -> Place:
         """Of the value that comes next."""

@@ -18,6 +18,9 @@ __all__ = ["detectors", "load", "policy_of", "problems_of"]
 
 Made = TypeVar("Made", bound=BaseModel)
 
+MOST = 100
+"""Mistakes that are told one by one."""
+
 _MAPPING = "a mapping of keys to values is expected here"
 
 
@@ -135,7 +138,8 @@ def _too_little(contract: Contract, document: Document) -> list[Problem]:
 def _told(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:
     """Every mistake that the models found, at its line."""
     problems: dict[Problem, None] = {}  # each once: a union of types makes a mistake for each type
-    for detail in error.errors(include_url=False, include_input=False):
+    details = error.errors(include_url=False, include_input=False)
+    for detail in details[:MOST]:
         loc = detail["loc"]
         one_of = len(loc) > 1 and loc[-1] in _TYPES and "type" in detail["type"] and loc not in document.lines
         place = _written_place(loc[:-1] if one_of else loc, document)
@@ -143,6 +147,8 @@ def _told(error: ValidationError, document: Document, model: type[BaseModel]) ->
             ("a plain value is expected here", "write one text or number") if one_of else _explain(detail, model)
         )
         problems[Problem(document.file, document.line_of(place), ".".join(map(str, place)), what, remedy)] = None
+    if (more := len(details) - MOST) > 0:
+        problems[Problem(document.file, document.line_of(()), "", f"{more:,} more mistakes", "mend these first")] = None
     return list(problems)
 
 
