@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataward.compare import Incomparable
 from dataward.contract import Contract, Document, Join, load, problems_of
 from dataward.errors import ContractError, Problem, UsageError, did_you_mean
 from dataward.integrity.canonical import sha256
@@ -415,7 +416,12 @@ def _rule_trouble(
         for name in set(map(str.lower, names)) - set(map(str.lower, known)):
             remedy = did_you_mean(name, known) or f"it has {', '.join(known)}"
             return f"reference '{alias}' has no column '{name}'", remedy
-    return _sql_trouble(spark, frame, rule, now)
+    try:
+        for flag in rule.flags():
+            flag.fit(frame, references)
+        return _sql_trouble(spark, frame, rule.typed(dict(frame.dtypes)), now)
+    except Incomparable as error:
+        return error.what, error.remedy
 
 
 def _sql_trouble(spark: SparkSession, frame: DataFrame, rule: Rule, now: datetime) -> tuple[str, str] | None:

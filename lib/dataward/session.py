@@ -71,6 +71,12 @@ ISOLATED = {
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.caseSensitive": "false",
     "spark.sql.parser.escapedStringLiterals": "false",
+    # Days and moments are those of the proleptic Gregorian calendar, before 1582 and 1900 too, whatever a cluster says.
+    **{
+        f"spark.sql.{kind}Mode{way}": "CORRECTED"
+        for kind in ("parquet.datetimeRebase", "parquet.int96Rebase", "avro.datetimeRebase")
+        for way in ("InRead", "InWrite")
+    },
     "spark.sql.csv.parser.columnPruning.enabled": "false",  # else a malformed record depends on the columns asked for
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
     "spark.sql.execution.arrow.pyspark.enabled": "true",  # frames go to pandas by the column

@@ -57,11 +57,27 @@ comparison = st.tuples(
 bound = st.one_of(
     comparison, st.sampled_from(["between 0 and 1", "not between 0.2 and 3", "in [0, 1, 2]", "not in [1]"])
 )
+share = st.one_of(
+    st.tuples(st.sampled_from(["=", "!=", ">", ">=", "<", "<="]), st.sampled_from(["0", "1", "0.5", "0.25"])).map(
+        " ".join
+    ),
+    st.sampled_from(["between 0 and 1", "not between 0.2 and 3", "in [0, 1]", "not in [1]"]),
+)
 of_value = st.one_of(bound, st.sampled_from(["= NULL", "!= NULL", "in [1, NULL]", "not in [2, NULL]"]))
 of_text = st.sampled_from(['= "a"', '!= "a"', 'in ["a", "b", EMPTY]', 'not in ["a", NULL]', 'matches "[a-z]"', 'not matches "^\\s*$"',
                            "= EMPTY", "= WHITESPACES_ONLY", "!= WHITESPACES_ONLY", '> "a"', 'in ["é", "日本"]', "= NULL"])  # fmt: skip
 of_time = st.sampled_from(
-    ["> (now() - 3 days)", "<= now()", '> "2026-11-20"', 'between "2026-11-01" and "2026-11-22 12:00:00"', "= NULL"]
+    [
+        '= "2026-11-22"',
+        'in ["2026-11-22 12:00:00", "2026-11-21"]',
+        '!= "2026-11-22 12:00"',
+        'not in ["2026-11-20", NULL]',
+        "> (now() - 3 days)",
+        "<= now()",
+        '> "2026-11-20"',
+        'between "2026-11-01" and "2026-11-22 12:00:00"',
+        "= NULL",
+    ]
 )
 where = st.sampled_from(["", "", "", ' where "i > 0"', ' where "s is not null"', ' where "false"', ' where "d < 1"'])
 threshold = st.sampled_from(
@@ -73,6 +89,7 @@ measured = st.tuples(
 by_row = st.one_of(
     column.map(lambda name: f'IsComplete "{name}"'),
     st.tuples(number, of_value).map(lambda t: f'ColumnValues "{t[0]}" {t[1]}'),
+    st.tuples(text_column, of_value).map(lambda t: f'ColumnValues "{t[0]}" {t[1]}'),
     st.tuples(text_column, of_text).map(lambda t: f'ColumnValues "{t[0]}" {t[1]}'),
     st.tuples(st.sampled_from(["t", "y"]), of_time).map(lambda t: f'ColumnValues "{t[0]}" {t[1]}'),
     st.tuples(column, bound).map(lambda t: f'ColumnLength "{t[0]}" {t[1]}'),
@@ -87,11 +104,13 @@ row_rule = st.tuples(by_row, where, threshold).map("".join)
 plain_row = st.tuples(by_row, where).map("".join)
 other = st.one_of(
     where.map(lambda w: f"RowCount > 2{w}"),
-    st.tuples(number, number, comparison, where).map(lambda t: f'ColumnCorrelation "{t[0]}" "{t[1]}" {t[2]}{t[3]}'),
+    st.tuples(number, number, share.filter(lambda told: "3" not in told), where).map(
+        lambda t: f'ColumnCorrelation "{t[0]}" "{t[1]}" {t[2]}{t[3]}'
+    ),
     st.tuples(plain_row, st.sampled_from(["and", "or"]), plain_row).map(lambda t: f"({t[0]}) {t[1]} ({t[2]})"),
     st.tuples(row_rule, st.sampled_from(["and", "or"]), measured).map(lambda t: f"({t[0]}) {t[1]} ({t[2]})"),
     plain_row.map(lambda rule: f"not ({rule})"),
-    st.tuples(column, bound, where).map(lambda t: f'Completeness "{t[0]}" {t[1]}{t[2]}'),
+    st.tuples(column, share, where).map(lambda t: f'Completeness "{t[0]}" {t[1]}{t[2]}'),
 )
 
 
@@ -109,7 +128,7 @@ def rulesets(draw):
         lambda t: f"{t[0]} {t[1]}{t[2]}"
     )
     grouped = st.one_of(
-        st.tuples(st.sampled_from(["Uniqueness", "UniqueValueRatio"]), key, bound, st.sampled_from(["", only])),
+        st.tuples(st.sampled_from(["Uniqueness", "UniqueValueRatio"]), key, share, st.sampled_from(["", only])),
         st.tuples(st.sampled_from(["DistinctValuesCount", "Entropy"]), single, bound, st.sampled_from(["", only])),
     ).map(lambda t: f"{t[0]} {t[1]} {t[2]}{t[3]}")
     many = draw(

@@ -97,7 +97,7 @@ MISTAKES = [
     ("RowCount > 1000", "RowCount > avg(last(3))", 8, "the contract keeps none", "add history: {}"),
     ("RowCount > 1000", 'DetectAnomalies "RowCount"', 8, "the contract keeps none", "add history: {}"),
     ("RowCount > 1000", "RowCount > $limit", 8, "there is no constant $limit", "above Rules"),
-    ("RowCount > 1000", 'Mean "a" "b" > 1', 8, "takes 1 parameter(s), not 2", "Mean"),
+    ("RowCount > 1000", 'Mean "a" "b" > 1', 8, "takes 1 parameter, not 2", "Mean"),
     ("RowCount > 1000", 'IsComplete "a" > 1', 8, "takes no condition", "remove"),
     ("RowCount > 1000", 'Mean "a" > 1 with threshold > 0.5', 8, "takes no 'with threshold'", "condition"),
     ("RowCount > 1000", 'DataFreshness "a" > 3', 8, "compares with durations", "hours"),

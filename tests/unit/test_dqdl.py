@@ -283,7 +283,7 @@ def test_a_ruleset_from_the_console():
     ('DetectAnomalies "RowCount" with method = "relative"', "needs a factor", "with factor = 0.2"),
     ('DetectAnomalies "RowCount" with factor = "x"', "no positive number", "with factor = 4"),
     ('DetectAnomalies "RowCount" with period = 1', "no number of runs", "with period = 7"),
-    ('DetectAnomalies "Mean"', "takes 1 parameter(s), not 0", 'DetectAnomalies "Mean" "column"'),
+    ('DetectAnomalies "Mean"', "takes 1 parameter, not 0", 'DetectAnomalies "Mean" "column"'),
     ("RowCount > $x", "there is no constant $x", "above Rules"),
     ('AllStatistics "a"', "unknown rule type", "Analyzers"),
     ('SchemaMatch "a" = 1 with alowed = ["b"]', "'with alowed' is unknown", "did you mean 'allowed'"),
@@ -299,12 +299,40 @@ def test_a_ruleset_from_the_console():
     ('RowCount > now() + 3', "joins numbers", ""),
     ('ColumnValues "a" = ["x", "y"]', "one operand, not a list", "in [...]"),
     ('DatasetMatch "r" "a->" = 1', "no list of columns", "id->other_id"),
+    ('Completeness "a" > 90', "lies between 0 and 1", "90 % is written 0.9"),
+    ('Uniqueness "a" in [0.5, 95]', "lies between 0 and 1", "0.9"),
+    ('Completeness "a" between 90 and 100', "lies between 0 and 1", "0.9"),
+    ('IsComplete "a" with threshold > 95', "share of a threshold lies between 0 and 1", "0.9"),
+    ('ColumnCorrelation "a" "b" > 2', "lies between -1 and 1", ""),
+    ('ColumnValues "a" between 120 and 0', "no value lies there", "write between 0 and 120"),
+    ('ColumnValues "a" not between 5 and 5', "no value lies there", "write = 5"),
+    ('ColumnValues "d" between "2026-02-01" and "2026-01-31"', "no value lies there", 'write between "2026-01-31" and'),
+    ('ColumnValues "d" between now() and (now() - 3 days)', "no value lies there", "between (now() - 3 days) and now()"),
+    ('DataFreshness "d" between 3 days and 1 hours', "no value lies there", "between 1 hours and 3 days"),
+    ('FileSize "x" between 5 MB and 1 KB', "no value lies there", "between 1 KB and 5 MB"),
+    ('FileFreshness "x" > "soon"', "is no time", "9:30 AM"),
+    ('ColumnValues "a" like "x%"', "'like' is no condition: there are =, !=", "regular expression"),
+    ('ColumnValues "a" match "x"', "'match' is no condition", "did you mean 'matches'"),
+    ("RowCount", "needs a condition", "add one, e.g. RowCount = 5"),
+    ('Mean "age"', "needs a condition", 'e.g. Mean "age" between 30 and 32'),
+    ('RowCount "a" > 1', "takes 0 parameters, not 1", "e.g. RowCount = 5"),
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(text, words, remedy):
     made, errors = suite(f"Rules = [ {text} ]")
     assert not made.rules
     assert words in errors[0].what, errors[0].what
     assert remedy in errors[0].remedy, errors[0].remedy
+
+
+@pytest.mark.parametrize("text", [
+    'Completeness "a" between 0.9 and 1.1', 'IsComplete "a" with threshold >= 0', 'Completeness "a" > 1.2 * avg(last(3))',
+    'FileFreshness "x" between now() and (now() - 45 minutes)', 'ColumnValues "a" between "b" and "a"', 'RowCount > -1',
+    'ColumnValues "a" < 1e20',
+])  # fmt: skip
+def test_bounds_that_mean_something_are_taken(text):
+    made, errors = suite(f"Rules = [ {text} ]")
+    assert not errors, errors[0].what
+    assert len(made.rules) == 1
 
 
 def test_composites_by_column_and_not():

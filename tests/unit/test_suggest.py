@@ -46,6 +46,34 @@ def test_rules_of_numbers_leave_room():
     )
 
 
+def spread(points, **more):
+    return ColumnProfile("c", more.pop("type", "double"), 1000, 0, 500, 0, low=points[0], high=points[-1], quantiles=tuple(points),
+                         mean=50.0, deviation=10.0, **more)  # fmt: skip
+
+
+def test_what_lies_far_out_draws_no_bounds():
+    grid = [float(n) for n in range(100)]
+    assert suggested(spread([*grid, 999999.0]))[1] == 'ColumnValues "c" between -1 and 109 with threshold > 0.96'
+    assert suggested(spread([-5000.0, *grid[:-1], 98.5, 1e6][:101]))[1].startswith(
+        'ColumnValues "c" between -1 and 109'
+    )
+    skewed = [1.05**n for n in range(101)]  # its far end is long, and no mistake
+    assert "threshold" not in suggested(spread(skewed))[1]
+    days = [86400.0 * n for n in range(100)] + [253_402_214_400.0]
+    assert suggested(spread(days, type="date"))[1] == (
+        'ColumnValues "c" between "1969-12-22" and "1970-04-19" with threshold > 0.96'
+    )
+    ends = [-62_135_596_800.0 + 86400 * 36500 * n for n in range(101)]
+    assert suggested(spread(ends, type="date"))[1] == 'ColumnValues "c" between "0001-01-01" and "9999-12-31"'
+
+
+def test_a_key_with_some_duplicates():
+    almost = ColumnProfile("c", "string", 1000, 0, 990, 0, unique=0.985)
+    assert suggested(almost) == ['IsUnique "c" with threshold > 0.95', 'IsComplete "c"']
+    measure = ColumnProfile("c", "double", 1000, 0, 990, 0, unique=0.985)
+    assert suggested(measure) == ['IsComplete "c"']
+
+
 def test_rules_of_texts():
     lengths = Lengths(1, 1.0, 1)
     assert suggested(texts(["b", "a"], lengths=lengths)) == [

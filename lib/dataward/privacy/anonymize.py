@@ -155,9 +155,11 @@ def _name(number: int, level: int) -> str:
 
 def _combinations(frame: DataFrame, ladders: list[Ladder]) -> DataFrame:
     """The different combinations with their counts, and beside each column its levels, as text."""
+    from pyspark.sql import functions as F
     from pyspark.sql.types import LongType, StringType, StructField, StructType
 
-    counted = frame.groupBy(*(identifier(one.column) for one in ladders)).count()
+    own = (identifier(one.column) for one in ladders)
+    counted = frame.groupBy(*own).agg(F.count("*").alias("__count"))  # a column may be named count
     names = [_name(number, level) for number, one in enumerate(ladders) for level in range(one.top)]
     schema = StructType([*(StructField(name, StringType()) for name in names), StructField("count", LongType())])
     return counted.mapInArrow(settled(_levels(ladders)), schema)

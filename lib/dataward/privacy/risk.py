@@ -17,10 +17,11 @@ numeric sensitive column are broadcast, at most :data:`MOST_VALUES` of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dataward.compare import paired_columns
 from dataward.sql import column, identifier
 
 if TYPE_CHECKING:
@@ -59,20 +60,23 @@ class Crowd:
     rows: int
 
 
-def _classes(frame: DataFrame, columns: Sequence[str]) -> DataFrame:
-    return frame.groupBy(*(identifier(name) for name in columns)).count()
+def _classes(frame: DataFrame, keys: Iterable[str]) -> DataFrame:
+    """Classes by keys (SQL), in columns of names that no source has: q0, q1, ... and ``count``."""
+    from pyspark.sql import functions as F
+
+    return frame.groupBy(*(F.expr(sql).alias(f"q{number}") for number, sql in enumerate(keys))).count()
 
 
 def smallest(frame: DataFrame, columns: Sequence[str]) -> int | None:
     """k; None of an empty frame."""
-    row = _classes(frame, columns).selectExpr("min(count)").first()
+    row = _classes(frame, map(identifier, columns)).selectExpr("min(count)").first()
     return row[0] if row else None
 
 
 def distribution(frame: DataFrame, columns: Sequence[str]) -> tuple[Crowd, ...]:
     """How many classes there are of which size, in steps of :data:`BOUNDS`; those that occur."""
     steps = " ".join(f"when count >= {least} then {least}" for least in reversed(BOUNDS))
-    found = _classes(frame, columns).groupBy("count").agg({"*": "count"}).toDF("count", "classes")
+    found = _classes(frame, map(identifier, columns)).groupBy("count").agg({"*": "count"}).toDF("count", "classes")
     rows = found.selectExpr(f"case {steps} end as least", "classes", "classes * count as rows")
     summed = rows.groupBy("least").sum("classes", "rows").orderBy("least").collect()
     ends = dict(zip(BOUNDS, [*(bound - 1 for bound in BOUNDS[1:]), None], strict=True))
@@ -85,7 +89,8 @@ def diversity(frame: DataFrame, columns: Sequence[str], sensitive: str) -> int |
 
     value = column(sensitive)
     different = F.count_distinct(value) + F.max(value.isNull().cast("int"))
-    row = frame.groupBy(*(identifier(name) for name in columns)).agg(different.alias("l")).selectExpr("min(l)").first()
+    keys = (column(name).alias(f"q{number}") for number, name in enumerate(columns))
+    row = frame.groupBy(*keys).agg(different.alias("l")).selectExpr("min(l)").first()
     return row[0] if row else None
 
 
@@ -195,11 +200,10 @@ def presence(frame: DataFrame, columns: Sequence[str], population: DataFrame) ->
 
 def _met(frame: DataFrame, columns: Sequence[str], population: DataFrame, asked: str) -> Any:
 
-    mine, others = (
-        _classes(frame, columns).alias("a"),
-        _classes(population, columns).withColumnRenamed("count", "others").alias("b"),
-    )
-    same = [column("a", name).eqNullSafe(column("b", name)) for name in columns]
+    pairs = paired_columns(frame, columns, population, columns)
+    mine = _classes(frame, (here for here, _ in pairs)).alias("a")
+    others = _classes(population, (there for _, there in pairs)).withColumnRenamed("count", "others").alias("b")
+    same = [column("a", f"q{number}").eqNullSafe(column("b", f"q{number}")) for number in range(len(pairs))]
     row = mine.join(others, same, "left").selectExpr(asked).first()
     return row[0] if row else None
 

@@ -4,7 +4,8 @@ A condition is judged in two places with one meaning: against a measured number 
 predicate, against each row (:meth:`Condition.sql`). ``between`` leaves its ends out, as in Glue.
 
 Nulls, as in Glue: a null value fails every condition but ``!=``, ``not in``, ``not between`` and ``not matches``;
-naming NULL as an operand decides it explicitly (``= NULL``, ``not in ["x", NULL]``).
+naming NULL as an operand decides it explicitly (``= NULL``, ``not in ["x", NULL]``). How a value is compared with an operand
+is the law of :mod:`dataward.compare`: text that is no number fails beside a number, whatever the operator.
 
 ``str()`` of a condition and of every operand is DQDL again.
 """
@@ -14,8 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, cast
 
+from dataward.compare import Compared, Incomparable, Order, Value, equal, ordered, unreadable
 from dataward.sql import definite, literal
 
 __all__ = [
@@ -99,9 +101,13 @@ class Condition:
     def numbers(self) -> list[float]:
         return [float(operand) for operand in self.operands if isinstance(operand, Decimal)]
 
-    def holds(self, value: float) -> bool:
-        """Whether a measured number meets the condition; its operands are numbers (checked when the rule is made)."""
-        low, *more = self.numbers
+    def holds(self, value: float | Decimal) -> bool:
+        """Whether a measured number meets the condition: a decimal exactly, a float as the doubles nearest to the operands.
+
+        The operands are numbers (checked when the rule is made).
+        """
+        exact = [operand for operand in self.operands if isinstance(operand, Decimal)]
+        low, *more = exact if isinstance(value, Decimal) else map(float, exact)
         truth = {
             "=": value == low,
             "!=": value != low,
@@ -114,37 +120,29 @@ class Condition:
         }[self.operator]
         return truth != self.negated
 
-    def sql(self, value: str, now: datetime) -> str:
-        """A SQL predicate over the expression ``value``: true or false for every row, never null."""
+    def sql(self, value: Value, now: datetime) -> str:
+        """A SQL predicate over a value: true or false for every row, never null.
+
+        Raises:
+            Incomparable: an operand means nothing beside the value's type.
+        """
         return definite(*self.test(value, now))
 
-    def test(self, value: str, now: datetime) -> tuple[str, bool]:
+    def test(self, value: Value, now: datetime) -> tuple[str, bool]:
         """The same as a plainer predicate that may be null, and whether the condition holds where it is *not* true."""
-        plain = [self._literal(operand, now) for operand in self.operands if not isinstance(operand, Keyword)]
-        special = [_keyword_sql(operand, value) for operand in self.operands if isinstance(operand, Keyword)]
+        plain = [_compared(operand, now) for operand in self.operands if not isinstance(operand, Keyword)]
+        tests = [_keyword_sql(operand, value) for operand in self.operands if isinstance(operand, Keyword)]
         negative = self.negated or self.operator == "!="
-        tests = list(special)
         if self.operator == "matches":
-            tests.append(f"{value} rlike {plain[0]}")
+            tests.append(f"{value.sql} rlike {literal(str(plain[0]))}")
         elif self.operator == "between":
-            tests.append(f"{value} > {plain[0]} and {value} < {plain[1]}")
-        elif self.operator in ("=", "!=", "in") and plain:
-            tests.append(f"{value} in ({', '.join(plain)})")
+            tests.append(f"{ordered(value, '>', plain[0])} and {ordered(value, '<', plain[1])}")
+        elif self.operator in ("=", "!=", "in"):
+            tests += [equal(value, plain)] if plain else []
         elif plain:
-            tests.append(f"{value} {self.operator} {plain[0]}")
-        return " or ".join(tests), negative
-
-    @staticmethod
-    def _literal(operand: Operand, now: datetime) -> str:
-        if isinstance(operand, Decimal):
-            return format(operand, "f")
-        if isinstance(operand, timedelta):
-            return str(int(operand.total_seconds()))
-        if isinstance(operand, Size):
-            return str(operand.bytes)
-        if isinstance(operand, Moment):
-            return f"timestamp'{(now + operand.offset).strftime('%Y-%m-%d %H:%M:%S')}'"
-        return literal(str(operand))
+            tests.append(ordered(value, cast(Order, self.operator), plain[0]))
+        unread = unreadable(value, plain) if negative and self.operator != "matches" else None
+        return " or ".join([*tests, *([unread] if unread else [])]), negative
 
     def __str__(self) -> str:
         told = [shown(operand) for operand in self.operands]
@@ -158,12 +156,25 @@ class Condition:
         return f"{no}{self.operator} {told[0] if len(told) == 1 else '[' + ', '.join(told) + ']'}"
 
 
-def _keyword_sql(keyword: Keyword, value: str) -> str:
+def _compared(operand: Operand, now: datetime) -> Compared:
+    if isinstance(operand, timedelta):
+        return Decimal(int(operand.total_seconds()))
+    if isinstance(operand, Size):
+        return Decimal(operand.bytes)
+    if isinstance(operand, Moment):
+        try:
+            return now.replace(microsecond=0, tzinfo=None) + operand.offset
+        except OverflowError:
+            raise Incomparable(f"{shown(operand)} lies beyond the calendar", "use a shorter time") from None
+    return operand if isinstance(operand, Decimal) else str(operand)
+
+
+def _keyword_sql(keyword: Keyword, value: Value) -> str:
     if keyword == NULL:
-        return f"{value} is null"
-    if keyword == EMPTY:
-        return f"{value} = ''"
-    return f"{value} rlike '^\\\\s+$'"
+        return f"{value.sql} is null"
+    if value.kind and not value.is_text:
+        return "false"
+    return f"{value.sql} = ''" if keyword == EMPTY else f"{value.sql} rlike '^\\\\s+$'"
 
 
 def shown(operand: Operand) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from dataward.compare import paired_columns
+from dataward.errors import RunError
 from dataward.quality.duplicates.matching import Clusters, Matching, clusters
 from dataward.quality.internal import INTERNAL, ROW, row_id
 from dataward.quality.spread import Fences, Spreads, outlying
@@ -30,6 +32,13 @@ class Flag:
         """The frame with the column."""
         raise NotImplementedError
 
+    def fit(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> None:
+        """Refuse a frame and references whose types do not go together.
+
+        Raises:
+            Incomparable: they do not.
+        """
+
 
 @dataclass(frozen=True)
 class KeyFlag(Flag):
@@ -40,17 +49,19 @@ class KeyFlag(Flag):
     match: ClassVar[str] = "<=>"  # the comparison of keys
 
     def keys(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> DataFrame:
-        """The distinct keys for which the flag is raised, in columns named :meth:`part` 0, 1, ..."""
+        """The keys for which the flag is raised, in columns named :meth:`part` 0, 1, ..., of the types of :meth:`mine`."""
         raise NotImplementedError
 
     def part(self, number: int) -> str:
         return f"{self.name}_{number}"
 
-    def on(self) -> str:
-        """SQL that a row of the frame and a key meet."""
-        return " and ".join(
-            f"{identifier(name)} {self.match} {self.part(number)}" for number, name in enumerate(self.columns)
-        )
+    def mine(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> list[str]:
+        """SQL of a row's own key, part by part."""
+        return [identifier(name) for name in self.columns]
+
+    def among(self) -> str | None:
+        """SQL for the rows that may have the flag; None for all."""
+        return None
 
     def value(self, hit: str) -> str:
         """SQL of the flag, from the column that is true where a key was met and null elsewhere."""
@@ -59,10 +70,16 @@ class KeyFlag(Flag):
     def onto(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> DataFrame:
         from pyspark.sql import functions as F
 
-        hit = f"{self.name}_hit"
-        keys = self.keys(frame, references).withColumn(hit, F.lit(True))
-        parts = [self.part(number) for number in range(len(self.columns))]
-        frame = frame.join(keys, F.expr(self.on()), "left").withColumn(self.name, F.expr(self.value(hit)))
+        hit, mine = f"{self.name}_hit", self.mine(frame, references)
+        parts = [self.part(number) for number in range(len(mine))]
+        # One row a key, and keys of one type: so no row of the frame meets two, and the join cannot multiply rows.
+        keys = self.keys(frame, references).dropDuplicates(parts).withColumn(hit, F.lit(True))
+        kinds = [kind for _, kind in frame.selectExpr(*(f"{sql} as k{n}" for n, sql in enumerate(mine))).dtypes]
+        if kinds != [kind for name, kind in keys.dtypes if name != hit]:
+            raise RunError(f"the keys of {type(self).__name__} on {', '.join(self.columns)} are of two types: {kinds}")
+        on = [f"{sql} {self.match} {part}" for sql, part in zip(mine, parts, strict=True)]
+        meets = " and ".join([*on, *([among] if (among := self.among()) else [])])
+        frame = frame.join(keys, F.expr(meets), "left").withColumn(self.name, F.expr(self.value(hit)))
         return frame.drop(hit, *parts)
 
 
@@ -77,8 +94,8 @@ class Duplicate(KeyFlag):
         parts = [column(name).alias(self.part(number)) for number, name in enumerate(self.columns)]
         return frame.where(self.where).groupBy(*parts).count().where("count > 1").drop("count")
 
-    def on(self) -> str:
-        return f"{super().on()} and {self.where}"
+    def among(self) -> str:
+        return self.where
 
 
 @dataclass(frozen=True)
@@ -91,9 +108,19 @@ class Orphan(KeyFlag):
     match: ClassVar[str] = "="  # a null matches nothing
 
     def keys(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> DataFrame:
+        from pyspark.sql import functions as F
 
-        parts = [column(name).alias(self.part(number)) for number, name in enumerate(self.named)]
-        return references[self.alias].select(*parts).distinct()
+        theirs = (there for _, there in self._paired(frame, references))
+        return references[self.alias].select(*(F.expr(sql).alias(self.part(n)) for n, sql in enumerate(theirs)))
+
+    def mine(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> list[str]:
+        return [here for here, _ in self._paired(frame, references)]
+
+    def fit(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> None:
+        self._paired(frame, references)
+
+    def _paired(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> list[tuple[str, str]]:
+        return paired_columns(frame, self.columns, references[self.alias], self.named)
 
     def value(self, hit: str) -> str:
         return f"{hit} is null"

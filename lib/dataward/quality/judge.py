@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -117,18 +118,19 @@ def judge(
     ``estimate`` engine ``spark`` counts the distinct values, roughly, in the same shuffle; ``count`` is measured beside;
     ``past`` is what earlier runs measured; ``measure`` stands in for the engine; ``seconds`` is how long a rule may take.
     """
-    suite = replace(suite, rules=tuple(rule.recalled(past or Past(), now) for rule in suite.rules))
     references = references or {}
     hidden = set(internal)
     types = {name: kind for name, kind in frame.dtypes if name not in hidden}
+    named = [column for rule in suite.rules for column in rule.columns]
+    named += [column for analyzer in suite.analyzers for column in analyzer.parameters]
+    plain = with_paths(frame, named)
+    of_columns = dict(plain.dtypes)
+    suite = replace(suite, rules=tuple(rule.recalled(past or Past(), now).typed(of_columns) for rule in suite.rules))
     wanted = [Metric("size"), *(metric for rule in suite.rules for metric in rule.metrics(now))]
     wanted += [metric for analyzer in suite.analyzers for metric in metrics_of(analyzer, types, sensitive)]
     estimates = {name: _one_in(SAMPLED, name) for name in estimate} if engine == "spark" else {}
     asked = list(count)
     wanted += [*estimates.values(), *asked]
-    named = [column for rule in suite.rules for column in rule.columns]
-    named += [column for analyzer in suite.analyzers for column in analyzer.parameters]
-    plain = with_paths(frame, named)
     ready = with_flags(plain, needed_flags(suite.rules, now), references)
     keyed = None if ready is plain else plain
     engines: dict[Engine, Measuring] = {
@@ -184,7 +186,7 @@ def _unsure(rule: Rule, values: Values, now: datetime) -> list[Metric]:
 
 
 def _judge(rule: Rule, scene: Scene) -> Verdict:
-    measured: float | None = None
+    measured: float | Decimal | None = None
     failed: int | None = None
     message = ""
     outcome: Outcome
@@ -210,18 +212,19 @@ def _judge(rule: Rule, scene: Scene) -> Verdict:
                 measured = rule.measure(values, now)
                 message = rule.told(values, now)
             if measured is not None and not math.isfinite(measured):
-                told, measured = measured, None
-                raise Unmeasured(f"the measured value is {told}: the column holds NaN or infinity")
+                odd, measured = measured, None
+                raise Unmeasured(f"the measured value is {odd}: the column holds NaN or infinity")
             outcome = _met(rule, measured)
             message = rule.awaits or ("nothing to measure" if measured is None else message)
     except Unmeasured as error:
         outcome, message = "ERRORED", str(error)
+    told = None if measured is None else float(measured)
     return Verdict(
-        rule.text, rule.name, outcome, measured, _expected(rule), _action(rule, outcome, failed), failed, message
+        rule.text, rule.name, outcome, told, _expected(rule), _action(rule, outcome, failed), failed, message
     )
 
 
-def _met(rule: Rule, measured: float | None) -> Outcome:
+def _met(rule: Rule, measured: float | Decimal | None) -> Outcome:
     if rule.awaits:
         return "SKIPPED"
     return "PASSED" if measured is not None and rule.bound().holds(measured) else "FAILED"

@@ -94,5 +94,7 @@ def measurable(metrics: Iterable[Metric], types: Mapping[str, str]) -> tuple[lis
     for metric in metrics:
         odd = [c for c in metric.columns if types.get(c.lower()) not in NUMERIC] if metric.kind in OF_NUMBERS else []
         if odd:
-            failures[metric] = f"{metric.kind} needs a number: column '{odd[0]}' is {types.get(odd[0].lower())}"
+            kind = types.get(odd[0].lower())
+            remedy = f": give source.schema, with '{odd[0]} double'" if kind == "string" else ""
+            failures[metric] = f"{metric.kind} needs a number, and column '{odd[0]}' is {kind}{remedy}"
     return [metric for metric in dict.fromkeys(metrics) if metric not in failures], failures

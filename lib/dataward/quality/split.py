@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dataward.quality.flags import with_flags
 from dataward.quality.rules import RowRule
@@ -40,7 +40,7 @@ def split(frame: DataFrame, rules: Sequence[RowRule], now: datetime) -> tuple[Da
     if not rules:
         nothing = F.lit(None).cast("array<string>")
         return frame, frame.limit(0).select(*names, nothing.alias(FAILED_RULES), nothing.alias(FAILED_COLUMNS))
-    judged = _ready(frame, rules)
+    judged, rules = _ready(frame, rules)
     fails = f"({' or '.join(_fails(rule, now) for rule in rules)})"
     reasons = ", ".join(f"if({_fails(rule, now)}, {literal(rule.text)}, null)" for rule in rules)
     columns = ", ".join(f"if({_fails(rule, now)}, array({_texts(rule.offending)}), null)" for rule in rules)
@@ -54,12 +54,15 @@ def split(frame: DataFrame, rules: Sequence[RowRule], now: datetime) -> tuple[Da
 
 def failed_rows(frame: DataFrame, rules: Sequence[RowRule], now: datetime) -> int:
     """Exact number of rows that fail at least one rule: one job."""
-    return _ready(frame, rules).where(" or ".join(_fails(rule, now) for rule in rules)).count()
+    judged, rules = _ready(frame, rules)
+    return judged.where(" or ".join(_fails(rule, now) for rule in rules)).count()
 
 
-def _ready(frame: DataFrame, rules: Sequence[RowRule]) -> DataFrame:
+def _ready(frame: DataFrame, rules: Sequence[RowRule]) -> tuple[DataFrame, list[RowRule]]:
+    """The frame with all that the rules look at, and the rules over its columns' types."""
     frame = with_paths(frame, (column for rule in rules for column in rule.columns))
-    return with_flags(frame, (flag for rule in rules for flag in rule.flags()), _NO_REFERENCES)
+    typed = [cast(RowRule, rule.typed(dict(frame.dtypes))) for rule in rules]
+    return with_flags(frame, (flag for rule in rules for flag in rule.flags()), _NO_REFERENCES), typed
 
 
 _NO_REFERENCES: Mapping[str, DataFrame] = {}  # no row rule looks at another table

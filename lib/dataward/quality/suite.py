@@ -66,7 +66,9 @@ def _rule(node: Statement | Joined, constants: Constants, composites: Composites
     if kind is None:
         remedy = f"{node.name} stands in 'Analyzers = [...]'" if node.name in ANALYZERS else ""
         raise RuleError(node.line, f"unknown rule type '{node.name}'", remedy or did_you_mean(node.name, KINDS))
-    return kind(_resolved(node, constants))
+    rule = kind(_resolved(node, constants))
+    rule.check_meaning()
+    return rule
 
 
 def _analyzer(node: Analyzer, constants: Constants) -> Analyzer:

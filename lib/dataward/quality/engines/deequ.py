@@ -74,22 +74,34 @@ def _plain(
 
     Deequ takes dots and dashes in names for something else, and its grouping analyzers know no ``where`` (or, as
     Uniqueness and Entropy, count the rows outside as a key): a column that is null outside stands in. It adds whole
-    numbers and decimals in their own type, which overflows without a word: they go in as doubles.
+    numbers and decimals in their own type, which overflows without a word: they go in as doubles, to Sum as decimals whose
+    sum has room for ten more digits.
     """
     made: dict[str, str] = {}
     names = {}
+    kinds = {name.lower(): kind for name, kind in frame.dtypes}
     for metric in metrics:
         told = []
         for column in metric.columns:
             value = identifier(column)
             if metric.kind in GROUPED and metric.where:
                 value = f"if({metric.where}, {value}, null)"
+            elif metric.kind == "sum" and (exact := _summed_exactly(kinds[column.lower()])):
+                value = f"cast({value} as {exact})"
             elif metric.kind in OF_NUMBERS and types[column.lower()] in ("long", "decimal"):
                 value = f"cast({value} as double)"
             odd = value != identifier(column) or not re.fullmatch(r"[A-Za-z_]\w*", column)
             told.append(made.setdefault(value, f"__column_{len(made)}") if odd else column)
         names[metric] = tuple(told)
     return frame.selectExpr("*", *[f"{value} as {name}" for value, name in made.items()]), names
+
+
+def _summed_exactly(kind: str) -> str | None:
+    """The decimal as which numbers of a type are added without loss; None where there is none."""
+    precision = re.fullmatch(r"decimal\((\d+),\d+\)", kind)
+    if precision:
+        return kind if int(precision[1]) <= 28 else None
+    return "decimal(20,0)" if kind == "bigint" else None
 
 
 def _analyzer(metric: Metric, columns: tuple[str, ...], number: int) -> Any:

@@ -43,7 +43,8 @@ def aggregates(metric: Metric, parts: bool = False) -> list[str]:
         "completeness": [f"count({among(column)})", rows],
         "compliance": [count(among(str(metric.predicate))), rows],
         "mean": [f"avg({number})"],
-        "sum": [f"sum({number})"],
+        # Exact for whole numbers and decimals; where these overflow, of doubles.
+        "sum": [f"coalesce(cast(try_sum({among(column)}) as double), sum({number}))"],
         "standard_deviation": [f"stddev_pop({number})"],
         "correlation": [f"corr({', '.join(numbers)})"],
         "minimum": [f"min({number})"],

@@ -22,7 +22,7 @@ from dataward.quality.engines.groups import Counts, Grouping, counted_code, grou
 from dataward.quality.engines.numbers import state, value
 from dataward.quality.engines.scan import aggregated
 from dataward.quality.metrics import GROUPED, Metric, Values, measurable
-from dataward.sql import identifier
+from dataward.sql import column, identifier
 from dataward.tables.maintenance import settings
 from dataward.tables.reason import reason
 from dataward.workers import settled
@@ -83,10 +83,11 @@ def _of_columns_that_are_there(metrics: list[Metric], sets: list[Grouping]) -> d
 
 def exactly(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
     """Grouped metrics counted on the values themselves: one shuffle for each set of key columns."""
+
     wanted = list(metrics)
     found = Values({})
     for grouping in groupings(wanted):
-        columns = map(identifier, grouping.columns)
+        columns = (column(name).alias(f"k{n}") for n, name in enumerate(grouping.columns))
         counted = frame.where(grouping.among()).groupBy(*columns).count()
         counts = counted.selectExpr(
             "0 as grouping",

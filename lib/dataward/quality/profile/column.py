@@ -19,6 +19,8 @@ BINS = 20
 SHOWN = 100  # frequent values: all of a column that has no more
 SHAPES = 5
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+FIRST, LAST = -62_135_596_800, 253_402_300_799
+"""The first and the last second of the calendar, from the year 1 to 9999; doubles of microseconds there are a little off."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,8 @@ class ColumnProfile:
         if number is None:
             return "-"
         if self.of_time:
-            try:
-                time = EPOCH + timedelta(seconds=number)
-            except OverflowError:
-                return f"{number:.6g} s"
-            return f"{time:%Y-%m-%d}" if self.type == "date" else f"{time:%Y-%m-%d %H:%M:%S}"
+            time = (EPOCH + timedelta(seconds=min(max(number, FIRST), LAST))).replace(tzinfo=None)
+            return time.date().isoformat() if self.type == "date" else time.isoformat(" ", "seconds")
         return f"{number:,.6g}"
 
 

@@ -185,7 +185,7 @@ def _look_closely(mine: Seen, columns: list[pa.Array], scanning: Any, numbers: l
     for number, values in enumerate(rows):
         for path, leaves in by_path(pa.RecordBatch.from_arrays([values], [""])):
             mine.evidence.setdefault((number, path), Evidence()).add(scanning.look_at(leaves))
-    matrix = [rows[n].cast(pa.float64()).to_numpy(zero_copy_only=False) for n in numbers]
+    matrix = [rows[n].cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False) for n in numbers]
     found = Together.of(np.array(matrix, dtype=float).reshape(len(numbers), some).T)
     mine.together = found if mine.together is None else mine.together.plus(found)
 

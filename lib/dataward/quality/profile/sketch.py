@@ -97,7 +97,8 @@ class Sketch:
         if self.kind == "text":
             self._look_at_texts(values, first, counts)
         elif self.kind != "flag":
-            self._look_at_numbers(values.cast(pa.float64()).to_numpy(zero_copy_only=False))
+            # Not every whole number, and not every microsecond after 2255, is a double: the nearest one will do here.
+            self._look_at_numbers(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
 
     def _look_at_different(self, values: pa.Array, different: Numbers, first: Numbers, counts: Numbers) -> None:
         # Hashes are spread evenly already; numbers are not.

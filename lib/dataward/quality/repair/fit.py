@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from dataward.compare import Incomparable, paired_columns
 from dataward.contract.treatment import Missing, Treatment
 from dataward.errors import did_you_mean
 from dataward.quality.duplicates.matching import Matching
@@ -87,7 +88,14 @@ def _unfillable(
         yield place, f"the contract has no reference '{how.lookup.reference}'", remedy
         return
     known = references[how.lookup.reference].columns
+    lacking = False
     for name in (*how.lookup.on.values(), how.lookup.take):
         if name.lower() not in map(str.lower, known):
             remedy = did_you_mean(name, known) or f"it has {', '.join(known)}"
+            lacking = True
             yield place, f"reference '{how.lookup.reference}' has no column '{name}'", remedy
+    if not lacking:
+        try:
+            paired_columns(frame, how.lookup.on, references[how.lookup.reference], how.lookup.on.values())
+        except Incomparable as error:
+            yield place, error.what, error.remedy

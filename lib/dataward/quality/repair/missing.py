@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataward.compare import paired_columns
 from dataward.contract.treatment import Lookup, Missing
 from dataward.quality.internal import INTERNAL, content
 from dataward.quality.metrics import WHOLE
@@ -84,13 +85,14 @@ def _beside_looked_up(working: Working, name: str, how: Lookup, references: Mapp
     """What the reference's rows with the key agree on; a key that has two answers has none."""
     from pyspark.sql import functions as F
 
-    keys = [column(theirs).alias(f"{KEY}{n}") for n, theirs in enumerate(how.on.values())]
+    pairs = paired_columns(working.frame, how.on, references[how.reference], how.on.values())
+    keys = [F.expr(theirs).alias(f"{KEY}{n}") for n, (_, theirs) in enumerate(pairs)]
     taken = column(how.take).cast(working.kind(name)).alias("value")
     answers = references[how.reference].select(*keys, taken).where("value is not null")
     known = answers.groupBy(*(f"{KEY}{n}" for n in range(len(keys)))).agg(
         F.expr(f"if(min(value) = max(value), min(value), null) as {FILLED}")
     )
-    on = " and ".join(f"{identifier(ours)} = {KEY}{n}" for n, ours in enumerate(how.on))
+    on = " and ".join(f"{ours} = {KEY}{n}" for n, (ours, _) in enumerate(pairs))
     working.frame = working.frame.join(known, F.expr(on), "left").drop(*(f"{KEY}{n}" for n in range(len(keys))))
 
 

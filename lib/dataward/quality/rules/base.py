@@ -13,15 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from dataward.compare import Value, as_moment
 from dataward.errors import did_you_mean
 from dataward.pure import Impure
 from dataward.pure import condition as condition_of_row
 from dataward.pure import patterns as sql_patterns
-from dataward.quality.conditions import Arithmetic, Call, Condition, Operand, shown
+from dataward.quality.conditions import Arithmetic, Call, Condition, Moment, Operand, Size, quoted, shown
 from dataward.quality.dqdl.syntax import RuleError, Statement
 from dataward.quality.flags import Flag
 from dataward.quality.metrics import Kind, Metric, Values
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "Probe", "RowRule", "Rule", "RuleError", "Scene", "Statement", "TableRule", "ValueRule"]
 
 ALL = Condition("=", (Decimal(1),))
+SHARE = (Decimal(0), Decimal(1))
+CONDITIONS = ("=", "!=", ">", ">=", "<", "<=", "between", "in", "matches")
 FUNCTIONS = ("abs", "avg", "index", "last", "max", "median", "min", "std", "sum")
 
 
@@ -53,9 +56,9 @@ class Scene:
 
 @dataclass(frozen=True)
 class Finding:
-    """A probe's number; None where there was nothing to measure. ``told`` says more, without data."""
+    """A probe's number, a decimal where it is exact; None where there was nothing to measure. ``told`` says more, without data."""
 
-    measured: float | None
+    measured: float | Decimal | None
     told: str = ""
 
 
@@ -66,11 +69,15 @@ class Rule:
     statement: Statement
     awaits: str = field(default="", kw_only=True)
     """Why it cannot be judged yet; it looks at a past that is too short."""
+    types: Mapping[str, str] = field(default_factory=dict, kw_only=True, compare=False, repr=False)
+    """Spark's simple types by column in lower case, once :meth:`typed` knows them."""
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[int, int | None]] = (1, 1)
     condition: ClassVar[str] = "number"  # what it compares with: number, value, duration, ...; "" for nothing
     condition_optional: ClassVar[bool] = False
+    span: ClassVar[tuple[Decimal, Decimal] | None] = None  # the least and the largest number it can come to
+    either_order: ClassVar[bool] = False  # whether the ends of 'between' may stand the wrong way round
     takes_where: ClassVar[bool] = True
     tags: ClassVar[frozenset[str]] = frozenset()
     ours: ClassVar[bool] = False
@@ -90,7 +97,7 @@ class Rule:
         if count < least or (most is not None and count > most):
             self._refuse_count(count)
         if self.condition and said.condition is None and not self.condition_optional:
-            self.refuse(f"{self.name} needs a condition", "add one, such as '> 0.95'")
+            self.refuse(f"{self.name} needs a condition", f"add one, e.g. {self.example()}")
         if not self.condition and said.condition is not None:
             self.refuse(f"{self.name} takes no condition", f"remove '{said.condition}'")
         if said.where is not None and not self.takes_where:
@@ -118,8 +125,53 @@ class Rule:
 
     def _refuse_count(self, count: int) -> None:
         least, most = self.parameters
+        word = self.statement.parameters[most] if most is not None and count > most else ""
+        if word and self.condition and self.statement.condition is None and quoted(word) not in self.statement.text:
+            remedy = did_you_mean(word, CONDITIONS) or 'write matches "..." for a pattern (a regular expression)'
+            self.refuse(f"'{word}' is no condition: there are {', '.join(CONDITIONS)}", remedy)
         wanted = str(least) if least == most else f"{least} or more" if most is None else f"{least} to {most}"
-        self.refuse(f"{self.name} takes {wanted} parameter(s), not {count}", f'e.g. {self.name} "column"')
+        self.refuse(
+            f"{self.name} takes {wanted} parameter{'s' * (wanted != '1')}, not {count}", f"e.g. {self.example()}"
+        )
+
+    @classmethod
+    def example(cls) -> str:
+        """The first example of its documentation."""
+        _, _, examples = (cls.__doc__ or "").partition("Example::")
+        return next((line.partition(" # ")[0].strip() for line in examples.splitlines() if line.strip()), cls.name)
+
+    def check_meaning(self) -> None:
+        """Refuse bounds that no number, or every number, meets. Not of numbers that come from the past: those are as they are.
+
+        Raises:
+            RuleError: with what is wrong and how to mend it.
+        """
+        said = self.statement
+        if said.condition is not None and self.span is not None:
+            self._check_span(said.condition, self.name, self.span)
+        if said.threshold is not None:
+            self._check_span(said.threshold, "the share of a threshold", SHARE)
+        for condition in (said.condition, said.threshold):
+            if condition is None or condition.operator != "between" or self.either_order:
+                continue
+            low, high = map(_rank, condition.operands)
+            if low is not None and type(low) is type(high) and low >= high:
+                ends = [shown(operand) for operand in condition.operands]
+                remedy = f"write = {ends[0]}" if low == high else f"write between {ends[1]} and {ends[0]}"
+                self.refuse(f"'{condition}' means nothing: no value lies there (the ends are left out)", remedy)
+
+    def _check_span(self, condition: Condition, what: str, span: tuple[Decimal, Decimal]) -> None:
+        least, most = span
+        numbers = [operand for operand in condition.operands if isinstance(operand, Decimal)]
+        if len(numbers) != len(condition.operands):
+            return
+        if condition.operator == "between":
+            beyond = numbers[0] >= most or numbers[1] <= least
+        else:
+            beyond = any(not least <= number <= most for number in numbers)
+        if beyond:
+            remedy = "90 % is written 0.9" if span == SHARE else ""
+            self.refuse(f"{what} lies between {least} and {most}: '{condition}' means nothing", remedy)
 
     def _check_tags(self) -> None:
         for tag, _ in self.statement.tags:
@@ -202,6 +254,10 @@ class Rule:
         said = self.statement
         compared = said.condition.operands if said.condition and said.condition.operator == "matches" else ()
         return (*map(str, compared), *(sql_patterns(said.where) if said.where else ()))
+
+    def typed(self, types: Mapping[str, str]) -> Rule:
+        """The same over columns of these types (simple ones, by name): how values are compared depends on them."""
+        return replace(self, types={name.lower(): kind for name, kind in types.items()})
 
     def leaves(self) -> tuple[Rule, ...]:
         """The rules that it is composed of; itself, if of none."""
@@ -322,8 +378,8 @@ class RowRule(Rule):
 class ValueRule(RowRule):
     """A row rule that compares something of each row with its condition."""
 
-    def value(self) -> str:
-        """SQL of what is compared."""
+    def value(self) -> Value:
+        """What is compared."""
         raise NotImplementedError
 
     def predicate(self, now: datetime) -> str:
@@ -332,6 +388,16 @@ class ValueRule(RowRule):
     def test(self, now: datetime) -> tuple[str, bool]:
         assert self.statement.condition is not None  # noqa: S101 - held by check()
         return self.statement.condition.test(self.value(), now)
+
+
+def _rank(operand: Operand) -> Any:
+    """What an end of ``between`` is ordered by; None where that is not known before the column's type is."""
+    if isinstance(operand, Moment):
+        return operand.offset
+    if isinstance(operand, Size):
+        return Decimal(operand.bytes)
+    moment = as_moment(operand) if isinstance(operand, str) else None
+    return moment[0] if moment else operand if isinstance(operand, Decimal | timedelta) else None
 
 
 def _calls(operand: Operand) -> list[Call]:

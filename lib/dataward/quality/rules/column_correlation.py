@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from decimal import Decimal
 
 from dataward.quality.metrics import Values
 from dataward.quality.rules.base import TableRule
@@ -22,6 +23,7 @@ class ColumnCorrelation(TableRule):
     """
 
     name = "ColumnCorrelation"
+    span = (Decimal(-1), Decimal(1))
     kind = "correlation"
     parameters = (2, 2)
 

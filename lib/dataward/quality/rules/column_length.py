@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataward.compare import Value
 from dataward.quality.rules.base import ValueRule
 from dataward.sql import identifier
 
@@ -18,5 +19,5 @@ class ColumnLength(ValueRule):
 
     name = "ColumnLength"
 
-    def value(self) -> str:
-        return f"coalesce(length(cast({identifier(self.columns[0])} as string)), 0)"
+    def value(self) -> Value:
+        return Value(f"coalesce(length(cast({identifier(self.columns[0])} as string)), 0)", "int")

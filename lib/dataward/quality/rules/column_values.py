@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from dataward.compare import Value
 from dataward.quality.conditions import Size
 from dataward.quality.rules.base import ValueRule
 from dataward.sql import identifier
@@ -15,8 +16,10 @@ class ColumnValues(ValueRule):
     """A row fails when its value does not meet the condition.
 
     Null fails, except for ``!=``, ``not in``, ``not between`` and ``not matches``; NULL as an operand decides it. A
-    value that cannot be compared (text against a number) counts as null. NaN is larger than every number, as in Spark.
-    ``matches`` looks for the pattern anywhere in the value: anchor it with ``^`` and ``$``. Patterns are Java's.
+    literal is compared as the exact number, date or timestamp that it is; of a float or double column, as the nearest number of
+    the column's type. Text is read as a number beside a number: one that holds none fails, whatever the operator. NaN is
+    larger than every number, as in Spark, and -0.0 equals 0.0. ``matches`` looks for the pattern anywhere in the value: anchor it
+    with ``^`` and ``$``. Patterns are Java's.
 
     Example::
 
@@ -36,5 +39,6 @@ class ColumnValues(ValueRule):
                 "ColumnValues compares values, not durations or sizes", "write (now() - 3 days), or use DataFreshness"
             )
 
-    def value(self) -> str:
-        return identifier(self.columns[0])
+    def value(self) -> Value:
+        name = self.columns[0]
+        return Value(identifier(name), self.types.get(name.lower(), ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataward.quality.rules.base import TableRule
+from dataward.quality.rules.base import SHARE, TableRule
 
 __all__ = ["Completeness"]
 
@@ -17,5 +17,6 @@ class Completeness(TableRule):
     """
 
     name = "Completeness"
+    span = SHARE
     kind = "completeness"
     parameters = (1, 1)

@@ -7,6 +7,7 @@ the table, and these are joined; nothing is diverted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -49,6 +50,9 @@ class _Composite(Rule):
 
     def recalled(self, past: Past, now: datetime) -> Rule:
         return replace(self, parts=tuple(part.recalled(past, now) for part in self.parts))
+
+    def typed(self, types: Mapping[str, str]) -> Rule:
+        return replace(self, parts=tuple(part.typed(types) for part in self.parts))
 
     def flags(self) -> tuple[Flag, ...]:
         return tuple(dict.fromkeys(flag for part in self.parts for flag in part.flags()))

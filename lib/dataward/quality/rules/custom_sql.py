@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from dataward.pure import Impure, patterns, query
 from dataward.quality.metrics import Metric, Unmeasured
 from dataward.quality.rules.base import Finding, Probe, Scene
@@ -13,10 +15,10 @@ __all__ = ["CustomSql"]
 class CustomSql(Probe):
     """A query over the pinned source (the view ``primary``) and the contract's references (views named by alias).
 
-    With a condition, the query gives one number that must meet it. Without one it gives the rows that fail: the
-    share of the others must be 1, or meet ``with threshold``; no row is diverted. It costs a Spark job of its own. One query of these
-    tables, by functions without effects, is all that is taken: anything else is refused when the contract loads. A query that fails, or
-    gives anything but one number, is ERRORED.
+    With a condition, the query gives one number that must meet it, exactly where it is a whole number or a decimal. Without one it
+    gives the rows that fail: the share of the others must be 1, or meet ``with threshold``; no row is diverted. It costs a Spark
+    job of its own. One query of these tables, by functions without effects, is all that is taken: anything else is refused when the
+    contract loads. A query that fails, or gives anything but one number, is ERRORED.
 
     Example::
 
@@ -56,12 +58,13 @@ class CustomSql(Probe):
         if self.statement.condition is None:
             rows = scene.values[Metric("size")]
             bad = _one_number(scene, f"select count(*) from (\n{self.query}\n)")  # noqa: S608 - the contract's own SQL
-            return Finding(1 - bad / rows if rows and bad is not None else None)
+            return Finding(1 - float(bad) / rows if rows and bad is not None else None)
         # As a subquery: a statement that is not a query does not parse here.
         return Finding(_one_number(scene, f"select * from (\n{self.query}\n) limit 2"))  # noqa: S608
 
 
-def _one_number(scene: Scene, query: str) -> float | None:
+def _one_number(scene: Scene, query: str) -> float | Decimal | None:
+    """Whole numbers and decimals exactly."""
     try:
         rows = scene.spark.sql(query).collect()
     except Exception as error:
@@ -70,7 +73,8 @@ def _one_number(scene: Scene, query: str) -> float | None:
         raise Unmeasured("the query must give one row with one number")
     if rows[0][0] is None:
         return None
+    found = rows[0][0]
     try:
-        return float(rows[0][0])
+        return Decimal(found) if isinstance(found, int | Decimal) and not isinstance(found, bool) else float(found)
     except (TypeError, ValueError):
         raise Unmeasured("the query must give a number") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from dataward.compare import Value
 from dataward.quality.rules.base import RowRule
 from dataward.sql import identifier
 
@@ -32,4 +33,4 @@ class DataFreshness(RowRule):
         column = identifier(self.columns[0])
         pinned = f"cast(timestamp'{now.strftime('%Y-%m-%d %H:%M:%S')}' as bigint)"
         age = f"({pinned} - cast(cast({column} as timestamp) as bigint))"
-        return f"({column} is not null and {self.statement.condition.sql(age, now)})"
+        return f"({column} is not null and {self.statement.condition.sql(Value(age, 'bigint'), now)})"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dataward.compare import Incomparable, paired_columns
 from dataward.quality.metrics import Unmeasured
-from dataward.quality.rules.base import Finding, Probe, Scene
-from dataward.sql import column
+from dataward.quality.rules.base import SHARE, Finding, Probe, Scene
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -18,7 +18,8 @@ class DatasetMatch(Probe):
     """Share of the source's rows that a reference has too, found by key: ``DatasetMatch ALIAS KEYS [COLUMNS]``.
 
     Keys and columns are lists such as ``"id,year->yr"`` (here -> there). Without columns, all others are compared; the
-    reference must have them. Nulls equal nulls. The key must be unique and complete on both sides, else ERRORED.
+    reference must have them. Nulls equal nulls; columns of two types are compared as :class:`ReferentialIntegrity` says. The key
+    must be unique and complete on both sides, else ERRORED.
 
     Example::
 
@@ -27,6 +28,7 @@ class DatasetMatch(Probe):
     """
 
     name = "DatasetMatch"
+    span = SHARE
     reads = "reference"
     parameters = (2, 3)
 
@@ -57,9 +59,17 @@ class DatasetMatch(Probe):
         if missing := [name for _, name in keys + compared if name.lower() not in there]:
             raise Unmeasured(f"reference '{self.aliases[0]}' has no column {', '.join(missing)}")
 
+        try:
+            sql = paired_columns(
+                scene.frame, [here for here, _ in keys + compared], reference, [other for _, other in keys + compared]
+            )
+        except Incomparable as error:
+            raise Unmeasured(f"{error.what}: {error.remedy}") from None
+
         def side(frame: DataFrame, which: int) -> DataFrame:
-            key = [column(pair[which]).alias(f"k{n}") for n, pair in enumerate(keys)]
-            value = F.struct(*[column(pair[which]).alias(f"v{n}") for n, pair in enumerate(compared)])
+            cells = [F.expr(both[which]) for both in sql]
+            key = [cell.alias(f"k{n}") for n, cell in enumerate(cells[: len(keys)])]
+            value = F.struct(*[cell.alias(f"v{n}") for n, cell in enumerate(cells[len(keys) :])])
             return frame.groupBy(*key).agg(F.count("*").alias(f"n{which}"), F.first(value).alias(f"value{which}"))
 
         joined = side(scene.frame, 0).join(side(reference, 1), [f"k{n}" for n in range(len(keys))], "full")

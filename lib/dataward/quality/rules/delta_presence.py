@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataward.privacy.risk import presence
-from dataward.quality.rules.base import Scene
+from dataward.quality.rules.base import SHARE, Scene
 from dataward.quality.rules.disclosure import Disclosure
 
 __all__ = ["DeltaPresence"]
@@ -21,6 +21,7 @@ class DeltaPresence(Disclosure):
     """
 
     name = "DeltaPresence"
+    span = SHARE
     parameters = (2, None)
     others = 1
 

@@ -47,7 +47,7 @@ ANYTHING = Condition(">=", (Decimal(0),))
 class _Within(Condition):
     """A band, its ends included; ``between`` leaves them out."""
 
-    def holds(self, value: float) -> bool:
+    def holds(self, value: float | Decimal) -> bool:
         low, high = self.numbers
         return low <= value <= high
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataward.compare import Incomparable
 from dataward.privacy.risk import TooManyValues
 from dataward.quality.metrics import Unmeasured
 from dataward.quality.rules.base import Finding, Probe, Scene
@@ -36,6 +37,8 @@ class Disclosure(Probe):
             raise Unmeasured(
                 f"'{self.statement.parameters[-1]}' has too many different numbers: put them in buckets"
             ) from None
+        except Incomparable as error:
+            raise Unmeasured(f"{error.what}: {error.remedy}") from None
         except Exception as error:
             raise Unmeasured(f"it could not be counted: {reason(error)}") from None
         return Finding(None if found is None else float(found))

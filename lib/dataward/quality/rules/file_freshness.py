@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from dataward.compare import Value, as_moment
 from dataward.quality.conditions import Moment, Operand
 from dataward.quality.files import FileRule
 from dataward.quality.rules.base import Scene
@@ -29,12 +30,16 @@ class FileFreshness(FileRule):
 
     name = "FileFreshness"
     condition = "moment"
+    either_order = True
 
     def check(self) -> None:
         super().check()
         said = self.statement.condition
         if said is None or said.operator == "matches" or not all(isinstance(o, str | Moment) for o in said.operands):
             self.refuse("FileFreshness compares with times", 'write (now() - 3 days), "2026-01-31" or "9:30 AM"')
+        for operand in said.operands if said is not None else ():
+            if isinstance(operand, str) and not TIME.fullmatch(operand) and as_moment(operand) is None:
+                self.refuse(f"'{operand}' is no time", 'write "2026-01-31", "2026-01-31 12:00:00" or "9:30 AM"')
 
     def meets(self, scene: Scene) -> str:
         said = self.statement.condition
@@ -42,7 +47,7 @@ class FileFreshness(FileRule):
         moments = [_moment(operand, scene.now) for operand in said.operands]
         if said.operator == "between":
             moments.sort()
-        return replace(said, operands=tuple(moments)).sql("modificationTime", scene.now)
+        return replace(said, operands=tuple(moments)).sql(Value("modificationTime", "timestamp"), scene.now)
 
 
 def _moment(operand: Operand, now: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataward.compare import Value
 from dataward.quality.conditions import Size
 from dataward.quality.files import FileRule
 from dataward.quality.rules.base import Scene
@@ -29,4 +30,4 @@ class FileSize(FileRule):
 
     def meets(self, scene: Scene) -> str:
         assert self.statement.condition is not None  # noqa: S101 - held by check()
-        return self.statement.condition.sql("length", scene.now)
+        return self.statement.condition.sql(Value("length", "bigint"), scene.now)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dataward.quality.files import TAGS, FileRule
 from dataward.quality.metrics import Unmeasured
-from dataward.quality.rules.base import Finding, Scene
+from dataward.quality.rules.base import SHARE, Finding, Scene
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -25,6 +25,7 @@ class FileUniqueness(FileRule):
     """
 
     name = "FileUniqueness"
+    span = SHARE
     condition = "number"
     tags = TAGS | {"matchFileName"}
 

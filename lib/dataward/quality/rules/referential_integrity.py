@@ -7,7 +7,7 @@ from datetime import datetime
 
 from dataward.quality.flags import Orphan
 from dataward.quality.metrics import Metric, Values
-from dataward.quality.rules.base import TableRule
+from dataward.quality.rules.base import SHARE, TableRule
 from dataward.sql import identifier
 
 __all__ = ["ReferentialIntegrity"]
@@ -18,7 +18,9 @@ SYNTAX = re.compile(r"([A-Za-z_]\w*)\.(?:\{(.+)\}|([^{},]+))")
 class ReferentialIntegrity(TableRule):
     """Share of rows whose key (one column, or ``"a,b"`` and ``"reference.{x,y}"``) is found in a reference.
 
-    A row in which any column of the key is null has no key: it is left out, as in SQL's foreign keys.
+    A row in which any column of the key is null has no key: it is left out, as in SQL's foreign keys. Keys of two types are
+    compared exactly, as decimals, and text is read as a number (2, "02" and "2.0" are one key); text that holds none is not found.
+    Beside dates and timestamps text is read as a timestamp. Other types are refused.
 
     Example::
 
@@ -27,6 +29,7 @@ class ReferentialIntegrity(TableRule):
     """
 
     name = "ReferentialIntegrity"
+    span = SHARE
     parameters = (2, 2)
 
     def check(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataward.quality.rules.base import Finding, Probe, Scene
+from dataward.quality.rules.base import SHARE, Finding, Probe, Scene
 
 __all__ = ["SchemaMatch"]
 
@@ -20,6 +20,7 @@ class SchemaMatch(Probe):
     """
 
     name = "SchemaMatch"
+    span = SHARE
     tags = frozenset({"allowed"})
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataward.privacy.risk import closeness
-from dataward.quality.rules.base import Scene
+from dataward.quality.rules.base import SHARE, Scene
 from dataward.quality.rules.disclosure import Disclosure
 
 __all__ = ["TCloseness"]
@@ -21,6 +21,7 @@ class TCloseness(Disclosure):
     """
 
     name = "TCloseness"
+    span = SHARE
     parameters = (2, None)
     others = 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataward.quality.rules.base import TableRule
+from dataward.quality.rules.base import SHARE, TableRule
 
 __all__ = ["UniqueValueRatio"]
 
@@ -16,5 +16,6 @@ class UniqueValueRatio(TableRule):
     """
 
     name = "UniqueValueRatio"
+    span = SHARE
     kind = "unique_value_ratio"
     parameters = (1, None)

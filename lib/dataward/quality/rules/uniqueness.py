@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataward.quality.rules.base import TableRule
+from dataward.quality.rules.base import SHARE, TableRule
 
 __all__ = ["Uniqueness"]
 
@@ -17,5 +17,6 @@ class Uniqueness(TableRule):
     """
 
     name = "Uniqueness"
+    span = SHARE
     kind = "uniqueness"
     parameters = (1, None)
