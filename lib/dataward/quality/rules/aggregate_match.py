@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from dataward.quality.engines.numbers import aggregates
 from dataward.quality.metrics import Metric, Unmeasured
 from dataward.quality.rules.base import Finding, Probe, Scene
-from dataward.sql import identifier
 
 __all__ = ["AggregateMatch"]
 
@@ -63,7 +63,7 @@ class AggregateMatch(Probe):
         reference = scene.references[alias]
         if column.lower() not in {name.lower() for name in reference.columns}:
             raise Unmeasured(f"reference '{alias}' has no column '{column}'")
-        row = reference.selectExpr(f"{function}(cast({identifier(column)} as double))").first()
+        row = reference.selectExpr(*aggregates(_metric(function, column))).first()
         return row[0] if row else None
 
 

@@ -9,11 +9,12 @@ from dataward.sql import identifier
 
 __all__ = ["ColumnDataType"]
 
+EXACT = "decimal(38,18)"
 TYPES = ("boolean", "date", "timestamp", "integer", "double", "float", "long")
 
 
 class ColumnDataType(RowRule):
-    """A row fails when Spark cannot cast its value to the type; null is skipped (ask IsComplete for completeness).
+    """A row fails when Spark cannot cast its value to the type, or would cut off a fraction (1.9 is no Integer); null is skipped (ask IsComplete for completeness).
 
     Types: Boolean, Date, Timestamp, Integer, Double, Float, Long, in any case.
 
@@ -38,4 +39,7 @@ class ColumnDataType(RowRule):
     def predicate(self, now: datetime) -> str:
         assert self.statement.condition is not None  # noqa: S101 - held by check()
         wanted = str(self.statement.condition.operands[0]).lower()
-        return f"(try_cast({identifier(self.columns[0])} as {wanted}) is not null)"
+        column = identifier(self.columns[0])
+        if wanted in ("integer", "long"):
+            return f"(coalesce(try_cast({column} as {wanted}) = try_cast({column} as {EXACT}), false))"
+        return f"(try_cast({column} as {wanted}) is not null)"

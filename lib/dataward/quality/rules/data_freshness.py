@@ -12,7 +12,8 @@ __all__ = ["DataFreshness"]
 
 
 class DataFreshness(RowRule):
-    """Age of a date or timestamp (UTC) at the moment the source was pinned, to the second. Null fails, as in Glue.
+    """Age of a date or timestamp (UTC) at the moment the source was pinned, to the second. Null fails, as in Glue, and so does a
+    text that is no timestamp.
 
     Example::
 
@@ -32,5 +33,5 @@ class DataFreshness(RowRule):
         assert self.statement.condition is not None  # noqa: S101 - held by check()
         column = identifier(self.columns[0])
         pinned = f"cast(timestamp'{now.strftime('%Y-%m-%d %H:%M:%S')}' as bigint)"
-        age = f"({pinned} - cast(cast({column} as timestamp) as bigint))"
-        return f"({column} is not null and {self.statement.condition.sql(Value(age, 'bigint'), now)})"
+        age = f"({pinned} - cast(try_cast({column} as timestamp) as bigint))"
+        return f"({age} is not null and {self.statement.condition.sql(Value(age, 'bigint'), now)})"
