@@ -34,14 +34,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 __all__ = [
-    "NUMBER",
     "Compared",
     "Incomparable",
     "Order",
     "Value",
-    "as_decimal",
     "as_moment",
-    "digits",
     "equal",
     "ordered",
     "paired",
@@ -112,10 +109,9 @@ def equal(value: Value, literals: Sequence[Compared]) -> str:
     Raises:
         Incomparable: a literal means nothing beside the value's type.
     """
-    places = max((digits(one)[0] for one in literals if isinstance(one, Decimal)), default=1)
     rights: dict[str, list[str]] = {}
     for one in literals:
-        placed = _placed(value, one, places)
+        placed = _placed(value, one)
         if placed.exact and placed.right is not None:
             left = f"{placed.among} and {placed.left}" if placed.among else placed.left
             rights.setdefault(left, []).append(placed.right)
@@ -128,7 +124,7 @@ def ordered(value: Value, operator: Order, one: Compared) -> str:
     Raises:
         Incomparable: the literal means nothing beside the value's type.
     """
-    placed = _placed(value, one, 1)
+    placed = _placed(value, one)
     up = operator[0] == ">"
     if placed.right is None:
         return f"{value.sql} is not null" if up == (placed.beyond < 0) else "false"
@@ -217,7 +213,7 @@ def _room(kind: str) -> tuple[int, int]:
     return precision - scale, scale
 
 
-def as_decimal(one: Compared | str) -> Decimal | None:
+def _number_of(one: Compared | str) -> Decimal | None:
     """A number, also one that is written as a text."""
     if isinstance(one, str):
         return Decimal(one.strip()) if re.match(NUMBER, one, re.ASCII) else None
@@ -240,19 +236,18 @@ def as_moment(text: str) -> tuple[datetime, bool] | None:
     return found.replace(tzinfo=None), not clock
 
 
-def digits(number: Decimal) -> tuple[int, int]:
+def _digits(number: Decimal) -> tuple[int, int]:
     """How many digits it has before the point (at least 1), and after it."""
     places = max(-int(number.normalize(EXACT).as_tuple().exponent), 0) if number else 0
     return max(number.adjusted() + 1, 1), places
 
 
-def _placed(value: Value, one: Compared, places: int) -> _Placed:
-    """``places``: at least so many digits before the point are kept of a text that is read as a number."""
-    number = as_decimal(one)
+def _placed(value: Value, one: Compared) -> _Placed:
+    number = _number_of(one)
     if isinstance(one, datetime):
         return _moment(value, one, False)
     if value.is_text:
-        return _of_text(value, one, places)
+        return _of_text(value, one)
     if value.is_exact or value.kind in FLOATS:
         if number is not None:
             return _exact(value, number) if value.is_exact else _float(value, number)
@@ -320,11 +315,11 @@ def _number(value: Value) -> str:
     return f"({value.sql} rlike {literal(NUMBER)})"
 
 
-def _of_text(value: Value, one: Decimal | str, places: int) -> _Placed:
+def _of_text(value: Value, one: Decimal | str) -> _Placed:
     if isinstance(one, str):
         return _Placed(value.sql, literal(one))
-    before, after = digits(one)
-    scale = MOST - max(places, before)
+    before, after = _digits(one)
+    scale = MOST - before
     if scale < after:
         raise Incomparable(
             f"column {value.sql} is text, and a number of more than {MOST} digits cannot be compared with text exactly",

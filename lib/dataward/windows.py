@@ -46,13 +46,14 @@ def windowed(contract: Contract, suite: Suite, frame: DataFrame, now: datetime) 
 
     assert contract.windows is not None  # noqa: S101 - asked before
     sensitive = {name.lower() for name in frame.columns if contract.sensitive(name)}
-    told = [(rule, sums) for rule in suite.rules if (sums := _sums(rule, now, sensitive))]
+    wide = with_paths(frame, (name for rule in suite.rules for name in rule.columns))
+    types = dict(wide.dtypes)
+    told = [(rule, sums) for rule in suite.rules if (sums := _sums(rule.typed(types), now, sensitive))]
     structs = ["struct('rows' as rule, 'size' as kind, count(*) as count, cast(null as double) as total)"]
     structs += [
         f"struct({literal(rule.text)} as rule, '{kind}' as kind, {count} as count, cast({total} as double) as total)"
         for rule, (kind, count, total) in told
     ]
-    wide = with_paths(frame, (column for rule, _ in told for column in rule.columns))
     time = column(contract.windows.column).cast("timestamp")
     grouped = wide.groupBy(F.window(time, contract.windows.length).alias("window"))
     rows = grouped.agg(F.expr(f"array({', '.join(structs)})").alias("told"))

@@ -1,13 +1,21 @@
 """A value against a literal means one thing: in metrics and rows, in both engines, for every type of column."""
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import strategies as st
 
+from dataward.compare import Value
+from dataward.plan import plan
+from dataward.quality.conditions import Condition
 from dataward.quality.judge import judge
 from dataward.quality.split import split
 from dataward.quality.suite import suite
+from dataward.windows import windowed
+from tests.cases import cases
 
 NOW = datetime(2026, 11, 22, 12, 0, 0)
 SCHEMA = "n int, price string, wide decimal(38,18), big bigint, f float, d double, day date, at timestamp, b boolean, at_text string"
@@ -101,3 +109,68 @@ def test_the_rows_that_are_diverted_are_those_that_fail(frame, made):
     failing = {row.n: set(row.failed_rules) for row in bad.select("n", "failed_rules").collect()}
     for (text, passing), rule in zip(CASES, made.rules, strict=True):
         assert {n for n in range(1, 10) if rule.text not in failing.get(n, ())} == passing, text
+
+
+def test_windows_count_the_same_rows(lake):
+    lake.contract(
+        rules='ColumnValues "price" > 0',
+        extra="quarantine: {{path: {root}/q}}\nwindows: {{column: at, length: 1 hour}}",
+    )
+    planned = plan(lake.root / "contract.yaml")
+    frame = lake.spark.sql(
+        "select timestamp'2026-01-01 10:00:00' at, price from values ('0.50'), ('abc'), ('3000000000') as t(price)"
+    )
+    rows = (
+        windowed(planned.contract, planned.suite, frame, NOW).where("kind = 'share'").select("count", "total").collect()
+    )
+    assert [tuple(row) for row in rows] == [(3, 2.0)]
+
+
+numbers = st.one_of(
+    st.decimals(-(10**22), 10**22, allow_nan=False, places=6).map(str),
+    st.integers(-(10**40), 10**40).map(str),
+    st.tuples(st.integers(-999, 999), st.integers(-30, 45)).map(lambda pair: f"{pair[0]}e{pair[1]}"),
+    st.sampled_from(["0.50", "1.0", " 1 ", "+1", "1.", ".5", "-.5", "00012", "3000000000", "1.9", "-0", "0e9"]),
+)
+texts = st.one_of(
+    numbers,
+    numbers,
+    st.sampled_from(["", " ", "abc", "1 2", "1,5", "1_0", "NaN", "0x10", "1d", "--1", "e5", "٣", None]),
+)
+literals = st.one_of(
+    st.decimals(-(10**9), 10**9, places=4),
+    st.integers(-3, 12).map(Decimal),
+    st.sampled_from([Decimal("0.5"), Decimal("1e20")]),
+)
+conditions = st.one_of(
+    st.tuples(st.sampled_from(["=", "!=", ">", ">=", "<", "<="]), st.tuples(literals), st.just(False)),
+    st.tuples(st.just("in"), st.lists(literals, min_size=1, max_size=3).map(tuple), st.booleans()),
+    st.tuples(st.just("between"), st.tuples(literals, literals), st.booleans()),
+)
+
+
+def expected(text, operator, operands, negated):
+    """By Python's decimals: None for null, else whether the row passes."""
+    negative = negated or operator == "!="
+    if text is None:
+        return negative
+    number = Decimal(text.strip()) if re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e-?\d+)?\s*", text, re.ASCII) else None
+    if number is None:
+        return False
+    low, *more = operands
+    found = {"=": number == low, "!=": number == low, ">": number > low, ">=": number >= low, "<": number < low, "<=": number <= low,
+             "in": number in operands, "between": bool(more) and low < number < more[0]}[operator]  # fmt: skip
+    return found != negative
+
+
+@cases(0.05, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(st.lists(texts, min_size=40, max_size=40), st.lists(conditions, min_size=20, max_size=20))
+def test_text_is_compared_as_python_compares_decimals(spark, data, asked):
+    frame = spark.createDataFrame(list(enumerate(data)), "n int, s string").coalesce(1)
+    sql = [Condition(*one).sql(Value("`s`", "string"), NOW) for one in asked]
+    for row in frame.selectExpr("n", *(f"{text} as c{n}" for n, text in enumerate(sql))).collect():
+        found = [row[f"c{n}"] for n in range(len(asked))]
+        wanted = [expected(data[row.n], *one) for one in asked]
+        assert found == wanted, [
+            (data[row.n], str(Condition(*one))) for one, a, b in zip(asked, found, wanted, strict=True) if a != b
+        ]

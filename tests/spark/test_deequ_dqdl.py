@@ -102,6 +102,38 @@ def test_where_there_is_nothing_to_measure_it_differs(spark, rule, outcome, thei
     assert evaluated(spark, frame, [rule]) == {rule: (theirs, {})}
 
 
+@pytest.mark.parametrize(("rule", "ours", "theirs"), [
+    ('ColumnValues "s" > 0', ("PASSED", 1), ("Failed", None)),
+    ('ColumnValues "s" in [0.5, 3000000000]', ("PASSED", 1), ("Failed", 0)),
+    ('ColumnValues "w" not in [5]', ("FAILED", 0), ("Passed", 1)),
+    ('ColumnValues "f" = 0.1', ("PASSED", 1), ("Passed", 0.1)),
+    ('ColumnValues "f" in [0.1]', ("PASSED", 1), ("Failed", 0)),
+    ('ReferentialIntegrity "id" "r.key" = 0.5', ("PASSED", 0.5), ("Failed", 1.5)),
+    ('SchemaMatch "other" = 1', ("FAILED", 0.5), ("Failed", 2 / 3)),
+    ('ColumnDataType "d" = "Integer"', ("FAILED", 0), ("Passed", 1)),
+    ('ColumnDataType "s" = "Integer"', ("FAILED", 0), ("Passed", 1)),
+])  # fmt: skip
+def test_comparisons_that_differ(spark, rule, ours, theirs):
+    columns = (
+        "'0.50' s, 'abc' w, cast(0.1 as float) f, 2.5d d, 1 id",
+        "'3000000000' s, 'x' w, cast(0.1 as float) f, 2.5d d, 2 id",
+    )
+    frame = spark.sql(" union all ".join(f"select {some}" for some in columns))
+    keys = spark.sql("select '2' key union all select '02' union all select '2.0'")
+    if rule.startswith("SchemaMatch"):
+        frame, keys = spark.sql("select 1 x, 2 y, 3 z"), spark.sql("select 1 x, 2 y, 3 w")
+    if '"s" = "Integer"' in rule:
+        frame = frame.selectExpr("'1.9' s")
+    verdict = judge(spark, frame, suite(f"Rules = [ {rule} ]")[0], NOW, "spark", {"r": keys, "other": keys}).verdicts[0]
+    assert (verdict.outcome, verdict.measured) == ours
+    alias = "other" if "other" in rule else "r"
+    outcome, metrics = next(iter(evaluated(spark, frame, [rule], (alias, keys._jdf)).values()))
+    assert (outcome, next(iter(metrics.values()), None)) == (
+        theirs[0],
+        None if theirs[1] is None else pytest.approx(theirs[1]),
+    )
+
+
 rows = st.lists(
     st.tuples(st.one_of(st.none(), st.integers(-3, 5)), st.one_of(st.none(), st.floats(-100, 100, width=32)),
               st.one_of(st.none(), st.sampled_from(["", "a", "b", "ab", "é"]))), min_size=2, max_size=12)  # fmt: skip

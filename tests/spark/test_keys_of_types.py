@@ -6,6 +6,10 @@ from decimal import Decimal
 import pytest
 
 from dataward.compare import Incomparable, Value, paired
+from dataward.contract import Join
+from dataward.errors import ContractError
+from dataward.plan import plan
+from dataward.privacy.joins import joined
 from dataward.quality.flags import Orphan
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
@@ -82,6 +86,21 @@ def test_the_flag_refuses_before_anything_is_read(spark):
         Orphan(("b",), "r", ("key",)).fit(frame, {"r": other})
 
 
+@pytest.mark.parametrize(("rule", "words"), [
+    ('ColumnValues "n" = "abc"', "column `n` is int: it is not compared with 'abc'.*compare it with a number"),
+    ('ColumnValues "day" in ["2024-01-01", "2024-13-01"]', "not compared with '2024-13-01'.*such as \"2026-01-31\""),
+    ('(IsComplete "n") or (ColumnValues "day" > 5)', "column `day` is date: it is not compared with 5"),
+    ('ReferentialIntegrity "n" "other.flag" = 1', "`n` \\(int\\) and `flag` \\(boolean\\) have no type"),
+])  # fmt: skip
+def test_what_means_nothing_beside_a_type_is_refused_before_the_run(lake, rule, words):
+    lake.source([(1, date(2024, 1, 1))], "n int, day date")
+    lake.source([(True,)], "flag boolean", "other")
+    extra = "references: {{other: {{path: {root}/other}}}}"
+    with pytest.raises(ContractError, match=words):
+        lake.publish("r1", rules=rule, extra=extra)
+    assert not (lake.root / "target").exists()
+
+
 def test_dataset_match_of_other_decimals_and_texts(spark):
     frame = spark.createDataFrame([(1, Decimal("1.50")), (2, Decimal("2.25"))], "id int, price decimal(5,2)")
     other = spark.createDataFrame(
@@ -93,6 +112,18 @@ def test_dataset_match_of_other_decimals_and_texts(spark):
     assert same == ("PASSED", 1, "2 of 2 rows match")
     assert refused[0] == "ERRORED"
     assert "no type in which they could be compared" in refused[2]
+
+
+def test_the_join_contract_counts_each_value_once(lake):
+    other = plan(lake.contract(rules="RowCount > 0")).contract
+    keys = lake.spark.sql("select explode(array('2', '02', '2.0', 'x')) key")
+    keys.write.format("delta").save(str(lake.root / "target"))
+    join = Join.model_validate({"column": "id", "with": "other.yaml", "its": "key", "share": 0.5})
+    found = joined(lake.spark, lake.spark.sql("select explode(array(2, 3)) id"), join, other)
+    assert (found.values, found.share, found.holds) == (2, 0.5, True)
+    flags = joined(lake.spark, lake.spark.sql("select true id"), join, other)
+    assert not flags.holds
+    assert "no type in which they could be compared" in flags.message
 
 
 def test_disclosure_over_columns_named_as_ours(spark):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataward.compare import Incomparable, paired_columns
 from dataward.contract import Column, Contract, Join
 from dataward.contract.protections import having
 from dataward.sql import column
@@ -81,8 +82,12 @@ def joined(spark: SparkSession, frame: DataFrame, join: Join, other: Contract) -
     if not delta.exists(spark, other.target):
         return Joined(join.column, place, wanted, message=f"{other.target} is not published yet: not checked")
     theirs = delta.read(spark, other.target, delta.latest_version(spark, other.target))
-    values = frame.select(column(join.column).alias("value")).where("value is not null").distinct()
-    known = theirs.select(column(join.its_column).alias("value"), F.lit(1).alias("there")).distinct()
+    try:
+        ((mine, its),) = paired_columns(frame, [join.column], theirs, [join.its_column])
+    except Incomparable as error:
+        return Joined(join.column, place, wanted, holds=join.never, message=f"{error.what}: {error.remedy}")
+    values = frame.where(column(join.column).isNotNull()).select(F.expr(mine).alias("value")).distinct()
+    known = theirs.select(F.expr(its).alias("value"), F.lit(1).alias("there")).distinct()
     row = values.join(known, "value", "left").agg(F.count("*").alias("values"), F.count("there").alias("found")).first()
     count, found = (row["values"], row["found"]) if row else (0, 0)
     share = found / count if count else None

@@ -61,7 +61,8 @@ def failed_rows(frame: DataFrame, rules: Sequence[RowRule], now: datetime) -> in
 def _ready(frame: DataFrame, rules: Sequence[RowRule]) -> tuple[DataFrame, list[RowRule]]:
     """The frame with all that the rules look at, and the rules over its columns' types."""
     frame = with_paths(frame, (column for rule in rules for column in rule.columns))
-    typed = [cast(RowRule, rule.typed(dict(frame.dtypes))) for rule in rules]
+    types = dict(frame.dtypes)
+    typed = [cast(RowRule, rule.typed(types)) for rule in rules]
     return with_flags(frame, (flag for rule in rules for flag in rule.flags()), _NO_REFERENCES), typed
 
 

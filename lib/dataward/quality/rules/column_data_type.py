@@ -14,7 +14,8 @@ TYPES = ("boolean", "date", "timestamp", "integer", "double", "float", "long")
 
 
 class ColumnDataType(RowRule):
-    """A row fails when Spark cannot cast its value to the type, or would cut off a fraction (1.9 is no Integer); null is skipped (ask IsComplete for completeness).
+    """A row fails when Spark cannot cast its value to the type, or would cut off a fraction (1.9 is no Integer); null is skipped
+    (ask IsComplete for completeness).
 
     Types: Boolean, Date, Timestamp, Integer, Double, Float, Long, in any case.
 

@@ -26,6 +26,7 @@ CATEGORIES = 30  # different texts of a column beyond which they are no categori
 ENOUGH = 100  # rows from which a mean tells something
 ALMOST = 0.95  # of the values occur once: a key with some duplicates
 FAR = 3.0  # Tukey's factor of what is far out
+FEW = 0.05  # of the values at most: more are no exceptions
 TOGETHER = 8  # columns that may be a key together
 LINKED = 0.9  # a correlation that is expected to stay
 TYPES = {"integer": "Long", "number": "Double", "date": "Date", "timestamp": "Timestamp", "boolean": "Boolean"}
@@ -116,9 +117,8 @@ def _within(column: ColumnProfile) -> tuple[float, float, float]:
     points = column.quantiles
     found = fences(points, "iqr", FAR, skewed=True)
     inside = [point for point in points if found is None or found[0] <= point <= found[1]]
-    if len(inside) == len(points):
-        return points[0], points[-1], 0.0
-    return inside[0], inside[-1], (len(points) - len(inside)) / (len(points) - 1)
+    outside = (len(points) - len(inside)) / (len(points) - 1)
+    return (inside[0], inside[-1], outside) if outside <= FEW else (points[0], points[-1], 0.0)
 
 
 def _of_numbers(column: ColumnProfile, name: str, where: str) -> Iterator[Candidate]:
