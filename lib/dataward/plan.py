@@ -186,7 +186,8 @@ def _needs_all(rule: Rule) -> str:
         )
     if not all(isinstance(flag, Duplicate | Orphan) for flag in rule.flags()):
         return "it compares rows of all partitions"
-    if rule.metrics(datetime(2000, 1, 1)) != rule.metrics(datetime(2001, 2, 3)):
+    plain = rule.typed({})
+    if plain.metrics(datetime(2000, 1, 1)) != plain.metrics(datetime(2001, 2, 3)):
         return "it depends on the time of the run: what a partition came to before is no use"
     return ""
 
@@ -212,7 +213,7 @@ def against_schema(
     problems += _rule_problems(spark, plan, judged, "rules", frame, references, now)
     if problems:
         raise ContractError(problems)
-    return judged
+    return judged.typed(frame)
 
 
 def _record_rules(frame: DataFrame, column: str) -> Iterator[Rule]:
@@ -334,7 +335,7 @@ def against_output(
     """
     if problems := _rule_problems(spark, plan, plan.after, "rules_after", frame, references, now):
         raise ContractError(problems)
-    return plan.after
+    return plan.after.typed(frame)
 
 
 def _rule_problems(

@@ -46,9 +46,8 @@ def windowed(contract: Contract, suite: Suite, frame: DataFrame, now: datetime) 
 
     assert contract.windows is not None  # noqa: S101 - asked before
     sensitive = {name.lower() for name in frame.columns if contract.sensitive(name)}
-    wide = with_paths(frame, (name for rule in suite.rules for name in rule.columns))
-    types = dict(wide.dtypes)
-    told = [(rule, sums) for rule in suite.rules if (sums := _sums(rule.typed(types), now, sensitive))]
+    told = [(rule, sums) for rule in suite.typed(frame).rules if (sums := _sums(rule, now, sensitive))]
+    wide = with_paths(frame, (name for rule, _ in told for name in rule.columns))
     structs = ["struct('rows' as rule, 'size' as kind, count(*) as count, cast(null as double) as total)"]
     structs += [
         f"struct({literal(rule.text)} as rule, '{kind}' as kind, {count} as count, cast({total} as double) as total)"

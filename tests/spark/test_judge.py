@@ -202,8 +202,9 @@ RULES = ['IsComplete "a"', 'IsUnique "a"', 'IsUnique "a" "b"', 'IsPrimaryKey "a"
 def test_a_row_rules_value_is_the_mean_of_its_rows(spark, rows):
     frame = spark.createDataFrame(rows, "a string, b int").coalesce(1).cache()
     rules, judgement = judged(spark, frame, ", ".join(RULES))
+    types = dict(frame.dtypes)
     flagged = with_flags(frame, [flag for rule in rules for flag in rule.flags()], {})
-    means = flagged.selectExpr(*[f"avg(cast({rule.outcome(NOW)} as int))" for rule in rules]).first()
+    means = flagged.selectExpr(*[f"avg(cast({rule.typed(types).outcome(NOW)} as int))" for rule in rules]).first()
     good, bad = split(frame, rules, NOW)
     diverted = bad.collect()
     assert good.count() + len(diverted) == len(rows) == judgement.rows

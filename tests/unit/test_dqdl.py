@@ -48,7 +48,7 @@ def parse(text):
     ('(IsComplete "a" where "c") AND (IsComplete b)', "coalesce((if(coalesce(c, false), (`a` is not null), null) and (`b` is not null)), false)"),
 ])  # fmt: skip
 def test_row_rule_as_sql(text, sql):
-    assert one(text).predicate(NOW) == sql
+    assert one(text).typed({}).predicate(NOW) == sql
 
 
 def test_parts_of_a_statement():

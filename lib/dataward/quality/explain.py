@@ -39,16 +39,17 @@ class Explanation:
 
 def explain(suite: Suite, engine: Engine, now: datetime) -> Explanation:
     """How a suite will be judged. The rows are counted in every run, so there is always a scan."""
-    metrics = [metric for rule in suite.rules for metric in rule.metrics(now)]
+    rules = tuple(rule.typed({}) for rule in suite.rules)  # what is read does not depend on types
+    metrics = [metric for rule in rules for metric in rule.metrics(now)]
     sets = len(groupings(metrics))
-    steps = [(rule.text, _how(rule, now)) for rule in suite.rules]
+    steps = [(rule.text, _how(rule, now)) for rule in rules]
     return Explanation(
-        len(suite.rules),
+        len(rules),
         engine,
         1,
         min(sets, 1) if engine == "spark" else sets,
-        len(needed_flags(suite.rules, now)),
-        sum(isinstance(leaf, Probe) and leaf.reads != "schema" for rule in suite.rules for leaf in rule.leaves()),
+        len(needed_flags(rules, now)),
+        sum(isinstance(leaf, Probe) and leaf.reads != "schema" for rule in rules for leaf in rule.leaves()),
         tuple(steps),
     )
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dataward.errors import did_you_mean
 from dataward.quality.conditions import Condition, Operand, Reference
 from dataward.quality.dqdl import Analyzer, Joined, RuleError, Ruleset, Statement, read
 from dataward.quality.rules import KINDS, Rule, composite
+from dataward.quality.split import with_paths
 from dataward.quality.statistics import ANALYZERS
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 __all__ = ["Composites", "Suite", "suite"]
 
@@ -21,6 +25,11 @@ Composites = Literal["row", "column"]
 class Suite:
     rules: tuple[Rule, ...] = ()
     analyzers: tuple[Analyzer, ...] = ()
+
+    def typed(self, frame: DataFrame) -> Suite:
+        """The same over the columns of a frame, paths into structs included."""
+        types = dict(with_paths(frame, (name for rule in self.rules for name in rule.columns)).dtypes)
+        return replace(self, rules=tuple(rule.typed(types) for rule in self.rules))
 
 
 def suite(text: str, composites: Composites = "row") -> tuple[Suite, list[RuleError]]:

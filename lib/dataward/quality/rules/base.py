@@ -69,8 +69,8 @@ class Rule:
     statement: Statement
     awaits: str = field(default="", kw_only=True)
     """Why it cannot be judged yet; it looks at a past that is too short."""
-    types: Mapping[str, str] = field(default_factory=dict, kw_only=True, compare=False, repr=False)
-    """Spark's simple types by column in lower case, once :meth:`typed` knows them."""
+    types: Mapping[str, str] | None = field(default=None, kw_only=True, compare=False, repr=False)
+    """Spark's simple types by column in lower case; None until :meth:`typed` gives them."""
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[int, int | None]] = (1, 1)

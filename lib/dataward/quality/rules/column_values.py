@@ -41,4 +41,5 @@ class ColumnValues(ValueRule):
 
     def value(self) -> Value:
         name = self.columns[0]
+        assert self.types is not None, "how values are compared depends on types: call typed() first"  # noqa: S101
         return Value(identifier(name), self.types.get(name.lower(), ""))
