@@ -1,4 +1,4 @@
-"""The versions of a target with their seals: who, when, from what, verdicts, rows."""
+"""List the versions of a target with their seals: author, time, source, outcomes, rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["VersionRecord", "history"]
 
 @dataclass(frozen=True)
 class VersionRecord:
-    """One version of the target; the fields from ``run_id`` on are None where no seal tells them."""
+    """One version of the target; the fields from ``run_id`` on are None for a version without a seal."""
 
     version: int
     time: str
@@ -35,10 +35,10 @@ class VersionRecord:
 
 
 def history(spark: SparkSession, plan: Plan) -> list[VersionRecord]:
-    """Newest first: every version that Delta's log or the ledger knows.
+    """Return every version in Delta's log or in the ledger, newest first.
 
     Raises:
-        TargetError: there is no target yet.
+        TargetError: the target does not exist.
     """
     with isolated(spark) as own:
         seals, commits = told(own, plan.contract)

@@ -1,4 +1,4 @@
-"""What is asked of the protected rows before anyone may read them: ``rules_after``, joins, and what counting gives away."""
+"""Check the protected rows before they are published: ``rules_after``, joins, and frequency analysis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Examined", "examine"]
 
 @dataclass(frozen=True)
 class Examined:
-    """``reasons`` stop the run, ``warnings`` do not."""
+    """Results of the checks; ``reasons`` stop the run, ``warnings`` do not."""
 
     verdicts: tuple[Verdict, ...] = ()
     joins: tuple[Joined, ...] = ()
@@ -30,6 +30,7 @@ class Examined:
     crowds: tuple[Crowd, ...] = ()
 
     def __str__(self) -> str:
+        """Return the numbers of checks and warnings, as the progress shows them."""
         counts = ("rule", len(self.verdicts)), ("join", len(self.joins)), ("warning", len(self.warnings))
         return (
             ", ".join(f"{count} {word}{'s' * (count != 1)}" for word, count in counts if count) or "nothing to warn of"
@@ -45,10 +46,19 @@ def examine(
     now: datetime,
     guessable: Iterable[str],
 ) -> Examined:
-    """Examine rows before (``raw``) and after protection; ``guessable`` are the columns under deterministic protection.
+    """Check protected rows.
+
+    Args:
+        spark: the session.
+        plan: plan of the contract.
+        raw: the rows before protection.
+        ready: the rows after protection.
+        references: reference tables by name.
+        now: time of the run.
+        guessable: columns under deterministic protection.
 
     Raises:
-        ContractError: a rule after does not fit the protected columns.
+        ContractError: a rule of ``rules_after`` does not fit the protected columns.
     """
     contract = plan.contract
     reasons, warnings = [], []
@@ -59,22 +69,22 @@ def examine(
         seconds = contract.limits.seconds
         judged = judge(spark, ready, suite, now, contract.engine, references, sensitive=sensitive, seconds=seconds)
         verdicts = judged.verdicts
-        wrong = [verdict for verdict in verdicts if verdict.action in ("stop", "quarantine")]
-        reasons += [f"after protection: {verdict.rule}: {verdict.outcome}" for verdict in wrong]
+        failed = [verdict for verdict in verdicts if verdict.action in ("stop", "quarantine")]
+        reasons += [f"after protection: {verdict.rule}: {verdict.outcome}" for verdict in failed]
     joins = tuple(joined(spark, ready, join, other) for join, other in plan.joins)
-    for found in joins:
-        asked = f"join {found.column} with {found.other}"
-        if not found.holds:
-            reasons.append(f"{asked}: {found.share or 0:.2%} of its values are there, wanted: {found.wanted}")
-        elif found.message:
-            warnings.append(f"{asked}: {found.message}")
+    for result in joins:
+        subject = f"join {result.column} with {result.other}"
+        if not result.holds:
+            reasons.append(f"{subject}: {result.share or 0:.2%} of its values are there, wanted: {result.wanted}")
+        elif result.message:
+            warnings.append(f"{subject}: {result.message}")
     if policy := contract.policy:
         for name, share in recoverable(raw, list(guessable)).items():
             if share >= policy.frequency_share:
-                told = (
-                    f"{name}: about {share:.0%} of its rows can be told by counting (few or skewed values under "
-                    f"{contract.line(name).protect.op}); redact, generalize or encrypt_random would not give them away"
+                message = (
+                    f"{name}: frequency analysis recovers about {share:.0%} of its rows (few or skewed values under "
+                    f"{contract.line(name).protect.op}); redact, generalize or encrypt_random prevent it"
                 )
-                (reasons if policy.frequency == "refuse" else warnings).append(told)
+                (reasons if policy.frequency == "refuse" else warnings).append(message)
     crowds = distribution(ready, list(contract.quasi_identifiers)) if contract.quasi_identifiers else ()
     return Examined(tuple(verdicts), joins, tuple(reasons), tuple(warnings), crowds)

@@ -1,4 +1,4 @@
-"""Names and values as SQL text, and names as columns: the one place that quotes a name."""
+"""Quote names and values for SQL, and build columns from names; no other module quotes names."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def names(text: str) -> list[str]:
 
 
 def definite(predicate: str, negated: bool = False) -> str:
-    """A predicate that may be null as one that never is: null is not true, and true once it is negated."""
+    """Return a predicate that is never null: null counts as false, and as true under ``negated``."""
     return f"{'not ' if negated else ''}coalesce({predicate}, false)"
 
 
 def literal(text: str) -> str:
-    """A text as a SQL string literal (under Spark's default of escapes inside literals)."""
+    """Return a text as SQL string literal (under Spark's default of escapes inside literals)."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
     return f"'{escaped}'"

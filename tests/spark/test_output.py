@@ -123,10 +123,10 @@ def test_counting_gives_away_skewed_columns(lake, house, spark):
     assert recoverable(frame, []) == {}
     columns = "{state: {protect: token}, uid: {protect: token}}"
     done = lake.publish(columns=columns, extra=house())
-    assert [w.split(":")[1][:40] for w in done.warnings] == [" about 100% of its rows can be told by c"]
+    assert [w.split(":")[1][:40] for w in done.warnings] == [" frequency analysis recovers about 100% "]
     stopped = lake.publish(columns=columns, extra=house("refuse"))
     assert stopped.status == "stopped"
-    assert stopped.reasons[0].startswith("state: about 100%")
+    assert stopped.reasons[0].startswith("state: frequency analysis recovers about 100%")
 
 
 def test_parity_tells_what_protection_keeps(lake):

@@ -1,4 +1,4 @@
-"""What is done about bad data before it is judged: normalise, then duplicates, then outliers, then missing values."""
+"""Models of the contract's ``treat`` section: repairs in the order normalise, duplicates, outliers, missing."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ __all__ = [
 ]
 
 Kind = Literal["name", "text", "address", "id", "date", "exact"]
-"""How two values are compared."""
+"""Similarity measure of two values."""
 
 Method = Literal["iqr", "zscore", "mad"]
-"""How an outlier is told."""
+"""Method that computes the fences of outliers."""
 
 
 UNIT = re.compile(r"(1|{0})([ ]?[*/ ][ ]?{0}){{0,5}}".format(r"([^\W\d]|[°%])[\w°%]{0,31}((\*\*|\^)-?[1-9])?"))
-"""Names, multiplied and divided: pint works out whatever arithmetic a text holds, however long that takes."""
+"""Products and quotients of names only: pint evaluates any arithmetic in a text, which may take unbounded time."""
 
 
 class Number(Model):
-    """How numbers are written: ``1.234,50`` has decimal "," and group "."."""
+    """Notation of numbers: ``1.234,50`` has decimal "," and group "."."""
 
     decimal: str = Field(default=".", min_length=1, max_length=1)
     group: str = Field(default="", max_length=1)
@@ -48,11 +48,11 @@ class Number(Model):
 
 
 class Unit(Model):
-    """A column beside says in which unit each number is; afterwards all are in ``to``, and it says so."""
+    """Conversion of numbers to the unit ``to``; ``column`` names the column that holds each number's unit."""
 
     column: str
     to: str = Field(description="a unit as pint knows it: kg, degC, km/h")
-    from_: tuple[str, ...] = Field(alias="from", min_length=1, description="the units that may stand there")
+    from_: tuple[str, ...] = Field(alias="from", min_length=1, description="the units that may occur in 'column'")
 
     @model_validator(mode="after")
     def _convert(self) -> Unit:
@@ -64,12 +64,16 @@ class Unit(Model):
         return self
 
     def factor(self, unit: str) -> tuple[float, float]:
-        """(factor, offset) that bring a number from a unit to ``to``: value * factor + offset."""
+        """Return (factor, offset) of the conversion from a unit to ``to``: value * factor + offset.
+
+        Raises:
+            ValueError: a unit is unknown, or the two measure different quantities.
+        """
         import pint
 
-        known = _units()
+        registry = _units()
         try:
-            zero, one = (known.Quantity(number, unit).to(self.to).magnitude for number in (0.0, 1.0))
+            zero, one = (registry.Quantity(number, unit).to(self.to).magnitude for number in (0.0, 1.0))
         except pint.UndefinedUnitError as error:
             raise ValueError(
                 f"unit {error.unit_names} is unknown to pint: write it as pint does (lb, degF, m/s)"
@@ -80,6 +84,7 @@ class Unit(Model):
 
 
 def _units() -> Any:
+    """Return pint's registry of units."""
     import pint
 
     registry: Any = pint.get_application_registry  # its annotations are incomplete
@@ -87,13 +92,13 @@ def _units() -> Any:
 
 
 class Normalise(Model):
-    """One spelling for each value, in this order; what cannot be brought to it is diverted, or what ``else`` says."""
+    """Normalisation of a column, in the order of the fields; ``else`` treats values that cannot be read."""
 
     null_when: tuple[str, ...] = Field(
         default=(), description="texts that mean 'no value', compared trimmed and without case"
     )
-    trim: bool = Field(default=False, description="no white space at the ends")
-    squeeze: bool = Field(default=False, description="runs of white space become one space")
+    trim: bool = Field(default=False, description="remove white space at both ends")
+    squeeze: bool = Field(default=False, description="replace runs of white space by one space")
     unicode: Literal["NFC", "NFKC"] | None = Field(default=None, description="normal form (UAX 15)")
     case: Literal["lower", "upper", "title"] | None = None
     values: dict[str, tuple[str, ...]] = Field(
@@ -112,7 +117,7 @@ class Normalise(Model):
     )
     unit: Unit | None = None
     else_: Literal["divert", "null", "keep"] = Field(
-        default="divert", alias="else", description="what becomes of a value that cannot be read, or is in no category"
+        default="divert", alias="else", description="what happens to a value that cannot be read, or is in no category"
     )
 
     @model_validator(mode="after")
@@ -133,8 +138,11 @@ class Normalise(Model):
 
 
 class Comparison(Model):
-    """How two values of a column are compared: ``name`` and ``text`` by Jaro-Winkler, ``address`` by their words in any order,
-    ``id`` and ``date`` by the edits between them, ``exact`` by equality."""
+    """Comparison of two values of a column.
+
+    ``name`` and ``text`` use the Jaro-Winkler similarity, ``address`` the similarity of the sorted words, ``id`` and ``date``
+    the Damerau-Levenshtein similarity, ``exact`` equality.
+    """
 
     as_: Kind = Field(default="text", alias="as")
     weight: float = Field(default=1.0, gt=0, le=100)
@@ -144,7 +152,7 @@ Compared = Annotated[Comparison, BeforeValidator(lambda given: {"as": given} if 
 
 
 class Duplicates(Model):
-    """Rows that are the same thing: equal in all of ``on``, or alike (``similar``) by at least ``above``."""
+    """Definition of duplicates: rows with equal ``on``, or with a similarity (``similar``) of at least ``above``."""
 
     on: tuple[str, ...] = Field(
         default=(), description="columns that are equal; a row with a null in one is no duplicate"
@@ -153,17 +161,20 @@ class Duplicates(Model):
     above: float = Field(default=0.85, gt=0, le=1, description="with similar: the weighted mean of similarities")
     block: tuple[str, ...] = Field(
         default=(),
-        description="with similar: SQL of what two rows must share to be compared at all, several separated by commas; one of "
-        "these is enough. Default: each compared column",
+        description="with similar: SQL keys (columns separated by commas); two rows are compared if one key is equal. "
+        "Default: each compared column",
     )
     largest_block: int = Field(
-        default=1000, ge=2, le=1_000_000, description="beyond it, rows are compared with the next in order only"
+        default=1000,
+        ge=2,
+        le=1_000_000,
+        description="in larger blocks, each row is compared with its next neighbours in sort order only",
     )
     keep: Literal["newest", "oldest", "most_complete", "merge", "none"] = Field(
         default="most_complete",
         description="which row stays; merge: the most complete, its nulls filled from the others; the rest is diverted",
     )
-    by: str | None = Field(default=None, description="with newest and oldest: the column that tells")
+    by: str | None = Field(default=None, description="with newest and oldest: the column that orders the rows")
 
     @model_validator(mode="after")
     def _pure(self) -> Duplicates:
@@ -184,12 +195,12 @@ class Duplicates(Model):
 
 
 class Outliers(Model):
-    """Numbers beyond fences: Tukey's (``iqr``), standard deviations (``zscore``), or the modified z-score (``mad``)."""
+    """Treatment of numbers beyond fences: Tukey's (``iqr``), standard deviations (``zscore``), modified z-score (``mad``)."""
 
     method: Method = "iqr"
     factor: float | None = Field(default=None, gt=0, description="default: 1.5 for iqr, 3 for zscore, 3.5 for mad")
     skewed: bool = Field(default=False, description="with iqr: fences that follow the skew (medcouple)")
-    per: tuple[str, ...] = Field(default=(), description="columns: every group has fences of its own")
+    per: tuple[str, ...] = Field(default=(), description="columns: every group has its own fences")
     do: Literal["divert", "winsorise", "null"] = "divert"
 
     @model_validator(mode="after")
@@ -200,7 +211,7 @@ class Outliers(Model):
 
 
 class Lookup(Model):
-    """A value from another table of the contract's ``references``; taken where all its rows with the key agree."""
+    """A value from a table of the contract's ``references``, used where all rows of the key agree on it."""
 
     reference: str
     on: dict[str, str] = Field(min_length=1, description="this table's column: the reference's")
@@ -208,11 +219,11 @@ class Lookup(Model):
 
 
 class Missing(Model):
-    """What stands in for a value that is not there; exactly one."""
+    """Replacement of missing values; exactly one of its ways is given."""
 
     constant: Scalar | None = None
     with_: Literal["mean", "median", "mode"] | None = Field(default=None, alias="with")
-    per: tuple[str, ...] = Field(default=(), description="with 'with': columns, each group has its own")
+    per: tuple[str, ...] = Field(default=(), description="with 'with': columns, every group has its own")
     from_: Literal["previous", "next"] | None = Field(
         default=None, alias="from", description="the nearest value by time"
     )
@@ -223,14 +234,14 @@ class Missing(Model):
 
     @model_validator(mode="after")
     def _one_way(self) -> Missing:
-        given = [
+        ways = [
             self.constant is not None,
             self.with_ is not None,
             self.from_ is not None,
             self.lookup is not None,
             self.divert,
         ]
-        if sum(given) != 1:
+        if sum(ways) != 1:
             raise ValueError("give exactly one of 'constant', 'with', 'from', 'lookup', 'divert: true'")
         if self.per and not self.with_:
             raise ValueError("'per' goes with 'with' (mean, median or mode)")
@@ -240,12 +251,12 @@ class Missing(Model):
 
     @property
     def constant_text(self) -> str:
-        """The constant as Spark casts it."""
+        """The constant as text for a cast in Spark."""
         return str(self.constant).lower() if isinstance(self.constant, bool) else str(self.constant)
 
 
 class Treatment(Model):
-    """Everything that is repaired, in the order of these four; every repair is counted, and the rows are judged again."""
+    """All repairs, applied in the order of the fields; repairs are counted, and the rules are evaluated on the repaired rows."""
 
     normalise: dict[str, Normalise] = Field(default_factory=dict)
     duplicates: dict[Name, Duplicates] = Field(default_factory=dict)
@@ -263,38 +274,39 @@ class Treatment(Model):
 
     @model_validator(mode="after")
     def _fills_in_categories(self) -> Treatment:
-        for name, one in self.missing.items():
-            how = self.normalise.get(name)
+        for name, missing in self.missing.items():
+            normalise = self.normalise.get(name)
             if (
-                how
-                and how.values
-                and how.else_ != "keep"
-                and one.constant is not None
-                and one.constant not in how.values
+                normalise
+                and normalise.values
+                and normalise.else_ != "keep"
+                and missing.constant is not None
+                and missing.constant not in normalise.values
             ):
                 raise ValueError(
-                    f"missing.{name}: '{one.constant}' is none of the column's categories: add it to normalise.{name}.values"
+                    f"missing.{name}: '{missing.constant}' is none of the column's categories: add it to normalise.{name}.values"
                 )
         return self
 
     @model_validator(mode="after")
     def _compares_what_was_there(self) -> Treatment:
-        made_up = {name.lower() for name, one in self.missing.items() if not one.divert}
-        made_up |= {name.lower() for name, one in self.outliers.items() if one.do != "divert"}
+        replaced = {name.lower() for name, missing in self.missing.items() if not missing.divert}
+        replaced |= {name.lower() for name, outliers in self.outliers.items() if outliers.do != "divert"}
         for name, one in self.duplicates.items():
-            if found := [column for column in (*one.on, *one.similar) if column.lower() in made_up]:
+            if replaced_columns := [column for column in (*one.on, *one.similar) if column.lower() in replaced]:
                 raise ValueError(
-                    f"duplicates.{name} compares '{found[0]}', whose values are made up afterwards (missing, outliers), which could "
-                    "make other rows the same: compare other columns, or divert such rows"
+                    f"duplicates.{name} compares '{replaced_columns[0]}', whose values later repairs replace (missing, outliers), "
+                    "which could make other rows equal: compare other columns, or divert such rows"
                 )
         return self
 
     def __bool__(self) -> bool:
+        """Return whether any repair is named."""
         return bool(self.normalise or self.duplicates or self.outliers or self.missing)
 
     @property
     def diverts(self) -> bool:
-        """Whether a row may be sent to the quarantine."""
+        """Whether a repair can divert rows to the quarantine."""
         return bool(
             self.duplicates
             or any(
@@ -306,16 +318,19 @@ class Treatment(Model):
         )
 
     def named(self) -> list[tuple[tuple[str, ...], str]]:
-        """Every column that it names, with the place in the contract."""
-        found = [(("normalise", name), name) for name in self.normalise]
-        found += [(("normalise", name), one.unit.column) for name, one in self.normalise.items() if one.unit]
-        for name, dup in self.duplicates.items():
-            more = (dup.by,) if dup.by else ()
-            found += [(("duplicates", name), column) for column in (*dup.on, *dup.similar, *more)]
-        for name, out in self.outliers.items():
-            found += [(("outliers", name), column) for column in (name, *out.per)]
-        for name, lost in self.missing.items():
-            more = (lost.by,) if lost.by else ()
-            ours = tuple(lost.lookup.on) if lost.lookup else ()
-            found += [(("missing", name), column) for column in (name, *lost.per, *lost.key, *more, *ours)]
-        return [(("treat", *place), name) for place, name in found]
+        """Return (place in the contract, column) for every column that a repair names."""
+        columns = [(("normalise", name), name) for name in self.normalise]
+        columns += [(("normalise", name), one.unit.column) for name, one in self.normalise.items() if one.unit]
+        for name, duplicates in self.duplicates.items():
+            by_column = (duplicates.by,) if duplicates.by else ()
+            columns += [(("duplicates", name), column) for column in (*duplicates.on, *duplicates.similar, *by_column)]
+        for name, outliers in self.outliers.items():
+            columns += [(("outliers", name), column) for column in (name, *outliers.per)]
+        for name, missing in self.missing.items():
+            by_column = (missing.by,) if missing.by else ()
+            lookup_columns = tuple(missing.lookup.on) if missing.lookup else ()
+            columns += [
+                (("missing", name), column)
+                for column in (name, *missing.per, *missing.key, *by_column, *lookup_columns)
+            ]
+        return [(("treat", *place), name) for place, name in columns]

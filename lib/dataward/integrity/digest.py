@@ -1,16 +1,16 @@
-"""An order-free keyed digest of a table version: the same rows give the same digest, however files cut them.
+"""Compute a keyed digest of a table version that does not depend on the order of rows or their distribution over files.
 
 MSet-Add-Hash (Clarke, Devadas, van Dijk, Gassend, Suh: *Incremental Multiset Hash Functions and Their Application to
 Memory Integrity Checking*, ASIACRYPT 2003) with HMAC-SHA-256 as the keyed function, over four lanes of 64 bits:
 
     D(M) = HMAC(K, 0 || nonce || schema || label) + sum over rows b of HMAC(K, 1 || b)   (mod 2^64 in each lane)
 
-``label`` is empty for the whole table and the file's name for one file, so that a file whose rows changed can be named.
-The digests of the files without their masks add up to the table's.
+``label`` is empty for the whole table and the file's name for one file, so that verification can name the files whose rows
+changed. The sums of the files add up to the sum of the table.
 
-A row is encoded from Arrow's own buffers, so numbers enter bit by bit and no text formatting is involved: for every
-column a validity byte, then the little-endian value, or length and bytes for text and binary. Structs are their
-fields; arrays and maps enter as canonical JSON.
+A row is encoded from Arrow's buffers, without formatting numbers as text: for every column a validity byte, then the
+little-endian value, or length and bytes for text and binary. Structs are encoded as their fields, arrays and maps as canonical
+JSON.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Content", "FileContent", "Sums", "digest", "sums"]
 
 SIZES = ((8 * 1024, 20_000), (1024 * 1024, 128), (2**62, 1))
-"""Rows of so many bytes at most go to Python in batches of so many rows: about 160 MB, or a single row."""
+"""(largest row in bytes, rows per batch that goes to Python): batches of at most about 160 MB, or of a single row."""
 SUMMED = "file bigint, rows bigint, lanes binary, larger bigint"
 LANES = 4
 BLOCK = 64  # bytes, of SHA-256
@@ -46,7 +46,7 @@ BLOCK = 64  # bytes, of SHA-256
 
 @dataclass(frozen=True)
 class FileContent:
-    """One data file: its name, its rows, its digest (hex)."""
+    """Name, number of rows and digest (hex) of one data file."""
 
     path: str
     rows: int
@@ -55,7 +55,7 @@ class FileContent:
 
 @dataclass(frozen=True)
 class Content:
-    """One table version: its digest (hex) under a nonce (hex), its rows, and the same for each of its files."""
+    """Digest (hex) of a table version under a nonce (hex), its number of rows, and the same for each of its files."""
 
     digest: str
     nonce: str
@@ -64,103 +64,114 @@ class Content:
 
 
 Sums = dict[str, tuple[int, list[int]]]
-"""By file its rows and the sum of their MACs, lane by lane."""
+"""Number of rows and sum of their MACs (by lane) for each file."""
 
 
 def digest(frame: DataFrame, key: bytes, nonce: str | None = None, known: Sums | None = None) -> Content:
-    """Digest a frame that reads files. One pass over the data; the driver sees one short row per task and file.
+    """Digest a frame that reads files, in one pass; the driver receives one short row per task and file.
 
-    ``nonce`` is fresh for a new seal, and the seal's own when it is recomputed. ``known`` files are of the version as well, and
-    are not read: what they held when they were sealed is what is sealed again.
+    Args:
+        frame: the frame.
+        key: the digest's key.
+        nonce: the nonce of a seal to recompute; None: a random one.
+        known: sums of further files of the version, which are not read again.
     """
     from pyspark.sql import functions as F
 
     nonce = nonce or secrets.token_hex(16)
     schema = _schema(frame)
     file = F.col("_metadata.file_path")
-    # A sum in place of the path: to hand every row's path to Python costs as much as all the rest.
+    # A checksum stands for the path: sending every row's path to Python would double the time.
     tag, paths = F.crc32(file), frame.inputFiles()
     names = {zlib.crc32(path.encode()): path for path in paths}
-    if len(names) < len(paths):  # two paths with one sum, somewhere among ten thousands of files
+    if len(names) < len(paths):  # two paths have the same checksum
         tag, names = F.xxhash64(file), {}
-    found = _summed(frame, tag, key)
-    if not all(row.file in names for row in found):  # also on a platform that spells a path in two ways
+    summed = _summed(frame, tag, key)
+    if not all(row.file in names for row in summed):  # some platforms spell a path in two ways
         names = {row.tag: row.path for row in frame.select(tag.alias("tag"), file.alias("path")).distinct().collect()}
-    read: Sums = {}
-    for row in found:
+    sums_by_file: Sums = {}
+    for row in summed:
         name = unquote(names[row.file]).rsplit("/", 1)[-1]
-        count, lanes = read.get(name, (0, [0] * LANES))
-        read[name] = (count + row.rows, _add(lanes, _lanes(bytes(row.lanes))))
+        count, lanes = sums_by_file.get(name, (0, [0] * LANES))
+        sums_by_file[name] = (count + row.rows, _add(lanes, _lanes(bytes(row.lanes))))
     total = [0] * LANES
     files = []
-    for name, (count, lanes) in sorted({**(known or {}), **read}.items()):
+    for name, (count, lanes) in sorted({**(known or {}), **sums_by_file}.items()):
         total = _add(total, lanes)
         files.append(FileContent(name, count, _hex(_add(lanes, _mask(key, nonce, schema, name)))))
-    whole = _hex(_add(total, _mask(key, nonce, schema, "")))
-    return Content(whole, nonce, sum(file.rows for file in files), tuple(files))
+    table_digest = _hex(_add(total, _mask(key, nonce, schema, "")))
+    return Content(table_digest, nonce, sum(file.rows for file in files), tuple(files))
 
 
 def _summed(frame: DataFrame, tag: Column, key: bytes) -> list[Any]:
-    """Rows and sum of MACs by task and file (``file``, ``rows``, ``lanes``).
+    """Return number of rows and sum of MACs by task and file (``file``, ``rows``, ``lanes``).
 
-    Rows go to Python in batches, and one that is large makes every batch of its size large: Arrow ends at 2 GB, and memory
-    before. So rows above a size are left out, counted, and read again in smaller batches; of most tables there are none.
+    The number of rows per Arrow batch is fixed, so large rows would exceed memory, or Arrow's limit of 2 GB. Rows above a size
+    are therefore skipped, counted, and read again in smaller batches; most tables have none.
     """
     from pyspark.sql import functions as F
 
-    own = [column(name).alias(f"c{number}") for number, name in enumerate(frame.columns)]
-    sized = frame.select(*own, F.expr(row_size(frame.schema)).alias("size"), tag.alias("file"))
-    varies = [_size(field.dataType, "") != "" for field in frame.schema.fields]
-    found, floor = [], -1
-    for most, rows in SIZES:
-        short = F.col("size") <= most
+    numbered = [column(name).alias(f"c{number}") for number, name in enumerate(frame.columns)]
+    sized = frame.select(*numbered, F.expr(row_size(frame.schema)).alias("size"), tag.alias("file"))
+    has_variable_size = [_size(field.dataType, "") != "" for field in frame.schema.fields]
+    summed, smallest = [], -1
+    for largest, rows in SIZES:
+        short = F.col("size") <= largest
         columns = [
             F.when(short, column(f"c{number}")) if large else column(f"c{number}")
-            for number, large in enumerate(varies)
+            for number, large in enumerate(has_variable_size)
         ]
-        part = sized.where(F.col("size") > floor) if floor >= 0 else sized
+        part = sized.where(F.col("size") > smallest) if smallest >= 0 else sized
         with settings(frame.sparkSession, {"spark.sql.execution.arrow.maxRecordsPerBatch": str(rows)}):
-            asked = part.select(*columns, short.alias("short"), "file")
-            now = asked.mapInArrow(settled(_summing(key)), SUMMED).collect()
-        found += [row for row in now if row.rows]
-        if not any(row.larger for row in now):
+            selected = part.select(*columns, short.alias("short"), "file")
+            results = selected.mapInArrow(settled(_summing(key)), SUMMED).collect()
+        summed += [row for row in results if row.rows]
+        if not any(row.larger for row in results):
             break
-        floor = most
-    return found
+        smallest = largest
+    return summed
 
 
 def row_size(schema: StructType) -> str:
-    """SQL for the bytes of a row that its columns of variable length hold, about; never null."""
+    """Return SQL of the approximate bytes in a row's columns of variable length; never null."""
     sizes = [_size(field.dataType, identifier(field.name)) for field in schema.fields]
     return " + ".join(f"coalesce({size}, 0L)" for size in sizes if size) or "0L"
 
 
 def _size(kind: DataType, path: str) -> str:
-    """SQL for a value's bytes; empty where all values of the type are of one size."""
+    """Return SQL of a value's bytes; empty where all values of the type have the same size."""
     from pyspark.sql import types as T
 
     if isinstance(kind, T.StructType):
         inside = [_size(field.dataType, f"{path}.{identifier(field.name)}") for field in kind.fields]
         return " + ".join(f"coalesce({size}, 0L)" for size in inside if size)
     if isinstance(kind, T.ArrayType | T.MapType):
-        held = [kind.elementType] if isinstance(kind, T.ArrayType) else [kind.keyType, kind.valueType]
-        if any(_size(one, "x") or isinstance(one, T.StructType) for one in held):
+        element_types = [kind.elementType] if isinstance(kind, T.ArrayType) else [kind.keyType, kind.valueType]
+        if any(_size(element, "x") or isinstance(element, T.StructType) for element in element_types):
             return f"cast(octet_length(to_json({path})) as bigint)"
         return f"32L * greatest(size({path}), 0)"
     return f"cast(octet_length({path}) as bigint)" if isinstance(kind, T.StringType | T.BinaryType) else ""
 
 
 def sums(frame: DataFrame, content: Content, key: bytes) -> Sums:
-    """What the files of a sealed version added to its digest; none where that was of another schema, or by another key.
+    """Recover the sums of the files of a sealed version from its digests.
 
-    ``frame`` has the version's columns.
+    Args:
+        frame: a frame with the version's columns.
+        content: the sealed content.
+        key: the digest's key.
+
+    Returns:
+        The sums; empty where the version had another schema, or was digested under another key.
     """
-    schema, total, found = _schema(frame), [0] * LANES, Sums()
+    schema, total, by_file = _schema(frame), [0] * LANES, Sums()
     for file in content.files:
         mask = _mask(key, content.nonce, schema, file.path)
-        lanes = [(lane - hidden) % 2**64 for lane, hidden in zip(_lanes(bytes.fromhex(file.digest)), mask, strict=True)]
-        found[file.path], total = (file.rows, lanes), _add(total, lanes)
-    return found if _hex(_add(total, _mask(key, content.nonce, schema, ""))) == content.digest else {}
+        lanes = [
+            (lane - mask_lane) % 2**64 for lane, mask_lane in zip(_lanes(bytes.fromhex(file.digest)), mask, strict=True)
+        ]
+        by_file[file.path], total = (file.rows, lanes), _add(total, lanes)
+    return by_file if _hex(_add(total, _mask(key, content.nonce, schema, ""))) == content.digest else {}
 
 
 def _schema(frame: DataFrame) -> str:
@@ -185,7 +196,7 @@ def _hex(lanes: list[int]) -> str:
 
 
 def _summing(key: bytes) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    """The executor's half: batches of rows in, one row per file out."""
+    """Return a function for ``mapInArrow`` from batches of rows to one row of sums per file."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import numpy as np
@@ -199,41 +210,42 @@ def _summing(key: bytes) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.Rec
             if short.true_count < len(short):
                 larger += len(short) - short.true_count
                 macs, names = macs[np.asarray(short)], names.filter(short)
-            found = pc.unique(names).to_pylist()
-            for name in found:
-                here = macs if len(found) == 1 else macs[np.asarray(pc.equal(names, name))]
+            tags = pc.unique(names).to_pylist()
+            for name in tags:
+                file_macs = macs if len(tags) == 1 else macs[np.asarray(pc.equal(names, name))]
                 count, lanes = sums.get(name, (0, np.zeros(LANES, dtype="<u8")))
-                sums[name] = (count + len(here), lanes + here.sum(axis=0, dtype="<u8"))
-        told = [(name, count, lanes.tobytes(), 0) for name, (count, lanes) in sums.items()]
-        told += [(0, 0, b"", larger)] if larger else []
-        yield batch_of(told, SUMMED)
+                sums[name] = (count + len(file_macs), lanes + file_macs.sum(axis=0, dtype="<u8"))
+        rows = [(name, count, lanes.tobytes(), 0) for name, (count, lanes) in sums.items()]
+        rows += [(0, 0, b"", larger)] if larger else []
+        yield batch_of(rows, SUMMED)
 
     return run
 
 
 def row_macs(columns: list[pa.Array], rows: int, key: bytes) -> Any:
-    """HMAC-SHA-256 of every row as a uint64 array of shape (rows, 4)."""
+    """Compute HMAC-SHA-256 of every row; returns a uint64 array of shape (rows, 4)."""
     import numpy as np
 
     encoded = _encode_rows(columns, rows)
     offsets = np.frombuffer(encoded.buffers()[1], dtype="<i4")[encoded.offset : encoded.offset + rows + 1].tolist()
     data = memoryview(encoded.buffers()[2] or b"")
-    # HMAC with its two key blocks hashed once: three times as fast as hmac.digest for short rows.
+    # The key's two blocks are hashed only once: three times as fast as hmac.digest for short rows.
     padded = key.ljust(BLOCK, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
     inner.update(b"\1")
     start_inner, start_outer = inner.copy, hashlib.sha256(bytes(byte ^ 0x5C for byte in padded)).copy
-    out = []
+    digests = []
     for begin, end in itertools.pairwise(offsets):
-        hashing = start_inner()
-        hashing.update(data[begin:end])
-        finishing = start_outer()
-        finishing.update(hashing.digest())
-        out.append(finishing.digest())
-    return np.frombuffer(b"".join(out), dtype="<u8").reshape(-1, LANES)
+        inner_hash = start_inner()
+        inner_hash.update(data[begin:end])
+        outer_hash = start_outer()
+        outer_hash.update(inner_hash.digest())
+        digests.append(outer_hash.digest())
+    return np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, LANES)
 
 
 def _encode_rows(columns: list[pa.Array], rows: int) -> pa.Array:
+    """Encode every row as bytes."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -244,7 +256,7 @@ def _encode_rows(columns: list[pa.Array], rows: int) -> pa.Array:
 
 
 def _encode(column: pa.Array) -> list[pa.Array]:
-    """A column as binary arrays to be joined row by row: a validity byte, then the value."""
+    """Encode a column as binary arrays that are joined by row: a validity byte, then the value."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -266,7 +278,7 @@ def _encode(column: pa.Array) -> list[pa.Array]:
 
 
 def _bytes_of(column: pa.Array) -> pa.Array:
-    """A fixed-width array seen as bytes, without a copy of the values."""
+    """View a fixed-width array as bytes, without copying the values."""
     import pyarrow as pa
 
     fixed = pa.binary(column.type.bit_width // 8)

@@ -1,4 +1,4 @@
-"""The seal: what a run says about the version it published, signed.
+"""The seal: a signed statement of a run about the version that it published.
 
 A seal is plain data. It names the source version, contract, verdicts, rows, protections, code, keys, commit and content
 of one table version; the ledger signs it (Ed25519, RFC 8032) together with its place in the chain.
@@ -23,6 +23,8 @@ class _Frozen(BaseModel):
 
 
 class SealedContent(_Frozen):
+    """Digest and nonce (hex) of a version, its rows, and the SHA-256 of the list of its files."""
+
     digest: str
     nonce: str
     rows: int
@@ -30,12 +32,14 @@ class SealedContent(_Frozen):
 
 
 class SealedCommit(_Frozen):
+    """Name and SHA-256 (hex) of the commit's file in the table's log."""
+
     file: str
     sha256: str | None
 
 
 class Record(_Frozen):
-    """What every entry of the ledger says of itself. Times are UTC (ISO 8601); hashes and keys are hex."""
+    """Fields of every entry of the ledger. Times are UTC (ISO 8601); hashes and keys are hex."""
 
     kind: str
     format: int = 1
@@ -49,12 +53,12 @@ class Record(_Frozen):
     key: dict[str, Any]
 
     def text(self) -> str:
-        """The bytes that are hashed and signed."""
+        """Return the canonical JSON that is hashed and signed."""
         return canonical(self.model_dump(mode="json"))
 
 
 class Seal(Record):
-    """Everything that is proved about one version."""
+    """Statement about one version: source, contract, outcomes, protections, content and commit."""
 
     kind: Literal["seal"] = "seal"
     version: int
@@ -77,7 +81,7 @@ class Seal(Record):
 
 @cache
 def code_version() -> dict[str, str]:
-    """Version of the package and SHA-256 over its source files (name and bytes, in order of names)."""
+    """Return the package's version, and the SHA-256 over names and bytes of its source files, in order of names."""
     root = files("dataward")
     whole = hashlib.sha256()
     for name, item in sorted(_sources(root, "")):
@@ -86,11 +90,11 @@ def code_version() -> dict[str, str]:
 
 
 def _sources(folder: Any, prefix: str) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+    sources: list[tuple[str, Any]] = []
     for item in folder.iterdir():
         name = f"{prefix}{item.name}"
         if item.is_dir():
-            found += _sources(item, f"{name}/")
+            sources += _sources(item, f"{name}/")
         elif item.name.endswith((".py", ".lark", ".j2", ".sha256")):
-            found.append((name, item))
-    return found
+            sources.append((name, item))
+    return sources

@@ -1,4 +1,4 @@
-"""What a run came to. ``dataward publish --json`` prints it and ``report.json`` holds it."""
+"""Model of the result of a run, as ``dataward publish --json`` prints it and ``report.json`` holds it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ class _Frozen(BaseModel):
 
 
 class Place(_Frozen):
+    """A table that a run wrote."""
+
     path: str
     version: int | None = None
     rows: int | None = None
 
 
 class Phase(_Frozen):
-    """``seconds`` of wall time."""
+    """A phase of a run: its wall time in seconds, and its outcome as text."""
 
     name: str
     seconds: float
@@ -28,10 +30,10 @@ class Phase(_Frozen):
 
 
 class RunResult(_Frozen):
-    """``merged``: the published rows that a merge inserted and updated.
+    """Result of a run.
 
-    ``status``: published; stopped (nothing was published: see ``reasons``); unchanged (nothing to do: this run id was sealed
-    before, or no row may be released).
+    ``status`` is published, stopped (nothing was published, for the ``reasons``) or unchanged (this run id was sealed before, or
+    no row may be released). ``merged`` counts the published rows that a merge inserted and updated.
     """
 
     run_id: str

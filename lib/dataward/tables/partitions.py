@@ -1,4 +1,4 @@
-"""The partitions of a table, told from its log or its folders: which there are, and whether one is as it was."""
+"""List the partitions of a table from its log or its folders, and fingerprint their files."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ if TYPE_CHECKING:
 __all__ = ["Parts", "parts_of_source", "parts_of_version"]
 
 KINDS = ("string", "date", "tinyint", "smallint", "int", "bigint", "boolean")
-"""Types (Spark's simple names) whose values have one text each."""
+"""Types (Spark's simple names) whose values have exactly one text."""
 
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Partitions by their text (a JSON list of their columns' values): the files of each, and what is read as what.
+    """Partitions of a table, identified by a text: the JSON list of the values of the partition columns.
 
-    ``files``: by partition, (a file's name, what marks its content).
+    Attributes:
+        columns: (name, simple type) of each partition column.
+        files: (file name, mark of its content) of each file, by partition.
     """
 
-    columns: tuple[tuple[str, str], ...]  # name, simple type
+    columns: tuple[tuple[str, str], ...]
     files: dict[str, tuple[tuple[str, str], ...]]
 
     @property
@@ -42,13 +44,13 @@ class Parts:
         return _text([f"cast({identifier(name)} as string)" for name, _ in self.columns])
 
     def fingerprint(self, part: str) -> str:
-        """SHA-256 (hex) of which files a partition consists of."""
+        """Return the SHA-256 (hex) of the files of a partition."""
         return hashlib.sha256(json.dumps(sorted(self.files[part])).encode()).hexdigest()
 
-    def among(self, some: Iterable[str]) -> str:
-        """SQL for the rows of some partitions, by which files of others are not opened."""
-        wanted = [" and ".join(self._equal(part)) for part in some]
-        return " or ".join(f"({one})" for one in wanted) or "false"
+    def among(self, parts: Iterable[str]) -> str:
+        """Return SQL of a condition for the rows of some partitions, which prunes the files of the others."""
+        conditions = [" and ".join(self._equal(part)) for part in parts]
+        return " or ".join(f"({condition})" for condition in conditions) or "false"
 
     def _equal(self, part: str) -> list[str]:
         values = zip(self.columns, json.loads(part), strict=True)
@@ -59,35 +61,35 @@ class Parts:
 
 
 def parts_of_source(spark: SparkSession, pin: Pin, names: Sequence[str]) -> Parts:
-    """The partitions of a source as it is pinned.
+    """List the partitions of a pinned source.
 
     Raises:
-        SourceError: it is not partitioned by these columns, or by columns whose values have several texts.
+        SourceError: the source is not partitioned by these columns, or a column has a type outside of :data:`KINDS`.
     """
     if pin.version is not None:
-        found = _of_delta(spark, pin.source, pin.version, names)
+        listed = _of_delta(spark, pin.source, pin.version, names)
     else:
-        found = [_of_folders(path, f"{size} {time}", names) for path, size, time in manifest(spark, pin.source)]
-    if any(file is None for file in found):
+        listed = [_of_folders(path, f"{size} {time}", names) for path, size, time in manifest(spark, pin.source)]
+    if any(file is None for file in listed):
         raise SourceError(
             f"source {pin.source}: it is not partitioned by {', '.join(names)}, by which mode refresh tells what changed. "
             "Partition it so, or use another mode"
         )
-    return _parts(spark, f"source {pin.source}", pin.frame, names, [file for file in found if file is not None])
+    return _parts(spark, f"source {pin.source}", pin.frame, names, [file for file in listed if file is not None])
 
 
 def parts_of_version(spark: SparkSession, place: Location, version: int, names: Sequence[str]) -> Parts:
-    """The partitions of a version of a Delta table that is partitioned by these columns."""
-    found = [file for file in _of_delta(spark, place, version, names) if file is not None]
-    return _parts(spark, str(place), delta.read(spark, place, version), names, found)
+    """List the partitions of a version of a Delta table that is partitioned by these columns."""
+    listed = [file for file in _of_delta(spark, place, version, names) if file is not None]
+    return _parts(spark, str(place), delta.read(spark, place, version), names, listed)
 
 
 _File = tuple[tuple[str | None, ...], str, str]
-"""(values of the partition, the file's name, what marks its content)."""
+"""(values of the partition, file name, mark of the content)."""
 
 
 def _of_delta(spark: SparkSession, place: Location, version: int, names: Sequence[str]) -> list[_File | None]:
-    """From the log alone. Two files of one name with other rows deleted from them are marked by what is deleted."""
+    """List files from the log; a file's mark is its deletion vector. None stands for a file without these partition columns."""
     from pyspark.sql import DataFrame
     from pyspark.sql import functions as F
 
@@ -112,15 +114,17 @@ def _of_delta(spark: SparkSession, place: Location, version: int, names: Sequenc
 
 
 def _of_folders(path: str, mark: str, names: Sequence[str]) -> _File | None:
+    """Read the partition values from the folders of a path; None where the path lacks a column."""
     spelled = dict(folder.split("=", 1) for folder in path.split("/")[:-1] if "=" in folder)
-    of = {unquote(name).lower(): unquote(value) for name, value in spelled.items()}
-    if any(name.lower() not in of for name in names):
+    by_name = {unquote(name).lower(): unquote(value) for name, value in spelled.items()}
+    if any(name.lower() not in by_name for name in names):
         return None
-    values = [of[name.lower()] for name in names]
+    values = [by_name[name.lower()] for name in names]
     return tuple(None if value == NO_VALUE else value for value in values), path, mark
 
 
 def _parts(spark: SparkSession, what: str, frame: DataFrame, names: Sequence[str], files: list[_File]) -> Parts:
+    """Group files by partition; raises SourceError for a partition column of another type than :data:`KINDS`."""
     types = {name.lower(): kind for name, kind in frame.dtypes}
     columns = tuple((name, types[name.lower()]) for name in names)
     for name, kind in columns:
@@ -129,15 +133,15 @@ def _parts(spark: SparkSession, what: str, frame: DataFrame, names: Sequence[str
                 f"{what}: partition column '{name}' is of type {kind}; mode refresh needs {', '.join(KINDS)}"
             )
     spelled = list(dict.fromkeys(values for values, _, _ in files))
-    # As Spark spells them in rows: a folder may say 01 for 1.
+    # Normalise values as Spark spells them in rows: a folder may be named 01 for 1.
     schema = ", ".join(f"v{number} string" for number in range(len(names)))
     sql = _text([f"cast(cast(v{number} as {kind}) as string)" for number, (_, kind) in enumerate(columns)])
     texts = [row[0] for row in spark.createDataFrame(spelled, schema).selectExpr(sql).collect()] if spelled else []
     text = dict(zip(spelled, texts, strict=True))
-    found: dict[str, list[tuple[str, str]]] = {}
+    grouped: dict[str, list[tuple[str, str]]] = {}
     for values, name, mark in files:
-        found.setdefault(text[values], []).append((name, mark))
-    return Parts(columns, {part: tuple(some) for part, some in sorted(found.items())})
+        grouped.setdefault(text[values], []).append((name, mark))
+    return Parts(columns, {part: tuple(marked) for part, marked in sorted(grouped.items())})
 
 
 def _text(columns: Sequence[str]) -> str:
