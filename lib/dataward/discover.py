@@ -14,14 +14,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from dataward import report
+from dataward import memory, refresh, report
 from dataward.contract import CustomDetector, Source
 from dataward.contract.draft import DraftLine
 from dataward.errors import DatawardError, SourceError, UsageError
+from dataward.integrity import ledger
 from dataward.privacy.discover.columns import JSON, outside
 from dataward.privacy.discover.custom import with_custom
-from dataward.privacy.discover.score import Finding
+from dataward.privacy.discover.score import UNSEEN, Finding
 from dataward.privacy.discover.spark import discover_frame, sample
+from dataward.privacy.protect import entries
+from dataward.privacy.protect.row_ids import ROW_ID
+from dataward.quality.split import FAILED_COLUMNS, FAILED_RULES
 from dataward.session import isolated
 from dataward.sql import identifier
 from dataward.tables import catalog, files
@@ -34,6 +38,26 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Discovered", "discover", "discover_all", "draft_lines", "html", "source_of"]
 
 FORMATS = get_args(Source.model_fields["format"].annotation)
+
+
+def _names(schema: str) -> frozenset[str]:
+    return frozenset(field.split()[0] for field in schema.split(", ") if ":" not in field.split()[0])
+
+
+RECORDS = {
+    "a ledger": _names(ledger.SCHEMA),
+    "a history": _names(memory.SCHEMA),
+    "a table of states": _names(refresh.SCHEMA),
+    "a table of windows": frozenset({"start", "end", "rule", "kind", "count", "total", "run_id"}),
+    "a vault": _names(entries.SCHEMA),
+}
+"""Tables that hold no rows of a source, by the columns that tell them."""
+
+BESIDE_ROWS = (
+    frozenset({FAILED_RULES, FAILED_COLUMNS, ROW_ID, "run_id"}),
+    frozenset({"change", "changed", "repairs", ROW_ID, "run_id"}),
+)
+"""What Dataward writes beside the rows of a quarantine, and of a table of changes: nobody's data."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +87,7 @@ class Discovered:
                 "evidence": list(found.evidence),
                 "inside": [{"class": class_, "share": share} for class_, share in found.inside],
                 "values": found.values,
+                "free_text": found.prose,
             }
             for found in self.columns
         ]
@@ -81,6 +106,7 @@ def discover(spark: SparkSession, source: Source, asked: Asked) -> Discovered:
 
 def _looked(pinned: Pin, asked: Asked) -> Discovered:
     frame = pinned.frame.drop(MALFORMED)
+    frame = frame.drop(*(name for names in BESIDE_ROWS if names <= set(frame.columns) for name in names))
     try:
         total = pinned.frame.count()
         drawn = frame if asked.rows is None else sample(frame, asked.rows, total)
@@ -122,7 +148,7 @@ def discover_all(
     """Look at every table below a path, or of a database of the catalog; gives what ``as_data`` gives, and what failed.
 
     What is done stands in ``FOLDER/estate.jsonl``: interrupted, the next run goes on from there; a table that has changed
-    since is looked at again.
+    since is looked at again. Tables in which Dataward keeps its own records are left out, and named by ``progress``.
 
     Raises:
         UsageError: there is no table there.
@@ -141,6 +167,9 @@ def discover_all(
         try:
             with isolated(spark) as own:
                 pinned = pin(own, source)
+                if kind := own_records(pinned.frame.columns):
+                    progress(f"  {number}/{len(tables)}  {source}: left out, it is {kind} of Dataward's own")
+                    continue
                 mark = _mark(pinned, asked)
                 known = done.get(mark)
                 data = known or {**_looked(pinned, asked).as_data(), "table": str(source)}
@@ -192,6 +221,12 @@ def _tables(spark: SparkSession, root: str) -> Iterator[Source]:
         yield source_of(spark, path, format_, {})
 
 
+def own_records(columns: Iterable[str]) -> str:
+    """What a table with these columns is, where Dataward keeps its own records in it; "" for any other table."""
+    there = set(columns)
+    return next((kind for kind, names in RECORDS.items() if names <= there), "")
+
+
 def _mark(pinned: Pin, asked: Asked) -> str:
     """What says that a table was looked at as it is, in the way that is asked for."""
     custom = {name: one.model_dump(by_alias=True) for name, one in (asked.custom or {}).items()}
@@ -225,7 +260,8 @@ def draft_lines(columns: Iterable[Finding]) -> Iterator[DraftLine]:
         if one.column not in whole:
             continue
         sure = one.confidence
-        note = f"{sure.value:.2f} ({sure.low:.2f}-{sure.high:.2f})" if one.class_ else "nothing found"
+        nothing = f"free text: {UNSEEN}" if one.prose else "nothing found"
+        note = f"{sure.value:.2f} ({sure.low:.2f}-{sure.high:.2f})" if one.class_ else nothing
         inside = tuple(class_ for class_, _ in one.inside)
         if inside and not one.class_:
             note = f"{', '.join(inside)} inside of its texts"

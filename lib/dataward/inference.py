@@ -89,7 +89,7 @@ class Protector:
         return made.apply(batch)
 
     def _compile(self, schema: pa.Schema) -> Compiled:
-        problems = [trouble for field in schema if (trouble := misfits(self.contract, field, schema.names))]
+        problems = [trouble for field in schema if (trouble := misfits(self.contract, field, schema))]
         for name in [name for field in schema for name in undecided(self.contract, field)]:
             problems.append(
                 Problem("", 0, name, "no line decides about it", "add one to the contract, or set 'default'")

@@ -394,7 +394,7 @@ def _undecided_columns(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
 
 def _unfit_operators(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
     for column in schema:
-        if trouble := misfits(plan.contract, column, schema.names):
+        if trouble := misfits(plan.contract, column, schema):
             line = plan.document.line_of(("columns", column.name))
             yield replace(trouble, file=plan.document.file, line=line, where=f"columns.{column.name}")
 

@@ -137,7 +137,7 @@ def _classes(found: Seen, names: list[str], detectors: tuple[Detector, ...]) -> 
     """Of each column that looks sensitive what it holds."""
     classes: dict[int, str] = {}
     for (number, path), evidence in found.evidence.items():
-        below = judge_column(names[number] + path, evidence, detectors)
+        below = judge_column(names[number] + path, evidence, detectors, names)
         if below.sensitive:
             classes.setdefault(number, str(below.class_ or below.inside[0][0]))
     return classes

@@ -192,6 +192,7 @@ class Publish(Run):
                 seen = plain if changes is None else plain.unionByName(changes.select(plain.columns))
                 self.found = look(self.spark, contract, keys, seen, min(judged.rows, rows_in))
                 told(str(self.found))
+            self.warnings = self.found.warnings
             reasons = self.reasons_to_hide()
         protecting, protections = protect_in_window(self.spark, contract, keys, plain, judged.columns_of_few_values())
         if reasons:
@@ -329,7 +330,7 @@ class Publish(Run):
         found = self.found
         problems = found.problems(self.plan.document.file, self.plan.document.line_of(("columns",)))
         if self.contract.discovery.gate == "warn":
-            self.warnings = [*(problem.what for problem in problems), *found.residue]
+            self.warnings += [*(problem.what for problem in problems), *found.residue]
             return []
         if problems:
             raise ContractError(problems)

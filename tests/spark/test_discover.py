@@ -9,6 +9,7 @@ from dataward.contract import Source
 from dataward.contract.draft import draft
 from dataward.discover import Asked, discover, discover_all, draft_lines, html, source_of
 from dataward.errors import ContractError, SourceError, UsageError
+from dataward.inference import Protector
 from dataward.plan import plan
 from dataward.privacy.discover.spark import discover_frame
 from dataward.publish import publish
@@ -149,7 +150,9 @@ def test_redact_text_takes_the_residue_away_and_joins_the_column(lake, spark):
     lake.source(rows, "id int, mail string, note string")
     columns = "{mail: {class: email, protect: token}, note: {class: free_text, protect: redact_text}}"
     lake.contract(discovery=ON, columns=columns)
-    assert lake.publish().status == "published"
+    result = lake.publish()
+    assert result.status == "published"
+    assert [line.partition(":")[0] for line in result.warnings] == ["column 'note' (under redact_text) holds free text"]
     for _, mail, note in lake.rows():
         assert note.startswith(f"write to <EMAIL:{mail}> about order ")
 
@@ -270,15 +273,24 @@ def test_an_estate_without_tables(spark, tmp_path):
         discover_all(spark, str(tmp_path), Asked(), str(tmp_path))
 
 
-def test_protected_tables_are_told_from_readable_ones(spark, lake):
+def test_protected_tables_are_told_from_readable_ones_and_dataward_s_own_records_left_out(spark, lake, tmp_path):
     lake.source(PEOPLE, SCHEMA)
     columns = (
         "{c1: {class: email, protect: token}, c2: {class: national_id, protect: encrypt}, status: {protect: redact}}"
     )
-    lake.contract(columns=columns)
+    beside = "quarantine: {{path: {root}/quarantine}}\nhistory: {{}}"
+    lake.contract('ColumnValues "points" > 10', columns=columns, extra=beside)
     lake.publish()
     found = discover(spark, Source(path=str(lake.root / "target")), Asked())
     assert classes(found.columns) == {"c1": "protected", "c2": "protected", "status": "protected"}
+    told = []
+    tables, failed = discover_all(spark, str(lake.root), Asked(), str(tmp_path / "report"), told.append)
+    assert not failed
+    assert {t["table"].rpartition("/")[2] for t in tables} == {"source", "target", "quarantine"}
+    (quarantine,) = (t for t in tables if t["table"].endswith("quarantine"))
+    assert [column["name"] for column in quarantine["columns"]] == ["id", "c1", "c2", "status", "points"]
+    out = [line.partition("left out, it is ")[2] for line in told if "left out" in line]
+    assert out == ["a history of Dataward's own", "a ledger of Dataward's own"]
 
 
 def test_a_draft_publishes(spark, lake):
@@ -294,3 +306,27 @@ def test_a_draft_publishes(spark, lake):
     result = publish(spark, plan(lake.root / "draft.yaml"), None, str(lake.root / "reports"))
     assert result.status == "published", result
     assert "person7@" not in repr(lake.rows())
+
+
+def test_a_row_s_own_values_leave_its_text_in_spark_as_in_a_model_server(spark, lake):
+    rows = [
+        (n, f"p{n % 40}", f"Zoltar Quill{'abcdefgh'[n % 8]}", f"MR-{70000 + n}", f"Pt. QUILL{'ABCDEFGH'[n % 8]}, mrn {70000 + n}, is fine {n}")
+        for n in range(120)
+    ]  # fmt: skip
+    lake.source(rows, "id int, who string, name string, mrn string, note string")
+    columns = (
+        "{who: {protect: token}, name: {class: person_name, protect: token}, "
+        f"mrn: {{class: health_id, protect: {{shred: {{path: {lake.root}/subjects}}}}}}, "
+        "note: {class: free_text, protect: {redact_text: {also: [name, mrn]}}}}"
+    )
+    extra = "quarantine: {{path: {root}/quarantine}}\nerasure: {{subject: who}}"
+    lake.contract(discovery=ON, columns=columns, extra=extra)
+    result = lake.publish()
+    assert (result.status, result.warnings) == ("published", [])
+    lake.contract(columns=columns.replace(f"{{shred: {{path: {lake.root}/subjects}}}}", "token"), extra=extra)
+    serving = Protector(lake.root / "contract.yaml")
+    for (n, who, name, mrn, note), (_, _, made, _, text) in zip(rows, sorted(lake.rows(), key=lambda row: row[0]), strict=True):  # fmt: skip
+        served = serving({"id": n, "who": who, "name": name, "mrn": mrn, "note": note})
+        assert text == f"Pt. <PERSON_NAME:{made}>, mrn <HEALTH_ID:{served['mrn']}>, is fine {n}" or "mrn <" not in text
+        assert served["note"] == text
+        assert str(70000 + n) not in text

@@ -202,6 +202,9 @@ class RedactText(Fallible):
     readable: ClassVar[bool] = True
     classes: tuple[Name, ...] = Field(default=(), description="what is replaced; default: all that is found")
     tokens: bool = Field(default=True, description="with a token, equal for equal values; false: only the class")
+    also: tuple[str, ...] = Field(
+        default=(), description="columns whose values are replaced in the text of the same row too, e.g. [name, mrn]"
+    )
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(default=None, description="as for token")
 
 

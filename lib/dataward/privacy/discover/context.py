@@ -22,6 +22,11 @@ ABOUT = frozenset(
 )
 """A column so called is about the thing, not the thing: email_count, phone_model, is_email_valid."""
 
+TIMES = frozenset(
+    "at on time times timestamp ts date changed updated created since until duration seconds secs sec ms millis minutes hours days".split()
+)
+"""A column whose name ends so holds a time or how long something took, not the thing: password_changed_at, session_seconds."""
+
 NOT_PEOPLE = frozenset(
     (
         "product company file event city country table class domain host brand item department dept store street bank project "
@@ -51,7 +56,9 @@ def words_of_name(path: str) -> list[str]:
 
 def told_by_name(path: str, detectors: Iterable[Detector]) -> dict[str, str]:
     """By class, the phrase of the name that speaks for it."""
+    detectors = tuple(detectors)
     words = words_of_name(path)
+    timed = {one.class_ for one in detectors if not one.of_dates} if words and words[-1] in TIMES else set()
     found: list[tuple[int, int, str, str]] = []
     for one in detectors:
         for phrase in one.phrases:
@@ -68,7 +75,8 @@ def told_by_name(path: str, detectors: Iterable[Detector]) -> dict[str, str]:
             and said in ("name", "nom", "nome", "nombre")
             and any(w in NOT_PEOPLE for w in words)
         )
-        if not (covered or about or unlike):
+        late = class_ in timed and end < len(words)
+        if not (covered or about or unlike or late):
             told.setdefault(class_, said)
     return told
 

@@ -15,7 +15,7 @@ from dataward.contract.draft import classed, in_json
 from dataward.errors import Problem
 from dataward.privacy.discover.columns import outside
 from dataward.privacy.discover.custom import with_custom
-from dataward.privacy.discover.score import Finding
+from dataward.privacy.discover.score import UNSEEN, Finding
 from dataward.privacy.discover.spark import discover_frame, sample
 from dataward.privacy.protect import arrow_schema, protect, tree
 from dataward.privacy.protect.compiled import read_by
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from dataward.privacy.keys import KeyProvider
 
-__all__ = ["Looked", "look"]
+__all__ = ["Looked", "free_text_warning", "look"]
 
 SURE = 0.99
 """Confidence from which on the whole of a protected column counts as residue: a mask that hides nothing."""
@@ -35,15 +35,27 @@ SURE = 0.99
 
 @dataclass(frozen=True)
 class Looked:
-    """``unclassed``: (path, what, the line to add). ``residue``: what leaves readable, for people."""
+    """``unclassed``: (path, what, the line to add). ``residue``: what leaves readable, for people.
+    ``unseen``: (path, warning or "") of free text that leaves readable."""
 
     findings: tuple[Finding, ...] = ()
     unclassed: tuple[tuple[str, str, str], ...] = ()
     residue: tuple[str, ...] = ()
+    unseen: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         found = len(self.unclassed) + len(self.residue)
-        return f"{len(self.findings)} columns looked at, {found or 'nothing'} found"
+        told = f"{len(self.findings)} columns looked at, {found or 'nothing'} found"
+        if not self.unseen:
+            return told
+        if not found:
+            told = f"{len(self.findings)} columns looked at, nothing of a known form found"
+        return f"{told}; free text, of which a part is seen only: {', '.join(path for path, _ in self.unseen)}"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may stand in texts that people will read, and no look could find."""
+        return [warning for _, warning in self.unseen if warning]
 
     def problems(self, file: str, line: int) -> list[Problem]:
         return [Problem(file, line, f"columns.{path}", what, remedy) for path, what, remedy in self.unclassed]
@@ -65,6 +77,7 @@ def look(spark: SparkSession, contract: Contract, keys: KeyProvider, frame: Data
     findings = discover_frame(ready, with_custom(contract.discovery.detectors))
     unclassed: list[tuple[str, str, str]] = []
     residue: list[str] = []
+    unseen: list[tuple[str, str]] = []
     for finding in findings:
         path, inside = outside(finding.column, lines)
         line = lines.get(path)
@@ -75,7 +88,9 @@ def look(spark: SparkSession, contract: Contract, keys: KeyProvider, frame: Data
             unclassed.append(_unclassed(contract, finding, path, inside))
         else:
             residue += _residue(finding, line)
-    return Looked(tuple(findings), tuple(unclassed), tuple(residue))
+            if finding.prose and not inside:
+                unseen.append((path, free_text_warning(path, line)))
+    return Looked(tuple(findings), tuple(unclassed), tuple(residue), tuple(unseen))
 
 
 def _readable(contract: Contract, field: pa.Field) -> dict[str, Column]:
@@ -88,6 +103,19 @@ def _readable(contract: Contract, field: pa.Field) -> dict[str, Column]:
         if unspoken or given.readable:
             found[path] = line
     return found
+
+
+def free_text_warning(path: str, line: Column) -> str:
+    """The warning about free text that leaves readable; "" where the contract does all that can be done."""
+    how = "kept" if line.protect.op == "keep" else f"under {line.protect.op}"
+    if getattr(line.protect, "also", ()):
+        return ""
+    remedy = (
+        "redact_text with 'also' takes out what other columns of the row hold (also: [name, mrn]), redact takes all"
+    )
+    if line.protect.op == "keep":
+        remedy += "; if it may stay readable, say so: {keep: {reason: ...}}"
+    return f"column '{path}' ({how}) holds free text: {UNSEEN}; {remedy}"
 
 
 def _unclassed(contract: Contract, finding: Finding, path: str, inside: str) -> tuple[str, str, str]:

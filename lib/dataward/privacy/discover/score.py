@@ -10,19 +10,21 @@ Inference*, 1927), which is where the bounds come from. Shares, the pattern's od
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from dataward.privacy.discover.context import other_thing, told_by_name
+from dataward.privacy.discover.context import other_thing, told_by_name, words_of_name
 from dataward.privacy.discover.detector import Detector, Pattern
 from dataward.privacy.discover.detectors import DETECTORS
 from dataward.privacy.discover.evidence import Counted, Evidence
 
-__all__ = ["Confidence", "Finding", "judge_column", "residues"]
+__all__ = ["UNSEEN", "Confidence", "Finding", "judge_column", "residues"]
 
 Z = 1.96
 AGAINST = 9.0
 """What a column of texts none of which are of a class has against it, in log odds."""
+NEAR = 0.2
+"""The probability of a class from which on it is named where it was not enough."""
 WHOLE = 0.85
 """The share of texts from which on a column is of a class altogether: some always stand in for missing ones."""
 OF_FEW = frozenset({"protected", "gender", "blood_type", "religion", "marital_status", "diagnosis"})
@@ -40,7 +42,8 @@ class Confidence:
 @dataclass(frozen=True)
 class Finding:
     """What a column is. ``class_`` None: nothing that is looked for. ``inside``: classes found inside of its texts, with the
-    share of texts that hold one. ``evidence`` is for people and holds no value."""
+    share of texts that hold one. ``prose``: free text of no class, of which patterns see a part only. ``evidence`` is for people
+    and holds no value."""
 
     column: str
     class_: str | None
@@ -48,6 +51,7 @@ class Finding:
     evidence: tuple[str, ...]
     inside: tuple[tuple[str, float], ...] = ()
     values: int = 0
+    prose: bool = False
 
     @property
     def sensitive(self) -> bool:
@@ -66,11 +70,24 @@ def interval(successes: float, trials: float) -> tuple[float, float, float]:
     return mean, max(0.0, middle - half), min(1.0, middle + half)
 
 
-def judge_column(column: str, evidence: Evidence, detectors: Sequence[Detector] = DETECTORS) -> Finding:
-    """The class of a column."""
+UNSEEN = "names, places, addresses and stories inside of free text are seen only where a list or a form tells them"
+
+
+def judge_column(
+    column: str, evidence: Evidence, detectors: Sequence[Detector] = DETECTORS, beside: Iterable[str] = ()
+) -> Finding:
+    """The class of a column; ``beside``: all column names of the table."""
+    found = _judged(column, evidence, detectors, beside)
+    if found.class_ is not None or not evidence.is_prose:
+        return found
+    return replace(found, prose=True, evidence=(*found.evidence, UNSEEN))
+
+
+def _judged(column: str, evidence: Evidence, detectors: Sequence[Detector], beside: Iterable[str]) -> Finding:
     inside = residues(evidence)
     if not evidence.texts:
         return Finding(column, None, Confidence(0.0, 0.0, 1.0), ("it holds no text",), (), evidence.values)
+    near = frozenset(word for name in beside for word in words_of_name(name))
     told, elsewhere = told_by_name(column, detectors), other_thing(column)
     scale = evidence.distinct / evidence.texts
     few = evidence.distinct <= 6 and evidence.values >= 50
@@ -83,7 +100,7 @@ def judge_column(column: str, evidence: Evidence, detectors: Sequence[Detector] 
         (middle, low, high), words = by_values
         extra = 0.0
         if one.class_ in told:
-            extra += one.of_name(told[one.class_])
+            extra += one.of_name(told[one.class_], near)
             words += (f"the name says '{told[one.class_]}'",)
         elif elsewhere:
             extra -= 2.5
@@ -101,7 +118,8 @@ def judge_column(column: str, evidence: Evidence, detectors: Sequence[Detector] 
     value, low, high = (math.exp(x) / (rest + math.exp(x)) for x in odds[best])
     if value < 0.5:
         nothing, least, most = (1.0 / (rest + math.exp(x)) for x in (odds[best][0], odds[best][2], odds[best][1]))
-        why_not = (f"not enough for {best}", *why[best])
+        # What only has the shape of any word or number is near to nothing.
+        why_not = (f"not enough for {best}", *why[best]) if value >= NEAR else ("nothing that tells a class",)
         return Finding(column, None, _confidence(nothing, least, most), why_not, inside, evidence.values)
     sure = _confidence(value, low, high)
     inside = tuple(one for one in inside if one[0] != best)

@@ -38,7 +38,8 @@ def discover_frame(frame: DataFrame, detectors: tuple[Detector, ...] = DETECTORS
     counted: dict[tuple[int, str], Evidence] = {}
     for row in rows:
         counted.setdefault((row["number"], row["path"]), Evidence()).add(Evidence.of_data(json.loads(row["evidence"])))
-    return [judge_column(place[1], counted[place], detectors) for place in sorted(counted)]
+    paths = [path for _, path in counted]
+    return [judge_column(place[1], counted[place], detectors, paths) for place in sorted(counted)]
 
 
 def _on_workers(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataward.contract import Column, Contract
 from dataward.contract.protections import Invalid, Json, RedactText
-from dataward.errors import Problem, ProtectionError
+from dataward.errors import Problem, ProtectionError, did_you_mean
 from dataward.privacy.discover.custom import with_custom
 from dataward.privacy.keys import KeyProvider, Purpose
 from dataward.privacy.protect import tree
@@ -112,14 +112,21 @@ def compiled(contract: Contract, keys: KeyOf, schema: pa.Schema, strict: bool = 
     return Compiled(tuple(columns))
 
 
-def misfits(contract: Contract, field: pa.Field, names: list[str]) -> Problem | None:
+def misfits(contract: Contract, field: pa.Field, schema: pa.Schema) -> Problem | None:
     """Why a column's type does not go with its operators, as a problem without a place; None when it does."""
+    import pyarrow as pa
+
     try:
         node = _tree(contract, no_keys, field)
     except Unfit as error:
         return Problem("", 0, field.name, error.what, error.remedy)
-    missing = [name for leaf in tree.leaves(node) for name in leaf.operator.reads if name not in names]
-    return Problem("", 0, field.name, f"it reads '{missing[0]}', which is no column", "check 'by'") if missing else None
+    for name in (name for leaf in tree.leaves(node) for name in leaf.reads):
+        if name not in schema.names:
+            remedy = did_you_mean(name, schema.names) or f"the columns are {', '.join(schema.names)}"
+            return Problem("", 0, field.name, f"it reads '{name}', which is no column", remedy)
+        if pa.types.is_nested(kind := schema.field(name).type):
+            return Problem("", 0, field.name, f"it reads '{name}', which is {kind}", "name a column of plain values")
+    return None
 
 
 def read_by(contract: Contract, field: pa.Field) -> set[str]:
@@ -128,7 +135,7 @@ def read_by(contract: Contract, field: pa.Field) -> set[str]:
     Raises:
         Unfit: an operator does not go with the column's type.
     """
-    return {name for leaf in tree.leaves(_tree(contract, no_keys, field)) for name in leaf.operator.reads}
+    return {name for leaf in tree.leaves(_tree(contract, no_keys, field)) for name in leaf.reads}
 
 
 def needing_spark(made: Compiled) -> list[str]:
@@ -170,7 +177,8 @@ def _leaf(line: Column, where: str, contract: Contract, keys: KeyOf, strict: boo
         rest = _leaf(line.model_copy(update={"protect": given.rest}), f"{where}: rest", contract, keys, strict)
         operator: Operator = JsonOperator(given, key, line.class_, inside, rest)
     elif isinstance(given, RedactText):
-        operator = RedactTextOperator(given, key, line.class_, with_custom(contract.discovery.detectors))
+        classes = tuple(contract.line(name).class_ for name in given.also)
+        operator = RedactTextOperator(given, key, line.class_, with_custom(contract.discovery.detectors), classes)
     else:
         operator = kind(given, key, line.class_)
     invalid: Invalid | None = getattr(given, "invalid", None)

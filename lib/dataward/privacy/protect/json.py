@@ -37,7 +37,7 @@ class JsonOperator(Operator):
 
     @property
     def deterministic(self) -> bool:
-        return all(leaf.operator.deterministic for leaf in self._leaves)
+        return all(leaf.operator.deterministic and not leaf.reads for leaf in self._leaves)
 
     @property
     def needs(self) -> str:
@@ -45,7 +45,7 @@ class JsonOperator(Operator):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return tuple(name for leaf in self._leaves for name in leaf.operator.reads)
+        return tuple(name for leaf in self._leaves for name in leaf.reads)
 
     @property
     def _leaves(self) -> tuple[Leaf, ...]:
@@ -65,13 +65,15 @@ class JsonOperator(Operator):
 
         documents: list[list[Any] | None] = []
         slots: dict[tuple[int, type], list[Slot]] = {}
-        for text in values.cast(pa.binary()).to_pylist():
+        counts: dict[tuple[int, type], list[int]] = {}
+        for place, text in enumerate(values.cast(pa.binary()).to_pylist()):
             document, found = (None, []) if text is None else self._read(text)
             documents.append(document)
             for key, slot in found:
                 slots.setdefault(key, []).append(slot)
+                counts.setdefault(key, []).append(place)
         for (number, kind), places in slots.items():
-            self._protect(self._leaves[number], kind, places, rows)
+            self._protect(self._leaves[number], kind, places, rows.at(counts[number, kind]))
         made = pa.array(
             [None if document is None else self._written(document[0]) for document in documents], pa.string()
         )

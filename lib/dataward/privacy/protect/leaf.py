@@ -68,10 +68,9 @@ class Leaf:
 
         which = np.asarray(bad)
         if self.fallback is not None:
-            there = np.flatnonzero(which)
-            inside = Rows(rows.batch, pa.array(there if rows.index is None else np.asarray(rows.index)[there]))
+            unfit = values.filter(pa.array(which))
             return pc.replace_with_mask(
-                made, pa.array(which), self.fallback.apply(values.filter(pa.array(which)), inside)
+                made, pa.array(which), self.fallback.apply(unfit, rows.at(np.flatnonzero(which).tolist()))
             )
         if self.strict:
             raise ProtectionError(self.refusal())
@@ -83,6 +82,11 @@ class Leaf:
             f"{self.where}: it holds values that {self._name} cannot protect, which needs {self.operator.needs}. Nothing was "
             "published; say what becomes of others with 'invalid: null' or 'invalid: {fallback: OPERATOR}'"
         )
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Other columns of the row that its operator, or the fallback, reads."""
+        return (*self.operator.reads, *(self.fallback.reads if self.fallback else ()))
 
     @property
     def _name(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -45,6 +46,14 @@ class Rows:
         """Another column of the raw rows, one value for each value that is protected."""
         values = self.batch.column(self.batch.schema.get_field_index(name))
         return values if self.index is None else values.take(self.index)
+
+    def at(self, places: Sequence[int]) -> Rows:
+        """The rows of some of the values, by their places."""
+        import numpy as np
+        import pyarrow as pa
+
+        there = np.asarray(places, np.int64)
+        return Rows(self.batch, pa.array(there if self.index is None else np.asarray(self.index)[there]))
 
     def repeated(self, counts: Any) -> Rows:
         """The same for elements: ``counts`` of them in each value."""

@@ -76,7 +76,7 @@ def through_shred(
     for name in columns if strict else ():
         value = column(name)
         told = from_jvm(
-            f"{name}: shred needs a subject ('{subject}') in every row that has a value; nothing was published"
+            f"{name}: shred needs a subject (erasure.subject) in every row that has a value; nothing was published"
         )
         checked = F.when(
             value.isNotNull() & F.col("__token").isNull(), F.raise_error(told).cast(joined.schema[name].dataType)

@@ -33,6 +33,9 @@ ONE_SPELLING = frozenset({"string", "byte", "short", "integer", "long", "date", 
 
 WITHOUT_STATISTICS = frozenset({"array", "map", "struct", "boolean", "binary", "void"})
 
+SUBJECT = "__subject"
+"""Column: whose row it is, as the source says it."""
+
 WIDE = 4
 """Columns for each that is protected, from which on it costs more to take all through Arrow than to join one."""
 
@@ -122,10 +125,12 @@ class _Work:
     def apply(self, given: DataFrame, strict: bool = True) -> DataFrame:
         ready = given
         if self.shred and self.subject:
-            ready = through_shred(self.spark, ready, self.subject, self.shred, strict)
-        if self.in_arrow:
+            ready = ready.withColumn(SUBJECT, _column(self.subject))
+        if self.in_arrow:  # before shred: operators read other columns as they came
             nodes = dict((self.made if strict else self.lenient).columns)
             ready = _through_arrow(ready, {name: nodes[name] for name in self.in_arrow})
+        if self.shred and self.subject:
+            ready = through_shred(self.spark, ready, SUBJECT, self.shred, strict)
         for name, leaf in self.leaves.items():
             if isinstance(leaf.operator, VaultOperator):
                 ready = through_vault(self.spark, ready, given, name, leaf.operator)

@@ -29,7 +29,7 @@ DETECTOR = Detector(
         Pattern("year last", rf"{DAY}[-/.]{MONTH}[-/.]{YEAR}|{MONTH}[-/.]{DAY}[-/.]{YEAR}", -0.3, long_ago, 0.3, 0.85, inside="near"),
         Pattern("in words", rf"{DAY}\.? {WORD},? {YEAR}|{WORD} {DAY},? {YEAR}|{DAY}-{WORD}-{YEAR}", -0.3, long_ago, 0.3, 0.85, inside="near"),
         Pattern("eight digits", rf"{YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])", -0.5, long_ago, 0.3, 0.85, inside="near"),
-        Pattern("any date", rf"{YEAR}[-/.]?{MONTH}[-/.]?{DAY}|{DAY}[-/. ]?(?:{MONTH}|{WORD})[-/. ]?(?:{YEAR}|[0-9]{{2}})", -3, inside=""),
+        Pattern("any date", rf"{YEAR}[-/.]?{MONTH}[-/.]?{DAY}|{DAY}[-/. ]?(?:{MONTH}|{WORD})[-/. ]?(?:{YEAR}|[0-9]{{2}})", -3, inside="", dates=True),
     ),
     names=(
         "birth date", "date of birth", "birthdate", "birthday", "dob", "geburtsdatum", "geboren", "date de naissance",

@@ -19,7 +19,11 @@ DETECTOR = Detector(
         Pattern("pair", rf"[(\[]?{LATITUDE} ?[,; ] ?{LONGITUDE}[)\]]?", 5, inside="alone"),
         Pattern("degrees", r"[0-9]{1,3}° ?[0-9]{1,2}['′] ?(?:[0-9]{1,2}(?:\.[0-9]+)?[\"″])? ?[NSEW]", 6, inside="alone"),
         Pattern("well known text", rf"(?i)POINT ?\( ?{LONGITUDE} {LATITUDE} ?\)", 7, inside="alone"),
-        Pattern("one number", r"[+-]?[0-9]{1,3}\.[0-9]{1,16}", -3, on_earth, 0.5, inside=""),
+        Pattern("one number", r"[+-]?[0-9]{1,3}\.[0-9]{3,16}", -3, on_earth, 0.5, inside=""),
     ),
-    names=("lat", "latitude", "lon", "lng", "long", "longitude", "coordinates", "geo", "geolocation", "gps", "location", "latlng", "breitengrad", "langengrad", "coords"),
+    names=("latitude", "longitude", "coordinates", "geo", "geolocation", "gps", "latlng", "breitengrad", "langengrad", "coords"),
+    # A lat without a lon beside it may be a latency, and half a place leads nowhere.
+    hints=("lat", "lon", "lng", "long", "location"),
+    hinted=4.0,
+    halves=("lat", "lon lng long"),
 )  # fmt: skip

@@ -95,10 +95,11 @@ DETECTOR = Detector(
     patterns=(
         Pattern("two to five words", rf"\p{{L}}{WORD}(?:,? {WORD}){{1,4}}", 3.5, named, 0.12, 0.55),
         Pattern("one word", r"\p{L}[\p{L}'’-]{0,20}", 2.0, named, 0.05, 0.45),
+        Pattern("any words", r"\p{L}[\p{L}'’. -]{1,40}", -3.3),
         Pattern("in text", r"(?:(?:Mr|Mrs|Ms|Dr|Prof|Herr|Frau|Mme|Sr|Sra)\.? )?\p{Lu}[\p{Ll}'’]+(?:-\p{Lu}\p{Ll}+)? (?:\p{Lu}\. )?(?:(?:van|von|de|der|den|la|da|di|del) ){0,2}\p{Lu}[\p{Ll}'’]+(?:-\p{Lu}\p{Ll}+)?", -6, two_words, 0.05, 0.6, inside="alone"),
     ),
     names=(
-        "first name", "last name", "full name", "surname", "given name", "family name", "middle name", "maiden name", "fname", "lname", "nachname", "vorname", "prenom",
+        "first name", "last name", "full name", "surname", "given name", "family name", "middle name", "maiden name", "maiden", "mothers maiden", "mmn", "mother name", "mothers name", "father name", "fathers name", "birth name", "geburtsname", "fname", "lname", "nachname", "vorname", "prenom",
         "apellido", "apellidos", "cognome", "sobrenome", "customer name", "patient name", "employee name", "card holder", "naam", "achternaam",
         "voornaam", "imie", "nazwisko", "fornavn", "etternavn", "fornamn", "efternamn", "naam klant",
     ),

@@ -39,7 +39,9 @@ DETECTOR = Detector(
         Pattern("area code in brackets", rf"\(0?[1-9][0-9]{{1,4}}\) ?[0-9]{{2,5}}[ -]?[0-9]{{2,4}}(?:[ -]?[0-9]{{2,4}})?{EXTENSION}", 5, inside="alone"),
         Pattern("with extension", r"[0-9(+][0-9 ().\-]{6,20} ?(?:x|ext\.?) ?[0-9]{1,6}", 5, inside="alone"),
         Pattern("North American", r"(?:1[-. ])?[2-9][0-9]{2}[-. ][2-9][0-9]{2}[-. ][0-9]{4}", 3.5, inside="alone"),
-        Pattern("national, grouped", r"(?:0|\(0)[1-9][0-9)]{0,4}[ /.-] ?[0-9]{2,8}(?:[ .-][0-9]{2,4}){0,4}", 3, few_digits, 0.5, inside="near"),
+        Pattern("national, grouped", r"(?:0|\(0)[1-9][0-9)]{0,4}(?:[ /-] ?[0-9]{2,8}|\.[0-9]{2,8}[ .-][0-9]{2,4})(?:[ .-][0-9]{2,4}){0,4}", 3, few_digits, 0.5, inside="near"),
+        # 01.696170 is a number with a fraction, or a duration, as a rule: only the name of the column makes a phone of it.
+        Pattern("national, one dot", r"0[1-9][0-9]{0,4}\.[0-9]{4,8}", -2.5, inside="near"),
         Pattern("grouped", r"(?:8[ -]?)?\(?[0-9]{2,4}\)?(?:[ -][0-9]{2,4}){2,4}", -1.5, few_digits, 0.5, inside="near"),
         Pattern("digits", r"[0-9]{7,12}", -3.5, inside="near"),
     ),
