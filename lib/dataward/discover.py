@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from dataward import memory, refresh, report
-from dataward.contract import CustomDetector, Source
-from dataward.contract.draft import DraftLine
-from dataward.errors import DatawardError, SourceError, UsageError
+from dataward.contract import CustomDetector, Document, Source, problems_of
+from dataward.contract.draft import Drafting, DraftLine, choices, draft
+from dataward.errors import DatawardError, Problem, SourceError, UsageError
 from dataward.integrity import ledger
-from dataward.privacy.discover.columns import JSON, outside
+from dataward.privacy.discover.columns import outside
 from dataward.privacy.discover.custom import with_custom
 from dataward.privacy.discover.score import UNSEEN, Finding
 from dataward.privacy.discover.spark import discover_frame, sample
-from dataward.privacy.protect import entries
+from dataward.privacy.protect import arrow_schema, entries, misfits, tree
 from dataward.privacy.protect.row_ids import ROW_ID
 from dataward.quality.split import FAILED_COLUMNS, FAILED_RULES
 from dataward.session import isolated
@@ -33,9 +33,10 @@ from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, Pin, pin
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import SparkSession
 
-__all__ = ["Asked", "Discovered", "discover", "discover_all", "draft_lines", "html", "source_of"]
+__all__ = ["Asked", "Discovered", "discover", "discover_all", "draft_lines", "drafted", "html", "source_of"]
 
 FORMATS = get_args(Source.model_fields["format"].annotation)
 
@@ -70,12 +71,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Discovered:
-    """One table: ``rows`` in it, ``looked`` at about so many, and what each column and path came to."""
+    """One table: ``rows`` in it, ``looked`` at about so many, what each column and path came to, and the columns' types."""
 
     source: str
     rows: int
     looked: int
     columns: tuple[Finding, ...]
+    schema: pa.Schema
 
     def as_data(self) -> dict[str, Any]:
         """As ``--json`` prints it; ``class`` is null where nothing was found."""
@@ -114,7 +116,7 @@ def _looked(pinned: Pin, asked: Asked) -> Discovered:
     except Exception as error:
         raise SourceError(f"source {pinned.source}: {reason(error)}") from None
     looked = total if asked.rows is None else min(asked.rows, total)
-    return Discovered(pinned.described, total, looked, tuple(findings))
+    return Discovered(pinned.described, total, looked, tuple(findings), arrow_schema(frame.schema))
 
 
 def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapping[str, str]) -> Source:
@@ -245,25 +247,67 @@ def _done(state: Path) -> dict[str, dict[str, Any]]:
     return done
 
 
-def draft_lines(columns: Iterable[Finding]) -> Iterator[DraftLine]:
-    """A line for each column; what lies inside of JSON in a string goes to the line of the string."""
-    found = list(columns)
+IDENTIFYING = frozenset({"person_name", "health_id", "national_id", "username"})
+"""Classes whose values are looked for in the free text of the same row."""
+
+
+def drafted(source: Source, found: Discovered, how: Drafting | None = None) -> str:
+    """The text of a contract that loads and goes with the columns of the table.
+
+    Where the first choice for a column does not go with its type, or does less than the policy asks, the next one is taken.
+    """
+    how, chosen = how or Drafting(), dict[str, int]()
+    lines = list(draft_lines(found))
+    given = {line.path: choices(line, how.policy) for line in lines}
+    while True:
+        text = draft(source, lines, how, chosen)
+        contract, problems = problems_of(Document.parse(text))
+        refused = {path for problem in problems for path in given if _is_about(problem, path)}
+        if contract is not None and not problems:
+            unfit = [path for field in found.schema if misfits(contract, field, found.schema) for path in _paths(field)]
+            refused = {path for path in unfit if contract.columns[path].protect.op != "keep"}
+        changed = {path: chosen.get(path, 0) + 1 for path in refused if chosen.get(path, 0) + 1 < len(given[path])}
+        if not changed:
+            return text
+        chosen |= changed
+
+
+def _is_about(problem: Problem, path: str) -> bool:
+    where = problem.where.removeprefix("columns.")
+    return where == path or where.startswith(f"{path}.")
+
+
+def draft_lines(found: Discovered) -> Iterator[DraftLine]:
+    """A line for each column and path; what lies inside of JSON in a string goes to the line of the string."""
+    import pyarrow as pa
+
+    of_path = {one.column: one for one in found.columns}
     # A string that holds JSON is a column of its own, before what lies inside of it.
-    names = [one.column for one in found]
-    whole = [name for name in names if not any(name.startswith(other + JSON) for other in names)]
-    in_json: dict[str, list[tuple[str, str]]] = {}
-    for one in found:
+    whole = [path for field in found.schema for path in _paths(field)]
+    in_json: dict[str, list[tuple[str, str | None]]] = {}
+    for one in found.columns:
         path, inner = outside(one.column, whole)
-        if inner and one.sensitive:
-            in_json.setdefault(path, []).append((inner, str(one.class_)))
-    for one in found:
-        if one.column not in whole:
+        if inner and (one.sensitive or one.inside):
+            in_json.setdefault(path, []).append((inner, one.class_ if one.sensitive else None))
+    plain = {field.name for field in found.schema if not pa.types.is_nested(field.type)}
+    also = tuple(name for name in of_path if name in plain and of_path[name].class_ in IDENTIFYING)
+    for path in whole:
+        if path not in of_path:
+            yield DraftLine(path, None, "holds no text")
             continue
-        sure = one.confidence
-        nothing = f"free text: {UNSEEN}" if one.prose else "nothing found"
-        note = f"{sure.value:.2f} ({sure.low:.2f}-{sure.high:.2f})" if one.class_ else nothing
+        one, below = of_path[path], tuple(in_json.get(path, ()))
+        note = "JSON" if below else _note(one)
         inside = tuple(class_ for class_, _ in one.inside)
-        if inside and not one.class_:
-            note = f"{', '.join(inside)} inside of its texts"
-        below = tuple(in_json.get(one.column, ()))
-        yield DraftLine(one.column, one.class_, "JSON" if below else note, inside, below)
+        yield DraftLine(path, one.class_, note, inside, below, one.prose, tuple(name for name in also if name != path))
+
+
+def _paths(field: pa.Field) -> list[str]:
+    return [path for path, _ in tree.paths(field)]
+
+
+def _note(one: Finding) -> str:
+    sure = one.confidence
+    if one.class_:
+        return f"{sure.value:.2f} ({sure.low:.2f}-{sure.high:.2f})"
+    told = f"{', '.join(class_ for class_, _ in one.inside)} inside of its texts" if one.inside else ""
+    return "; ".join(filter(None, (told, f"free text: {UNSEEN}" if one.prose else ""))) or "nothing found"

@@ -6,8 +6,7 @@ import random
 import pytest
 
 from dataward.contract import Source
-from dataward.contract.draft import draft
-from dataward.discover import Asked, discover, discover_all, draft_lines, html, source_of
+from dataward.discover import Asked, discover, discover_all, drafted, html, source_of
 from dataward.errors import ContractError, SourceError, UsageError
 from dataward.inference import Protector
 from dataward.plan import plan
@@ -298,7 +297,7 @@ def test_a_draft_publishes(spark, lake):
         [(*row, f"mail {row[1]}", json.dumps({"m": row[1]})) for row in PEOPLE], SCHEMA + ", note string, doc string"
     )
     found = discover(spark, Source(path=path), Asked())
-    text = draft(Source(path=path), draft_lines(found.columns), None, None)
+    text = drafted(Source(path=path), found)
     text = text.replace("lake/source", str(lake.root / "target")).replace(
         "path: conf/keys, domain: source", f"path: {lake.root}/keys, domain: t"
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from dataward.contract import Document, Source
-from dataward.contract.draft import DraftLine, draft
+from dataward.contract.draft import Drafting, DraftLine, draft
 from dataward.contract.load import problems_of
 from dataward.quality.profile.column import ColumnProfile, Frequent, Lengths
 from dataward.quality.suggest.candidates import candidates
@@ -112,7 +112,7 @@ def test_a_draft_with_rules_is_a_contract(tmp_path):
     text = draft(
         Source(path="data/x.parquet", format="parquet"),
         [DraftLine("c", None, "nothing found")],
-        rules=['IsComplete "c"', "RowCount > 3"],
+        Drafting(rules=['IsComplete "c"', "RowCount > 3"]),
     )
     (tmp_path / "c.yaml").write_text(text)
     contract, problems = problems_of(Document.read(tmp_path / "c.yaml"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +44,9 @@ def add(verb: Verb) -> None:
 def _discover(arguments: argparse.Namespace) -> int:
     from dataward import session
     from dataward.contract import detectors
+    from dataward.contract.draft import Drafting
     from dataward.contract.load import policy_of
-    from dataward.discover import Asked, discover, discover_all, html, source_of
+    from dataward.discover import Asked, discover, discover_all, drafted, html, source_of
     from dataward.report import put
 
     if arguments.rows < 1:
@@ -74,7 +74,8 @@ def _discover(arguments: argparse.Namespace) -> int:
     data = found.as_data()
     put(spark, page, html(arguments.source, [data]))
     if arguments.draft:
-        write_draft(arguments.draft, source, found, policy, arguments.policy)
+        how = Drafting(policy, arguments.policy, arguments.detectors)
+        write_draft(arguments.draft, drafted(source, found, how))
     if arguments.json:
         print_json({**data, "report": page})
     else:
@@ -115,19 +116,14 @@ def refuse_existing(path: str | None) -> None:
         raise UsageError(f"--draft {path}: the file exists already and is left alone; name another")
 
 
-def write_draft(
-    path: str,
-    source: Any,
-    found: Any,
-    policy: Any = None,
-    policy_path: str | None = None,
-    rules: Sequence[str] = (),
-) -> None:
-    from dataward.contract.draft import draft
-    from dataward.discover import draft_lines
+def write_draft(path: str, text: str) -> None:
+    """Write a draft to its file.
 
+    Raises:
+        UsageError: it cannot be written.
+    """
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(draft(source, draft_lines(found.columns), policy, policy_path, rules), encoding="utf-8")
+        Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--draft {path}: {error.strerror}") from None

@@ -34,7 +34,8 @@ def add(verb: Verb) -> None:
 def _suggest(arguments: argparse.Namespace) -> int:
     from dataward import session
     from dataward.contract import detectors
-    from dataward.discover import Asked, discover, source_of
+    from dataward.contract.draft import Drafting
+    from dataward.discover import Asked, discover, drafted, source_of
     from dataward.plan import plan
     from dataward.suggest import mutate, suggest
 
@@ -52,7 +53,8 @@ def _suggest(arguments: argparse.Namespace) -> int:
         found = suggest(spark, source, custom, say)
         if arguments.draft:
             held = discover(spark, source, Asked(custom=custom))
-            write_draft(arguments.draft, source, held, rules=[one.rule for one in found.rules])
+            how = Drafting(detectors_path=arguments.detectors, rules=[one.rule for one in found.rules])
+            write_draft(arguments.draft, drafted(source, held, how))
             say(f"draft of a contract: {arguments.draft}")
     if arguments.json:
         print_json(dataclasses.asdict(found))

@@ -4,83 +4,184 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dataward.contract.places import Source
 from dataward.contract.policy import Policy
+from dataward.contract.protections import Fallible
 
-__all__ = ["DraftLine", "classed", "draft", "in_json"]
+__all__ = ["DraftLine", "Drafting", "choices", "classed", "draft", "in_json", "plain_or_quoted"]
+
+TEXT = frozenset({"token", "pick", "fpe", "mask", "redact_text"})
+"""Operators that make text, so that ``redact`` may stand in for them."""
 
 
 @dataclass(frozen=True)
 class DraftLine:
     """A column or path, its class (None: nothing found), ``inside``: classes inside of its texts, and a note for people.
-    ``json``: class by path inside of the JSON that a string holds."""
+    ``json``: by path inside of the JSON that a string holds, the class there, or None where some stands inside of texts.
+    ``free_text``: patterns see a part of it only; ``also``: columns of the same row whose values may stand in its texts."""
 
     path: str
     class_: str | None
     note: str
     inside: tuple[str, ...] = ()
-    json: tuple[tuple[str, str], ...] = ()
+    json: tuple[tuple[str, str | None], ...] = ()
+    free_text: bool = False
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drafting:
+    """What a draft follows: a policy and its file, a file of detectors, ``rules`` as lines of DQDL without commas between."""
+
+    policy: Policy | None = None
+    policy_path: str | None = None
+    detectors_path: str | None = None
+    rules: Sequence[str] = ()
 
 
 def draft(
     source: Source,
     lines: Iterable[DraftLine],
-    policy: Policy | None = None,
-    policy_path: str | None = None,
-    rules: Sequence[str] = (),
+    how: Drafting | None = None,
+    chosen: Mapping[str, int] | None = None,
 ) -> str:
-    """The text; it passes ``dataward contract check`` as it is. ``rules``: lines of DQDL, without the commas between them."""
+    """The text of a contract. ``chosen``: by path, which of a line's ``choices`` is taken (the first, unless it says so)."""
+    how, chosen = how or Drafting(), chosen or {}
+    rules = how.rules
     verb = "suggest" if rules else "discover"
     said = [f"    {rule}{',' if n < len(rules) - 1 else ''}" for n, rule in enumerate(rules)] or ["    RowCount > 0"]
-    place = source.path or source.table or "table"
-    name = re.sub(r"[^A-Za-z0-9_]+", "_", place.rstrip("/").rpartition("/")[2].partition(".")[0]).strip("_") or "table"
-    written = json.dumps(source.model_dump(exclude_defaults=True, exclude_none=True, by_alias=True))
+    place = (source.path or source.table or "table").rstrip("/")
+    name = _name(place)
+    # Never the source itself: it would be overwritten by what is protected.
+    target = f"lake/{name}_published" if place.endswith((f"lake/{name}", f"lake.{name}")) else f"lake/{name}"
+    written = flow(source.model_dump(exclude_defaults=True, exclude_none=True, by_alias=True))
     head = [
         f"# A draft by 'dataward {verb}': read every line, {'mend' if rules else 'add'} rules, then: dataward contract check FILE",
         f"contract: {name}",
         f"source: {written}",
-        f"target: {{path: lake/{name}}}",
-        f"quarantine: {{path: lake/{name}_quarantine}}",
+        f"target: {{path: {target}}}",
+        f"quarantine: {{path: {target}_quarantine}}",
         f"keys: {{provider: local, path: conf/keys, domain: {name}}}",
-        *([f"policy: {json.dumps(policy_path)}"] if policy_path else []),
+        *([f"policy: {quoted(how.policy_path)}"] if how.policy_path else []),
+        *([f"discovery: {{detectors: {quoted(how.detectors_path)}}}"] if how.detectors_path else []),
         "rules: |",
         "  Rules = [",
         *said,
         "  ]",
         "columns:",
     ]
-    body = [f"  {json.dumps(line.path)}: {_protect(line, policy)}   # {line.note}" for line in lines]
+    body = []
+    for line in lines:
+        made = choices(line, how.policy)
+        body.append(f"  {quoted(line.path)}: {made[min(chosen.get(line.path, 0), len(made) - 1)]}   # {line.note}")
     return "\n".join([*head, *body, "default: refuse", ""])
 
 
-def classed(class_: str, policy: Policy | None) -> str:
-    """What a line says of a column of a class; a class that the policy knows is protected by it."""
-    known = policy is not None and class_ in policy.classes
-    return f"{{class: {class_}}}" if known else f"{{class: {class_}, protect: token}}"
-
-
-def in_json(found: Iterable[tuple[str, str]]) -> str:
-    """What a line says of a string that holds JSON, with the class of what lies at each path."""
-    fields = ", ".join(f"{_key(path)}: {{class: {class_}, protect: token}}" for path, class_ in found)
-    return f"{{protect: {{json: {{fields: {{{fields}}}, rest: keep}}}}}}"
-
-
-def _key(path: str) -> str:
-    """A key of YAML, in quotes where it would not be plain text."""
-    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", path) and path.lower() not in ("null", "true", "false")
-    return path if plain else json.dumps(path)
-
-
-def _protect(line: DraftLine, policy: Policy | None) -> str:
-    if line.json:
-        return in_json(line.json)
+def choices(line: DraftLine, policy: Policy | None) -> tuple[str, ...]:
+    """What a line may say of a column, the best first; later ones go with every type, or satisfy any policy."""
+    named = policy.by_name(line.path) if policy is not None else None
+    class_ = line.class_ or (named.class_ if named else None)
     if line.class_ == "protected":
-        return "{protect: {keep: {reason: protected before}}}"
-    if line.class_ is not None:
-        return classed(line.class_, policy)
-    if line.inside:
-        return "{protect: redact_text}"
-    return "{protect: keep}"
+        return ("{protect: {keep: {reason: protected before}}}", "{protect: token}")
+    of_class = (
+        *((classed(class_, policy), f"{{class: {class_}, protect: token}}", f"{{class: {class_}, protect: redact}}") if class_ else ()),
+        "{protect: token}",
+        "{protect: redact}",
+    )  # fmt: skip
+    if line.json and not any("key" in path.split(".") for path, _ in line.json):
+        return (in_json(line.json), *of_class)
+    if line.json or class_ is not None:
+        return of_class
+    if line.inside or (line.free_text and line.also):
+        also = {"redact_text": {"also": list(line.also)}} if line.also else "redact_text"
+        return (flow({"protect": also}), *of_class)
+    return ("{protect: keep}", *of_class)
+
+
+def classed(class_: str, policy: Policy | None) -> str:
+    """What a line says of a column of a class; a class that the policy knows is protected by it. No value stops the run."""
+    if policy is not None and class_ in policy.classes:
+        protect = policy.classes[class_].protect
+        if not _may_stop(protect, class_):
+            return f"{{class: {class_}}}"
+        return flow({"class": class_, "protect": _never_stopping(_written(protect), class_)})
+    return flow({"class": class_, "protect": _token(class_)})
+
+
+def _token(class_: str) -> Any:
+    """A token of every value: a phone number without its country has no canonical spelling, and gets one of its text."""
+    return {"token": {"invalid": {"fallback": {"token": {"canonical": False}}}}} if class_ == "phone" else "token"
+
+
+def in_json(found: Iterable[tuple[str, str | None]]) -> str:
+    """What a line says of a string that holds JSON, with the class of what lies at each path."""
+    fields: dict[str, Any] = {}
+    for path, class_ in found:
+        text = {"redact_text": {"invalid": {"fallback": "token"}}}
+        fields[path] = {"class": class_, "protect": _token(class_)} if class_ else {"protect": text}
+    # `value` also stands for keys that are data, which no path can name.
+    rest = "token" if any("value" in path.split(".") for path in fields) else "keep"
+    return flow({"protect": {"json": {"fields": fields, "rest": rest, "invalid": {"fallback": "redact_text"}}}})
+
+
+def flow(value: Any) -> str:
+    """Data as YAML on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{plain_or_quoted(key)}: {flow(inner)}' for key, inner in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(flow, value))}]"
+    return plain_or_quoted(value) if isinstance(value, str) else json.dumps(value)
+
+
+def quoted(text: str) -> str:
+    """A text as YAML, in double quotes, with whatever cannot be printed as an escape."""
+    made = []
+    for character in text:
+        plain = character.isprintable() and character not in '"\\'
+        made.append(character if plain else f"\\U{ord(character):08X}")
+    return f'"{"".join(made)}"'
+
+
+def plain_or_quoted(text: str) -> str:
+    """A text as YAML, in quotes where it would not be plain text."""
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", text) and text.lower() not in ("null", "true", "false", "y", "n")
+    return text if plain and text.lower() not in ("yes", "no", "on", "off") else quoted(text)
+
+
+def _name(place: str) -> str:
+    """The contract's own name, after its source's place."""
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", place.rpartition("/")[2].partition(".")[0]).strip("_")
+    return (name if name[:1].isalpha() else f"table_{name}".rstrip("_"))[:60]
+
+
+def _may_stop(protect: Any, class_: str) -> bool:
+    """Whether a value that the operator cannot protect stops the run."""
+    if not isinstance(protect, Fallible) or (_operator(protect) in TEXT - {"fpe"} and class_ != "phone"):
+        return False
+    if protect.invalid.fallback is not None:
+        return _may_stop(protect.invalid.fallback, class_)
+    return protect.invalid.action == "error"
+
+
+def _operator(protect: Any) -> str:
+    return str(protect.op)
+
+
+def _written(protect: Any) -> dict[str, Any]:
+    """A protection as data: its operator's name, and its parameters."""
+    given = protect.model_dump(exclude_defaults=True, by_alias=True)
+    return {str(given.pop("op")): given}
+
+
+def _never_stopping(protect: dict[str, Any], class_: str) -> dict[str, Any]:
+    """The same, with an end to its fallbacks that takes every value."""
+    ((op, given),) = protect.items()
+    below = given.get("invalid")
+    if isinstance(below, dict):
+        inner = dict(below["fallback"])
+        return {op: {**given, "invalid": {"fallback": _never_stopping({inner.pop("op"): inner}, class_)}}}
+    return {op: {**given, "invalid": {"fallback": "redact"} if op in TEXT else "null"}}

@@ -6,12 +6,12 @@ inside of texts that leave the job readable: kept, masked, generalised, or with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Column, Contract
-from dataward.contract.draft import classed, in_json
+from dataward.contract.draft import classed, in_json, plain_or_quoted
 from dataward.errors import Problem
 from dataward.privacy.discover.columns import outside
 from dataward.privacy.discover.custom import with_custom
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from dataward.privacy.keys import KeyProvider
 
-__all__ = ["Looked", "free_text_warning", "look"]
+__all__ = ["Looked", "free_text_warning", "look", "weighed"]
 
 SURE = 0.99
 """Confidence from which on the whole of a protected column counts as residue: a mask that hides nothing."""
@@ -73,8 +73,12 @@ def look(spark: SparkSession, contract: Contract, keys: KeyProvider, frame: Data
     protecting, _ = protect(spark, contract, keys, drawn)
     ready = protecting(drawn, strict=False)
     ready = ready.select(*(identifier(name) for name in ready.columns if name in readable))
-    lines = {path: line for of_column in readable.values() for path, line in of_column.items()}
-    findings = discover_frame(ready, with_custom(contract.discovery.detectors))
+    return weighed(contract, fields, discover_frame(ready, with_custom(contract.discovery.detectors)))
+
+
+def weighed(contract: Contract, fields: Iterable[pa.Field], findings: Sequence[Finding]) -> Looked:
+    """What findings about protected rows mean for a contract; ``fields`` are those of the rows before protection."""
+    lines = {path: line for field in fields for path, line in _readable(contract, field).items()}
     unclassed: list[tuple[str, str, str]] = []
     residue: list[str] = []
     unseen: list[tuple[str, str]] = []
@@ -126,10 +130,11 @@ def _unclassed(contract: Contract, finding: Finding, path: str, inside: str) -> 
         f"{finding.evidence[0]}), and the contract keeps it without a word"
     )
     line = in_json([(inside, class_)]) if inside else classed(class_, contract.policy)
+    key = plain_or_quoted(path)
     return (
         path,
         what,
-        f"add  {path}: {line}  or, if it may stay readable,  {path}: {{protect: {{keep: {{reason: ...}}}}}}",
+        f"add  {key}: {line}  or, if it may stay readable,  {key}: {{protect: {{keep: {{reason: ...}}}}}}",
     )
 
 
