@@ -16,6 +16,7 @@ from dataward.errors import (
     DatawardError,
     Interrupted,
     KeyringError,
+    ProtectionError,
     SourceChanged,
     TargetError,
 )
@@ -30,10 +31,12 @@ from dataward.privacy.discover.gates import look
 from dataward.privacy.keys import KeyProvider, Keyring, has_keyring, open_keys
 from dataward.privacy.protect import (
     Protected,
+    attempt,
     output_schema,
     protect_in_window,
     shadows,
     statistics_columns,
+    stopping,
 )
 from dataward.privacy.protect.compiled import key_of
 from dataward.privacy.protect.row_ids import with_row_ids
@@ -42,6 +45,7 @@ from dataward.quality.internal import SOURCE_ROW, row_id
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.repair.changes import only_changed
 from dataward.quality.repair.fit import normalised
+from dataward.quality.rules import RowRule
 from dataward.quality.split import failed_rows
 from dataward.quality.suite import Suite
 from dataward.refresh import Refresh
@@ -158,6 +162,7 @@ class Publish(Run):
             self.fits_target(keys, source)
             told(f"{source.described}, {self.refresh}" if self.refresh else source.described)
         self.mended = self.treated(suite, frame, references, now)
+        self.try_protections(keys, suite, now)
         deterministic = [name for name in source.columns if contract.column(name).protect.guessable]
         with self.phase("judge") as told:
             judged = judge(
@@ -290,6 +295,29 @@ class Publish(Run):
 
     def rows_in(self, judged: Judgement) -> int:
         return self.refresh.rows if self.refresh else super().rows_in(judged)
+
+    def try_protections(self, keys: KeyProvider, suite: Suite, now: datetime) -> None:
+        """Protect some rows before the long passes, so that a value which stops the run does so in seconds.
+
+        Rows that a rule is going to divert stop nothing. Which rows are duplicates is only asked where a value was refused.
+
+        Raises:
+            ProtectionError: a value that would be published cannot be protected.
+        """
+        columns = stopping(self.contract, keys, self.mended.plain)
+        if not columns:
+            return
+        rules = [rule for rule in suite.rules if isinstance(rule, RowRule) and not rule.warns_only]
+        alone = [rule for rule in rules if not rule.flags()]
+        with self.phase("try") as told:
+            told(", ".join(columns))
+            try:
+                attempt(self.contract, keys, self.mended.parted(alone, now)[0], columns)
+            except ProtectionError:
+                if alone == rules:
+                    raise
+                if self.refresh is None:  # duplicates may lie in partitions that are not read
+                    attempt(self.contract, keys, self.mended.parted(rules, now)[0], columns)
 
     # what is judged
 

@@ -29,6 +29,7 @@ from dataward.publish import Publish, carry_out
 from dataward.quality.internal import INTERNAL, SOURCE_ROW
 from dataward.quality.judge import Judgement
 from dataward.quality.split import FAILED_RULES
+from dataward.quality.suite import Suite
 from dataward.report import RunResult
 from dataward.run import Progress
 from dataward.session import isolated, who
@@ -203,6 +204,9 @@ class _Release(Publish):
         if not self.waiting:
             raise UsageError(f"no row of run '{self.of_run}' waits in {self.place}: see dataward quarantine list")
         return rerun.pinned(self.spark, self.contract, self.of_run, began.metadata)
+
+    def try_protections(self, keys: KeyProvider, suite: Suite, now: datetime) -> None:
+        """Nothing: which rows are released is not known yet, and any other row of the source stops nothing."""
 
     def metadata(self, *given: Any) -> dict[str, Any]:
         return {**super().metadata(*given), "releases": self.of_run, "quarantine_version": self.version}

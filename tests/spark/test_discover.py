@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import pytest
 
@@ -283,6 +284,7 @@ def test_protected_tables_are_told_from_readable_ones_and_dataward_s_own_records
     found = discover(spark, Source(path=str(lake.root / "target")), Asked())
     assert classes(found.columns) == {"c1": "protected", "c2": "protected", "status": "protected"}
     told = []
+    shutil.rmtree(lake.root / "reports")
     tables, failed = discover_all(spark, str(lake.root), Asked(), str(tmp_path / "report"), told.append)
     assert not failed
     assert {t["table"].rpartition("/")[2] for t in tables} == {"source", "target", "quarantine"}

@@ -8,14 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dataward.contract.operation import Fallible
 from dataward.contract.places import Source
 from dataward.contract.policy import Policy
-from dataward.contract.protections import Fallible
 
 __all__ = ["DraftLine", "Drafting", "choices", "classed", "draft", "in_json", "plain_or_quoted"]
-
-TEXT = frozenset({"token", "pick", "fpe", "mask", "redact_text"})
-"""Operators that make text, so that ``redact`` may stand in for them."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +84,10 @@ def choices(line: DraftLine, policy: Policy | None) -> tuple[str, ...]:
     class_ = line.class_ or (named.class_ if named else None)
     if line.class_ == "protected":
         return ("{protect: {keep: {reason: protected before}}}", "{protect: token}")
-    of_class = (
-        *((classed(class_, policy), f"{{class: {class_}, protect: token}}", f"{{class: {class_}, protect: redact}}") if class_ else ()),
-        "{protect: token}",
-        "{protect: redact}",
-    )  # fmt: skip
+    of_class: tuple[str, ...] = ("{protect: token}", "{protect: redact}")
+    if class_ is not None:
+        plain = (flow({"class": class_, "protect": one}) for one in ("token", "redact"))
+        of_class = (classed(class_, policy), classed(class_, policy, "null"), *plain, *of_class)
     if line.json and not any("key" in path.split(".") for path, _ in line.json):
         return (in_json(line.json), *of_class)
     if line.json or class_ is not None:
@@ -102,14 +98,19 @@ def choices(line: DraftLine, policy: Policy | None) -> tuple[str, ...]:
     return ("{protect: keep}", *of_class)
 
 
-def classed(class_: str, policy: Policy | None) -> str:
-    """What a line says of a column of a class; a class that the policy knows is protected by it. No value stops the run."""
-    if policy is not None and class_ in policy.classes:
-        protect = policy.classes[class_].protect
-        if not _may_stop(protect, class_):
-            return f"{{class: {class_}}}"
-        return flow({"class": class_, "protect": _never_stopping(_written(protect), class_)})
-    return flow({"class": class_, "protect": _token(class_)})
+def classed(class_: str, policy: Policy | None, last: str = "redact") -> str:
+    """What a line says of a column of a class; a class that the policy knows is protected by it.
+
+    No value stops the run: ``last`` is what becomes of one that the policy's protection refuses.
+    """
+    if policy is None or class_ not in policy.classes:
+        return flow({"class": class_, "protect": _token(class_)})
+    protect = policy.classes[class_].protect
+    if not isinstance(protect, Fallible) or not protect.stops(class_):
+        return f"{{class: {class_}}}"
+    return flow(
+        {"class": class_, "protect": _never_stopping(protect, "null" if last == "null" else {"fallback": last})}
+    )
 
 
 def _token(class_: str) -> Any:
@@ -158,30 +159,9 @@ def _name(place: str) -> str:
     return (name if name[:1].isalpha() else f"table_{name}".rstrip("_"))[:60]
 
 
-def _may_stop(protect: Any, class_: str) -> bool:
-    """Whether a value that the operator cannot protect stops the run."""
-    if not isinstance(protect, Fallible) or (_operator(protect) in TEXT - {"fpe"} and class_ != "phone"):
-        return False
-    if protect.invalid.fallback is not None:
-        return _may_stop(protect.invalid.fallback, class_)
-    return protect.invalid.action == "error"
-
-
-def _operator(protect: Any) -> str:
-    return str(protect.op)
-
-
-def _written(protect: Any) -> dict[str, Any]:
-    """A protection as data: its operator's name, and its parameters."""
+def _never_stopping(protect: Fallible, last: Any) -> dict[str, Any]:
+    """A protection as data, with an end to its fallbacks that takes every value."""
     given = protect.model_dump(exclude_defaults=True, by_alias=True)
-    return {str(given.pop("op")): given}
-
-
-def _never_stopping(protect: dict[str, Any], class_: str) -> dict[str, Any]:
-    """The same, with an end to its fallbacks that takes every value."""
-    ((op, given),) = protect.items()
-    below = given.get("invalid")
-    if isinstance(below, dict):
-        inner = dict(below["fallback"])
-        return {op: {**given, "invalid": {"fallback": _never_stopping({inner.pop("op"): inner}, class_)}}}
-    return {op: {**given, "invalid": {"fallback": "redact"} if op in TEXT else "null"}}
+    below = protect.invalid.fallback
+    invalid = {"fallback": _never_stopping(below, last)} if isinstance(below, Fallible) else last
+    return {given.pop("op"): {**given, "invalid": invalid}}

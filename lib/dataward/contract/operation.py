@@ -34,6 +34,7 @@ class Operation(Model):
         reads_row: it reads other columns of the row, which JSON inside of one column does not have.
         shows_more: parameters by which a larger number shows more of the value.
         shows_less: parameters by which a larger number shows less of it.
+        hides_more: parameters that list what is taken away beyond the usual.
     """
 
     if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Operation(Model):
     reads_row: ClassVar[bool] = False
     shows_more: ClassVar[tuple[str, ...]] = ()
     shows_less: ClassVar[tuple[str, ...]] = ()
+    hides_more: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -64,6 +66,10 @@ class Operation(Model):
     def silent(self) -> bool:
         """Whether nothing says by which version of the key a protected value was made."""
         return self.keyed and not self.shows_version and not self.entered
+
+    def refuses(self, class_: str | None) -> bool:
+        """Whether a value of a class may be one that it cannot protect, though the type fits and text is UTF-8."""
+        return False
 
     def parts(self) -> tuple[Operation, ...]:
         """Every operator that a value may meet: this one, or those inside of it."""
@@ -116,6 +122,16 @@ class Fallible(Operation):
             description="a value that cannot be protected: error (the run fails), null, or {fallback: OPERATOR}",
         )
     )
+
+    def refuses(self, class_: str | None) -> bool:
+        return True
+
+    def stops(self, class_: str | None) -> bool:
+        """Whether a value that neither it nor its fallback can protect stops the run."""
+        fallback = self.invalid.fallback
+        if not self.refuses(class_):
+            return False
+        return fallback.stops(class_) if isinstance(fallback, Fallible) else self.invalid.action == "error"
 
     def parts(self) -> tuple[Operation, ...]:
         """This operator and its fallback."""

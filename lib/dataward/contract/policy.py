@@ -96,5 +96,7 @@ def _at_least(given: Any, asked: Any) -> bool:
             return False
         if mine is not None and (mine > theirs if name in more else mine < theirs):
             return False
-    left_out = {"invalid", "char", "with_", "reason", "length", *more, *less}
+    if any(not set(getattr(given, name)) >= set(getattr(asked, name)) for name in given.hides_more):
+        return False
+    left_out = {"invalid", "char", "with_", "reason", "length", *more, *less, *given.hides_more}
     return bool(given.model_dump(exclude=left_out) == asked.model_dump(exclude=left_out))

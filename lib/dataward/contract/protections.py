@@ -76,6 +76,10 @@ class Token(Fallible):
         default=None, description="class phone: the country of numbers without a country code, e.g. DE"
     )
 
+    def refuses(self, class_: str | None) -> bool:
+        """Whether there are values without a canonical spelling: a phone number without its country."""
+        return self.canonical and class_ == "phone"
+
 
 class Encrypt(Operation):
     """Deterministic, reversible: AES-256-SIV, ``v<key version>.<base64url>``."""
@@ -183,6 +187,9 @@ class Mask(Fallible):
     keep_last: int = Field(default=0, ge=0, le=MOST, description="trailing characters that stay")
     char: str = Field(default="*", min_length=1, max_length=1, description="what stands for each other one")
 
+    def refuses(self, class_: str | None) -> bool:
+        return False
+
 
 class Redact(Operation):
     """Every value replaced by one constant text."""
@@ -200,12 +207,16 @@ class RedactText(Fallible):
     keyed: ClassVar[bool] = True
     shows_version: ClassVar[bool] = True
     readable: ClassVar[bool] = True
+    hides_more: ClassVar[tuple[str, ...]] = ("also",)
     classes: tuple[Name, ...] = Field(default=(), description="what is replaced; default: all that is found")
     tokens: bool = Field(default=True, description="with a token, equal for equal values; false: only the class")
     also: tuple[str, ...] = Field(
         default=(), description="columns whose values are replaced in the text of the same row too, e.g. [name, mrn]"
     )
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(default=None, description="as for token")
+
+    def refuses(self, class_: str | None) -> bool:
+        return False
 
 
 class Null(Operation):
@@ -305,6 +316,10 @@ class Pick(Fallible):
     file: str | None = Field(default=None, description="a text file with a substitute per line")
     canonical: bool = Field(default=True, description="spellings of one value (by its class) get one substitute")
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(default=None, description="as for token")
+
+    def refuses(self, class_: str | None) -> bool:
+        """Whether there are values without a canonical spelling: a phone number without its country."""
+        return self.canonical and class_ == "phone"
 
     @model_validator(mode="after")
     def _one_list(self) -> Pick:

@@ -70,7 +70,8 @@ def look(spark: SparkSession, contract: Contract, keys: KeyProvider, frame: Data
     read = {name for field in fields if field.name in readable for name in read_by(contract, field)}
     drawn = sample(frame, contract.discovery.rows, total)
     drawn = drawn.select(*(identifier(name) for name in frame.columns if name in readable or name in read))
-    protecting, _ = protect(spark, contract, keys, drawn)
+    # What is only read stays as it is: nothing is entered into a vault for a look.
+    protecting, _ = protect(spark, contract, keys, drawn.select(*map(identifier, readable)))
     ready = protecting(drawn, strict=False)
     ready = ready.select(*(identifier(name) for name in ready.columns if name in readable))
     return weighed(contract, fields, discover_frame(ready, with_custom(contract.discovery.detectors)))

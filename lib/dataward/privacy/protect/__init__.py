@@ -5,7 +5,15 @@ that no value is passed through.
 """
 
 from dataward.privacy.protect.compiled import OPERATORS, Compiled, compiled, key_of, misfits, undecided, within
-from dataward.privacy.protect.spark import Protected, Protecting, arrow_schema, protect, statistics_columns
+from dataward.privacy.protect.spark import (
+    Protected,
+    Protecting,
+    arrow_schema,
+    attempt,
+    protect,
+    statistics_columns,
+    stopping,
+)
 from dataward.privacy.protect.window import outgoing, output_schema, protect_in_window, shadows
 
 __all__ = [
@@ -14,6 +22,7 @@ __all__ = [
     "Protected",
     "Protecting",
     "arrow_schema",
+    "attempt",
     "compiled",
     "key_of",
     "misfits",
@@ -23,6 +32,7 @@ __all__ = [
     "protect_in_window",
     "shadows",
     "statistics_columns",
+    "stopping",
     "undecided",
     "within",
 ]

@@ -44,6 +44,10 @@ class JsonOperator(Operator):
         return "JSON"
 
     @property
+    def stops_inside(self) -> bool:
+        return any(leaf.may_stop for leaf in self._leaves)
+
+    @property
     def reads(self) -> tuple[str, ...]:
         return tuple(name for leaf in self._leaves for name in leaf.reads)
 

@@ -84,6 +84,12 @@ class Leaf:
         )
 
     @property
+    def may_stop(self) -> bool:
+        """Whether a value of the right type can stop the run."""
+        outside = self.fallback.may_stop if self.fallback else self.strict and self.operator.refuses
+        return outside or self.operator.stops_inside
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """Other columns of the row that its operator, or the fallback, reads."""
         return (*self.operator.reads, *(self.fallback.reads if self.fallback else ()))

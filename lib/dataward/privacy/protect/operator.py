@@ -110,6 +110,16 @@ class Operator(ABC):
         return "valid UTF-8"
 
     @property
+    def refuses(self) -> bool:
+        """Whether a value may be one that it cannot protect, though the type fits and text is UTF-8."""
+        return bool(self.parameters.refuses(self.class_))
+
+    @property
+    def stops_inside(self) -> bool:
+        """Whether one of the operators that it hands parts of a value to may stop the run."""
+        return False
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """Other columns of the row that it reads."""
         return ()

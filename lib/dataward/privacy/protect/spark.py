@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from dataward.contract import Contract
+from dataward.errors import ProtectionError, RunError
 from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect import tree
 from dataward.privacy.protect.canonical import VERSION
@@ -18,7 +19,7 @@ from dataward.privacy.protect.shred import ShredOperator, through_shred
 from dataward.privacy.protect.token import Keyed
 from dataward.privacy.protect.vault import VaultOperator, through_vault
 from dataward.sql import column
-from dataward.tables.reason import from_jvm
+from dataward.tables.reason import from_jvm, from_worker, reason
 from dataward.workers import settled
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import DataType, StructType
 
-__all__ = ["Protected", "arrow_schema", "output_fields", "protect", "statistics_columns"]
+__all__ = ["Protected", "arrow_schema", "attempt", "output_fields", "protect", "statistics_columns", "stopping"]
 
 ONE_SPELLING = frozenset({"string", "byte", "short", "integer", "long", "date", "decimal"})
 """Types of which equal values have one text (0.0 and -0.0 are equal and have two)."""
@@ -52,6 +53,43 @@ class Protected:
     stage: Stage
     domain: str | None = None
     key_version: int | None = None
+
+
+def stopping(contract: Contract, keys: KeyProvider, frame: DataFrame) -> tuple[str, ...]:
+    """The columns in which a value of the right type can stop the run."""
+    columns = compiled(contract, key_of(keys), arrow_schema(frame.schema)).columns
+    return tuple(name for name, node in columns if any(leaf.may_stop for leaf in tree.leaves(node)))
+
+
+def attempt(contract: Contract, keys: KeyProvider, frame: DataFrame, columns: Iterable[str]) -> None:
+    """Protect columns of as many rows as the gate looks at, and write nothing: one job.
+
+    Raises:
+        ProtectionError: a value cannot be protected, and the contract does not say what becomes of it.
+    """
+    made = dict(compiled(contract, key_of(keys), arrow_schema(frame.schema)).columns)
+    nodes = {name: made[name] for name in columns}
+    read = {name for node in nodes.values() for leaf in tree.leaves(node) for name in leaf.reads}
+    some = frame.select(*(column(name) for name in frame.columns if name in nodes or name in read))
+    try:
+        some.limit(contract.discovery.rows).mapInArrow(settled(_attempting(nodes)), "nothing int").collect()
+    except Exception as error:
+        if said := from_worker(error):
+            raise ProtectionError(said) from None
+        raise RunError(f"the protections cannot be tried: {reason(error)}") from None
+
+
+def _attempting(nodes: dict[str, tree.Node]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    """What protects on the workers and gives nothing back."""
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        for batch in batches:
+            rows = Rows(batch)
+            for name, node in nodes.items():
+                tree.apply(node, batch.column(batch.schema.get_field_index(name)), rows)
+        yield from ()
+
+    return run
 
 
 def protect(
@@ -125,7 +163,7 @@ class _Work:
     def apply(self, given: DataFrame, strict: bool = True) -> DataFrame:
         ready = given
         if self.shred and self.subject:
-            ready = ready.withColumn(SUBJECT, _column(self.subject))
+            ready = ready.withColumn(SUBJECT, column(self.subject))
         if self.in_arrow:  # before shred: operators read other columns as they came
             nodes = dict((self.made if strict else self.lenient).columns)
             ready = _through_arrow(ready, {name: nodes[name] for name in self.in_arrow})

@@ -1,0 +1,46 @@
+"""A value that no operator takes stops a run before the long passes; in a row that is diverted it stops nothing."""
+
+import pytest
+
+from dataward.errors import ProtectionError
+from dataward.plan import plan
+from dataward.publish import publish
+
+ROWS = [(n, f"{4000 + n:08}", f"c{n}", n % 3) for n in range(40)]
+SCHEMA = "id int, card string, code string, region int"
+COLUMNS = "{card: {protect: fpe}}"
+RULES = 'IsUnique "code",\nColumnValues "id" < 100'
+
+
+def phases(lake, **contract):
+    """The phases of a run, and what it came to."""
+    told = []
+    file = lake.contract(rules=RULES, columns=COLUMNS, **contract)
+    try:
+        return told, publish(lake.spark, plan(file), None, str(lake.root / "reports"), told.append)
+    except ProtectionError as error:
+        return [line.split()[0] for line in told], error
+
+
+@pytest.mark.parametrize("more", ["", "\nquasi_identifiers: [region]"])
+def test_an_unfit_value_stops_the_run_before_the_rules_are_judged(lake, more):
+    lake.source([*ROWS, (50, "12 canary", "c50", 1)], SCHEMA)
+    done, error = phases(lake, extra=f"quarantine: {{{{path: {lake.root}/quarantine}}}}{more}")
+    assert done == ["pin"]
+    assert str(error).startswith("card: it holds values that fpe cannot protect")
+    assert "canary" not in str(error)
+    assert not (lake.root / "target").exists()
+    assert not (lake.root / "quarantine").exists()
+
+
+def test_an_unfit_value_in_a_row_that_a_rule_diverts_stops_nothing(lake):
+    lake.source([*ROWS, (50, "no", "c1", 1), (101, "nor this", "c101", 1)], SCHEMA)
+    _, result = phases(lake)
+    assert result.rows == {"in": 42, "published": 39, "quarantined": 3, "dropped": 0}
+    assert "try" in [phase.name for phase in result.phases]
+
+
+def test_nothing_is_tried_where_no_value_can_stop_the_run(lake):
+    lake.source(ROWS, SCHEMA)
+    lake.contract(columns="{card: {class: payment_card, protect: token}}")
+    assert "try" not in [phase.name for phase in lake.publish().phases]
