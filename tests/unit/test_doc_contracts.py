@@ -1,0 +1,27 @@
+"""What README and docs show as YAML loads as it stands there."""
+
+import pytest
+
+from dataward.contract.load import detectors, policy_of
+from dataward.plan import plan
+from tests.doc_contracts import blocks, contracts, keys_of
+
+
+@pytest.mark.parametrize(("place", "text"), contracts(), ids=lambda given: given if "\n" not in given else "")
+def test_a_contract_that_a_page_shows_loads(place, text, tmp_path):
+    (tmp_path / "contract.yaml").write_text(text, encoding="utf-8")
+    assert plan(tmp_path / "contract.yaml").name, place
+
+
+PARTS = {"policy": policy_of, "detectors": detectors}
+
+
+@pytest.mark.parametrize(("place", "text"), [block for block in blocks() if keys_of(block[1])[0] in PARTS])
+def test_a_policy_or_a_file_of_detectors_that_a_page_shows_loads(place, text, tmp_path):
+    (tmp_path / "part.yaml").write_text(text, encoding="utf-8")
+    assert PARTS[keys_of(text)[0]](tmp_path / "part.yaml"), place
+
+
+def test_every_page_with_yaml_is_looked_at():
+    pages = {place.partition(":")[0] for place, _ in blocks()}
+    assert {"README.md", "docs/contract.md", "docs/keys.md", "docs/treat.md"} <= pages
