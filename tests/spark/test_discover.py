@@ -295,9 +295,13 @@ def test_protected_tables_are_told_from_readable_ones_and_dataward_s_own_records
 
 
 def test_a_draft_publishes(spark, lake):
-    path = lake.source(
-        [(*row, f"mail {row[1]}", json.dumps({"m": row[1]})) for row in PEOPLE], SCHEMA + ", note string, doc string"
-    )
+    rows = [
+        (*row, f"mail {row[1]}", json.dumps({"m": row[1]}), row[0] % 2 == 0, b"\0", f"030 901820{row[0] % 100:02}",
+         (row[1], True), [row[1]], {"tel": f"030 901820{row[0] % 100:02}"}, f"please call me back about order {row[0]}")
+        for row in PEOPLE
+    ]  # fmt: skip
+    more = "note string, doc string, flag boolean, raw binary, tel string, who struct<mail: string, ok: boolean>, mails array<string>, m map<string, string>"
+    path = lake.source(rows, f"{SCHEMA}, {more}, remark string")
     found = discover(spark, Source(path=path), Asked())
     text = drafted(Source(path=path), found)
     text = text.replace("lake/source", str(lake.root / "target")).replace(
@@ -307,6 +311,8 @@ def test_a_draft_publishes(spark, lake):
     result = publish(spark, plan(lake.root / "draft.yaml"), None, str(lake.root / "reports"))
     assert result.status == "published", result
     assert "person7@" not in repr(lake.rows())
+    assert "901820" not in repr(lake.rows())
+    assert "please call me back" in repr(lake.rows())
 
 
 def test_a_row_s_own_values_leave_its_text_in_spark_as_in_a_model_server(spark, lake):
