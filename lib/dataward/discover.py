@@ -21,6 +21,7 @@ from dataward.errors import DatawardError, Problem, SourceError, UsageError
 from dataward.integrity import ledger
 from dataward.privacy.discover.columns import outside
 from dataward.privacy.discover.custom import with_custom
+from dataward.privacy.discover.detectors import DETECTORS
 from dataward.privacy.discover.score import UNSEEN, Finding
 from dataward.privacy.discover.spark import discover_frame, sample
 from dataward.privacy.protect import arrow_schema, entries, misfits, tree
@@ -232,7 +233,8 @@ def own_records(columns: Iterable[str]) -> str:
 def _mark(pinned: Pin, asked: Asked) -> str:
     """What says that a table was looked at as it is, in the way that is asked for."""
     custom = {name: one.model_dump(by_alias=True) for name, one in (asked.custom or {}).items()}
-    told = json.dumps([str(pinned.source), pinned.digest, asked.rows, custom], sort_keys=True, default=str)
+    known = [(one.class_, one.names, one.hints, [(p.regex, p.odds) for p in one.patterns]) for one in DETECTORS]
+    told = json.dumps([str(pinned.source), pinned.digest, asked.rows, custom, known], sort_keys=True, default=str)
     return sha256(told.encode()).hexdigest()
 
 
