@@ -88,8 +88,8 @@ INTRODUCTION = """\
 
 Drawn by `make docs` from the operators' docstrings. Each says what it protects against, what not, and by which standard. NULL stays NULL
 under every operator, and a value that an operator cannot protect is never passed through: `invalid: error` (the default) stops the
-run before anything is published (and in seconds where one of the first `discovery.rows` rows holds such a value), `null` makes it null, and `{fallback: OPERATOR}` protects it otherwise. In the quarantine, where bad rows
-are expected, `error` becomes null too.
+run before anything is published (and in seconds where one of the first `discovery.rows` rows holds such a value), `null` makes it null, and
+`{fallback: OPERATOR}` protects it otherwise. In the quarantine, where bad rows are expected, `error` becomes null too.
 
 A line's name may be a dotted path into structs; lists are gone through, and a map's entries are `.key` and `.value`:
 `contacts.phone: {class: phone, protect: fpe}`. The longest path speaks. Only `json` and `redact_text` look into text.
