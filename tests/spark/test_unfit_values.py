@@ -2,9 +2,12 @@
 
 import pytest
 
+from dataward.contract import Document, problems_of
 from dataward.errors import ProtectionError
 from dataward.plan import plan
+from dataward.privacy.protect import attempt, stopping
 from dataward.publish import publish
+from tests.keys import Ring
 
 ROWS = [(n, f"{4000 + n:08}", f"c{n}", n % 3) for n in range(40)]
 SCHEMA = "id int, card string, code string, region int"
@@ -44,3 +47,18 @@ def test_nothing_is_tried_where_no_value_can_stop_the_run(lake):
     lake.source(ROWS, SCHEMA)
     lake.contract(columns="{card: {class: payment_card, protect: token}}")
     assert "try" not in [phase.name for phase in lake.publish().phases]
+
+
+def test_columns_are_tried_whatever_their_names_with_the_columns_that_they_read(spark):
+    text = (
+        "contract: t\nsource: {path: a}\ntarget: {path: b}\nkeys: {path: k, domain: d}\ndefault: keep\n"
+        "columns: {'day.of`birth': {protect: {date_shift: {by: 'who is', format: '%Y-%m-%d'}}}}\n"
+    )
+    contract, _ = problems_of(Document.parse(text))
+    frame = spark.createDataFrame([("2020-01-31", "ada", 1)], "`day.of``birth` string, `who is` string, n int")
+    ring = Ring(1, {1: bytes(32)})
+    columns = stopping(contract, ring, frame)
+    assert columns == ("day.of`birth",)
+    attempt(contract, ring, frame, columns)
+    with pytest.raises(ProtectionError, match="date_shift cannot protect"):
+        attempt(contract, ring, frame.selectExpr("'no date' as `day.of``birth`", "`who is`", "n"), columns)

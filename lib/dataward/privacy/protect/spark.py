@@ -70,23 +70,29 @@ def attempt(contract: Contract, keys: KeyProvider, frame: DataFrame, columns: It
     made = dict(compiled(contract, key_of(keys), arrow_schema(frame.schema)).columns)
     nodes = {name: made[name] for name in columns}
     read = {name for node in nodes.values() for leaf in tree.leaves(node) for name in leaf.reads}
-    some = frame.select(*(column(name) for name in frame.columns if name in nodes or name in read))
+    names = [name for name in frame.columns if name in nodes or name in read]
+    # By number: mapInArrow takes no column whose name holds a dot or a backtick.
+    some = frame.select(*(column(name).alias(f"c{number}") for number, name in enumerate(names)))
     try:
-        some.limit(contract.discovery.rows).mapInArrow(settled(_attempting(nodes)), "nothing int").collect()
+        some.limit(contract.discovery.rows).mapInArrow(settled(_attempting(names, nodes)), "nothing int").collect()
     except Exception as error:
         if said := from_worker(error):
             raise ProtectionError(said) from None
         raise RunError(f"the protections cannot be tried: {reason(error)}") from None
 
 
-def _attempting(nodes: dict[str, tree.Node]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+def _attempting(
+    names: list[str], nodes: dict[str, tree.Node]
+) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     """What protects on the workers and gives nothing back."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        import pyarrow as pa
+
         for batch in batches:
-            rows = Rows(batch)
+            rows = Rows(pa.RecordBatch.from_arrays(batch.columns, names))
             for name, node in nodes.items():
-                tree.apply(node, batch.column(batch.schema.get_field_index(name)), rows)
+                tree.apply(node, rows.column(name), rows)
         yield from ()
 
     return run
