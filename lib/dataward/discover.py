@@ -25,8 +25,7 @@ from dataward.privacy.discover.detectors import DETECTORS
 from dataward.privacy.discover.score import UNSEEN, Finding
 from dataward.privacy.discover.spark import discover_frame, sample
 from dataward.privacy.protect import arrow_schema, entries, misfits, tree
-from dataward.privacy.protect.row_ids import ROW_ID
-from dataward.quality.split import FAILED_COLUMNS, FAILED_RULES
+from dataward.reserved import CHANGE, CHANGED, FAILED_COLUMNS, FAILED_RULES, REPAIRS, ROW_ID, RUN_ID
 from dataward.session import isolated
 from dataward.sql import identifier
 from dataward.tables import catalog, files
@@ -56,8 +55,8 @@ RECORDS = {
 """Tables that hold no rows of a source, by the columns that tell them."""
 
 BESIDE_ROWS = (
-    frozenset({FAILED_RULES, FAILED_COLUMNS, ROW_ID, "run_id"}),
-    frozenset({"change", "changed", "repairs", ROW_ID, "run_id"}),
+    frozenset({FAILED_RULES, FAILED_COLUMNS, ROW_ID, RUN_ID}),
+    frozenset({CHANGE, CHANGED, REPAIRS, ROW_ID, RUN_ID}),
 )
 """What Dataward writes beside the rows of a quarantine, and of a table of changes: nobody's data."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from dataward.plan import Plan, against_place, against_schema, against_target
+from dataward.plan import Plan, against_names, against_place, against_schema, against_target
 from dataward.privacy.keys import open_keys
 from dataward.privacy.protect import Protected, output_schema, protect_in_window
 from dataward.quality.explain import Explanation
@@ -49,6 +49,7 @@ def explain(spark: SparkSession, plan: Plan) -> Explained:
         others = {alias: pin(own, place, schema_only=True) for alias, place in contract.references.items()}
         source, references = pinned.frame, {alias: other.frame.drop(MALFORMED) for alias, other in others.items()}
         suite = against_schema(own, plan, source, references, now)
+        against_names(own, plan, source)
         plain = normalised(source, contract.treat).drop(MALFORMED)
         _, protections = protect_in_window(own, contract, keys, plain)
         reads, whole = pinned.described, contract.target.mode == "overwrite"

@@ -21,10 +21,11 @@ from dataward.quality.repair.missing import Pattern
 from dataward.quality.repair.treat import Treated, treat
 from dataward.quality.repair.working import WHY, Repair
 from dataward.quality.rules import RowRule
-from dataward.quality.split import FAILED_COLUMNS, FAILED_RULES, split
+from dataward.quality.split import split
 from dataward.quality.suite import Suite
+from dataward.reserved import FAILED_COLUMNS, FAILED_RULES, MALFORMED
 from dataward.sql import column, identifier
-from dataward.tables.source import MALFORMED, pin
+from dataward.tables.source import pin
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

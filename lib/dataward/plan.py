@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataward.columns import clashing, unmapped
 from dataward.compare import Incomparable
 from dataward.contract import Contract, Document, Join, load, problems_of
-from dataward.errors import ContractError, Problem, UsageError, did_you_mean
+from dataward.contract.draft import plain_or_quoted
+from dataward.errors import ContractError, Problem, TargetError, UsageError, did_you_mean
 from dataward.integrity.canonical import sha256
 from dataward.integrity.key_uses import live_versions
 from dataward.privacy.discover.classes import misspelt
 from dataward.privacy.joins import mismatch
 from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect import arrow_schema, misfits, undecided, within
+from dataward.quality.conditions import quoted
 from dataward.quality.flags import Duplicate, Orphan
 from dataward.quality.measuring import risky
 from dataward.quality.repair.fit import misfit, normalised
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Plan",
     "against_keys",
+    "against_names",
     "against_output",
     "against_place",
     "against_schema",
@@ -83,7 +88,7 @@ def plan(path: str | Path) -> Plan:
     keys = [set(rule.columns) for rule in judged.rules if isinstance(rule, IsPrimaryKey)]
     if merge_key and set(merge_key) not in keys:
         # Two rows with one key, or a row without, would make the merge ambiguous or insert forever.
-        names = " ".join(f'"{name}"' for name in merge_key)
+        names = " ".join(map(quoted, merge_key))
         added = IsPrimaryKey(Statement("IsPrimaryKey", merge_key, text=f"IsPrimaryKey {names}"))
         judged = replace(judged, rules=(*judged.rules, added))
     warnings = (*_slow_patterns(document, "rules", judged), *_slow_patterns(document, "rules_after", after))
@@ -201,6 +206,8 @@ def against_schema(
         ContractError: a column is named that is not there, a column is there that nobody decided about, an operator
             does not fit a column's type, or a rule's SQL does not fit the columns.
     """
+    if problems := [*_clashing_names(plan, frame)]:
+        raise ContractError(problems)
     if problems := [*_treatment_problems(plan, frame, references)]:
         raise ContractError(problems)
     frame = normalised(frame, plan.contract.treat)
@@ -221,6 +228,14 @@ def _record_rules(frame: DataFrame, column: str) -> Iterator[Rule]:
     yield WellFormed.of(MALFORMED, column)
     if encoding := frame.schema[MALFORMED].metadata.get("encoding"):
         yield WellFormed.decoded(MALFORMED, column, UNDECODABLE, encoding)
+
+
+def _clashing_names(plan: Plan, frame: DataFrame) -> Iterator[Problem]:
+    ours = plan.contract.source.format in ("csv", "json")  # which have a column for records that cannot be read
+    names = [name for name in frame.columns if not (ours and name == MALFORMED)]
+    schema = arrow_schema(frame.schema)
+    for name, what, remedy in clashing(plan.contract, names, schema):
+        yield Problem(plan.document.file, plan.document.line_of(("source",)), f"columns.{name}", what, remedy)
 
 
 def _treatment_problems(plan: Plan, frame: DataFrame, references: Mapping[str, DataFrame]) -> Iterator[Problem]:
@@ -302,6 +317,24 @@ def against_target(
     return found.changes
 
 
+def against_names(spark: SparkSession, plan: Plan, frame: DataFrame) -> None:
+    """Check that the tables which are there, and which rows of this source go to, can hold columns of these names.
+
+    Raises:
+        TargetError: one cannot.
+    """
+    contract = plan.contract
+    names = unmapped(contract, arrow_schema(frame.drop(MALFORMED).schema))
+    for place in contract.row_tables if names else ():
+        if delta.exists(spark, place) and not delta.maps_columns(spark, place):
+            raise TargetError(
+                f"{place}: it was created without Delta's column mapping, which names such as '{names[0]}' need (any of "
+                f"' ,;{{}}()=', tab or line break in it). Nothing was read; run ALTER TABLE {delta.identifier(spark, place)} SET "
+                "TBLPROPERTIES ('delta.columnMapping.mode' = 'name', 'delta.minReaderVersion' = '2', "
+                "'delta.minWriterVersion' = '5'), or rename the columns in the source"
+            )
+
+
 def against_keys(spark: SparkSession, plan: Plan, keys: KeyProvider, names: Iterable[str]) -> None:
     """Check that rows of this run do not mix, in one column, values that were made by different versions of a key and cannot say so.
 
@@ -380,13 +413,18 @@ def _missing_columns(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
 
 
 def _no_column(name: str, types: Iterable[str]) -> tuple[str, str]:
+    for other in types:
+        if unicodedata.normalize("NFC", other).lower() == unicodedata.normalize("NFC", name).lower():
+            escaped = "".join(c if c.isascii() else f"\\U{ord(c):08X}" for c in other)
+            remedy = f'write it as the source does: "{escaped}"'
+            return f"the source spells '{name}' with other code points", remedy
     return f"the source has no column '{name}'", did_you_mean(name, types) or f"the source has {', '.join(types)}"
 
 
 def _undecided_columns(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:
     open_ones = [path for column in schema for path in undecided(plan.contract, column)]
     if open_ones:
-        lines = "; ".join(f"{name}: {{protect: ...}}" for name in open_ones[:5])
+        lines = "; ".join(f"{plain_or_quoted(name)}: {{protect: ...}}" for name in open_ones[:5])
         what = f"{len(open_ones)} column(s) of the source have no line: {', '.join(open_ones)}"
         remedy = f"decide about each ({lines}), or set 'default'"
         yield Problem(plan.document.file, plan.document.line_of(("columns",)), "columns", what, remedy)

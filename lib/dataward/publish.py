@@ -26,7 +26,7 @@ from dataward.integrity.sealing import same_keys, seal_version
 from dataward.memory import drawn, recall, remember
 from dataward.mend import Mended, mend, to_mend
 from dataward.output import examine
-from dataward.plan import Plan, against_keys, against_place, against_schema, against_target
+from dataward.plan import Plan, against_keys, against_names, against_place, against_schema, against_target
 from dataward.privacy.discover.gates import look
 from dataward.privacy.keys import KeyProvider, Keyring, has_keyring, open_keys
 from dataward.privacy.protect import (
@@ -50,12 +50,14 @@ from dataward.quality.split import failed_rows
 from dataward.quality.suite import Suite
 from dataward.refresh import Refresh
 from dataward.report import RunResult
+from dataward.reserved import MALFORMED, RUN_ID
 from dataward.run import Progress, Run, as_dicts, pinned, place_of
 from dataward.session import demand_encryption, interruptible, isolated
+from dataward.sql import identifier
 from dataward.tables import commits, delta
 from dataward.tables.declared import Declared, declared
 from dataward.tables.reason import reason
-from dataward.tables.source import MALFORMED, Pin
+from dataward.tables.source import Pin
 from dataward.windows import windowed
 
 if TYPE_CHECKING:
@@ -156,6 +158,7 @@ class Publish(Run):
             now = datetime.fromisoformat(earlier["as_of"]) if earlier else self.started.replace(microsecond=0)
             references = {alias: other.frame.drop(MALFORMED) for alias, other in self.others.items()}
             suite = against_schema(self.spark, self.plan, source.frame, references, now)
+            against_names(self.spark, self.plan, source.frame)
             against_keys(self.spark, self.plan, keys, source.columns)
             self.past = recall(self.spark, self.plan, self.run_id, now)
             frame = self.identifiable(self.taken(keys, source, earlier))
@@ -194,7 +197,7 @@ class Publish(Run):
         plain, changes = self.mended.plain, self.mended.changes(contract)
         if not reasons and contract.discovery.gate != "off":
             with self.phase("discover") as told:
-                seen = plain if changes is None else plain.unionByName(changes.select(plain.columns))
+                seen = plain if changes is None else plain.unionByName(changes.select(*map(identifier, plain.columns)))
                 self.found = look(self.spark, contract, keys, seen, min(judged.rows, rows_in))
                 told(str(self.found))
             self.warnings = self.found.warnings
@@ -428,7 +431,7 @@ class Publish(Run):
             return None
         from pyspark.sql import functions as F
 
-        known = self.identified(keys, bad).withColumn("run_id", F.lit(self.run_id))
+        known = self.identified(keys, bad).withColumn(RUN_ID, F.lit(self.run_id))
         return commits.append_once(self.spark, known, place, self.run_id, metadata)
 
     def keep_changes(self, keys: KeyProvider, changes: DataFrame | None, metadata: dict[str, Any]) -> None:
@@ -441,7 +444,7 @@ class Publish(Run):
         finds = {name.lower() for name in (*contract.target.on, *contract.target.partition_by)}
         finds |= {contract.erasure.subject.lower()} if contract.erasure else set()
         own = {name: name.lower() in finds for name in self.mended.plain.columns}
-        told = self.identified(keys, only_changed(changes, own)).withColumn("run_id", F.lit(self.run_id))
+        told = self.identified(keys, only_changed(changes, own)).withColumn(RUN_ID, F.lit(self.run_id))
         self.changes = place_of(place, commits.append_once(self.spark, told, place, self.run_id, metadata))
 
     def accounted(

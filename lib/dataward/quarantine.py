@@ -24,13 +24,13 @@ from dataward.integrity.sealing import signer
 from dataward.plan import Plan
 from dataward.privacy.keys import KeyProvider, open_keys
 from dataward.privacy.protect.operator import Key
-from dataward.privacy.protect.row_ids import ROW_ID, with_row_ids
+from dataward.privacy.protect.row_ids import with_row_ids
 from dataward.publish import Publish, carry_out
-from dataward.quality.internal import INTERNAL, SOURCE_ROW
+from dataward.quality.internal import SOURCE_ROW
 from dataward.quality.judge import Judgement
-from dataward.quality.split import FAILED_RULES
 from dataward.quality.suite import Suite
 from dataward.report import RunResult
+from dataward.reserved import FAILED_RULES, INTERNAL, ROW_ID, RUN_ID
 from dataward.run import Progress
 from dataward.session import isolated, who
 from dataward.tables import delta, maintenance
@@ -80,7 +80,7 @@ def batches(spark: SparkSession, plan: Plan) -> list[Batch]:
         told = ledger.records(own, plan.contract.ledger_location)
         waiting: dict[str, int] = {}
         if delta.exists(own, place):
-            waiting = {row["run_id"]: row["count"] for row in _newest(own, place).groupBy("run_id").count().collect()}
+            waiting = {row[RUN_ID]: row["count"] for row in _newest(own, place).groupBy(RUN_ID).count().collect()}
         found = []
         for seal in told:
             if not isinstance(seal, Seal) or seal.releases or not seal.rows.get("quarantined"):
@@ -109,7 +109,7 @@ def show(spark: SparkSession, plan: Plan, of_run: str, rows: int = 20) -> Shown:
             .count()
             .orderBy(F.desc("count"), "rule")
         )
-        some = waiting.drop("run_id", ROW_ID).limit(rows)
+        some = waiting.drop(RUN_ID, ROW_ID).limit(rows)
         return Shown(
             {row["rule"]: row["count"] for row in rules.limit(100).collect()},
             tuple(some.columns),
@@ -275,7 +275,7 @@ def _place(contract: Contract) -> Location:
 def _of(run_id: str) -> Any:
     from pyspark.sql import functions as F
 
-    return F.col("run_id") == run_id
+    return F.col(RUN_ID) == run_id
 
 
 def _newest(spark: SparkSession, place: Location) -> DataFrame:

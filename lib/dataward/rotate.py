@@ -25,7 +25,7 @@ from dataward.privacy.protect import OPERATORS, statistics_columns
 from dataward.privacy.protect.entries import tables_of
 from dataward.privacy.retokenise import Step, without_shadows
 from dataward.session import demand_encryption, isolated
-from dataward.sql import identifier
+from dataward.sql import column
 from dataward.tables import commits, delta
 from dataward.tables.source import pin
 
@@ -134,11 +134,9 @@ class _Table:
                 raw = pin(self.spark, self.contract.source).frame
                 self._source = repaired(self.spark, self.contract, raw)
                 if self.contract.treat.changes:  # what stood there before is kept as well
-                    kinds = self._source.dtypes
+                    fields = self._source.schema.fields
                     self._source = self._source.unionByName(
-                        raw.selectExpr(
-                            *(f"cast({identifier(name)} as {kind}) as {identifier(name)}" for name, kind in kinds)
-                        )
+                        raw.select(*(column(field.name).cast(field.dataType).alias(field.name) for field in fields))
                     )
             except Exception:
                 return None  # the tokens stay, and the report names them

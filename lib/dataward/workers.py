@@ -11,8 +11,10 @@ from zipimport import zipimporter
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
-__all__ = ["batch_of", "column_of", "named", "settled"]
+__all__ = ["batch_of", "column_of", "mapped", "named", "settled"]
 
 NUMBERS = {"int": "int32", "bigint": "int64", "double": "float64"}
 READ = zipimporter.invalidate_caches
@@ -27,6 +29,19 @@ def settled(function: Function) -> Function:
         return function(batches)
 
     return run
+
+
+def mapped(frame: DataFrame, function: Function, schema: StructType | str) -> DataFrame:
+    """Return ``frame.mapInArrow`` for columns of any name; PySpark's own takes a dot or a backtick in a name for SQL."""
+    names = frame.columns
+    numbered = frame.toDF(*(f"c{number}" for number in range(len(names))))
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        import pyarrow as pa
+
+        return function(pa.RecordBatch.from_arrays(batch.columns, names=names) for batch in batches)
+
+    return numbered.mapInArrow(settled(run), schema)
 
 
 def _settle() -> None:

@@ -76,3 +76,17 @@ def test_only_sql_py_makes_a_column_of_a_name_that_a_user_may_have_chosen():
 @pytest.mark.parametrize("text", ODD)
 def test_a_quoted_name_closes_where_it_ends(text):
     assert identifier(text)[1:-1].replace("``", "").count("`") == 0
+
+
+def test_rows_of_a_users_columns_reach_the_workers_by_number():
+    """PySpark's mapInArrow asks for each column by a name that it parses: only frames of columns of our own making take it."""
+    ours = {"refresh.py", "quality/profile/columns.py", "quality/engines/spark.py", "quality/engines/frequencies.py",
+            "quality/spread.py", "quality/duplicates/matching.py", "integrity/residue.py", "integrity/digest.py", "privacy/protect/entries.py",
+            "privacy/discover/spark.py", "privacy/protect/spark.py", "workers.py"}  # fmt: skip
+    found = {
+        str(file)
+        for file, tree in parsed()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "mapInArrow"
+    }
+    assert found <= ours, "use dataward.workers.mapped"

@@ -7,7 +7,6 @@ from dataward.contract.discovery import CustomDetector, Discovery
 from dataward.contract.document import Document
 from dataward.contract.load import detectors, load, problems_of
 from dataward.contract.models import (
-    SHADOW,
     Access,
     Allowed,
     Contract,
@@ -22,7 +21,6 @@ from dataward.contract.protections import Column, Protection, having
 from dataward.contract.treatment import Treatment
 
 __all__ = [
-    "SHADOW",
     "Access",
     "Allowed",
     "Column",

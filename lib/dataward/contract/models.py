@@ -27,6 +27,7 @@ from dataward.contract.protections import (
     written_form,
 )
 from dataward.contract.treatment import Treatment
+from dataward.reserved import SHADOW
 
 __all__ = [
     "Access",
@@ -98,10 +99,6 @@ def _without_forms(given: Any) -> Any:
     """Names alone, as a list, are columns without coarser forms."""
     names = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
     return dict.fromkeys(given, ()) if names else given
-
-
-SHADOW = re.compile(r"(.+)__v[0-9]+")
-"""While a rotation's window is open, ``email__v1`` stands beside ``email``: the same values under the version going out."""
 
 
 class Allowed(Model):
@@ -310,14 +307,21 @@ class Contract(Model):
         for length in range(len(path), -1, -1):
             if line := self._lines.get(".".join((name, *path[:length])).lower()):
                 return line
-        if shadowed := SHADOW.fullmatch(name):
-            return self.decided(shadowed.group(1), path)
+        if (shadowed := self.shadowed(name)) is not None:
+            return self.decided(shadowed, path)
         return self.policy.by_name(".".join((name, *path))) if self.policy else None
+
+    def shadowed(self, name: str) -> str | None:
+        """The column beside which a rotation's window puts this one in the target; None where it is a column of its own."""
+        named = SHADOW.fullmatch(name)
+        if named is None or name.lower() in self._lines:
+            return None
+        line = self.decided(named.group(1))
+        return named.group(1) if line is not None and line.protect.shadowed else None
 
     def sensitive(self, name: str) -> bool:
         """Whether a column, or anything inside of it, is kept out of Delta's statistics and of reports."""
-        if shadowed := SHADOW.fullmatch(name):
-            name = shadowed.group(1)
+        name = self.shadowed(name) or name
         if self.erasure and name.lower() == self.erasure.subject.lower():
             return True
         below = f"{name.lower()}."

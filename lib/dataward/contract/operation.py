@@ -55,6 +55,11 @@ class Operation(Model):
     shows_less: ClassVar[tuple[str, ...]] = ()
     hides_more: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def shadowed(self) -> bool:
+        """Whether a rotation's window puts a column of the outgoing version beside it: its values join by a key."""
+        return self.findable and self.keyed
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse an operator that does not state its strength: a policy could not rank it."""

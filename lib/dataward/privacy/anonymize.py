@@ -22,8 +22,9 @@ from dataward.errors import DataError, UsageError
 from dataward.privacy.protect.generalize import GeneralizeOperator
 from dataward.privacy.protect.operator import Rows, Unfit
 from dataward.privacy.protect.spark import arrow_schema
+from dataward.reserved import INTERNAL
 from dataward.sql import identifier
-from dataward.workers import settled
+from dataward.workers import mapped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +35,7 @@ __all__ = ["Chosen", "Ladder", "anonymized", "choose", "ladder"]
 AT_ONCE = 32  # nodes of one job
 MOST_LEVELS = 60  # of all columns together: Spark numbers grouping sets by 64 bits
 STEPS = 6
+SIZE = f"{INTERNAL}size"
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def _combinations(frame: DataFrame, ladders: list[Ladder]) -> DataFrame:
     counted = frame.groupBy(*own).agg(F.count("*").alias("__count"))  # a column may be named count
     names = [_name(number, level) for number, one in enumerate(ladders) for level in range(one.top)]
     schema = StructType([*(StructField(name, StringType()) for name in names), StructField("count", LongType())])
-    return counted.mapInArrow(settled(_levels(ladders)), schema)
+    return mapped(counted, _levels(ladders), schema)
 
 
 def _levels(ladders: list[Ladder]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
@@ -238,11 +240,11 @@ def anonymized(frame: DataFrame, ladders: list[Ladder], levels: tuple[int, ...],
         made = GeneralizeOperator(coarse[field.name]).output(kind.type) if field.name in coarse else kind.type
         spark_kind = from_arrow_type(made, prefer_timestamp_ntz=True) if field.name in coarse else field.dataType
         fields.append(StructField(field.name, spark_kind))
-    ready = frame.mapInArrow(settled(_coarser(coarse)), StructType(fields)) if coarse else frame
+    ready = mapped(frame, _coarser(coarse), StructType(fields)) if coarse else frame
     for name in gone:
         ready = ready.withColumn(name, F.lit(None).cast(ready.schema[name].dataType))
     size = F.count(F.lit(1)).over(Window.partitionBy(*(identifier(one.column) for one in ladders)))
-    return ready.withColumn("__size", size).where(f"__size >= {k}").drop("__size")
+    return ready.withColumn(SIZE, size).where(f"{SIZE} >= {k}").drop(SIZE)
 
 
 def _coarser(coarse: dict[str, Generalize]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:

@@ -16,8 +16,9 @@ from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect import OPERATORS, protect_in_window, shadows
 from dataward.privacy.protect.fpe import FpeOperator
 from dataward.privacy.protect.operator import Key, Operator, Rows
+from dataward.reserved import INTERNAL, shadow_of
 from dataward.sql import column, identifier
-from dataward.workers import settled
+from dataward.workers import mapped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +28,8 @@ __all__ = ["OPENED", "Step", "without_shadows"]
 
 OPENED = ("encrypt", "encrypt_random", "fpe")
 """What is opened and protected again."""
+
+OLD, NEW = f"{INTERNAL}old", f"{INTERNAL}new"
 
 SAYS = ("token", "encrypt", "encrypt_random")
 """What carries its key version."""
@@ -50,7 +53,7 @@ class Step:
         for field in frame.schema.fields:
             line = self.contract.column(field.name)
             plain = field.dataType.typeName() not in ("array", "map", "struct")
-            movable = line.protect.op in (*OPENED, "token") and not _beside(field.name, frame.columns)
+            movable = line.protect.op in (*OPENED, "token") and not _beside(self.contract, field.name, frame.columns)
             if plain and movable and self.contract.domain(line) == self.domain:
                 found[field.name] = line.protect.op
         return found
@@ -62,11 +65,11 @@ class Step:
         """Whether a row's value is under the outgoing version."""
         from pyspark.sql import functions as F
 
-        value, shadow = column(name), f"{name}__v{self.old}"
+        value, beside = column(name), shadow_of(name, self.old)
         if self.contract.column(name).protect.op in SAYS:
             return F.coalesce(value.startswith(f"v{self.old}."), F.lit(False))
         untold = F.lit(self.old in self.live.get(name, ()))
-        empty = column(shadow).isNull() if shadow in frame.columns else untold
+        empty = column(beside).isNull() if beside in frame.columns else untold
         return value.isNotNull() & empty
 
     def carried(self, frame: DataFrame) -> dict[str, int]:
@@ -86,7 +89,7 @@ class Step:
         from pyspark.sql import functions as F
 
         operators, beside = self.columns(frame), self.shadows(frame)
-        flags = {name: f"__old_{number}" for number, name in enumerate(operators)}
+        flags = {name: f"{INTERNAL}old{number}" for number, name in enumerate(operators)}
         ready = frame.select("*", *(self.old_rows(frame, name).alias(flag) for name, flag in flags.items()))
         for name, shadow in beside.items():
             kept = column(shadow) if shadow in frame.columns else F.lit(None)
@@ -98,7 +101,7 @@ class Step:
             columns = {
                 name: (flags[name], self._operator(name, self.old), self._operator(name, self.new)) for name in opened
             }
-            ready = ready.mapInArrow(settled(_opened(columns)), ready.schema)
+            ready = mapped(ready, _opened(columns), ready.schema)
         return ready.drop(*flags.values())
 
     def _mapped(
@@ -110,9 +113,9 @@ class Step:
             return ready
         values = source.select(identifier(name)).distinct()
         both, _ = protect_in_window(spark, self.contract, self.keys, values)
-        pairs = both(values, strict=False).select(column(shadow).alias("__old"), column(name).alias("__new"))
-        joined = ready.join(pairs.where("__old is not null").distinct(), column(name) == F.col("__old"), "left")
-        return joined.withColumn(name, F.coalesce("__new", column(name))).select(*map(identifier, ready.columns))
+        pairs = both(values, strict=False).select(column(shadow).alias(OLD), column(name).alias(NEW))
+        joined = ready.join(pairs.where(f"{OLD} is not null").distinct(), column(name) == F.col(OLD), "left")
+        return joined.withColumn(name, F.coalesce(NEW, column(name))).select(*map(identifier, ready.columns))
 
     def _operator(self, name: str, version: int) -> Operator:
         line = self.contract.column(name)
@@ -124,14 +127,12 @@ class Step:
 
 def without_shadows(contract: Contract, frame: DataFrame) -> DataFrame:
     """The frame without the columns of a window that stand beside others."""
-    return frame.drop(*(name for name in frame.columns if _beside(name, frame.columns)))
+    return frame.drop(*(name for name in frame.columns if _beside(contract, name, frame.columns)))
 
 
-def _beside(name: str, names: Iterable[str]) -> bool:
-    from dataward.contract import SHADOW
-
-    shadowed = SHADOW.fullmatch(name)
-    return shadowed is not None and shadowed.group(1) in names
+def _beside(contract: Contract, name: str, names: Iterable[str]) -> bool:
+    of = contract.shadowed(name)
+    return of is not None and of in names
 
 
 Stage = Callable[[Iterable["pa.RecordBatch"]], Iterable["pa.RecordBatch"]]

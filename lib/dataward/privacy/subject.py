@@ -11,6 +11,7 @@ from dataward.errors import KeyringError, ProtectionError, UsageError
 from dataward.privacy.keys import Keyring, Purpose
 from dataward.privacy.protect import arrow_schema, compiled, key_of
 from dataward.privacy.reidentify import originals
+from dataward.reserved import INTERNAL
 from dataward.sql import column, identifier
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["MOST_ROWS", "among", "of_values", "protected_ids", "raw_values", "shared", "values_of"]
+
+AMONG = f"{INTERNAL}among"
 
 MOST_ROWS = 100_000
 """Of one person; the driver holds their values."""
@@ -75,12 +78,12 @@ def of_values(frame: DataFrame, name: str, values: Iterable[str], how: str = "le
     from pyspark.sql import functions as F
 
     wanted = among(frame.sparkSession, values)
-    return frame.join(F.broadcast(wanted), column(name).cast("string") == F.col("__among"), how)
+    return frame.join(F.broadcast(wanted), column(name).cast("string") == F.col(AMONG), how)
 
 
 def among(spark: SparkSession, values: Iterable[str]) -> DataFrame:
-    """Values as a frame of one column, ``__among``."""
-    return spark.createDataFrame([(value,) for value in sorted(set(values))], "__among string")
+    """Values as a frame of one column, ``AMONG``."""
+    return spark.createDataFrame([(value,) for value in sorted(set(values))], f"{AMONG} string")
 
 
 def values_of(contract: Contract, rows: DataFrame) -> dict[str, set[str]]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from dataward.reserved import INTERNAL
 from dataward.sql import identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 __all__ = ["INTERNAL", "ROW", "SOURCE_ROW", "content", "row_id"]
-
-INTERNAL = "__dw_"
-"""What the names of such columns begin with; none of them leaves the job."""
 
 ROW = f"{INTERNAL}row"
 SOURCE_ROW = f"{INTERNAL}source_row"

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dataward.quality.flags import with_flags
 from dataward.quality.rules import RowRule
+from dataward.reserved import FAILED_COLUMNS, FAILED_RULES
 from dataward.sql import column, identifier, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["FAILED_COLUMNS", "FAILED_RULES", "failed_rows", "split", "with_paths"]
-
-FAILED_RULES, FAILED_COLUMNS = "failed_rules", "failed_columns"
+__all__ = ["failed_rows", "split", "with_paths"]
 
 
 def with_paths(frame: DataFrame, names: Iterable[str]) -> DataFrame:
@@ -27,9 +26,22 @@ def with_paths(frame: DataFrame, names: Iterable[str]) -> DataFrame:
     there = {name.lower() for name in frame.columns}
     for name in dict.fromkeys(name for name in names if name.lower() not in there):
         head, *rest = name.split(".")
-        if rest and head.lower() in there:
+        if place := _place(frame.schema, name):
+            frame = frame.withColumn(name, column(*place))
+        elif rest and head.lower() in there:  # into a map, or through an array
             frame = frame.withColumn(name, column(head, *rest))
     return frame
+
+
+def _place(kind: Any, path: str) -> tuple[str, ...]:
+    """Return the fields of structs that a dotted path goes through, whose own names may hold dots; empty where there is none."""
+    for field in getattr(kind, "fields", ()):
+        start = f"{field.name.lower()}."
+        if path.lower() == field.name.lower():
+            return (field.name,)
+        if path.lower().startswith(start) and (inner := _place(field.dataType, path[len(start) :])):
+            return (field.name, *inner)
+    return ()
 
 
 def split(frame: DataFrame, rules: Sequence[RowRule], now: datetime) -> tuple[DataFrame, DataFrame]:

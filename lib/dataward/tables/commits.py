@@ -213,6 +213,8 @@ def _write(
         writer = writer.option("userMetadata", json.dumps({"dataward": 1, "run_id": run_id, **metadata}))
         if partition_by:
             writer = writer.partitionBy(*partition_by)
+        if delta.needs_mapping(frame.schema) and not delta.exists(spark, place):
+            writer = writer.options(**delta.MAPPING)
         _save(writer, place)
 
     return _once(spark, place, run_id, stats, write)
@@ -322,7 +324,7 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: list[str]) 
         spark.sql(
             f"alter table {delta.identifier(spark, place)} unset tblproperties ('delta.dataSkippingStatsColumns')"
         )
-    told = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
+    told = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in wanted.items())
     spark.sql(f"alter table {delta.identifier(spark, place)} set tblproperties ({told})")
 
 

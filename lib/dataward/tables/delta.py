@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,12 @@ from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import DataType
 
 __all__ = [
+    "MAPPING",
     "ROW_NEUTRAL",
+    "UNMAPPED",
     "Commit",
     "commit_file",
     "exists",
@@ -23,11 +27,18 @@ __all__ = [
     "history",
     "laid_out_by",
     "latest_version",
+    "maps_columns",
+    "needs_mapping",
     "read",
     "snapshot",
     "table_id",
 ]
 
+
+MAPPING = {"delta.columnMapping.mode": "name"}
+
+UNMAPPED = re.compile(r"[ ,;{}()\n\t=]")
+"""What the name of a column (or of a field in it) holds that only a table with column mapping takes."""
 
 ROW_NEUTRAL = frozenset(
     [
@@ -148,6 +159,20 @@ def find_run(spark: SparkSession, place: Location, run_id: str, limit: int | Non
     if not exists(spark, place):
         return None
     return next((found for found in history(spark, place, limit) if found.metadata.get("run_id") == run_id), None)
+
+
+def maps_columns(spark: SparkSession, place: Location) -> bool:
+    """Whether a table has column mapping, so that its columns may have any name."""
+    properties = delta_table(spark, place).detail().select("properties").first()[0]
+    return str(properties.get("delta.columnMapping.mode", "none")) != "none"
+
+
+def needs_mapping(kind: DataType) -> bool:
+    """Whether a type has fields, at any depth, whose names Delta takes only with column mapping."""
+    inner = [getattr(kind, name, None) for name in ("elementType", "keyType", "valueType")]
+    inner += [field.dataType for field in getattr(kind, "fields", ())]
+    named = any(UNMAPPED.search(field.name) for field in getattr(kind, "fields", ()))
+    return named or any(needs_mapping(one) for one in inner if one is not None)
 
 
 def laid_out_by(spark: SparkSession, place: Location) -> dict[str, str]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dataward.contract import Source
 from dataward.errors import SourceError
+from dataward.reserved import MALFORMED
 from dataward.sql import column
 from dataward.tables import catalog, delta, files, header
 from dataward.tables.lines import Lines, look, undecodable
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructType
 
 __all__ = ["MALFORMED", "UNDECODABLE", "Pin", "manifest", "pin", "loss_free", "streaming"]
-
-MALFORMED = "_dataward_malformed"
-"""Column of csv and json sources that holds a record Spark could not read; it never leaves the job."""
 
 UNDECODABLE = "\ufffd bytes that do not fit the encoding"
 """What that column holds of a record in which Spark replaced bytes."""
@@ -348,7 +346,15 @@ def _spelled(reader: Any, source: Source, paths: str | list[str]) -> StructType:
         reader = reader.option("multiLine", "false")
     reader = reader.option("columnNameOfCorruptRecord", MALFORMED)
     found = _keys(reader, source, paths) if source.format == "json" else reader.load(paths).schema
+    if source.format == "csv" and MALFORMED in found.names:  # Spark adds a column of this name to JSON's only
+        raise _taken(source)
     return cast("StructType", type(found)([one for one in found.fields if one.name != MALFORMED]))
+
+
+def _taken(source: Source) -> SourceError:
+    return SourceError(
+        f"source {source}: it has a column '{MALFORMED}', a name that Dataward uses; rename it in the source"
+    )
 
 
 def _keys(reader: Any, source: Source, paths: str | list[str]) -> StructType:
@@ -382,6 +388,8 @@ def _clash(kind: DataType) -> tuple[str, str] | None:
 
 def _permissive(reader: Any, source: Source, schema: StructType) -> Any:
     """A reader that gives a record which it cannot read in a column of its own."""
+    if MALFORMED in map(str.lower, schema.names):
+        raise _taken(source)
     reader = reader.option("mode", "PERMISSIVE").option("columnNameOfCorruptRecord", MALFORMED)
     if source.format == "csv":
         reader = reader.option("enforceSchema", "false")  # a header in another order is an error, not a shuffle

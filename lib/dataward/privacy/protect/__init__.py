@@ -4,7 +4,16 @@
 that no value is passed through.
 """
 
-from dataward.privacy.protect.compiled import OPERATORS, Compiled, compiled, key_of, misfits, undecided, within
+from dataward.privacy.protect.compiled import (
+    OPERATORS,
+    Compiled,
+    ambiguous,
+    compiled,
+    key_of,
+    misfits,
+    undecided,
+    within,
+)
 from dataward.privacy.protect.spark import (
     Protected,
     Protecting,
@@ -14,6 +23,7 @@ from dataward.privacy.protect.spark import (
     statistics_columns,
     stopping,
 )
+from dataward.privacy.protect.tree import paths
 from dataward.privacy.protect.window import outgoing, output_schema, protect_in_window, shadows
 
 __all__ = [
@@ -21,6 +31,7 @@ __all__ = [
     "Compiled",
     "Protected",
     "Protecting",
+    "ambiguous",
     "arrow_schema",
     "attempt",
     "compiled",
@@ -28,6 +39,7 @@ __all__ = [
     "misfits",
     "outgoing",
     "output_schema",
+    "paths",
     "protect",
     "protect_in_window",
     "shadows",

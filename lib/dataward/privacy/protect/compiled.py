@@ -36,7 +36,18 @@ from dataward.privacy.protect.vault import VaultOperator
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["OPERATORS", "Compiled", "compiled", "key_of", "misfits", "needing_spark", "read_by", "undecided", "within"]
+__all__ = [
+    "OPERATORS",
+    "Compiled",
+    "ambiguous",
+    "compiled",
+    "key_of",
+    "misfits",
+    "needing_spark",
+    "read_by",
+    "undecided",
+    "within",
+]
 
 OPERATORS: dict[str, type[Operator]] = {
     "date_shift": DateShiftOperator,
@@ -146,6 +157,17 @@ def needing_spark(made: Compiled) -> list[str]:
 def within(field: pa.Field) -> set[str]:
     """Every path that a line may name: the column's, and those of what lies inside."""
     return {".".join((field.name, *parts[:n])) for _, parts in tree.paths(field) for n in range(len(parts) + 1)}
+
+
+def ambiguous(schema: pa.Schema) -> list[str]:
+    """Return the paths that a line could name and that lead to two places, such as column ``a.b`` and field ``b`` of struct ``a``."""
+    places: dict[str, set[tuple[str, ...]]] = {}
+    for field in schema:
+        for _, parts in tree.paths(field):
+            for n in range(len(parts) + 1):
+                place = (field.name, *parts[:n])
+                places.setdefault(".".join(place).lower(), set()).add(place)
+    return [".".join(min(found)) for found in places.values() if len(found) > 1]
 
 
 def undecided(contract: Contract, field: pa.Field) -> list[str]:

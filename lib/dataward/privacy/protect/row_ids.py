@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from dataward.contract.protections import Token
 from dataward.privacy.protect.operator import Key
 from dataward.privacy.protect.token import TokenOperator
+from dataward.reserved import ROW_ID
 from dataward.sql import column
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["ROW_ID", "with_row_ids"]
-
-ROW_ID = "row_id"
+__all__ = ["with_row_ids"]
 
 
 def with_row_ids(frame: DataFrame, content: str, run_id: str, key: Key) -> DataFrame:

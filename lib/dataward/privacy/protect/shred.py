@@ -23,9 +23,10 @@ from dataward.contract.protections import Shred
 from dataward.privacy.keys import Purpose
 from dataward.privacy.protect.entries import KEY, NONCE, Entered, Table, opened
 from dataward.privacy.protect.texts import messages
+from dataward.reserved import INTERNAL
 from dataward.sql import column
 from dataward.tables.reason import from_jvm
-from dataward.workers import settled
+from dataward.workers import mapped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +36,7 @@ __all__ = ["ShredOperator", "key_names", "out_of_shred", "through_shred"]
 
 NAME = 16  # bytes, of the name of a subject's key
 PREFIX = "s1."
+VALUE, TOKEN, SEALED = (f"{INTERNAL}{name}" for name in ("value", "token", "sealed"))
 
 
 @dataclass(frozen=True)
@@ -69,23 +71,21 @@ def through_shred(
     known_by = column(subject)
     values = frame.select(known_by.alias("value")).where("value is not null").distinct()
     entries = Table(spark, one.parameters.path, "shred", KEY).found(values, one.secret, one.key.version)
-    found = entries.select(
-        F.col("value").alias("__value"), F.col("token").alias("__token"), F.col("sealed").alias("__sealed")
-    )
-    joined = frame.join(found, known_by == F.col("__value"), "left").drop("__value")
+    found = entries.select(F.col("value").alias(VALUE), F.col("token").alias(TOKEN), F.col("sealed").alias(SEALED))
+    joined = frame.join(found, known_by == F.col(VALUE), "left").drop(VALUE)
     for name in columns if strict else ():
         value = column(name)
         told = from_jvm(
             f"{name}: shred needs a subject (erasure.subject) in every row that has a value; nothing was published"
         )
         checked = F.when(
-            value.isNotNull() & F.col("__token").isNull(), F.raise_error(told).cast(joined.schema[name].dataType)
+            value.isNotNull() & F.col(TOKEN).isNull(), F.raise_error(told).cast(joined.schema[name].dataType)
         )
         joined = joined.withColumn(name, checked.otherwise(value))
     schema = StructType([
         StructField(field.name, StringType() if field.name in columns else field.dataType) for field in joined.schema.fields
     ])  # fmt: skip
-    return joined.mapInArrow(settled(_encrypted(list(columns), one.secret)), schema).drop("__token", "__sealed")
+    return mapped(joined, _encrypted(list(columns), one.secret), schema).drop(TOKEN, SEALED)
 
 
 def _encrypted(names: list[str], secret: bytes) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
@@ -96,7 +96,7 @@ def _encrypted(names: list[str], secret: bytes) -> Callable[[Iterable[pa.RecordB
         ciphers: dict[str, Any] = {}
         for batch in batches:
             columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-            tokens, sealed = columns["__token"].to_pylist(), columns["__sealed"]
+            tokens, sealed = columns[TOKEN].to_pylist(), columns[SEALED]
             for number, token in enumerate(tokens):
                 if token is not None and token not in ciphers:
                     ciphers[token] = AESGCM(opened(secret, sealed[number].as_py(), token)[:KEY]).encrypt

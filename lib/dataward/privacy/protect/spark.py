@@ -18,9 +18,10 @@ from dataward.privacy.protect.operator import Rows
 from dataward.privacy.protect.shred import ShredOperator, through_shred
 from dataward.privacy.protect.token import Keyed
 from dataward.privacy.protect.vault import VaultOperator, through_vault
+from dataward.reserved import INTERNAL
 from dataward.sql import column
 from dataward.tables.reason import from_jvm, from_worker, reason
-from dataward.workers import settled
+from dataward.workers import mapped, settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -187,7 +188,7 @@ class _Work:
         """The frame beside what becomes of a column's few values, made once per value."""
         from pyspark.sql import functions as F
 
-        value, made = f"__value_{number}", f"__made_{number}"
+        value, made = f"{INTERNAL}value{number}", f"{INTERNAL}made{number}"
         values = self.frame.select(column(name).alias(value)).distinct()
         # Values of rows that are diverted are among them: what cannot be protected is null, see `column`.
         twice = values.select(value, column(value).alias(made))
@@ -201,7 +202,7 @@ class _Work:
             if self.stages.get(name) != "jvm":
                 return column(name)
             return self.leaves[name].operator.column(column(name), self.kinds[name]).alias(name)
-        made, leaf = column(f"__made_{self.once.index(name)}"), self.leaves[name]
+        made, leaf = column(f"{INTERNAL}made{self.once.index(name)}"), self.leaves[name]
         if strict and leaf.strict:
             unfit = column(name).isNotNull() & made.isNull()
             made = F.when(unfit, F.raise_error(from_jvm(leaf.refusal()))).otherwise(made)
@@ -239,7 +240,7 @@ def _through_arrow(frame: DataFrame, nodes: dict[str, tree.Node]) -> DataFrame:
             made = tree.output(nodes[field.name], to_arrow_type(kind))
             kind = from_arrow_type(made, prefer_timestamp_ntz=True)
         fields.append(StructField(field.name, kind))
-    return frame.mapInArrow(settled(_on_workers(nodes)), StructType(fields))
+    return mapped(frame, _on_workers(nodes), StructType(fields))
 
 
 def _on_workers(nodes: dict[str, tree.Node]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 from dataward.contract.protections import Vault
 from dataward.privacy.keys import Purpose
 from dataward.privacy.protect.entries import Entered, Table, opened
+from dataward.reserved import INTERNAL
 from dataward.sql import column
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ __all__ = ["VaultOperator", "out_of_vault", "through_vault"]
 class VaultOperator(Entered):
     parameters: Vault
     purpose: ClassVar[Purpose | None] = "vault"
+
+
+VALUE, TOKEN = f"{INTERNAL}value", f"{INTERNAL}token"
 
 
 def through_vault(
@@ -46,9 +50,9 @@ def through_vault(
     assert key is not None  # noqa: S101 - it has a purpose
     values = raw.select(held.alias("value")).where("value is not null").distinct()
     entries = Table(spark, operator.parameters.path, "vault").found(values, operator.secret, key.version)
-    found = entries.select(F.col("value").alias("__value"), F.col("token").alias("__token"))
-    joined = frame.join(found, held == F.col("__value"), "left")
-    return joined.select(*(column("__token" if n == name else n).alias(n) for n in frame.columns))
+    found = entries.select(F.col("value").alias(VALUE), F.col("token").alias(TOKEN))
+    joined = frame.join(found, held == F.col(VALUE), "left")
+    return joined.select(*(column(TOKEN if n == name else n).alias(n) for n in frame.columns))
 
 
 def out_of_vault(

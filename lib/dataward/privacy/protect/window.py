@@ -16,6 +16,7 @@ from dataward.errors import KeyringError
 from dataward.privacy.keys import KeyProvider, Purpose
 from dataward.privacy.protect.entries import Table
 from dataward.privacy.protect.spark import Protected, Protecting, output_fields, protect
+from dataward.reserved import shadow_of
 from dataward.sql import column, identifier
 from dataward.tables import delta
 
@@ -52,9 +53,8 @@ def shadows(contract: Contract, keys: KeyProvider, names: Iterable[str]) -> dict
     found = {}
     for name in names:
         line = contract.column(name)
-        # An entered token stays what it is under a new key.
-        if line.protect.findable and line.protect.keyed and (version := keys.window(contract.domain(line))):
-            found[name] = f"{name}__v{version}"
+        if line.protect.shadowed and (version := keys.window(contract.domain(line))):
+            found[name] = shadow_of(name, version)
     return found
 
 

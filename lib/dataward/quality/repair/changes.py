@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dataward.quality.internal import INTERNAL
 from dataward.quality.repair.working import Tally
+from dataward.reserved import CHANGE, CHANGED, REPAIRS, TEXTS
 from dataward.sql import column, identifier, literal
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ def images(frame: DataFrame, tallies: Iterable[Tally], readable: Iterable[str], 
     came = {field.name: field.dataType.simpleString() for field in frame.select(f"{WAS}.*").schema.fields}
     now = {name: kind for name, kind in frame.dtypes if name in came}
     differs = {name: _differs(name, came[name], now[name]) for name in came}
-    before = ", ".join(f"cast({_was(name)} as {now[name]}) as {identifier(name)}" for name in came)
+    before = ", ".join(f"{_cast(name, came[name], now[name])} as {identifier(name)}" for name in came)
     after = ", ".join(map(identifier, came))
     texts = [name for name in readable if name in came and came[name] == "string" != now[name]]
     told = {
-        "changed": ("string", [f"if({differs[name]}, {literal(name)}, null)" for name in came]),
-        "repairs": ("struct<treatment: string, column: string, what: string>", [_told(tally) for tally in tallies]),
-        "texts": (
+        CHANGED: ("string", [f"if({differs[name]}, {literal(name)}, null)" for name in came]),
+        REPAIRS: ("struct<treatment: string, column: string, what: string>", [_told(tally) for tally in tallies]),
+        TEXTS: (
             "struct<column: string, text: string>",
             [f"if({differs[name]}, struct({literal(name)} as column, {_was(name)} as text), null)" for name in texts],
         ),
@@ -53,11 +54,11 @@ def images(frame: DataFrame, tallies: Iterable[Tally], readable: Iterable[str], 
         f"cast(array_compact(array({', '.join(some)})) as array<{kind}>) as {name}"
         for name, (kind, some) in told.items()
     ]
-    both = f"array(struct('before' as change, {before}), struct('after' as change, {after}))"
+    both = f"array(struct('before' as {CHANGE}, {before}), struct('after' as {CHANGE}, {after}))"
     stay = [*map(identifier, beside), *told]
-    rows = frame.selectExpr(*map(identifier, beside), *lists, f"{both} as images").where("size(changed) > 0")
+    rows = frame.selectExpr(*map(identifier, beside), *lists, f"{both} as images").where(f"size({CHANGED}) > 0")
     cells = [f"image.{identifier(name)}" for name in came]
-    return rows.selectExpr(*stay, "explode(images) as image").selectExpr(*cells, "image.change", *stay)
+    return rows.selectExpr(*stay, "explode(images) as image").selectExpr(*cells, f"image.{CHANGE}", *stay)
 
 
 def only_changed(frame: DataFrame, own: Mapping[str, bool]) -> DataFrame:
@@ -65,7 +66,7 @@ def only_changed(frame: DataFrame, own: Mapping[str, bool]) -> DataFrame:
     from pyspark.sql import functions as F
 
     emptied = {
-        name: F.expr(f"if(array_contains(changed, {literal(name)}), {identifier(name)}, null)")
+        name: F.expr(f"if(array_contains({CHANGED}, {literal(name)}), {identifier(name)}, null)")
         for name, stays in own.items()
         if name in frame.columns and not stays
     }
@@ -83,6 +84,11 @@ def _differs(name: str, came: str, now: str) -> str:
 def _told(tally: Tally) -> str:
     column = literal(tally.column) if tally.column else "cast(null as string)"
     return f"if({tally.beside} is null, null, struct({literal(tally.treatment)} as treatment, {column} as column, {tally.beside} as what))"
+
+
+def _cast(name: str, came: str, now: str) -> str:
+    """SQL of what stood there, as far as it fits its new type. A type that stays is not spelled: fields in it may have any name."""
+    return _was(name) if came == now else f"cast({_was(name)} as {now})"
 
 
 def _was(name: str) -> str:
