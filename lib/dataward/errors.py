@@ -1,21 +1,21 @@
-"""Every error that Dataward raises on purpose, in one tree::
+"""Errors that Dataward raises on purpose, in one tree::
 
     DatawardError                     has an exit code; its message says what, where and how to fix it
-    ├── ContractError            (2)  the contract is wrong: a tuple of problems, each with file, line and remedy
+    ├── ContractError            (2)  the contract is invalid; holds problems with file, line and remedy
     ├── UsageError               (2)  the command was called wrongly
-    ├── DataError                (1)  the data failed
-    │   ├── SourceChanged             the pinned source is no longer what was judged
-    │   ├── ProtectionError           a value cannot be protected, and the contract does not say what becomes of it
+    ├── DataError                (1)  the data failed the contract
+    │   ├── SourceChanged             the pinned source changed during the run
+    │   ├── ProtectionError           a value cannot be protected, and the contract has no fallback
     │   └── AccountingError           rows in != published + quarantined + dropped
-    ├── ProofError               (1)  a seal or the ledger does not hold
+    ├── ProofError               (1)  a seal or the ledger does not verify
     ├── RunError                 (3)  the run could not be carried out
     │   ├── SessionError              Spark, Java, a jar or a setting is missing or of the wrong version
     │   ├── SourceError               the source cannot be read
     │   ├── TargetError               the target, quarantine or ledger cannot be written
-    │   └── KeyringError              the keys cannot be had
-    └── NotPermitted             (4)  somebody asked for what the policy does not give
+    │   └── KeyringError              the keys cannot be read or used
+    └── NotPermitted             (4)  the policy does not permit the request
 
-The numbers are the exit codes of the command line. Beside the tree is :class:`Interrupted`, a KeyboardInterrupt.
+The numbers are the exit codes of the command line. :class:`Interrupted`, a KeyboardInterrupt, is not part of the tree.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ __all__ = [
 
 
 class DatawardError(Exception):
-    """Base of all. ``str(error)`` is fit to be shown: it holds no key and no value of a protected column."""
+    """Base class. ``str(error)`` may be shown: it holds no key and no value of a protected column."""
 
     exit_code: ClassVar[int] = 3
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a contract: where it stands (``line`` counts from 1), what it is, how to mend it."""
+    """One mistake in a contract: its place (``line`` counts from 1), what is wrong, and the remedy."""
 
     file: str
     line: int
@@ -64,80 +64,92 @@ class Problem:
     remedy: str = ""
 
     def __str__(self) -> str:
+        """Return the message of the problem."""
         place = f"{self.where}: " if self.where else ""
         remedy = f"; {self.remedy}" if self.remedy else ""
         return f"{self.file}:{self.line}: {place}{self.what}{remedy}"
 
 
 class ContractError(DatawardError):
-    """All mistakes found in a contract, in the order of their lines."""
+    """The contract is invalid; holds all mistakes in the order of their lines."""
 
     exit_code = 2
 
     def __init__(self, problems: list[Problem]) -> None:
+        """Sort the problems and join their messages."""
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.file, problem.line)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 class UsageError(DatawardError):
+    """The command was called with invalid arguments."""
+
     exit_code = 2
 
 
 class DataError(DatawardError):
+    """The data failed the contract."""
+
     exit_code = 1
 
 
 class SourceChanged(DataError):
-    pass
+    """The pinned source changed during the run."""
 
 
 class AccountingError(DataError):
-    pass
+    """The numbers of published, quarantined and dropped rows do not add up to the rows in."""
 
 
 class ProtectionError(DataError):
-    """Its message names a column and an operator, never a value."""
+    """A value cannot be protected; the message names a column and an operator, never a value."""
 
 
 class ProofError(DatawardError):
+    """A seal or the ledger does not verify."""
+
     exit_code = 1
 
 
 class RunError(DatawardError):
+    """The run could not be carried out."""
+
     exit_code = 3
 
 
 class SessionError(RunError):
-    pass
+    """Spark, Java, a jar or a setting is missing or has the wrong version."""
 
 
 class SourceError(RunError):
-    pass
+    """The source cannot be read."""
 
 
 class TargetError(RunError):
-    pass
+    """The target, quarantine or ledger cannot be written."""
 
 
 class KeyringError(RunError):
-    pass
+    """The keys cannot be read or used."""
 
 
 class NotPermitted(DatawardError):
+    """The policy does not permit the request."""
+
     exit_code = 4
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a run. Its message is one line: what is committed, and what finishes the run."""
+    """Ctrl-C during a run; the message says what is committed and how to finish the run."""
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: 1 rule, 2 rules."""
+    """Return a number with its noun: 1 rule, 2 rules."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def did_you_mean(word: str, candidates: Iterable[object]) -> str:
-    """A remedy that names the nearest candidate, or nothing when none is near."""
+    """Return a remedy that names the most similar candidate; empty where none is similar."""
     lowered = {str(candidate).lower(): str(candidate) for candidate in candidates}
     near = get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
     return f"did you mean '{lowered[near[0]]}'?" if near else ""

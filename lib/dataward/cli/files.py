@@ -1,4 +1,4 @@
-"""The verbs that need no Spark: contract, dqdl, jars."""
+"""Verbs that need no Spark: contract, dqdl, jars."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ __all__ = ["add"]
 
 
 def add(verb: Verb) -> None:
+    """Add the verbs."""
     action = verb.group("contract", "Check a contract file, or print the JSON Schema of contracts.")
     command = action("check", _contract_check, "Check a contract file; needs no Spark.")
     command.add_argument("file", metavar="FILE")
@@ -29,7 +30,7 @@ def _contract_check(arguments: argparse.Namespace) -> int:
     from dataward.plan import plan
 
     planned = plan(arguments.file)
-    told = {
+    summary = {
         "contract": planned.name,
         "rules": len(planned.suite.rules),
         "columns": len(planned.contract.columns),
@@ -37,7 +38,7 @@ def _contract_check(arguments: argparse.Namespace) -> int:
         "ok": True,
     }
     if arguments.json:
-        print_json(told)
+        print_json(summary)
     else:
         sizes = f"{counted(len(planned.suite.rules), 'rule')}, {counted(len(planned.contract.columns), 'column')}"
         print(f"{arguments.file}: contract '{planned.name}' is well formed: {sizes}")
@@ -76,9 +77,9 @@ def _dqdl_fmt(arguments: argparse.Namespace) -> int:
 def _jars(arguments: argparse.Namespace) -> int:
     from dataward import jars
 
-    found = jars.ensure()
+    paths = jars.ensure()
     if arguments.json:
-        print_json({"folder": str(jars.cache()), "jars": [path.name for path in found]})
+        print_json({"folder": str(jars.cache()), "jars": [path.name for path in paths]})
     else:
-        print(f"{len(found)} jars in {jars.cache()}, each equal to its committed SHA-256")
+        print(f"{len(paths)} jars in {jars.cache()}, each equal to its committed SHA-256")
     return 0

@@ -1,4 +1,4 @@
-"""``dataward keys``: the keyring that a contract names, or one in a file."""
+"""``dataward keys``: manage the keyring of a contract, or a keyring in a file."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 __all__ = ["add"]
 
-WHERE = "a keyring's file, or a contract (.yaml) whose keys are meant"
+WHERE = "a keyring's file, or a contract (.yaml) that names the keyring"
 
 
 def add(verb: Verb) -> None:
-    action = verb.group("keys", "Create a keyring, look at it, disable a key version.")
-    command = action("create", _create, "Create a keyring and the first keys of domains; what exists is never touched.")
+    """Add the verb and its actions."""
+    action = verb.group("keys", "Create, list and verify a keyring; disable a key version.")
+    command = action("create", _create, "Create a keyring and the first keys of domains; existing keys stay unchanged.")
     command.add_argument("where", metavar="WHERE", help=WHERE)
     command.add_argument("--domain", action="append", default=[], metavar="D", help="default: those of the contract")
     command = action("list", _list, "List domains and their key versions; shows no secret.")
     command.add_argument("where", metavar="WHERE", help=WHERE)
     command = action("verify", _verify, "Unwrap every enabled version and compare it with its fingerprint.")
     command.add_argument("where", metavar="WHERE", help=WHERE)
-    told = "Refuse to use a version: what it protects cannot be read. 'dataward history --keys' tells what that is."
-    for name, what in (("disable", told), ("enable", "Use a disabled version again.")):
+    disabling = "Refuse to use a version, so that its values cannot be read; 'dataward history --keys' lists its uses."
+    for name, what in (("disable", disabling), ("enable", "Use a disabled version again.")):
         command = action(name, _set_enabled, what)
         command.add_argument("where", metavar="WHERE", help=WHERE)
         command.add_argument("domain", metavar="DOMAIN")
@@ -37,7 +38,7 @@ def add(verb: Verb) -> None:
 
 
 def _keys(where: str) -> tuple[Keys, tuple[str, ...]]:
-    """Where the keyring is, and the domains of the contract."""
+    """Return the place of the keyring, and the domains of the contract."""
     from dataward.contract import Keys, load
 
     if where.endswith((".yaml", ".yml")):
@@ -79,7 +80,7 @@ def _create(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     ring = _opened(arguments)
-    told = {
+    by_domain = {
         domain: [
             {"version": number, "current": number == ring.newest(domain), "going_out": number == ring.window(domain)}
             | version.model_dump(exclude={"secret"})
@@ -88,16 +89,18 @@ def _list(arguments: argparse.Namespace) -> int:
         for domain in ring.domains
     }
     if arguments.json:
-        print_json({"domains": told})
+        print_json({"domains": by_domain})
         return 0
-    for domain, versions in told.items():
+    for domain, versions in by_domain.items():
         print(domain)
-        for one in versions:
-            marks = [word for word, holds in (("current", one["current"]), ("going out", one["going_out"])) if holds]
-            state = ", ".join(["enabled" if one["enabled"] else "DISABLED", *marks])
-            print(f"  v{one['version']}  {one['created']}  fingerprint {one['fingerprint']}  {state}")
-    if not told:
-        print("no key yet: a local keyring makes a domain's first key when a run asks for it")
+        for listed in versions:
+            marks = [
+                word for word, holds in (("current", listed["current"]), ("going out", listed["going_out"])) if holds
+            ]
+            state = ", ".join(["enabled" if listed["enabled"] else "DISABLED", *marks])
+            print(f"  v{listed['version']}  {listed['created']}  fingerprint {listed['fingerprint']}  {state}")
+    if not by_domain:
+        print("no key yet: a local keyring creates a domain's first key when a run needs it")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""``dataward profile``: what a table holds, column by column, and how that moved since an earlier profile."""
+"""``dataward profile``: profile the columns of a table, and compare with an earlier profile."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def add(verb: Verb) -> None:
+    """Add the verb."""
     command = verb(
-        "profile", _profile, "Tell what a table holds, column by column; nothing of columns that look sensitive."
+        "profile", _profile, "Profile a table column by column; shows no values of columns that look sensitive."
     )
     command.add_argument("source", nargs="?", metavar="SOURCE", help="a path, or a table of the catalog")
     command.add_argument(
         "--contract",
         metavar="FILE",
-        help="instead: the source of a contract with target.profile, from what refreshes kept",
+        help="instead: the source of a contract with target.profile, from the states that refreshes keep",
     )
     with_source(command)
     command.add_argument(
-        "--sample", type=float, default=1.0, metavar="SHARE", help="look at a random share of the rows only, e.g. 0.01"
+        "--sample", type=float, default=1.0, metavar="SHARE", help="profile a random share of the rows only, e.g. 0.01"
     )
     command.add_argument("--compare", metavar="FILE", help="an earlier profile (its --json) to compare with")
     command.add_argument(
@@ -56,43 +57,45 @@ def _profile(arguments: argparse.Namespace) -> int:
     contract = load(arguments.contract) if arguments.contract else None
     spark = session.get()
     if contract:
-        found, name = profile_of(spark, contract), contract.contract
+        result, name = profile_of(spark, contract), contract.contract
     else:
         source = source_of(spark, arguments.source, arguments.format, options_of(arguments))
-        found, name = profile(spark, source, arguments.sample, custom), name_of(arguments.source)
-    moved = compared(earlier, found) if earlier else []
+        result, name = profile(spark, source, arguments.sample, custom), name_of(arguments.source)
+    drift = compared(earlier, result) if earlier else []
     page = f"{arguments.report.rstrip('/')}/{name}.html"
-    put(spark, page, html(found, moved))
+    put(spark, page, html(result, drift))
     if arguments.json:
-        told = {"drift": [dataclasses.asdict(one) for one in moved]} if earlier else {}
-        print_json({**found.as_data(), **told, "report": page})
+        extra = {"drift": [dataclasses.asdict(column) for column in drift]} if earlier else {}
+        print_json({**result.as_data(), **extra, "report": page})
     else:
-        _print(found)
-        _print_moved(moved)
+        _print(result)
+        _print_drift(drift)
     say(f"report: {page}")
     return 0
 
 
-def _print(found: Profile) -> None:
-    of = (
+def _print(profile: Profile) -> None:
+    sample = (
         ""
-        if found.share == 1
-        else f" (a random {found.share:.4g} of the table; shares are right to within {found.error:.2%})"
+        if profile.share == 1
+        else f" (a random {profile.share:.4g} of the table; shares are right to within {profile.error:.2%})"
     )
-    print(f"{found.source}: {found.rows:,} rows{of}, {len(found.columns)} columns")
-    width = max((len(column.name) for column in found.columns), default=0)
-    kinds = max((len(column.type[:14]) for column in found.columns), default=0)
-    for column in found.columns:
-        there = "-" if column.completeness is None else f"{_floor(column.completeness):.1%}"
+    print(f"{profile.source}: {profile.rows:,} rows{sample}, {len(profile.columns)} columns")
+    width = max((len(column.name) for column in profile.columns), default=0)
+    kinds = max((len(column.type[:14]) for column in profile.columns), default=0)
+    for column in profile.columns:
+        completeness = "-" if column.completeness is None else f"{_floor(column.completeness):.1%}"
         distinct = ("~" if column.distinct_error else "") + f"{round(column.distinct):,}"
-        kind, told = column.type[:14], "; ".join(_facts(column))
-        print(f"  {column.name:<{width}}  {kind:<{kinds}}  {there:>6}  {distinct:>10}  {told}")
-    for one in found.correlations[:10]:
-        print(f"  {one.one} and {one.other}: correlation {one.value:+.2f} (of {one.rows:,} random rows)")
+        kind, facts = column.type[:14], "; ".join(_facts(column))
+        print(f"  {column.name:<{width}}  {kind:<{kinds}}  {completeness:>6}  {distinct:>10}  {facts}")
+    for correlation in profile.correlations[:10]:
+        print(
+            f"  {correlation.one} and {correlation.other}: correlation {correlation.value:+.2f} (of {correlation.rows:,} random rows)"
+        )
 
 
 def _floor(share: float) -> float:
-    """99.97 % is not 100 %."""
+    """Return at most 0.999 for a share below 1, so that 99.97 % is not shown as 100 %."""
     return min(share, 0.999) if share < 1 else 1.0
 
 
@@ -101,25 +104,27 @@ def _facts(column: ColumnProfile) -> list[str]:
         return [f"looks sensitive ({column.sensitive}): no values are told", *(["KEY"] if column.key else [])]
     facts = ["KEY"] if column.key else [f"unique {_floor(column.unique):.1%}"] if column.unique is not None else []
     if column.histogram:
-        high = max(one.count for one in column.histogram) or 1
-        bars = "".join(BLOCKS[min(round(one.count / high * 8 + 0.49), 8)] for one in column.histogram)
+        high = max(item.count for item in column.histogram) or 1
+        bars = "".join(BLOCKS[min(round(item.count / high * 8 + 0.49), 8)] for item in column.histogram)
         middle = column.written(column.quantiles[50])
         ends = (column.written(column.low), middle, column.written(column.high))
         facts.append(f"{' .. '.join(ends)}  {bars}" if column.low != column.high else middle)
     if column.inferred and column.inferred_share is not None:
         facts.append(f"texts that are {column.inferred}s ({_floor(column.inferred_share):.1%})")
     if column.frequent and not column.histogram:
-        facts.append(", ".join(f"{one.value[:24]} ({one.count:,})" for one in column.frequent[:3]))
+        facts.append(", ".join(f"{item.value[:24]} ({item.count:,})" for item in column.frequent[:3]))
     elif column.shapes:
         facts.append(f"as {column.shapes[0][0]!r}")
     return facts
 
 
-def _print_moved(moved: list[Drift]) -> None:
-    told = [one for one in moved if one.told]
-    if moved:
-        print(f"since the earlier profile: {len(told)} of {len(moved)} columns moved")
-    for one in told:
-        numbers = [f"{name} {value:.3f}" for name, value in (("PSI", one.psi), ("KS", one.ks)) if value is not None]
-        new = f": {', '.join(value[:24] for value in one.new[:5])}" if one.new else ""
-        print(f"  {one.column}: {one.told}{new}" + (f" ({', '.join(numbers)})" if numbers else ""))
+def _print_drift(drift: list[Drift]) -> None:
+    drifted = [column for column in drift if column.told]
+    if drift:
+        print(f"since the earlier profile: {len(drifted)} of {len(drift)} columns moved")
+    for column in drifted:
+        numbers = [
+            f"{name} {value:.3f}" for name, value in (("PSI", column.psi), ("KS", column.ks)) if value is not None
+        ]
+        new = f": {', '.join(value[:24] for value in column.new[:5])}" if column.new else ""
+        print(f"  {column.column}: {column.told}{new}" + (f" ({', '.join(numbers)})" if numbers else ""))

@@ -1,4 +1,4 @@
-"""``dataward quarantine``: rows that were diverted, and what becomes of them."""
+"""``dataward quarantine``: list, show, release and discard diverted rows."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ __all__ = ["add"]
 
 
 def add(verb: Verb) -> None:
-    action = verb.group("quarantine", "Rows that were diverted: look at them, release or discard them.")
-    with_contract(action("list", _list, "Every run that diverted rows, and where these rows are now."))
-    command = _with_run(action("show", _show, "Why a run's rows wait, and some of them, protected as they lie there."))
+    """Add the verb and its actions."""
+    action = verb.group("quarantine", "List, show, release or discard diverted rows.")
+    with_contract(action("list", _list, "List the runs that diverted rows, with the present state of these rows."))
+    command = _with_run(
+        action("show", _show, "Show why a run's rows wait, and some of them, protected as they are stored.")
+    )
     command.add_argument("--rows", type=int, default=10, metavar="N", help="how many rows to show (10)")
     command = _with_run(
         action(
             "release",
             _release,
-            "Judge a run's source again and publish the waiting rows that the contract lets go on now.",
+            "Evaluate the rules on a run's source again and publish the waiting rows that pass now.",
         )
     )
-    command.add_argument(
-        "--run-id", metavar="ID", help="name of the release; a rerun under the same name ends what was begun"
-    )
+    command.add_argument("--run-id", metavar="ID", help="name of the release; a rerun under the same name completes it")
     command.add_argument("--report", default="reports", metavar="DIR", help="folder for reports (default: reports)")
-    command = _with_run(
-        action("discard", _discard, "Take waiting rows out for good; the ledger says who, how many and why.")
-    )
-    command.add_argument("--rule", metavar="TEXT", help="only rows that failed this, as 'show' tells it")
+    command = _with_run(action("discard", _discard, "Delete waiting rows; the ledger records who, how many and why."))
+    command.add_argument("--rule", metavar="TEXT", help="only rows that failed this rule, as 'show' lists it")
     command.add_argument("--reason", required=True, metavar="TEXT")
 
 
@@ -55,19 +54,19 @@ def _list(arguments: argparse.Namespace) -> int:
     from dataward.quarantine import batches
 
     spark, planned = _session(arguments)
-    found = batches(spark, planned)
+    runs = batches(spark, planned)
     if arguments.json:
-        print_json([{**dataclasses.asdict(batch), "lost": batch.lost} for batch in found])
-        return 1 if any(batch.lost for batch in found) else 0
-    if not found:
+        print_json([{**dataclasses.asdict(batch), "lost": batch.lost} for batch in runs])
+        return 1 if any(batch.lost for batch in runs) else 0
+    if not runs:
         print("no run has diverted a row")
-    for batch in found:
+    for batch in runs:
         print(
             f"{batch.run_id}  {batch.time}  {batch.quarantined:,} diverted = {batch.waiting:,} waiting + "
             f"{batch.released:,} released + {batch.discarded:,} discarded"
             + (f"; {batch.lost:,} ARE GONE (erased, or taken out by somebody)" if batch.lost else "")
         )
-    return 1 if any(batch.lost for batch in found) else 0
+    return 1 if any(batch.lost for batch in runs) else 0
 
 
 def _show(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What a command prints: results on stdout, progress and messages on stderr."""
+"""Print results on stdout, and progress and messages on stderr."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["flushed", "merged", "print_json", "say", "unread", "warned"]
 
 
 def say(*lines: str) -> None:
-    """Progress and messages, on stderr; under spark-submit on the JVM's, as that is the one its caller sees."""
+    """Print progress and messages on stderr; under spark-submit on the JVM's stderr, which its caller sees."""
     jvm = _jvm() if "PYSPARK_GATEWAY_PORT" in os.environ else None
     for line in lines:
         try:
@@ -24,12 +24,12 @@ def say(*lines: str) -> None:
 
 
 def merged() -> bool:
-    """Whether what is written to stderr now would reach stdout: spark-submit joins the two of its Python process."""
+    """Return whether stderr would reach stdout: spark-submit merges the two streams of its Python process."""
     return "PYSPARK_GATEWAY_PORT" in os.environ and _jvm() is None
 
 
 def warned(message: Warning | str, *_: Any, **__: Any) -> None:
-    """A library's warning, where Python would print it: on stderr, which must not reach a document on stdout."""
+    """Print a library's warning on stderr, unless stderr would reach a document on stdout."""
     if not merged():
         say(f"dataward: warning: {message}")
 
@@ -42,11 +42,12 @@ def _jvm() -> Any:
 
 
 def print_json(data: Any) -> None:
+    """Print data as an indented JSON document."""
     flushed(json.dumps(data, indent=2, default=str) + "\n")
 
 
 def flushed(text: str = "") -> None:
-    """Write out what was printed, and a text, unless the reader (``head``) has seen enough: what was done stays done."""
+    """Print a text and flush stdout; ignore that the reader has closed it (as ``head`` does)."""
     try:
         print(text, end="", flush=True)
     except BrokenPipeError:
@@ -54,5 +55,5 @@ def flushed(text: str = "") -> None:
 
 
 def unread() -> None:
-    """Nobody reads stdout any more: what is left goes nowhere, and Python's exit does not complain."""
+    """Redirect a closed stdout to the null device, so that Python's exit reports no error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The verbs about tables: publish and verify."""
+"""The verbs publish and verify."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ INTERVAL = re.compile(r"[0-9]{1,6} (millisecond|second|minute|hour|day)s?", re.I
 
 
 def add(verb: Verb) -> None:
+    """Add the verbs."""
     command = with_contract(verb("publish", _publish, "Check, split, protect, commit and seal one table."))
     command.add_argument("--run-id", metavar="ID", help="name of this run; a rerun under the same name changes nothing")
     command.add_argument("--report", default="reports", metavar="DIR", help="folder for reports (default: reports)")
-    command.add_argument("--explain", action="store_true", help="print what would be measured and how, and run nothing")
+    command.add_argument("--explain", action="store_true", help="print what a run would measure and how, without a run")
     command.add_argument(
-        "--stream", metavar="CHECKPOINT", help="publish what has come since, batch by batch, each batch exactly once"
+        "--stream",
+        metavar="CHECKPOINT",
+        help="publish the data since the checkpoint, batch by batch, each batch exactly once",
     )
     command.add_argument(
         "--every",
         metavar="INTERVAL",
-        help='with --stream: look again and again, e.g. "30 seconds"; else end when all is done',
+        help='with --stream: repeat at this interval, e.g. "30 seconds"; default: end after all present data',
     )
     command = with_contract(verb("verify", _verify, "Recompute a sealed version's proof and name what does not hold."))
     command.add_argument(
@@ -81,7 +84,7 @@ def _stream(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
 
 
 def told_run(result: RunResult, json: bool, came: str = "in", stayed: str = "quarantined") -> int:
-    """Print what a run came to; gives the exit code."""
+    """Print the result of a run, and return the exit code."""
     if json:
         print_json(result.model_dump(mode="json"))
     rows = result.rows
@@ -105,32 +108,37 @@ def told_run(result: RunResult, json: bool, came: str = "in", stayed: str = "qua
 
 
 def _repaired(repair: dict[str, Any]) -> str:
-    """How many cells or rows a treatment met, and as what."""
-    of = counted(repair["count"], "cell" if repair["column"] else "row")
+    """Return the number of repaired cells or rows, and the kind of repair, as text."""
+    number = counted(repair["count"], "cell" if repair["column"] else "row")
     words = {"low": "below the fence", "high": "above the fence", "not a number": "that are not a number"}
-    return f"{of} {words.get(repair['what'], repair['what'])}"
+    return f"{number} {words.get(repair['what'], repair['what'])}"
 
 
 def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
     from dataward.explain import explain
     from dataward.mend import steps
 
-    told = explain(spark, planned)
-    judging, protections = told.suite, told.protections
-    mending = steps(planned.contract.treat)
+    explained = explain(spark, planned)
+    judging, protections = explained.suite, explained.protections
+    repairs = steps(planned.contract.treat)
     if arguments.json:
         columns = [dataclasses.asdict(protected) for protected in protections]
         print_json(
-            {"contract": planned.name, "reads": told.reads, "treatments": mending, "schema_changes": told.changes}
+            {
+                "contract": planned.name,
+                "reads": explained.reads,
+                "treatments": repairs,
+                "schema_changes": explained.changes,
+            }
             | {**dataclasses.asdict(judging), "protections": columns}
         )
         return 0
-    print(f"{planned.name} reads {told.reads}")
-    for change in told.changes:
+    print(f"{planned.name} reads {explained.reads}")
+    for change in explained.changes:
         print(f"schema of {planned.contract.target}: the run {change}")
-    if mending:
-        print("repaired before the rules judge, who say once before and once after:")
-    for cost, treatment in mending:
+    if repairs:
+        print("repaired before the rules, which are evaluated before and after the repairs:")
+    for cost, treatment in repairs:
         print(f"  {cost:<18} {treatment}")
     print(f"{planned.name}, engine {judging.engine}: {judging}")
     for rule, how in judging.steps:

@@ -1,8 +1,8 @@
-"""A YAML file with the line of every value, so that an error can point at it.
+"""Read a YAML file with the line of every value, so that an error can name it.
 
 YAML 1.2's core schema is used: ``on``, ``yes`` and ``no`` are plain words, dates stay text and keys are text (YAML 1.1, PyYAML's
 default, would read the key ``on`` of a merge as ``true``). The data is built from the parser's events, not by PyYAML's own
-constructor: that one expands aliases without limit, follows recursive ones for ever and raises ValueError on odd numbers.
+constructor: that one expands aliases without limit, never ends on recursive ones, and raises ValueError on some numbers.
 """
 
 from __future__ import annotations
@@ -22,18 +22,16 @@ __all__ = ["Document"]
 Place = tuple[str | int, ...]
 
 LONGEST = 1_000_000
-"""Bytes of a file."""
+"""Largest size of a file in bytes."""
 DEEPEST = 50
-"""Levels of nesting; a contract has ten."""
+"""Maximum levels of nesting; a contract has ten."""
 REPEATED = 10_000
-"""Values that aliases may stand for, in all."""
+"""Maximum number of values that all aliases together repeat."""
 LARGEST = 2**63 - 1
 MOST = 100
 """Mistakes after which a file is not read on."""
 
-_PARSER = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # libyaml is fifteen times as fast, where PyYAML was built with it
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where available, is fifteen times as fast
 _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
@@ -44,7 +42,7 @@ _PLAIN_TAGS = (None, "!", f"{_TAG}str", f"{_TAG}map", f"{_TAG}seq")
 
 @dataclass(frozen=True)
 class Document:
-    """The data of a YAML file, the lines (from 1) of its keys, and mistakes found while reading it."""
+    """Data of a YAML file, the lines (from 1) of its keys, and mistakes found while reading."""
 
     file: str
     data: Any
@@ -53,13 +51,13 @@ class Document:
     scalar_starts: dict[Place, int] = field(default_factory=dict)
 
     def line_of(self, place: Place) -> int:
-        """Line of a value, or of the nearest thing around it."""
+        """Return the line of a value, or of the nearest mapping or list around it."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place, 1)
 
     def text_start(self, place: Place) -> int:
-        """Line on which the first line of a text stands; for a block scalar that is the line below its ``|``."""
+        """Return the line on which a text begins; for a block scalar the line below its ``|``."""
         return self.scalar_starts.get(place, self.line_of(place))
 
     @classmethod
@@ -67,7 +65,7 @@ class Document:
         """Read a file.
 
         Raises:
-            ContractError: the file is missing, is not UTF-8, is not YAML, or is more than any contract needs.
+            ContractError: the file is missing, is not UTF-8, is not YAML, or exceeds the limits of a contract.
         """
         file = str(path)
 
@@ -84,7 +82,7 @@ class Document:
             raise refuse("this is a directory", "name the YAML file itself") from None
         except UnicodeDecodeError as error:
             raise refuse(f"the file is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
-        except (OSError, ValueError):  # a path may hold what no file system takes
+        except (OSError, ValueError):  # ValueError: a path that no file system accepts
             raise refuse("the file cannot be read", "give this user the right to read it") from None
         if len(raw) > LONGEST:
             raise refuse(
@@ -94,10 +92,10 @@ class Document:
 
     @classmethod
     def parse(cls, text: str, file: str = "contract.yaml") -> Document:
-        """Read a text.
+        """Parse a text.
 
         Raises:
-            ContractError: it is not YAML, or holds more values, levels or documents than a contract has.
+            ContractError: the text is not YAML, or exceeds the limits of values, levels or documents.
         """
         builder = _Builder(file)
         try:
@@ -131,7 +129,7 @@ def _too_deep(file: str, line: int) -> Problem:
 
 @dataclass
 class _Open:
-    """A mapping or list whose end has not come yet."""
+    """A mapping or list whose end has not been read yet."""
 
     value: dict[str, Any] | list[Any]
     place: Place
@@ -144,7 +142,7 @@ class _Open:
 
 @dataclass(frozen=True)
 class _Whole:
-    """A finished value, how many values it is, itself included, and how many levels."""
+    """A complete value, with the number of values in it (itself included) and its depth."""
 
     value: Any
     count: int = 1
@@ -152,7 +150,7 @@ class _Whole:
 
 
 class _Builder:
-    """Data, lines and mistakes from a parser's events, without recursion."""
+    """Builder of data, lines and mistakes from a parser's events, without recursion."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -195,7 +193,7 @@ class _Builder:
             raise ContractError(self.problems)
 
     def _place(self) -> Place:
-        """Of the value that comes next."""
+        """Return the place of the next value."""
         if not self._open:
             return ()
         around = self._open[-1]
@@ -216,8 +214,8 @@ class _Builder:
         self._check_tag(event.tag, line)
         place = self._place()
         self.lines.setdefault(place, line)
-        made: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self._open.append(_Open(made, place, event.anchor))
+        container: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
+        self._open.append(_Open(container, place, event.anchor))
 
     def _scalar(self, event: Any, line: int) -> None:
         if self._awaits_key():
@@ -284,7 +282,7 @@ class _Builder:
             self._mistake(line, f"the tag {shown} is not read here", "remove it; text goes in quotes")
 
     def _core(self, text: str, line: int) -> Any:
-        """A plain scalar by the core schema; a number that readers take differently, or that no computer holds, is a mistake."""
+        """Resolve a plain scalar by the core schema; numbers that YAML readers interpret differently, or too large, are mistakes."""
         if _NULL.fullmatch(text):
             return None
         if _BOOL.fullmatch(text):

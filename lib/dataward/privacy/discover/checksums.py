@@ -1,4 +1,4 @@
-"""Checks of many texts at once. Formulas: ISO/IEC 7812-1 annex B (Luhn), ISO/IEC 7064 (mod 97-10), and python-stdnum's."""
+"""Verify check digits of many texts: ISO/IEC 7812-1 annex B (Luhn), ISO/IEC 7064 (mod 97-10), and python-stdnum's."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ BASE58 = {character: n for n, character in enumerate("123456789ABCDEFGHJKLMNPQRS
 
 
 def only_digits(text: str) -> str:
+    """Remove separators."""
     return text.translate(_DROP)
 
 
 def digit_rows(texts: Sequence[str]) -> Any:
-    """The digits of texts that hold nothing else but separators, as a matrix, filled with zeros on the left."""
+    """Return the digits of texts of digits and separators as a matrix, padded with zeros on the left."""
     import numpy as np
 
     bare = [only_digits(text) for text in texts]
@@ -30,14 +31,14 @@ def digit_rows(texts: Sequence[str]) -> Any:
 
 
 def varied(texts: Sequence[str]) -> Any:
-    """Which texts are not one digit over and over (0000 0000 0000 0000 passes Luhn), as a boolean array."""
+    """Return which texts have at least two different digits (0000 0000 0000 0000 passes Luhn)."""
     import numpy as np
 
     return np.array([len(set(only_digits(text))) > 1 for text in texts], bool)
 
 
 def luhn(texts: Sequence[str]) -> Any:
-    """Which pass Luhn's check and are not one digit over and over."""
+    """Return which texts pass Luhn's check and have at least two different digits."""
     rows = digit_rows(texts)
     rows[:, -2::-2] *= 2
     rows[rows > 9] -= 9
@@ -45,7 +46,7 @@ def luhn(texts: Sequence[str]) -> Any:
 
 
 def weighted(texts: Sequence[str], weights: Sequence[int], modulus: int, rest: int = 0) -> Any:
-    """Which have the weighted sum of their digits equal to ``rest`` modulo ``modulus``; all have as many digits as weights."""
+    """Return which texts, of as many digits as weights, have a weighted sum of digits equal to ``rest`` modulo ``modulus``."""
     import numpy as np
 
     rows = digit_rows(texts)
@@ -53,13 +54,13 @@ def weighted(texts: Sequence[str], weights: Sequence[int], modulus: int, rest: i
 
 
 def mod97(texts: Sequence[str]) -> list[bool]:
-    """Which pass mod 97-10 as IBANs do: four characters moved to the end, letters as 10 to 35."""
+    """Return which texts pass mod 97-10 as IBANs do: first four characters moved to the end, letters as 10 to 35."""
     bare = [text.translate(_DROP).upper() for text in texts]
     return [int("".join(str(int(c, 36)) for c in text[4:] + text[:4])) % 97 == 1 for text in bare]
 
 
 def base58check(texts: Sequence[str]) -> list[bool]:
-    """Which end in the first four bytes of their double SHA-256, as Bitcoin's addresses do."""
+    """Return which texts end in the first four bytes of their double SHA-256, as Bitcoin's addresses do."""
     return [_base58(text) for text in texts]
 
 
@@ -83,14 +84,15 @@ class Stdnum:
     module: str
 
     def __call__(self, texts: Sequence[str]) -> list[bool]:
+        """Return which texts pass the check and have at least two different digits."""
         valid = _stdnum(self.module)
-        return [_asked(valid, text) and len(set(only_digits(text))) > 1 for text in texts]
+        return [_passes(valid, text) and len(set(only_digits(text))) > 1 for text in texts]
 
 
-def _asked(valid: Any, text: str) -> bool:
+def _passes(valid: Any, text: str) -> bool:
     try:
         return bool(valid(text))
-    except Exception:  # some modules fail on numbers that cannot be (a county that is no more), instead of saying no
+    except Exception:  # some modules raise errors for impossible numbers (such as an abolished county)
         return False
 
 

@@ -1,4 +1,4 @@
-"""Names of classes that are not meant: ``helth_id`` is protected by no policy and found by no detector."""
+"""Find misspelt names of classes: no policy protects ``helth_id`` and no detector finds it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["misspelt"]
 Place = tuple[str | int, ...]
 
 SHORTEST = 5
-"""Letters of a name; shorter ones (vin, bin, pin) are near each other and mean different things."""
+"""Minimum length of a name; shorter ones (vin, bin, pin) are similar although they differ in meaning."""
 NEAR = 2
-"""Letters that are added, left out, changed or swapped."""
+"""Maximum number of letters that are added, omitted, changed or swapped."""
 
 
 def misspelt(contract: Contract) -> Iterator[tuple[Place, str, str]]:
-    """Each class that is unknown and nearly a known one: its place in the contract, its name, the known one.
+    """Yield each unknown class that is similar to a known one: its place in the contract, its name, the known name.
 
-    A house's own classes are any others; those of its policy and its detectors are known.
+    Classes of the policy and of custom detectors are known; other names are user-defined classes.
     """
     own = {*(contract.policy.classes if contract.policy else ())}
-    own |= {given.class_ or name for name, given in contract.discovery.detectors.items()}
+    own |= {detector.class_ or name for name, detector in contract.discovery.detectors.items()}
     known = CLASSES | {name for name in own if _near(name, CLASSES) is None}
     for place, name in _named(contract):
         if name not in known and (meant := _near(name, known)):
@@ -32,15 +32,17 @@ def misspelt(contract: Contract) -> Iterator[tuple[Place, str, str]]:
 
 
 def _near(name: str, known: Iterable[str]) -> str | None:
+    """Return the most similar known class; None where none is similar."""
     from rapidfuzz.distance import OSA
 
     if name in CLASSES or len(name) < SHORTEST:
         return None
-    far, nearest = min((OSA.distance(name, other, score_cutoff=NEAR), other) for other in sorted(known))
+    far, nearest = min((OSA.distance(name, candidate, score_cutoff=NEAR), candidate) for candidate in sorted(known))
     return nearest if far <= NEAR and len(nearest) >= SHORTEST else None
 
 
 def _named(contract: Contract) -> Iterator[tuple[Place, str]]:
+    """Yield every class that a contract names, with its place."""
     for path, line in contract.columns.items():
         yield from ((("columns", path), name) for name in _of_line(line))
     for number, allowed in enumerate(contract.access.reidentify):

@@ -1,4 +1,4 @@
-"""The texts of a batch by the path that they lie at: inside of lists, maps and structs, and of JSON in strings."""
+"""Extract the texts of a batch by path: within lists, maps and structs, and within JSON in strings."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ if TYPE_CHECKING:
 __all__ = ["JSON", "by_path", "outside"]
 
 JSON = ": "
-"""Between the path of a column and the path inside of the JSON that it holds."""
+"""Separator of the path of a column and the path within its JSON."""
 
 KEYS = 50
-"""Different keys of one object beyond which they are taken for data: they are looked at as texts, and no path names them."""
+"""Number of distinct keys of an object beyond which they count as data: they are scanned as texts and form no paths."""
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,60}")
 
 
 def by_path(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
-    """Every leaf of every column as strings; booleans and binary hold nothing that is looked for."""
+    """Yield every leaf of every column as strings, without booleans and binary values."""
     for field, values in zip(batch.schema, batch.columns, strict=True):
         yield from _below(field.name, values)
 
 
 def outside(path: str, known: Iterable[str]) -> tuple[str, str]:
-    """The longest of the known paths that a path lies at, and where inside of the JSON there it lies ("": outside of any)."""
-    longest = max((one for one in known if path == one or path.startswith(one + JSON)), key=len, default=path)
+    """Split a path into the longest known path that it begins with, and the path within the JSON there ("": none)."""
+    longest = max(
+        (prefix for prefix in known if path == prefix or path.startswith(prefix + JSON)), key=len, default=path
+    )
     return longest, path[len(longest) + len(JSON) :]
 
 
@@ -61,48 +63,48 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def _text(path: str, values: pa.Array) -> Iterator[tuple[str, pa.Array]]:
-    """The strings themselves, or what lies inside of them where most are JSON objects or arrays."""
+    """Yield the strings, or the leaves of their JSON where most are JSON objects or arrays."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    begun = pc.sum(pc.match_substring_regex(values.cast(pa.binary()), rb"^\s*[\[{]")).as_py() or 0
-    if 2 * begun <= len(values) - values.null_count or not begun:
+    candidates = pc.sum(pc.match_substring_regex(values.cast(pa.binary()), rb"^\s*[\[{]")).as_py() or 0
+    if 2 * candidates <= len(values) - values.null_count or not candidates:
         yield path, values
         return
     documents, rest = [], []
     for text in values.to_pylist():
         try:
-            found = json.loads(text) if text else None
+            document = json.loads(text) if text else None
         except (ValueError, RecursionError):
-            found = None
-        (documents.append(found) if isinstance(found, dict | list) else rest.append(text))
-    if 2 * len(documents) <= begun:
+            document = None
+        (documents.append(document) if isinstance(document, dict | list) else rest.append(text))
+    if 2 * len(documents) <= candidates:
         yield path, values
         return
     yield path, pa.array([text for text in rest if text is not None], pa.string())
-    inside: dict[str, list[str]] = {}
-    _walk(documents, "", inside)
-    for inner, found_there in inside.items():
-        yield f"{path}{JSON}{inner}", pa.array(found_there, pa.string())
+    leaves_by_path: dict[str, list[str]] = {}
+    _walk(documents, "", leaves_by_path)
+    for inner, leaves in leaves_by_path.items():
+        yield f"{path}{JSON}{inner}", pa.array(leaves, pa.string())
 
 
-def _walk(values: list[Any], path: str, inside: dict[str, list[str]]) -> None:
-    """Collect the leaves of many documents by path; arrays are gone through."""
+def _walk(values: list[Any], path: str, leaves_by_path: dict[str, list[str]]) -> None:
+    """Collect the leaves of many documents by path; elements of arrays have the path of the array."""
     objects: dict[str, list[Any]] = {}
     for value in values:
         if isinstance(value, list):
-            _walk(value, path, inside)
+            _walk(value, path, leaves_by_path)
         elif isinstance(value, dict):
             for key, inner in value.items():
                 objects.setdefault(key, []).append(inner)
         elif isinstance(value, str):
-            inside.setdefault(path, []).append(value)
+            leaves_by_path.setdefault(path, []).append(value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            inside.setdefault(path, []).append(str(value))
+            leaves_by_path.setdefault(path, []).append(str(value))
     data = len(objects) > KEYS
     for key, inner in objects.items():
         named = _KEY.fullmatch(key) and not data
         if not named:
-            inside.setdefault(f"{path}.key" if path else "key", []).append(key)
+            leaves_by_path.setdefault(f"{path}.key" if path else "key", []).append(key)
         step = key if named else "value"
-        _walk(inner, f"{path}.{step}" if path else step, inside)
+        _walk(inner, f"{path}.{step}" if path else step, leaves_by_path)

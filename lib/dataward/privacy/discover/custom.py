@@ -1,4 +1,4 @@
-"""Detectors of a house's own, from the contract's models."""
+"""Build custom detectors from the contract's models."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["with_custom"]
 
 
 def with_custom(custom: Mapping[str, CustomDetector]) -> tuple[Detector, ...]:
-    """Every detector, the house's own first: of spans as long, theirs stays."""
-    return (*(_made(name, given) for name, given in sorted(custom.items())), *DETECTORS)
+    """Return all detectors, custom ones first, because the first of equally long matches wins."""
+    return (*(_detector(name, model) for name, model in sorted(custom.items())), *DETECTORS)
 
 
-def _made(name: str, given: CustomDetector) -> Detector:
-    alone = not given.keywords
-    pattern = Pattern(name, given.regex, 6 if alone else -2, inside="alone" if alone else "near")
+def _detector(name: str, model: CustomDetector) -> Detector:
+    alone = not model.keywords
+    pattern = Pattern(name, model.regex, 6 if alone else -2, inside="alone" if alone else "near")
     return Detector(
-        class_=given.class_ or name,
+        class_=model.class_ or name,
         explains=f"custom detector {name}",
         patterns=(pattern,),
-        names=tuple(plain(word.lower()) for word in given.keywords) or (name.replace("_", " "),),
+        names=tuple(plain(word.lower()) for word in model.keywords) or (name.replace("_", " "),),
         named=6,
-        ignore=frozenset(given.ignore),
-        proximity=given.proximity,
-        share=given.minimum_share,
+        ignore=frozenset(model.ignore),
+        proximity=model.proximity,
+        share=model.minimum_share,
     )

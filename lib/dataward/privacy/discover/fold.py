@@ -1,7 +1,7 @@
-"""Text as detectors read it: one kind of digit, dash and space, so that fullwidth and Arabic digits are seen for what they are.
+"""Fold text for detectors: one form of digits, dashes and spaces, so that fullwidth and Arabic digits are recognised.
 
 Per character: NFKC (Unicode Standard Annex 15), decimal digits of every script as 0 to 9, every dash as ``-``, every space
-as a blank; marks that join, and characters that nobody sees (zero width, soft hyphens, direction), are left out.
+as a blank; combining marks and invisible characters (zero width, soft hyphens, direction) are removed.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ UNSEEN = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
 
 class _Folding(dict[int, str]):
-    """A translation table that is filled as characters come by."""
+    """A translation table that is filled on demand."""
 
     def __missing__(self, code: int) -> str:
-        made = self[code] = _folded(chr(code))
-        return made
+        folded = self[code] = _folded(chr(code))
+        return folded
 
 
 def _folded(character: str) -> str:
+    """Return the folded form of a character."""
     category = unicodedata.category(character)
     if category == "Cs":  # half a surrogate pair is no text
         return "\ufffd"
@@ -42,13 +43,14 @@ _TABLE = _Folding()
 
 
 def fold(text: str) -> str:
+    """Return the folded text."""
     return text if text.isascii() else text.translate(_TABLE)
 
 
 def fold_with_places(text: str) -> tuple[str, list[int] | None]:
-    """The folded text, and for each of its characters (and its end) where in the given text it begins.
+    """Return the folded text, and the index in the original text of each of its characters and of its end.
 
-    None in place of the list: every character stands where it stood.
+    The list is None where no index changes.
     """
     if text.isascii():
         return text, None

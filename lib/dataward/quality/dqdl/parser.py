@@ -1,6 +1,6 @@
-"""DQDL text to syntax, by the grammar in ``grammar.lark``.
+"""Parse DQDL by the grammar in ``grammar.lark``.
 
-Strings keep their backslashes, as in Glue (only ``\\"`` becomes ``"``), so a regular expression is written as it is.
+Strings keep their backslashes, as in Glue (only ``\\"`` becomes ``"``), so that regular expressions need no further escapes.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from dataward.quality.dqdl.syntax import Analyzer, Comment, Joined, RuleError, R
 __all__ = ["read"]
 
 SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
-FURTHEST = timedelta(days=200_000)  # whichever way, a year of four digits
+FURTHEST = timedelta(days=200_000)  # in both directions, so that years keep four digits
 NOT = object()
-COMMENTS: list[Token] = []  # where the lexer leaves what the grammar ignores, while one text is read
+COMMENTS: list[Token] = []  # the lexer collects the comments of the present text here
 
 
 @cache
@@ -53,10 +53,10 @@ def _parser() -> Lark:
 
 
 def read(text: str) -> Ruleset:
-    """The ruleset that a text says.
+    """Parse a ruleset.
 
     Raises:
-        RuleError: the text does not follow the grammar; with line, column and what was expected there.
+        RuleError: the text does not follow the grammar; the message has line, column and the expected symbols.
     """
     COMMENTS.clear()
     try:
@@ -80,7 +80,7 @@ def _syntax_error(error: UnexpectedInput, text: str) -> RuleError:
     if isinstance(error, UnexpectedToken):
         what = f"column {error.column}: '{error.token}' cannot stand here"
         return RuleError(error.line, what, _expected(error.accepts or error.expected))
-    assert isinstance(error, UnexpectedCharacters)  # noqa: S101 - the only kind left
+    assert isinstance(error, UnexpectedCharacters)  # noqa: S101 - the only remaining class
     character = text[error.pos_in_stream or 0]
     what = f"column {error.column}: {character!r} cannot stand here"
     remedy = "close the text with a quote" if character == '"' else ""
@@ -122,7 +122,7 @@ def _unquoted(token: Token) -> str:
 
 
 class _Reader(Transformer[Token, Any]):
-    """Turns the tree into a :class:`Ruleset`, bottom up."""
+    """Transformer of the tree to a :class:`Ruleset`, bottom up."""
 
     def __init__(self, text: str, comments: list[Token]) -> None:
         super().__init__()
@@ -207,9 +207,9 @@ class _Reader(Transformer[Token, Any]):
         return self._negatable("in", children)
 
     def matches(self, children: list[Any]) -> Condition:
-        made = self._negatable("matches", children)
-        (pattern,) = made.operands
-        return replace(made, operands=(_unquoted(pattern) if isinstance(pattern, Token) else pattern,))
+        condition = self._negatable("matches", children)
+        (pattern,) = condition.operands
+        return replace(condition, operands=(_unquoted(pattern) if isinstance(pattern, Token) else pattern,))
 
     # statements
     def parameter(self, children: list[Any]) -> tuple[str, Any]:
@@ -234,13 +234,13 @@ class _Reader(Transformer[Token, Any]):
     def simple(self, meta: Any, children: list[Any]) -> Statement:
         name, *parts = children
         condition = next((part for part in parts if isinstance(part, Condition)), None)
-        said = [part for part in parts if isinstance(part, tuple)]
+        clauses = [part for part in parts if isinstance(part, tuple)]
         return Statement(
             str(name),
-            tuple(value for kind, value in said if kind == "parameter"),
+            tuple(value for kind, value in clauses if kind == "parameter"),
             condition,
-            next((value for kind, value in said if kind == "where"), None),
-            tuple(value for kind, value in said if kind == "tag"),
+            next((value for kind, value in clauses if kind == "where"), None),
+            tuple(value for kind, value in clauses if kind == "tag"),
             line=meta.line,
             text=self._written(meta),
         )
@@ -295,35 +295,35 @@ class _Reader(Transformer[Token, Any]):
         return ("Analyzers", (meta, children))
 
     def start(self, children: list[tuple[str, Any]]) -> Ruleset:
-        said: dict[str, Any] = {"metadata": (), "sources": (), "default_labels": (), "Rules": [], "Analyzers": []}
+        sections: dict[str, Any] = {"metadata": (), "sources": (), "default_labels": (), "Rules": [], "Analyzers": []}
         constants: dict[str, Any] = {}
         spans: list[tuple[str, Any, list[Any]]] = []
         for kind, value in children:
             if kind == "constant":
                 constants[value[0]] = value[1]
             elif kind in ("Rules", "Analyzers"):
-                begun = len(said[kind])
-                said[kind] += [node for node, _ in value[1]]
-                spans.append((kind, value[0], [(begun + n, meta) for n, (_, meta) in enumerate(value[1])]))
+                first = len(sections[kind])
+                sections[kind] += [node for node, _ in value[1]]
+                spans.append((kind, value[0], [(first + n, meta) for n, (_, meta) in enumerate(value[1])]))
             else:
-                said[kind] = value
+                sections[kind] = value
         return Ruleset(
-            tuple(said["Rules"]),
-            tuple(said["Analyzers"]),
+            tuple(sections["Rules"]),
+            tuple(sections["Analyzers"]),
             tuple(constants.items()),
-            said["default_labels"],
-            said["metadata"],
-            said["sources"],
+            sections["default_labels"],
+            sections["metadata"],
+            sections["sources"],
             tuple(_placed(token, spans) for token in self.found),
         )
 
     def _written(self, meta: Any) -> str:
-        """The statement as it was written, on one line."""
+        """Return the original text of a statement on one line."""
         return " ".join(self.source[meta.start_pos : meta.end_pos].split())
 
 
 def _placed(token: Token, spans: list[tuple[str, Any, list[Any]]]) -> Comment:
-    """The comment with the entry that it is about: the one that ends on its line, else the next one."""
+    """Return a comment with its entry: the one that ends on the same line, else the next one."""
     text, place, line = str(token).rstrip(), token.start_pos or 0, token.line or 1
     for section, whole, entries in spans:
         if place < whole.start_pos:

@@ -1,4 +1,4 @@
-"""What a ruleset says, as plain data. Two rulesets are equal when they say the same, however they are laid out."""
+"""Rulesets as plain data. Rulesets are equal if their statements are equal, whatever the layout of their texts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["Analyzer", "Joined", "RuleError", "Ruleset", "Statement"]
 
 
 class RuleError(ValueError):
-    """A text that is no ruleset, or a statement that makes no rule; carries its line within the ruleset, from 1."""
+    """An invalid ruleset or statement; ``line`` counts from 1 within the ruleset."""
 
     def __init__(self, line: int, what: str, remedy: str = "") -> None:
+        """Create an error with its line, what is wrong, and the remedy."""
         self.line, self.what, self.remedy = line, what, remedy
         super().__init__(what)
 
@@ -25,14 +26,14 @@ def _labels(labels: Iterable[tuple[str, str]]) -> str:
 
 @dataclass(frozen=True)
 class _Placed:
-    """``labels`` hang on a whole entry of ``Rules``; ``text`` is what was written, on one line; ``line`` counts from 1."""
+    """Base of entries: ``labels`` of an entry of ``Rules``, its original ``text`` on one line, and its ``line`` from 1."""
 
     labels: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
     line: int = field(default=1, kw_only=True, compare=False)
     text: str = field(default="", kw_only=True, compare=False)
 
-    def _with_labels(self, told: str) -> str:
-        return f"{told} labels={_labels(self.labels)}" if self.labels else told
+    def _with_labels(self, entry: str) -> str:
+        return f"{entry} labels={_labels(self.labels)}" if self.labels else entry
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,22 @@ class Statement(_Placed):
     """One rule: type, parameters, condition, ``where``, and tags (``with NAME condition``)."""
 
     name: str
-    parameters: tuple[Any, ...] = ()  # str; Reference until the suite is made
+    parameters: tuple[Any, ...] = ()  # str; Reference before the suite resolves it
     condition: Condition | None = None
     where: str | None = None
     tags: tuple[tuple[str, Condition], ...] = ()
 
     @property
     def threshold(self) -> Condition | None:
+        """Condition of ``with threshold``."""
         return self.tag("threshold")
 
     def tag(self, name: str) -> Condition | None:
+        """Return the condition of a tag; None where the statement has none of this name."""
         return dict(self.tags).get(name)
 
     def __str__(self) -> str:
+        """Return the statement in DQDL."""
         parts = [self.name, *map(shown, self.parameters)]
         if self.condition is not None:
             parts.append(str(self.condition))
@@ -70,6 +74,7 @@ class Joined(_Placed):
     parts: tuple[Statement | Joined, ...]
 
     def __str__(self) -> str:
+        """Return the rule in DQDL."""
         if self.operator == "not":
             return self._with_labels(f"not ({self.parts[0]})")
         return self._with_labels(f" {self.operator} ".join(f"({part})" for part in self.parts))
@@ -77,18 +82,19 @@ class Joined(_Placed):
 
 @dataclass(frozen=True)
 class Analyzer(_Placed):
-    """One entry of ``Analyzers``: a metric to measure and report, without a verdict."""
+    """One entry of ``Analyzers``: metrics to measure and report without a verdict."""
 
     name: str
     parameters: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
+        """Return the analyzer in DQDL."""
         return " ".join([self.name, *map(shown, self.parameters)])
 
 
 @dataclass(frozen=True)
 class Comment:
-    """``# ...`` with the entry that follows (or, at the end of its line, precedes) it; see :class:`Ruleset`."""
+    """A comment ``# ...`` with the number of the entry that follows it, or precedes it on the same line (``trailing``)."""
 
     text: str
     section: str
@@ -98,7 +104,7 @@ class Comment:
 
 @dataclass(frozen=True)
 class Ruleset:
-    """A whole document. Comments stand beside it: they are printed, and do not make two rulesets differ."""
+    """A whole document. Comments are printed, but do not count when rulesets are compared."""
 
     rules: tuple[Statement | Joined, ...] = ()
     analyzers: tuple[Analyzer, ...] = ()
@@ -109,12 +115,12 @@ class Ruleset:
     comments: tuple[Comment, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
-        """DQDL, one entry a line, that parses to an equal ruleset."""
+        """Return DQDL with one entry per line, which parses to an equal ruleset."""
         lines: list[str] = []
         for name, pairs in (("Metadata", self.metadata), ("DataSources", self.sources)):
             if pairs:
-                told = ", ".join(f"{quoted(key)}: {_pair_value(value)}" for key, value in pairs)
-                lines.append(f"{name} = {{{told}}}")
+                entries = ", ".join(f"{quoted(key)}: {_pair_value(value)}" for key, value in pairs)
+                lines.append(f"{name} = {{{entries}}}")
         lines += self._comments("head", 0)
         lines += [f"{name} = {_constant(value)}" for name, value in self.constants]
         if self.default_labels:
@@ -132,9 +138,9 @@ class Ruleset:
         lines = [f"{name} = ["]
         for number, entry in enumerate(entries):
             comma = "," if number < len(entries) - 1 else ""
-            beside = "".join(f"  {comment}" for comment in self._comments(name, number, trailing=True))
+            trailing = "".join(f"  {comment}" for comment in self._comments(name, number, trailing=True))
             lines += [f"  {comment}" for comment in self._comments(name, number)]
-            lines.append(f"  {entry}{comma}{beside}")
+            lines.append(f"  {entry}{comma}{trailing}")
         return [*lines, *(f"  {comment}" for comment in self._comments(name, len(entries))), "]"]
 
     def _comments(self, section: str, entry: int, trailing: bool = False) -> list[str]:

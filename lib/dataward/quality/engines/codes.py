@@ -1,13 +1,13 @@
-"""Counting equal codes: the arithmetic under the stacked shuffle, over Arrow batches, no row by row.
+"""Count equal 64-bit codes over Arrow batches with vectorised arithmetic.
 
-Every task packs the 64-bit codes of each set of keys into a few binary blocks, by bucket; a shuffle brings the blocks of
-a bucket together; there they are sorted and runs are counted. Codes that are seen to repeat much are counted before
-they travel. Several times as fast as Spark's grouping of the same pairs.
+Every task packs the codes of each set of keys into a few binary blocks by bucket; a shuffle brings the blocks of a bucket
+together; there they are sorted and runs of equal codes are counted. Codes that repeat often are counted before the shuffle.
+This is several times as fast as Spark's grouping of the same pairs.
 
-What is counted is whether codes are equal, so any order does: codes are multiplied by an odd number, which spreads whole
-numbers over all 64 bits and can be undone, and sorted by radix where their upper bits differ.
+Only the equality of codes matters, so any order will do: codes are multiplied by an odd number, a bijection that spreads whole
+numbers over all 64 bits, and radix-sorted by their upper bits.
 
-Arrow's ``to_numpy`` imports pandas, a third of a second and more in each new worker: here it is done without.
+Arrow's ``to_numpy`` imports pandas, which takes a third of a second in each new worker; this module avoids it.
 """
 
 from __future__ import annotations
@@ -26,31 +26,34 @@ __all__ = ["BLOCKS", "COUNTS", "LONG_BATCHES", "bucket_of", "counting", "packing
 
 BLOCKS = "bucket int, grouping int, codes binary, counts binary"
 COUNTS = "grouping int, rows bigint, keys bigint, single bigint, largest bigint, weight double"
-FLUSH = 1 << 18  # codes held before they are packed: 2 MB
-SAMPLE = 1 << 15  # codes that tell whether those of a set repeat much
+FLUSH = 1 << 18  # codes that are collected before they are packed: 2 MB
+SAMPLE = 1 << 15  # codes by which a task decides whether those of a set repeat often
 LONG_BATCHES = {"spark.sql.execution.arrow.maxRecordsPerBatch": "100000"}
-"""Settings under which codes are made of rows: they are narrow, so many go into one Arrow batch."""
+"""Spark settings while rows are coded: codes are narrow, so that an Arrow batch can hold many."""
 MIXER = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads whole numbers over buckets (Knuth, TAOCP 3, 6.4)
 
 
 def packing(buckets: int) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    """Columns of codes (null: not counted), one per set, to blocks; ``counts`` is empty where each code counts once."""
+    """Return a function for ``mapInArrow`` from columns of codes to blocks.
+
+    There is one column per set of keys; a null code is not counted. ``counts`` is empty where each code counts once.
+    """
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import numpy as np
 
-        held: dict[int, list[Any]] = {}
+        pending: dict[int, list[Any]] = {}
         repeats: dict[int, bool] = {}
         for batch in batches:
             for grouping, column in enumerate(batch.columns):
                 codes = np.from_dlpack(column.drop_null())
                 if grouping not in repeats and len(codes):
-                    some = codes[:SAMPLE]
-                    repeats[grouping] = len(np.unique(some)) < len(some) / 2
-                held.setdefault(grouping, []).append(codes)
-                if sum(map(len, held[grouping])) >= FLUSH:
-                    yield _blocks(grouping, held.pop(grouping), repeats[grouping], buckets)
-        for grouping, parts in held.items():
+                    sample = codes[:SAMPLE]
+                    repeats[grouping] = len(np.unique(sample)) < len(sample) / 2
+                pending.setdefault(grouping, []).append(codes)
+                if sum(map(len, pending[grouping])) >= FLUSH:
+                    yield _blocks(grouping, pending.pop(grouping), repeats[grouping], buckets)
+        for grouping, parts in pending.items():
             if any(map(len, parts)):
                 yield _blocks(grouping, parts, repeats[grouping], buckets)
 
@@ -58,28 +61,29 @@ def packing(buckets: int) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.Re
 
 
 def _blocks(grouping: int, parts: list[Any], repeats: bool, buckets: int) -> pa.RecordBatch:
+    """Return one block per bucket."""
     import numpy as np
 
     codes, counts = _repeated(np.concatenate(parts)) if repeats else (np.concatenate(parts), None)
     bucket = bucket_of(codes, buckets)
     order = np.argsort(bucket, kind="stable")  # a radix sort
     sizes = np.bincount(bucket, minlength=buckets)
-    there = np.flatnonzero(sizes)
-    ends = np.cumsum(sizes[there])
-    none = np.zeros_like(ends)
+    used = np.flatnonzero(sizes)
+    ends = np.cumsum(sizes[used])
+    empty = np.zeros_like(ends)
     return named(
         [
-            column_of(there.astype(np.int32)),
-            column_of(np.full(len(there), grouping, np.int32)),
+            column_of(used.astype(np.int32)),
+            column_of(np.full(len(used), grouping, np.int32)),
             _cut(codes[order], ends),
-            _cut(codes[:0], none) if counts is None else _cut(counts[order], ends),
+            _cut(codes[:0], empty) if counts is None else _cut(counts[order], ends),
         ],
         BLOCKS,
     )
 
 
 def _cut(codes: Any, ends: Any) -> pa.Array:
-    """Codes, or counts, cut into pieces that end there, as bytes."""
+    """Cut codes or counts into pieces with these ends, as binary array."""
     import numpy as np
     import pyarrow as pa
 
@@ -88,7 +92,7 @@ def _cut(codes: Any, ends: Any) -> pa.Array:
 
 
 def _pieces(cut: pa.Array) -> list[Any]:
-    """The pieces again, without a copy."""
+    """Return the pieces of a binary array as int64 arrays, without a copy."""
     import numpy as np
 
     _, offsets, data = cut.buffers()
@@ -98,11 +102,11 @@ def _pieces(cut: pa.Array) -> list[Any]:
 
 
 def bucket_of(codes: Any, buckets: int) -> Any:
-    """The number of the bucket (of at most 2^16) that each code goes into, as an array of uint16."""
+    """Return the bucket (of at most 2^16) of each code, as uint16 array."""
     import numpy as np
 
     mixed = _mixed(codes)
-    mixed >>= np.uint64(32)  # not the upper bits, which the codes of a bucket are sorted by
+    mixed >>= np.uint64(32)  # the codes of a bucket are sorted by the upper bits, so use others
     mixed &= np.uint64(0xFFFF)
     mixed *= np.uint64(buckets)
     mixed >>= np.uint64(16)
@@ -116,7 +120,7 @@ def _mixed(codes: Any) -> Any:
 
 
 def _repeated(codes: Any) -> tuple[Any, Any]:
-    """Different codes and how often each occurs."""
+    """Return the distinct codes and their counts."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -125,17 +129,17 @@ def _repeated(codes: Any) -> tuple[Any, Any]:
 
 
 def _frequencies(parts: list[Any]) -> Any:
-    """How often each different code occurs."""
+    """Return the counts of the distinct codes."""
     import numpy as np
 
     mixed = _mixed(np.concatenate(parts))
     mixed = mixed[np.argsort((mixed >> np.uint64(48)).astype(np.uint16), kind="stable")]
-    mixed.sort(kind="stable")  # what is nearly sorted is sorted quickly
+    mixed.sort(kind="stable")  # fast, because the numbers are nearly sorted
     return np.diff(np.flatnonzero(np.r_[True, mixed[1:] != mixed[:-1]]), append=len(mixed))
 
 
 def _added(parts: list[Any], counts: list[Any]) -> Any:
-    """How often each different code occurs, of codes of which some stand for several."""
+    """Return the counts of the distinct codes, of which some come with counts."""
     import numpy as np
 
     ones = [count if len(count) else np.ones_like(part) for part, count in zip(parts, counts, strict=True)]
@@ -146,7 +150,10 @@ def _added(parts: list[Any], counts: list[Any]) -> Any:
 
 
 def counting() -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    """Blocks of whole buckets to one row per set: rows, keys, keys that occur once, largest count, sum of c * ln(c)."""
+    """Return a function for ``mapInArrow`` from blocks of whole buckets to one row of :data:`COUNTS` per set.
+
+    ``weight`` is the sum of c * ln(c) over the counts c.
+    """
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import numpy as np
@@ -158,16 +165,22 @@ def counting() -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
                 parts = blocks.setdefault((grouping, bucket), ([], []))
                 parts[0].append(codes)
                 parts[1].append(counts)
-        found: dict[int, list[Any]] = {}
+        by_grouping: dict[int, list[Any]] = {}
         for (grouping, _), (codes, counts) in blocks.items():
-            times = _added(codes, counts) if any(map(len, counts)) else _frequencies(codes)
-            often = times[times > 1]
-            weight = float((often * np.log(often)).sum())
-            counted = (int(times.sum()), len(times), len(times) - len(often), int(times.max()), weight)
-            found.setdefault(grouping, []).append(counted)
+            frequencies = _added(codes, counts) if any(map(len, counts)) else _frequencies(codes)
+            repeated = frequencies[frequencies > 1]
+            weight = float((repeated * np.log(repeated)).sum())
+            counted = (
+                int(frequencies.sum()),
+                len(frequencies),
+                len(frequencies) - len(repeated),
+                int(frequencies.max()),
+                weight,
+            )
+            by_grouping.setdefault(grouping, []).append(counted)
         rows = []
-        for grouping, told in found.items():
-            sizes, keys, single, largest, weights = zip(*told, strict=True)
+        for grouping, bucket_counts in by_grouping.items():
+            sizes, keys, single, largest, weights = zip(*bucket_counts, strict=True)
             rows.append((grouping, sum(sizes), sum(keys), sum(single), max(largest), math.fsum(weights)))
         yield batch_of(rows, COUNTS)
 

@@ -1,4 +1,4 @@
-"""Sets of key columns whose combinations are counted: what of a row is counted, as a code, and what counting comes to."""
+"""Sets of key columns whose combinations are counted: the code of a row, and metrics from the counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataward.sql import identifier
 
 __all__ = ["Counts", "Grouping", "counted_code", "groupings", "own_code"]
 
-# Types whose values are 64 bits or fewer, as SQL that gives these bits.
+# Types of at most 64 bits, with SQL that returns these bits.
 CODES = {
     "byte": "cast({} as bigint)",
     "short": "cast({} as bigint)",
@@ -27,23 +27,33 @@ TOLERATED = 2.0**-50
 
 @dataclass(frozen=True)
 class Grouping:
-    """Columns whose combinations are counted, among the rows that meet ``where``; wholly null ones are left out."""
+    """Columns whose combinations are counted among the rows that meet ``where``; combinations of nulls only are left out."""
 
     columns: tuple[str, ...]
     where: str | None
 
     @classmethod
     def of(cls, metric: Metric) -> Grouping:
+        """Return the grouping that a metric needs."""
         return cls(tuple(sorted(metric.columns)), metric.where)
 
     def among(self) -> str:
-        some = " or ".join(f"{identifier(column)} is not null" for column in self.columns)
-        return f"coalesce({self.where}, false) and ({some})" if self.where else f"({some})"
+        """Return SQL of the condition under which a row is counted."""
+        any_value = " or ".join(f"{identifier(column)} is not null" for column in self.columns)
+        return f"coalesce({self.where}, false) and ({any_value})" if self.where else f"({any_value})"
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What grouping came to: rows, keys, keys that occur once, the largest count, sum of count * ln(count)."""
+    """Counts of a grouping.
+
+    Attributes:
+        rows: counted rows.
+        keys: distinct combinations.
+        single: combinations that occur once.
+        largest: the largest count of a combination.
+        weight: sum of c * ln(c) over the counts c.
+    """
 
     rows: int
     keys: int
@@ -53,22 +63,30 @@ class Counts:
 
     @classmethod
     def total(cls, parts: list[tuple[Any, ...]]) -> Counts:
-        """Of parts that share no key."""
+        """Add the counts of parts that have no combination in common."""
         columns = list(zip(*parts, strict=True)) or [(0,)] * 5
         rows, keys, single, largest, weight = columns
         return cls(sum(rows), sum(keys), sum(single), max(largest), math.fsum(weight))
 
     def moved(self, before: Counts, now: Counts) -> Counts:
-        """The counts of a whole of which a part came to ``before`` and comes to ``now``; its largest count at most."""
+        """Return the counts after a part changed from ``before`` to ``now``; ``largest`` is an upper bound."""
         pairs = zip(self.sums, before.sums, now.sums, strict=True)
         rows, keys, single, weight = (whole - gone + come for whole, gone, come in pairs)
         return Counts(int(rows), int(keys), int(single), max(self.largest, now.largest), weight)
 
     @property
     def sums(self) -> tuple[float, ...]:
+        """The additive counts: rows, keys, single, weight."""
         return self.rows, self.keys, self.single, self.weight
 
     def value(self, metric: Metric, more_keys: int = 0, more_single: int = 0) -> float | None:
+        """Return a metric from the counts; None where there are no rows.
+
+        Args:
+            metric: a metric of groups.
+            more_keys: further combinations that collisions of codes may hide.
+            more_single: further combinations that occur once.
+        """
         keys, single = self.keys + more_keys, min(self.single + more_single, self.rows)
         if metric.kind == "distinct_count":
             return float(keys)
@@ -83,15 +101,17 @@ class Counts:
         return max(math.log(self.rows) - self.weight / self.rows, 0.0) + hidden
 
     def range(self, metric: Metric) -> tuple[float, float] | None:
+        """Return the bounds of a metric under possible collisions of codes; None where none is likely."""
         slack = _collisions(self.keys)
         if not slack or not self.rows or self.single == self.rows:
-            return None  # keys that all occur once are not two in one
+            return None  # no two combinations share a code if each code occurs once
         ends = [self.value(metric, slack, single) for single in (0, 2 * slack)] + [self.value(metric)]
-        found = [end for end in ends if end is not None]
-        return min(found), max(found)
+        bounds = [end for end in ends if end is not None]
+        return min(bounds), max(bounds)
 
 
 def _collisions(keys: int) -> int:
+    """Return the number of collisions of 64-bit codes that is exceeded with a probability below :data:`TOLERATED`."""
     expected, chance, count = keys * keys / 2.0**65, 1.0, 0
     while (chance := chance * expected / (count + 1)) >= TOLERATED:
         count += 1
@@ -99,27 +119,28 @@ def _collisions(keys: int) -> int:
 
 
 def groupings(metrics: Iterable[Metric]) -> list[Grouping]:
-    """The sets of key columns that metrics need grouped; equal ones are grouped once."""
+    """Return the distinct groupings that metrics need."""
     return list(dict.fromkeys(Grouping.of(metric) for metric in metrics if metric.kind in GROUPED))
 
 
 def counted_code(grouping: Grouping, types: dict[str, str], salt: str) -> str:
-    """The code, null for a row that is not counted; ``salt`` is SQL."""
+    """Return SQL of a row's code, null for a row that is not counted; ``salt`` is SQL of the hash's seed."""
     code = _code(grouping, types, salt)
     if not grouping.where and own_code(grouping, types):
-        return code  # null where its column is
+        return code  # null where the column is null
     return f"if({grouping.among()}, {code}, null)"
 
 
 def _code(grouping: Grouping, types: dict[str, str], salt: str) -> str:
     if own := own_code(grouping, types):
         return own
-    # xxhash64 passes over nulls, so each of several columns is preceded by whether it is one.
+    # xxhash64 skips nulls, so a flag "is null" precedes each of several columns.
     parts = [part for column in grouping.columns for part in _hashed(column, types[column.lower()])]
     return f"xxhash64({salt}, {', '.join(parts if len(grouping.columns) > 1 else parts[1:])})"
 
 
 def own_code(grouping: Grouping, types: dict[str, str]) -> str | None:
+    """Return SQL of a single column's bits as its code; None where a hash is needed."""
     form = CODES.get(types[grouping.columns[0].lower()]) if len(grouping.columns) == 1 else None
     return form.format(identifier(grouping.columns[0])) if form else None
 
