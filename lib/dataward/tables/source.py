@@ -336,7 +336,10 @@ def _reader(reader: Any, source: Source, **more: str) -> Any:
 def _spelled(reader: Any, source: Source, paths: str | list[str]) -> StructType:
     """The columns: the contract's, or those of the files that are there."""
     if source.schema_:
-        return cast("StructType", reader.schema(source.schema_).load(paths).schema)
+        found = cast("StructType", reader.schema(source.schema_).load(paths).schema)
+        if MALFORMED in map(str.lower, found.names):
+            raise _taken(source)
+        return found
     if source.multi_line and not isinstance(paths, str) and any(re.search(r"[*?{}\[\]\\]", path) for path in paths):
         # Spark lists files whose records go over several lines by Hadoop, which takes these characters for patterns.
         if source.format == "json":
@@ -388,8 +391,6 @@ def _clash(kind: DataType) -> tuple[str, str] | None:
 
 def _permissive(reader: Any, source: Source, schema: StructType) -> Any:
     """A reader that gives a record which it cannot read in a column of its own."""
-    if MALFORMED in map(str.lower, schema.names):
-        raise _taken(source)
     reader = reader.option("mode", "PERMISSIVE").option("columnNameOfCorruptRecord", MALFORMED)
     if source.format == "csv":
         reader = reader.option("enforceSchema", "false")  # a header in another order is an error, not a shuffle
