@@ -1,4 +1,4 @@
-"""What a publish would read, measure and protect, and how, told before it runs."""
+"""Explain what a publish would read, measure and protect, without running it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,14 @@ __all__ = ["Explained", "explain"]
 
 @dataclass(frozen=True)
 class Explained:
-    """``changes``: what will become of the target's schema, in words."""
+    """Explanation of a publish.
+
+    Attributes:
+        reads: description of the source, and of the partitions to read.
+        suite: how the rules would be measured.
+        protections: how the columns would be protected.
+        changes: changes of the target's schema as text.
+    """
 
     reads: str
     suite: Explanation
@@ -34,9 +41,7 @@ class Explained:
 
 
 def explain(spark: SparkSession, plan: Plan) -> Explained:
-    """What of the source will be read, how a contract's rules will be measured and its columns protected.
-
-    Reads schemas, manifests and, of a table that is refreshed, what is known of its partitions; no data.
+    """Explain a publish from schemas, manifests and, in mode refresh, the states of partitions; reads no data.
 
     Raises:
         DatawardError: as ``publish`` would before it reads anything.

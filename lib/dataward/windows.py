@@ -1,6 +1,6 @@
-"""What the rules come to in each window of event time: counts and sums that add up over runs and batches, late rows included.
+"""Measure rules per window of event time, by counts and sums that add up over runs and batches, late rows included.
 
-A row of the table is (window, rule): ``count`` rows or values, and their ``total`` (rows that pass, values that are there, or
+A row of the table is (window, rule): ``count`` rows or values, and their ``total`` (rows that pass, values that are not null, or
 the sum of numbers). ``total / count`` is the rule's number in that window, except for RowCount (``count``) and Sum (``total``).
 """
 
@@ -31,7 +31,7 @@ ADDITIVE = {"size", "completeness", "mean", "sum"}
 
 @dataclass(frozen=True)
 class Window:
-    """One rule in one window; ``measured`` is None where there was nothing to measure."""
+    """Measurement of one rule in one window; ``measured`` is None where there was no value."""
 
     start: str
     end: str
@@ -41,28 +41,28 @@ class Window:
 
 
 def windowed(contract: Contract, suite: Suite, frame: DataFrame, now: datetime) -> DataFrame:
-    """The rows to add for a frame that was judged: one aggregation. Rows without a time are in no window."""
+    """Return the rows of the windows table for a frame, by one aggregation; rows without a time are in no window."""
     from pyspark.sql import functions as F
 
-    assert contract.windows is not None  # noqa: S101 - asked before
+    assert contract.windows is not None  # noqa: S101 - the caller checks it
     sensitive = {name.lower() for name in frame.columns if contract.sensitive(name)}
-    told = [(rule, sums) for rule in suite.typed(frame).rules if (sums := _sums(rule, now, sensitive))]
-    wide = with_paths(frame, (name for rule, _ in told for name in rule.columns))
+    additive = [(rule, sums) for rule in suite.typed(frame).rules if (sums := _sums(rule, now, sensitive))]
+    wide = with_paths(frame, (name for rule, _ in additive for name in rule.columns))
     structs = ["struct('rows' as rule, 'size' as kind, count(*) as count, cast(null as double) as total)"]
     structs += [
         f"struct({literal(rule.text)} as rule, '{kind}' as kind, {count} as count, cast({total} as double) as total)"
-        for rule, (kind, count, total) in told
+        for rule, (kind, count, total) in additive
     ]
     time = column(contract.windows.column).cast("timestamp")
     grouped = wide.groupBy(F.window(time, contract.windows.length).alias("window"))
-    rows = grouped.agg(F.expr(f"array({', '.join(structs)})").alias("told"))
-    return rows.selectExpr("window.start as start", "window.end as end", "explode(told) as told").select(
-        "start", "end", "told.*"
+    rows = grouped.agg(F.expr(f"array({', '.join(structs)})").alias("sums"))
+    return rows.selectExpr("window.start as start", "window.end as end", "explode(sums) as sums").select(
+        "start", "end", "sums.*"
     )
 
 
 def _sums(rule: Rule, now: datetime, sensitive: set[str]) -> tuple[str, str, str] | None:
-    """(kind, SQL of the count, SQL of the total) where a rule's number adds up over parts; None where it does not."""
+    """Return (kind, SQL of the count, SQL of the total) of a rule whose number adds up over parts; None for other rules."""
     if isinstance(rule, RowRule) and not rule.flags():
         outcome = rule.outcome(now)
         return "share", f"count({outcome})", f"count_if({outcome})"
@@ -74,13 +74,13 @@ def _sums(rule: Rule, now: datetime, sensitive: set[str]) -> tuple[str, str, str
     value = f"if({where}, {identifier(rule.columns[0])}, null)"
     if rule.kind == "completeness":
         return "share", f"count_if({where})", f"count({value})"
-    if rule.columns[0].lower() in sensitive:  # of a window with one row, its value
+    if rule.columns[0].lower() in sensitive:  # in a window with one row, the sum is a value
         return None
     return rule.kind, f"count({value})", f"sum(cast({value} as double))"
 
 
 def windows(spark: SparkSession, plan: Plan) -> list[Window]:
-    """Every window and rule, oldest first, over all sealed runs."""
+    """Return the measurement of every window and rule over all sealed runs, oldest first."""
     from pyspark.sql import functions as F
 
     contract = plan.contract
@@ -88,7 +88,7 @@ def windows(spark: SparkSession, plan: Plan) -> list[Window]:
     with isolated(spark) as own:
         if not delta.exists(own, place):
             return []
-        sealed = [one.run_id for one in ledger.records(own, contract.ledger_location) if isinstance(one, Seal)]
+        sealed = [record.run_id for record in ledger.records(own, contract.ledger_location) if isinstance(record, Seal)]
         runs = own.createDataFrame([(run_id,) for run_id in sealed], "run_id string").distinct()
         rows = delta.read(own, place, delta.latest_version(own, place)).join(runs, "run_id", "leftsemi")
         added = rows.groupBy("start", "end", "rule", "kind").agg(

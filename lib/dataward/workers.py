@@ -1,4 +1,4 @@
-"""Functions over Arrow batches, run by Spark's Python workers, and the batches that they give back."""
+"""Run functions over Arrow batches on Spark's Python workers, and build the batches that they return."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Function = Callable[[Iterable["pa.RecordBatch"]], Iterable["pa.RecordBatch"]]
 
 
 def settled(function: Function) -> Function:
-    """A function for ``mapInArrow``, by workers that begin their next tasks at once."""
+    """Return a function for ``mapInArrow`` whose workers begin their next tasks without delay."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         _settle()
@@ -45,11 +45,11 @@ def mapped(frame: DataFrame, function: Function, schema: StructType | str) -> Da
 
 
 def _settle() -> None:
-    """Spare a worker what it would do before and after every task; a fifth of a second and more together.
+    """Avoid work of a worker before and after every task, which takes a fifth of a second or more.
 
-    Before a task PySpark invalidates the caches of imports. From Python 3.10 to 3.12 that reads the directories of Spark's
-    archives again, once for every package in them (python/cpython#103200, SPARK-54744). After a task it collects garbage,
-    among all that pandas and Arrow brought too.
+    Before a task, PySpark invalidates the caches of imports. In Python 3.10 to 3.12, this reads the directories of Spark's
+    archives again, once for every package in them (python/cpython#103200, SPARK-54744). After a task, it collects garbage
+    among all objects, including those of pandas and Arrow.
     """
     if zipimporter.invalidate_caches is not _read_if_changed:
         zipimporter.invalidate_caches = _read_if_changed  # type: ignore[method-assign,assignment]
@@ -57,9 +57,10 @@ def _settle() -> None:
 
 
 def _read_if_changed(importer: zipimporter) -> None:
+    """Invalidate an importer's cache only if its archive has changed."""
     with suppress(OSError):
-        found = os.stat(importer.archive)
-        seen, now = vars(importer).get("seen"), (found.st_mtime_ns, found.st_size)
+        status = os.stat(importer.archive)
+        seen, now = vars(importer).get("seen"), (status.st_mtime_ns, status.st_size)
         vars(importer)["seen"] = now
         if seen == now:
             return
@@ -67,7 +68,7 @@ def _read_if_changed(importer: zipimporter) -> None:
 
 
 def batch_of(rows: Sequence[Sequence[Any]], schema: str) -> pa.RecordBatch:
-    """Rows as the Arrow batch that Spark takes; ``schema`` as Spark writes it: ``name type, name type``. No number is null."""
+    """Build an Arrow batch from rows without null numbers; ``schema`` as Spark writes it: ``name type, name type``."""
     import numpy as np
     import pyarrow as pa
 
@@ -83,15 +84,17 @@ def batch_of(rows: Sequence[Sequence[Any]], schema: str) -> pa.RecordBatch:
 
 
 def named(columns: list[pa.Array], schema: str) -> pa.RecordBatch:
-    """Columns under the names of a schema."""
+    """Build an Arrow batch from columns with the names of a schema."""
     import pyarrow as pa
 
     return pa.RecordBatch.from_arrays(columns, [field.split()[0] for field in schema.split(", ")])
 
 
-def column_of(given: Any) -> pa.Array:
-    """A numpy array as Arrow's, without a copy, and without pandas: ``pa.array`` imports it, a third of a second and more in a
-    new worker."""
+def column_of(values: Any) -> pa.Array:
+    """View a numpy array as an Arrow array without a copy.
+
+    ``pa.array`` would import pandas, which takes a third of a second or more in a new worker.
+    """
     import pyarrow as pa
 
-    return pa.Array.from_buffers(pa.from_numpy_dtype(given.dtype), len(given), [None, pa.py_buffer(given)])
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])

@@ -132,7 +132,7 @@ def test_rows_to_divert_without_a_quarantine_stop_the_run(lake):
     ("treat", "told"),
     [
         ("{missing: {nme: {constant: x}}}", "the source has no column 'nme'"),
-        ("{outliers: {name: {}}}", "'name' is string: outliers are told among numbers"),
+        ("{outliers: {name: {}}}", "'name' is string: outliers are defined for numbers only"),
         ("{missing: {delay: {constant: many}}}", "the constant 'many' is no int"),
         ("{missing: {name: {with: mean}}}", "'name' is string: it has no mean"),
         ("{missing: {name: {lookup: {reference: who, on: {id: id}, take: name}}}}", "no reference 'who'"),

@@ -1,4 +1,4 @@
-"""Columns that stand beside the source's own while a frame is worked on, and what a row is known by."""
+"""Helper columns beside the source's own columns, and the id of a row."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["INTERNAL", "ROW", "SOURCE_ROW", "content", "row_id"]
 
 ROW = f"{INTERNAL}row"
 SOURCE_ROW = f"{INTERNAL}source_row"
-"""Column: a row's id as it came from the source, before anything was repaired."""
+"""Column of a row's id in the source, before repairs."""
 
 
 def content(names: Iterable[str]) -> str:
-    """SQL of the 128 bits of what columns hold (MD5, 32 hex digits): the same in every pass."""
+    """Return SQL of the MD5 (32 hex digits) of the values of columns, which is the same in every pass."""
     return f"md5(to_json(struct({', '.join(map(identifier, names))})))"
 
 
 def row_id(frame: DataFrame) -> Any:
-    """Column: the content of all of a frame's own columns."""
+    """Return the id of a row as a column: the :func:`content` of all of a frame's own columns."""
     from pyspark.sql import functions as F
 
     return F.expr(content(name for name in frame.columns if not name.startswith(INTERNAL)))

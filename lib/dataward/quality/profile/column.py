@@ -1,4 +1,4 @@
-"""What a profile tells of a column, as plain data that JSON holds. Of a column that looks sensitive it tells no value."""
+"""Profile of a column as plain data for JSON; for a column that looks sensitive, without values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dataward.quality.profile.sketch import TYPES, Sketch
 __all__ = ["Bin", "ColumnProfile", "Frequent", "Lengths", "told"]
 
 BINS = 20
-SHOWN = 100  # frequent values: all of a column that has no more
+SHOWN = 100  # frequent values of a profile
 SHAPES = 5
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 FIRST, LAST = -62_135_596_800, 253_402_300_799
@@ -25,7 +25,7 @@ FIRST, LAST = -62_135_596_800, 253_402_300_799
 
 @dataclass(frozen=True)
 class Bin:
-    """``low`` to ``high`` of a histogram, and about how many values lie there."""
+    """Bin of a histogram from ``low`` to ``high``, and its approximate number of values."""
 
     low: float
     high: float
@@ -34,13 +34,15 @@ class Bin:
 
 @dataclass(frozen=True)
 class Frequent:
+    """A frequent value with its count."""
+
     value: str
     count: int
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Of texts, in characters."""
+    """Lengths of texts in characters: smallest, mean, largest."""
 
     low: int
     mean: float
@@ -49,11 +51,12 @@ class Lengths:
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """``rows`` looked at; numbers of time are seconds since 1970 (UTC). None: there is none, or it is hidden.
+    """Profile of one column over ``rows`` rows. None stands for a number that does not exist, or is hidden.
 
-    ``distinct`` has a standard error of ``distinct_error`` (a share; 0: exact). ``frequent`` counts are at most ``undercounted``
-    too low. ``quantiles`` are the 0th to the 100th percentile. ``unique`` is the share of values that occur once, counted exactly,
-    where the column may be a key. ``inferred`` is what the texts stand for, and ``inferred_share`` of them do.
+    Numbers of dates and times are seconds since 1970 (UTC). ``distinct`` has a relative standard error of ``distinct_error`` (0:
+    exact). Counts of ``frequent`` values are too low by at most ``undercounted``. ``quantiles`` are the 0th to the 100th percentile.
+    ``unique`` is the exact share of values that occur once, measured where the column may be a key. ``inferred`` is the type of
+    the share ``inferred_share`` of the texts.
     """
 
     name: str
@@ -83,15 +86,17 @@ class ColumnProfile:
 
     @property
     def completeness(self) -> float | None:
+        """Share of rows with a value; None without rows."""
         return 1 - self.missing / self.rows if self.rows else None
 
     @property
     def of_time(self) -> bool:
+        """Whether the column holds dates or timestamps."""
         return self.type.startswith(("date", "timestamp"))
 
     @property
     def key(self) -> bool:
-        """Whether every row has a value, and no two the same."""
+        """Whether every row has a value and all values differ."""
         return self.unique == 1 and not self.missing and self.rows > 0
 
     @property
@@ -100,13 +105,13 @@ class ColumnProfile:
         return bool(self.frequent) and not self.undercounted and self.distinct == len(self.frequent)
 
     def hidden(self, class_: str) -> ColumnProfile:
-        """Without anything that is a value, or from which one could be told."""
-        nothing: dict[str, Any] = dict.fromkeys(("low", "high", "mean", "deviation", "zeros", "negatives"))
-        empty: dict[str, Any] = dict.fromkeys(("quantiles", "histogram", "frequent", "shapes"), ())
-        return replace(self, sensitive=class_, **nothing, **empty)
+        """Return the profile of a sensitive column: without values, and without numbers that reveal them."""
+        no_numbers: dict[str, Any] = dict.fromkeys(("low", "high", "mean", "deviation", "zeros", "negatives"))
+        no_lists: dict[str, Any] = dict.fromkeys(("quantiles", "histogram", "frequent", "shapes"), ())
+        return replace(self, sensitive=class_, **no_numbers, **no_lists)
 
     def written(self, number: float | None) -> str:
-        """A number of the column as one reads it."""
+        """Format a number of the column for people; "-" stands for None."""
         if number is None:
             return "-"
         if self.of_time:
@@ -116,7 +121,7 @@ class ColumnProfile:
 
 
 def told(name: str, type_: str, sketch: Sketch) -> ColumnProfile:
-    """What a sketch tells."""
+    """Return the profile of a sketch."""
     distinct, error = sketch.distinct
     known = sketch.rows - sketch.nulls
     column = ColumnProfile(name, type_, sketch.rows, sketch.nulls, min(distinct, known), error)
@@ -127,9 +132,9 @@ def told(name: str, type_: str, sketch: Sketch) -> ColumnProfile:
 
 
 def _frequent(column: ColumnProfile, sketch: Sketch) -> tuple[Frequent, ...]:
-    """The most frequent values. Of many that occur once none is told: these are rows, not categories."""
+    """Return the most frequent values; values that occur once are left out if most values are distinct."""
     few = 2 * column.distinct <= sketch.rows - sketch.nulls or sketch.kind == "flag"
-    ordered = sorted(sketch.frequent.items(), key=lambda one: (-one[1], str(one[0])))[:SHOWN]
+    ordered = sorted(sketch.frequent.items(), key=lambda counted: (-counted[1], str(counted[0])))[:SHOWN]
     scale = 1e6 if sketch.kind == "time" else 1
     return tuple(Frequent(_text(column, value, scale), count) for value, count in ordered if count > 1 or few)
 
@@ -147,7 +152,7 @@ def _of_text(column: ColumnProfile, sketch: Sketch) -> ColumnProfile:
         return column
     shares = {name: count / sketch.looked for name, count in sketch.types.items()} if sketch.looked else {}
     inferred = next((name for name in TYPES if shares.get(name, 0) >= 0.9), None)
-    shapes = sorted(sketch.shapes.items(), key=lambda one: (-one[1], one[0]))[:SHAPES]
+    shapes = sorted(sketch.shapes.items(), key=lambda counted: (-counted[1], counted[0]))[:SHAPES]
     return replace(
         column,
         empty=sketch.zeros,
@@ -179,12 +184,12 @@ def _of_numbers(column: ColumnProfile, sketch: Sketch) -> ColumnProfile:
 
 
 def _histogram(sketch: Sketch, grid: np.ndarray[Any, Any], scale: float, whole: bool) -> tuple[Bin, ...]:
-    """Bins of equal width over the middle 98 %, and what lies beyond in the first and the last."""
+    """Return bins of equal width over the middle 98 %; the first and last bin extend to the extremes."""
     low, high = float(grid[1]), float(grid[99])
     if low == high:
         return (Bin(float(grid[0]), float(grid[100]), float(sketch.count)),)
     bins = BINS
-    if whole:  # each bin holds as many whole numbers
+    if whole:  # every bin covers the same number of integers
         wide = math.ceil((high - low + 1) / BINS)
         bins = math.ceil((high - low + 1) / wide)
         low, high = low - 0.5, low - 0.5 + bins * wide

@@ -1,4 +1,4 @@
-"""Sketches of all columns of a frame in one pass, of the whole or of each of its parts; and of parts what their sketches add up to."""
+"""Sketch all columns of a frame, or of each of its parts, in one pass, and add the sketches of parts."""
 
 from __future__ import annotations
 
@@ -28,19 +28,26 @@ if TYPE_CHECKING:
 
 __all__ = ["KEPT", "Seen", "kept", "seen", "whole"]
 
-FIRST = 1000  # random rows of a task's first Arrow batch that are looked at closely
-LATER = 200  # and of each later one
-NUMBERS = 300  # columns of numbers that are correlated with each other
+FIRST = 1000  # random rows of a task's first Arrow batch that are scanned for sensitive data and correlated
+LATER = 200  # random rows of each later batch
+NUMBERS = 300  # numeric columns that are correlated with each other
 OTHERS = ("boolean", "date", "timestamp", "timestamp_ntz")
-"""Types beside numbers and texts that a sketch takes as they are."""
+"""Types besides numbers and texts that a sketch accepts."""
 STATES = "part string, number int, path string, what string, state binary"
 KEPT = "part string, number int, state binary"
-WHOLE = "''"  # the part of all rows, where there are no others
+WHOLE = "''"  # SQL of the only part of a frame without parts
 
 
 @dataclass
 class Seen:
-    """What was seen of rows: a sketch of each column, evidence of what is sensitive by column and path, the numbers together."""
+    """State of a profile.
+
+    Attributes:
+        sketches: sketch of each column, by its number.
+        evidence: evidence of sensitive data, by column and path.
+        numbers: numbers of the columns that are correlated.
+        together: partial sums of their correlations.
+    """
 
     sketches: dict[int, Sketch] = field(default_factory=dict)
     evidence: dict[tuple[int, str], Evidence] = field(default_factory=dict)
@@ -49,24 +56,26 @@ class Seen:
 
 
 def seen(frame: DataFrame, detectors: tuple[Detector, ...]) -> Seen:
-    """All columns of a frame, by their number; no sketch of a frame without rows."""
-    numbers = [n for n, one in enumerate(frame.schema.fields) if one.dataType.typeName() in NUMERIC][:NUMBERS]
-    found = Seen(numbers=numbers)
+    """Sketch all columns of a frame; there are no sketches of a frame without rows."""
+    numbers = [n for n, column in enumerate(frame.schema.fields) if column.dataType.typeName() in NUMERIC][:NUMBERS]
+    result = Seen(numbers=numbers)
     for row in _states(frame, None, detectors, numbers).collect():
         state = pickle.loads(row.state)  # noqa: S301 - written by our own workers a moment ago
         if row.what == "sketch":
-            found.sketches[row.number] = state
+            result.sketches[row.number] = state
         elif row.what == "together":
-            found.together = state
+            result.together = state
         else:
-            found.evidence[row.number, row.path] = Evidence.of_data(state)
-    return found
+            result.evidence[row.number, row.path] = Evidence.of_data(state)
+    return result
 
 
 def kept(frame: DataFrame, part: str, box: Box) -> DataFrame:
-    """The sketches of each part (SQL, a text) of a frame, shut away: a row for each of its columns (:data:`KEPT`)."""
+    """Return the encrypted sketches of each part of a frame, one row per part and column (:data:`KEPT`).
 
-    names = [(one.name, one.dataType.simpleString()) for one in frame.schema.fields]
+    ``part`` is SQL of a text that identifies the part of a row.
+    """
+    names = [(column.name, column.dataType.simpleString()) for column in frame.schema.fields]
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -80,19 +89,19 @@ def kept(frame: DataFrame, part: str, box: Box) -> DataFrame:
 
 
 def whole(states: DataFrame, box: Box) -> list[tuple[str, str, Sketch]]:
-    """Of what :func:`kept` made: each column's name and type, and the sketch of all parts together. One job of two stages."""
+    """Add the sketches of :func:`kept`; returns name, type and sketch of each column. Runs one Spark job of two stages."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        found: dict[int, Sketch] = {}
+        sketches: dict[int, Sketch] = {}
         names: dict[int, tuple[str, str]] = {}
         for batch in batches:
             for row in batch.to_pylist():
                 number = row["number"]
                 name, kind, sketch = json.loads(box.open(row["state"], _place(row["part"], number)))
                 names[number] = name, kind
-                _plus(found, number, Sketch.of_data(sketch))
-        told = [("", number, pickle.dumps((*names[number], sketch))) for number, sketch in found.items()]
-        yield batch_of(told, KEPT)
+                _plus(sketches, number, Sketch.of_data(sketch))
+        merged = [("", number, pickle.dumps((*names[number], sketch))) for number, sketch in sketches.items()]
+        yield batch_of(merged, KEPT)
 
     rows = states.repartition(_spread(states), "number").mapInArrow(settled(run), KEPT).collect()
     return [pickle.loads(row.state) for row in sorted(rows)]  # noqa: S301 - written by our own workers a moment ago
@@ -108,21 +117,21 @@ def _spread(frame: DataFrame) -> int:
 
 def _states(frame: DataFrame, part: str | None, detectors: tuple[Detector, ...], numbers: list[int]) -> DataFrame:
     fields = frame.schema.fields
-    plain = [_plain(one) for one in fields]
-    texts = [n for n, one in enumerate(fields) if one.dataType.typeName() not in (*NUMERIC, *OTHERS)]
-    given = frame.selectExpr(  # by number: mapInArrow takes no name that holds a dot
+    plain = [_plain(column) for column in fields]
+    texts = [n for n, column in enumerate(fields) if column.dataType.typeName() not in (*NUMERIC, *OTHERS)]
+    numbered = frame.selectExpr(  # named by number: mapInArrow does not accept names with a dot
         f"{part or WHOLE} as part",
         *(f"{sql} as c{n}" for n, sql in enumerate(plain)),
         *(f"xxhash64({plain[n]}) as h{n}" for n in texts),
     )
-    states = given.mapInArrow(settled(_sketching(detectors, numbers, texts)), STATES)
+    states = numbered.mapInArrow(settled(_sketching(detectors, numbers, texts)), STATES)
     spread = _spread(frame) if part else max(1, min(len(fields), _spread(frame)))
     return states.repartition(spread, "part", "number").mapInArrow(settled(_merging), STATES)
 
 
-def _plain(one: StructField) -> str:
-    """A column as one that a sketch takes."""
-    name, kind = identifier(one.name), one.dataType.typeName()
+def _plain(column: StructField) -> str:
+    """Return SQL of a column as a type that a sketch accepts."""
+    name, kind = identifier(column.name), column.dataType.typeName()
     if kind == "decimal":
         name = f"cast({name} as double)"
     elif kind in ("struct", "array", "map"):
@@ -137,7 +146,7 @@ def _plain(one: StructField) -> str:
 def _sketching(
     detectors: tuple[Detector, ...], numbers: list[int], texts: list[int]
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """On a worker: what one task sees of each part."""
+    """Return a function for ``mapInArrow`` from rows to the states of one task (:data:`STATES`)."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from pyspark import TaskContext
@@ -155,13 +164,13 @@ def _sketching(
                     sketch.look_at(values, hashes.get(number))
                 if scanning:
                     _look_closely(mine, columns, scanning, numbers, draw)
-        yield batch_of([state for part, mine in parts.items() for state in _told(part, mine)], STATES)
+        yield batch_of([state for part, mine in parts.items() for state in _rows_of(part, mine)], STATES)
 
     return run
 
 
 def _by_part(batch: pa.RecordBatch) -> Iterator[tuple[str, list[pa.Array]]]:
-    """(part, the other columns of its rows)."""
+    """Yield (part, the further columns of its rows)."""
     import pyarrow.compute as pc
 
     parts, *columns = batch.columns
@@ -175,33 +184,33 @@ def _by_part(batch: pa.RecordBatch) -> Iterator[tuple[str, list[pa.Array]]]:
 
 
 def _look_closely(mine: Seen, columns: list[pa.Array], scanning: Any, numbers: list[int], draw: Any) -> None:
-    """At some random rows: for what is sensitive, and for how their numbers go together."""
+    """Scan random rows for sensitive data, and correlate their numbers."""
     import pyarrow as pa
 
     count = len(columns[0]) if columns else 0
-    some = min(count, FIRST if mine.together is None else LATER)
-    chosen = pa.array(draw.choice(count, some, replace=False))
+    size = min(count, FIRST if mine.together is None else LATER)
+    chosen = pa.array(draw.choice(count, size, replace=False))
     rows = [values.take(chosen) for values in columns]
     for number, values in enumerate(rows):
         for path, leaves in by_path(pa.RecordBatch.from_arrays([values], [""])):
             mine.evidence.setdefault((number, path), Evidence()).add(scanning.look_at(leaves))
     matrix = [rows[n].cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False) for n in numbers]
-    found = Together.of(np.array(matrix, dtype=float).reshape(len(numbers), some).T)
-    mine.together = found if mine.together is None else mine.together.plus(found)
+    sums = Together.of(np.array(matrix, dtype=float).reshape(len(numbers), size).T)
+    mine.together = sums if mine.together is None else mine.together.plus(sums)
 
 
-def _told(part: str, mine: Seen) -> Iterator[tuple[str, int, str, str, bytes]]:
-    """As rows of :data:`STATES`."""
+def _rows_of(part: str, mine: Seen) -> Iterator[tuple[str, int, str, str, bytes]]:
+    """Yield a state as rows of :data:`STATES`."""
     for number, sketch in mine.sketches.items():
         yield part, number, "", "sketch", pickle.dumps(sketch)
-    for (number, path), found in mine.evidence.items():
-        yield part, number, path, "evidence", pickle.dumps(found.as_data())
+    for (number, path), evidence in mine.evidence.items():
+        yield part, number, path, "evidence", pickle.dumps(evidence.as_data())
     if mine.together is not None:
         yield part, -1, "", "together", pickle.dumps(mine.together)
 
 
 def _merging(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """On a worker: the states of each column of a part added up."""
+    """Add the states of each part and column, on a worker."""
     parts: dict[str, Seen] = {}
     for batch in batches:
         for row in batch.to_pylist():
@@ -213,7 +222,7 @@ def _merging(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
                 _plus(mine.sketches, row["number"], state)
             else:
                 mine.evidence.setdefault((row["number"], row["path"]), Evidence()).add(Evidence.of_data(state))
-    yield batch_of([state for part, mine in parts.items() for state in _told(part, mine)], STATES)
+    yield batch_of([state for part, mine in parts.items() for state in _rows_of(part, mine)], STATES)
 
 
 def _plus(sketches: dict[int, Sketch], number: int, sketch: Sketch) -> None:

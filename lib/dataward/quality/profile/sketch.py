@@ -1,4 +1,4 @@
-"""One column in bounded memory: counts, moments, quantiles, distinct and frequent values, lengths, shapes. Sketches add up.
+"""Mergeable sketch of a column in bounded memory: counts, moments, quantiles, distinct and frequent values, lengths, shapes.
 
 ==============  =====================================================================================================
 quantiles       KLL (Karnin, Lang & Liberty, FOCS 2016; Apache DataSketches), rank error below 1.4 % (at 99 %)
@@ -25,7 +25,7 @@ Numbers = np.ndarray[Any, Any]
 Kind = Literal["number", "time", "text", "flag"]
 HASHES = 4096
 FREQUENT = 500
-SHAPED = 200  # different texts of the first batch whose shape and type are looked at; a fifth of it of each later one
+SHAPED = 200  # distinct texts of the first batch whose shape and type are inferred; a fifth of it in each later batch
 RUNS = ((r"\p{Lu}+", "A"), (r"\p{Ll}+", "a"), (r"\p{N}+", "9"), (r"\s+", " "))
 TYPES = {
     "boolean": r"^(?i:true|false|yes|no)$",
@@ -34,10 +34,11 @@ TYPES = {
     "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
     "timestamp": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}.*)?$",
 }
-"""What a text may stand for, the narrowest first; numbers are integers as well."""
+"""Inferred types of texts with their patterns, the narrowest first; every integer is also a number."""
 
 
 def kind_of(type_: pa.DataType) -> Kind:
+    """Return the kind of sketch for an Arrow type."""
     import pyarrow as pa
 
     if pa.types.is_boolean(type_):
@@ -48,7 +49,7 @@ def kind_of(type_: pa.DataType) -> Kind:
 
 
 def _mixed(numbers: Numbers) -> Numbers:
-    """64 bits that are spread evenly (SplitMix64; Steele, Lea & Flood, OOPSLA 2014); 0.0 and -0.0 are one number."""
+    """Hash numbers to 64 bits (SplitMix64; Steele, Lea & Flood, OOPSLA 2014); 0.0 and -0.0 have the same hash."""
     wide = numbers.astype(np.float64) + 0.0 if numbers.dtype.kind == "f" else numbers.astype(np.int64)
     bits = wide.view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -58,14 +59,15 @@ def _mixed(numbers: Numbers) -> Numbers:
 
 
 class Sketch:
-    """Of a column whose values came as 64-bit numbers, timestamps, flags or texts."""
+    """Sketch of a column of numbers, times, flags or texts."""
 
     def __init__(self, kind: Kind) -> None:
+        """Create an empty sketch."""
         from datasketches import kll_doubles_sketch
 
         self.kind = kind
         self.rows = self.nulls = self.nans = self.zeros = self.negatives = self.lost = self.looked = 0
-        self.count, self.mean, self.squares = 0, 0.0, 0.0  # of finite numbers, or of the lengths of texts
+        self.count, self.mean, self.squares = 0, 0.0, 0.0  # of finite numbers, or of lengths of texts
         self.low, self.high = np.inf, -np.inf
         self.hashes = np.zeros(0, np.uint64)
         self.frequent: dict[Any, int] = {}
@@ -73,10 +75,10 @@ class Sketch:
         self.types = dict.fromkeys(TYPES, 0)
         self.quantiles = kll_doubles_sketch(200)
 
-    # adding
+    # adding data
 
     def look_at(self, values: pa.Array, hashes: pa.Array | None = None) -> None:
-        """Add a batch; of texts also the 64-bit ``hashes``: equal numbers are found much faster than equal texts."""
+        """Add a batch; for texts with their 64-bit ``hashes``, because equal numbers are found much faster than equal texts."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -97,11 +99,11 @@ class Sketch:
         if self.kind == "text":
             self._look_at_texts(values, first, counts)
         elif self.kind != "flag":
-            # Not every whole number, and not every microsecond after 2255, is a double: the nearest one will do here.
+            # Doubles do not represent every large integer, nor every microsecond after 2255; the nearest one is precise enough.
             self._look_at_numbers(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
 
     def _look_at_different(self, values: pa.Array, different: Numbers, first: Numbers, counts: Numbers) -> None:
-        # Hashes are spread evenly already; numbers are not.
+        # Texts come with hashes; numbers must be hashed.
         self._add_hashes(different.view(np.uint64) if self.kind == "text" else _mixed(different))
         lost = 0
         if len(counts) > FREQUENT:
@@ -117,19 +119,19 @@ class Sketch:
         self._add_numbers(lengths)
         self.zeros += int((lengths == 0).sum())
         enough = SHAPED // 5 if self.looked else SHAPED
-        some, weights = values.take(first[:enough]), counts[:enough]
+        sample, weights = values.take(first[:enough]), counts[:enough]
         self.looked += int(weights.sum())
         for name, pattern in TYPES.items():
-            fits = pc.match_substring_regex(pc.utf8_trim_whitespace(some), pattern).to_numpy(zero_copy_only=False)
+            fits = pc.match_substring_regex(pc.utf8_trim_whitespace(sample), pattern).to_numpy(zero_copy_only=False)
             self.types[name] += int(weights[fits].sum())
-        shapes = some
+        shapes = sample
         for pattern, sign in RUNS:
             shapes = pc.replace_substring_regex(shapes, pattern, sign)
         for shape, weight in zip(shapes.to_pylist(), weights.tolist(), strict=True):
             short = shape[:60]
             self.shapes[short] = self.shapes.get(short, 0) + weight
         if len(self.shapes) > 4 * FREQUENT:
-            self.shapes = dict(sorted(self.shapes.items(), key=lambda one: -one[1])[:FREQUENT])
+            self.shapes = dict(sorted(self.shapes.items(), key=lambda counted: -counted[1])[:FREQUENT])
 
     def _look_at_numbers(self, numbers: Numbers) -> None:
         finite = numbers[np.isfinite(numbers)]
@@ -146,13 +148,13 @@ class Sketch:
         self.low, self.high = min(self.low, float(numbers.min())), max(self.high, float(numbers.max()))
 
     def _add_moments(self, count: int, mean: float, squares: float) -> None:
-        both = self.count + count
+        total = self.count + count
         if not count:
             return
-        apart = mean - self.mean
-        self.mean += apart * count / both
-        self.squares += squares + apart**2 * self.count * count / both
-        self.count = both
+        difference = mean - self.mean
+        self.mean += difference * count / total
+        self.squares += squares + difference**2 * self.count * count / total
+        self.count = total
 
     def _add_hashes(self, hashes: Numbers) -> None:
         if len(self.hashes) == HASHES:
@@ -166,12 +168,12 @@ class Sketch:
         for value, count in counted:
             self.frequent[value] = self.frequent.get(value, 0) + count
         if len(self.frequent) > 4 * FREQUENT:
-            ordered = sorted(self.frequent.items(), key=lambda one: -one[1])
+            ordered = sorted(self.frequent.items(), key=lambda counted: -counted[1])
             self.lost += ordered[FREQUENT][1]
             self.frequent = dict(ordered[:FREQUENT])
 
     def add(self, other: Sketch) -> None:
-        """Add what another sketch of the same column has seen."""
+        """Merge another sketch of the same column into this one."""
         for name in ("rows", "nulls", "nans", "zeros", "negatives", "looked"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self._add_moments(other.count, other.mean, other.squares)
@@ -183,17 +185,17 @@ class Sketch:
                 mine[key] = mine.get(key, 0) + count
         self.quantiles.merge(other.quantiles)
 
-    # telling
+    # results
 
     @property
     def distinct(self) -> tuple[float, float]:
-        """How many different values, nulls left out, and the standard error of that as a share (0: exact)."""
+        """Number of distinct values without null, and its relative standard error (0: exact)."""
         if len(self.hashes) < HASHES:
             return float(len(self.hashes)), 0.0
         return (HASHES - 1) / (float(self.hashes[-1]) / 2.0**64), (HASHES - 2) ** -0.5
 
     def as_data(self) -> dict[str, Any]:
-        """Everything as plain data that JSON holds."""
+        """Return the sketch as plain data for JSON."""
         plain = {
             name: float(value) if isinstance(value, np.floating) else value for name, value in self.__dict__.items()
         }
@@ -205,15 +207,16 @@ class Sketch:
 
     @classmethod
     def of_data(cls, data: dict[str, Any]) -> Sketch:
-        """What :meth:`as_data` gave."""
+        """Restore a sketch from :meth:`as_data`."""
         from datasketches import kll_doubles_sketch
 
-        made = cls(data["kind"])
-        made.__dict__.update(data)
-        made.frequent = dict(data["frequent"])
-        made.hashes = np.frombuffer(b64decode(data["hashes"]), np.uint64)
-        made.quantiles = kll_doubles_sketch.deserialize(b64decode(data["quantiles"]))
-        return made
+        sketch = cls(data["kind"])
+        sketch.__dict__.update(data)
+        sketch.frequent = dict(data["frequent"])
+        sketch.hashes = np.frombuffer(b64decode(data["hashes"]), np.uint64)
+        sketch.quantiles = kll_doubles_sketch.deserialize(b64decode(data["quantiles"]))
+        return sketch
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the sketch by :meth:`as_data`."""
         return Sketch.of_data, (self.as_data(),)

@@ -1,8 +1,8 @@
-"""What repairs changed, cell by cell: of every changed row, what stood there before and what stands there now.
+"""List the cells that repairs changed: two images, before and after, of every changed row.
 
-Two rows for one of the source: ``change`` is ``before`` or ``after``, ``changed`` names the columns that differ, ``repairs`` says what was
-done (structs of treatment, column, what). A column whose type a repair changed (a text read as a date) holds what stood there before
-as far as it fits the type; the text itself is in ``texts`` where the contract keeps the column readable.
+Of the two rows, ``change`` is ``before`` or ``after``, ``changed`` names the columns that differ, and ``repairs`` lists the repairs
+(structs of treatment, column, what). Where a repair changed the type of a column (a text read as a date), the image before holds
+the old value if it can be cast to the new type; ``texts`` holds the original text where the contract keeps the column readable.
 """
 
 from __future__ import annotations
@@ -21,73 +21,78 @@ if TYPE_CHECKING:
 __all__ = ["WAS", "images", "only_changed", "remembered"]
 
 WAS = f"{INTERNAL}was"
-"""Column: the row as it came, a struct of the source's own columns."""
+"""Column of the original row, a struct of the source's own columns."""
 
 
 def remembered(frame: DataFrame, own: Iterable[str]) -> DataFrame:
-    """The frame with every row's own columns as they came."""
+    """Add a column with the original row."""
     from pyspark.sql import functions as F
 
     return frame.withColumn(WAS, F.struct(*(column(name) for name in own)))
 
 
 def images(frame: DataFrame, tallies: Iterable[Tally], readable: Iterable[str], beside: Iterable[str]) -> DataFrame:
-    """Two whole rows for each row of a treated frame that is not what it was; of the columns ``beside`` its own these stay.
+    """Return two whole images of each changed row.
 
-    ``readable``: the columns whose text may be told.
+    Args:
+        frame: a repaired frame with :data:`WAS`.
+        tallies: the repairs.
+        readable: columns whose original text may be shown.
+        beside: helper columns that the images keep.
     """
-    came = {field.name: field.dataType.simpleString() for field in frame.select(f"{WAS}.*").schema.fields}
-    now = {name: kind for name, kind in frame.dtypes if name in came}
-    differs = {name: _differs(name, came[name], now[name]) for name in came}
-    before = ", ".join(f"{_cast(name, came[name], now[name])} as {identifier(name)}" for name in came)
-    after = ", ".join(map(identifier, came))
-    texts = [name for name in readable if name in came and came[name] == "string" != now[name]]
-    told = {
-        CHANGED: ("string", [f"if({differs[name]}, {literal(name)}, null)" for name in came]),
-        REPAIRS: ("struct<treatment: string, column: string, what: string>", [_told(tally) for tally in tallies]),
+    old_types = {field.name: field.dataType.simpleString() for field in frame.select(f"{WAS}.*").schema.fields}
+    new_types = {name: kind for name, kind in frame.dtypes if name in old_types}
+    differs = {name: _differs(name, old_types[name], new_types[name]) for name in old_types}
+    before = ", ".join(f"{_cast(name, old_types[name], new_types[name])} as {identifier(name)}" for name in old_types)
+    after = ", ".join(map(identifier, old_types))
+    texts = [name for name in readable if name in old_types and old_types[name] == "string" != new_types[name]]
+    details = {
+        CHANGED: ("string", [f"if({differs[name]}, {literal(name)}, null)" for name in old_types]),
+        REPAIRS: ("struct<treatment: string, column: string, what: string>", [_repair_of(tally) for tally in tallies]),
         TEXTS: (
             "struct<column: string, text: string>",
             [f"if({differs[name]}, struct({literal(name)} as column, {_was(name)} as text), null)" for name in texts],
         ),
     }
     lists = [
-        f"cast(array_compact(array({', '.join(some)})) as array<{kind}>) as {name}"
-        for name, (kind, some) in told.items()
+        f"cast(array_compact(array({', '.join(items)})) as array<{kind}>) as {name}"
+        for name, (kind, items) in details.items()
     ]
     both = f"array(struct('before' as {CHANGE}, {before}), struct('after' as {CHANGE}, {after}))"
-    stay = [*map(identifier, beside), *told]
+    stay = [*map(identifier, beside), *details]
     rows = frame.selectExpr(*map(identifier, beside), *lists, f"{both} as images").where(f"size({CHANGED}) > 0")
-    cells = [f"image.{identifier(name)}" for name in came]
+    cells = [f"image.{identifier(name)}" for name in old_types]
     return rows.selectExpr(*stay, "explode(images) as image").selectExpr(*cells, f"image.{CHANGE}", *stay)
 
 
 def only_changed(frame: DataFrame, own: Mapping[str, bool]) -> DataFrame:
-    """Images without the cells that did not change; ``own``: column to whether rows are found by it, so that it stays."""
+    """Set unchanged cells of images to null; ``own`` maps a column to whether it identifies rows and therefore stays."""
     from pyspark.sql import functions as F
 
     emptied = {
         name: F.expr(f"if(array_contains({CHANGED}, {literal(name)}), {identifier(name)}, null)")
-        for name, stays in own.items()
-        if name in frame.columns and not stays
+        for name, identifies in own.items()
+        if name in frame.columns and not identifies
     }
     return frame.withColumns(emptied)
 
 
 def _differs(name: str, came: str, now: str) -> str:
-    """SQL: the cell is not what it was; never null."""
-    if "map<" in came:  # maps are not compared: no repair changes one but from null
+    """Return SQL, never null: whether the cell differs from the original."""
+    if "map<" in came:  # maps cannot be compared; repairs only replace a null map
         return f"({identifier(name)} is null <> {_was(name)} is null)"
     cell = identifier(name) if came == now else f"cast({identifier(name)} as {came})"
     return f"(not {cell} <=> {_was(name)})"
 
 
-def _told(tally: Tally) -> str:
+def _repair_of(tally: Tally) -> str:
+    """Return SQL of a repair as struct; null where it did not apply."""
     column = literal(tally.column) if tally.column else "cast(null as string)"
     return f"if({tally.beside} is null, null, struct({literal(tally.treatment)} as treatment, {column} as column, {tally.beside} as what))"
 
 
 def _cast(name: str, came: str, now: str) -> str:
-    """SQL of what stood there, as far as it fits its new type. A type that stays is not spelled: fields in it may have any name."""
+    """Return SQL of the original cell cast to its new type; an unchanged type is not written, as its fields may have any name."""
     return _was(name) if came == now else f"cast({_was(name)} as {now})"
 
 

@@ -1,4 +1,4 @@
-"""Whether what is to be repaired fits the columns that are there; looks at types, reads no data."""
+"""Check that repairs fit the columns of a frame by their types, without reading data."""
 
 from __future__ import annotations
 
@@ -25,37 +25,40 @@ Trouble = tuple[tuple[str, ...], str, str]
 
 
 def normalised(frame: DataFrame, how: Treatment) -> DataFrame:
-    """The frame with the types that normalising gives its columns."""
+    """Return the frame with the types that its columns have after normalisation."""
     if not how.normalise:
         return frame
     working = Working.of(frame, None)
-    for column, one in how.normalise.items():
-        normalise(working, column, one)
+    for column, spelling in how.normalise.items():
+        normalise(working, column, spelling)
     return working.frame.select(*map(identifier, frame.columns))
 
 
 def misfit(how: Treatment, frame: DataFrame, references: Mapping[str, DataFrame]) -> Iterator[Trouble]:
-    """(place below ``treat``, what is wrong, how to mend it) for every repair that cannot be made; columns are known to exist."""
+    """Yield (place below ``treat``, what is wrong, remedy) for every impossible repair; all columns exist."""
     raw = {name.lower(): kind for name, kind in frame.dtypes}
-    for column, one in how.normalise.items():
-        kind, wanted = raw[column.lower()], "a number" if one.unit else "text"
+    for column, spelling in how.normalise.items():
+        kind, wanted = raw[column.lower()], "a number" if spelling.unit else "text"
         if not (
-            NUMBERS.fullmatch(kind) if one.unit else kind in ("string", "date", "timestamp", "double", "int", "bigint")
+            NUMBERS.fullmatch(kind)
+            if spelling.unit
+            else kind in ("string", "date", "timestamp", "double", "int", "bigint")
         ):
             yield ("normalise", column), f"'{column}' is {kind}, and this needs {wanted}", "remove the line"
     typed = normalised(frame, how)
     kinds = {name.lower(): kind for name, kind in typed.dtypes}
-    for name, two in how.duplicates.items():
-        yield from _unresolved(name, matching(two), typed)
+    for name, duplicates in how.duplicates.items():
+        yield from _unresolved(name, matching(duplicates), typed)
     for column in how.outliers:
         if not NUMBERS.fullmatch(kinds[column.lower()]):
-            what = f"'{column}' is {kinds[column.lower()]}: outliers are told among numbers"
+            what = f"'{column}' is {kinds[column.lower()]}: outliers are defined for numbers only"
             yield ("outliers", column), what, "normalise it to a number first, or remove the line"
-    for column, three in how.missing.items():
-        yield from _unfillable(column, three, kinds[column.lower()], typed, references)
+    for column, missing in how.missing.items():
+        yield from _unfillable(column, missing, kinds[column.lower()], typed, references)
 
 
 def _unresolved(name: str, wanted: Matching, frame: DataFrame) -> Iterator[Trouble]:
+    """Yield the block keys that are no SQL over the frame."""
     for key in wanted.block:
         try:
             frame.selectExpr(f"xxhash64({key})", f"concat({key})")
@@ -70,6 +73,7 @@ def _unresolved(name: str, wanted: Matching, frame: DataFrame) -> Iterator[Troub
 def _unfillable(
     column: str, how: Missing, kind: str, frame: DataFrame, references: Mapping[str, DataFrame]
 ) -> Iterator[Trouble]:
+    """Yield why the missing values of a column cannot be filled as the contract says."""
     place = ("missing", column)
     if how.with_ in ("mean", "median") and not NUMBERS.fullmatch(kind):
         yield (

@@ -1,4 +1,4 @@
-"""What stands in for values that are not there, and which columns go missing together."""
+"""Fill missing values, and list the most frequent sets of columns that are null together."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class Pattern:
-    """So many rows lack a value in just these columns."""
+    """Number of rows in which exactly these columns are null."""
 
     columns: tuple[str, ...]
     rows: int
 
 
 def fill(working: Working, column: str, how: Missing, spreads: Spreads, references: Mapping[str, DataFrame]) -> None:
+    """Fill or divert the rows in which a column is null."""
     name = working.name(column)
     cell, treatment = identifier(name), f"missing.{name}"
     lost = f"({cell} is null and {working.live()})"
@@ -58,7 +59,7 @@ def fill(working: Working, column: str, how: Missing, spreads: Spreads, referenc
 
 
 def _beside_mode(working: Working, name: str, per: tuple[str, ...]) -> None:
-    """The most frequent value of the group; of those that are equally frequent the smallest."""
+    """Add the most frequent value of the group as :data:`FILLED`; the smallest of equally frequent ones."""
     from pyspark.sql import functions as F
 
     live = working.frame.where(f"{working.live()} and {identifier(name)} is not null")
@@ -69,20 +70,20 @@ def _beside_mode(working: Working, name: str, per: tuple[str, ...]) -> None:
 
 
 def _beside_nearest(working: Working, name: str, how: Missing) -> None:
-    """The last value before (or first after) in the order of ``by``, among live rows of the same key."""
-    assert how.by is not None  # noqa: S101 - the contract holds it to that
-    by = identifier(working.name(how.by))
-    apart = [f"({working.live()} and {by} is not null)", *map(identifier, how.key)]
-    picked = "last" if how.from_ == "previous" else "first"
+    """Add the last earlier (or first later) value by ``by`` as :data:`FILLED`, among rows of the same key that stay."""
+    assert how.by is not None  # noqa: S101 - the contract requires it
+    time = identifier(working.name(how.by))
+    partition = [f"({working.live()} and {time} is not null)", *map(identifier, how.key)]
+    function = "last" if how.from_ == "previous" else "first"
     rows = "unbounded preceding and current row" if how.from_ == "previous" else "current row and unbounded following"
-    # Rows of one time stand in the order of their content, so that every pass fills alike.
-    window = f"partition by {', '.join(apart)} order by {by}, {content(working.own)} rows between {rows}"
-    near = f"{picked}({identifier(name)}, true) over ({window})"
-    working.replace({FILLED: f"if({apart[0]}, {near}, null)"})
+    # Rows of one time are ordered by content, so that every pass fills the same values.
+    window = f"partition by {', '.join(partition)} order by {time}, {content(working.own)} rows between {rows}"
+    near = f"{function}({identifier(name)}, true) over ({window})"
+    working.replace({FILLED: f"if({partition[0]}, {near}, null)"})
 
 
 def _beside_looked_up(working: Working, name: str, how: Lookup, references: Mapping[str, DataFrame]) -> None:
-    """What the reference's rows with the key agree on; a key that has two answers has none."""
+    """Add the value of the reference's rows with the key as :data:`FILLED`; null where these have different values."""
     from pyspark.sql import functions as F
 
     pairs = paired_columns(working.frame, how.on, references[how.reference], how.on.values())
@@ -97,7 +98,7 @@ def _beside_looked_up(working: Working, name: str, how: Lookup, references: Mapp
 
 
 def patterns(working: Working) -> tuple[Pattern, ...]:
-    """The most frequent sets of columns that have no value, as the rows are before they are filled: one job."""
+    """Return the most frequent sets of null columns before filling; runs one Spark job."""
     from pyspark.sql import functions as F
 
     own = list(working.own)
