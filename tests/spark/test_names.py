@@ -102,7 +102,9 @@ MODES = {
 }
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode", [one if one == "overwrite" else pytest.param(one, marks=pytest.mark.long) for one in MODES]
+)
 def test_the_zoo_is_published_verified_and_rerun(lake, mode):
     good = ROWS[:5] if mode != "replace" else ROWS[:5:2]
     written(lake, ROWS if mode != "replace" else [*good, (*ROWS[5][:1], "a", *ROWS[5][2:])])
@@ -124,6 +126,7 @@ def test_the_zoo_is_published_verified_and_rerun(lake, mode):
     assert lake.verify().holds
 
 
+@pytest.mark.long
 def test_the_zoo_comes_as_a_stream(lake):
     written(lake, ROWS)
     file = contract(lake, "append")
@@ -143,6 +146,7 @@ def zoo(made_once):
     return made_once(filled)
 
 
+@pytest.mark.long
 def test_a_person_of_the_zoo_is_erased(zoo):
     done = erase(
         zoo.spark, [plan(zoo.root / "contract.yaml")], Asked("id-0003", "T-1", reports=str(zoo.root / "reports"))
@@ -151,6 +155,7 @@ def test_a_person_of_the_zoo_is_erased(zoo):
     assert kept(zoo) == wanted([one for one in ROWS[:5] if one[0] != "id-0003"])
 
 
+@pytest.mark.long
 def test_the_keys_of_the_zoo_are_rotated(zoo):
     before = kept(zoo)
     rotate(zoo.spark, "t", [plan(zoo.root / "contract.yaml")])
@@ -160,12 +165,13 @@ def test_the_keys_of_the_zoo_are_rotated(zoo):
     assert zoo.verify().holds
 
 
+@pytest.mark.long
 def test_the_zoo_is_discovered_profiled_and_gets_rules(zoo):
     source = Source(path=str(zoo.root / "source"))
     found = discover(zoo.spark, source, Looked(None))
     assert {one.column for one in found.findings} >= {*TOKENS, *PLAIN, "na me.in,ner"}
     assert [one.name for one in profile(zoo.spark, source).columns] == SCHEMA.names
-    assert f"IsPrimaryKey {quoted(ID)}" in {one.rule for one in suggest(zoo.spark, source).rules}
+    assert any(quoted(ID) in one.rule for one in suggest(zoo.spark, source).rules)
 
 
 def test_a_table_without_column_mapping_is_refused_before_anything_is_read_and_the_statement_mends_it(lake):
