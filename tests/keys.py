@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dataward.privacy.keys import Purpose, derive
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from dataward.errors import KeyringError
+from dataward.privacy.keys import Purpose, derive, signing_key
 
 
 @dataclass(frozen=True)
@@ -22,3 +25,8 @@ class Ring:
 
     def key(self, purpose: Purpose, domain: str, version: int) -> bytes:
         return derive(self.secrets[version], purpose, domain, version)
+
+    def public_key(self, domain: str, version: int) -> Ed25519PublicKey:
+        if version not in self.secrets:
+            raise KeyringError(f"there is no version {version} of domain '{domain}'")
+        return signing_key(self, domain, version).public_key()

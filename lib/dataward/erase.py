@@ -14,14 +14,23 @@ from dataward.errors import NotPermitted, TargetError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.key_uses import live_versions
 from dataward.integrity.records import Erasure
-from dataward.integrity.residue import SHORTEST, Needle, Residue, Searched, forms, search
+from dataward.integrity.residue import SHORTEST, Needle, Residue, Searched, at_home, common, erased, holds, search
 from dataward.integrity.seal import Seal, code_version
 from dataward.integrity.sealing import seal_version, signer
 from dataward.plan import Plan
+from dataward.privacy.erased import Memory
 from dataward.privacy.keys import open_keys
 from dataward.privacy.protect.entries import tables_of
 from dataward.privacy.protect.shred import key_names
-from dataward.privacy.subject import among, of_values, protected_ids, raw_values, shared, values_of
+from dataward.privacy.subject import (
+    among,
+    of_values,
+    protected_ids,
+    raw_values,
+    shared,
+    texts_of,
+    values_of,
+)
 from dataward.session import demand_encryption, isolated, who
 from dataward.sql import identifier
 from dataward.tables import delta, maintenance
@@ -95,9 +104,10 @@ def erase(spark: SparkSession, plans: Sequence[Plan], asked: Asked, progress: Pr
             table.permitted()
         for table in tables:
             table.look()
+        needles = _of_this_person(tables)
+        for table in tables:
             progress(f"  {table.contract.target}: {table.told}")
-        known = {needle.value for table in tables for needle in table.needles}
-        needles = [needle for table in tables for needle in table.needles]
+        known = {needle.value for needle in needles}
         if not asked.prove:
             for table in tables:
                 table.forget()
@@ -148,12 +158,14 @@ class _Table:
         self.rows: dict[str, int] = {}
         self.needles: list[Needle] = []
         self.shared = self.source_rows = 0
-        self.told = ""
+        self.told = self.mark = ""
         self.protected: dict[str, set[str]] = {}
         self.tables = tables_of(spark, self.contract)
         self.source = self._raw()
         kind = "string" if self.source is None else dict(self.source.dtypes).get(self.erasure.subject, "string")
-        self.ids = protected_ids(self.contract, self.keys, asked.subject, _arrow_type(kind))
+        self.kind = _arrow_type(kind)
+        self.ids = protected_ids(self.contract, self.keys, asked.subject, self.kind)
+        self.memory = Memory(spark, self.contract, self.keys)
 
     @property
     def shredded(self) -> list[str]:
@@ -200,27 +212,37 @@ class _Table:
         newest = delta.latest_version(self.spark, contract.target)
         live = live_versions(self.spark, contract, contract.target, newest)
         for place in self.places:
-            rows = self.mine(self._as_they_lie(place))
-            _add(protected, values_of(contract, rows))
-            _add(raw, raw_values(self.spark, contract, self.keys, rows, live))
+            values = values_of(contract, self.mine(self._as_they_lie(place)))
+            _add(protected, texts_of(values))
+            _add(raw, raw_values(self.spark, contract, self.keys, values, live))
         if self.source is not None and subject.lower() in {name.lower() for name in self.source.columns}:
             rows = of_values(self.source, subject, [self.asked.subject])
             self.source_rows = rows.count()
-            _add(raw, values_of(contract, rows))
-        others = of_values(self.newest(), subject, self.ids, "leftanti")
-        common = shared(contract, others, protected)
-        self.shared = sum(map(len, common.values()))
-        own = {name: values - common.get(name, set()) for name, values in protected.items()}
-        kept = {name for name in own if contract.column(name).protect.op == "keep"}
-        raw = {name: values - common.get(name, set()) if name in kept else values for name, values in raw.items()}
+            _add(raw, texts_of(values_of(contract, rows)))
+        nobody_elses = ("given", subject.lower())
         self.needles = [
-            Needle(f"{name} (raw)", value) for name, values in sorted(raw.items()) for value in sorted(values)
+            Needle(f"{name} (raw)", value, "" if at_home(name) in nobody_elses else at_home(name))
+            for name, values in sorted(raw.items())
+            for value in sorted(values)
         ]
         if not self.shredded:  # shredding leaves what is protected where it is: nobody can read it
             raws = {needle.value for needle in self.needles}
-            self.needles += [Needle(f"{name} (protected)", value) for name, values in sorted(own.items())
-                             for value in sorted(values - raws)]  # fmt: skip
+            self.needles += [Needle(f"{name} (protected)", value, "" if at_home(name) in nobody_elses else at_home(name))
+                             for name, values in sorted(protected.items()) for value in sorted(values - raws)]  # fmt: skip
         self.protected = protected
+
+    def others(self) -> list[DataFrame]:
+        """The rows of everybody else, that are there now."""
+        found = [self._of_others(place) for place in self.places]
+        if self.source is not None and self.erasure.subject.lower() in {name.lower() for name in self.source.columns}:
+            found.append(of_values(self.source, self.erasure.subject, [self.asked.subject], "leftanti"))
+        return found
+
+    def without(self, values: set[str]) -> None:
+        """Leave out values that other people have as well."""
+        kept = [needle for needle in self.needles if needle.value not in values or not needle.home]
+        self.shared = len({needle.value for needle in self.needles} - {needle.value for needle in kept})
+        self.needles = kept
         self.told = f"{len(self.needles)} values to look for, {self.shared} more that other people have as well"
 
     def _as_they_lie(self, place: Location) -> DataFrame:
@@ -238,29 +260,54 @@ class _Table:
     # doing it
 
     def forget(self) -> None:
+        """Delete, or destroy keys. What is to be deleted is noted first: a rerun of an erasure that was killed adds it up."""
         metadata = {"run_id": self.run_id, "contract": self.contract.contract, "contract_sha256": self.plan.sha256}
+        self.mark = self.memory.remember(self.asked.subject, self.kind)
+        begun = self.memory.begun(self.mark)
         states = self.contract.states_location
         if delta.exists(self.spark, states):  # made of everybody's values: the next run makes them anew
             delta.delta_table(self.spark, states).delete()
             maintenance.forget_past(self.spark, states, metadata)
         if self.shredded:
-            for table, names in self.tables.items():
-                keys = key_names(value for name in names for value in self.protected.get(name, ()))
-                self.rows[table.path] = table.forget(keys, metadata)
+            destroyed = {table: key_names(value for name in names for value in self.protected.get(name, ()))
+                         for table, names in self.tables.items()}  # fmt: skip
+            found = {table.path: len(table.of_tokens(keys)) for table, keys in destroyed.items()}
+            self.rows = self._noted(begun, found)
+            for table, keys in destroyed.items():
+                table.forget(keys, metadata)
             return
         subject, ids = self.erasure.subject, among(self.spark, self.ids)
+        tokens = {table: self._tokens(names) for table, names in self.tables.items()}
+        found = {str(place): self.mine(delta.read(self.spark, place, delta.latest_version(self.spark, place))).count()
+                 for place in self.places}  # fmt: skip
+        found |= {table.path: len(table.of_tokens(mine)) for table, mine in tokens.items()}
+        self.rows = self._noted(begun, found)
         for place in self.places:
-            self.rows[str(place)] = maintenance.delete_rows(self.spark, place, subject, ids, metadata)
-        newest = self.newest()
-        for table, names in self.tables.items():
-            mine = {name: self.protected.get(name, set()) for name in names}
-            left = shared(self.contract, newest, mine)
-            tokens = {token for name in names for token in mine[name] - left.get(name, set())}
-            self.rows[table.path] = table.forget(tokens, metadata)
+            maintenance.delete_rows(self.spark, place, subject, ids, metadata)
+        for table, mine in tokens.items():
+            table.forget(mine, metadata)
         for place in self.places:
             version = maintenance.forget_past(self.spark, place, metadata)
             if place == self.contract.target:
                 self.seal(version)
+
+    def _noted(self, begun: dict[str, int], found: dict[str, int]) -> dict[str, int]:
+        """How many rows the whole erasure removes by place: those found now, or by the attempt that was killed."""
+        rows = {place: max(count, begun.get(place, 0)) for place, count in found.items()}
+        self.memory.begin(self.mark, rows)
+        return rows
+
+    def _tokens(self, names: list[str]) -> set[str]:
+        """The person's tokens in a vault that nobody else's rows hold."""
+        mine = {name: self.protected.get(name, set()) for name in names}
+        for place in self.places:
+            held = shared(self._of_others(place), mine)
+            mine = {name: tokens - held.get(name, set()) for name, tokens in mine.items()}
+        return set().union(*mine.values())
+
+    def _of_others(self, place: Location) -> DataFrame:
+        newest = delta.read(self.spark, place, delta.latest_version(self.spark, place))
+        return of_values(newest, self.erasure.subject, self.ids, "leftanti")
 
     def seal(self, version: int) -> None:
         """The newest version, whose log is the only one left, under a seal of its own."""
@@ -282,35 +329,34 @@ class _Table:
     def folders(self) -> list[str]:
         """Everything that holds, or held, something of this table."""
         contract = self.contract
-        beside = (table.place for table in self.tables)
-        places = [*self.places, *beside, contract.ledger_location, contract.states_location]
+        places = {str(place): place for place in (*contract.tables.values(), contract.states_location)}.values()
         roots = [delta.location(self.spark, place) for place in places if delta.exists(self.spark, place)]
         return [*roots, f"{self.asked.reports.rstrip('/')}/{contract.contract}", *self.asked.also]
 
     def redacted(self, found: Searched, needles: list[Needle]) -> list[int]:
         """Take values out of reports, and seals that hold them out of the ledger; gives these entries' numbers."""
-        shapes = sorted(
-            {shape for needle in needles if len(needle.value) >= SHORTEST for shape in forms(needle.value)}, key=len
-        )
+        values = sorted({needle.value for needle in needles if len(needle.value) >= SHORTEST}, key=len, reverse=True)
         reports = f"/{self.contract.contract}/"
         for path in {one.path for one in found.residues if one.kind == "file" and reports in one.path}:
             data = maintenance.read_bytes(self.spark, path)
-            for shape in reversed(shapes):
-                data = data.replace(shape, b"[erased]")
+            for value in values:
+                data = erased(data, value)
             maintenance.replace_bytes(self.spark, path, data)
         place = self.contract.ledger_location
         root = delta.location(self.spark, place) if delta.exists(self.spark, place) else ""
         if not root or not any(one.path.startswith(root) for one in found.residues):
             return []
         chain = ledger.entries(self.spark, place)
-        holding = [entry.seq for entry in chain if any(shape in entry.seal_text.encode() for shape in shapes)]
+        holding = [entry.seq for entry in chain if any(holds(entry.seal_text.encode(), value) for value in values)]
         ledger.redact(self.spark, place, holding, self.run_id)
         return holding
 
     def entered(self, found: Searched, redacted: dict[str, list[int]]) -> int:
         place = self.contract.ledger_location
         record = self.record("shred" if self.shredded else "delete", "", found, redacted.get(str(place), []))
-        return ledger.append(self.spark, place, self.keys, record).seq
+        entry = ledger.append(self.spark, place, self.keys, record)
+        self.memory.begin(self.mark, None)
+        return entry.seq
 
     def record(self, method: Any, why: str, found: Searched | None = None, redacted: Sequence[int] = ()) -> Erasure:
         contract, key = self.contract, signer(self.keys, self.contract.keys.domain)
@@ -330,9 +376,20 @@ class _Table:
             reason=why,
             rows=self.rows,
             searched={"files": found.files, "bytes": found.bytes, "values": len(self.needles)} if found else {},
-            residues=[[one.path, one.kind, one.named] for one in found.residues] if found else [],
+            residues=[[one.path, one.kind, one.named, one.inside] for one in found.residues] if found else [],
             redacted=list(redacted),
         )
+
+
+def _of_this_person(tables: Sequence[_Table]) -> list[Needle]:
+    """What is to be looked for: the values of all tables, without those that other people have at the same place of any of them."""
+    needles = [needle for table in tables for needle in table.needles]
+    values = {
+        needles[number].value for table in tables for others in table.others() for number in common(others, needles)
+    }
+    for table in tables:
+        table.without(values)
+    return [needle for table in tables for needle in table.needles]
 
 
 def _add(whole: dict[str, set[str]], more: dict[str, set[str]]) -> None:

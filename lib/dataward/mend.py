@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dataward.contract import Contract, Treatment
 from dataward.errors import did_you_mean
 from dataward.plan import Plan, fitting
+from dataward.privacy.erased import ERASED
 from dataward.quality.engines import spark as dataframes
 from dataward.quality.flags import Alike, Flag, Outlying
 from dataward.quality.internal import SOURCE_ROW
@@ -63,7 +64,7 @@ class Mended:
     @property
     def internal(self) -> tuple[str, ...]:
         """Columns that are not the source's own."""
-        return (MALFORMED, SOURCE_ROW, WAS, *self.flags, *(self.treated.internal if self.treated else ()))
+        return (MALFORMED, ERASED, SOURCE_ROW, WAS, *self.flags, *(self.treated.internal if self.treated else ()))
 
     @property
     def plain(self) -> DataFrame:
@@ -182,11 +183,11 @@ def mend(
     if contract.treat:
         # A rule about a date may mean nothing on the text that it was.
         fit = Suite(tuple(fitting(spark, suite.rules, frame, references, now)))
-        own = [MALFORMED, SOURCE_ROW]
+        own = [MALFORMED, ERASED, SOURCE_ROW]
         seconds = contract.limits.seconds
         before = judge(spark, frame, fit, now, contract.engine, references, internal=own, past=past, seconds=seconds)
     if contract.treat.changes:
-        frame = remembered(frame, (name for name in frame.columns if name not in (MALFORMED, SOURCE_ROW)))
+        frame = remembered(frame, (name for name in frame.columns if name not in (MALFORMED, ERASED, SOURCE_ROW)))
     treated = treat(frame, contract.treat, references, MALFORMED, _flags(suite))
     return Mended(treated.frame, treated, before)
 

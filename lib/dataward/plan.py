@@ -19,7 +19,8 @@ from dataward.integrity.key_uses import live_versions
 from dataward.privacy.discover.classes import misspelt
 from dataward.privacy.joins import mismatch
 from dataward.privacy.keys import KeyProvider
-from dataward.privacy.protect import arrow_schema, misfits, undecided, within
+from dataward.privacy.protect import arrow_schema, key_of, misfits, undecided, within
+from dataward.privacy.protect.compiled import uses
 from dataward.quality.conditions import quoted
 from dataward.quality.flags import Duplicate, Orphan
 from dataward.quality.measuring import risky
@@ -335,24 +336,28 @@ def against_names(spark: SparkSession, plan: Plan, frame: DataFrame) -> None:
             )
 
 
-def against_keys(spark: SparkSession, plan: Plan, keys: KeyProvider, names: Iterable[str]) -> None:
-    """Check that rows of this run do not mix, in one column, values that were made by different versions of a key and cannot say so.
+def against_keys(spark: SparkSession, plan: Plan, keys: KeyProvider, frame: DataFrame) -> None:
+    """Check that rows of this run do not mix, in one place, values that were made by different versions of a key and cannot say so.
 
     Raises:
         UsageError: they would.
     """
     contract = plan.contract
-    silent = {name: line for name in names if (line := contract.column(name)).protect.silent}
-    rotated = {name: version for name, line in silent.items() if (version := keys.current(contract.domain(line))) > 1}
+    fields = arrow_schema(frame.drop(MALFORMED).schema)
+    places = [(where, operator) for field in fields for where, operator in uses(contract, key_of(keys), field)]
+    silent = {where: operator for where, operator in places if operator.parameters.silent}
+    rotated = {name: key.version for name, one in silent.items() if (key := one.key) is not None and key.version > 1}
     if contract.target.mode == "overwrite" or not rotated or not delta.exists(spark, contract.target):
         return
     live = live_versions(spark, contract, contract.target, delta.latest_version(spark, contract.target))
     for name, version in rotated.items():
-        line = silent[name]
-        told_beside = line.protect.op == "fpe" and keys.window(contract.domain(line)) is not None
+        operator = silent[name].parameters.op
+        told_beside = (
+            operator == "fpe" and name in frame.columns and keys.window(contract.domain(contract.column(name)))
+        )
         if live.get(name, set()) - {version} and not told_beside:
             raise UsageError(
-                f"column '{name}': {contract.target} holds values of {line.protect.op} by another version of the key than the "
+                f"column '{name}': {contract.target} holds values of {operator} by another version of the key than the "
                 f"current one ({version}), and they do not say which. Bring the table over first (dataward rotate), or publish "
                 "all of it anew (mode overwrite)"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from dataward.mend import Mended, mend, to_mend
 from dataward.output import examine
 from dataward.plan import Plan, against_keys, against_names, against_place, against_schema, against_target
 from dataward.privacy.discover.gates import look
+from dataward.privacy.erased import ERASED, Memory
 from dataward.privacy.keys import KeyProvider, Keyring, has_keyring, open_keys
 from dataward.privacy.protect import (
     Protected,
@@ -45,7 +47,7 @@ from dataward.quality.internal import SOURCE_ROW, row_id
 from dataward.quality.judge import Judgement, judge
 from dataward.quality.repair.changes import only_changed
 from dataward.quality.repair.fit import normalised
-from dataward.quality.rules import RowRule
+from dataward.quality.rules import NotErased, RowRule
 from dataward.quality.split import failed_rows
 from dataward.quality.suite import Suite
 from dataward.refresh import Refresh
@@ -159,9 +161,13 @@ class Publish(Run):
             references = {alias: other.frame.drop(MALFORMED) for alias, other in self.others.items()}
             suite = against_schema(self.spark, self.plan, source.frame, references, now)
             against_names(self.spark, self.plan, source.frame)
-            against_keys(self.spark, self.plan, keys, source.columns)
+            against_keys(self.spark, self.plan, keys, source.frame)
             self.past = recall(self.spark, self.plan, self.run_id, now)
-            frame = self.identifiable(self.taken(keys, source, earlier))
+            self.forgotten = Memory(self.spark, contract, keys)
+            suite = self.without_erased(suite)
+            taken = self.taken(keys, source, earlier)
+            self.rows_erased = self.count_erased(taken)
+            frame = self.identifiable(taken)
             self.fits_target(keys, source)
             told(f"{source.described}, {self.refresh}" if self.refresh else source.described)
         self.mended = self.treated(suite, frame, references, now)
@@ -294,10 +300,35 @@ class Publish(Run):
 
     def identifiable(self, frame: DataFrame) -> DataFrame:
         known = self.contract.quarantine or self.contract.treat.changes
-        return frame.withColumn(SOURCE_ROW, row_id(frame)) if known else frame
+        frame = frame.withColumn(SOURCE_ROW, row_id(frame)) if known else frame
+        if not self.forgotten.exists():
+            return frame
+        flagged = self.forgotten.flagged(frame)
+        return flagged.where(f"not {ERASED}").drop(ERASED) if self.drops_erased else flagged
 
     def rows_in(self, judged: Judgement) -> int:
-        return self.refresh.rows if self.refresh else super().rows_in(judged)
+        return (self.refresh.rows if self.refresh else super().rows_in(judged)) + self.rows_erased
+
+    # people whom the table was asked to forget
+
+    forgotten: Memory
+    rows_erased = 0
+    """Rows of theirs that are dropped before anything is judged."""
+
+    @property
+    def drops_erased(self) -> bool:
+        return self.contract.erasure is not None and self.contract.erasure.returns == "drop"
+
+    def without_erased(self, suite: Suite) -> Suite:
+        """The suite with a rule that diverts rows of erased people, where the contract does not drop them."""
+        if not self.forgotten.exists() or self.drops_erased or self.contract.erasure is None:
+            return suite
+        return replace(suite, rules=(NotErased.of(ERASED, self.contract.erasure.subject), *suite.rules))
+
+    def count_erased(self, taken: DataFrame) -> int:
+        if not (self.drops_erased and self.forgotten.exists()):
+            return 0
+        return self.forgotten.flagged(taken).where(ERASED).count()
 
     def try_protections(self, keys: KeyProvider, suite: Suite, now: datetime) -> None:
         """Protect some rows before the long passes, so that a value which stops the run does so in seconds.
@@ -453,6 +484,7 @@ class Publish(Run):
         """Rows in = published + quarantined + dropped, or the commit is taken back."""
         to_quarantine = quarantine.rows if quarantine else 0
         dropped = diverted if self.contract.quarantine and self.contract.quarantine.drop else 0
+        dropped += self.rows_erased
         rows_in = self.rows_in(judged)
         rows = {"in": rows_in, "published": commit.rows, "quarantined": to_quarantine, "dropped": dropped}
         if rows_in == commit.rows + to_quarantine + dropped and not self.changed(source):

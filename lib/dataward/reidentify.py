@@ -11,11 +11,14 @@ import re
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract.operation import KEPT
-from dataward.errors import NotPermitted, TargetError, UsageError, did_you_mean
+from dataward.contract.protections import Json
+from dataward.errors import KeyringError, NotPermitted, TargetError, UsageError, did_you_mean
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.integrity.key_uses import live_versions
@@ -24,11 +27,12 @@ from dataward.integrity.seal import code_version
 from dataward.integrity.sealing import signer
 from dataward.plan import Plan
 from dataward.privacy.keys import Keyring, open_keys
-from dataward.privacy.protect import arrow_schema
+from dataward.privacy.paths import Inside, located
+from dataward.privacy.protect import arrow_schema, within
 from dataward.privacy.reidentify import allowed, originals
 from dataward.pure import Impure, condition
 from dataward.session import isolated, platform
-from dataward.sql import identifier
+from dataward.sql import column, identifier
 from dataward.tables import delta
 from dataward.tables.reason import reason
 
@@ -51,7 +55,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Given:
-    """What was given: the file, or the rows themselves where they were asked for."""
+    """What was given: the file, or the rows themselves where they were asked for.
+
+    ``rows`` counts those with an original, which are charged; ``skipped`` the values without one: their column's operator did
+    not make them, or their subject's key was destroyed.
+    """
 
     entry: int
     principal: str
@@ -59,6 +67,7 @@ class Given:
     rows: int
     left_today: int
     out: str | None
+    skipped: int = 0
     shown: list[dict[str, Any]] | None = dataclasses.field(default=None, repr=False)
 
 
@@ -85,15 +94,32 @@ def reidentify(spark: SparkSession, plan: Plan, wanted: Wanted, out: str | None,
         NotPermitted: the contract does not allow it, or the day's rows are spent; the ledger says so as well.
         KeyringError: a key is gone or disabled.
     """
-    _sensible(plan, wanted, out, show)
+    _sensible(wanted, out, show)
     with isolated(spark) as own:
         asking = _Asking(own, plan, wanted)
         chosen = asking.chosen()
-        entry, left = asking.entered(chosen)
-        rows = asking.opened(chosen)
+        entry, opened, left = asking.entered(chosen)
         if out is not None:
-            _written(Path(out), rows, wanted.columns)
-        return Given(entry.seq, asking.who, asking.version, len(rows), left, out, rows if show else None)
+            _written(Path(out), opened.rows, wanted.columns)
+        return Given(
+            entry.seq,
+            asking.who,
+            asking.version,
+            opened.given,
+            left,
+            out,
+            opened.skipped,
+            opened.rows if show else None,
+        )
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Rows with originals, how many have one at least, and how many values have none."""
+
+    rows: list[dict[str, Any]]
+    given: int
+    skipped: int
 
 
 class _Asking:
@@ -104,44 +130,80 @@ class _Asking:
         self.keys: Keyring = open_keys(self.contract.keys)
         self.version = delta.latest_version(spark, self.contract.target)
         self.who = principal(spark, plan)
-        self.protected = [name for name in wanted.columns if self.contract.column(name).protect.op != "keep"]
+        self.whole = delta.read(spark, self.contract.target, self.version)
+        self.places = [self._place(name) for name in wanted.columns]
+        self.protected = [place for place in self.places if place.line.protect.op != "keep"]
+
+    def _place(self, name: str) -> Inside:
+        schema = arrow_schema(self.whole.schema)
+        place = located(self.contract, schema, name)
+        if place is None:
+            paths = [path for field in schema for path in within(field)]
+            raise UsageError(
+                f"{self.contract.target} has no column '{name}'; {did_you_mean(name, paths) or 'see its schema'}"
+            )
+        inside = sorted(within(schema.field(place.column)) - {place.column})
+        if not place.in_json and any(path.startswith(f"{place.where}.") for path in inside):
+            raise UsageError(f"'{name}' holds further columns: name one of them, such as '{inside[0]}'")
+        operator = place.line.protect
+        if isinstance(operator, Json):
+            raise UsageError(
+                f"'{name}' holds JSON: name a path inside of it, such as '{name}.{next(iter(operator.fields))}'"
+            )
+        if not (operator.reversible or operator.strength == KEPT):
+            raise UsageError(
+                f"column '{name}' is protected by {operator.op}, which is one-way: no original can be given back"
+            )
+        return place
 
     def chosen(self) -> DataFrame:
-        whole = delta.read(self.spark, self.contract.target, self.version)
-        for name in self.wanted.columns:
-            if name.lower() not in {there.lower() for there in whole.columns}:
-                raise UsageError(
-                    f"{self.contract.target} has no column '{name}'; {did_you_mean(name, whole.columns) or 'see its schema'}"
-                )
+        """The rows with a value in one of the protected columns."""
         if not self.protected:
             raise UsageError("none of these columns is protected: read the table itself")
+        names = [identifier(name) for name in dict.fromkeys(place.column for place in self.places)]
+        held = [column(place.column).isNotNull() for place in self.protected]
         try:
-            return whole.where(self.wanted.where).select(*map(identifier, self.wanted.columns))
+            return self.whole.where(self.wanted.where).where(reduce(or_, held)).select(*names)
         except Exception as error:
             raise UsageError(f"--where does not fit {self.contract.target}: {reason(error)}") from None
 
-    def entered(self, chosen: DataFrame) -> tuple[ledger.Entry, int]:
-        """The ledger's entry of this ask, and how many rows are left for today; raises where it is denied."""
-        line, why = allowed(self.contract, self.who, self.protected, self.wanted.purpose)
+    def entered(self, chosen: DataFrame) -> tuple[ledger.Entry, _Opened, int]:
+        """The ledger's entry of this ask, what is to be given, and how many rows are left for today.
+
+        Raises:
+            NotPermitted: it is denied, and what was opened is forgotten.
+            KeyringError: nothing can be opened; that is entered as well.
+        """
+        line, why = allowed(
+            self.contract, self.who, {one.name: one.line.class_ for one in self.protected}, self.wanted.purpose
+        )
         rows = chosen.limit(line.rows_per_day + 1).count() if line else 0
+        opened, failed = _Opened([], rows, 0), None
+        if line is not None and rows <= line.rows_per_day:
+            try:
+                opened = self.opened(chosen)
+            except KeyringError as error:
+                why, failed = str(error), error
         left = [0]
 
         def ask() -> Ask:
-            if line is None:
-                return self.record(rows, why)
+            if line is None or failed is not None:
+                return self.record(0 if failed else rows, why)
             spent = self.spent_today()
-            left[0] = line.rows_per_day - spent - rows
-            over = f"{rows} rows or more were asked for, and {spent} of {line.rows_per_day} a day are spent"
-            return self.record(rows, over if left[0] < 0 else "")
+            left[0] = line.rows_per_day - spent - opened.given
+            over = f"{opened.given} rows or more were asked for, and {spent} of {line.rows_per_day} a day are spent"
+            return self.record(opened.given, over if left[0] < 0 else "")
 
         entry = ledger.append(self.spark, self.contract.ledger_location, self.keys, ask)
         record = entry.record
         assert isinstance(record, Ask)  # noqa: S101 - it was entered above
+        if failed is not None:
+            raise failed
         if not record.granted:
             raise NotPermitted(
                 f"not permitted: {record.reason}. The ask is entry {entry.seq} of ledger {self.contract.ledger_location}"
             )
-        return entry, left[0]
+        return entry, opened, left[0]
 
     def record(self, rows: int, denied: str) -> Ask:
         contract = self.contract
@@ -155,7 +217,7 @@ class _Asking:
             code=code_version(),
             key=signer(self.keys, contract.keys.domain),
             columns=list(self.wanted.columns),
-            classes=sorted({contract.column(name).class_ or "" for name in self.protected}),
+            classes=sorted({place.line.class_ or "" for place in self.protected}),
             purpose=self.wanted.purpose,
             ticket=self.wanted.ticket,
             where_sha256=sha256(self.wanted.where),
@@ -173,20 +235,25 @@ class _Asking:
             if isinstance(record, Ask) and record.granted and record.who == self.who and record.time.startswith(today)
         )
 
-    def opened(self, chosen: DataFrame) -> list[dict[str, Any]]:
-        """The rows with originals; no more than the budget allowed, so the driver may hold them."""
+    def opened(self, chosen: DataFrame) -> _Opened:
+        """The rows with originals; no more than the budget of a day, so the driver may hold them."""
         table = _arrow(chosen)
         live = live_versions(self.spark, self.contract, self.contract.target, self.version)
         made: dict[str, list[Any]] = {}
-        for name in self.wanted.columns:
-            values = table.column(name).combine_chunks()
-            line = self.contract.column(name)
-            if name not in self.protected:
-                made[name] = values.to_pylist()
+        given, skipped = set[int](), 0
+        for place in self.places:
+            there = place.of(table.column(place.column).combine_chunks())
+            if place not in self.protected:
+                made[place.name] = there.by_row(there.values.to_pylist(), table.num_rows)
                 continue
-            texts = originals(self.spark, self.contract, line, self.keys, values, live.get(name, set()))
-            made[name] = [None if text is None else _text(text) for text in texts]
-        return [dict(zip(made, row, strict=True)) for row in zip(*made.values(), strict=True)]
+            by = live.get(place.where, set())
+            texts = originals(self.spark, self.contract, place.line, self.keys, there.values, by)
+            held = there.values.is_valid().to_pylist()
+            given |= {row for row, text in zip(there.rows, texts, strict=True) if text is not None}
+            skipped += sum(valid and text is None for valid, text in zip(held, texts, strict=True))
+            made[place.name] = there.by_row([None if text is None else _text(text) for text in texts], table.num_rows)
+        rows = [dict(zip(made, row, strict=True)) for row in zip(*made.values(), strict=True)]
+        return _Opened(rows, len(given), skipped)
 
 
 def _arrow(frame: DataFrame) -> pa.Table:
@@ -204,7 +271,7 @@ def _text(data: bytes) -> str:
         return f"base64:{base64.b64encode(data).decode()}"
 
 
-def _sensible(plan: Plan, wanted: Wanted, out: str | None, show: bool) -> None:
+def _sensible(wanted: Wanted, out: str | None, show: bool) -> None:
     if (out is None) == (not show):
         raise UsageError("give --out FILE, or --show to have originals on the terminal (one of them)")
     if out is not None and os.path.lexists(out):
@@ -215,12 +282,6 @@ def _sensible(plan: Plan, wanted: Wanted, out: str | None, show: bool) -> None:
         condition(wanted.where)
     except Impure as error:
         raise UsageError(f"--where: {error}") from None
-    for name in wanted.columns:
-        operator = plan.contract.column(name).protect
-        if not (operator.reversible or operator.strength == KEPT):
-            raise UsageError(
-                f"column '{name}' is protected by {operator.op}, which is one-way: no original can be given back"
-            )
 
 
 def _written(path: Path, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:

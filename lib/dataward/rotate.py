@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Location
 from dataward.errors import ProofError, UsageError
 from dataward.integrity import ledger
-from dataward.integrity.key_uses import key_uses, live_versions
+from dataward.integrity.digest import digest
+from dataward.integrity.key_uses import by_column, key_uses, live_versions, told
 from dataward.integrity.sealing import seal_version
 from dataward.mend import repaired
 from dataward.plan import Plan
+from dataward.privacy.erased import Memory
 from dataward.privacy.keys import Keyring, open_keys
-from dataward.privacy.protect import OPERATORS, statistics_columns
+from dataward.privacy.protect import arrow_schema, key_of, statistics_columns
+from dataward.privacy.protect.compiled import FALLBACK, uses
 from dataward.privacy.protect.entries import tables_of
 from dataward.privacy.retokenise import Step, without_shadows
+from dataward.reserved import ROW_ID
 from dataward.session import demand_encryption, isolated
 from dataward.sql import column
 from dataward.tables import commits, delta
@@ -90,10 +94,10 @@ def rotate(
         carriers = [carrier for table in tables for carrier in table.carriers(old, new)]
         if finish:
             if blocking := [carrier for carrier in carriers if carrier.blocks]:
-                told = "; ".join(f"{one.place} column '{one.column}' ({one.remedy})" for one in blocking)
-                raise ProofError(f"domain '{domain}' version {old} is still carried: {told}. The window stays open")
+                places = "; ".join(f"{one.place} column '{one.column}' ({one.remedy})" for one in blocking)
+                raise ProofError(f"domain '{domain}' version {old} is still carried: {places}. The window stays open")
             for table in tables:
-                table.drop_shadows()
+                table.drop_shadows(old, new)
             keys.close_window(domain)
         return Rotated(domain, old, new, not finish, tuple(carriers))
 
@@ -105,8 +109,10 @@ class _Table:
         self.spark, self.plan, self.contract, self.keys = spark, plan, plan.contract, keys
         self.domain, self.progress = domain, progress
         self._source: DataFrame | None = None
+        self.memory = Memory(spark, plan.contract, keys)
 
     def check(self, first: Plan) -> None:
+        """Refuse before anything is changed."""
         contract = self.contract
         if self.domain not in contract.domains:
             raise UsageError(
@@ -115,7 +121,10 @@ class _Table:
         if contract.keys.model_dump(exclude={"domain"}) != first.contract.keys.model_dump(exclude={"domain"}):
             raise UsageError(f"contract '{contract.contract}' has another keyring than '{first.contract.contract}'")
         if not delta.exists(self.spark, contract.target):
-            return
+            raise UsageError(
+                f"{contract.target}: there is no table yet, so there is nothing to bring over. Publish contract "
+                f"'{contract.contract}' first, or leave it out"
+            )
         newest = next((one for one in delta.history(self.spark, contract.target) if "run_id" in one.metadata), None)
         if newest is None or "step" in newest.metadata:
             return
@@ -123,6 +132,11 @@ class _Table:
             raise UsageError(
                 f"{contract.target}: run '{newest.metadata['run_id']}' is not sealed yet: publish again with this --run-id first"
             )
+
+    @property
+    def forgets(self) -> bool:
+        """Whether the table remembers erased subjects under this domain's key."""
+        return self.memory.domain == self.domain and self.memory.exists()
 
     def places(self) -> list[Location]:
         return [place for place in self.contract.row_tables if delta.exists(self.spark, place)]
@@ -152,28 +166,60 @@ class _Table:
     def bring_over(self, old: int, new: int, mark: str) -> None:
         for table in tables_of(self.spark, self.contract, self.domain):
             table.rekey(self.keys, self.domain, old, new)
+        if self.forgets:
+            self.memory.rekey(old, new)
         for place in self.places():
             began = time.perf_counter()
             self.sealed_if_not(place)
             step, frame, version = self.step(place, old, new)
             carried = step.carried(frame)
             if not carried:
-                self.progress(f"  {mark} {place}: nothing carries version {old}")
+                self.progress(f"  {mark} {place}: nothing that can be brought over carries version {old}")
                 continue
             ready = step.moved(self.spark, frame, self.source())
-            self.replaced(place, ready, version, {"step": f"{self.domain} v{old} -> v{new}"}, step)
+            made = self.protections(ready, step, step.shown(ready))
+            self.replaced(place, ready, version, {"step": f"{self.domain} v{old} -> v{new}"}, made)
             columns = ", ".join(f"{name} ({count:,})" for name, count in carried.items())
             self.progress(f"  {mark} {place}: {columns}; {time.perf_counter() - began:.1f} s")
+        self.sealed_anew(old)
+
+    def sealed_anew(self, old: int) -> None:
+        """Seal the newest version under the new key too where nothing had to be brought over, so that it can be verified by that key.
+
+        Raises:
+            ProofError: it is not as it was sealed.
+        """
+        target = self.contract.target
+        version = delta.latest_version(self.spark, target)
+        seals, _ = told(self.spark, self.contract)
+        earlier = seals[max(seals)] if seals else None
+        if earlier is None or (earlier.key["domain"], earlier.key["version"]) != (self.domain, old):
+            return
+        frame = delta.read(self.spark, target, version)
+        secret = self.keys.key("digest", self.domain, old)
+        if digest(frame, secret, earlier.content.nonce).digest != earlier.content.digest:
+            raise ProofError(
+                f"{target}: it is not as it was sealed, so it is not sealed under version {self.keys.newest(self.domain)}. See "
+                "dataward verify"
+            )
+        source = {
+            "described": f"{target} version {version}, sealed under another key",
+            "version": version,
+            "sha256": None,
+        }
+        rows = earlier.content.rows
+        counts = {"in": rows, "published": rows, "quarantined": 0, "dropped": 0}
+        seal_version(self.spark, self.contract, self.plan.sha256, self.keys, f"reseal-{uuid.uuid4().hex[:12]}", version,
+                     source=source, verdicts=[], rows=counts, protections=earlier.protections, quarantine=None)  # fmt: skip
 
     def replaced(
-        self, place: Location, ready: DataFrame, read: int, metadata: dict[str, Any], step: Step | None
+        self, place: Location, ready: DataFrame, read: int, metadata: dict[str, Any], made: list[dict[str, Any]]
     ) -> None:
-        made = self.protections(ready, step)
         metadata = {
             "contract": self.contract.contract,
             "contract_sha256": self.plan.sha256,
             "protections": made,
-            "key_versions": {one["column"]: f"{one['domain']} v{one['key_version']}" for one in made},
+            "key_versions": by_column(made),
             "read": read,
             **metadata,
         }
@@ -182,24 +228,25 @@ class _Table:
         commits.replace_all(self.spark, ready, place, run_id, metadata, statistics, read)
         self.sealed_if_not(place)
 
-    def protections(self, ready: DataFrame, step: Step | None) -> list[dict[str, Any]]:
-        """What the table's columns are protected by from now on; only those with keys."""
+    def protections(self, ready: DataFrame, step: Step, left: dict[str, int]) -> list[dict[str, Any]]:
+        """What has values made with a key in the table from now on, a line for each version. ``left``: what stays as it was."""
         made = []
-        live = {} if step is None else step.columns(ready)
-        beside = {} if step is None else step.shadows(ready)
-        for field in ready.schema.fields:
-            line = self.contract.column(field.name)
-            kind = OPERATORS[line.protect.op]
-            if kind.purpose is None:
-                continue
-            domain = self.contract.domain(line)
-            version = self.keys.newest(domain)
-            if field.name in beside.values() and step is not None:
-                version = step.old
-            elif step is not None and domain == self.domain and field.name not in live and not line.protect.entered:
-                version = step.old  # what this step cannot bring over
-            made.append({"column": field.name, "class_": line.class_, "protection": line.protect.op, "stage": "arrow",
-                         "domain": domain, "key_version": version})  # fmt: skip
+        beside = step.shadows(ready).values()
+        stuck = step.stuck(ready)
+        for field in arrow_schema(ready.schema):
+            for where, operator in uses(self.contract, key_of(self.keys), field):
+                assert operator.key is not None  # noqa: S101 - that is what a use is
+                domain, place = operator.key.domain, where.partition(FALLBACK)[0]
+                versions = {self.keys.newest(domain)}
+                if field.name in beside:
+                    versions = {step.old}
+                elif domain != self.domain:
+                    versions = set(step.live.get(where, versions))
+                elif not operator.parameters.entered:
+                    versions = set(step.live.get(where, {step.old})) if place in stuck else versions
+                    versions |= {step.old} if place in left else set()
+                made += [{"column": where, "class_": operator.class_, "protection": operator.parameters.op, "stage": "arrow",
+                          "domain": domain, "key_version": version} for version in sorted(versions)]  # fmt: skip
         return made
 
     def sealed_if_not(self, place: Location) -> None:
@@ -207,20 +254,20 @@ class _Table:
         if place != self.contract.target:
             return
         newest = delta.history(self.spark, place, limit=1)[0]
-        told = newest.metadata
+        said = newest.metadata
         if (
-            "step" not in told
-            or ledger.find(self.spark, self.contract.ledger_location, told["run_id"], place) is not None
+            "step" not in said
+            or ledger.find(self.spark, self.contract.ledger_location, said["run_id"], place) is not None
         ):
             return
         rows = {"in": newest.rows, "published": newest.rows, "quarantined": 0, "dropped": 0}
         source = {
-            "described": f"{place} version {told['read']}, {told['step']}",
-            "version": told["read"],
+            "described": f"{place} version {said['read']}, {said['step']}",
+            "version": said["read"],
             "sha256": None,
         }
-        seal_version(self.spark, self.contract, self.plan.sha256, self.keys, told["run_id"], newest.version, source=source,
-                     verdicts=[], rows=rows, protections=told["protections"], quarantine=None)  # fmt: skip
+        seal_version(self.spark, self.contract, self.plan.sha256, self.keys, said["run_id"], newest.version, source=source,
+                     verdicts=[], rows=rows, protections=said["protections"], quarantine=None)  # fmt: skip
 
     def carriers(self, old: int, new: int) -> list[Carrier]:
         """What still carries the outgoing version."""
@@ -228,19 +275,37 @@ class _Table:
         for table in tables_of(self.spark, self.contract, self.domain):
             if rows := table.carries(old):
                 found.append(Carrier(table.path, "sealed", rows, "rotate again"))
+        if self.forgets and (rows := self.memory.carries(old)):
+            found.append(Carrier(str(self.memory.place), "secret", rows, "rotate again"))
         for place in self.places():
             step, frame, _ = self.step(place, old, new)
             for name, rows in step.carried(frame).items():
-                found.append(
-                    Carrier(str(place), name, rows, "the source no longer has these values: publish them again")
+                found.append(Carrier(str(place), name, rows, self.remedy(place)))
+            for name, operator in step.stuck(frame).items():
+                again = (
+                    "publish the table again (mode overwrite)" if place == self.contract.target else self.remedy(place)
                 )
-            told = {*step.columns(frame), *step.shadows(frame).values()}
-            for name in [name for name, versions in step.live.items() if old in versions and name not in told]:
-                line = self.contract.line(name.partition(".")[0], tuple(name.split(".")[1:]))
-                if not line.protect.entered and self.contract.domain(line) == self.domain:
-                    remedy = f"{line.protect.op} cannot be brought over there: publish the table again"
-                    found.append(Carrier(str(place), name, None, remedy))
+                found.append(Carrier(str(place), name, None, f"{operator} cannot be brought over there: {again}"))
+            found += self.waiting(place, frame, old)
         return found + self.past(old)
+
+    def remedy(self, place: Location) -> str:
+        """What to do about values that the source does not explain."""
+        if place == self.contract.quarantine_location:
+            return "the source no longer has these values: take the rows out (dataward quarantine discard), or restore the source"
+        if place == self.contract.changes_location:
+            return f"the source no longer has these values: restore the source, or delete the rows from {place}"
+        return "the source no longer has these values: publish them again"
+
+    def waiting(self, place: Location, frame: DataFrame, old: int) -> list[Carrier]:
+        """Rows of the quarantine whose ids are made with the outgoing version: without it they cannot be released."""
+        from pyspark.sql import functions as F
+
+        if place != self.contract.quarantine_location or self.contract.keys.domain != self.domain:
+            return []
+        rows = frame.where(F.col(ROW_ID).startswith(f"v{old}.")).count() if ROW_ID in frame.columns else 0
+        remedy = f"keep version {old} of the key enabled until these rows are released or discarded"
+        return [Carrier(str(place), ROW_ID, rows, remedy, blocks=False)] if rows else []
 
     def past(self, old: int) -> list[Carrier]:
         """Older versions of the target, which Delta still has."""
@@ -253,11 +318,11 @@ class _Table:
         remedy = f"{len(past)} older version(s) of the table; keep version {old} of the key enabled, or vacuum"
         return [Carrier(str(place), "*", None, remedy, blocks=False)] if past else []
 
-    def drop_shadows(self) -> None:
+    def drop_shadows(self, old: int, new: int) -> None:
         for place in self.places():
-            version = delta.latest_version(self.spark, place)
-            frame = delta.read(self.spark, place, version)
+            step, frame, version = self.step(place, old, new)
             ready = without_shadows(self.contract, frame)
             if len(ready.columns) < len(frame.columns):
-                self.replaced(place, ready, version, {"step": f"{self.domain}: window closed"}, None)
+                made = self.protections(ready, step, {})
+                self.replaced(place, ready, version, {"step": f"{self.domain}: window closed"}, made)
                 self.progress(f"  {place}: {len(frame.columns) - len(ready.columns)} column(s) of the window dropped")

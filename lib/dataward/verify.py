@@ -12,7 +12,7 @@ from dataward.integrity import ledger
 from dataward.integrity.digest import Content, digest
 from dataward.integrity.seal import Seal
 from dataward.plan import Plan
-from dataward.privacy.keys import KeyProvider, open_keys
+from dataward.privacy.keys import KeyProvider, PublicKeys, open_keys
 from dataward.session import isolated
 from dataward.tables import delta
 from dataward.tables.reason import reason
@@ -92,7 +92,7 @@ def _sealed_target(entry: ledger.Entry) -> str | None:
         return None  # the chain check names an entry whose seal does not parse
 
 
-def _check_chain(chain: list[ledger.Entry], keys: KeyProvider) -> Check:
+def _check_chain(chain: list[ledger.Entry], keys: PublicKeys) -> Check:
     flaws = ledger.flaws(chain, keys)
     told = f"{len(chain)} entries chained and signed" if not flaws else "; ".join(flaws)
     return Check("ledger", not flaws, told)

@@ -218,3 +218,44 @@ def test_what_depends_on_which_key_version(asked, monkeypatch, capsys):
         (1, 2),
         (2,),
     ]  # appended to: the values of version 1 are still there
+
+
+NESTED = "id bigint, who struct<mail: string, tags: array<string>>, doc string, c string"
+INSIDE = """
+  id: {protect: keep}
+  who: {protect: keep}
+  who.mail: {class: email, protect: {encrypt: {}}}
+  who.tags: {class: email, protect: {encrypt: {}}}
+  doc: {class: email, protect: {json: {fields: {a: {class: email, protect: {encrypt: {}}}}, rest: keep}}}
+  c: {class: payment_card, protect: {fpe: {alphabet: digits, invalid: {fallback: token}}}}
+"""
+
+
+def test_paths_are_given_and_the_budget_is_charged_for_what_was_given(lake, monkeypatch):
+    monkeypatch.setattr(module, "principal", lambda *_: "ana")
+    rows = [
+        (
+            n,
+            (f"ada{n}@x.org", [f"t{n}", "u"]),
+            json.dumps({"a": f"d{n}", "b": 1}),
+            "4539578763621" if n == 1 else "none",
+        )
+        for n in range(4)
+    ]
+    lake.source([*rows, (4, None, None, None)], NESTED)
+    lake.publish(columns=INSIDE, extra=ACCESS % "ana")
+    given = ask(lake, "id,who.mail,who.tags,doc.a", "id in (1, 4)", out=None, show=True)
+    assert given.shown == [{"id": 1, "who.mail": "ada1@x.org", "who.tags": ["t1", "u"], "doc.a": ["d1"]}]
+    assert (given.rows, given.left_today, given.skipped) == (1, 4, 0)
+    cards = ask(lake, "id,c", out=None, show=True)
+    assert sorted((row["id"], row["c"]) for row in cards.shown) == [(0, None), (1, "4539578763621"), (2, None)]
+    assert (cards.rows, cards.left_today, cards.skipped) == (1, 3, 2)
+    with pytest.raises(UsageError, match="'who' holds further columns: name one of them, such as 'who.mail'"):
+        ask(lake, "who")
+    with pytest.raises(UsageError, match="'doc' holds JSON.*'doc.a'"):
+        ask(lake, "doc")
+    local_keyring(lake.root / "keys").rotate("t")
+    local_keyring(lake.root / "keys").set_enabled("t", 1, False)
+    with pytest.raises(KeyringError, match="disabled"):
+        ask(lake, "who.mail")
+    assert [(entry.granted, entry.rows) for entry in asks(lake)] == [(True, 1), (True, 1), (False, 0)]

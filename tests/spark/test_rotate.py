@@ -100,7 +100,7 @@ def originals(lake, name="target"):
     asking = _Asking(lake.spark, contract, type("W", (), {"columns": ("id", "e", "c", "n", "r"), "where": "true"})())
     if name != "target":
         return None
-    return sorted(tuple(row.values()) for row in asking.opened(asking.chosen()))
+    return sorted(tuple(row.values()) for row in asking.opened(asking.chosen()).rows)
 
 
 EXPECTED = sorted((row[0], row[2], row[3], row[4], str(row[5])) for row in ROWS if row[0] < 11)

@@ -191,9 +191,11 @@ def _key_uses(arguments: argparse.Namespace, planned: Any) -> int:
             print(f"  {column}: {operator}, in version {_ranges(versions)}; {lost}")
         if use.quarantined:
             print(f"  quarantine: {', '.join(use.quarantined)}")
+        for place, count in use.entries.items():
+            print(f"  {place}: {count:,} entries; these could not be opened")
         if use.sealed:
             print(f"  seals of version {_ranges(use.sealed)}; these could not be verified")
-        if not (use.columns or use.quarantined or use.sealed):
+        if not (use.columns or use.quarantined or use.sealed or use.entries):
             print("  nothing of this table")
     return 0
 

@@ -106,6 +106,10 @@ def _reidentify(arguments: argparse.Namespace) -> int:
     for row in given.shown or ():
         print("\t".join("" if value is None else str(value) for value in row.values()))
     place = f" in {given.out} (mode 0600)" if given.out else ""
+    if given.skipped:
+        say(
+            f"{given.skipped} value(s) without an original: their protection did not make them, or their key was destroyed"
+        )
     say(
         f"{given.rows} row(s){place} for {given.principal}; entry {given.entry} of the ledger; {given.left_today} left today"
     )
@@ -126,17 +130,19 @@ def _erase(arguments: argparse.Namespace) -> int:
     say("erase: looking only" if asked.prove else "erase: nobody may be writing to these tables meanwhile")
     done = erase(spark, plans, asked, say)
     if arguments.json:
-        print_json({**dataclasses.asdict(done), "holds": done.holds})
+        residues = [{**dataclasses.asdict(one), "next": one.next} for one in done.residues]
+        print_json({**dataclasses.asdict(done), "residues": residues, "holds": done.holds})
         return 0 if done.holds else 1
     for residue in done.residues:
-        print(f"FOUND   {residue.named} in {residue.kind} {residue.path}")
+        inside = f", {residue.inside}" if residue.inside else ""
+        print(f"FOUND   {residue.named} in {residue.kind} {residue.path}{inside}: {residue.next}")
     for path in done.unread:
         print(f"UNREAD  {path}: nobody knows what is in it")
     for place, rows in done.rows.items():
         print(f"erased  {rows} row(s) of {place}")
     if done.source_rows:
         print(
-            f"note    the source still holds {done.source_rows} row(s) of this person: the next publish brings them back"
+            f"note    the source still holds {done.source_rows} row(s) of this person: later runs divert or drop them (erasure.returns)"
         )
     print(f"searched {done.files:,} files ({done.bytes:,} bytes) for {done.forms} values"
           + (f"; {done.short} of them too short to be found inside of longer text" if done.short else "")

@@ -18,6 +18,7 @@ from dataward.contract.protections import (
     Column,
     Drop,
     Generalize,
+    Json,
     Keep,
     Protection,
     Redact,
@@ -131,6 +132,10 @@ class Erasure(Model):
         default=None, min_length=1, description="a legal hold, and its reason: nothing may be erased"
     )
     retain: Retain | None = None
+    returns: Literal["quarantine", "drop"] = Field(
+        default="quarantine",
+        description="what becomes of rows of an erased person that a later run finds in the source",
+    )
 
 
 class Windows(Model):
@@ -339,7 +344,9 @@ class Contract(Model):
     @property
     def domains(self) -> tuple[str, ...]:
         """Every key domain that this table uses: its own, which seals it, and those of its columns."""
-        return tuple(dict.fromkeys((self.keys.domain, *(self.domain(line) for line in self.columns.values()))))
+        lines = [*self.columns.values()]
+        lines += [inner for line in lines if isinstance(line.protect, Json) for inner in line.protect.fields.values()]
+        return tuple(dict.fromkeys((self.keys.domain, *(self.domain(line) for line in lines))))
 
     @property
     def asks_output(self) -> bool:
@@ -359,6 +366,7 @@ class Contract(Model):
             "quarantine": self.quarantine_location,
             "changes": self.changes_location,
             "ledger": self.ledger_location,
+            "erased subjects": self.erased_location if self.erasure else None,
             "history": self.history_location if self.history else None,
             "states": self.states_location if self.target.mode == "refresh" else None,
             "windows": self.windows_location if self.windows else None,
@@ -382,6 +390,10 @@ class Contract(Model):
     @property
     def ledger_location(self) -> Location:
         return self.ledger or self.target.beside("ledger")
+
+    @property
+    def erased_location(self) -> Location:
+        return self.target.beside("erased")
 
     @property
     def states_location(self) -> Location:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract, Location
 from dataward.errors import TargetError
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal
-from dataward.privacy.keys import open_keys
+from dataward.privacy.erased import Memory
+from dataward.privacy.keys import Keyring, open_keys
+from dataward.privacy.protect.entries import tables_of
 from dataward.session import isolated
 from dataward.tables import delta
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["KeyUse", "key_uses", "live_versions", "told"]
+__all__ = ["KeyUse", "by_column", "key_uses", "live_versions", "told"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class KeyUse:
     protections: dict[str, str]
     quarantined: tuple[str, ...]
     sealed: tuple[int, ...]
+    entries: dict[str, int] = field(default_factory=dict)
+    """By table beside the target (vaults, keys of subjects, erased subjects), how many entries are sealed under it."""
 
 
 def key_uses(spark: SparkSession, contract: Contract) -> list[KeyUse]:
@@ -49,6 +54,7 @@ def key_uses(spark: SparkSession, contract: Contract) -> list[KeyUse]:
     with isolated(spark) as own:
         seals, commits = told(own, contract)
         aside = _quarantined(own, contract)
+        beside = _entries(own, contract, ring)
     made = _made_by(seals, commits)
     protections = {one["column"]: one["protection"] for _, seal in sorted(seals.items()) for one in seal.protections}
     sealed = defaultdict(list)
@@ -62,8 +68,26 @@ def key_uses(spark: SparkSession, contract: Contract) -> list[KeyUse]:
             how = {column: protections.get(column, "") for column in columns}
             quarantined = tuple(sorted(column for column, by in aside if by == name))
             current = number == ring.newest(domain)
-            uses.append(KeyUse(domain, number, key.enabled, current, columns, how, quarantined, tuple(sealed[name])))
+            entries = {place: count for (place, by), count in beside.items() if by == name}
+            uses.append(
+                KeyUse(domain, number, key.enabled, current, columns, how, quarantined, tuple(sealed[name]), entries)
+            )
     return uses
+
+
+def by_column(protections: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """By column (or place inside of it), the keys that its values are made with, as commits name them."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for one in protections:
+        if one["domain"]:
+            found[one["column"]].append(_key_name(one["domain"], one["key_version"]))
+    return {column: ", ".join(names) for column, names in found.items()}
+
+
+def _named(commit: delta.Commit) -> set[tuple[str, str]]:
+    """Columns and keys that a commit names."""
+    named = commit.metadata.get("key_versions", {})
+    return {(column, name) for column, names in named.items() for name in names.split(", ")}
 
 
 def _key_name(domain: object, version: object) -> str:
@@ -82,7 +106,7 @@ def _made_by(seals: dict[int, Seal], commits: dict[int, delta.Commit]) -> dict[t
             keyed = [one for one in seal.protections if one["domain"]]
             live |= {(one["column"], _key_name(one["domain"], one["key_version"])) for one in keyed}
         elif commit is not None:
-            live |= set(commit.metadata.get("key_versions", {}).items())
+            live |= _named(commit)
         for use in live:
             made[use].append(version)
     return made
@@ -107,7 +131,21 @@ def _quarantined(spark: SparkSession, contract: Contract) -> set[tuple[str, str]
     """Columns of the quarantine and of the table of changes, each with a key that values in it were made by."""
     places = [place for place in contract.row_tables[1:] if delta.exists(spark, place)]
     commits = [commit for place in places for commit in delta.history(spark, place)]
-    return {use for commit in commits for use in commit.metadata.get("key_versions", {}).items()}
+    return {use for commit in commits for use in _named(commit)}
+
+
+def _entries(spark: SparkSession, contract: Contract, keys: Keyring) -> dict[tuple[str, str], int]:
+    """By table of entries and key, how many of them are sealed under it."""
+    found = {}
+    for domain in {*contract.domains} & {*keys.domains}:
+        for version in keys.versions(domain):
+            for table in tables_of(spark, contract, domain):
+                found[table.path, _key_name(domain, version)] = table.carries(version)
+    memory = Memory(spark, contract, keys)
+    if memory.exists():
+        for version in keys.versions(memory.domain):
+            found[str(memory.place), _key_name(memory.domain, version)] = memory.carries(version)
+    return {use: count for use, count in found.items() if count}
 
 
 def told(spark: SparkSession, contract: Contract) -> tuple[dict[int, Seal], dict[int, delta.Commit]]:

@@ -21,7 +21,7 @@ from dataward.integrity.canonical import sha256
 from dataward.integrity.digest import FileContent
 from dataward.integrity.records import Ask, Discard, Erased, Erasure, parsed
 from dataward.integrity.seal import Record, Seal
-from dataward.privacy.keys import KeyProvider, signing_key
+from dataward.privacy.keys import KeyProvider, PublicKeys, signing_key
 from dataward.tables import commits, delta, maintenance
 from dataward.tables.reason import reason
 
@@ -171,7 +171,7 @@ def newest_seal(spark: SparkSession, place: Location, target: Location) -> Seal 
     return None
 
 
-def flaws(chain: list[Entry], provider: KeyProvider) -> list[str]:
+def flaws(chain: list[Entry], provider: PublicKeys) -> list[str]:
     """Everything that does not hold in a chain, each with the entry it is about; empty when all of it does."""
     found = []
     previous = START
@@ -228,10 +228,10 @@ def _record_of(entry: Entry) -> Record | None:
         return None
 
 
-def _signature_flaw(entry: Entry, provider: KeyProvider) -> str:
+def _signature_flaw(entry: Entry, provider: PublicKeys) -> str:
     try:
         seal = entry.record
-        key = signing_key(provider, str(seal.key["domain"]), int(seal.key["version"])).public_key()
+        key = provider.public_key(str(seal.key["domain"]), int(seal.key["version"]))
         key.verify(bytes.fromhex(entry.signature), CONTEXT + bytes.fromhex(entry.hash))
     except InvalidSignature:
         return "its signature is not by this keyring's key"

@@ -7,15 +7,16 @@ every column that is asked for gives anything, and no more rows a day than it sa
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dataward.contract import Allowed, Column, Contract
 from dataward.errors import KeyringError
 from dataward.privacy.keys import KeyProvider
-from dataward.privacy.protect.compiled import OPERATORS
+from dataward.privacy.protect.compiled import FORMS, OPERATORS
 from dataward.privacy.protect.fpe import FpeOperator
 from dataward.privacy.protect.operator import Key
-from dataward.privacy.protect.shred import out_of_shred
+from dataward.privacy.protect.shred import out_of_shred, shredded
 from dataward.privacy.protect.vault import out_of_vault
 
 if TYPE_CHECKING:
@@ -24,20 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["allowed", "originals"]
 
-VERSION = re.compile(r"v([0-9]+)\.")
 
-
-def allowed(contract: Contract, principal: str, columns: list[str], purpose: str) -> tuple[Allowed | None, str]:
-    """The first line of the contract's allow list that gives all of it; else None, and why."""
-    classes = {contract.column(name).class_ for name in columns}
-    if None in classes:
-        unclassed = [name for name in columns if contract.column(name).class_ is None]
+def allowed(
+    contract: Contract, principal: str, classes: Mapping[str, str | None], purpose: str
+) -> tuple[Allowed | None, str]:
+    """The first line of the contract's allow list that gives all columns, whose classes are given; else None, and why."""
+    unclassed = [name for name, class_ in classes.items() if class_ is None]
+    if unclassed:
         return None, f"column '{unclassed[0]}' has no class, so no line can allow it"
     lines = [line for line in contract.access.reidentify if principal in line.principals]
     if not lines:
         return None, f"no line of access.reidentify names '{principal}'"
     for line in lines:
-        if classes <= set(line.classes) and purpose in line.purposes:
+        if set(classes.values()) <= set(line.classes) and purpose in line.purposes:
             return line, ""
     return None, f"no line of access.reidentify gives '{principal}' these classes for the purpose '{purpose}'"
 
@@ -45,17 +45,46 @@ def allowed(contract: Contract, principal: str, columns: list[str], purpose: str
 def originals(
     spark: SparkSession, contract: Contract, line: Column, keys: KeyProvider, values: pa.Array, live: set[int]
 ) -> list[bytes | None]:
-    """The texts of the originals. ``live``: key versions that the values may be made by, where they do not say it.
+    """The texts of the originals; None for null, and for a value that the column's operators did not make.
+
+    ``live``: key versions that the values may be made by, where they do not say it.
 
     Raises:
         KeyringError: a key is gone or disabled, or a value is damaged, or its key version cannot be told.
     """
     import pyarrow as pa
 
+    invalid = getattr(line.protect, "invalid", None)
+    other = line.model_copy(update={"protect": invalid.fallback}) if invalid and invalid.fallback else None
+    if other is None:
+        return _originals(spark, contract, line, keys, values, live)
+    form = FORMS.get(other.protect.op)
+    texts = values.to_pylist()
+    theirs = [isinstance(text, str) and form is not None and form.fullmatch(text) is not None for text in texts]
+    own, rest = (
+        pa.array([None if made is wrong else text for text, made in zip(texts, theirs, strict=True)], values.type)
+        for wrong in (True, False)
+    )
+    found = _originals(spark, contract, line, keys, own, live)
+    if not other.protect.reversible:
+        return found
+    more = originals(spark, contract, other, keys, rest, live)
+    return [one if one is not None else two for one, two in zip(found, more, strict=True)]
+
+
+def _originals(
+    spark: SparkSession, contract: Contract, line: Column, keys: KeyProvider, values: pa.Array, live: set[int]
+) -> list[bytes | None]:
+    """The same, of what the line's own operator made."""
+    import pyarrow as pa
+
     given, domain = line.protect, contract.domain(line)
     kind = OPERATORS[given.op]
     purpose = kind.purpose
-    assert purpose is not None  # noqa: S101 - what is reversible has a key
+    if purpose is None or not given.reversible:
+        return [None] * len(values)
+    if values.null_count == len(values):
+        return [None] * len(values)
     try:
         if given.op == "vault":
             tokens = [token for token in values.to_pylist() if token is not None]
@@ -63,17 +92,17 @@ def originals(
             return [texts.get(token) if token is not None else None for token in values.to_pylist()]
         if given.op == "shred":
             return out_of_shred(
-                spark, given.path, values.to_pylist(), lambda version: keys.key(purpose, domain, version)
+                spark, given.path, shredded(values.to_pylist()), lambda version: keys.key(purpose, domain, version)
             )
         made: list[bytes | None] = [None] * len(values)
-        for version, places in _by_version(values, live if given.op == "fpe" else None).items():
+        for version, places in _by_version(values, live if given.silent else None, FORMS.get(given.op)).items():
             operator = kind(given, Key(domain, version, keys.key(purpose, domain, version)), line.class_)
             some = values.take(pa.array(places, pa.int64()))
             if isinstance(operator, FpeOperator):
                 whole, bad = operator.reverse(some)
-                if bad is not None:
-                    raise ValueError("a value is not one that fpe makes")
-                found = [None if text is None else str(text).encode() for text in whole.to_pylist()]
+                wrong = [False] * len(some) if bad is None else bad.tolist()
+                texts_ = zip(whole.to_pylist(), wrong, strict=True)
+                found = [None if text is None or not_ours else str(text).encode() for text, not_ours in texts_]
             else:
                 found = operator.reverse(some).to_pylist()  # type: ignore[attr-defined]
             for place, text in zip(places, found, strict=True):
@@ -83,18 +112,15 @@ def originals(
         raise KeyringError(f"{given.op} of domain '{domain}': {error}") from None
 
 
-def _by_version(values: pa.Array, live: set[int] | None) -> dict[int, list[int]]:
-    """The places of values by the key version that they carry, or by the one that all of them have."""
+def _by_version(values: pa.Array, live: set[int] | None, form: re.Pattern[str] | None) -> dict[int, list[int]]:
+    """The places of values by the key version that they name, or by the one that all of them have; others are left out."""
     if live is not None:
         if len(live) != 1:
             raise ValueError(f"its values carry no key version, and may be made by any of {sorted(live)}")
         return {next(iter(live)): list(range(len(values)))}
     found: dict[int, list[int]] = {}
     for place, text in enumerate(values.to_pylist()):
-        if text is None:
-            continue
-        version = VERSION.match(text)
-        if version is None:
-            raise ValueError("a value carries no key version: it was not made by this operator")
-        found.setdefault(int(version.group(1)), []).append(place)
+        version = form.fullmatch(text) if form is not None and isinstance(text, str) else None
+        if version is not None:
+            found.setdefault(int(version.group(1)), []).append(place)
     return found

@@ -7,13 +7,25 @@ is left alone, so that a step may be taken twice.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract
-from dataward.privacy.keys import KeyProvider
-from dataward.privacy.protect import OPERATORS, protect_in_window, shadows
+from dataward.contract.operation import Operation
+from dataward.privacy import rekey
+from dataward.privacy.keys import KeyProvider, Purpose
+from dataward.privacy.protect import (
+    OPERATORS,
+    arrow_schema,
+    compiled,
+    key_of,
+    outgoing,
+    protect_in_window,
+    shadows,
+)
+from dataward.privacy.protect.compiled import FALLBACK, KeyOf, read_by
 from dataward.privacy.protect.fpe import FpeOperator
 from dataward.privacy.protect.operator import Key, Operator, Rows
 from dataward.reserved import INTERNAL, shadow_of
@@ -24,15 +36,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame, SparkSession
 
-__all__ = ["OPENED", "Step", "without_shadows"]
+__all__ = ["Step", "without_shadows"]
 
-OPENED = ("encrypt", "encrypt_random", "fpe")
-"""What is opened and protected again."""
+MOST_TOKENS = 1_000_000
+"""Tokens inside of nested columns, JSON and fallbacks whose map is sent to the workers."""
 
 OLD, NEW = f"{INTERNAL}old", f"{INTERNAL}new"
-
-SAYS = ("token", "encrypt", "encrypt_random")
-"""What carries its key version."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +56,15 @@ class Step:
     live: Mapping[str, set[int]]
     """By column, the versions by which its values may be made, as Delta's log tells it."""
 
-    def columns(self, frame: DataFrame) -> dict[str, str]:
-        """Whole columns that can be brought to the new version, by name: their operator."""
-        found: dict[str, str] = {}
+    def columns(self, frame: DataFrame) -> list[str]:
+        """Whole columns that can be brought to the new version."""
+        found = []
         for field in frame.schema.fields:
             line = self.contract.column(field.name)
             plain = field.dataType.typeName() not in ("array", "map", "struct")
-            movable = line.protect.op in (*OPENED, "token") and not _beside(self.contract, field.name, frame.columns)
+            movable = _movable(line.protect) and not _beside(self.contract, field.name, frame.columns)
             if plain and movable and self.contract.domain(line) == self.domain:
-                found[field.name] = line.protect.op
+                found.append(field.name)
         return found
 
     def shadows(self, frame: DataFrame) -> dict[str, str]:
@@ -66,43 +75,109 @@ class Step:
         from pyspark.sql import functions as F
 
         value, beside = column(name), shadow_of(name, self.old)
-        if self.contract.column(name).protect.op in SAYS:
+        if self.contract.column(name).protect.shows_version:
             return F.coalesce(value.startswith(f"v{self.old}."), F.lit(False))
         untold = F.lit(self.old in self.live.get(name, ()))
         empty = column(beside).isNull() if beside in frame.columns else untold
         return value.isNotNull() & empty
 
     def carried(self, frame: DataFrame) -> dict[str, int]:
-        """By column, how many rows are under the outgoing version; one pass."""
+        """By column or place inside of it, how many values are under the outgoing version; three passes at most."""
+        untold = self.untold(frame)
+        return self.shown(frame) | (dict.fromkeys(untold, frame.count()) if untold else {})
+
+    def shown(self, frame: DataFrame) -> dict[str, int]:
+        """The same without the places of which only the log tells."""
         from pyspark.sql import functions as F
 
-        names = list(self.columns(frame))
-        if not names:
-            return {}
-        counts = frame.agg(
-            *(F.coalesce(F.sum(self.old_rows(frame, name).cast("long")), F.lit(0)) for name in names)
-        ).first()
-        return {name: count for name, count in zip(names, counts or (), strict=True) if count}
+        names, found = self.columns(frame), Counter[str]()
+        if names:
+            sums = [F.coalesce(F.sum(self.old_rows(frame, name).cast("long")), F.lit(0)) for name in names]
+            found.update(dict(zip(names, frame.agg(*sums).first() or (), strict=True)))
+        inside = self.inside(frame)
+        if inside.names:
+            chosen = frame.select(*map(identifier, inside.names))
+            for row in mapped(chosen, inside.counting(), rekey.COUNTS).collect():
+                found[row.place] += row["count"]
+        return {name: count for name, count in found.items() if count}
+
+    def inside(self, frame: DataFrame) -> rekey.Columns:
+        """What lies inside of columns, and what fallbacks made in whole ones."""
+        own = self.columns(frame)
+        fields = [
+            field for field in arrow_schema(frame.schema) if not _beside(self.contract, field.name, frame.columns)
+        ]
+        return rekey.Columns(self.contract, self.between, tuple(fields), frozenset(own))
+
+    @property
+    def between(self) -> rekey.Between:
+        both = (_at(self.keys, self.domain, version) for version in (self.old, self.new))
+        return rekey.Between(self.domain, self.old, self.new, *both)
+
+    def untold(self, frame: DataFrame) -> list[str]:
+        """Places inside of columns where fpe made all values under the outgoing version, as the log tells it."""
+        return [place.where for place in self.inside(frame).places if place.fpe and self.versions(place) == {self.old}]
+
+    def stuck(self, frame: DataFrame) -> dict[str, str]:
+        """Places with values of the outgoing version that cannot be brought over: their operators."""
+        found = {}
+        for place in self.inside(frame).places:
+            mixed = place.fpe and len(self.versions(place)) > 1
+            if (place.stuck or mixed) and self.old in self.versions(place):
+                found[place.where] = ", ".join(place.stuck or ["fpe"])
+        return found
+
+    def versions(self, place: rekey.Place) -> set[int]:
+        """The versions by which values at a place may be made; the outgoing one where the log does not know the place."""
+        told = [by for name, by in self.live.items() if name.partition(FALLBACK)[0] == place.where]
+        return set().union(*told) or {self.old}
 
     def moved(self, spark: SparkSession, frame: DataFrame, source: DataFrame | None) -> DataFrame:
         """The frame under the new version, with the outgoing values beside; tokens that the source does not explain stay."""
         from pyspark.sql import functions as F
 
-        operators, beside = self.columns(frame), self.shadows(frame)
-        flags = {name: f"{INTERNAL}old{number}" for number, name in enumerate(operators)}
+        names, beside = self.columns(frame), self.shadows(frame)
+        flags = {name: f"{INTERNAL}old{number}" for number, name in enumerate(names)}
         ready = frame.select("*", *(self.old_rows(frame, name).alias(flag) for name, flag in flags.items()))
         for name, shadow in beside.items():
             kept = column(shadow) if shadow in frame.columns else F.lit(None)
             ready = ready.withColumn(shadow, F.when(column(flags[name]), column(name)).otherwise(kept))
-        for name in [name for name, operator in operators.items() if operator == "token"]:
+        reversible = [name for name in names if self.contract.column(name).protect.reversible]
+        for name in [name for name in names if name not in reversible]:
             ready = self._mapped(spark, ready, name, beside[name], source)
-        opened = [name for name, operator in operators.items() if operator in OPENED]
-        if opened:
+        if reversible:
             columns = {
-                name: (flags[name], self._operator(name, self.old), self._operator(name, self.new)) for name in opened
+                name: (flags[name], self._operator(name, self.old), self._operator(name, self.new))
+                for name in reversible
             }
             ready = mapped(ready, _opened(columns), ready.schema)
+        inside = self.inside(frame)
+        if inside.names:
+            tokens = self._tokens(frame, inside, source)
+            ready = mapped(ready, inside.moving(tokens, self.untold(frame)), ready.schema)
         return ready.drop(*flags.values())
+
+    def _tokens(self, frame: DataFrame, inside: rekey.Columns, source: DataFrame | None) -> dict[str, str]:
+        """The new token for each outgoing one inside of columns, as far as the source explains them."""
+        if source is None:
+            return {}
+        found: dict[str, str] = {}
+        there = {field.name.lower(): field for field in arrow_schema(source.schema)}
+        for name in [name for name in inside.names if name.lower() in there]:
+            wanted = mapped(frame.select(identifier(name)), rekey.telling(self.old), rekey.TOKENS)
+            if not wanted.head(1):
+                continue
+            reads = read_by(self.contract, there[name.lower()])
+            values = source.select(*map(identifier, dict.fromkeys((name, *reads))))
+            schema = arrow_schema(values.schema)
+            before = compiled(self.contract, key_of(outgoing(self.keys)), schema, strict=False).columns[0][1]
+            after = compiled(self.contract, key_of(self.keys), schema, strict=False).columns[0][1]
+            pairs = mapped(values, rekey.pairing(before, after, self.old, self.new), rekey.PAIRS).distinct()
+            pairs = pairs.join(wanted.distinct(), pairs["old"] == wanted["token"], "leftsemi").limit(MOST_TOKENS + 1)
+            rows = pairs.collect()
+            if len(rows) <= MOST_TOKENS:  # a larger map does not fit into tasks: the table is to be published again
+                found |= {row.old: row.new for row in rows}
+        return found
 
     def _mapped(
         self, spark: SparkSession, ready: DataFrame, name: str, shadow: str, source: DataFrame | None
@@ -123,6 +198,20 @@ class Step:
         assert kind.purpose is not None  # noqa: S101 - these operators have keys
         key = Key(self.domain, version, self.keys.key(kind.purpose, self.domain, version))
         return kind(line.protect, key, line.class_)
+
+
+def _movable(given: Operation) -> bool:
+    """Whether values can be brought to another key version: they can be opened, or made anew from what the source holds."""
+    return given.keyed and not given.entered and (given.reversible or given.findable)
+
+
+def _at(keys: KeyProvider, ours: str, version: int) -> KeyOf:
+    """The keys of one version of a domain; those of other domains are not looked at."""
+
+    def key(purpose: Purpose, domain: str) -> Key:
+        return Key(domain, version, keys.key(purpose, domain, version) if domain == ours else b"")
+
+    return key
 
 
 def without_shadows(contract: Contract, frame: DataFrame) -> DataFrame:
@@ -147,11 +236,11 @@ def _opened(columns: dict[str, tuple[str, Any, Operator]]) -> Stage:
 
         for batch in batches:
             arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
-            for name, (flag, outgoing, incoming) in columns.items():
+            for name, (flag, before, after) in columns.items():
                 which = arrays[flag]
                 values = arrays[name].filter(which)
                 if len(values):
-                    arrays[name] = pc.replace_with_mask(arrays[name], which, _again(values, outgoing, incoming))
+                    arrays[name] = pc.replace_with_mask(arrays[name], which, _again(values, before, after))
             yield pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
 
     return run

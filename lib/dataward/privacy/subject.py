@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Contract
+from dataward.contract import Column, Contract
+from dataward.contract.protections import Json
 from dataward.errors import KeyringError, ProtectionError, UsageError
 from dataward.privacy.keys import Keyring, Purpose
+from dataward.privacy.paths import Inside, leaves
 from dataward.privacy.protect import arrow_schema, compiled, key_of
 from dataward.privacy.reidentify import originals
 from dataward.reserved import INTERNAL
@@ -18,7 +20,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["MOST_ROWS", "among", "of_values", "protected_ids", "raw_values", "shared", "values_of"]
+__all__ = [
+    "MOST_ROWS",
+    "among",
+    "of_values",
+    "protected_ids",
+    "raw_values",
+    "shared",
+    "texts_of",
+    "values_of",
+]
 
 AMONG = f"{INTERNAL}among"
 
@@ -86,8 +97,8 @@ def among(spark: SparkSession, values: Iterable[str]) -> DataFrame:
     return spark.createDataFrame([(value,) for value in sorted(set(values))], f"{AMONG} string")
 
 
-def values_of(contract: Contract, rows: DataFrame) -> dict[str, set[str]]:
-    """By column that is sensitive, the texts that stand in rows, also inside of lists, maps and structs.
+def values_of(contract: Contract, rows: DataFrame) -> dict[str, pa.Array]:
+    """By path, the different values of what is sensitive in rows: in structs, lists and maps, and at the named paths of JSON.
 
     Raises:
         UsageError: there are more than :data:`MOST_ROWS` rows.
@@ -101,34 +112,62 @@ def values_of(contract: Contract, rows: DataFrame) -> dict[str, set[str]]:
     table = pa.Table.from_batches(given._collect_as_arrow(), arrow_schema(given.schema))
     if table.num_rows > MOST_ROWS:
         raise UsageError(f"more than {MOST_ROWS:,} rows name this subject: that is no person")
-    return {name: set(_texts(table.column(name).combine_chunks())) for name in names}
-
-
-def raw_values(
-    spark: SparkSession, contract: Contract, keys: Keyring, rows: DataFrame, live: dict[str, set[int]]
-) -> dict[str, set[str]]:
-    """By column whose protection can be reversed, the originals of a person's rows, as far as the keys still open them."""
-    import pyarrow as pa
-
-    found = {}
-    plain = {
-        field.name
-        for field in rows.schema.fields
-        if field.dataType.typeName() in ("string", "integer", "long", "short", "byte")
-    }
-    for name in [name for name in rows.columns if name in plain and contract.column(name).protect.reversible]:
-        given: Any = rows.select(identifier(name)).limit(MOST_ROWS)
-        values = pa.Table.from_batches(given._collect_as_arrow(), arrow_schema(given.schema)).column(0).combine_chunks()
-        try:
-            texts = originals(spark, contract, contract.column(name), keys, values, live.get(name, set()))
-        except KeyringError:
-            continue  # what no key opens is no raw value any more
-        found[name] = {text.decode(errors="replace") for text in texts if text}
+    found: dict[str, pa.Array] = {}
+    for name in names:
+        for path, leaf in leaves(name, table.column(name).combine_chunks()):
+            line = contract.line(name, tuple(path[len(name) + 1 :].split(".")) if path != name else ())
+            if line.sensitive or contract.sensitive(path):
+                found[path] = leaf.unique()
+            if isinstance(line.protect, Json) and pa.types.is_string(leaf.type):
+                for field, inner in line.protect.fields.items():
+                    if inner.sensitive:
+                        place = Inside(path, path, tuple(field.split(".")), inner, in_json=True)
+                        found[place.where] = place.of(leaf).values.unique()
     return found
 
 
-def shared(contract: Contract, others: DataFrame, values: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Which of a person's values stand in other people's rows as well."""
+def texts_of(values: Mapping[str, pa.Array]) -> dict[str, set[str]]:
+    """By path, the values as texts."""
+    return {path: set(_texts(array)) for path, array in values.items()}
+
+
+def raw_values(
+    spark: SparkSession, contract: Contract, keys: Keyring, values: Mapping[str, pa.Array], live: dict[str, set[int]]
+) -> dict[str, set[str]]:
+    """By path whose protection can be reversed, the originals of a person's values, as far as the keys still open them.
+
+    Where values do not name their key version and may be of several, each is tried.
+    """
+    found: dict[str, set[str]] = {}
+    for path, array in values.items():
+        line = _line_of(contract, path)
+        if not line.protect.reversible or array.type not in _plain():
+            continue
+        tried = [{version} for version in live.get(path, ())] if line.protect.silent else [set[int]()]
+        for versions in tried:
+            try:
+                texts = originals(spark, contract, line, keys, array, versions)
+            except KeyringError:
+                continue  # what no key opens is no raw value any more
+            found.setdefault(path, set()).update(text.decode(errors="replace") for text in texts if text)
+    return found
+
+
+def _line_of(contract: Contract, path: str) -> Column:
+    column, in_json, field = path.partition(": ")
+    head, *inside = column.split(".") if contract.decided(column) is None else (column,)
+    line = contract.line(head, tuple(inside))
+    return line.protect.fields[field] if in_json and isinstance(line.protect, Json) else line
+
+
+def _plain() -> tuple[pa.DataType, ...]:
+    import pyarrow as pa
+
+    return (pa.string(), pa.int8(), pa.int16(), pa.int32(), pa.int64())
+
+
+def shared(others: DataFrame, values: dict[str, set[str]]) -> dict[str, set[str]]:
+    """By column, which of some values (whole ones) other rows have as well."""
 
     found = {}
     for name in [name for name in values if name in others.columns and values[name]]:

@@ -89,8 +89,12 @@ def append_in_turn(
     _save(writer.option("userMetadata", json.dumps({"dataward": 1, **metadata})), place)
 
 
-def insert_missing(spark: SparkSession, frame: DataFrame, schema: str, place: Location, key: str) -> None:
+def insert_missing(
+    spark: SparkSession, frame: DataFrame, schema: str, place: Location, key: str, update: bool = False
+) -> None:
     """Insert the rows whose key the table does not hold, also when others insert at the same time; makes the table.
+
+    ``update``: rows whose key it does hold are replaced.
 
     Raises:
         TargetError: it cannot be written.
@@ -102,6 +106,7 @@ def insert_missing(spark: SparkSession, frame: DataFrame, schema: str, place: Lo
         for left in range(9, -1, -1):
             try:
                 merging = delta.delta_table(spark, place).alias("t").merge(frame.alias("s"), _same(key))
+                merging = merging.whenMatchedUpdateAll() if update else merging
                 merging.whenNotMatchedInsertAll().execute()
                 return
             except Exception as error:

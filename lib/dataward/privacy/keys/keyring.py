@@ -14,14 +14,24 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Literal, Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dataward.errors import KeyringError
 
-__all__ = ["KeyProvider", "KeyVersion", "Keyring", "Purpose", "Store", "Wrapping", "derive", "signing_key"]
+__all__ = [
+    "KeyProvider",
+    "KeyVersion",
+    "Keyring",
+    "PublicKeys",
+    "Purpose",
+    "Store",
+    "Wrapping",
+    "derive",
+    "signing_key",
+]
 
 Purpose = Literal[
     "token",
@@ -35,6 +45,7 @@ Purpose = Literal[
     "vault",
     "shred",
     "erasure",
+    "erased",
     "states",
 ]
 
@@ -66,6 +77,12 @@ class KeyProvider(Protocol):
             KeyringError: there is no such version, it is disabled, or it cannot be unwrapped.
         """
         ...
+
+
+class PublicKeys(Protocol):
+    """Where keys that check signatures come from."""
+
+    def public_key(self, domain: str, version: int) -> Ed25519PublicKey: ...
 
 
 def derive(secret: bytes, purpose: str, domain: str, version: int) -> bytes:
@@ -193,6 +210,15 @@ class Keyring:
     def key(self, purpose: Purpose, domain: str, version: int) -> bytes:
         return derive(self._secret(domain, version), purpose, domain, version)
 
+    def public_key(self, domain: str, version: int) -> Ed25519PublicKey:
+        """The key that checks what a version has signed; of a disabled version too, as checking reveals nothing.
+
+        Raises:
+            KeyringError: there is no such version, or it cannot be unwrapped.
+        """
+        secret = derive(self._unwrapped(domain, version), "seal", domain, version)
+        return Ed25519PrivateKey.from_private_bytes(secret).public_key()
+
     def window(self, domain: str) -> int | None:
         found = self._document.domains.get(domain)
         return found.window if found else None
@@ -265,6 +291,10 @@ class Keyring:
                 f"version {version} of domain '{domain}' in keyring {self._store} is disabled: what it protects cannot be "
                 f"read or verified. To go on: dataward keys enable"
             )
+        return self._unwrapped(domain, version)
+
+    def _unwrapped(self, domain: str, version: int) -> bytes:
+        found = self._version(domain, version)
         if (domain, version) not in self._secrets:
             secret = self._wrapping.unwrap(domain, version, found.secret)
             if len(secret) != SECRET:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,15 +38,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "FALLBACK",
+    "FORMS",
     "OPERATORS",
     "Compiled",
     "ambiguous",
     "compiled",
     "key_of",
+    "keyed",
+    "leaf_of",
     "misfits",
     "needing_spark",
     "read_by",
     "undecided",
+    "uses",
     "within",
 ]
 
@@ -68,6 +74,16 @@ OPERATORS: dict[str, type[Operator]] = {
     "shred": ShredOperator,
     "vault": VaultOperator,
 }
+
+FALLBACK = " (fallback)"
+"""What follows a place in the name of what its fallback makes."""
+
+FORMS = {
+    "token": re.compile(r"v([0-9]+)\.[0-9a-f]{32,64}"),
+    "encrypt": re.compile(r"v([0-9]+)\.[A-Za-z0-9_-]+"),
+    "encrypt_random": re.compile(r"v([0-9]+)\.[A-Za-z0-9_-]+"),
+}
+"""By operator, the whole text of a value that names its key version."""
 
 KeyOf = Callable[[Purpose, str], Key]
 
@@ -121,6 +137,29 @@ def compiled(contract: Contract, keys: KeyOf, schema: pa.Schema, strict: bool = 
         except Unfit as error:
             raise ProtectionError(f"column '{field.name}': {error.what}; {error.remedy}") from None
     return Compiled(tuple(columns))
+
+
+def keyed(leaf: Leaf, where: str = "") -> Iterator[tuple[str, Operator]]:
+    """Every operator of a leaf that takes a key, with its place: the leaf's own, those inside of JSON, and fallbacks."""
+    where, operator = where or leaf.where, leaf.operator
+    if operator.key is not None:
+        yield where, operator
+    if isinstance(operator, JsonOperator):
+        for inner in operator.leaves:
+            yield from keyed(inner)
+    if leaf.fallback is not None:
+        yield from keyed(leaf.fallback, f"{where}{FALLBACK}")
+
+
+def leaf_of(contract: Contract, keys: KeyOf, name: str, path: tuple[str, ...] = ()) -> Leaf:
+    """The leaf for a path inside of a column; a value that it cannot protect becomes null."""
+    return _leaf(contract.line(name, path), ".".join((name, *path)), contract, keys, strict=False)
+
+
+def uses(contract: Contract, keys: KeyOf, field: pa.Field) -> list[tuple[str, Operator]]:
+    """Every place of a column (raw or protected) whose values are made with a key, and the operator that makes them."""
+    leaves = (leaf_of(contract, keys, field.name, parts) for _, parts in tree.paths(field))
+    return [use for leaf in leaves for use in keyed(leaf)]
 
 
 def misfits(contract: Contract, field: pa.Field, schema: pa.Schema) -> Problem | None:
@@ -191,7 +230,8 @@ def _tree(contract: Contract, keys: KeyOf, field: pa.Field, strict: bool = True)
 
 def _leaf(line: Column, where: str, contract: Contract, keys: KeyOf, strict: bool) -> Leaf:
     given, kind = line.protect, OPERATORS[line.protect.op]
-    key = keys(kind.purpose, contract.domain(line)) if kind.purpose else None
+    takes_key = kind.purpose is not None and getattr(given, "tokens", True)  # redact_text may go without tokens
+    key = keys(kind.purpose, contract.domain(line)) if kind.purpose and takes_key else None
     if isinstance(given, Json):
         inside = {
             path: _leaf(inner, f"{where}: {path}", contract, keys, strict) for path, inner in given.fields.items()

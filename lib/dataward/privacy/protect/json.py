@@ -37,7 +37,7 @@ class JsonOperator(Operator):
 
     @property
     def deterministic(self) -> bool:
-        return all(leaf.operator.deterministic and not leaf.reads for leaf in self._leaves)
+        return all(leaf.operator.deterministic and not leaf.reads for leaf in self.leaves)
 
     @property
     def needs(self) -> str:
@@ -45,14 +45,15 @@ class JsonOperator(Operator):
 
     @property
     def stops_inside(self) -> bool:
-        return any(leaf.may_stop for leaf in self._leaves)
+        return any(leaf.may_stop for leaf in self.leaves)
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return tuple(name for leaf in self._leaves for name in leaf.reads)
+        return tuple(name for leaf in self.leaves for name in leaf.reads)
 
     @property
-    def _leaves(self) -> tuple[Leaf, ...]:
+    def leaves(self) -> tuple[Leaf, ...]:
+        """What protects the values: the leaf of each named path, then that of the rest."""
         assert self.rest is not None  # noqa: S101 - it is made with its leaves
         return (*self.fields.values(), self.rest)
 
@@ -77,7 +78,7 @@ class JsonOperator(Operator):
                 slots.setdefault(key, []).append(slot)
                 counts.setdefault(key, []).append(place)
         for (number, kind), places in slots.items():
-            self._protect(self._leaves[number], kind, places, rows.at(counts[number, kind]))
+            self._protect(self.leaves[number], kind, places, rows.at(counts[number, kind]))
         made = pa.array(
             [None if document is None else self._written(document[0]) for document in documents], pa.string()
         )

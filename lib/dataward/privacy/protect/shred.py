@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["ShredOperator", "key_names", "out_of_shred", "through_shred"]
+__all__ = ["ShredOperator", "key_names", "out_of_shred", "through_shred", "shredded"]
 
 NAME = 16  # bytes, of the name of a subject's key
 PREFIX = "s1."
@@ -128,9 +128,14 @@ def _parts(text: str) -> tuple[str, bytes, bytes]:
     return f"vt.{whole[:NAME].hex()}", whole[NAME : NAME + NONCE], whole[NAME + NONCE :]
 
 
+def shredded(texts: Iterable[str | None]) -> list[str | None]:
+    """Texts, with None in place of what shred did not make."""
+    return [text if text is not None and text.startswith(PREFIX) else None for text in texts]
+
+
 def key_names(texts: Iterable[str]) -> set[str]:
     """The tokens of the keys that values are encrypted under."""
-    return {_parts(text)[0] for text in texts}
+    return {_parts(text)[0] for text in shredded(texts) if text is not None}
 
 
 def out_of_shred(

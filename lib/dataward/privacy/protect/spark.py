@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -11,10 +11,10 @@ from dataward.errors import ProtectionError, RunError
 from dataward.privacy.keys import KeyProvider
 from dataward.privacy.protect import tree
 from dataward.privacy.protect.canonical import VERSION
-from dataward.privacy.protect.compiled import Compiled, compiled, key_of
+from dataward.privacy.protect.compiled import Compiled, compiled, key_of, keyed
 from dataward.privacy.protect.entries import Entered
 from dataward.privacy.protect.leaf import Leaf
-from dataward.privacy.protect.operator import Rows
+from dataward.privacy.protect.operator import Operator, Rows
 from dataward.privacy.protect.shred import ShredOperator, through_shred
 from dataward.privacy.protect.token import Keyed
 from dataward.privacy.protect.vault import VaultOperator, through_vault
@@ -28,7 +28,17 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import DataType, StructType
 
-__all__ = ["Protected", "arrow_schema", "attempt", "output_fields", "protect", "statistics_columns", "stopping"]
+__all__ = [
+    "Protected",
+    "arrow_schema",
+    "attempt",
+    "on_workers",
+    "output_fields",
+    "protect",
+    "statistics_columns",
+    "stopping",
+    "through_arrow",
+]
 
 ONE_SPELLING = frozenset({"string", "byte", "short", "integer", "long", "date", "decimal"})
 """Types of which equal values have one text (0.0 and -0.0 are equal and have two)."""
@@ -114,7 +124,9 @@ def protect(
     exact, lenient = (compiled(contract, key_of(keys), schema, strict) for strict in (True, False))
     subject = contract.erasure.subject if contract.erasure else None
     work = _Work(spark, exact, lenient, frame, frozenset(few), subject)
-    told = [_told(leaf, work.stages[name]) for name, node in work.made.columns for leaf in tree.leaves(node)]
+    told = [
+        one for name, node in work.made.columns for leaf in tree.leaves(node) for one in _told(leaf, work.stages[name])
+    ]
     return work.apply, tuple(told)
 
 
@@ -173,7 +185,7 @@ class _Work:
             ready = ready.withColumn(SUBJECT, column(self.subject))
         if self.in_arrow:  # before shred: operators read other columns as they came
             nodes = dict((self.made if strict else self.lenient).columns)
-            ready = _through_arrow(ready, {name: nodes[name] for name in self.in_arrow})
+            ready = through_arrow(ready, {name: nodes[name] for name in self.in_arrow})
         if self.shred and self.subject:
             ready = through_shred(self.spark, ready, SUBJECT, self.shred, strict)
         for name, leaf in self.leaves.items():
@@ -192,7 +204,7 @@ class _Work:
         values = self.frame.select(column(name).alias(value)).distinct()
         # Values of rows that are diverted are among them: what cannot be protected is null, see `column`.
         twice = values.select(value, column(value).alias(made))
-        both = _through_arrow(twice, {made: dict(self.lenient.columns)[name]})
+        both = through_arrow(twice, {made: dict(self.lenient.columns)[name]})
         return ready.join(F.broadcast(both), column(name) == column(value), "left")
 
     def column(self, name: str, strict: bool) -> Any:
@@ -228,7 +240,7 @@ def _stage(node: tree.Node, kind: str, name: str) -> Stage:
     return "arrow" if node.operator.column(column(name), kind) is None else "jvm"
 
 
-def _through_arrow(frame: DataFrame, nodes: dict[str, tree.Node]) -> DataFrame:
+def through_arrow(frame: DataFrame, nodes: dict[str, tree.Node]) -> DataFrame:
     """The frame with some columns protected by the workers."""
     from pyspark.sql.pandas.types import from_arrow_type, to_arrow_type
     from pyspark.sql.types import StructField, StructType
@@ -240,10 +252,10 @@ def _through_arrow(frame: DataFrame, nodes: dict[str, tree.Node]) -> DataFrame:
             made = tree.output(nodes[field.name], to_arrow_type(kind))
             kind = from_arrow_type(made, prefer_timestamp_ntz=True)
         fields.append(StructField(field.name, kind))
-    return mapped(frame, _on_workers(nodes), StructType(fields))
+    return mapped(frame, on_workers(nodes), StructType(fields))
 
 
-def _on_workers(nodes: dict[str, tree.Node]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+def on_workers(nodes: dict[str, tree.Node]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     """What runs on the workers; it holds the keys, and Spark shows no more of it than its name."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
@@ -260,15 +272,22 @@ def _on_workers(nodes: dict[str, tree.Node]) -> Callable[[Iterable[pa.RecordBatc
     return run
 
 
-def _told(leaf: Leaf, stage: Stage) -> Protected:
-    operator = leaf.operator
+def _told(leaf: Leaf, stage: Stage) -> Iterator[Protected]:
+    """What is done at a leaf, and each key that is used inside of it: at paths of JSON, and by fallbacks."""
+    yield _protected(leaf.where, leaf.operator, stage)
+    for where, operator in keyed(leaf):
+        if operator is not leaf.operator:
+            yield _protected(where, operator, stage)
+
+
+def _protected(where: str, operator: Operator, stage: Stage) -> Protected:
     given = operator.parameters.model_dump(exclude_defaults=True, by_alias=True)
     if isinstance(operator, Keyed) and operator.spelled:
         given["canonical"] = f"{operator.spelled} {VERSION}"
     told = ", ".join([given.pop("op"), *(f"{key} {value!r}" for key, value in given.items())])
     key = operator.key
     domain, version = (key.domain, key.version) if key else (None, None)
-    return Protected(leaf.where, operator.class_, told, stage, domain, version)
+    return Protected(where, operator.class_, told, stage, domain, version)
 
 
 def statistics_columns(contract: Contract, frame: DataFrame) -> list[str]:

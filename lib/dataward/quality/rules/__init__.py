@@ -31,6 +31,7 @@ from dataward.quality.rules.l_diversity import LDiversity
 from dataward.quality.rules.mean import Mean
 from dataward.quality.rules.no_duplicates import NoDuplicates
 from dataward.quality.rules.no_outliers import NoOutliers
+from dataward.quality.rules.not_erased import NotErased
 from dataward.quality.rules.referential_integrity import ReferentialIntegrity
 from dataward.quality.rules.row_count import RowCount
 from dataward.quality.rules.row_count_match import RowCountMatch
@@ -46,6 +47,7 @@ __all__ = [
     "KINDS",
     "Finding",
     "IsPrimaryKey",
+    "NotErased",
     "Probe",
     "RowComposite",
     "RowRule",

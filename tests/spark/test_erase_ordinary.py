@@ -1,0 +1,149 @@
+"""Erasure of people as they are: names inside of other names, values that others share, an open window, and coming back."""
+
+import pytest
+
+from dataward import erase as module
+from dataward.erase import Asked, erase
+from dataward.integrity import ledger
+from dataward.integrity.key_uses import key_uses
+from dataward.plan import plan
+from dataward.privacy.keys import local_keyring
+from dataward.publish import publish
+from dataward.rotate import rotate
+from dataward.tables import maintenance
+from dataward.verify import verify
+
+pytestmark = pytest.mark.long
+
+SCHEMA = "id string, name string, mail string, npi string, at struct<city: string, code: string>, card string"
+PEOPLE = [
+    ("p-1", "Smith", "ada@x.org", "1234567893", ("Springfield", "Q12345"), "4539578763621"),
+    ("p-2", "Smithson", "bob@x.org", "1234567893", ("Springfield", "Q12345"), "4539578763622"),
+    ("p-3", "Blacksmith", "xada@x.org", "1234567893", ("Springfield", "Q99999"), "4539578763623"),
+]
+COLUMNS = """
+  id: {class: person_id, protect: token}
+  name: {class: person_name, protect: keep}
+  mail: {class: email, protect: {encrypt: {}}}
+  npi: {class: npi, protect: token}
+  at: {protect: keep}
+  at.city: {class: city, protect: keep}
+  at.code: {class: code, protect: token}
+  card: {class: account, protect: {fpe: {alphabet: digits}}}
+"""
+EXTRA = "quarantine: {{path: {root}/quarantine}}\nerasure: {{subject: id}}\n"
+
+
+@pytest.fixture
+def people(made_once):
+    def published_people(lake):
+        lake.source(PEOPLE, SCHEMA)
+        lake.publish("r1", columns=COLUMNS, extra=EXTRA, target="mode: overwrite")
+
+    return made_once(published_people)
+
+
+def erased(lake, subject="p-1", *files, **more):
+    plans = [plan(file) for file in (lake.root / "contract.yaml", *files)]
+    return erase(lake.spark, plans, Asked(subject, "T-1", reports=str(lake.root / "reports"), **more))
+
+
+def contract_of(lake):
+    return plan(lake.root / "contract.yaml").contract
+
+
+def test_words_match_on_bounds_and_shared_values_are_counted(people):
+    done = erased(people)
+    assert done.residues == (), [(one.named, one.path, one.inside) for one in done.residues]
+    assert done.holds
+    assert done.shared >= 4  # npi and city, raw and protected
+    assert [row.name for row in people.read().orderBy("name").collect()] == ["Blacksmith", "Smithson"]
+
+
+def test_a_residue_says_where_it_is_and_what_to_do(people):
+    people.source(
+        [*PEOPLE[:2], ("p-3", "friend of Smith", "c@x.org", "1", ("Shelbyville", "Q1"), "4539578763623")], SCHEMA
+    )
+    people.publish("r2")
+    done = erased(people, values=("friend of",))
+    (residue,) = done.residues
+    assert (residue.named, residue.kind, residue.inside) == ("given (raw)", "data", "column name")
+    assert "leave it out of --values" in residue.next
+    assert not done.holds
+
+
+def test_in_an_open_window_tokens_of_both_versions_are_gone_and_shared_ones_counted(people):
+    orders = people.root / "orders.yaml"  # not brought over: its tokens are the outgoing ones
+    path = people.source(
+        [(n, PEOPLE[n][0], PEOPLE[n][3]) for n in range(3)], "nr int, id string, npi string", "orders_source"
+    )
+    orders.write_text(
+        f"contract: orders\nsource: {{path: {path}}}\ntarget: {{path: {people.root}/orders}}\nkeys: {{path: {people.root}/keys, domain: t}}\n"
+        "columns: {nr: {protect: keep}, id: {class: person_id, protect: token}, npi: {class: npi, protect: token}}\n"
+        "erasure: {subject: id}\n"
+    )
+    publish(people.spark, plan(orders), "o1", str(people.root / "reports"))
+    rotate(people.spark, "t", [plan(people.root / "contract.yaml")])
+    assert "id__v1" in people.read().columns
+    done = erased(people, "p-1", orders)
+    assert done.residues == (), [(one.named, one.path, one.inside) for one in done.residues]
+    assert done.rows[f"{people.root}/orders"] == 1
+    assert people.read("orders").count() == 2
+
+
+def test_an_erased_person_does_not_come_back_not_even_after_a_rotation(people):
+    erased(people)
+    people.publish("r2")  # the source still has them
+    assert [row.name for row in people.read().orderBy("name").collect()] == ["Blacksmith", "Smithson"]
+    waiting = people.read("quarantine").collect()
+    assert [(row.failed_rules, row.failed_columns) for row in waiting] == [(["subject was not erased"], ["id"])]
+    file = people.root / "contract.yaml"
+    place = f"{people.root}/target_erased"
+    assert [use.entries for use in key_uses(people.spark, contract_of(people))] == [{place: 1}]
+    rotate(people.spark, "t", [plan(file)])
+    rotate(people.spark, "t", [plan(file)], finish=True)
+    assert [use.entries for use in key_uses(people.spark, contract_of(people))] == [{}, {place: 1}]
+    local_keyring(people.root / "keys").set_enabled("t", 1, False)
+    assert verify(people.spark, plan(file)).holds
+    result = people.publish("r3")
+    assert (result.rows["published"], result.rows["quarantined"]) == (2, 1)
+    whole = b"".join(one.read_bytes() for one in (people.root / "target_erased").rglob("*") if one.is_file())
+    assert b"p-1" not in whole
+
+
+def test_returning_rows_are_dropped_where_the_contract_says_so(people):
+    file = people.root / "contract.yaml"
+    file.write_text(file.read_text().replace("{subject: id}", "{subject: id, returns: drop}"))
+    erased(people)
+    result = people.publish("r2")
+    assert result.rows == {"in": 3, "published": 2, "quarantined": 0, "dropped": 1}
+    assert people.publish("r2").status == "unchanged"
+    erased(people, "p-2")
+    assert people.publish("r3").rows["dropped"] == 2
+
+
+def test_the_record_says_what_the_whole_erasure_removed_though_it_was_killed(people, monkeypatch):
+    real = maintenance.forget_past
+
+    def killed(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.maintenance, "forget_past", killed)
+    with pytest.raises(KeyboardInterrupt):
+        erased(people)
+    monkeypatch.setattr(module.maintenance, "forget_past", real)
+    assert people.read().count() == 2  # the delete was done
+    done = erased(people)
+    assert done.rows[f"{people.root}/target"] == 1
+    records = ledger.records(people.spark, contract_of(people).ledger_location)
+    (record,) = [one for one in records if one.kind == "erasure"]
+    assert record.rows[f"{people.root}/target"] == 1
+    assert [one.rows for one in records if one.kind == "seal"][-1] == {
+        "in": 3,
+        "published": 2,
+        "quarantined": 0,
+        "dropped": 1,
+    }
+    again = erased(people)
+    assert again.rows[f"{people.root}/target"] == 0  # an erasure of its own
+    assert verify(people.spark, plan(people.root / "contract.yaml")).holds
