@@ -277,7 +277,7 @@ def test_a_ruleset_from_the_console():
     ("RowCount > avg(last(0))", "whole number of runs", ""),
     ("RowCount > 2 * index(last(3), 3)", "is beyond the list", ""),
     ("RowCount > avgg(last(3))", "function 'avgg' is unknown", "did you mean 'avg'"),
-    ('DetectAnomalies "RowCnt"', "no anomalies of 'RowCnt'", "did you mean 'RowCount'"),
+    ('DetectAnomalies "RowCnt"', "anomalies of 'RowCnt' cannot", "did you mean 'RowCount'"),
     ('DetectAnomalies "RowCount" > 5', "takes no condition", "remove"),
     ('DetectAnomalies "RowCount" with method = "robbust"', "method 'robbust' is unknown", "did you mean 'robust'"),
     ('DetectAnomalies "RowCount" with method = "relative"', "needs a factor", "with factor = 0.2"),

@@ -1,7 +1,7 @@
-"""Protect columns: every operator in a file of its own, the same code for Spark and for a model server.
+"""Protect columns with one implementation for Spark and model servers; every operator has its own module.
 
-``spark.protect`` takes frames, ``compiled`` Arrow batches; ``tree`` reaches into nested types and ``leaf`` keeps the promise
-that no value is passed through.
+``spark.protect`` protects frames, ``compiled`` Arrow batches; ``tree`` handles nested types, and ``leaf`` ensures that no invalid
+value passes through.
 """
 
 from dataward.privacy.protect.compiled import (

@@ -1,10 +1,10 @@
-"""A row's own known values inside of its free text: on the boundaries of words, whatever the case, accents and kinds of digits.
+"""Find a row's known values in its free text, at word boundaries, regardless of case, accents and forms of digits.
 
-A text and a value are compared as words: folded as detectors fold (see ``privacy.discover.fold``), in lower case, without
-accents. A value is found where words that follow each other, with at most three other characters between two of them, come
-to the same letters and digits: ``123-45-67`` is ``1234567``, ``O'Brien`` is ``o brien``. In scripts without spaces every
-character counts as a word. Of a person's name (class ``person_name``) each word of three letters or more is looked for too.
-Values of a single character, and texts that stand for a missing value (``n/a``, ``unknown``), are not looked for.
+A text and a value are compared as words: folded (see ``privacy.discover.fold``), in lower case, without accents. A value matches
+consecutive words, with at most three other characters between two of them, that have the same letters and digits together:
+``123-45-67`` matches ``1234567``, ``O'Brien`` matches ``o brien``. In scripts without spaces every character is a word. Each
+word of three or more letters of a person's name (class ``person_name``) is searched as well. Values of a single character, and
+texts for missing values (``n/a``, ``unknown``), are not searched.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ __all__ = ["Known", "Needle", "merged", "needles", "occurrences"]
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 GAP = 3
-"""Characters at most between two words of one value."""
+"""Maximum number of characters between two words of a value."""
 SHORTEST = 2
 LEAST_OF_NAME = 3
 PARTICLES = TITLES | FIRMS | {"van", "von", "der", "den", "del", "des", "dos", "das", "las", "los", "bin", "ibn", "the"}
-"""Words of names that are words of any text."""
+"""Words of names that are common in any text."""
 
 
 @dataclass(frozen=True)
 class Needle:
-    """What is looked for (``letters``: words without what stands between), and the column's value that it tells."""
+    """A search term: its words without separators (``letters``), its class, and the column's whole value."""
 
     letters: str
     class_: str
@@ -41,7 +41,7 @@ class Needle:
 
 @dataclass(frozen=True)
 class Known:
-    """Where a text tells a value, in characters of the text as it was given."""
+    """A match: start and end in characters of the original text, class, and the column's whole value."""
 
     start: int
     end: int
@@ -50,12 +50,12 @@ class Known:
 
 
 class _Plain(dict[int, str]):
-    """A translation table that is filled as characters come by."""
+    """A translation table that is filled on demand."""
 
     def __missing__(self, code: int) -> str:
         parts = unicodedata.normalize("NFKD", fold(chr(code)).casefold())
-        made = self[code] = unicodedata.normalize("NFC", "".join(c for c in parts if not unicodedata.combining(c)))
-        return made
+        plain = self[code] = unicodedata.normalize("NFC", "".join(c for c in parts if not unicodedata.combining(c)))
+        return plain
 
 
 _TABLE = _Plain()
@@ -66,8 +66,8 @@ def _plain(text: str) -> str:
 
 
 def needles(values: Iterable[tuple[str, str | None]]) -> list[Needle]:
-    """What to look for in the text of a row whose columns hold values, each with the class it is replaced as."""
-    found: dict[str, Needle] = {}
+    """Return the search terms for the values of a row's columns, given as (class, value), longest first."""
+    terms: dict[str, Needle] = {}
     for class_, value in values:
         if value is None or value.strip().lower() in NOTHING:
             continue
@@ -75,12 +75,12 @@ def needles(values: Iterable[tuple[str, str | None]]) -> list[Needle]:
         parts = [word for word in words if len(word) >= LEAST_OF_NAME and word not in PARTICLES]
         for letters in ("".join(words), *(parts if class_ == "person_name" else ())):
             if len(letters) >= SHORTEST:
-                found.setdefault(letters, Needle(letters, class_, value))
-    return sorted(found.values(), key=lambda needle: -len(needle.letters))
+                terms.setdefault(letters, Needle(letters, class_, value))
+    return sorted(terms.values(), key=lambda needle: -len(needle.letters))
 
 
 def occurrences(text: str, wanted: Sequence[Needle]) -> list[Known]:
-    """Every place at which a text tells a value, in order; of places that overlap the longest value's stays."""
+    """Return the matches in a text in order; the longest value wins where matches overlap."""
     plain = _plain(text)
     words = list(WORD.finditer(plain))
     letters = "".join(word[0] for word in words)
@@ -88,7 +88,7 @@ def occurrences(text: str, wanted: Sequence[Needle]) -> list[Known]:
     if not wanted:
         return []
     places = None if text.isascii() else [place for place, char in enumerate(text) for _ in _TABLE[ord(char)]]
-    found: list[Known] = []
+    matches: list[Known] = []
     taken = bytearray(len(words))
     for needle in wanted:
         for first, last in _runs(words, needle.letters):
@@ -98,12 +98,12 @@ def occurrences(text: str, wanted: Sequence[Needle]) -> list[Known]:
             start, end = words[first].start(), words[last].end()
             if places is not None:
                 start, end = places[start], places[end - 1] + 1
-            found.append(Known(start, end, needle.class_, needle.value))
-    return sorted(found, key=lambda one: one.start)
+            matches.append(Known(start, end, needle.class_, needle.value))
+    return sorted(matches, key=lambda match: match.start)
 
 
 def _runs(words: Sequence[re.Match[str]], letters: str) -> Iterator[tuple[int, int]]:
-    """(first, last) of words that follow each other closely and come to some letters."""
+    """Yield (first, last) of consecutive words that have these letters together."""
     for first, word in enumerate(words):
         size, last = 0, first
         while letters.startswith(word[0], size):
@@ -118,17 +118,17 @@ def _runs(words: Sequence[re.Match[str]], letters: str) -> Iterator[tuple[int, i
 
 
 def merged(spans: Iterable[tuple[int, int, str, str]], known: Iterable[Known]) -> list[tuple[int, int, str, str]]:
-    """(start, end, class, value) of what is replaced: spans of detectors that overlap nothing known, and what is known.
+    """Merge spans of detectors and matches of known values to disjoint (start, end, class, value).
 
-    Where the two overlap both are replaced as one, by the name of the longer: nothing of a known value stays.
+    Overlapping ones are replaced as one, under the class of the longer, so that no part of a known value stays.
     """
-    made: list[tuple[int, int, str, str]] = []
+    disjoint: list[tuple[int, int, str, str]] = []
     for start, end, class_, value in sorted([*spans, *((k.start, k.end, k.class_, k.value) for k in known)]):
-        if not made or start >= made[-1][1]:
-            made.append((start, end, class_, value))
+        if not disjoint or start >= disjoint[-1][1]:
+            disjoint.append((start, end, class_, value))
             continue
-        before, until, class_before, value_before = made[-1]
+        before, until, class_before, value_before = disjoint[-1]
         longer = end - start > until - before
-        told = (class_, value) if longer else (class_before, value_before)
-        made[-1] = (before, max(until, end), *told)
-    return made
+        label = (class_, value) if longer else (class_before, value_before)
+        disjoint[-1] = (before, max(until, end), *label)
+    return disjoint

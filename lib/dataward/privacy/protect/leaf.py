@@ -1,4 +1,4 @@
-"""A leaf: an operator at its place, and what happens to values that it cannot protect. None is ever passed through."""
+"""Apply an operator to a leaf of a column, and handle values that it cannot protect; none passes through."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Leaf", "fits"]
 
 @dataclass(frozen=True)
 class Leaf:
-    """``fallback`` protects what ``operator`` cannot; without one such values become null, or stop the run (``strict``)."""
+    """An operator of a leaf; values that it cannot protect go to ``fallback``, else stop the run (``strict``) or become null."""
 
     where: str
     operator: Operator
@@ -25,20 +25,20 @@ class Leaf:
     fallback: Leaf | None = None
 
     def output(self, kind: pa.DataType) -> pa.DataType:
-        """The type that values of a type become.
+        """Return the output type for an input type.
 
         Raises:
-            Unfit: the operator does not protect this type, or the fallback makes another type of it.
+            Unfit: the operator does not support this type, or the fallback has another output type.
         """
         import pyarrow as pa
 
         if pa.types.is_null(kind):
             return kind
-        made = self.operator.output(kind)
-        if self.fallback is not None and (other := self.fallback.output(kind)) != made:
+        output = self.operator.output(kind)
+        if self.fallback is not None and (fallback_output := self.fallback.output(kind)) != output:
             remedy = "use a fallback that keeps the type, or null"
-            raise Unfit(f"{self._name} makes {made} of it and its fallback {other}", remedy)
-        return made
+            raise Unfit(f"{self._name} makes {output} of it and its fallback {fallback_output}", remedy)
+        return output
 
     def apply(self, values: pa.Array, rows: Rows) -> pa.Array:
         """Protect values.
@@ -52,16 +52,16 @@ class Leaf:
             return values
         try:
             if self.operator.deterministic:
-                made, bad = by_distinct(values, lambda distinct: self.operator.apply(distinct, rows))
+                protected, bad = by_distinct(values, lambda distinct: self.operator.apply(distinct, rows))
             else:
-                made, bad = self.operator.apply(values, rows)
+                protected, bad = self.operator.apply(values, rows)
         except ProtectionError:
             raise
-        except Exception as error:  # its message may hold a value
+        except Exception as error:  # the message may hold a value
             raise ProtectionError(f"{self.where}: {self._name} failed with {type(error).__name__}") from None
-        return made if bad is None else self._mended(values, made, bad, rows)
+        return protected if bad is None else self._mended(values, protected, bad, rows)
 
-    def _mended(self, values: pa.Array, made: pa.Array, bad: object, rows: Rows) -> pa.Array:
+    def _mended(self, values: pa.Array, protected: pa.Array, bad: object, rows: Rows) -> pa.Array:
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -70,14 +70,14 @@ class Leaf:
         if self.fallback is not None:
             unfit = values.filter(pa.array(which))
             return pc.replace_with_mask(
-                made, pa.array(which), self.fallback.apply(unfit, rows.at(np.flatnonzero(which).tolist()))
+                protected, pa.array(which), self.fallback.apply(unfit, rows.at(np.flatnonzero(which).tolist()))
             )
         if self.strict:
             raise ProtectionError(self.refusal())
-        return made
+        return protected
 
     def refusal(self) -> str:
-        """Why the run stops on a value that cannot be protected, without the value."""
+        """Return the message, without a value, for values that cannot be protected."""
         return (
             f"{self.where}: it holds values that {self._name} cannot protect, which needs {self.operator.needs}. Nothing was "
             "published; say what becomes of others with 'invalid: null' or 'invalid: {fallback: OPERATOR}'"
@@ -100,6 +100,7 @@ class Leaf:
 
 
 def fits(leaf: Leaf, kind: pa.DataType) -> bool:
+    """Return whether a leaf supports a type."""
     try:
         leaf.output(kind)
     except Unfit:

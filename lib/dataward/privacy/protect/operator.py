@@ -1,4 +1,4 @@
-"""What an operator is: a pure function of Arrow arrays, and of Spark columns where the JVM alone can do it."""
+"""Base class of operators: pure functions of Arrow arrays, and of Spark columns where the JVM suffices."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 __all__ = ["TEXT_IN_JVM", "Key", "Made", "Operator", "Rows", "Unfit"]
 
 TEXT_IN_JVM = frozenset({"string", "byte", "short", "integer", "long", "boolean", "binary"})
-"""Spark types whose cast to string is the text that :func:`dataward.privacy.protect.texts.texts` gives."""
+"""Spark types whose cast to string equals the result of :func:`dataward.privacy.protect.texts.texts`."""
 
 
 class Unfit(Exception):
-    """An operator does not go with a type: ``what`` is wrong, and the ``remedy``."""
+    """An operator does not support a type; holds ``what`` is wrong and the ``remedy``."""
 
     def __init__(self, what: str, remedy: str) -> None:
+        """Create an error with what is wrong and the remedy."""
         super().__init__(what)
         self.what, self.remedy = what, remedy
 
 
 @dataclass(frozen=True)
 class Key:
-    """The key of one purpose in a domain, at the version of new writes. ``repr`` shows no secret."""
+    """Key of one purpose in a domain, at the version for new writes; ``repr`` shows no secret."""
 
     domain: str
     version: int
@@ -37,13 +38,13 @@ class Key:
 
 @dataclass(frozen=True)
 class Rows:
-    """The raw rows that values stand in, and which row each value stands in (None: one value a row)."""
+    """The raw rows of values; ``index`` is the row of each value (None: one value per row)."""
 
     batch: pa.RecordBatch
     index: Any = None
 
     def column(self, name: str) -> pa.Array:
-        """Another column of the raw rows, one value for each value that is protected."""
+        """Return another column of the raw rows, with one value for each protected value."""
         values = self.batch.column(self.batch.schema.get_field_index(name))
         return values if self.index is None else values.take(self.index)
 
@@ -56,7 +57,7 @@ class Rows:
         return Rows(self.batch, pa.array(there if self.index is None else np.asarray(self.index)[there]))
 
     def repeated(self, counts: Any) -> Rows:
-        """The same for elements: ``counts`` of them in each value."""
+        """Return the rows of elements, of which each value has ``counts``."""
         import numpy as np
         import pyarrow as pa
 
@@ -65,15 +66,15 @@ class Rows:
 
 
 Made = tuple["pa.Array", Any]
-"""Protected values, and None or a boolean numpy array of those that could not be protected (null among the values)."""
+"""Protected values, and a boolean numpy array of invalid values (null in the result); None: all are valid."""
 
 
 @dataclass(frozen=True)
 class Operator(ABC):
-    """One protection of leaf values (never lists, maps or structs); travels to the workers.
+    """One protection of leaf values (never lists, maps or structs), which is sent to the workers.
 
-    ``parameters`` is the contract's model. NULL stays NULL. What a value needs in order to be protected stands in
-    ``needs``; what happens to other values is the contract's ``invalid``.
+    ``parameters`` is the contract's model. NULL stays NULL. ``needs`` describes the valid values; the contract's ``invalid`` treats
+    other values.
     """
 
     parameters: Any
@@ -81,50 +82,51 @@ class Operator(ABC):
     class_: str | None = None
 
     purpose: ClassVar[Purpose | None] = None
-    """Which key it takes, if any."""
+    """Purpose of the operator's key; None: it needs no key."""
 
     @abstractmethod
     def output(self, kind: pa.DataType) -> pa.DataType:
-        """The type that values of a type become.
+        """Return the output type for an input type.
 
         Raises:
-            Unfit: it does not protect values of this type.
+            Unfit: the operator does not support this type.
         """
 
     @abstractmethod
     def apply(self, values: pa.Array, rows: Rows) -> Made:
-        """Protect values."""
+        """Protect an array of values, which are in ``rows``."""
 
     def column(self, column: Any, kind: str) -> Any:
-        """The same as a Spark column of values of a Spark type, or None where Arrow is needed."""
+        """Return the protection of a column of a Spark type as Spark column; None where Arrow is needed."""
         return None
 
     @property
     def deterministic(self) -> bool:
-        """Equal values become equal, and nothing but the value counts: each distinct value is protected once."""
+        """Whether the result depends on the value only, so that each distinct value is protected once."""
         return True
 
     @property
     def needs(self) -> str:
-        """What a value has to be, for people."""
+        """Description of valid values, for messages."""
         return "valid UTF-8"
 
     @property
     def refuses(self) -> bool:
-        """Whether a value may be one that it cannot protect, though the type fits and text is UTF-8."""
+        """Whether values of a supported type, and valid UTF-8, can be invalid."""
         return bool(self.parameters.refuses(self.class_))
 
     @property
     def stops_inside(self) -> bool:
-        """Whether one of the operators that it hands parts of a value to may stop the run."""
+        """Whether an operator for parts of a value may stop the run."""
         return False
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Other columns of the row that it reads."""
+        """Other columns of the row that the operator reads."""
         return ()
 
     @property
     def secret(self) -> bytes:
-        assert self.key is not None, "an operator with a purpose is made with a key"  # noqa: S101
+        """The secret of the operator's key."""
+        assert self.key is not None, "operators with a purpose have a key"  # noqa: S101
         return self.key.secret

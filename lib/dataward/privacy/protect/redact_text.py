@@ -1,20 +1,20 @@
-"""``redact_text``: free text in which what is sensitive is found and replaced, ``<EMAIL:v1.…>``; the rest stays as it is.
+"""``redact_text``: free text in which sensitive parts are found and replaced, e.g. by ``<EMAIL:v1.…>``; the rest stays.
 
-Protects against: reading the e-mail addresses, cards, keys, numbers of people and so on that the detectors know
-(docs/discovery.md), and with ``also: [name, mrn]`` whatever those columns hold in the same row. Does not protect against:
-what neither finds: names of people that are in no list and in no such column (a relative, a doctor), nicknames and misspelt
-names, places, addresses of unusual form, dates, stories that tell who is meant. A text of which nothing may be known wants
-``redact``.
+Protects against: reading the e-mail addresses, cards, keys, personal numbers and further kinds of data that the detectors find
+(docs/discovery.md), and with ``also: [name, mrn]`` the values of those columns in the same row. Does not protect against: reading
+parts that neither finds: names of people that are in no list and no such column (a relative, a doctor), nicknames and misspelt
+names, places, addresses of unusual form, dates, and descriptions that identify a person. Use ``redact`` for texts of which
+nothing may be known.
 
-Values of ``also`` are found on the boundaries of words, whatever the case, the accents and what stands between their words
-(``123-45-67`` for ``1234567``); of a ``person_name`` each word of three letters or more as well, so that ``Mr Smith`` of a
-row whose name is ``John Smith`` goes. They are replaced under the class of their column, or its name where it has none, with
-the token of the whole value. A single character is not looked for.
+Values of ``also`` are found at word boundaries, regardless of case, accents and the characters between their words
+(``123-45-67`` for ``1234567``); for a ``person_name`` each word of three or more letters is found as well, so that ``Mr Smith``
+is replaced in a row with the name ``John Smith``. They are replaced under the class of their column, or its name where it has no
+class, with the token of the whole value. Values of a single character are not searched.
 
-A token is the first 128 bits of the HMAC-SHA-256 of what was found, in the canonical spelling of its class: the same as
-``token`` gives a column of that class and key domain, so that a text joins a column. ``tokens: false`` leaves them out.
-Of finds that overlap the longest is replaced, and with it whatever a known value reaches beyond. Null stays null; text that is
-no UTF-8 is invalid.
+A token is the first 128 bits of the HMAC-SHA-256 of the found text in the canonical spelling of its class, the same that
+``token`` computes for a column of that class and key domain, so that a text joins a column. ``tokens: false`` leaves it out.
+The longest of overlapping matches is replaced, together with the parts of a known value that it does not cover. Text that is not
+UTF-8 is invalid.
 """
 
 from __future__ import annotations
@@ -42,29 +42,34 @@ if TYPE_CHECKING:
 __all__ = ["RedactTextOperator"]
 
 Find = tuple[int, int, str, str]
-"""Where something is replaced in a text, its class, and the value that it tells."""
+"""Start and end of a replaced part, its class, and the value that it reveals."""
 
 Named = tuple[str, str | None]
-"""The class of a column, and what it holds in a row."""
+"""Class of a column, and its value in a row."""
 
 
 @dataclass(frozen=True)
 class RedactTextOperator(Operator):
+    """Implementation of ``redact_text``."""
+
     parameters: RedactText
     detectors: tuple[Detector, ...] = DETECTORS
     classes: tuple[str | None, ...] = ()
-    """Of the columns named by ``also``."""
+    """Classes of the columns named by ``also``."""
     purpose: ClassVar[Purpose | None] = "token"
 
     @property
     def deterministic(self) -> bool:
+        """Whether the result depends on the text only, not on other columns."""
         return not self.parameters.also
 
     @property
     def reads(self) -> tuple[str, ...]:
+        """The columns named by ``also``."""
         return self.parameters.also
 
     def output(self, kind: pa.DataType) -> pa.DataType:
+        """Return the output type, or raise Unfit."""
         import pyarrow as pa
 
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
@@ -72,6 +77,7 @@ class RedactTextOperator(Operator):
         return pa.string()
 
     def apply(self, values: pa.Array, rows: Rows) -> Made:
+        """Protect an array of texts."""
         import numpy as np
         import pyarrow as pa
 
@@ -81,37 +87,37 @@ class RedactTextOperator(Operator):
             for place, text in enumerate(values.cast(pa.binary()).to_pylist())
         ]
         finds = self._found(texts, self._known(rows) if self.parameters.also else None)
-        labels = iter(self._labels([(class_, value) for some in finds for _, _, class_, value in some]))
-        made = [
-            None if text is None else _replaced(text, some, labels) for text, some in zip(texts, finds, strict=True)
+        labels = iter(self._labels([(class_, value) for found in finds for _, _, class_, value in found]))
+        redacted = [
+            None if text is None else _replaced(text, found, labels) for text, found in zip(texts, finds, strict=True)
         ]
-        return pa.array(made, pa.string()), np.asarray(bad) if bad is not None else None
+        return pa.array(redacted, pa.string()), np.asarray(bad) if bad is not None else None
 
     def _found(self, texts: Sequence[str | None], known: Iterator[list[Named]] | None) -> list[list[Find]]:
-        """What is replaced in each text, in order and apart."""
+        """Return the parts to replace in each text, ordered and without overlaps."""
         find, wanted = scanner(self.detectors).spans, self.parameters.classes
         found: list[list[Find]] = []
         for text in texts:
             values = next(known) if known is not None else []
             spans = [s for s in find(text) if not wanted or s.class_ in wanted] if text is not None else []
-            some = [(s.start, s.end, s.class_, text[s.start : s.end]) for s in spans if text is not None]
+            matches = [(s.start, s.end, s.class_, text[s.start : s.end]) for s in spans if text is not None]
             if text and values:
-                some = merged(some, occurrences(text, needles(values)))
-            found.append(some)
+                matches = merged(matches, occurrences(text, needles(values)))
+            found.append(matches)
         return found
 
     def _known(self, rows: Rows) -> Iterator[list[Named]]:
-        """What the columns of ``also`` hold in the row of each text."""
-        classes = [given or _label(name) for name, given in zip(self.parameters.also, self.classes, strict=True)]
+        """Return classes and values of the ``also`` columns in the row of each text."""
+        classes = [class_ or _label(name) for name, class_ in zip(self.parameters.also, self.classes, strict=True)]
         columns = [written(rows.column(name)) for name in self.parameters.also]
-        held = [[_read(value) for value in column.to_pylist()] for column in map(_as_bytes, columns)]
-        return ([*zip(classes, values, strict=True)] for values in zip(*held, strict=True))
+        values_by_column = [[_read(value) for value in column.to_pylist()] for column in map(_as_bytes, columns)]
+        return ([*zip(classes, values, strict=True)] for values in zip(*values_by_column, strict=True))
 
     def _labels(self, found: list[tuple[str, str]]) -> list[str]:
-        """What stands in the place of each find, by its class and text."""
+        """Return the replacement of each (class, text)."""
         if not self.parameters.tokens:
             return [f"<{class_.upper()}>" for class_, _ in found]
-        assert self.key is not None  # noqa: S101 - it has a purpose
+        assert self.key is not None  # noqa: S101 - operators with a purpose have a key
         spell = {**CANONICAL, "phone": phone(self.parameters.region)}
         spelled = [(spell[class_](text) if class_ in spell else None) or text for class_, text in found]
         digests = macs(self.secret, (text.encode() for text in spelled))[:, :16]
@@ -122,7 +128,7 @@ class RedactTextOperator(Operator):
 
 
 def _label(name: str) -> str:
-    """What stands for a column without a class, as a class would."""
+    """Return the label of a column without a class, derived from its name."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "value"
 
 
@@ -133,7 +139,7 @@ def _as_bytes(values: pa.Array) -> pa.Array:
 
 
 def _read(value: bytes | None) -> str | None:
-    """A value as text; what is no UTF-8 stands in no text."""
+    """Return a value as text; None where it is not UTF-8, as no text can contain it."""
     try:
         return None if value is None else value.decode()
     except UnicodeDecodeError:

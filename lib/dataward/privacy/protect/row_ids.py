@@ -1,4 +1,4 @@
-"""Rows of the quarantine are found again in their source by a keyed hash of what they hold; nobody can guess a row by it."""
+"""Identify quarantined rows in their source by a keyed hash of their content, which does not allow guesses of rows."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["with_row_ids"]
 
 
 def with_row_ids(frame: DataFrame, content: str, run_id: str, key: Key) -> DataFrame:
-    """The frame with ``row_id`` in the place of a column that tells a row's content: its token, another one in every run."""
+    """Replace the source-row hash (column ``content``) by a keyed id ``row_id``, which differs from run to run."""
     from pyspark.sql import functions as F
 
-    made = TokenOperator(Token(), key).column(F.concat(F.lit(f"{run_id} "), column(content)), "string")
+    row_id = TokenOperator(Token(), key).column(F.concat(F.lit(f"{run_id} "), column(content)), "string")
     kept = [column(name) for name in frame.columns if name != content]
-    return frame.select(*kept, made.alias(ROW_ID))
+    return frame.select(*kept, row_id.alias(ROW_ID))

@@ -1,10 +1,10 @@
-"""``vault``: a random token, ``vt.<128 bits as hex>``; the originals, encrypted, in a Delta table of their own.
+"""``vault``: a random token, ``vt.<128 bits as hex>``; the encrypted originals are in a separate Delta table.
 
-Protects against: learning anything about a value from its token, even with the keys: without the vault's table there is
-no way back, and whoever may read the table can be watched and cut off. Does not protect against: whoever has table and
-key, and counting (equal values have equal tokens).
+Protects against: learning anything about a value from its token, even with the keys: the vault's table is needed to recover it,
+and access to that table can be audited and revoked. Does not protect against: holders of table and key, and frequency analysis
+(equal values have equal tokens).
 
-What a row of the vault holds stands in ``dataward.privacy.protect.entries``. It needs Spark, and takes two passes over the column.
+``dataward.privacy.protect.entries`` describes the rows of the vault. It needs Spark, and takes two passes over the column.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ __all__ = ["VaultOperator", "out_of_vault", "through_vault"]
 
 @dataclass(frozen=True)
 class VaultOperator(Entered):
+    """Implementation of ``vault``."""
+
     parameters: Vault
     purpose: ClassVar[Purpose | None] = "vault"
 
@@ -37,31 +39,36 @@ VALUE, TOKEN = f"{INTERNAL}value", f"{INTERNAL}token"
 def through_vault(
     spark: SparkSession, frame: DataFrame, raw: DataFrame, name: str, operator: VaultOperator
 ) -> DataFrame:
-    """The frame with tokens in place of a column's values; ``raw`` holds the same values, and is cheaper to read.
+    """Replace a column's values by tokens, after adding unknown values to the vault.
 
-    Values that the vault does not know are added to it first.
+    Args:
+        spark: the session.
+        frame: the frame.
+        raw: a frame with the same values that is cheaper to read.
+        name: name of the column.
+        operator: the vault and its key.
 
     Raises:
         TargetError: the vault cannot be written.
     """
     from pyspark.sql import functions as F
 
-    held, key = column(name), operator.key
-    assert key is not None  # noqa: S101 - it has a purpose
-    values = raw.select(held.alias("value")).where("value is not null").distinct()
+    values_column, key = column(name), operator.key
+    assert key is not None  # noqa: S101 - operators with a purpose have a key
+    values = raw.select(values_column.alias("value")).where("value is not null").distinct()
     entries = Table(spark, operator.parameters.path, "vault").found(values, operator.secret, key.version)
-    found = entries.select(F.col("value").alias(VALUE), F.col("token").alias(TOKEN))
-    joined = frame.join(found, held == F.col(VALUE), "left")
+    tokens = entries.select(F.col("value").alias(VALUE), F.col("token").alias(TOKEN))
+    joined = frame.join(tokens, values_column == F.col(VALUE), "left")
     return joined.select(*(column(TOKEN if n == name else n).alias(n) for n in frame.columns))
 
 
 def out_of_vault(
     spark: SparkSession, path: str, tokens: Iterable[str], secret: Callable[[int], bytes]
 ) -> dict[str, bytes]:
-    """The texts behind tokens; ``secret`` gives the vault key of a version. For as many as the driver may hold.
+    """Return the originals' texts by token, on the driver; ``secret`` maps a key version to the vault's key.
 
     Raises:
-        ValueError: an entry is damaged or of another key (told without the value).
+        ValueError: an entry is damaged, or belongs to another key; the message holds no value.
     """
     rows = Table(spark, path, "vault").of_tokens(tokens)
     return {row.token: opened(secret(row.key_version), bytes(row.sealed), row.token) for row in rows}

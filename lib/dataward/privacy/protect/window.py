@@ -1,7 +1,7 @@
-"""The window of a rotation: beside every token a second one, under the key version that goes out of use.
+"""Write a second column of tokens under the outgoing key version while a rotation's window is open.
 
-While domain ``people`` goes from version 1 to 2, a column ``email`` of tokens has ``email__v1`` beside it. A table that is at
-version 2 already joins one that still is at version 1 by it; both at version 2 join as ever.
+While domain ``people`` changes from version 1 to 2, a column ``email`` of tokens has a second column ``email__v1``, by which a
+table at version 2 joins a table at version 1; tables at version 2 join by ``email``.
 """
 
 from __future__ import annotations
@@ -29,81 +29,88 @@ __all__ = ["outgoing", "output_schema", "protect_in_window", "shadows"]
 
 @dataclass(frozen=True)
 class _Outgoing:
-    """A keyring that writes under the versions that go out of use."""
+    """A keyring whose current version is the outgoing one."""
 
     keys: KeyProvider
 
     def current(self, domain: str) -> int:
+        """Return the outgoing version, or the current one where no window is open."""
         return self.keys.window(domain) or self.keys.current(domain)
 
     def window(self, domain: str) -> None:
         return None
 
     def key(self, purpose: Purpose, domain: str, version: int) -> bytes:
+        """Return a key of the keyring."""
         return self.keys.key(purpose, domain, version)
 
 
 def outgoing(keys: KeyProvider) -> KeyProvider:
-    """The same keys, where new writes use the version that goes out of use."""
+    """Return the same keys, with the outgoing version for new writes."""
     return _Outgoing(keys)
 
 
 def shadows(contract: Contract, keys: KeyProvider, names: Iterable[str]) -> dict[str, str]:
-    """By column whose domain's window is open, the name of the column beside it."""
-    found = {}
+    """Map each column whose domain's window is open to the name of its second column."""
+    names_of_shadows = {}
     for name in names:
         line = contract.column(name)
         if line.protect.shadowed and (version := keys.window(contract.domain(line))):
-            found[name] = shadow_of(name, version)
-    return found
+            names_of_shadows[name] = shadow_of(name, version)
+    return names_of_shadows
 
 
 def output_schema(contract: Contract, keys: KeyProvider, schema: StructType) -> tuple[StructType, list[str]]:
-    """The columns as they will be written, and which of them stand beside another while a window is open."""
-    beside = shadows(contract, keys, _single(schema))
-    made = dict(output_fields(contract, keys, schema))
-    for name, shadow in beside.items():
-        made[shadow] = made[name]
+    """Return the schema of the output, and the names of its second columns."""
+    second = shadows(contract, keys, _single(schema))
+    fields = dict(output_fields(contract, keys, schema))
+    for name, shadow in second.items():
+        fields[shadow] = fields[name]
     written = type(schema)()
-    for name, kind in made.items():
+    for name, kind in fields.items():
         written.add(name, kind)
-    return written, list(beside.values())
+    return written, list(second.values())
 
 
 def _single(schema: StructType) -> list[str]:
-    """The columns that are not nested."""
+    """Return the names of the columns that are not nested."""
     return [field.name for field in schema.fields if field.dataType.typeName() not in ("array", "map", "struct")]
 
 
 def protect_in_window(
     spark: SparkSession, contract: Contract, keys: KeyProvider, frame: DataFrame, few: Iterable[str] = ()
 ) -> tuple[Protecting, tuple[Protected, ...]]:
-    """As :func:`dataward.privacy.protect.spark.protect`; where a window is open, with a column for each that joins."""
+    """Protect like :func:`dataward.privacy.protect.spark.protect`, with second columns where a window is open."""
     for line in contract.columns.values():
         _vault_ready(spark, line, keys.window(contract.domain(line)))
-    new, told = protect(spark, contract, keys, frame, few)
-    beside = shadows(contract, keys, _single(frame.schema))
-    if not beside:
-        return new, told
+    new, protections = protect(spark, contract, keys, frame, few)
+    second = shadows(contract, keys, _single(frame.schema))
+    if not second:
+        return new, protections
 
     def widened(given: DataFrame) -> DataFrame:
-        return given.select("*", *(column(name).alias(shadow) for name, shadow in beside.items()))
+        return given.select("*", *(column(name).alias(shadow) for name, shadow in second.items()))
 
-    shadowing = widened(frame).select(*(identifier(shadow) for shadow in beside.values()))
-    old, told_too = protect(spark, contract, outgoing(keys), shadowing)
+    shadowing = widened(frame).select(*(identifier(shadow) for shadow in second.values()))
+    old, second_protections = protect(spark, contract, outgoing(keys), shadowing)
 
     def both(given: DataFrame, strict: bool = True) -> DataFrame:
         return old(new(widened(given), strict), strict)
 
-    return both, told + told_too
+    return both, protections + second_protections
 
 
 def _vault_ready(spark: SparkSession, line: Column, version: int | None) -> None:
-    """Raise KeyringError where a vault (or the subjects' keys) would not find what it holds under the outgoing version."""
-    given = line.protect
-    if not isinstance(given, Vault | Shred) or version is None or not delta.exists(spark, Location(path=given.path)):
+    """Raise KeyringError where a vault, or the subjects' keys, still have entries under the outgoing version."""
+    protection = line.protect
+    if (
+        not isinstance(protection, Vault | Shred)
+        or version is None
+        or not delta.exists(spark, Location(path=protection.path))
+    ):
         return
-    if Table(spark, given.path, given.op).carries(version):
+    if Table(spark, protection.path, protection.op).carries(version):
         raise KeyringError(
-            f"{given.op} {given.path}: its key is being rotated, and it is still under version {version}: run dataward rotate first"
+            f"{protection.op} {protection.path}: its key is being rotated, and it is still under version {version}: "
+            "run dataward rotate first"
         )

@@ -1,4 +1,4 @@
-"""``AggregateMatch "sum(amount)" "sum(reference.amount)" = 1``: two totals or means, compared."""
+"""``AggregateMatch "sum(amount)" "sum(reference.amount)" = 1``: the ratio of two totals or means."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SYNTAX = re.compile(r"(sum|avg)\s*\(\s*(?:([A-Za-z_]\w*)\.)?([^()]+?)\s*\)", re.
 class AggregateMatch(Probe):
     """The first aggregate divided by the second: ``sum`` or ``avg`` of a column, here or in a reference.
 
-    Both zero: 1. Only the second zero, or one of nothing but nulls: nothing is measured and the rule fails.
+    The ratio is 1 if both are zero. If only the second is zero, or a column holds only nulls, nothing is measured and the rule fails.
 
     Example::
 
@@ -29,28 +29,33 @@ class AggregateMatch(Probe):
     parameters = (2, 2)
 
     def check(self) -> None:
+        """Validate the statement."""
         super().check()
         for parameter in self.statement.parameters:
             if not SYNTAX.fullmatch(parameter):
                 self.refuse(f"'{parameter}' is no aggregate", 'write "sum(column)" or "avg(reference.column)"')
 
     def _parts(self) -> list[tuple[str, str, str]]:
-        """(function, alias or "", column) of both."""
-        found = (SYNTAX.fullmatch(parameter) for parameter in self.statement.parameters)
-        return [(match[1].lower(), match[2] or "", match[3]) for match in found if match]
+        """Return (function, alias or "", column) of both aggregates."""
+        matches = (SYNTAX.fullmatch(parameter) for parameter in self.statement.parameters)
+        return [(match[1].lower(), match[2] or "", match[3]) for match in matches if match]
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Columns of the source that the rule reads."""
         return tuple(column for _, alias, column in self._parts() if not alias)
 
     @property
     def aliases(self) -> tuple[str, ...]:
+        """References that the rule reads."""
         return tuple(alias for _, alias, _ in self._parts() if alias)
 
     def metrics(self, now: object) -> tuple[Metric, ...]:
+        """Return the metrics that the rule needs."""
         return tuple(_metric(function, column) for function, alias, column in self._parts() if not alias)
 
     def probe(self, scene: Scene) -> Finding:
+        """Measure the rule."""
         first, second = (self._value(scene, *part) for part in self._parts())
         if first is None or second is None or (second == 0 and first != 0):
             return Finding(None)

@@ -1,4 +1,4 @@
-"""``ColumnCorrelation "height" "weight" > 0.8``: how two columns move together."""
+"""``ColumnCorrelation "height" "weight" > 0.8``: the correlation of two columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ColumnCorrelation"]
 class ColumnCorrelation(TableRule):
     """Pearson's correlation coefficient, -1 to 1, over rows in which both columns have a value.
 
-    Columns that do not vary (or hold NaN) have none: nothing is measured and the rule fails.
+    Constant columns, and columns with NaN, have none: nothing is measured and the rule fails.
 
     Example::
 
@@ -28,5 +28,6 @@ class ColumnCorrelation(TableRule):
     parameters = (2, 2)
 
     def measure(self, values: Values, now: datetime) -> float | None:
-        found = super().measure(values, now)
-        return None if found is None or math.isnan(found) else found
+        """Return the measured number."""
+        correlation = super().measure(values, now)
+        return None if correlation is None or math.isnan(correlation) else correlation

@@ -19,4 +19,5 @@ class ColumnCount(Probe):
     parameters = (0, 0)
 
     def probe(self, scene: Scene) -> Finding:
+        """Measure the rule."""
         return Finding(float(len(scene.columns)))

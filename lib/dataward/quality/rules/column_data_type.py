@@ -14,8 +14,9 @@ TYPES = ("boolean", "date", "timestamp", "integer", "double", "float", "long")
 
 
 class ColumnDataType(RowRule):
-    """A row fails when Spark cannot cast its value to the type, or would cut off a fraction (1.9 is no Integer); null is skipped
-    (ask IsComplete for completeness).
+    """A row fails when Spark cannot cast its value to the type, or would cut off a fraction (1.9 is no Integer).
+
+    Null is skipped; IsComplete checks completeness.
 
     Types: Boolean, Date, Timestamp, Integer, Double, Float, Long, in any case.
 
@@ -29,16 +30,19 @@ class ColumnDataType(RowRule):
     condition = "type"
 
     def check(self) -> None:
+        """Validate the statement."""
         super().check()
-        said = self.statement.condition
-        if said is None or said.operator != "=" or str(said.operands[0]).lower() not in TYPES:
+        condition = self.statement.condition
+        if condition is None or condition.operator != "=" or str(condition.operands[0]).lower() not in TYPES:
             self.refuse("ColumnDataType compares with a type", f'use = "..." with one of {", ".join(TYPES)}')
 
     def speaks_of(self) -> str:
+        """Return SQL of the condition under which a row is evaluated."""
         return f"{identifier(self.columns[0])} is not null"
 
     def predicate(self, now: datetime) -> str:
-        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        """Return SQL of the condition that a row must meet, never null."""
+        assert self.statement.condition is not None  # noqa: S101 - check() ensures it
         wanted = str(self.statement.condition.operands[0]).lower()
         column = identifier(self.columns[0])
         if wanted in ("integer", "long"):

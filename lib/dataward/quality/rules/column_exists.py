@@ -1,4 +1,4 @@
-"""``ColumnExists "email"``: the column is there."""
+"""``ColumnExists "email"``: the column exists."""
 
 from __future__ import annotations
 
@@ -20,4 +20,5 @@ class ColumnExists(Probe):
     condition = ""
 
     def probe(self, scene: Scene) -> Finding:
+        """Measure the rule."""
         return Finding(float(self.statement.parameters[0].lower() in {name.lower() for name in scene.columns}))

@@ -1,4 +1,4 @@
-"""``ColumnLength "postcode" = 4``: every value is as long as it should be."""
+"""``ColumnLength "postcode" = 4``: the length of every value meets a condition."""
 
 from __future__ import annotations
 
@@ -20,4 +20,5 @@ class ColumnLength(ValueRule):
     name = "ColumnLength"
 
     def value(self) -> Value:
+        """Return the compared value."""
         return Value(f"coalesce(length(cast({identifier(self.columns[0])} as string)), 0)", "int")

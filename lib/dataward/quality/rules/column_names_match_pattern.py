@@ -21,6 +21,7 @@ class ColumnNamesMatchPattern(Probe):
     condition = ""
 
     def probe(self, scene: Scene) -> Finding:
+        """Measure the rule."""
         pattern = literal(self.statement.parameters[0])
         tests = ", ".join(f"{literal(name)} rlike {pattern}" for name in scene.columns)
         (hits,) = scene.spark.sql(f"select array({tests})").first() or ([],)

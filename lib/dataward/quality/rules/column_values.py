@@ -32,14 +32,16 @@ class ColumnValues(ValueRule):
     condition = "value"
 
     def check(self) -> None:
+        """Validate the statement."""
         super().check()
-        said = self.statement.condition
-        if said is not None and any(isinstance(operand, timedelta | Size) for operand in said.operands):
+        condition = self.statement.condition
+        if condition is not None and any(isinstance(operand, timedelta | Size) for operand in condition.operands):
             self.refuse(
                 "ColumnValues compares values, not durations or sizes", "write (now() - 3 days), or use DataFreshness"
             )
 
     def value(self) -> Value:
+        """Return the compared value."""
         name = self.columns[0]
         assert self.types is not None, "how values are compared depends on types: call typed() first"  # noqa: S101
         return Value(identifier(name), self.types.get(name.lower(), ""))

@@ -1,8 +1,8 @@
-"""``(IsComplete "a") or (IsUnique "b")``, ``not (RULE)``: rules joined.
+"""``(IsComplete "a") or (IsUnique "b")``, ``not (RULE)``: rules joined by operators.
 
-By row: each row is judged by ``and`` / ``or`` / ``not`` of its own outcomes, as in SQL: a row that a part skips is
-unknown to it. That needs row rules without thresholds. By column (Glue's default): each part comes to one outcome for
-the table, and these are joined; nothing is diverted.
+By row, ``and`` / ``or`` / ``not`` join the outcomes of each row, as in SQL: a part that skips a row is unknown. This needs row
+rules without thresholds. By column (Glue's default), each part has one outcome for the table, and these are joined; no row is
+diverted.
 """
 
 from __future__ import annotations
@@ -31,30 +31,38 @@ class _Composite(Rule):
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Columns of the source that the rule reads."""
         return tuple(dict.fromkeys(column for part in self.parts for column in part.columns))
 
     @property
     def aliases(self) -> tuple[str, ...]:
+        """References that the rule reads."""
         return tuple(dict.fromkeys(alias for part in self.parts for alias in part.aliases))
 
     def leaves(self) -> tuple[Rule, ...]:
+        """Return the composed rules."""
         return tuple(leaf for part in self.parts for leaf in part.leaves())
 
     @property
     def asks_past(self) -> bool:
+        """Whether a part compares with earlier runs."""
         return any(part.asks_past for part in self.parts)
 
     @property
     def series(self) -> str:
+        """Name in the history of runs."""
         return self.text
 
     def recalled(self, past: Past, now: datetime) -> Rule:
+        """Return the rule with numbers of earlier runs in its parts."""
         return replace(self, parts=tuple(part.recalled(past, now) for part in self.parts))
 
     def typed(self, types: Mapping[str, str]) -> Rule:
+        """Return the rule for columns of these types."""
         return replace(self, parts=tuple(part.typed(types) for part in self.parts))
 
     def flags(self) -> tuple[Flag, ...]:
+        """Return the flags that the rule needs."""
         return tuple(dict.fromkeys(flag for part in self.parts for flag in part.flags()))
 
 
@@ -69,10 +77,12 @@ class RowComposite(_Composite, RowRule):
     """
 
     def predicate(self, now: datetime) -> str:
+        """Return SQL of the condition that a row must meet, never null."""
         joined = self._joined(now)
         return f"coalesce({joined}, false)" if self.applies(now) else joined
 
     def applies(self, now: datetime) -> str | None:
+        """Return SQL of the condition under which a row is evaluated; None for every row."""
         some_skip = any(part.applies(now) for part in self.parts if isinstance(part, RowRule))
         return f"({self._joined(now)} is not null)" if some_skip else None
 
@@ -92,10 +102,11 @@ class TableComposite(_Composite):
     """
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:
+        """Return the metrics that the rule needs."""
         return tuple(metric for part in self.parts for metric in part.metrics(now))
 
     def combine(self, outcomes: list[bool | None]) -> bool | None:
-        """``and`` / ``or`` / ``not`` of three-valued logic (Kleene's, as in SQL); None is unknown."""
+        """Join outcomes by three-valued logic (Kleene's, as in SQL); None is unknown."""
         if self.operator == "not":
             return None if outcomes[0] is None else not outcomes[0]
         decisive = self.operator == "or"

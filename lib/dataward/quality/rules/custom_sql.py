@@ -15,10 +15,10 @@ __all__ = ["CustomSql"]
 class CustomSql(Probe):
     """A query over the pinned source (the view ``primary``) and the contract's references (views named by alias).
 
-    With a condition, the query gives one number that must meet it, exactly where it is a whole number or a decimal. Without one it
-    gives the rows that fail: the share of the others must be 1, or meet ``with threshold``; no row is diverted. It costs a Spark
-    job of its own. One query of these tables, by functions without effects, is all that is taken: anything else is refused when the
-    contract loads. A query that fails, or gives anything but one number, is ERRORED.
+    With a condition, the query returns one number that must meet it; whole numbers and decimals are compared exactly. Without one, it
+    returns the rows that fail: the share of the others must be 1, or meet ``with threshold``; no row is diverted. The rule runs a
+    Spark job of its own. Only a single query of these tables with functions without side effects is accepted; anything else is
+    refused when the contract loads. A query that fails, or returns anything but one number, is ERRORED.
 
     Example::
 
@@ -33,6 +33,7 @@ class CustomSql(Probe):
     tags = frozenset({"threshold"})
 
     def check(self) -> None:
+        """Validate the statement."""
         super().check()
         try:
             query(self.query)
@@ -41,30 +42,35 @@ class CustomSql(Probe):
 
     @property
     def aliases(self) -> tuple[str, ...]:
+        """References that the rule reads."""
         return tuple(sorted(name for name in query(self.query) if name.lower() != "primary"))
 
     @property
     def patterns(self) -> tuple[str, ...]:
+        """Regular expressions of the query."""
         return tuple(patterns(self.query))
 
     @property
     def query(self) -> str:
+        """The query without a final semicolon."""
         return str(self.statement.parameters[0]).strip().rstrip(";")
 
     def metrics(self, now: object) -> tuple[Metric, ...]:
+        """Return the metrics that the rule needs."""
         return () if self.statement.condition else (Metric("size"),)
 
     def probe(self, scene: Scene) -> Finding:
+        """Measure the rule."""
         if self.statement.condition is None:
             rows = scene.values[Metric("size")]
             bad = _one_number(scene, f"select count(*) from (\n{self.query}\n)")  # noqa: S608 - the contract's own SQL
             return Finding(1 - float(bad) / rows if rows and bad is not None else None)
-        # As a subquery: a statement that is not a query does not parse here.
+        # A statement that is not a query does not parse as subquery.
         return Finding(_one_number(scene, f"select * from (\n{self.query}\n) limit 2"))  # noqa: S608
 
 
 def _one_number(scene: Scene, query: str) -> float | Decimal | None:
-    """Whole numbers and decimals exactly."""
+    """Run a query that returns one number, exactly for whole numbers and decimals."""
     try:
         rows = scene.spark.sql(query).collect()
     except Exception as error:
@@ -73,8 +79,8 @@ def _one_number(scene: Scene, query: str) -> float | Decimal | None:
         raise Unmeasured("the query must give one row with one number")
     if rows[0][0] is None:
         return None
-    found = rows[0][0]
+    number = rows[0][0]
     try:
-        return Decimal(found) if isinstance(found, int | Decimal) and not isinstance(found, bool) else float(found)
+        return Decimal(number) if isinstance(number, int | Decimal) and not isinstance(number, bool) else float(number)
     except (TypeError, ValueError):
         raise Unmeasured("the query must give a number") from None

@@ -12,8 +12,9 @@ __all__ = ["DataFreshness"]
 
 
 class DataFreshness(RowRule):
-    """Age of a date or timestamp (UTC) at the moment the source was pinned, to the second. Null fails, as in Glue, and so does a
-    text that is no timestamp.
+    """Age of a date or timestamp (UTC), to the second, at the moment when the source was pinned.
+
+    Null fails, as in Glue, and so does a text that is no timestamp.
 
     Example::
 
@@ -24,13 +25,15 @@ class DataFreshness(RowRule):
     condition = "duration"
 
     def check(self) -> None:
+        """Validate the statement."""
         super().check()
-        said = self.statement.condition
-        if said is None or not all(isinstance(operand, timedelta) for operand in said.operands):
+        condition = self.statement.condition
+        if condition is None or not all(isinstance(operand, timedelta) for operand in condition.operands):
             self.refuse("DataFreshness compares with durations", "write, for example, <= 24 hours or <= 3 days")
 
     def predicate(self, now: datetime) -> str:
-        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        """Return SQL of the condition that a row must meet, never null."""
+        assert self.statement.condition is not None  # noqa: S101 - check() ensures it
         column = identifier(self.columns[0])
         pinned = f"cast(timestamp'{now.strftime('%Y-%m-%d %H:%M:%S')}' as bigint)"
         age = f"({pinned} - cast(try_cast({column} as timestamp) as bigint))"

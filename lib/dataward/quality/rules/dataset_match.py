@@ -15,7 +15,7 @@ __all__ = ["DatasetMatch"]
 
 
 class DatasetMatch(Probe):
-    """Share of the source's rows that a reference has too, found by key: ``DatasetMatch ALIAS KEYS [COLUMNS]``.
+    """Share of the source's rows that a reference also has, by key: ``DatasetMatch ALIAS KEYS [COLUMNS]``.
 
     Keys and columns are lists such as ``"id,year->yr"`` (here -> there). Without columns, all others are compared; the
     reference must have them. Nulls equal nulls; columns of two types are compared as :class:`ReferentialIntegrity` says. The key
@@ -33,6 +33,7 @@ class DatasetMatch(Probe):
     parameters = (2, 3)
 
     def check(self) -> None:
+        """Validate the statement."""
         super().check()
         for parameter in self.statement.parameters[1:]:
             for here, there in _pairs(parameter):
@@ -41,13 +42,16 @@ class DatasetMatch(Probe):
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Columns of the source that the rule reads."""
         return tuple(here for parameter in self.statement.parameters[1:] for here, _ in _pairs(parameter))
 
     @property
     def aliases(self) -> tuple[str, ...]:
+        """References that the rule reads."""
         return (self.statement.parameters[0],)
 
     def probe(self, scene: Scene) -> Finding:
+        """Measure the rule."""
         from pyspark.sql import functions as F
 
         reference = scene.references[self.aliases[0]]
@@ -86,6 +90,6 @@ class DatasetMatch(Probe):
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    """``"a->x,b"`` as [("a", "x"), ("b", "b")]."""
+    """Parse ``"a->x,b"`` to [("a", "x"), ("b", "b")]."""
     parts = [part.split("->") for part in text.split(",")]
     return [(part[0].strip(), part[-1].strip()) if len(part) <= 2 else ("", "") for part in parts]

@@ -1,4 +1,4 @@
-"""``DeltaPresence "sex", "zip", "voters" <= 0.5``: how sure one can be that somebody is in the table."""
+"""``DeltaPresence "sex", "zip", "voters" <= 0.5``: the largest probability that a person of a population is in the table."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ __all__ = ["DeltaPresence"]
 
 
 class DeltaPresence(Disclosure):
-    """The largest chance (0 to 1) that a row of a reference (the last parameter), known by its quasi-identifiers, stands in the
-    table; 1 also where the reference lacks a row's class.
+    """Largest probability (0 to 1) that a row of a reference, known by its quasi-identifiers, is in the table.
+
+    The last parameter is the reference; the probability is also 1 where the reference lacks a row's class.
 
     Dataward's own rule. NULL is a value like any other.
 
@@ -27,14 +28,18 @@ class DeltaPresence(Disclosure):
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Columns of the source that the rule reads."""
         return self.quasi_identifiers
 
     @property
     def aliases(self) -> tuple[str, ...]:
+        """References that the rule reads."""
         return (self.statement.parameters[-1],)
 
     def reference_columns(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns of each reference that the rule reads."""
         return {self.aliases[0]: self.quasi_identifiers}
 
     def found(self, scene: Scene) -> float | None:
+        """Measure the rule."""
         return presence(scene.frame, self.quasi_identifiers, scene.references[self.aliases[0]])

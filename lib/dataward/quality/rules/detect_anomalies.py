@@ -1,4 +1,4 @@
-"""``DetectAnomalies "RowCount"``: a table rule's number lies where earlier runs let one expect it."""
+"""``DetectAnomalies "RowCount"``: a table rule's number is within the band that earlier runs predict."""
 
 from __future__ import annotations
 
@@ -45,23 +45,25 @@ ANYTHING = Condition(">=", (Decimal(0),))
 
 
 class _Within(Condition):
-    """A band, its ends included; ``between`` leaves them out."""
+    """A band with its ends included, unlike ``between``."""
 
     def holds(self, value: float | Decimal) -> bool:
+        """Return whether a number is within the band."""
         low, high = self.numbers
         return low <= value <= high
 
     def __str__(self) -> str:
+        """Return the band as text."""
         return " to ".join(f"{end:,.6g}" for end in self.numbers)
 
 
 @dataclass(frozen=True)
 class DetectAnomalies(TableRule):
-    """The number of the rule that it names, with its columns, lies within the band that the history of runs gives.
+    """The number of the named rule, with its columns, is within the band that the history of runs predicts.
 
-    Needs ``history`` in the contract. While that is short (fewer than 7 runs; other methods say what they need) it is SKIPPED, not
-    judged. Beyond Glue: ``with method = "robust"``, ``"trend"``, ``"seasonal"``, ``"normal"``, ``"relative"`` or ``"absolute"`` instead
-    of choosing itself; ``with factor = 3`` for the width of the band; ``with period = 7`` for the runs in a season.
+    Needs ``history`` in the contract. With fewer than 7 runs (some methods need another number) the rule is SKIPPED. Beyond Glue:
+    ``with method = "robust"``, ``"trend"``, ``"seasonal"``, ``"normal"``, ``"relative"`` or ``"absolute"`` instead of an automatic
+    choice; ``with factor = 3`` for the width of the band; ``with period = 7`` for the runs in a season.
 
     Example::
 
@@ -77,19 +79,20 @@ class DetectAnomalies(TableRule):
     tags = frozenset({"method", "factor", "period"})
 
     def check(self) -> None:
+        """Validate the statement."""
         super().check()
         self.check_settings()
-        watched, method = self.statement.parameters[0], self._said("method", "auto")
+        watched, method = self.statement.parameters[0], self._setting("method", "auto")
         if watched not in WATCHED:
             self.refuse(
-                f"no anomalies of '{watched}' are looked for",
+                f"anomalies of '{watched}' cannot be detected",
                 did_you_mean(watched, WATCHED) or f"there are {', '.join(WATCHED)}",
             )
         if method not in METHODS:
             self.refuse(
                 f"method '{method}' is unknown", did_you_mean(str(method), METHODS) or f"use {', '.join(METHODS)}"
             )
-        factor, period = self._said("factor", FACTORS[method]), self._said("period", None)
+        factor, period = self._setting("factor", FACTORS[method]), self._setting("period", None)
         if factor is None:
             self.refuse(f"method {method} needs a factor", "e.g. with factor = 0.2")
         if isinstance(factor, str) or factor <= 0:
@@ -101,42 +104,48 @@ class DetectAnomalies(TableRule):
         except RuleError as error:
             self.refuse(error.what, f'e.g. DetectAnomalies "{watched}" "column"')
 
-    def _said(self, tag: str, default: Any) -> Any:
+    def _setting(self, tag: str, default: Any) -> Any:
         condition = self.statement.tag(tag)
         return condition.operands[0] if condition else default
 
     @property
     def watched(self) -> TableRule:
-        """The rule whose number it is."""
+        """The rule whose number is checked."""
         name, *columns = self.statement.parameters
-        said = Statement(name, tuple(columns), ANYTHING, self.statement.where, line=self.statement.line)
-        return WATCHED[name](said)
+        statement = Statement(name, tuple(columns), ANYTHING, self.statement.where, line=self.statement.line)
+        return WATCHED[name](statement)
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Columns of the watched rule."""
         return self.watched.columns
 
     @property
     def series(self) -> str:
+        """Series of the watched rule."""
         return self.watched.series
 
     @property
     def asks_past(self) -> bool:
+        """True: the band comes from earlier runs."""
         return True
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:
+        """Return the metrics of the watched rule."""
         return self.watched.metrics(now)
 
     def measure(self, values: Values, now: datetime) -> float | None:
+        """Return the number of the watched rule."""
         return self.watched.measure(values, now)
 
     def recalled(self, past: Past, now: datetime) -> Rule:
-        factor, period = self._said("factor", None), self._said("period", None)
+        """Return the rule with the band from earlier runs, or with the runs that it ``awaits``."""
+        factor, period = self._setting("factor", None), self._setting("period", None)
         try:
             band = expected(
                 past.points(self.series),
                 now,
-                cast(Method, self._said("method", "auto")),
+                cast(Method, self._setting("method", "auto")),
                 float(factor) if factor is not None else None,
                 int(period) if period is not None else None,
             )
@@ -145,9 +154,11 @@ class DetectAnomalies(TableRule):
         return replace(self, band=band)
 
     def bound(self) -> Condition:
+        """Return the band that the number must be in."""
         if self.band is None:
             return ANYTHING
         return _Within("between", (Decimal(repr(self.band.low)), Decimal(repr(self.band.high))))
 
     def told(self, values: Values, now: datetime) -> str:
+        """Return the expected band as text."""
         return f"expected {self.band}" if self.band else ""

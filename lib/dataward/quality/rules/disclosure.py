@@ -1,4 +1,4 @@
-"""What the rules about disclosure risk have in common. They are Dataward's own: Glue does not know them."""
+"""Base class of the rules about disclosure risk, which are Dataward's own and unknown to Glue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Disclosure"]
 
 
 class Disclosure(Probe):
-    """Quasi-identifiers first; ``others`` more parameters after them."""
+    """A rule whose parameters are quasi-identifiers and, after them, ``others`` further parameters."""
 
     parameters = (1, None)
     reads = "query"
@@ -21,18 +21,22 @@ class Disclosure(Probe):
 
     @property
     def quasi_identifiers(self) -> tuple[str, ...]:
+        """The quasi-identifiers."""
         return self.statement.parameters[: len(self.statement.parameters) - self.others]
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Columns of the source that the rule reads."""
         return self.statement.parameters
 
     def found(self, scene: Scene) -> float | None:
+        """Measure the rule."""
         raise NotImplementedError
 
     def probe(self, scene: Scene) -> Finding:
+        """Measure the rule."""
         try:
-            found = self.found(scene)
+            number = self.found(scene)
         except TooManyValues:
             raise Unmeasured(
                 f"'{self.statement.parameters[-1]}' has too many different numbers: put them in buckets"
@@ -41,4 +45,4 @@ class Disclosure(Probe):
             raise Unmeasured(f"{error.what}: {error.remedy}") from None
         except Exception as error:
             raise Unmeasured(f"it could not be counted: {reason(error)}") from None
-        return Finding(None if found is None else float(found))
+        return Finding(None if number is None else float(number))

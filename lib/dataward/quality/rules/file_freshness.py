@@ -17,10 +17,10 @@ TIME = re.compile(r"(\d{1,2}):(\d\d)(?: (AM|PM))?")
 
 
 class FileFreshness(FileRule):
-    """Share of files modified at such a time (UTC); all must be, or ``with threshold``.
+    """Share of files whose time of modification (UTC) meets the condition; it must be 1, or meet ``with threshold``.
 
-    Compared with ``now()``, with dates (``"2026-01-31"``) and with times of the day on which the run began
-    (``"9:30 AM"``, ``"21:30"``). The ends of ``between`` may stand in either order, as in Glue's own examples.
+    Operands are ``now()``, dates (``"2026-01-31"``) and times of the day on which the run began (``"9:30 AM"``, ``"21:30"``). The
+    ends of ``between`` may be in either order, as in Glue's own examples.
 
     Example::
 
@@ -33,30 +33,36 @@ class FileFreshness(FileRule):
     either_order = True
 
     def check(self) -> None:
+        """Validate the statement."""
         super().check()
-        said = self.statement.condition
-        if said is None or said.operator == "matches" or not all(isinstance(o, str | Moment) for o in said.operands):
+        condition = self.statement.condition
+        if (
+            condition is None
+            or condition.operator == "matches"
+            or not all(isinstance(o, str | Moment) for o in condition.operands)
+        ):
             self.refuse("FileFreshness compares with times", 'write (now() - 3 days), "2026-01-31" or "9:30 AM"')
-        for operand in said.operands if said is not None else ():
+        for operand in condition.operands if condition is not None else ():
             if isinstance(operand, str) and not TIME.fullmatch(operand) and as_moment(operand) is None:
                 self.refuse(f"'{operand}' is no time", 'write "2026-01-31", "2026-01-31 12:00:00" or "9:30 AM"')
 
     def meets(self, scene: Scene) -> str:
-        said = self.statement.condition
-        assert said is not None  # noqa: S101 - held by check()
-        moments = [_moment(operand, scene.now) for operand in said.operands]
-        if said.operator == "between":
+        """Return SQL of the condition that a file must meet."""
+        condition = self.statement.condition
+        assert condition is not None  # noqa: S101 - check() ensures it
+        moments = [_moment(operand, scene.now) for operand in condition.operands]
+        if condition.operator == "between":
             moments.sort()
-        return replace(said, operands=tuple(moments)).sql(Value("modificationTime", "timestamp"), scene.now)
+        return replace(condition, operands=tuple(moments)).sql(Value("modificationTime", "timestamp"), scene.now)
 
 
 def _moment(operand: Operand, now: datetime) -> str:
-    """An operand as ``yyyy-mm-dd hh:mm:ss``, which sorts as it should and which Spark compares with a timestamp."""
+    """Return an operand as ``yyyy-mm-dd hh:mm:ss``, which sorts by time and which Spark compares with a timestamp."""
     if isinstance(operand, Moment):
         return f"{now + operand.offset:%Y-%m-%d %H:%M:%S}"
-    found = TIME.fullmatch(str(operand))
-    if not found:
+    match = TIME.fullmatch(str(operand))
+    if not match:
         return str(operand)
-    hours = int(found[1]) % 12 + (12 if found[3] == "PM" else 0) if found[3] else int(found[1])
+    hours = int(match[1]) % 12 + (12 if match[3] == "PM" else 0) if match[3] else int(match[1])
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return f"{midnight + timedelta(hours=hours, minutes=int(found[2])):%Y-%m-%d %H:%M:%S}"
+    return f"{midnight + timedelta(hours=hours, minutes=int(match[2])):%Y-%m-%d %H:%M:%S}"

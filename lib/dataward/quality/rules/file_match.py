@@ -18,10 +18,10 @@ ALGORITHMS = {"SHA-256": "sha2(content, 256)", "SHA-1": "sha1(content)", "MD5": 
 
 
 class FileMatch(FileRule):
-    """Share of files whose content is known; all must be.
+    """Share of files with known content; it must be 1.
 
-    ``FileMatch PATH in ["checksum", ...]``, with ``hashAlgorithm`` SHA-256 (default), SHA-1 or MD5; or
-    ``FileMatch PATH PATH``: the contents on both sides are the same set. Reads the files whole, each up to 2 GB.
+    ``FileMatch PATH in ["checksum", ...]`` compares checksums, with ``hashAlgorithm`` SHA-256 (default), SHA-1 or MD5;
+    ``FileMatch PATH PATH`` compares the sets of contents of two folders. Reads the files completely, each up to 2 GB.
 
     Example::
 
@@ -36,24 +36,26 @@ class FileMatch(FileRule):
     tags = TAGS | {"hashAlgorithm"}
 
     def check(self) -> None:
+        """Validate the statement."""
         super().check()
-        said, count = self.statement.condition, len(self.statement.parameters)
-        if (said is None) != (count == 2):
+        condition, count = self.statement.condition, len(self.statement.parameters)
+        if (condition is None) != (count == 2):
             self.refuse("FileMatch takes two paths, or one and checksums", 'write FileMatch "a" "b" or "a" in ["..."]')
-        if said is not None and (
-            said.operator not in ("in", "=") or not all(isinstance(o, str) for o in said.operands)
+        if condition is not None and (
+            condition.operator not in ("in", "=") or not all(isinstance(o, str) for o in condition.operands)
         ):
             self.refuse("FileMatch compares with checksums", 'write in ["checksum", ...]')
         if self._algorithm() not in ALGORITHMS:
             self.refuse(f"hash algorithm '{self._algorithm()}' is unknown", f"use {', '.join(ALGORITHMS)}")
 
     def _algorithm(self) -> str:
-        said = self.statement.tag("hashAlgorithm")
-        return str(said.operands[0]).upper() if said else "SHA-256"
+        setting = self.statement.tag("hashAlgorithm")
+        return str(setting.operands[0]).upper() if setting else "SHA-256"
 
     def look(self, scene: Scene, files: DataFrame) -> Finding:
-        said = self.statement.condition
-        if said is not None:
+        """Measure the files."""
+        condition = self.statement.condition
+        if condition is not None:
             return super().look(scene, files)
         from pyspark.sql import functions as F
 
@@ -66,6 +68,7 @@ class FileMatch(FileRule):
         return Finding(row[1] / row[0], f"{row[1]:,} of {row[0]:,} contents are on both sides")
 
     def meets(self, scene: Scene) -> str:
-        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        """Return SQL of the condition that a file must meet."""
+        assert self.statement.condition is not None  # noqa: S101 - check() ensures it
         known = ", ".join(literal(str(operand).lower()) for operand in self.statement.condition.operands)
         return f"{ALGORITHMS[self._algorithm()]} in ({known})"

@@ -1,4 +1,4 @@
-"""``FileSize "s3://lake/in/" > 5 MB``: every file is as large as it should be."""
+"""``FileSize "s3://lake/in/" > 5 MB``: the size of every file meets a condition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["FileSize"]
 
 
 class FileSize(FileRule):
-    """Share of files of that size (B, KB, MB, GB, TB; 1 KB is 1024 bytes); all must be, or ``with threshold``.
+    """Share of files whose size (B, KB, MB, GB, TB; 1 KB is 1024 bytes) meets the condition; it must be 1, or meet ``with threshold``.
 
     Example::
 
@@ -23,11 +23,13 @@ class FileSize(FileRule):
     condition = "size"
 
     def check(self) -> None:
+        """Validate the statement."""
         super().check()
-        said = self.statement.condition
-        if said is None or not all(isinstance(operand, Size) for operand in said.operands):
+        condition = self.statement.condition
+        if condition is None or not all(isinstance(operand, Size) for operand in condition.operands):
             self.refuse("FileSize compares with sizes", "write, for example, > 5 MB")
 
     def meets(self, scene: Scene) -> str:
-        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        """Return SQL of the condition that a file must meet."""
+        assert self.statement.condition is not None  # noqa: S101 - check() ensures it
         return self.statement.condition.sql(Value("length", "bigint"), scene.now)

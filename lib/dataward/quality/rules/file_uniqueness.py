@@ -1,4 +1,4 @@
-"""``FileUniqueness "s3://lake/in/" = 1``: no file came twice."""
+"""``FileUniqueness "s3://lake/in/" = 1``: no two files are equal."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["FileUniqueness"]
 
 
 class FileUniqueness(FileRule):
-    """Distinct files divided by files, by SHA-256 of their content; ``with matchFileName = "true"`` by name as well.
+    """Number of distinct files (by SHA-256 of their content) divided by the number of files.
 
-    Reads the files whole, each up to 2 GB.
+    ``with matchFileName = "true"`` counts distinct names as well. Reads the files completely, each up to 2 GB.
 
     Example::
 
@@ -30,8 +30,9 @@ class FileUniqueness(FileRule):
     tags = TAGS | {"matchFileName"}
 
     def look(self, scene: Scene, files: DataFrame) -> Finding:
-        said = self.statement.tag("matchFileName")
-        by_name = said is not None and str(said.operands[0]).lower() == "true"
+        """Measure the files."""
+        setting = self.statement.tag("matchFileName")
+        by_name = setting is not None and str(setting.operands[0]).lower() == "true"
         same_name = ", count(distinct element_at(split(path, '/'), -1))" if by_name else ""
         row = files.selectExpr(
             "count(*)", f"least(count(distinct sha2(content, 256)){same_name or ', count(*)'})"

@@ -23,4 +23,5 @@ class IsComplete(RowRule):
     condition = ""
 
     def predicate(self, now: datetime) -> str:
+        """Return SQL of the condition that a row must meet, never null."""
         return f"({identifier(self.columns[0])} is not null)"

@@ -1,4 +1,4 @@
-"""``IsPrimaryKey "rec_id"``: every row has a value of its own."""
+"""``IsPrimaryKey "rec_id"``: every row has a unique value that is not null."""
 
 from __future__ import annotations
 
@@ -26,23 +26,27 @@ class IsPrimaryKey(RowRule):
     condition = ""
 
     def flags(self) -> tuple[Duplicate, ...]:
+        """Return the flags that the rule needs."""
         where = self.statement.where
         return (
             Duplicate(self.columns, f"coalesce({where}, false) and {self._complete()}" if where else self._complete()),
         )
 
     def predicate(self, now: datetime) -> str:
+        """Return SQL of the condition that a row must meet, never null."""
         return f"({self._complete()} and not {self.flags()[0].name})"
 
     def _complete(self) -> str:
         return "(" + " and ".join(f"{identifier(column)} is not null" for column in self.columns) + ")"
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:
+        """Return the metrics that the rule needs."""
         among = self.flags()[0].where
-        # Of one column, uniqueness leaves nulls out by itself: said as IsUnique says it, it is measured once.
+        # The uniqueness of one column ignores nulls anyway: the same metric as that of IsUnique is measured only once.
         unique = Metric("uniqueness", self.columns, among if len(self.columns) > 1 else self.statement.where)
         return Metric("size", where=self.applies(now)), Metric("size", where=among), unique
 
     def failed(self, values: Values, now: datetime) -> int:
+        """Return the number of rows that fail."""
         rows, complete, unique = (values[metric] or 0 for metric in self.metrics(now))
         return round(rows - complete * unique)

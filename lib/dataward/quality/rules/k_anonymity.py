@@ -1,4 +1,4 @@
-"""``KAnonymity "sex", "age", "zip" >= 5``: the size of the smallest crowd."""
+"""``KAnonymity "sex", "age", "zip" >= 5``: the size of the smallest class."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["KAnonymity"]
 
 
 class KAnonymity(Disclosure):
-    """The least number of rows that agree in all quasi-identifiers (k); nothing on an empty table.
+    """Size of the smallest class (k): rows with equal quasi-identifiers. An empty table has none.
 
     Dataward's own rule. NULL is a value like any other.
 
@@ -22,4 +22,5 @@ class KAnonymity(Disclosure):
     name = "KAnonymity"
 
     def found(self, scene: Scene) -> float | None:
+        """Measure the rule."""
         return smallest(scene.frame, self.quasi_identifiers)

@@ -1,4 +1,4 @@
-"""``KMap "sex", "zip", "voters" >= 10``: the crowd that a row has in a population."""
+"""``KMap "sex", "zip", "voters" >= 10``: the size of a row's class in a population."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["KMap"]
 
 
 class KMap(Disclosure):
-    """The least number of rows of a reference (the last parameter) that agree in all quasi-identifiers with a row of the table.
+    """Smallest number of rows of a reference (the last parameter) that have the same quasi-identifiers as a row of the table.
 
     Dataward's own rule. NULL is a value like any other.
 
@@ -25,14 +25,18 @@ class KMap(Disclosure):
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Columns of the source that the rule reads."""
         return self.quasi_identifiers
 
     @property
     def aliases(self) -> tuple[str, ...]:
+        """References that the rule reads."""
         return (self.statement.parameters[-1],)
 
     def reference_columns(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns of each reference that the rule reads."""
         return {self.aliases[0]: self.quasi_identifiers}
 
     def found(self, scene: Scene) -> float | None:
+        """Measure the rule."""
         return k_map(scene.frame, self.quasi_identifiers, scene.references[self.aliases[0]])

@@ -1,4 +1,4 @@
-"""``LDiversity "sex", "zip", "disease" >= 3``: different sensitive values in every crowd."""
+"""``LDiversity "sex", "zip", "disease" >= 3``: distinct sensitive values in every class."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["LDiversity"]
 
 
 class LDiversity(Disclosure):
-    """The least number of different values of the last column among rows that agree in all others (distinct l-diversity).
+    """Smallest number of distinct values of the last column in a class of equal other columns (distinct l-diversity).
 
     Dataward's own rule. NULL is a value like any other.
 
@@ -24,4 +24,5 @@ class LDiversity(Disclosure):
     others = 1
 
     def found(self, scene: Scene) -> float | None:
+        """Measure the rule."""
         return diversity(scene.frame, self.quasi_identifiers, self.statement.parameters[-1])

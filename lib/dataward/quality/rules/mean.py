@@ -8,7 +8,7 @@ __all__ = ["Mean"]
 
 
 class Mean(TableRule):
-    """Mean in the unit of the column; nulls are left out. Only nulls: nothing is measured and the rule fails.
+    """Mean in the unit of the column; nulls are left out. For a column of nulls, nothing is measured and the rule fails.
 
     Example::
 

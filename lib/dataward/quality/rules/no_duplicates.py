@@ -1,4 +1,4 @@
-"""``NoDuplicates "given_name" "surname" "born" with similarity = 0.9``: no two rows are the same thing, written differently."""
+"""``NoDuplicates "given_name" "surname" "born" with similarity = 0.9``: no two rows are similar."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["NoDuplicates"]
 
 
 class NoDuplicates(RowRule):
-    """No other row is alike: the mean similarity (Jaro-Winkler) of the columns, without case, reaches ``similarity``.
+    """A row fails when another row is similar: the mean similarity (Jaro-Winkler, case-insensitive) reaches ``similarity``.
 
-    Dataward's own rule; all rows that are alike fail. ``similarity`` is 0.85 unless said otherwise. Columns in which one of two
-    rows is NULL are left out, if the others are half of all. Rows are compared where they share the value of at least one column.
-    For weights, other comparisons and keys, and to keep one row of each, see ``treat`` in the contract.
+    Dataward's own rule; all similar rows fail. ``similarity`` is 0.85 by default. Columns in which one of two rows is NULL are left
+    out, if the others are at least half of all. Rows are compared where they share the value of at least one column. For weights,
+    other comparisons and keys, and to keep one row of each cluster, see ``treat`` in the contract.
 
     Example::
 
@@ -33,6 +33,7 @@ class NoDuplicates(RowRule):
     ours = True
 
     def check(self) -> None:
+        """Validate the statement."""
         super().check()
         self.check_settings()
         if not 0 < self.similarity <= 1:
@@ -40,12 +41,15 @@ class NoDuplicates(RowRule):
 
     @property
     def similarity(self) -> float:
-        said = dict(self.statement.tags).get("similarity")
-        given = said.operands[0] if said else Decimal("0.85")
-        return float(given) if isinstance(given, Decimal) else 0.0
+        """Smallest similarity of duplicates."""
+        setting = dict(self.statement.tags).get("similarity")
+        smallest = setting.operands[0] if setting else Decimal("0.85")
+        return float(smallest) if isinstance(smallest, Decimal) else 0.0
 
     def flags(self) -> tuple[Flag, ...]:
+        """Return the flags that the rule needs."""
         return (Alike(Matching(tuple(map(Compared, self.columns)), self.similarity)),)
 
     def predicate(self, now: datetime) -> str:
+        """Return SQL of the condition that a row must meet, never null."""
         return f"(not {self.flags()[0].name})"

@@ -24,7 +24,9 @@ class NotErased(RowRule):
 
     @property
     def offending(self) -> tuple[str, ...]:
+        """Columns that a failed row is reported with."""
         return self.columns[1:]
 
     def predicate(self, now: datetime) -> str:
+        """Return SQL of the condition that a row must meet, never null."""
         return f"(not {identifier(self.columns[0])})"

@@ -21,14 +21,17 @@ class RowCountMatch(Probe):
 
     @property
     def aliases(self) -> tuple[str, ...]:
+        """References that the rule reads."""
         return (self.statement.parameters[0],)
 
     def metrics(self, now: object) -> tuple[Metric, ...]:
+        """Return the metrics that the rule needs."""
         return (Metric("size"),)
 
     def probe(self, scene: Scene) -> Finding:
-        rows, others = scene.values[Metric("size")] or 0, scene.references[self.aliases[0]].count()
-        told = f"{rows:.0f} rows against {others}"
-        if not others:
-            return Finding(None if rows else 1.0, told)
-        return Finding(rows / others, told)
+        """Measure the rule."""
+        rows, reference_rows = scene.values[Metric("size")] or 0, scene.references[self.aliases[0]].count()
+        text = f"{rows:.0f} rows against {reference_rows}"
+        if not reference_rows:
+            return Finding(None if rows else 1.0, text)
+        return Finding(rows / reference_rows, text)

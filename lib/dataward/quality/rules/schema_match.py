@@ -10,8 +10,8 @@ __all__ = ["SchemaMatch"]
 class SchemaMatch(Probe):
     """Share of columns (of either side) that both have under one name and type; their order does not matter.
 
-    Drift is told: columns added, dropped, retyped. Ours: ``with allowed = ["column", ...]`` leaves columns out of
-    account. Names are compared without case, types exactly. Reads no data.
+    The verdict lists columns that were added, dropped or retyped. Dataward's own: ``with allowed = ["column", ...]`` ignores columns.
+    Names are compared without case, types exactly. Reads no data.
 
     Example::
 
@@ -25,11 +25,13 @@ class SchemaMatch(Probe):
 
     @property
     def aliases(self) -> tuple[str, ...]:
+        """References that the rule reads."""
         return (self.statement.parameters[0],)
 
     def probe(self, scene: Scene) -> Finding:
-        said = self.statement.tag("allowed")
-        allowed = {str(name).lower() for name in said.operands} if said else set()
+        """Measure the rule."""
+        setting = self.statement.tag("allowed")
+        allowed = {str(name).lower() for name in setting.operands} if setting else set()
         here = {name.lower(): kind for name, kind in scene.columns.items()}
         there = {name.lower(): kind for name, kind in scene.references[self.aliases[0]].dtypes}
         names = sorted((here.keys() | there.keys()) - allowed)
@@ -38,6 +40,6 @@ class SchemaMatch(Probe):
         retyped = [f"{name} ({there[name]} -> {here[name]})" for name in names
                    if name in here and name in there and here[name] != there[name]]  # fmt: skip
         drift = (("added", added), ("dropped", dropped), ("retyped", retyped))
-        told = "; ".join(f"{word}: {', '.join(found)}" for word, found in drift if found)
-        strange = len(added) + len(dropped) + len(retyped)
-        return Finding(1 - strange / len(names) if names else 1.0, told)
+        text = "; ".join(f"{word}: {', '.join(listed)}" for word, listed in drift if listed)
+        different = len(added) + len(dropped) + len(retyped)
+        return Finding(1 - different / len(names) if names else 1.0, text)

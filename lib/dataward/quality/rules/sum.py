@@ -12,16 +12,16 @@ from dataward.sql import identifier
 __all__ = ["Sum"]
 
 EXACT = 2.0**53
-"""From here on not every whole number is a double."""
+"""Doubles represent every integer below this number."""
 NEAR = 1e-12
-"""More than adding doubles in another order changes."""
+"""Relative difference that exceeds rounding errors of another order of addition."""
 
 
 class Sum(TableRule):
-    """Sum in the unit of the column; nulls are left out. Only nulls: nothing is measured and the rule fails.
+    """Sum in the unit of the column; nulls are left out. For a column of nulls, nothing is measured and the rule fails.
 
-    Whole numbers and decimals are added exactly, and told as a double: beyond 2^53, where a bound is so near that doubles do not
-    tell it from the sum, the rule is ERRORED (ask CustomSql, which compares whole numbers and decimals exactly).
+    Whole numbers and decimals are added exactly, and the sum is reported as double. Beyond 2^53, where doubles cannot distinguish the
+    sum from a bound, the rule is ERRORED; use CustomSql, which compares whole numbers and decimals exactly.
 
     Example::
 
@@ -33,6 +33,7 @@ class Sum(TableRule):
     parameters = (1, 1)
 
     def measure(self, values: Values, now: datetime) -> float | None:
+        """Return the measured number."""
         found = super().measure(values, now)
         if found is None or not EXACT <= abs(found) < math.inf:
             return found

@@ -1,4 +1,4 @@
-"""``TCloseness "sex", "zip", "salary" <= 0.2``: no crowd's sensitive values are unlike the table's."""
+"""``TCloseness "sex", "zip", "salary" <= 0.2``: the distribution of sensitive values in every class is close to the table's."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ __all__ = ["TCloseness"]
 
 
 class TCloseness(Disclosure):
-    """The largest distance (0 to 1) between the last column's values among rows that agree in all others and in the table:
-    the earth mover's distance, of numbers by their order, of all else with equal distances.
+    """Largest earth mover's distance (0 to 1) between the last column's distributions in a class and in the table.
+
+    A class is the rows with equal other columns. Numbers have ordered distances, other values equal distances.
 
     Dataward's own rule. NULL is a value like any other.
 
@@ -26,4 +27,5 @@ class TCloseness(Disclosure):
     others = 1
 
     def found(self, scene: Scene) -> float | None:
+        """Measure the rule."""
         return closeness(scene.frame, self.quasi_identifiers, self.statement.parameters[-1])

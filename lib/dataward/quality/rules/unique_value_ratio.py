@@ -8,7 +8,7 @@ __all__ = ["UniqueValueRatio"]
 
 
 class UniqueValueRatio(TableRule):
-    """Values (or combinations) that occur once, divided by distinct values (0 to 1); wholly null ones are left out.
+    """Values (or combinations) that occur once, divided by distinct values (0 to 1); combinations of nulls only are left out.
 
     Example::
 

@@ -8,7 +8,7 @@ __all__ = ["Uniqueness"]
 
 
 class Uniqueness(TableRule):
-    """Share (0 to 1) among rows with a value; rows in which every column named is null are left out.
+    """Share (0 to 1) among rows with a value; rows in which all these columns are null are left out.
 
     Example::
 

@@ -1,4 +1,4 @@
-"""``record is well formed``: Spark could read the record. Ours, not DQDL's; added to csv and json sources by itself."""
+"""``record is well formed``: Spark could read the record. Not part of DQDL; added to csv and json sources automatically."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["WellFormed"]
 
 
 class WellFormed(RowRule):
-    """A row fails when a field is missing, one too many, or not of the type that the schema gives it."""
+    """A row fails when a field is missing, superfluous, or not of its type in the schema."""
 
     name = "WellFormed"
     parameters = (2, 3)
@@ -19,7 +19,7 @@ class WellFormed(RowRule):
 
     @classmethod
     def of(cls, malformed: str, column: str) -> WellFormed:
-        """``malformed`` is null for a good record; ``column`` is any column of the file."""
+        """Return the rule; column ``malformed`` is null for a good record, ``column`` is any column of the file."""
         return cls(Statement("WellFormed", (malformed, column), text="record is well formed"))
 
     @classmethod
@@ -30,13 +30,16 @@ class WellFormed(RowRule):
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Columns of the source that the rule reads."""
         return self.statement.parameters[:2]
 
     @property
     def offending(self) -> tuple[str, ...]:
+        """Columns that a failed row is reported with."""
         return ()
 
     def predicate(self, now: datetime) -> str:
+        """Return SQL of the condition that a row must meet, never null."""
         malformed, column = map(identifier, self.columns)
         if mark := self.statement.parameters[2:]:
             return f"(coalesce({malformed} != {literal(mark[0])}, true) and length(coalesce(cast({column} as string), '')) >= 0)"
