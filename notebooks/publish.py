@@ -8,10 +8,10 @@
 
 import os
 
-from dataward.history import history
-from dataward.plan import plan
-from dataward.publish import publish
-from dataward.verify import verify
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import publish
+from dataward.verbs.history import history
+from dataward.verbs.verify import verify
 
 contract = os.environ.get("DATAWARD_CONTRACT", "conf/contracts/people.yaml")
 reports = os.environ.get("DATAWARD_REPORTS", "reports")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dataward import jars
+from dataward.spark import jars
 
 COORDINATES = ("org.apache.spark:spark-connect_2.12:3.5.7", "software.amazon.glue:dqdl:1.0.0")
 

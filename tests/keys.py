@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from dataward.errors import KeyringError
-from dataward.privacy.keys import Purpose, derive, signing_key
+from dataward.keys import Purpose, derive, signing_key
 
 
 @dataclass(frozen=True)

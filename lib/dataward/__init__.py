@@ -1,47 +1,95 @@
 """Dataward checks, masks and seals Delta tables at Spark scale before analytics or AI may use them.
 
-The map::
+The rooms, each of which imports only from rooms below it::
 
-    cli          one command line for every verb
-    publish      source -> judge -> split -> protect -> commit -> seal -> report
-    verify       recompute a seal                 history    versions with their seals
-    inference    protection without Spark
-    plan         a contract file, checked         contract   what may be written in it
-    quality      DQDL rules, engines, verdicts    privacy    keys and protections
-    integrity    digest, seal, ledger             report     result model, JSON and HTML
-    tables       pinned reads, Delta commits      session    the way to a SparkSession
+    cli          arguments, exit codes, what a terminal shows
+    verbs        one use case per file: verify, history, profile, discover, rotate, erase, ...
+    pipeline     publish and its stages: plan, repair, judge, split, protect, examine, write, seal
+    profiling    profiles of tables, rules suggested from them
+    quality      DQDL rules, engines, verdicts      privacy    detectors, operators, subjects
+    integrity    digest, seal, ledger, residue      report     result model, JSON and HTML
+    keys         providers and versions of key domains
+    tables       pinned reads and Delta commits
+    spark        sessions, jars, Java, workers
+    contract     what may be written in a contract  errors     every error, in one tree
 
 From Python::
 
-    from dataward.plan import plan
-    from dataward.publish import publish
+    import dataward
 
-    result = publish(spark, plan("people.yaml"))
+    result = dataward.publish(spark, dataward.plan("people.yaml"))
+    proof = dataward.verify(spark, dataward.plan("people.yaml"))
 
 and where a model is served, without Spark::
-
-    import dataward
 
     record = dataward.protect("people.yaml", {"given_name": "ada", "state": "nsw"})
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dataward.contract import Source
     from dataward.inference import Protector, protect
+    from dataward.keys import create_keyring
+    from dataward.pipeline.plan import Plan, plan
+    from dataward.pipeline.publish import publish
+    from dataward.report import RunResult
+    from dataward.verbs.discover import Asked, discover
+    from dataward.verbs.history import history
+    from dataward.verbs.profile import profile
+    from dataward.verbs.stream import stream
+    from dataward.verbs.suggest import suggest
+    from dataward.verbs.verify import verify
 
-__all__ = ["Protector", "__version__", "protect"]
+__all__ = [
+    "Asked",
+    "Plan",
+    "Protector",
+    "RunResult",
+    "Source",
+    "__version__",
+    "create_keyring",
+    "discover",
+    "history",
+    "plan",
+    "profile",
+    "protect",
+    "publish",
+    "stream",
+    "suggest",
+    "verify",
+]
 
 __version__ = (files(__name__) / "VERSION").read_text(encoding="utf-8").strip()
 
+_HOMES = {
+    "contract": ("Source",),
+    "inference": ("Protector", "protect"),
+    "keys": ("create_keyring",),
+    "pipeline.plan": ("Plan", "plan"),
+    "pipeline.publish": ("publish",),
+    "report": ("RunResult",),
+    "verbs.discover": ("Asked", "discover"),
+    "verbs.history": ("history",),
+    "verbs.profile": ("profile",),
+    "verbs.stream": ("stream",),
+    "verbs.suggest": ("suggest",),
+    "verbs.verify": ("verify",),
+}
+
 
 def __getattr__(name: str) -> Any:
-    """``protect`` and ``Protector`` on first use: most of the package needs neither Arrow nor cryptography."""
-    if name in ("Protector", "protect"):
-        from dataward import inference
-
-        return getattr(inference, name)
+    """Import a public name on first use: one verb needs little of the package."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"dataward.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

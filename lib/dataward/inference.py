@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dataward.contract import Contract, load
 from dataward.errors import Problem, ProtectionError, UsageError
-from dataward.privacy.keys import KeyProvider, open_keys
+from dataward.keys import KeyProvider, open_keys
 from dataward.privacy.protect.compiled import Compiled, compiled, key_of, misfits, needing_spark, undecided
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 from py4j.protocol import Py4JJavaError
 
-from dataward import session
 from dataward.quality.anomalies import METHODS, expected
 from dataward.quality.past import Point
+from dataward.spark import session
 
 DAYS, FIRST = 90, 28
 START = datetime(2026, 1, 5, tzinfo=timezone.utc)

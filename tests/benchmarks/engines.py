@@ -15,9 +15,9 @@ from typing import Any
 
 from common import spread, tpch
 
-from dataward import session
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
+from dataward.spark import session
 
 NOW = datetime(2026, 11, 22, 12)
 SEVEN = [f"c{n}" for n in range(7)]

@@ -21,10 +21,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 from tests.keys import Ring
 
-from dataward import session
 from dataward.contract import Document, problems_of
 from dataward.inference import Protector
 from dataward.privacy.protect import protect
+from dataward.spark import session
 
 WORK = Path("bench")
 VALUES, ROUNDS = 3_000_000, 4

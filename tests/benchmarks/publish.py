@@ -16,10 +16,10 @@ from typing import Any
 
 from common import spread, tpch
 
-from dataward import session
-from dataward.plan import plan
-from dataward.privacy.keys import create_keyring
-from dataward.publish import publish
+from dataward.keys import create_keyring
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import publish
+from dataward.spark import session
 
 CONTRACT = """
 contract: orders

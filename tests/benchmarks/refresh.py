@@ -9,10 +9,10 @@ from pathlib import Path
 
 from wide import measured
 
-from dataward import session
-from dataward.plan import plan
-from dataward.privacy.keys import create_keyring
-from dataward.publish import publish
+from dataward.keys import create_keyring
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import publish
+from dataward.spark import session
 
 CONTRACT = """contract: events
 source: {{path: {root}/source}}

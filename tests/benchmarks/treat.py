@@ -11,11 +11,11 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 
-from dataward import session
 from dataward.contract.treatment import Duplicates
 from dataward.quality.duplicates.matching import clusters
 from dataward.quality.internal import row_id
 from dataward.quality.repair.duplicates import matching
+from dataward.spark import session
 
 PEOPLE = Duplicates.model_validate(
     {

@@ -10,9 +10,9 @@ from pathlib import Path
 from common import tpch
 from engines import task_seconds
 
-from dataward import session
 from dataward.contract import Source
-from dataward.profile import profile
+from dataward.spark import session
+from dataward.verbs.profile import profile
 
 WIDE = Path("bench/wide")
 SIX = ("l_orderkey", "l_quantity", "l_extendedprice", "l_shipmode", "l_returnflag", "l_comment")

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from dataward import jars, session
-from dataward.java import find_java
-from dataward.privacy.keys import create_keyring
+from dataward.keys import create_keyring
+from dataward.spark import jars, session
+from dataward.spark.java import find_java
 
 ROOT = Path(__file__).parents[2]
 BRIEF = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"

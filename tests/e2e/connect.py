@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from dataward import jars
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
+from dataward.spark import jars
 from tests.jars import more
 from tests.rule_docs import EXAMPLES, reference, ruleset, table
 

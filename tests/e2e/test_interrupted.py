@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from dataward.java import find_java
+from dataward.spark.java import find_java
 from tests.e2e.conftest import BRIEF
 
 pytestmark = pytest.mark.long

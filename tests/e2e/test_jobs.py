@@ -10,7 +10,7 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from dataward.privacy.keys import local_keyring
+from dataward.keys import local_keyring
 from tests.e2e.conftest import Workplace
 
 ROOT = Path(__file__).parents[2]

@@ -15,11 +15,11 @@ import pytest
 from py4j.java_gateway import JavaPackage, JVMView
 from pyspark.sql import DataFrame, SparkSession
 
-from dataward import jars, session
-from dataward.plan import plan
-from dataward.privacy.keys import create_keyring
-from dataward.publish import publish
-from dataward.verify import verify
+from dataward.keys import create_keyring
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import publish
+from dataward.spark import jars, session
+from dataward.verbs.verify import verify
 from tests.jars import hadoop_aws, more
 
 CHECKPOINTS = "org.apache.spark.sql.execution.streaming"

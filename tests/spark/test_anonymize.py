@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from dataward.anonymize import anonymize
 from dataward.cli import main
 from dataward.contract.protections import Generalize
 from dataward.errors import DataError, UsageError
-from dataward.plan import plan
+from dataward.pipeline.plan import plan
 from dataward.privacy.anonymize import Ladder, choose
+from dataward.verbs.anonymize import anonymize
 from tests.spark.test_risk import adults
 
 pytestmark = pytest.mark.long
@@ -71,7 +71,7 @@ def people(lake):
 
 
 def test_a_copy_is_written_and_counted_again(people, monkeypatch, capsys):
-    monkeypatch.setattr("dataward.session.get", lambda: people.spark)
+    monkeypatch.setattr("dataward.spark.session.get", lambda: people.spark)
     argv = ["anonymize", "--contract", str(people.root / "contract.yaml"), "--k", "7"]
     assert main([*argv, "--out", f"{people.root}/copy", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

@@ -7,12 +7,12 @@ from datetime import date
 
 import pytest
 
-from dataward.erase import Asked, erase
-from dataward.integrity.key_uses import key_uses
-from dataward.plan import plan
-from dataward.privacy.keys import open_keys
-from dataward.publish import Publish
-from dataward.rotate import rotate
+from dataward.keys import open_keys
+from dataward.pipeline.key_uses import key_uses
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import Publish
+from dataward.verbs.erase import Asked, erase
+from dataward.verbs.rotate import rotate
 from tests.spark.test_repair import DIRTY, SCHEMA, TREAT
 
 pytestmark = pytest.mark.long

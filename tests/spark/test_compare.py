@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 
-from dataward.compare import Value
-from dataward.plan import plan
+from dataward.pipeline.plan import plan
+from dataward.pipeline.windows import windowed
 from dataward.quality.conditions import Condition
 from dataward.quality.judge import judge
 from dataward.quality.split import split
 from dataward.quality.suite import suite
-from dataward.windows import windowed
+from dataward.spark.compare import Value
 from tests.cases import cases
 
 NOW = datetime(2026, 11, 22, 12, 0, 0)

@@ -6,10 +6,10 @@ import pytest
 from delta.tables import DeltaTable, IdentityGenerator
 
 from dataward.errors import ContractError
-from dataward.explain import explain
-from dataward.plan import plan
+from dataward.pipeline.plan import plan
 from dataward.tables import delta
 from dataward.tables.declared import declared
+from dataward.verbs.explain import explain
 
 SCHEMA = "id int, name string, age int"
 ROWS = [(1, "ada", 30), (2, "bob", 40)]

@@ -7,12 +7,12 @@ import shutil
 import pytest
 
 from dataward.contract import Source
-from dataward.discover import Asked, discover, discover_all, drafted, html, source_of
 from dataward.errors import ContractError, SourceError, UsageError
 from dataward.inference import Protector
-from dataward.plan import plan
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import publish
 from dataward.privacy.discover.spark import discover_frame
-from dataward.publish import publish
+from dataward.verbs.discover import Asked, discover, discover_all, drafted, html, source_of
 
 R = random.Random(5)
 PEOPLE = [

@@ -3,8 +3,8 @@
 import re
 
 from dataward import demo
-from dataward.plan import plan
-from dataward.publish import publish
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import publish
 from tests.doc_contracts import contracts
 
 

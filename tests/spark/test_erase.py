@@ -9,16 +9,17 @@ from pyspark.sql import functions as F
 
 from dataward.cli import main
 from dataward.contract import Location
-from dataward.erase import Asked, erase
 from dataward.errors import NotPermitted, UsageError
-from dataward.integrity import ledger, residue
-from dataward.integrity.residue import Needle, forms, search
-from dataward.plan import plan
-from dataward.privacy.keys import local_keyring
+from dataward.integrity import ledger
+from dataward.keys import local_keyring
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import publish
+from dataward.privacy import residue
 from dataward.privacy.reidentify import originals
-from dataward.publish import publish
+from dataward.privacy.residue import Needle, forms, search
 from dataward.tables import delta
-from dataward.verify import verify
+from dataward.verbs.erase import Asked, erase
+from dataward.verbs.verify import verify
 
 pytestmark = pytest.mark.long
 
@@ -128,7 +129,7 @@ def test_planted_in_twelve_places_found_before_and_nowhere_after(table):
     report = root / "reports/t/r1/report.html"
     report.write_text(report.read_text().replace("</main>", f"<p>{MINE[1]}</p></main>"))
     with pytest.MonkeyPatch.context() as patch:  # a seal that says too much
-        patch.setattr("dataward.integrity.sealing.who", lambda _: MINE[1])
+        patch.setattr("dataward.pipeline.seal.who", lambda _: MINE[1])
         publish(spark, plan(root / "contract.yaml"), "r2", str(root / "reports"))
     table.spark.createDataFrame([ours], whole.schema).withColumn("run_id", F.lit("r1")).write.format("delta").mode(
         "append"
@@ -225,7 +226,7 @@ def test_a_value_without_a_subject_cannot_be_shredded(lake):
 
 
 def test_keys_of_subjects_are_rotated_without_touching_the_table(shreddable):
-    from dataward.rotate import rotate
+    from dataward.verbs.rotate import rotate
 
     lake = shreddable
     file = lake.root / "contract.yaml"
@@ -290,7 +291,7 @@ def test_wrong_asks(table, monkeypatch, capsys):
     file.write_text((table.root / "contract.yaml").read_text().replace("erasure: {subject: id}", ""))
     with pytest.raises(UsageError, match="add erasure"):
         erase(table.spark, [plan(file)], Asked("a", "t"))
-    monkeypatch.setattr("dataward.session.get", lambda: table.spark)
+    monkeypatch.setattr("dataward.spark.session.get", lambda: table.spark)
     argv = [
         "erase",
         "--contract",

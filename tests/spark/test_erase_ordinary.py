@@ -2,16 +2,16 @@
 
 import pytest
 
-from dataward import erase as module
-from dataward.erase import Asked, erase
 from dataward.integrity import ledger
-from dataward.integrity.key_uses import key_uses
-from dataward.plan import plan
-from dataward.privacy.keys import local_keyring
-from dataward.publish import publish
-from dataward.rotate import rotate
+from dataward.keys import local_keyring
+from dataward.pipeline.key_uses import key_uses
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import publish
 from dataward.tables import maintenance
-from dataward.verify import verify
+from dataward.verbs import erase as module
+from dataward.verbs.erase import Asked, erase
+from dataward.verbs.rotate import rotate
+from dataward.verbs.verify import verify
 
 pytestmark = pytest.mark.long
 

@@ -2,11 +2,12 @@
 
 import pytest
 
-from dataward import publish as module
 from dataward.contract import Keys
 from dataward.errors import KeyringError
-from dataward.integrity import ledger, sealing
-from dataward.privacy.keys import create_keyring
+from dataward.integrity import ledger
+from dataward.keys import create_keyring
+from dataward.pipeline import publish as module
+from dataward.pipeline import seal as sealing
 from tests.aws import aws
 
 pytestmark = pytest.mark.long

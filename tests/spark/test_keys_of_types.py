@@ -5,14 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-from dataward.compare import Incomparable, Value, paired
 from dataward.contract import Join
 from dataward.errors import ContractError
-from dataward.plan import plan
+from dataward.pipeline.plan import plan
 from dataward.privacy.joins import joined
 from dataward.quality.flags import Orphan
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
+from dataward.spark.compare import Incomparable, Value, paired
 
 NOW = datetime(2026, 11, 22, 12, 0, 0)
 

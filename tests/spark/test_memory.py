@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from dataward import memory
 from dataward.cli import main
 from dataward.errors import UsageError
-from dataward.memory import mark, measured, recall, remember
-from dataward.plan import plan
-from dataward.publish import Publish
+from dataward.pipeline import metric_history as memory
+from dataward.pipeline.metric_history import mark, measured, recall, remember
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import Publish
 from dataward.quality.judge import Judgement
 from dataward.quality.past import Past
 from dataward.quality.suite import Suite
-from dataward.session import isolated
+from dataward.spark.session import isolated
 from dataward.tables import delta
 
 pytestmark = pytest.mark.long

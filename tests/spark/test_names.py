@@ -8,18 +8,18 @@ import pytest
 from pyspark.sql import types as T
 
 from dataward.contract import Source
-from dataward.discover import Asked as Looked
-from dataward.discover import discover
-from dataward.erase import Asked, erase
 from dataward.errors import ContractError, SourceError, TargetError
-from dataward.plan import plan
-from dataward.profile import profile
+from dataward.pipeline.plan import plan
 from dataward.quality.conditions import quoted
-from dataward.rotate import rotate
-from dataward.sql import column, identifier
-from dataward.stream import stream
-from dataward.suggest import suggest
+from dataward.spark.sql import column, identifier
 from dataward.tables.delta import MAPPING
+from dataward.verbs.discover import Asked as Looked
+from dataward.verbs.discover import discover
+from dataward.verbs.erase import Asked, erase
+from dataward.verbs.profile import profile
+from dataward.verbs.rotate import rotate
+from dataward.verbs.stream import stream
+from dataward.verbs.suggest import suggest
 
 ID, PART, KEPT = "key.of;the row", "day=of,x", "count"
 TOKENS = ["a.b", "tick`s", "com,ma", " lead", "x=1;{y}(z)", "tab\tend", "select"]

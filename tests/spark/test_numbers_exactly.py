@@ -6,11 +6,11 @@ from decimal import Decimal
 import pytest
 
 from dataward.contract import Source
-from dataward.profile import profile
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
-from dataward.session import isolated
-from dataward.suggest import suggest
+from dataward.spark.session import isolated
+from dataward.verbs.profile import profile
+from dataward.verbs.suggest import suggest
 
 NOW = datetime(2026, 11, 22, 12, 0, 0)
 BIG = 2**53

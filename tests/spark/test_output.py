@@ -4,7 +4,7 @@ import pytest
 
 from dataward.contract import Location
 from dataward.errors import ContractError
-from dataward.plan import plan
+from dataward.pipeline.plan import plan
 from dataward.privacy.utility import recoverable
 from dataward.tables import delta
 
@@ -47,7 +47,7 @@ def test_rules_after_judge_the_output_and_stop_before_anyone_sees_it(lake):
 
 def other(lake, name, columns, rows, domain="t"):
     """Another contract's table, published."""
-    from dataward.publish import publish
+    from dataward.pipeline.publish import publish
 
     path = lake.source(rows, "id int, who string", name=f"{name}_source")
     file = lake.root / f"{name}.yaml"

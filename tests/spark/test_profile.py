@@ -5,14 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-import dataward.profile as module
+import dataward.verbs.profile as module
 from dataward.cli import main
 from dataward.contract import Source
 from dataward.errors import SourceError, UsageError
 from dataward.privacy.discover.detectors import DETECTORS
-from dataward.profile import compared, profile, read
-from dataward.quality.profile.column import told
-from dataward.quality.profile.columns import seen
+from dataward.profiling.column import told
+from dataward.profiling.columns import seen
+from dataward.verbs.profile import compared, profile, read
 
 ROWS = [
     (

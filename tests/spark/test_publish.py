@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from dataward import publish as module
 from dataward.cli import main
 from dataward.errors import (
     AccountingError,
@@ -19,11 +18,13 @@ from dataward.errors import (
     TargetError,
     UsageError,
 )
-from dataward.explain import explain
-from dataward.integrity import ledger, sealing
-from dataward.plan import plan
-from dataward.privacy.keys import local_keyring
+from dataward.integrity import ledger
+from dataward.keys import local_keyring
+from dataward.pipeline import publish as module
+from dataward.pipeline import seal as sealing
+from dataward.pipeline.plan import plan
 from dataward.tables import commits
+from dataward.verbs.explain import explain
 
 SCHEMA = "id int, mail string, age int"
 ROWS = [(1, "a@x.org", 30), (2, "b@x.org", -4), (3, None, 41), (4, "d@x.org", 200), (5, "e@x.org", 7)]

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from dataward import quarantine
 from dataward.errors import UsageError
-from dataward.plan import plan
-from dataward.publish import publish
-from dataward.quarantine import batches, discard, release, show
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import publish
 from dataward.tables import maintenance
+from dataward.verbs import quarantine
+from dataward.verbs.quarantine import batches, discard, release, show
 
 pytestmark = pytest.mark.long
 

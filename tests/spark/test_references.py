@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dataward.errors import ContractError, SourceChanged, TargetError
-from dataward.integrity import sealing
+from dataward.pipeline import seal as sealing
 
 FLIGHTS = [(n, f"N{n % 7}" if n % 5 else None, n % 4) for n in range(1, 41)]
 RULES_ACROSS = (

@@ -11,12 +11,12 @@ from chispa.dataframe_comparer import assert_df_equality
 
 from dataward.cli import main
 from dataward.contract import Source, load
-from dataward.erase import Asked, erase
 from dataward.errors import SourceError, TargetError, UsageError
-from dataward.explain import explain
-from dataward.plan import plan
-from dataward.profile import profile, profile_of
+from dataward.pipeline.plan import plan
 from dataward.tables import commits
+from dataward.verbs.erase import Asked, erase
+from dataward.verbs.explain import explain
+from dataward.verbs.profile import profile, profile_of
 from tests.spark.conftest import Lake
 
 pytestmark = pytest.mark.long

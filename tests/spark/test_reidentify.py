@@ -8,14 +8,14 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from dataward import reidentify as module
 from dataward.cli import main
 from dataward.errors import KeyringError, NotPermitted, TargetError, UsageError
 from dataward.integrity import ledger
-from dataward.integrity.key_uses import key_uses
-from dataward.plan import plan
-from dataward.privacy.keys import local_keyring
-from dataward.reidentify import Wanted, reidentify
+from dataward.keys import local_keyring
+from dataward.pipeline.key_uses import key_uses
+from dataward.pipeline.plan import plan
+from dataward.verbs import reidentify as module
+from dataward.verbs.reidentify import Wanted, reidentify
 
 pytestmark = pytest.mark.long
 
@@ -138,7 +138,7 @@ def test_a_wrong_ask_is_a_usage_error(asked):
 
 
 def test_shown_only_where_asked_for(asked, capsys, monkeypatch):
-    monkeypatch.setattr("dataward.session.get", lambda: asked.spark)
+    monkeypatch.setattr("dataward.spark.session.get", lambda: asked.spark)
     argv = [
         "reidentify",
         "--contract",
@@ -190,7 +190,7 @@ def test_no_table_yet(lake, monkeypatch):
 
 
 def test_what_depends_on_which_key_version(asked, monkeypatch, capsys):
-    monkeypatch.setattr("dataward.session.get", lambda: asked.spark)
+    monkeypatch.setattr("dataward.spark.session.get", lambda: asked.spark)
     assert main(["history", "--contract", str(asked.root / "contract.yaml"), "--keys"]) == 0
     told = capsys.readouterr().out
     assert "e: encrypt, in version 0; originals could not be given back" in told

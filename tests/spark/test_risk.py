@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from pycanon import anonymity as oracle
 
-from dataward.privacy import risk
+from dataward.quality import risk
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
 

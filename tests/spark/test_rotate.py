@@ -6,18 +6,19 @@ import re
 import pytest
 from pyspark.sql import functions as F
 
-from dataward import rotate as module
 from dataward.errors import KeyringError, ProofError, TargetError, UsageError
-from dataward.integrity import ledger, sealing
-from dataward.plan import plan
+from dataward.integrity import ledger
+from dataward.keys import local_keyring
+from dataward.pipeline import seal as sealing
+from dataward.pipeline.plan import plan
 from dataward.privacy import retokenise
-from dataward.privacy.keys import local_keyring
 from dataward.privacy.protect import vault as vaults
 from dataward.privacy.protect.entries import Table
-from dataward.reidentify import _Asking
-from dataward.rotate import rotate
 from dataward.tables import commits, delta
-from dataward.verify import verify
+from dataward.verbs import rotate as module
+from dataward.verbs.reidentify import _Asking
+from dataward.verbs.rotate import rotate
+from dataward.verbs.verify import verify
 
 pytestmark = pytest.mark.long
 
@@ -73,7 +74,7 @@ def people_and_orders(lake):
 
 
 def module_publish(lake, file, run_id):
-    from dataward.publish import publish
+    from dataward.pipeline.publish import publish
 
     return publish(lake.spark, plan(file), run_id, str(lake.root / "reports"))
 

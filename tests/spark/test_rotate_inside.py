@@ -6,11 +6,11 @@ import pytest
 
 from dataward.errors import ProofError, UsageError
 from dataward.integrity import ledger
-from dataward.integrity.key_uses import key_uses
-from dataward.plan import plan
-from dataward.privacy.keys import local_keyring
-from dataward.rotate import rotate
-from dataward.verify import verify
+from dataward.keys import local_keyring
+from dataward.pipeline.key_uses import key_uses
+from dataward.pipeline.plan import plan
+from dataward.verbs.rotate import rotate
+from dataward.verbs.verify import verify
 
 pytestmark = pytest.mark.long
 

@@ -6,7 +6,7 @@ import pytest
 
 from dataward.quality.judge import judge
 from dataward.quality.suite import suite
-from dataward.session import TimeIsUp, time_limit
+from dataward.spark.session import TimeIsUp, time_limit
 from dataward.tables.reason import reason
 
 NOW = datetime(2026, 1, 1)

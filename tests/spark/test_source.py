@@ -16,7 +16,7 @@ from py4j.protocol import Py4JJavaError
 
 from dataward.contract import Source
 from dataward.errors import ContractError, SourceError
-from dataward.session import isolated
+from dataward.spark.session import isolated
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, UNDECODABLE, pin
 

@@ -6,9 +6,9 @@ import pytest
 
 from dataward import report
 from dataward.errors import Interrupted, KeyringError, TargetError
-from dataward.integrity import sealing
-from dataward.privacy.keys import create_keyring, local_keyring
-from dataward.publish import Publish
+from dataward.keys import create_keyring, local_keyring
+from dataward.pipeline import seal as sealing
+from dataward.pipeline.publish import Publish
 from dataward.tables import commits
 
 SCHEMA = "id int, mail string, age int"

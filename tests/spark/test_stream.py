@@ -6,15 +6,15 @@ import random
 import pytest
 
 from dataward import report
-from dataward import stream as module
 from dataward.errors import TargetError, UsageError
 from dataward.integrity import ledger
-from dataward.plan import plan
-from dataward.publish import publish
-from dataward.quarantine import batches
-from dataward.stream import stream
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import publish
+from dataward.pipeline.windows import windows
 from dataward.tables import commits, delta
-from dataward.windows import windows
+from dataward.verbs import stream as module
+from dataward.verbs.quarantine import batches
+from dataward.verbs.stream import stream
 
 pytestmark = pytest.mark.long
 

@@ -7,9 +7,9 @@ import pytest
 from dataward.cli import main
 from dataward.contract import Source
 from dataward.errors import SourceError
-from dataward.plan import plan
-from dataward.sql import literal
-from dataward.suggest import mutate, suggest
+from dataward.pipeline.plan import plan
+from dataward.spark.sql import literal
+from dataward.verbs.suggest import mutate, suggest
 
 pytestmark = pytest.mark.long
 

@@ -4,9 +4,9 @@ import pytest
 
 from dataward.contract import Document, problems_of
 from dataward.errors import ProtectionError
-from dataward.plan import plan
+from dataward.pipeline.plan import plan
+from dataward.pipeline.publish import publish
 from dataward.privacy.protect import attempt, stopping
-from dataward.publish import publish
 from tests.keys import Ring
 
 ROWS = [(n, f"{4000 + n:08}", f"c{n}", n % 3) for n in range(40)]

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from dataward.errors import ProofError
-from dataward.history import history
-from dataward.plan import plan
+from dataward.pipeline.plan import plan
+from dataward.verbs.history import history
 
 SCHEMA = "id int, mail string"
 ROWS = [(1, "a"), (2, "b"), (3, "c")]
@@ -142,7 +142,7 @@ def test_an_edited_contract_is_a_note_not_a_failure(sealed):
 
 
 def test_another_keyring_proves_nothing(sealed):
-    from dataward.privacy.keys import create_keyring
+    from dataward.keys import create_keyring
 
     (sealed.root / "keys").unlink()
     create_keyring(sealed.root / "keys")

@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pyarrow as pa
 
-from dataward.workers import settled
+from dataward.spark.workers import settled
 
 
 def test_a_settled_worker_reads_an_archive_again_only_where_it_changed(spark, tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataward.plan import plan
+from dataward.pipeline.plan import plan
 from dataward.quality.backtracking import runs_away
 
 SLOW = [

@@ -3,10 +3,10 @@
 import pyarrow as pa
 import pytest
 
-from dataward.columns import clashing, unmapped
 from dataward.contract import Contract, load
 from dataward.contract.draft import plain_or_quoted
-from dataward.plan import _no_column
+from dataward.pipeline.columns import clashing, unmapped
+from dataward.pipeline.plan import _no_column
 from dataward.privacy.protect import ambiguous, undecided
 
 

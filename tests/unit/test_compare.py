@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataward.compare import Incomparable, Value, as_moment, equal, ordered
+from dataward.spark.compare import Incomparable, Value, as_moment, equal, ordered
 from tests.cases import cases
 
 WHOLE = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dataward.contract import Contract, Document, json_schema, problems_of
 from dataward.errors import ContractError
-from dataward.plan import plan
+from dataward.pipeline.plan import plan
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dataward.contract import Contract
-from dataward.decide import Counted, reasons_of_counts
+from dataward.pipeline.decide import Counted, reasons_of_counts
 
 MODES = {
     "overwrite": {},

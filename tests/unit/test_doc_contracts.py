@@ -3,7 +3,7 @@
 import pytest
 
 from dataward.contract.load import detectors, policy_of
-from dataward.plan import plan
+from dataward.pipeline.plan import plan
 from tests.doc_contracts import blocks, contracts, keys_of
 
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from dataward.contract import Document, Source, problems_of
 from dataward.contract.draft import Drafting, plain_or_quoted
 from dataward.contract.load import policy_of
-from dataward.discover import Discovered, drafted
 from dataward.privacy.discover.columns import by_path
 from dataward.privacy.discover.gates import weighed
 from dataward.privacy.discover.scanner import scanner
 from dataward.privacy.discover.score import judge_column
 from dataward.privacy.protect import compiled, key_of, misfits, undecided
+from dataward.verbs.discover import Discovered, drafted
 from tests.cases import cases
 from tests.keys import Ring
 

@@ -9,7 +9,7 @@ import pytest
 
 import dataward
 from dataward.errors import ContractError, KeyringError, ProtectionError, UsageError
-from dataward.privacy.keys import create_keyring
+from dataward.keys import create_keyring
 
 CONTRACT = """\
 contract: people

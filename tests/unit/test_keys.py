@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from dataward.cli import main
 from dataward.errors import KeyringError
-from dataward.privacy.keys import create_keyring, derive, local_keyring
+from dataward.keys import create_keyring, derive, local_keyring
 
 SECRET = bytes(range(32))
 

@@ -10,8 +10,8 @@ import pytest
 
 from dataward.contract import Keys
 from dataward.errors import KeyringError
-from dataward.privacy.keys import create_keyring, open_keys
-from dataward.privacy.keys.aws import caller
+from dataward.keys import create_keyring, open_keys
+from dataward.keys.aws import caller
 from tests.aws import aws
 
 

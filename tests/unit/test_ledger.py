@@ -8,7 +8,7 @@ from dataward.integrity import ledger
 from dataward.integrity.canonical import canonical
 from dataward.integrity.digest import FileContent
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent, code_version
-from dataward.privacy.keys import signing_key
+from dataward.keys import signing_key
 from tests.keys import Ring
 
 RING = Ring(1, {1: b"s" * 32})

@@ -10,7 +10,7 @@ from dataward.quality import measuring
 from dataward.quality.measuring import Patience, measured
 from dataward.quality.metrics import Metric, Unmeasured, Values
 from dataward.quality.suite import suite
-from dataward.session import TimeIsUp
+from dataward.spark.session import TimeIsUp
 
 NOW = datetime(2026, 1, 1)
 SIZE = Metric("size")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dataward.contract.pure import Impure, condition, expressions, patterns, query
 from dataward.errors import ContractError
-from dataward.plan import plan
-from dataward.pure import Impure, condition, expressions, patterns, query
+from dataward.pipeline.plan import plan
 
 CONTRACT = """\
 contract: people

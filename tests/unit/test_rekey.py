@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from dataward.contract import Contract
+from dataward.keys import create_keyring
 from dataward.privacy import rekey
-from dataward.privacy.keys import create_keyring
 from dataward.privacy.protect import compiled
 from dataward.privacy.protect.operator import Key
 from dataward.privacy.rekey import Between, Columns

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataward.integrity.residue import Needle, Residue, _in_bytes, _standing, _Wanted, at_home, erased, holds, kind_of
+from dataward.privacy.residue import Needle, Residue, _in_bytes, _standing, _Wanted, at_home, erased, holds, kind_of
 
 WORD = st.text(
     st.characters(codec="utf-8", categories=("Lu", "Ll", "Nd"), max_codepoint=0x0DFF), min_size=5, max_size=12

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dataward import jars, java, session
 from dataward.errors import SessionError
+from dataward.spark import jars, java, session
 
 ROOT = Path(__file__).parents[2]
 

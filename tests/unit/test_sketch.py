@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataward.quality.profile.column import ColumnProfile, Frequent, told
-from dataward.quality.profile.drift import drifts
-from dataward.quality.profile.sketch import FREQUENT, HASHES, Sketch, _mixed, kind_of
-from dataward.quality.profile.together import Together
+from dataward.profiling.column import ColumnProfile, Frequent, told
+from dataward.profiling.drift import drifts
+from dataward.profiling.sketch import FREQUENT, HASHES, Sketch, _mixed, kind_of
+from dataward.profiling.together import Together
 from tests.cases import cases
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import dataward
-from dataward.sql import identifier, names
+from dataward.spark.sql import identifier, names
 
 PACKAGE = Path(dataward.__file__).parent
 ODD = [
@@ -28,7 +28,7 @@ ODD = [
 
 def parsed():
     for file in sorted(PACKAGE.rglob("*.py")):
-        if file.name != "sql.py" or file.parent != PACKAGE:
+        if file != PACKAGE / "spark" / "sql.py":
             yield file.relative_to(PACKAGE), ast.parse(file.read_text())
 
 
@@ -55,7 +55,7 @@ def test_only_sql_py_puts_backticks_around_a_name():
         if isinstance(node, ast.JoinedStr)
         and any(isinstance(part, ast.Constant) and "`" in str(part.value) for part in node.values)
     ]
-    assert not found, "use dataward.sql.identifier"
+    assert not found, "use dataward.spark.sql.identifier"
 
 
 def test_only_sql_py_makes_a_column_of_a_name_that_a_user_may_have_chosen():
@@ -70,7 +70,7 @@ def test_only_sql_py_makes_a_column_of_a_name_that_a_user_may_have_chosen():
         and node.func.value.id == "F"
         and not constant(node.args[0])
     ]
-    assert not found, "use dataward.sql.column"
+    assert not found, "use dataward.spark.sql.column"
 
 
 @pytest.mark.parametrize("text", ODD)
@@ -89,4 +89,4 @@ def test_rows_of_a_users_columns_reach_the_workers_by_number():
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr == "mapInArrow"
     }
-    assert found <= ours, "use dataward.workers.mapped"
+    assert found <= ours, "use dataward.spark.workers.mapped"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataward.privacy.box import Box
+from dataward.keys.box import Box
 from dataward.quality.engines import frequencies
 from dataward.quality.engines.groups import Counts
 from dataward.quality.engines.numbers import State, added, aggregates, state, value

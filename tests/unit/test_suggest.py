@@ -5,9 +5,9 @@ import pytest
 from dataward.contract import Document, Source
 from dataward.contract.draft import Drafting, DraftLine, draft
 from dataward.contract.load import problems_of
-from dataward.quality.profile.column import ColumnProfile, Frequent, Lengths
-from dataward.quality.suggest.candidates import candidates
-from dataward.quality.suggest.deequ import _as_rule
+from dataward.profiling.column import ColumnProfile, Frequent, Lengths
+from dataward.profiling.suggest.candidates import candidates
+from dataward.profiling.suggest.deequ import _as_rule
 from dataward.quality.suite import suite
 
 

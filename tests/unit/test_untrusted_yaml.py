@@ -11,7 +11,7 @@ from dataward.contract import Contract, Document
 from dataward.contract.document import DEEPEST, LONGEST, REPEATED
 from dataward.contract.load import detectors, policy_of
 from dataward.errors import ContractError
-from dataward.plan import plan
+from dataward.pipeline.plan import plan
 
 RICH = """\
 contract: people

@@ -42,12 +42,12 @@ def add(verb: Verb) -> None:
 
 
 def _discover(arguments: argparse.Namespace) -> int:
-    from dataward import session
     from dataward.contract import detectors
     from dataward.contract.draft import Drafting
     from dataward.contract.load import policy_of
-    from dataward.discover import Asked, discover, discover_all, drafted, html, source_of
     from dataward.report import put
+    from dataward.spark import session
+    from dataward.verbs.discover import Asked, discover, discover_all, drafted, html, source_of
 
     if arguments.rows < 1:
         raise UsageError("--rows: give 1 or more, or --full")

@@ -27,7 +27,7 @@ def add(verb: Verb) -> None:
 
 
 def _contract_check(arguments: argparse.Namespace) -> int:
-    from dataward.plan import plan
+    from dataward.pipeline.plan import plan
 
     planned = plan(arguments.file)
     summary = {
@@ -75,7 +75,7 @@ def _dqdl_fmt(arguments: argparse.Namespace) -> int:
 
 
 def _jars(arguments: argparse.Namespace) -> int:
-    from dataward import jars
+    from dataward.spark import jars
 
     paths = jars.ensure()
     if arguments.json:

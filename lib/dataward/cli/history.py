@@ -12,7 +12,7 @@ from dataward.cli.say import print_json, say
 from dataward.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from dataward.memory import Measured
+    from dataward.pipeline.metric_history import Measured
 
 __all__ = ["add"]
 
@@ -38,9 +38,9 @@ def add(verb: Verb) -> None:
 
 
 def _history(arguments: argparse.Namespace) -> int:
-    from dataward import session
-    from dataward.history import history
-    from dataward.plan import plan
+    from dataward.pipeline.plan import plan
+    from dataward.spark import session
+    from dataward.verbs.history import history
 
     planned = plan(arguments.contract)
     if (arguments.mark_bad or arguments.mark_good) and not arguments.reason:
@@ -77,8 +77,8 @@ def _history(arguments: argparse.Namespace) -> int:
 
 
 def _metrics(arguments: argparse.Namespace, planned: Any) -> int:
-    from dataward import session
-    from dataward.memory import measured
+    from dataward.pipeline.metric_history import measured
+    from dataward.spark import session
 
     found = measured(session.get(), planned)
     series: dict[str, list[Measured]] = {}
@@ -131,8 +131,8 @@ def _sparkline(runs: Sequence[Measured]) -> str:
 
 
 def _mark(arguments: argparse.Namespace, planned: Any) -> int:
-    from dataward import session
-    from dataward.memory import mark
+    from dataward.pipeline.metric_history import mark
+    from dataward.spark import session
 
     if arguments.mark_bad and arguments.mark_good:
         raise UsageError("a run is marked bad or good: give one of --mark-bad and --mark-good")
@@ -145,8 +145,8 @@ def _mark(arguments: argparse.Namespace, planned: Any) -> int:
 
 
 def _windows(arguments: argparse.Namespace, planned: Any) -> int:
-    from dataward import session
-    from dataward.windows import windows
+    from dataward.pipeline.windows import windows
+    from dataward.spark import session
 
     found = windows(session.get(), planned)
     if arguments.json:
@@ -167,9 +167,9 @@ def _windows(arguments: argparse.Namespace, planned: Any) -> int:
 
 
 def _key_uses(arguments: argparse.Namespace, planned: Any) -> int:
-    from dataward import session
     from dataward.contract import having
-    from dataward.integrity.key_uses import key_uses
+    from dataward.pipeline.key_uses import key_uses
+    from dataward.spark import session
 
     uses = key_uses(session.get(), planned.contract)
     target = planned.contract.target

@@ -11,7 +11,7 @@ from dataward.errors import UsageError
 
 if TYPE_CHECKING:
     from dataward.contract import Keys
-    from dataward.privacy.keys import Keyring
+    from dataward.keys import Keyring
 
 __all__ = ["add"]
 
@@ -50,13 +50,13 @@ def _keys(where: str) -> tuple[Keys, tuple[str, ...]]:
 
 
 def _opened(arguments: argparse.Namespace) -> Keyring:
-    from dataward.privacy.keys import open_keys
+    from dataward.keys import open_keys
 
     return open_keys(_keys(arguments.where)[0])
 
 
 def _create(arguments: argparse.Namespace) -> int:
-    from dataward.privacy.keys import create_keyring, has_keyring, open_keys
+    from dataward.keys import create_keyring, has_keyring, open_keys
 
     keys, domains = _keys(arguments.where)
     wanted = tuple(dict.fromkeys(arguments.domain)) or domains

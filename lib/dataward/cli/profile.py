@@ -11,9 +11,9 @@ from dataward.cli.say import print_json, say
 from dataward.errors import UsageError
 
 if TYPE_CHECKING:
-    from dataward.profile import Profile
-    from dataward.quality.profile.column import ColumnProfile
-    from dataward.quality.profile.drift import Drift
+    from dataward.profiling.column import ColumnProfile
+    from dataward.profiling.drift import Drift
+    from dataward.verbs.profile import Profile
 
 __all__ = ["add"]
 
@@ -42,11 +42,11 @@ def add(verb: Verb) -> None:
 
 
 def _profile(arguments: argparse.Namespace) -> int:
-    from dataward import session
     from dataward.contract import detectors, load
-    from dataward.discover import source_of
-    from dataward.profile import compared, html, profile, profile_of, read
     from dataward.report import put
+    from dataward.spark import session
+    from dataward.verbs.discover import source_of
+    from dataward.verbs.profile import compared, html, profile, profile_of, read
 
     if not 0 < arguments.sample <= 1:
         raise UsageError(f"--sample {arguments.sample:g}: give a share above 0 and up to 1, such as 0.01")

@@ -43,15 +43,15 @@ def _with_run(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _session(arguments: argparse.Namespace) -> tuple[Any, Any]:
-    from dataward import session
-    from dataward.plan import plan
+    from dataward.pipeline.plan import plan
+    from dataward.spark import session
 
     planned = plan(arguments.contract)
     return session.get(), planned
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from dataward.quarantine import batches
+    from dataward.verbs.quarantine import batches
 
     spark, planned = _session(arguments)
     runs = batches(spark, planned)
@@ -70,7 +70,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from dataward.quarantine import show
+    from dataward.verbs.quarantine import show
 
     spark, planned = _session(arguments)
     shown = show(spark, planned, arguments.of_run, arguments.rows)
@@ -88,7 +88,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _release(arguments: argparse.Namespace) -> int:
-    from dataward.quarantine import release
+    from dataward.verbs.quarantine import release
 
     spark, planned = _session(arguments)
     say(f"release {arguments.of_run}: {planned.contract.quarantine_location} -> {planned.contract.target}")
@@ -97,7 +97,7 @@ def _release(arguments: argparse.Namespace) -> int:
 
 
 def _discard(arguments: argparse.Namespace) -> int:
-    from dataward.quarantine import discard
+    from dataward.verbs.quarantine import discard
 
     spark, planned = _session(arguments)
     rows = discard(spark, planned, arguments.of_run, arguments.rule, arguments.reason)

@@ -64,9 +64,9 @@ def add(verb: Verb) -> None:
 
 
 def _rotate(arguments: argparse.Namespace) -> int:
-    from dataward import session
-    from dataward.plan import plan
-    from dataward.rotate import rotate
+    from dataward.pipeline.plan import plan
+    from dataward.spark import session
+    from dataward.verbs.rotate import rotate
 
     plans = [plan(file) for file in arguments.contract]
     spark = session.get()  # what is said before it would reach stdout under spark-submit
@@ -92,9 +92,9 @@ def _rotate(arguments: argparse.Namespace) -> int:
 
 
 def _reidentify(arguments: argparse.Namespace) -> int:
-    from dataward import session
-    from dataward.plan import plan
-    from dataward.reidentify import Wanted, reidentify
+    from dataward.pipeline.plan import plan
+    from dataward.spark import session
+    from dataward.verbs.reidentify import Wanted, reidentify
 
     planned = plan(arguments.contract)
     columns = tuple(name.strip() for name in arguments.columns.split(",") if name.strip())
@@ -117,9 +117,9 @@ def _reidentify(arguments: argparse.Namespace) -> int:
 
 
 def _erase(arguments: argparse.Namespace) -> int:
-    from dataward import session
-    from dataward.erase import Asked, erase
-    from dataward.plan import plan
+    from dataward.pipeline.plan import plan
+    from dataward.spark import session
+    from dataward.verbs.erase import Asked, erase
 
     plans = [plan(file) for file in arguments.contract]
     values = tuple(line for line in _text_of(arguments.values).splitlines() if line) if arguments.values else ()
@@ -175,9 +175,9 @@ def _text_of(path: str) -> str:
 
 
 def _anonymize(arguments: argparse.Namespace) -> int:
-    from dataward import session
-    from dataward.anonymize import anonymize
-    from dataward.plan import plan
+    from dataward.pipeline.plan import plan
+    from dataward.spark import session
+    from dataward.verbs.anonymize import anonymize
 
     planned = plan(arguments.contract)
     done = anonymize(session.get(), planned, arguments.k, arguments.suppress, arguments.out)

@@ -12,7 +12,7 @@ from dataward.cli.say import print_json, say
 from dataward.errors import UsageError
 
 if TYPE_CHECKING:
-    from dataward.suggest import Suggestions
+    from dataward.verbs.suggest import Suggestions
 
 __all__ = ["add"]
 
@@ -32,12 +32,12 @@ def add(verb: Verb) -> None:
 
 
 def _suggest(arguments: argparse.Namespace) -> int:
-    from dataward import session
     from dataward.contract import detectors
     from dataward.contract.draft import Drafting
-    from dataward.discover import Asked, discover, drafted, source_of
-    from dataward.plan import plan
-    from dataward.suggest import mutate, suggest
+    from dataward.pipeline.plan import plan
+    from dataward.spark import session
+    from dataward.verbs.discover import Asked, discover, drafted, source_of
+    from dataward.verbs.suggest import mutate, suggest
 
     if (arguments.source is None) == (arguments.mutate is None):
         raise UsageError("give a SOURCE to suggest rules for, or --mutate CONTRACT")

@@ -42,9 +42,9 @@ def add(verb: Verb) -> None:
 
 
 def _publish(arguments: argparse.Namespace) -> int:
-    from dataward import session
-    from dataward.plan import plan
-    from dataward.publish import publish
+    from dataward.pipeline.plan import plan
+    from dataward.pipeline.publish import publish
+    from dataward.spark import session
 
     if arguments.every and not arguments.stream:
         raise UsageError("--every goes with --stream CHECKPOINT")
@@ -66,7 +66,7 @@ def _publish(arguments: argparse.Namespace) -> int:
 
 
 def _stream(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
-    from dataward.stream import stream
+    from dataward.verbs.stream import stream
 
     say(f"stream {planned.name}: {planned.contract.source} -> {planned.contract.target}")
     codes = [0]
@@ -115,8 +115,8 @@ def _repaired(repair: dict[str, Any]) -> str:
 
 
 def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
-    from dataward.explain import explain
-    from dataward.mend import steps
+    from dataward.pipeline.repair import steps
+    from dataward.verbs.explain import explain
 
     explained = explain(spark, planned)
     judging, protections = explained.suite, explained.protections
@@ -153,9 +153,9 @@ def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from dataward import session
-    from dataward.plan import plan
-    from dataward.verify import verify
+    from dataward.pipeline.plan import plan
+    from dataward.spark import session
+    from dataward.verbs.verify import verify
 
     planned = plan(arguments.contract)
     proof = verify(session.get(), planned, arguments.table_version)

@@ -25,7 +25,7 @@ _MAPPING = "a mapping of keys to values is expected here"
 
 
 def load(path: str | Path) -> Contract:
-    """Read a contract; its DQDL is not parsed here (see :func:`dataward.plan.plan`).
+    """Read a contract; its DQDL is not parsed here (see :func:`dataward.pipeline.plan.plan`).
 
     Raises:
         ContractError: with every mistake in the file.

@@ -27,8 +27,8 @@ from dataward.contract.protections import (
     having,
     written_form,
 )
+from dataward.contract.reserved import SHADOW
 from dataward.contract.treatment import Treatment
-from dataward.reserved import SHADOW
 
 __all__ = [
     "Access",

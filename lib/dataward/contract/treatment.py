@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from dataward.contract.base import Model, Name, Scalar
-from dataward.pure import Impure, expressions
+from dataward.contract.pure import Impure, expressions
 
 __all__ = [
     "Comparison",

@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from dataward.sql import column, identifier
+from dataward.spark.sql import column, identifier
+from dataward.spark.workers import batch_of, settled
 from dataward.tables.maintenance import settings
-from dataward.workers import batch_of, settled
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -21,7 +21,7 @@ from dataward.integrity.canonical import sha256
 from dataward.integrity.digest import FileContent
 from dataward.integrity.records import Ask, Discard, Erased, Erasure, parsed
 from dataward.integrity.seal import Record, Seal
-from dataward.privacy.keys import KeyProvider, PublicKeys, signing_key
+from dataward.keys import KeyProvider, PublicKeys, signing_key
 from dataward.tables import commits, delta, maintenance
 from dataward.tables.reason import reason
 

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract.protections import Generalize
+from dataward.contract.reserved import INTERNAL
 from dataward.errors import DataError, UsageError
 from dataward.privacy.protect.generalize import GeneralizeOperator
 from dataward.privacy.protect.operator import Rows, Unfit
 from dataward.privacy.protect.spark import arrow_schema
-from dataward.reserved import INTERNAL
-from dataward.sql import identifier
-from dataward.workers import mapped
+from dataward.spark.sql import identifier
+from dataward.spark.workers import mapped
 
 if TYPE_CHECKING:
     import pyarrow as pa

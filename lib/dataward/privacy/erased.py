@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract, Location
 from dataward.contract.protections import Token
+from dataward.contract.reserved import INTERNAL
 from dataward.errors import KeyringError
-from dataward.privacy.box import Box
-from dataward.privacy.keys import KeyProvider
+from dataward.keys import KeyProvider
+from dataward.keys.box import Box
 from dataward.privacy.protect.leaf import Leaf
 from dataward.privacy.protect.operator import Key, Rows
 from dataward.privacy.protect.spark import through_arrow
 from dataward.privacy.protect.token import TokenOperator
-from dataward.reserved import INTERNAL
-from dataward.sql import column, identifier
+from dataward.spark.sql import column, identifier
 from dataward.tables import commits, delta
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataward.compare import Incomparable, paired_columns
 from dataward.contract import Column, Contract, Join
 from dataward.contract.protections import having
-from dataward.sql import column
+from dataward.spark.compare import Incomparable, paired_columns
+from dataward.spark.sql import column
 from dataward.tables import delta
 
 if TYPE_CHECKING:

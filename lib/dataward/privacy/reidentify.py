@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dataward.contract import Allowed, Column, Contract
 from dataward.errors import KeyringError
-from dataward.privacy.keys import KeyProvider
+from dataward.keys import KeyProvider
 from dataward.privacy.protect.compiled import FORMS, OPERATORS
 from dataward.privacy.protect.fpe import FpeOperator
 from dataward.privacy.protect.operator import Key

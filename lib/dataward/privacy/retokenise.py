@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract
 from dataward.contract.operation import Operation
+from dataward.contract.reserved import INTERNAL, shadow_of
+from dataward.keys import KeyProvider, Purpose
 from dataward.privacy import rekey
-from dataward.privacy.keys import KeyProvider, Purpose
 from dataward.privacy.protect import (
     OPERATORS,
     arrow_schema,
@@ -28,9 +29,8 @@ from dataward.privacy.protect import (
 from dataward.privacy.protect.compiled import FALLBACK, KeyOf, read_by
 from dataward.privacy.protect.fpe import FpeOperator
 from dataward.privacy.protect.operator import Key, Operator, Rows
-from dataward.reserved import INTERNAL, shadow_of
-from dataward.sql import column, identifier
-from dataward.workers import mapped
+from dataward.spark.sql import column, identifier
+from dataward.spark.workers import mapped
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Column, Contract
 from dataward.contract.protections import Json
+from dataward.contract.reserved import INTERNAL
 from dataward.errors import KeyringError, ProtectionError, UsageError
-from dataward.privacy.keys import Keyring, Purpose
+from dataward.keys import Keyring, Purpose
 from dataward.privacy.paths import Inside, leaves
 from dataward.privacy.protect import arrow_schema, compiled, key_of
 from dataward.privacy.reidentify import originals
-from dataward.reserved import INTERNAL
-from dataward.sql import column, identifier
+from dataward.spark.sql import column, identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataward.sql import column, identifier
+from dataward.spark.sql import column, identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

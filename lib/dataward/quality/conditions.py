@@ -5,7 +5,7 @@ predicate, against each row (:meth:`Condition.sql`). ``between`` leaves its ends
 
 Nulls, as in Glue: a null value fails every condition but ``!=``, ``not in``, ``not between`` and ``not matches``;
 naming NULL as an operand decides it explicitly (``= NULL``, ``not in ["x", NULL]``). How a value is compared with an operand
-is the law of :mod:`dataward.compare`: text that is no number fails beside a number, whatever the operator.
+is the law of :mod:`dataward.spark.compare`: text that is no number fails beside a number, whatever the operator.
 
 ``str()`` of a condition and of every operand is DQDL again.
 """
@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, cast
 
-from dataward.compare import Compared, Incomparable, Order, Value, equal, ordered, unreadable
-from dataward.sql import definite, literal
+from dataward.spark.compare import Compared, Incomparable, Order, Value, equal, ordered, unreadable
+from dataward.spark.sql import definite, literal
 
 __all__ = [
     "EMPTY",

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from dataward.compare import paired_columns
 from dataward.errors import RunError
 from dataward.quality.duplicates.matching import Clusters, Matching, clusters
 from dataward.quality.internal import INTERNAL, ROW, row_id
 from dataward.quality.spread import Fences, Spreads, outlying
-from dataward.sql import column, identifier
+from dataward.spark.compare import paired_columns
+from dataward.spark.sql import column, identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

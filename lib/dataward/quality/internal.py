@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from dataward.reserved import INTERNAL
-from dataward.sql import identifier
+from dataward.contract.reserved import INTERNAL
+from dataward.spark.sql import identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -34,7 +34,7 @@ from dataward.quality.rules.base import ALL
 from dataward.quality.split import with_paths
 from dataward.quality.statistics import Statistic, metrics_of, statistics
 from dataward.quality.suite import Suite
-from dataward.sql import identifier
+from dataward.spark.sql import identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

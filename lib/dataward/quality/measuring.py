@@ -11,7 +11,7 @@ from dataward.errors import DataError, RunError, SourceError
 from dataward.quality.backtracking import runs_away
 from dataward.quality.metrics import Metric, Unmeasured, Values
 from dataward.quality.rules import Rule
-from dataward.session import TimeIsUp, time_limit
+from dataward.spark.session import TimeIsUp, time_limit
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

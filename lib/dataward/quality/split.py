@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from dataward.contract.reserved import FAILED_COLUMNS, FAILED_RULES
 from dataward.quality.flags import with_flags
 from dataward.quality.rules import RowRule
-from dataward.reserved import FAILED_COLUMNS, FAILED_RULES
-from dataward.sql import column, identifier, literal
+from dataward.spark.sql import column, identifier, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

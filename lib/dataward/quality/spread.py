@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract.treatment import Method
 from dataward.quality.internal import INTERNAL
-from dataward.sql import identifier
-from dataward.workers import settled
+from dataward.spark.sql import identifier
+from dataward.spark.workers import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location, Target
 from dataward.errors import ProtectionError, TargetError
-from dataward.sql import identifier, literal, names
+from dataward.spark.sql import identifier, literal, names
 from dataward.tables import delta
 from dataward.tables.declared import Fit, conformed, declared, fit
 from dataward.tables.delta import Commit
@@ -237,7 +237,7 @@ def _merge(
 ) -> Commit:
     there = {name.lower() for name in delta.delta_table(spark, target).toDF().columns}
     keys = " and ".join(_same(name, beside.get(name), there) for name in target.on)
-    # A merge takes these from the session only, and the session is this run's own (dataward.session.isolated).
+    # A merge takes these from the session only, and the session is this run's own (dataward.spark.session.isolated).
     settings = {
         "spark.databricks.delta.commitInfo.userMetadata": json.dumps({"dataward": 1, "run_id": run_id, **metadata}),
         "spark.databricks.delta.write.txnAppId": f"dataward/{run_id}",

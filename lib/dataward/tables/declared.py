@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dataward.contract import Location
-from dataward.sql import column, identifier
+from dataward.spark.sql import column, identifier
 from dataward.tables import delta
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataward import sql
 from dataward.contract import Location
+from dataward.spark import sql
 from dataward.tables import files
 from dataward.tables.reason import reason
 

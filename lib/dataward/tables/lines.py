@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Source
-from dataward.sql import literal
+from dataward.spark.sql import literal
 from dataward.tables.files import LITERAL, plain
 
 if TYPE_CHECKING:

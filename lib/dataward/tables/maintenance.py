@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
 from dataward.errors import TargetError
-from dataward.sql import column, literal
+from dataward.spark.sql import column, literal
 from dataward.tables import delta
 from dataward.tables.files import on_system
 from dataward.tables.reason import reason

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from dataward.contract import Location
 from dataward.errors import SourceError
-from dataward.sql import identifier, literal
+from dataward.spark.sql import identifier, literal
 from dataward.tables import delta
 from dataward.tables.source import Pin, manifest
 

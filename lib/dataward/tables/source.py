@@ -20,9 +20,9 @@ from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, cast
 
 from dataward.contract import Source
+from dataward.contract.reserved import MALFORMED
 from dataward.errors import SourceError
-from dataward.reserved import MALFORMED
-from dataward.sql import column
+from dataward.spark.sql import column
 from dataward.tables import catalog, delta, files, header
 from dataward.tables.lines import Lines, look, undecodable
 from dataward.tables.maintenance import settings

@@ -19,13 +19,13 @@ from dataward.privacy.discover.score import UNSEEN, Finding
 from dataward.privacy.discover.spark import discover_frame, sample
 from dataward.privacy.protect import arrow_schema, protect, tree
 from dataward.privacy.protect.compiled import read_by
-from dataward.sql import identifier
+from dataward.spark.sql import identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-    from dataward.privacy.keys import KeyProvider
+    from dataward.keys import KeyProvider
 
 __all__ = ["Looked", "free_text_warning", "look", "weighed"]
 

@@ -12,7 +12,7 @@ from dataward.privacy.discover.detectors import DETECTORS
 from dataward.privacy.discover.evidence import Evidence
 from dataward.privacy.discover.scanner import scanner
 from dataward.privacy.discover.score import Finding, judge_column
-from dataward.workers import settled
+from dataward.spark.workers import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa

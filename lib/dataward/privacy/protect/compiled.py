@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from dataward.contract import Column, Contract
 from dataward.contract.protections import Invalid, Json, RedactText
 from dataward.errors import Problem, ProtectionError, did_you_mean
+from dataward.keys import KeyProvider, Purpose
 from dataward.privacy.discover.custom import with_custom
-from dataward.privacy.keys import KeyProvider, Purpose
 from dataward.privacy.protect import tree
 from dataward.privacy.protect.date_shift import DateShiftOperator
 from dataward.privacy.protect.drop import DropOperator

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataward.contract.protections import DateShift
-from dataward.privacy.keys import Purpose
+from dataward.keys import Purpose
 from dataward.privacy.protect.operator import Made, Operator, Rows, Unfit
 from dataward.privacy.protect.texts import by_distinct, messages, texts
 from dataward.privacy.protect.token import macs, words

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from dataward.contract.protections import Encrypt
-from dataward.privacy.keys import Purpose
+from dataward.keys import Purpose
 from dataward.privacy.protect.operator import Made, Operator, Rows
 from dataward.privacy.protect.siv import encrypt
 from dataward.privacy.protect.texts import joined, texts

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dataward.contract.protections import EncryptRandom
-from dataward.privacy.keys import Purpose
+from dataward.keys import Purpose
 from dataward.privacy.protect.encrypt import opened, written
 from dataward.privacy.protect.operator import Made, Operator, Rows
 from dataward.privacy.protect.texts import joined, messages

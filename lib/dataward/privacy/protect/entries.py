@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract, Location
 from dataward.contract.protections import Shred, Vault
-from dataward.privacy.keys import KeyProvider, Purpose
+from dataward.keys import KeyProvider, Purpose
 from dataward.privacy.protect.operator import Made, Operator, Rows
 from dataward.privacy.protect.texts import messages
 from dataward.privacy.protect.token import macs
+from dataward.spark.workers import settled
 from dataward.tables import commits, delta, maintenance
-from dataward.workers import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa

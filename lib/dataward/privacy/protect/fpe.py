@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataward.contract.protections import Fpe
-from dataward.privacy.keys import Purpose
+from dataward.keys import Purpose
 from dataward.privacy.protect.ff1 import FF1, shortest
 from dataward.privacy.protect.operator import Made, Operator, Rows, Unfit
 from dataward.privacy.protect.texts import flat, from_flat, unreadable, without

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dataward.privacy.keys import Purpose
+from dataward.keys import Purpose
 
 if TYPE_CHECKING:
     import pyarrow as pa

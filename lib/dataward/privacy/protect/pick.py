@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from dataward.contract.protections import Pick
-from dataward.privacy.keys import Purpose
+from dataward.keys import Purpose
 from dataward.privacy.protect.operator import Made, Rows, Unfit
 from dataward.privacy.protect.token import Keyed, words
 

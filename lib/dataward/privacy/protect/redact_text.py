@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dataward.contract.protections import RedactText
+from dataward.keys import Purpose
 from dataward.privacy.discover.detector import Detector
 from dataward.privacy.discover.detectors import DETECTORS
 from dataward.privacy.discover.scanner import scanner
-from dataward.privacy.keys import Purpose
 from dataward.privacy.protect.canonical import CANONICAL, phone
 from dataward.privacy.protect.known import merged, needles, occurrences
 from dataward.privacy.protect.operator import Made, Operator, Rows, Unfit

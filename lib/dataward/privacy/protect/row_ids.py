@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataward.contract.protections import Token
+from dataward.contract.reserved import ROW_ID
 from dataward.privacy.protect.operator import Key
 from dataward.privacy.protect.token import TokenOperator
-from dataward.reserved import ROW_ID
-from dataward.sql import column
+from dataward.spark.sql import column
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataward.contract.protections import Shred
-from dataward.privacy.keys import Purpose
+from dataward.contract.reserved import INTERNAL
+from dataward.keys import Purpose
 from dataward.privacy.protect.entries import KEY, NONCE, Entered, Table, opened
 from dataward.privacy.protect.texts import messages
-from dataward.reserved import INTERNAL
-from dataward.sql import column
+from dataward.spark.sql import column
+from dataward.spark.workers import mapped
 from dataward.tables.reason import from_jvm
-from dataward.workers import mapped
 
 if TYPE_CHECKING:
     import pyarrow as pa

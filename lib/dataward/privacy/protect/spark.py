@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from dataward.contract import Contract
+from dataward.contract.reserved import INTERNAL
 from dataward.errors import ProtectionError, RunError
-from dataward.privacy.keys import KeyProvider
+from dataward.keys import KeyProvider
 from dataward.privacy.protect import tree
 from dataward.privacy.protect.canonical import VERSION
 from dataward.privacy.protect.compiled import Compiled, compiled, key_of, keyed
@@ -18,10 +19,9 @@ from dataward.privacy.protect.operator import Operator, Rows
 from dataward.privacy.protect.shred import ShredOperator, through_shred
 from dataward.privacy.protect.token import Keyed
 from dataward.privacy.protect.vault import VaultOperator, through_vault
-from dataward.reserved import INTERNAL
-from dataward.sql import column
+from dataward.spark.sql import column
+from dataward.spark.workers import mapped, settled
 from dataward.tables.reason import from_jvm, from_worker, reason
-from dataward.workers import mapped, settled
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataward.contract.protections import Pick, Token
-from dataward.privacy.keys import Purpose
+from dataward.keys import Purpose
 from dataward.privacy.protect.canonical import CANONICAL, canonical
-from dataward.privacy.protect.jvm import hmac
 from dataward.privacy.protect.operator import TEXT_IN_JVM, Made, Operator, Rows
 from dataward.privacy.protect.texts import messages, texts, unreadable, without
+from dataward.spark.hmac import hmac
 
 if TYPE_CHECKING:
     import pyarrow as pa

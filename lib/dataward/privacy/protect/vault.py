@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dataward.contract.protections import Vault
-from dataward.privacy.keys import Purpose
+from dataward.contract.reserved import INTERNAL
+from dataward.keys import Purpose
 from dataward.privacy.protect.entries import Entered, Table, opened
-from dataward.reserved import INTERNAL
-from dataward.sql import column
+from dataward.spark.sql import column
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

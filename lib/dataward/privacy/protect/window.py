@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from dataward.contract import Column, Contract, Location
 from dataward.contract.protections import Shred, Vault
+from dataward.contract.reserved import shadow_of
 from dataward.errors import KeyringError
-from dataward.privacy.keys import KeyProvider, Purpose
+from dataward.keys import KeyProvider, Purpose
 from dataward.privacy.protect.entries import Table
 from dataward.privacy.protect.spark import Protected, Protecting, output_fields, protect
-from dataward.reserved import shadow_of
-from dataward.sql import column, identifier
+from dataward.spark.sql import column, identifier
 from dataward.tables import delta
 
 if TYPE_CHECKING:

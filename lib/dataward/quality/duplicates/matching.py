@@ -21,8 +21,8 @@ from dataward.contract.treatment import Kind
 from dataward.errors import RunError
 from dataward.quality.duplicates.components import components
 from dataward.quality.internal import row_id
-from dataward.sql import identifier
-from dataward.workers import settled
+from dataward.spark.sql import identifier
+from dataward.spark.workers import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa

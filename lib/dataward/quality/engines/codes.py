@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from dataward.workers import batch_of, column_of, named
+from dataward.spark.workers import batch_of, column_of, named
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dataward.quality.metrics import GROUPED, OF_NUMBERS, Metric, Unmeasured, Values, measurable
-from dataward.sql import definite, identifier
+from dataward.spark.sql import definite, identifier
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def run_checks(spark: SparkSession, frame: DataFrame, make: Callable[[], Iterabl
     """
     from pydeequ.verification import VerificationResult, VerificationSuite
 
-    from dataward.session import callbacks
+    from dataward.spark.session import callbacks
 
     callbacks(spark)
     with contextlib.redirect_stdout(sys.stderr):

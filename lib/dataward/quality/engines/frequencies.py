@@ -12,11 +12,11 @@ import hmac
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from dataward.privacy.box import Box
+from dataward.keys.box import Box
 from dataward.quality.engines.codes import bucket_of
 from dataward.quality.engines.groups import Grouping, counted_code, own_code
-from dataward.sql import identifier
-from dataward.workers import batch_of, settled
+from dataward.spark.sql import identifier
+from dataward.spark.workers import batch_of, settled
 
 if TYPE_CHECKING:
     import pyarrow as pa

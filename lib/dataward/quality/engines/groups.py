@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataward.quality.metrics import GROUPED, Metric
-from dataward.sql import identifier
+from dataward.spark.sql import identifier
 
 __all__ = ["Counts", "Grouping", "counted_code", "groupings", "own_code"]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
 from dataward.quality.metrics import Metric
-from dataward.sql import identifier
+from dataward.spark.sql import identifier
 
 __all__ = ["Numbers", "State", "added", "aggregates", "state", "value"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.quality.engines.numbers import Numbers, aggregates
 from dataward.quality.internal import INTERNAL
 from dataward.quality.metrics import Metric
-from dataward.sql import identifier
+from dataward.spark.sql import identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -22,10 +22,10 @@ from dataward.quality.engines.groups import Counts, Grouping, counted_code, grou
 from dataward.quality.engines.numbers import state, value
 from dataward.quality.engines.scan import aggregated
 from dataward.quality.metrics import GROUPED, Metric, Values, measurable
-from dataward.sql import column, identifier
+from dataward.spark.sql import column, identifier
+from dataward.spark.workers import settled
 from dataward.tables.maintenance import settings
 from dataward.tables.reason import reason
-from dataward.workers import settled
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

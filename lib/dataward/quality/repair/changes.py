@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from dataward.contract.reserved import CHANGE, CHANGED, REPAIRS, TEXTS
 from dataward.quality.internal import INTERNAL
 from dataward.quality.repair.working import Tally
-from dataward.reserved import CHANGE, CHANGED, REPAIRS, TEXTS
-from dataward.sql import column, identifier, literal
+from dataward.spark.sql import column, identifier, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

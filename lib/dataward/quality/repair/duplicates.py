@@ -6,7 +6,7 @@ from dataward.contract.treatment import Duplicates
 from dataward.quality.duplicates.matching import Compared, Matching, clusters
 from dataward.quality.internal import INTERNAL, ROW, content
 from dataward.quality.repair.working import Working
-from dataward.sql import identifier, literal
+from dataward.spark.sql import identifier, literal
 
 __all__ = ["matching", "settle"]
 

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dataward.compare import Incomparable, paired_columns
 from dataward.contract.treatment import Missing, Treatment
 from dataward.errors import did_you_mean
 from dataward.quality.duplicates.matching import Matching
 from dataward.quality.repair.duplicates import matching
 from dataward.quality.repair.normalise import normalise
 from dataward.quality.repair.working import Working
-from dataward.sql import identifier, literal
+from dataward.spark.compare import Incomparable, paired_columns
+from dataward.spark.sql import identifier, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataward.compare import paired_columns
 from dataward.contract.treatment import Lookup, Missing
 from dataward.quality.internal import INTERNAL, content
 from dataward.quality.metrics import WHOLE
 from dataward.quality.repair.working import Working
 from dataward.quality.spread import KEY, Spreads, group_key
-from dataward.sql import column, identifier, literal
+from dataward.spark.compare import paired_columns
+from dataward.spark.sql import column, identifier, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

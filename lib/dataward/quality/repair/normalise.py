@@ -9,7 +9,7 @@ from typing import Any
 
 from dataward.contract.treatment import Normalise
 from dataward.quality.repair.working import WHY, Working
-from dataward.sql import identifier, literal
+from dataward.spark.sql import identifier, literal
 
 __all__ = ["normalise"]
 

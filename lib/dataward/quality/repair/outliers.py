@@ -8,7 +8,7 @@ from dataward.contract.treatment import Outliers
 from dataward.quality.internal import INTERNAL
 from dataward.quality.repair.working import Working
 from dataward.quality.spread import Fences, Spreads, outlying
-from dataward.sql import identifier, literal
+from dataward.spark.sql import identifier, literal
 
 __all__ = ["fenced", "tame"]
 

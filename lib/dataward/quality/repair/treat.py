@@ -23,7 +23,7 @@ from dataward.quality.repair.normalise import normalise
 from dataward.quality.repair.outliers import fenced, tame
 from dataward.quality.repair.working import WHY, Repair, Tally, Working
 from dataward.quality.spread import Spreads
-from dataward.sql import identifier
+from dataward.spark.sql import identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

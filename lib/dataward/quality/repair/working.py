@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataward.quality.internal import INTERNAL
 from dataward.quality.metrics import Metric
-from dataward.sql import identifier, literal
+from dataward.spark.sql import identifier, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -17,17 +17,17 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dataward.compare import Value, as_moment
+from dataward.contract.pure import Impure
+from dataward.contract.pure import condition as condition_of_row
+from dataward.contract.pure import patterns as sql_patterns
 from dataward.errors import did_you_mean
-from dataward.pure import Impure
-from dataward.pure import condition as condition_of_row
-from dataward.pure import patterns as sql_patterns
 from dataward.quality.conditions import Arithmetic, Call, Condition, Moment, Operand, Size, quoted, shown
 from dataward.quality.dqdl.syntax import RuleError, Statement
 from dataward.quality.flags import Flag
 from dataward.quality.metrics import Kind, Metric, Values
 from dataward.quality.past import Past, TooShort, asks, complaint, worked_out
-from dataward.sql import definite
+from dataward.spark.compare import Value, as_moment
+from dataward.spark.sql import definite
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataward.compare import Value
 from dataward.quality.rules.base import ValueRule
-from dataward.sql import identifier
+from dataward.spark.compare import Value
+from dataward.spark.sql import identifier
 
 __all__ = ["ColumnLength"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataward.quality.rules.base import Finding, Probe, Scene
-from dataward.sql import literal
+from dataward.spark.sql import literal
 
 __all__ = ["ColumnNamesMatchPattern"]
 

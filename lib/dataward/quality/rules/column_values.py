@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from dataward.compare import Value
 from dataward.quality.conditions import Size
 from dataward.quality.rules.base import ValueRule
-from dataward.sql import identifier
+from dataward.spark.compare import Value
+from dataward.spark.sql import identifier
 
 __all__ = ["ColumnValues"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from dataward.pure import Impure, patterns, query
+from dataward.contract.pure import Impure, patterns, query
 from dataward.quality.metrics import Metric, Unmeasured
 from dataward.quality.rules.base import Finding, Probe, Scene
 from dataward.tables.reason import reason

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from dataward.compare import Value
 from dataward.quality.rules.base import RowRule
-from dataward.sql import identifier
+from dataward.spark.compare import Value
+from dataward.spark.sql import identifier
 
 __all__ = ["DataFreshness"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataward.compare import Incomparable, paired_columns
 from dataward.quality.metrics import Unmeasured
 from dataward.quality.rules.base import SHARE, Finding, Probe, Scene
+from dataward.spark.compare import Incomparable, paired_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataward.privacy.risk import presence
+from dataward.quality.risk import presence
 from dataward.quality.rules.base import SHARE, Scene
 from dataward.quality.rules.disclosure import Disclosure
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataward.compare import Incomparable
-from dataward.privacy.risk import TooManyValues
 from dataward.quality.metrics import Unmeasured
+from dataward.quality.risk import TooManyValues
 from dataward.quality.rules.base import Finding, Probe, Scene
+from dataward.spark.compare import Incomparable
 from dataward.tables.reason import reason
 
 __all__ = ["Disclosure"]

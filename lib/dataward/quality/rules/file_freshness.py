@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from dataward.compare import Value, as_moment
 from dataward.quality.conditions import Moment, Operand
 from dataward.quality.files import FileRule
 from dataward.quality.rules.base import Scene
+from dataward.spark.compare import Value, as_moment
 
 __all__ = ["FileFreshness"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dataward.quality.files import TAGS, FileRule, listing
 from dataward.quality.metrics import Unmeasured
 from dataward.quality.rules.base import Finding, Scene
-from dataward.sql import literal
+from dataward.spark.sql import literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

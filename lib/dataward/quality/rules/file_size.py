@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataward.compare import Value
 from dataward.quality.conditions import Size
 from dataward.quality.files import FileRule
 from dataward.quality.rules.base import Scene
+from dataward.spark.compare import Value
 
 __all__ = ["FileSize"]
 

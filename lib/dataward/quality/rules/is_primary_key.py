@@ -7,7 +7,7 @@ from datetime import datetime
 from dataward.quality.flags import Duplicate
 from dataward.quality.metrics import Metric, Values
 from dataward.quality.rules.base import RowRule
-from dataward.sql import identifier
+from dataward.spark.sql import identifier
 
 __all__ = ["IsPrimaryKey"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataward.privacy.risk import k_map
+from dataward.quality.risk import k_map
 from dataward.quality.rules.base import Scene
 from dataward.quality.rules.disclosure import Disclosure
 

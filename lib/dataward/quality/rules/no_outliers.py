@@ -9,7 +9,7 @@ from typing import Any
 from dataward.quality.flags import Flag, Outlying
 from dataward.quality.rules.base import RowRule
 from dataward.quality.spread import FACTORS, Fences
-from dataward.sql import identifier
+from dataward.spark.sql import identifier
 
 __all__ = ["NoOutliers"]
 

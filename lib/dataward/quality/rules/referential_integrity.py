@@ -8,7 +8,7 @@ from datetime import datetime
 from dataward.quality.flags import Orphan
 from dataward.quality.metrics import Metric, Values
 from dataward.quality.rules.base import SHARE, TableRule
-from dataward.sql import identifier
+from dataward.spark.sql import identifier
 
 __all__ = ["ReferentialIntegrity"]
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from dataward.quality.metrics import Unmeasured, Values
 from dataward.quality.rules.base import TableRule
-from dataward.sql import identifier
+from dataward.spark.sql import identifier
 
 __all__ = ["Sum"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from dataward.quality.rules.base import RowRule, Statement
-from dataward.sql import identifier, literal
+from dataward.spark.sql import identifier, literal
 
 __all__ = ["WellFormed"]
 

@@ -1,0 +1,82 @@
+"""Keys: one per purpose, domain and version, from a local keyring, AWS KMS or a Databricks secret.
+
+``keyring`` holds what all have in common, ``local`` the file of mode 0600; ``aws`` and ``databricks`` are imported when a
+contract asks for them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataward.keys.keyring import (
+    KeyProvider,
+    Keyring,
+    KeyVersion,
+    PublicKeys,
+    Purpose,
+    Store,
+    Wrapping,
+    derive,
+    signing_key,
+)
+from dataward.keys.local import LocalFile, Plain
+
+if TYPE_CHECKING:
+    from dataward.contract import Keys
+
+__all__ = [
+    "KeyProvider",
+    "KeyVersion",
+    "Keyring",
+    "PublicKeys",
+    "Purpose",
+    "create_keyring",
+    "derive",
+    "has_keyring",
+    "local_keyring",
+    "open_keys",
+    "signing_key",
+]
+
+
+def open_keys(keys: Keys) -> Keyring:
+    """The keyring that a contract names.
+
+    Raises:
+        KeyringError: it cannot be had; the message says why, and holds no secret.
+    """
+    return Keyring(*_parts(keys))
+
+
+def create_keyring(keys: Keys | Path) -> Keyring:
+    """Make an empty keyring, at a path or where a contract says. An existing one is never touched.
+
+    Raises:
+        KeyringError: it exists already, or cannot be written.
+    """
+    return Keyring.created(*((LocalFile(keys), Plain()) if isinstance(keys, Path) else _parts(keys)))
+
+
+def has_keyring(keys: Keys) -> bool:
+    """Whether there is a keyring where a contract says."""
+    return _parts(keys)[0].read() is not None
+
+
+def local_keyring(path: Path) -> Keyring:
+    """The keyring in a file."""
+    return Keyring(LocalFile(path), Plain())
+
+
+def _parts(keys: Keys) -> tuple[Store, Wrapping]:
+    if keys.provider == "databricks":
+        from dataward.keys.databricks import Secret
+
+        return Secret(keys.path), Plain(lazily=False)
+    if keys.provider == "aws_kms":
+        from dataward.keys.aws import Kms, S3Object
+
+        assert keys.key is not None  # noqa: S101 - the contract demands it
+        store: Store = S3Object(keys.path) if keys.path.startswith("s3://") else LocalFile(Path(keys.path))
+        return store, Kms(keys.key, keys.env)
+    return LocalFile(Path(keys.path)), Plain()

