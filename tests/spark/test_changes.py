@@ -10,10 +10,10 @@ import pytest
 from dataward.keys import open_keys
 from dataward.pipeline.key_uses import key_uses
 from dataward.pipeline.plan import plan
-from dataward.pipeline.publish import Publish
 from dataward.verbs.erase import Asked, erase
 from dataward.verbs.rotate import rotate
 from tests.spark.test_repair import DIRTY, SCHEMA, TREAT
+from tests.steps import instead
 
 pytestmark = pytest.mark.long
 
@@ -69,7 +69,7 @@ def test_every_changed_cell_is_kept_before_and_after_as_the_target_keeps_it(peop
 
 def test_a_run_that_dies_after_the_changes_keeps_them_once(people, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(Publish, "accounted", lambda *given: 1 / 0)
+        instead(patched, "account", lambda *given: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             people.publish("r1")
     before = len(images(people))

@@ -12,12 +12,12 @@ from dataward.errors import UsageError
 from dataward.pipeline import metric_history as memory
 from dataward.pipeline.metric_history import mark, measured, recall, remember
 from dataward.pipeline.plan import plan
-from dataward.pipeline.publish import Publish
 from dataward.quality.judge import Judgement
 from dataward.quality.past import Past
 from dataward.quality.suite import Suite
 from dataward.spark.session import isolated
 from dataward.tables import delta
+from tests.steps import instead
 
 pytestmark = pytest.mark.long
 
@@ -130,7 +130,7 @@ def test_a_run_that_was_killed_is_in_the_history_once(lake, load, monkeypatch):
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(Publish, "to_quarantine", dying)
+        instead(patched, "quarantine", dying)
         with pytest.raises(Killed):
             load(6, run_id="again")
     assert load(6, run_id="again").status == "published"

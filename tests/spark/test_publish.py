@@ -20,8 +20,8 @@ from dataward.errors import (
 )
 from dataward.integrity import ledger
 from dataward.keys import local_keyring
-from dataward.pipeline import publish as module
 from dataward.pipeline import seal as sealing
+from dataward.pipeline.intake import whole
 from dataward.pipeline.plan import plan
 from dataward.tables import commits
 from dataward.verbs.explain import explain
@@ -257,14 +257,14 @@ def test_a_delta_source_is_read_at_its_version(lake):
 
 def test_files_that_change_before_the_commit_stop_the_run(lake, monkeypatch):
     source = csv(lake, "id\n1\n")
-    judge = module.judge
+    judge = whole.judge
 
     def judge_then_change(*arguments, **more):
         judged = judge(*arguments, **more)
         csv(lake, "id\n1\n2\n")
         return judged
 
-    monkeypatch.setattr(module, "judge", judge_then_change)
+    monkeypatch.setattr(whole, "judge", judge_then_change)
     with pytest.raises(SourceChanged, match="changed after they were judged"):
         lake.publish(source=f"{{{source}, options: {{header: true}}}}")
     assert not (lake.root / "target").exists()

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from dataward.errors import UsageError
+from dataward.pipeline import publish as publish_module
 from dataward.pipeline.plan import plan
 from dataward.pipeline.publish import publish
 from dataward.tables import maintenance
-from dataward.verbs import quarantine
 from dataward.verbs.quarantine import batches, discard, release, show
 
 pytestmark = pytest.mark.long
@@ -96,7 +96,7 @@ def test_a_killed_release_is_ended_by_its_rerun(lake, first, monkeypatch, place)
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            *((maintenance, "delete_rows") if place == "delete_rows" else (quarantine._Release, "sealed")), killed
+            *((maintenance, "delete_rows") if place == "delete_rows" else (publish_module, "seal_version")), killed
         )
         with pytest.raises(KeyboardInterrupt):
             released(lake, "first", "out")

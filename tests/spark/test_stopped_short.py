@@ -7,8 +7,8 @@ import pytest
 from dataward import report
 from dataward.errors import Interrupted, KeyringError, TargetError
 from dataward.keys import create_keyring, local_keyring
+from dataward.pipeline import publish as publish_module
 from dataward.pipeline import seal as sealing
-from dataward.pipeline.publish import Publish
 from dataward.tables import commits
 
 SCHEMA = "id int, mail string, age int"
@@ -88,7 +88,7 @@ def test_ctrl_c_says_what_is_committed_and_what_finishes_it(published, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        owner, name = (Publish, "result") if where == "sealed" else (commits, "commit_target")
+        owner, name = (publish_module, "result") if where == "sealed" else (commits, "commit_target")
         patch.setattr(owner, name, interrupted)
         with pytest.raises(Interrupted, match=words) as stop:
             published.publish("r2")

@@ -8,11 +8,12 @@ import pytest
 from dataward import report
 from dataward.errors import TargetError, UsageError
 from dataward.integrity import ledger
+from dataward.pipeline import publish as publish_module
+from dataward.pipeline.intake import WholeTable
 from dataward.pipeline.plan import plan
 from dataward.pipeline.publish import publish
 from dataward.pipeline.windows import windows
 from dataward.tables import commits, delta
-from dataward.verbs import stream as module
 from dataward.verbs.quarantine import batches
 from dataward.verbs.stream import stream
 
@@ -81,7 +82,7 @@ def test_killed_at_random_points_the_tables_are_those_of_an_unbroken_run(streami
         (commits, "commit_target"),
         (ledger, "append"),
         (report, "write"),
-        (module._PublishBatch, "accounted"),
+        (WholeTable, "account"),
         (delta, "history"),
     ]
     draw, kills = random.Random(8), 0
@@ -170,7 +171,7 @@ def test_windows_add_up_over_batches_also_with_late_rows(lake, monkeypatch):
         extra="quarantine: {{path: {root}/quarantine}}\nwindows: {{column: at, length: 1 hour}}",
     )
     with monkeypatch.context() as patch:
-        patch.setattr(module._PublishBatch, "sealed", lambda *given: 1 / 0)
+        patch.setattr(publish_module, "seal_version", lambda *given, **more: 1 / 0)
         with pytest.raises(TargetError, match="is committed and not sealed yet"):
             start(lake)
     assert windows(lake.spark, plan(lake.root / "contract.yaml")) == []  # nothing is sealed yet

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dataward.contract import Contract
+from dataward.errors import ContractError
+from dataward.pipeline.plan import Plan
+from dataward.privacy.discover.gates import Looked
+from dataward.quality.judge import Verdict
 
-__all__ = ["REPLACING", "Counted", "reasons_of_counts"]
+__all__ = ["REPLACING", "Counted", "gate", "reasons_of_counts", "reasons_to_stop"]
 
 REPLACING = ("overwrite", "replace", "refresh")
 """Modes in which rows of the target give way to those of the run."""
@@ -47,3 +52,29 @@ def reasons_of_counts(contract: Contract, rows: Counted, part_of_many: bool = Fa
             f"{rows.diverted} rows are to be diverted and the contract names no quarantine: add one, or 'drop: true'"
         )
     return reasons
+
+
+def reasons_to_stop(
+    contract: Contract, verdicts: Iterable[Verdict], rows: Counted, part_of_many: bool = False
+) -> list[str]:
+    """Return the reasons to stop that verdicts and counts give."""
+    failed = [
+        f"{verdict.rule}: {verdict.outcome}" + (f" ({verdict.message})" if verdict.message else "")
+        for verdict in verdicts
+        if verdict.action == "stop"
+    ]
+    return failed + reasons_of_counts(contract, rows, part_of_many)
+
+
+def gate(plan: Plan, looked: Looked) -> tuple[list[str], list[str]]:
+    """Return the reasons to stop, and the warnings, of what a sample shows that nobody may read.
+
+    Raises:
+        ContractError: a column looks sensitive and has no line in the contract.
+    """
+    problems = looked.problems(plan.document.file, plan.document.line_of(("columns",)))
+    if plan.contract.discovery.gate == "warn":
+        return [], [*looked.warnings, *(problem.what for problem in problems), *looked.residue]
+    if problems:
+        raise ContractError(problems)
+    return [f"discovery: {residue}" for residue in looked.residue], looked.warnings

@@ -1,14 +1,16 @@
-"""What an earlier attempt under the same run id has done, and whether what is left can be finished as it began."""
+"""Resume a run: what an earlier attempt under the same run ID did, and whether the rest can be finished as it began."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract, Source
 from dataward.errors import SourceChanged, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
+from dataward.integrity.seal import Seal
 from dataward.pipeline.plan import Plan
 from dataward.tables import delta
 from dataward.tables.source import Pin, pin
@@ -16,29 +18,41 @@ from dataward.tables.source import Pin, pin
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["done_before", "no_stream_before", "pinned", "references", "same_verdicts"]
+__all__ = ["Earlier", "find", "no_stream_before", "pinned", "references", "same_verdicts"]
 
 STREAMED = re.compile(r"stream-[0-9a-f-]{36}-\d{8,}")
 """Run ids of micro-batches (dataward.verbs.stream)."""
 
 
-def done_before(spark: SparkSession, plan: Plan, run_id: str) -> tuple[ledger.Entry | None, dict[str, Any] | None]:
-    """This run id's seal, or else what it committed before it was interrupted.
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier attempt did: its seal, or else the metadata of its first commit; neither where there was none."""
+
+    seal: Seal | None = None
+    metadata: dict[str, Any] | None = None
+
+
+def find(spark: SparkSession, plan: Plan, run_id: str) -> Earlier:
+    """Look a run ID up in the ledger, then in the commits of target and quarantine.
 
     Raises:
-        UsageError: it began under another text of the contract.
+        UsageError: the run began, or is sealed, under another text of the contract.
     """
     contract = plan.contract
     if sealed := ledger.find(spark, contract.ledger_location, run_id, contract.target):
-        return sealed, None
+        _same_text(sealed.seal.contract_sha256, plan, run_id, "is sealed")
+        return Earlier(seal=sealed.seal)
     for place in (contract.target, contract.quarantine_location):
         found = delta.find_run(spark, place, run_id) if place else None
-        if found is None:
-            continue
-        if found.metadata["contract_sha256"] != plan.sha256:
-            raise UsageError(f"run id '{run_id}' began under another text of this contract: give a new --run-id")
-        return None, found.metadata
-    return None, None
+        if found is not None:
+            _same_text(found.metadata["contract_sha256"], plan, run_id, "began")
+            return Earlier(metadata=found.metadata)
+    return Earlier()
+
+
+def _same_text(sha256: str, plan: Plan, run_id: str, what: str) -> None:
+    if sha256 != plan.sha256:
+        raise UsageError(f"run id '{run_id}' {what} under another text of this contract: give a new --run-id")
 
 
 def pinned(

@@ -8,40 +8,31 @@ none. The target comes first and the quarantine after: killed between the two, a
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract, Location
-from dataward.contract.reserved import FAILED_RULES, INTERNAL, ROW_ID, RUN_ID
+from dataward.contract.reserved import FAILED_RULES, ROW_ID, RUN_ID
 from dataward.errors import UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.integrity.records import Discard
 from dataward.integrity.seal import Seal, code_version
-from dataward.keys import KeyProvider, open_keys
-from dataward.pipeline import resume as rerun
+from dataward.keys import open_keys
+from dataward.pipeline.context import Asked, Progress, silent
+from dataward.pipeline.intake.quarantined import QuarantinedRows
 from dataward.pipeline.plan import Plan
-from dataward.pipeline.publish import Publish, carry_out
-from dataward.pipeline.run import Progress
+from dataward.pipeline.publish import carry_out
 from dataward.pipeline.seal import signer
-from dataward.privacy.protect.operator import Key
-from dataward.privacy.protect.row_ids import with_row_ids
-from dataward.quality.internal import SOURCE_ROW
-from dataward.quality.judge import Judgement
-from dataward.quality.suite import Suite
 from dataward.report import RunResult
 from dataward.spark.session import isolated, who
 from dataward.tables import delta, maintenance
-from dataward.tables.source import Pin
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["Batch", "Shown", "batches", "discard", "release", "show"]
-
-WAITING, GOOD, ALL, RANK = (f"{INTERNAL}{name}" for name in ("waiting", "good", "all", "rank"))
 
 
 @dataclass(frozen=True)
@@ -165,7 +156,7 @@ def release(
     of_run: str,
     run_id: str | None = None,
     report_folder: str = "reports",
-    progress: Progress = lambda line: None,
+    progress: Progress = silent,
 ) -> RunResult:
     """Publish the rows of a run that waited and that the contract, as it is now, lets go on.
 
@@ -173,97 +164,12 @@ def release(
         UsageError: none of the run's rows wait.
         DatawardError: as ``publish``; what was not released waits on.
     """
-    _place(plan.contract)
+    place = _place(plan.contract)
     target = plan.contract.target
     if target.mode != "merge":  # what is there stays
         target = target.model_copy(update={"mode": "append", "partition": {}})
     ours = replace(plan, contract=plan.contract.model_copy(update={"target": target}))
-    return carry_out(spark, report_folder, lambda own, held: _Release(own, ours, run_id, progress, held, of_run))
-
-
-class _Release(Publish):
-    """A run over the source of an earlier one, that publishes what this one diverted and does not divert now."""
-
-    part_of_many = True
-
-    def __init__(
-        self, spark: SparkSession, plan: Plan, given_id: str | None, progress: Progress, held: ExitStack, of_run: str
-    ) -> None:
-        super().__init__(spark, plan, given_id, progress, held)
-        self.of_run, self.place = of_run, _place(plan.contract)
-        self.more_to_seal = {"releases": of_run}
-
-    def pinned(self, earlier: dict[str, Any] | None) -> tuple[Pin, dict[str, Pin]]:
-        """The source as the run found it; the quarantine as this release found it."""
-        began = delta.find_run(self.spark, self.place, self.of_run, None)
-        if began is None:
-            raise UsageError(f"run '{self.of_run}' has put nothing into {self.place}: see dataward quarantine list")
-        self.version = earlier["quarantine_version"] if earlier else delta.latest_version(self.spark, self.place)
-        self.waited = delta.read(self.spark, self.place, self.version).where(_of(self.of_run))
-        self.waiting = self.waited.count()
-        if not self.waiting:
-            raise UsageError(f"no row of run '{self.of_run}' waits in {self.place}: see dataward quarantine list")
-        return rerun.pinned(self.spark, self.contract, self.of_run, began.metadata)
-
-    def try_protections(self, keys: KeyProvider, suite: Suite, now: datetime) -> None:
-        """Nothing: which rows are released is not known yet, and any other row of the source stops nothing."""
-
-    def metadata(self, *given: Any) -> dict[str, Any]:
-        return {**super().metadata(*given), "releases": self.of_run, "quarantine_version": self.version}
-
-    def parted(self, keys: KeyProvider, judged: Judgement, now: datetime) -> tuple[DataFrame, DataFrame]:
-        """The rows to release; none is diverted anew."""
-        from pyspark.sql import Window
-        from pyspark.sql import functions as F
-
-        everything, bad = self.mended.parted(judged.diverting, now)
-        some = self.waited.select(ROW_ID).head(1)[0]
-        version = int(some[ROW_ID].partition(".")[0].removeprefix("v"))
-        domain = self.contract.keys.domain
-        key = Key(domain, version, keys.key("token", domain, version))
-        good = with_row_ids(everything, SOURCE_ROW, self.of_run, key)
-        both = everything.select(SOURCE_ROW).unionByName(bad.select(SOURCE_ROW))
-        raw = with_row_ids(both, SOURCE_ROW, self.of_run, key)
-        copies = self.waited.groupBy(ROW_ID).agg(F.count("*").alias(WAITING))
-        of_good = good.join(copies, ROW_ID, "leftsemi").groupBy(ROW_ID).agg(F.count("*").alias(GOOD))
-        of_raw = raw.join(copies, ROW_ID, "leftsemi").groupBy(ROW_ID).agg(F.count("*").alias(ALL))
-        ready = copies.join(of_good, ROW_ID).join(of_raw, ROW_ID).where(f"{GOOD} = {ALL}")
-        self.ids = ready.select(ROW_ID, WAITING).persist()
-        self.held.callback(self.ids.unpersist)
-        self.expected = sum(row[0] or 0 for row in self.ids.agg(F.sum(WAITING)).collect())
-        ranked = good.join(self.ids, ROW_ID).withColumn(
-            RANK, F.row_number().over(Window.partitionBy(ROW_ID).orderBy(F.lit(0)))
-        )
-        released = ranked.where(f"{RANK} <= {WAITING}").drop(ROW_ID, RANK, WAITING)
-        return released, bad
-
-    def nothing_left(self) -> bool:
-        return self.expected == 0
-
-    def rows_left(self, judged: Judgement) -> dict[str, int]:
-        self.warnings = [*self.warnings, f"none of the {self.waiting:,} rows may go on under the contract as it is now"]
-        return {"in": self.waiting, "published": 0, "quarantined": self.waiting, "dropped": 0}
-
-    def add_windows(self, *given: Any) -> None:
-        """The rows were in their windows when they were diverted."""
-
-    def remember(self, *given: Any, **more: Any) -> None:
-        """The run that diverted the rows has measured them."""
-
-    def keep_changes(self, *given: Any) -> None:
-        """The run that diverted the rows has kept them."""
-
-    def to_quarantine(self, *given: Any) -> delta.Commit | None:
-        return None
-
-    def accounted(self, source: Pin, judged: Judgement, commit: delta.Commit, *given: Any) -> dict[str, int]:
-        """Rows that waited = published + those that wait on, or the commit is taken back; then they leave the quarantine."""
-        rows = {"in": self.waiting, "published": commit.rows, "quarantined": self.waiting - commit.rows, "dropped": 0}
-        if commit.rows != self.expected:
-            raise self.taken_back(commit, f"rows to release ({self.expected}) != published ({commit.rows})")
-        told = {"run_id": self.run_id, "contract_sha256": self.plan.sha256, "releases": self.of_run}
-        maintenance.delete_rows(self.spark, self.place, ROW_ID, self.ids.select(ROW_ID), told)
-        return rows
+    return carry_out(spark, Asked(ours, run_id, report_folder, progress), QuarantinedRows(of_run, place))
 
 
 def _place(contract: Contract) -> Location:

@@ -12,12 +12,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataward.errors import Interrupted, SourceChanged, SourceError, UsageError
+from dataward.errors import Interrupted, SourceError, UsageError
 from dataward.integrity.canonical import sha256
-from dataward.pipeline import resume as rerun
+from dataward.pipeline.context import Asked, Progress
+from dataward.pipeline.intake.batch import MicroBatch
 from dataward.pipeline.plan import Plan
-from dataward.pipeline.publish import Publish
-from dataward.pipeline.run import Progress
+from dataward.pipeline.publish import reported
 from dataward.report import RunResult
 from dataward.spark.session import activate, interruptible, isolated
 from dataward.tables import maintenance
@@ -112,8 +112,8 @@ def _published(
         pin = _Batch(
             batch, f"{plan.contract.source}, batch {number} of stream {query}", None, digest, plan.contract.source
         )
-        run = _PublishBatch(spark, plan, f"stream-{query}-{number:08d}", progress, held, pin)
-        return run.reported(report_folder)
+        asked = Asked(plan, f"stream-{query}-{number:08d}", report_folder, progress)
+        return reported(spark, asked, MicroBatch(pin), held)
 
 
 @dataclass(frozen=True)
@@ -122,18 +122,3 @@ class _Batch(Pin):
 
     def changed(self, spark: SparkSession) -> bool:
         return False
-
-
-class _PublishBatch(Publish):
-    part_of_many = True
-
-    def __init__(
-        self, spark: SparkSession, plan: Plan, run_id: str, progress: Progress, held: ExitStack, batch: Pin
-    ) -> None:
-        super().__init__(spark, plan, run_id, progress, held)
-        self.batch = batch
-
-    def pinned(self, earlier: dict[str, Any] | None) -> tuple[Pin, dict[str, Pin]]:
-        if earlier and earlier["source"]["sha256"] != self.batch.digest:
-            raise SourceChanged(f"run '{self.run_id}' began with other rows: the checkpoint is not the one it was")
-        return self.batch, rerun.references(self.spark, self.contract, self.run_id, earlier)

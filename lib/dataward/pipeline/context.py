@@ -1,0 +1,106 @@
+"""What a run knows from its start, and the log of its phases."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from dataward.contract import Contract
+from dataward.errors import UsageError
+from dataward.keys import Keyring
+from dataward.pipeline.plan import Plan
+from dataward.pipeline.resume import Earlier
+from dataward.report import Phase
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Asked", "Context", "Progress", "Trace", "silent"]
+
+Progress = Callable[[str], None]
+
+
+def silent(line: str) -> None:
+    """Show no progress."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request to carry out a contract.
+
+    Attributes:
+        run_id: None for a fresh one. A run whose ID is given may be a rerun: what it did before is looked up.
+    """
+
+    plan: Plan
+    run_id: str | None = None
+    report_folder: str = "reports"
+    progress: Progress = silent
+
+    def name(self) -> str:
+        """Return the run ID, or make one.
+
+        Raises:
+            UsageError: the ID has characters that folder names and SQL may not hold.
+        """
+        run_id = self.run_id or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", run_id):
+            raise UsageError(f"run id '{run_id}': use up to 100 letters, digits, dots, dashes and underscores")
+        return run_id
+
+
+@dataclass
+class Trace:
+    """Log of one run: its ended phases, and how far its commits are, for the message after Ctrl-C."""
+
+    progress: Progress
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    clock: float = field(default_factory=time.perf_counter)
+    phases: list[Phase] = field(default_factory=list)
+    committing: bool = False
+    sealed_version: int | None = None
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Time a phase; the caller gets a function that sets its words."""
+        begun, words = time.perf_counter(), [""]
+        yield lambda text: words.__setitem__(0, text)
+        spent = time.perf_counter() - begun
+        self.phases.append(Phase(name=name, seconds=round(spent, 3), told=words[0]))
+        self.progress(f"  {name:<8} {spent:6.2f} s  {words[0]}")
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the start."""
+        return round(time.perf_counter() - self.clock, 3)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage of one run may read.
+
+    Attributes:
+        now: the time that rules see; a rerun sees the first attempt's.
+        earlier: what an earlier attempt under the same run ID did.
+        resources: closed when the run ends: cached frames and the like.
+    """
+
+    spark: SparkSession
+    plan: Plan
+    run_id: str
+    keys: Keyring
+    now: datetime
+    earlier: Earlier
+    trace: Trace
+    resources: ExitStack
+
+    @property
+    def contract(self) -> Contract:
+        """The contract that the run carries out."""
+        return self.plan.contract

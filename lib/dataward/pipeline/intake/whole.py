@@ -1,0 +1,131 @@
+"""Take in a whole source; other intakes change parts of this."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dataward.errors import ProtectionError
+from dataward.pipeline import resume
+from dataward.pipeline.account import Rows
+from dataward.pipeline.context import Context
+from dataward.pipeline.decide import Counted
+from dataward.pipeline.intake.base import Judged, Pinned, Ready, Split
+from dataward.pipeline.repair import Mended
+from dataward.privacy.protect import attempt, stopping
+from dataward.quality.internal import SOURCE_ROW
+from dataward.quality.judge import Measuring, judge
+from dataward.quality.rules import RowRule
+from dataward.quality.split import failed_rows
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["WholeTable"]
+
+
+class WholeTable:
+    """Every row of the source at one version."""
+
+    part_of_many = False
+    beside: ClassVar[frozenset[str]] = frozenset({"history", "quarantine", "changes", "windows"})
+
+    @property
+    def releases(self) -> str | None:
+        """Release nothing."""
+        return None
+
+    def pin(self, ctx: Context) -> Pinned:
+        """Hold source and references still; for a rerun, as the run found them when it began."""
+        resume.no_stream_before(ctx.spark, ctx.contract)
+        source, references = resume.pinned(ctx.spark, ctx.contract, ctx.run_id, ctx.earlier.metadata)
+        return Pinned(source, references, source.described, ctx.contract.target.mode == "overwrite")
+
+    def rows(self, ctx: Context, pinned: Pinned) -> DataFrame:
+        """Return every row."""
+        return pinned.source.frame
+
+    def try_protections(self, ctx: Context, ready: Ready, mended: Mended) -> None:
+        """Protect some rows before the long passes, so that a value which stops the run does so in seconds.
+
+        Rows that a rule will divert stop nothing. Duplicates are looked for only where a value was refused.
+
+        Raises:
+            ProtectionError: a value that would be published cannot be protected.
+        """
+        columns = stopping(ctx.contract, ctx.keys, mended.plain)
+        if not columns:
+            return
+        rules = [rule for rule in ready.suite.rules if isinstance(rule, RowRule) and not rule.warns_only]
+        alone = [rule for rule in rules if not rule.flags()]
+        with ctx.trace.phase("try") as say:
+            say(", ".join(columns))
+            try:
+                attempt(ctx.contract, ctx.keys, mended.parted(alone, ctx.now)[0], columns)
+            except ProtectionError:
+                if alone == rules:
+                    raise
+                if ready.pinned.refresh is None:  # else duplicates may be in partitions that are not read
+                    attempt(ctx.contract, ctx.keys, mended.parted(rules, ctx.now)[0], columns)
+
+    def judge(self, ctx: Context, ready: Ready, mended: Mended) -> Judged:
+        """Judge by the contract's engine."""
+        judgement = self._verdicts(ctx, ready, mended)
+        return Judged(ready, judgement, mended.counted(ctx.contract, judgement), str(judgement))
+
+    def _verdicts(self, ctx: Context, ready: Ready, mended: Mended, measure: Measuring | None = None) -> Any:
+        contract = ctx.contract
+        return judge(
+            ctx.spark,
+            mended.frame,
+            ready.suite,
+            ctx.now,
+            contract.engine,
+            ready.pinned.frames,
+            contract.checks,
+            sensitive=[name for name in ready.pinned.source.columns if contract.sensitive(name)],
+            internal=mended.internal,
+            estimate=ready.guessable,
+            count=mended.metrics,
+            past=ready.past,
+            measure=measure,
+            seconds=contract.limits.seconds,
+        )
+
+    def count(self, ctx: Context, judged: Judged) -> Counted:
+        """Count; a job of its own where rules overlap or keys were counted by their hashes."""
+        judgement, mended = judged.judgement, judged.mended
+        whole = judgement.rows + mended.rows_diverted
+        by_key = ctx.contract.engine == "spark" and any(rule.flags() for rule in judgement.diverting)
+        if len(judgement.diverting) > 1 or by_key:
+            failed = failed_rows(mended.frame, judgement.diverting, ctx.now)
+        else:
+            failed = sum(one.failed_rows or 0 for one in judgement.verdicts if one.action == "quarantine")
+        return Counted(whole, whole, failed + mended.rows_diverted)
+
+    def split(self, ctx: Context, judged: Judged) -> Split:
+        """Part the rows by the rules that divert."""
+        good, bad = judged.mended.parted(judged.judgement.diverting, ctx.now)
+        return Split(good.drop(SOURCE_ROW), bad)
+
+    def marks(self, ctx: Context, pinned: Pinned) -> dict[str, Any]:
+        """Add nothing."""
+        return {}
+
+    def swapped(self, pinned: Pinned) -> str | None:
+        """Leave it to the contract's mode."""
+        return None
+
+    def since(self, pinned: Pinned) -> str | None:
+        """Have every file read for the seal."""
+        return None
+
+    def nothing_left(self, judged: Judged, split: Split) -> Rows | None:
+        """Go on: a version without rows is a version."""
+        return None
+
+    def account(self, judged: Judged, split: Split, published: int, quarantined: int) -> Rows:
+        """Account for the rows that were taken in."""
+        return Rows(judged.counted.read, published, quarantined, judged.dropped)
+
+    def after_commit(self, ctx: Context, judged: Judged, split: Split) -> None:
+        """Do nothing more."""

@@ -1,0 +1,74 @@
+"""Preflight: refuse what cannot end well before a row is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataward.contract import Contract
+from dataward.contract.reserved import MALFORMED
+from dataward.errors import KeyringError
+from dataward.keys import Keyring, has_keyring, open_keys
+from dataward.pipeline.context import Context
+from dataward.pipeline.forget import memory_of, with_rule
+from dataward.pipeline.intake.base import Pinned, Ready
+from dataward.pipeline.metric_history import recall
+from dataward.pipeline.plan import against_keys, against_names, against_schema, against_target
+from dataward.pipeline.seal import same_keys
+from dataward.privacy.protect import output_schema
+from dataward.quality.repair.fit import normalised
+from dataward.spark.session import demand_encryption
+from dataward.tables import delta
+from dataward.tables.declared import declared
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["opened_keys", "preflight"]
+
+
+def opened_keys(spark: SparkSession, contract: Contract) -> Keyring:
+    """Open the keyring and unwrap the key that will seal.
+
+    Raises:
+        KeyringError: it cannot be had, or is not the one that sealed the target before.
+        SessionError: the contract wants spills encrypted and the session does not encrypt them.
+    """
+    if contract.keys.spill == "encrypted":
+        demand_encryption(spark)
+    try:
+        keys = open_keys(contract.keys)
+    except KeyringError:
+        if has_keyring(contract.keys) or not delta.exists(spark, contract.ledger_location):
+            raise
+        raise KeyringError(
+            f"there is no keyring {contract.keys.path}, and {contract.target} was sealed before (ledger "
+            f"{contract.ledger_location}): restore it from your backup. A new one has other keys"
+        ) from None
+    domain = contract.keys.domain
+    same_keys(spark, contract, keys)
+    keys.key("seal", domain, keys.current(domain))
+    return keys
+
+
+def preflight(ctx: Context, pinned: Pinned) -> Ready:
+    """Check rules, operators, keys and the target's schema against the source's.
+
+    Raises:
+        ContractError: a rule, an operator or a column does not fit the source or the target.
+        UsageError: values of two key versions would mix in one column and could not be told apart.
+    """
+    contract, source = ctx.contract, pinned.source
+    suite = against_schema(ctx.spark, ctx.plan, source.frame, pinned.frames, ctx.now)
+    against_names(ctx.spark, ctx.plan, source.frame)
+    against_keys(ctx.spark, ctx.plan, ctx.keys, source.frame)
+    past = recall(ctx.spark, ctx.plan, ctx.run_id, ctx.now)
+    memory = memory_of(ctx)
+    plain = normalised(source.frame, contract.treat).drop(MALFORMED)
+    table = declared(ctx.spark, contract.target)
+    output = output_schema(contract, ctx.keys, plain.schema)
+    changes = against_target(ctx.spark, ctx.plan, table, *output, pinned.replaces_all)
+    announced = tuple(f"schema of {contract.target}: the run {change}" for change in changes)
+    for line in announced:
+        ctx.trace.progress(f"  {line}")
+    guessable = tuple(name for name in source.columns if contract.column(name).protect.guessable)
+    return Ready(pinned, with_rule(contract, memory, suite), past, table, announced, guessable, memory)

@@ -1,0 +1,177 @@
+"""The writes of a run, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract.reserved import RUN_ID
+from dataward.errors import AccountingError, SourceChanged
+from dataward.integrity.canonical import sha256
+from dataward.pipeline.account import Rows
+from dataward.pipeline.context import Context
+from dataward.pipeline.facts import pin_facts, place_of
+from dataward.pipeline.identify import identified
+from dataward.pipeline.intake.base import Intake, Judged, Split
+from dataward.pipeline.windows import windowed
+from dataward.privacy.protect import Protected, shadows, statistics_columns
+from dataward.quality.repair.changes import only_changed
+from dataward.report import Place
+from dataward.tables import commits
+from dataward.tables.delta import Commit
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["WRITES", "Output", "Written", "write"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Everything that is to be written. ``ready``, ``bad`` and ``changes`` are protected."""
+
+    intake: Intake
+    judged: Judged
+    split: Split
+    ready: DataFrame
+    bad: DataFrame
+    changes: DataFrame | None
+    protections: tuple[Protected, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What has been written. ``metadata`` goes into every commit: enough to finish the run after an interruption."""
+
+    metadata: dict[str, Any]
+    quarantine: Commit | None = None
+    changes: Place | None = None
+    target: Commit | None = None
+    rows: Rows | None = None
+
+    @property
+    def commit(self) -> Commit:
+        """The target's commit."""
+        assert self.target is not None  # noqa: S101 - the list of writes ends with it
+        return self.target
+
+    @property
+    def accounted(self) -> Rows:
+        """The balanced account."""
+        assert self.rows is not None  # noqa: S101 - the list of writes ends with it
+        return self.rows
+
+
+def write(ctx: Context, output: Output) -> Written:
+    """Carry out the writes. Each is idempotent by run ID, so that a run killed between two is finished by its rerun.
+
+    Raises:
+        SourceChanged: the source's files changed since they were judged; nothing is in the target.
+        AccountingError: rows were lost or doubled; the target was restored.
+        TargetError: a table cannot be written.
+    """
+    judged, pinned = output.judged, output.judged.ready.pinned
+    written = Written(
+        {
+            "contract": ctx.contract.contract,
+            "contract_sha256": ctx.plan.sha256,
+            "verdicts_sha256": sha256(judged.settled),
+            "source": pin_facts(pinned.source),
+            "references": {alias: pin_facts(pin) for alias, pin in pinned.references.items()},
+            "as_of": ctx.now.isoformat(),
+            "key_versions": {
+                one.column: f"{one.domain} v{one.key_version}" for one in output.protections if one.domain
+            },
+        }
+    )
+    for _, step in WRITES:
+        written = step(ctx, output, written)
+    return written
+
+
+def _states(ctx: Context, output: Output, written: Written) -> Written:
+    marks = output.intake.marks(ctx, output.judged.ready.pinned)
+    return replace(written, metadata={**written.metadata, **marks})
+
+
+def _quarantine(ctx: Context, output: Output, written: Written) -> Written:
+    """Write diverted rows before the target: a run that ends between the two has lost no row."""
+    from pyspark.sql import functions as F
+
+    place = ctx.contract.quarantine_location
+    if place is None or not output.judged.counted.diverted or "quarantine" not in output.intake.beside:
+        return written
+    rows = identified(ctx, output.bad).withColumn(RUN_ID, F.lit(ctx.run_id))
+    return replace(written, quarantine=commits.append_once(ctx.spark, rows, place, ctx.run_id, written.metadata))
+
+
+def _changes(ctx: Context, output: Output, written: Written) -> Written:
+    """Write each changed cell before and after, beside the columns by which its row is found."""
+    from pyspark.sql import functions as F
+
+    contract, place = ctx.contract, ctx.contract.changes_location
+    if output.changes is None or place is None or "changes" not in output.intake.beside:
+        return written
+    finds = {name.lower() for name in (*contract.target.on, *contract.target.partition_by)}
+    finds |= {contract.erasure.subject.lower()} if contract.erasure else set()
+    own = {name: name.lower() in finds for name in output.judged.mended.plain.columns}
+    rows = identified(ctx, only_changed(output.changes, own)).withColumn(RUN_ID, F.lit(ctx.run_id))
+    commit = commits.append_once(ctx.spark, rows, place, ctx.run_id, written.metadata)
+    return replace(written, changes=place_of(place, commit))
+
+
+def _target(ctx: Context, output: Output, written: Written) -> Written:
+    """Commit the target, unless the source's files changed since they were judged."""
+    contract, pinned = ctx.contract, output.judged.ready.pinned
+    if pinned.changed(ctx.spark):
+        raise SourceChanged(
+            f"source {contract.source} or a reference: its files changed after they were judged. Nothing was "
+            "published; rerun"
+        )
+    manner = commits.Manner(shadows(contract, ctx.keys, output.ready.columns), output.intake.swapped(pinned))
+    statistics = statistics_columns(contract, output.ready)
+    ctx.trace.committing = True
+    commit = commits.commit_target(
+        ctx.spark, output.ready, contract.target, ctx.run_id, written.metadata, statistics, manner
+    )
+    return replace(written, target=commit)
+
+
+def _account(ctx: Context, output: Output, written: Written) -> Written:
+    """Take the commit back where a row was lost or doubled, or the source changed while it was read."""
+    quarantined = written.quarantine.rows if written.quarantine else 0
+    rows = output.intake.account(output.judged, output.split, written.commit.rows, quarantined)
+    if rows.balanced and not output.judged.ready.pinned.changed(ctx.spark):
+        output.intake.after_commit(ctx, output.judged, output.split)
+        return replace(written, rows=rows)
+    commits.restore(ctx.spark, ctx.contract.target, written.commit)
+    raise AccountingError(
+        f"{ctx.contract.target}: {rows.words}, or the source's files changed while they were read. Version "
+        f"{written.commit.version} was taken back; rerun with a new --run-id"
+    )
+
+
+def _windows(ctx: Context, output: Output, written: Written) -> Written:
+    """Write what the rules find in each window."""
+    from pyspark.sql import functions as F
+
+    contract, judged = ctx.contract, output.judged
+    if contract.windows and "windows" in output.intake.beside:
+        found = windowed(contract, judged.ready.suite, judged.mended.frame, ctx.now)
+        rows = found.withColumn(RUN_ID, F.lit(ctx.run_id))
+        commits.append_once(ctx.spark, rows, contract.windows_location, ctx.run_id, written.metadata)
+    return written
+
+
+Step = Callable[[Context, Output, Written], Written]
+
+WRITES: tuple[tuple[str, Step], ...] = (
+    ("states", _states),
+    ("quarantine", _quarantine),
+    ("changes", _changes),
+    ("target", _target),
+    ("account", _account),
+    ("windows", _windows),
+)
+"""What is written, in this order; the history is written before all of it."""
