@@ -9,12 +9,7 @@
 import os
 from pathlib import Path
 
-from dataward.contract import Source
-from dataward.keys import create_keyring
-from dataward.pipeline.plan import plan
-from dataward.pipeline.publish import publish
-from dataward.verbs.discover import Asked, discover
-from dataward.verbs.verify import verify
+import dataward
 
 lake = os.environ.get("DATAWARD_LAKE", "lake/clean")
 reports = os.environ.get("DATAWARD_REPORTS", "reports")
@@ -43,7 +38,7 @@ spark.createDataFrame(people, columns).write.format("delta").mode("overwrite").s
 
 # COMMAND ----------
 
-found = discover(spark, Source(path=f"{lake}/raw"), Asked())
+found = dataward.discover(spark, dataward.Source(path=f"{lake}/raw"), dataward.Asked())
 display(
     spark.createDataFrame(
         [(one.column, one.class_, one.confidence.value) for one in found.columns],
@@ -60,7 +55,7 @@ display(
 
 keys = Path(f"{lake}/keys")
 if not keys.exists():
-    create_keyring(keys)
+    dataward.create_keyring(keys)
 contract = Path(f"{lake}/people.yaml")
 contract.write_text(f"""
 contract: people
@@ -94,7 +89,7 @@ columns:
   born: {{class: date_of_birth, protect: {{generalize: {{part: year}}}}}}
 default: keep
 """)
-planned = plan(contract)
+planned = dataward.plan(contract)
 
 # COMMAND ----------
 
@@ -104,7 +99,7 @@ planned = plan(contract)
 
 # COMMAND ----------
 
-result = publish(spark, planned, report_folder=reports, progress=print)
+result = dataward.publish(spark, planned, report_folder=reports, progress=print)
 result.status, result.rows, result.report
 
 # COMMAND ----------
@@ -141,5 +136,5 @@ display(spark.read.format("delta").load(f"{lake}/people_quarantine").select("id"
 
 # COMMAND ----------
 
-proof = verify(spark, planned)
+proof = dataward.verify(spark, planned)
 proof.holds

@@ -8,10 +8,7 @@
 
 import os
 
-from dataward.pipeline.plan import plan
-from dataward.pipeline.publish import publish
-from dataward.verbs.history import history
-from dataward.verbs.verify import verify
+import dataward
 
 contract = os.environ.get("DATAWARD_CONTRACT", "conf/contracts/people.yaml")
 reports = os.environ.get("DATAWARD_REPORTS", "reports")
@@ -24,8 +21,8 @@ reports = os.environ.get("DATAWARD_REPORTS", "reports")
 
 # COMMAND ----------
 
-planned = plan(contract)
-result = publish(spark, planned, report_folder=reports, progress=print)
+planned = dataward.plan(contract)
+result = dataward.publish(spark, planned, report_folder=reports, progress=print)
 result.status, result.rows
 
 # COMMAND ----------
@@ -45,7 +42,7 @@ display(
 
 # COMMAND ----------
 
-proof = verify(spark, planned)
+proof = dataward.verify(spark, planned)
 for check in proof.checks:
     print("ok    " if check.holds else "FAILED", check.name, check.detail)
 
@@ -53,7 +50,7 @@ for check in proof.checks:
 
 display(
     spark.createDataFrame(
-        [(r.version, r.time, r.run_id, r.sealed) for r in history(spark, planned)],
+        [(r.version, r.time, r.run_id, r.sealed) for r in dataward.history(spark, planned)],
         "version bigint, time string, run_id string, sealed boolean",
     )
 )
