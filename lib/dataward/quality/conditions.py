@@ -1,13 +1,13 @@
-"""The right-hand side of a rule: ``> 10``, ``between 1 and 9``, ``in ["a", NULL]``, ``matches "..."``.
+"""Conditions of rules: ``> 10``, ``between 1 and 9``, ``in ["a", NULL]``, ``matches "..."``.
 
-A condition is judged in two places with one meaning: against a measured number (:meth:`Condition.holds`) and, as a SQL
-predicate, against each row (:meth:`Condition.sql`). ``between`` leaves its ends out, as in Glue.
+A condition has the same meaning for a measured number (:meth:`Condition.holds`) and, as a SQL predicate, for each row
+(:meth:`Condition.sql`). ``between`` excludes its ends, as in Glue.
 
 Nulls, as in Glue: a null value fails every condition but ``!=``, ``not in``, ``not between`` and ``not matches``;
-naming NULL as an operand decides it explicitly (``= NULL``, ``not in ["x", NULL]``). How a value is compared with an operand
-is the law of :mod:`dataward.spark.compare`: text that is no number fails beside a number, whatever the operator.
+the operand NULL decides it explicitly (``= NULL``, ``not in ["x", NULL]``). :mod:`dataward.spark.compare` defines the
+comparison of a value with an operand: text that is no number fails every comparison with a number.
 
-``str()`` of a condition and of every operand is DQDL again.
+``str()`` of a condition, and :func:`shown` of an operand, return DQDL.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 
 @dataclass(frozen=True)
 class Keyword:
+    """A keyword operand of DQDL."""
+
     name: str
 
 
@@ -52,7 +54,7 @@ NULL, EMPTY, WHITESPACES_ONLY = Keyword("NULL"), Keyword("EMPTY"), Keyword("WHIT
 
 @dataclass(frozen=True)
 class Moment:
-    """``now()``, shifted by an offset; *now* is the moment at which the run's source was pinned."""
+    """``now()`` plus an offset; *now* is the time at which the run's source was pinned."""
 
     offset: timedelta = timedelta()
 
@@ -81,7 +83,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """Two operands joined by + - * /, of which one is a :class:`Call` (numbers alone are worked out when parsed)."""
+    """Two operands joined by + - * /, of which one is a :class:`Call` (the parser evaluates arithmetic of numbers)."""
 
     operator: str
     left: Operand
@@ -93,18 +95,21 @@ Operand = Decimal | str | timedelta | Moment | Keyword | Size | Reference | Call
 
 @dataclass(frozen=True)
 class Condition:
+    """An operator with its operands."""
+
     operator: Operator
     operands: tuple[Operand, ...]
     negated: bool = False
 
     @property
     def numbers(self) -> list[float]:
+        """The numeric operands."""
         return [float(operand) for operand in self.operands if isinstance(operand, Decimal)]
 
     def holds(self, value: float | Decimal) -> bool:
-        """Whether a measured number meets the condition: a decimal exactly, a float as the doubles nearest to the operands.
+        """Return whether a measured number meets the condition.
 
-        The operands are numbers (checked when the rule is made).
+        A decimal is compared exactly, a float with the doubles nearest to the operands. All operands are numbers; the rule checks it.
         """
         exact = [operand for operand in self.operands if isinstance(operand, Decimal)]
         low, *more = exact if isinstance(value, Decimal) else map(float, exact)
@@ -121,15 +126,15 @@ class Condition:
         return truth != self.negated
 
     def sql(self, value: Value, now: datetime) -> str:
-        """A SQL predicate over a value: true or false for every row, never null.
+        """Return a SQL predicate over a value, never null.
 
         Raises:
-            Incomparable: an operand means nothing beside the value's type.
+            Incomparable: an operand cannot be compared with the value's type.
         """
         return definite(*self.test(value, now))
 
     def test(self, value: Value, now: datetime) -> tuple[str, bool]:
-        """The same as a plainer predicate that may be null, and whether the condition holds where it is *not* true."""
+        """Return a simpler predicate that may be null, and whether the condition holds where it is *not* true."""
         plain = [_compared(operand, now) for operand in self.operands if not isinstance(operand, Keyword)]
         tests = [_keyword_sql(operand, value) for operand in self.operands if isinstance(operand, Keyword)]
         negative = self.negated or self.operator == "!="
@@ -145,18 +150,20 @@ class Condition:
         return " or ".join([*tests, *([unread] if unread else [])]), negative
 
     def __str__(self) -> str:
-        told = [shown(operand) for operand in self.operands]
-        no = "not " if self.negated else ""
+        """Return the condition in DQDL."""
+        operands = [shown(operand) for operand in self.operands]
+        negation = "not " if self.negated else ""
         if self.operator == "between":
-            return f"{no}between {told[0]} and {told[1]}"
+            return f"{negation}between {operands[0]} and {operands[1]}"
         if self.operator == "in":
-            # `in $list` stands for itself; a single reference is never in brackets.
+            # A single reference, as in `in $list`, has no brackets.
             alone = len(self.operands) == 1 and isinstance(self.operands[0], Reference)
-            return f"{no}in {told[0]}" if alone else f"{no}in [{', '.join(told)}]"
-        return f"{no}{self.operator} {told[0] if len(told) == 1 else '[' + ', '.join(told) + ']'}"
+            return f"{negation}in {operands[0]}" if alone else f"{negation}in [{', '.join(operands)}]"
+        return f"{negation}{self.operator} {operands[0] if len(operands) == 1 else '[' + ', '.join(operands) + ']'}"
 
 
 def _compared(operand: Operand, now: datetime) -> Compared:
+    """Return the value of an operand for a comparison."""
     if isinstance(operand, timedelta):
         return Decimal(int(operand.total_seconds()))
     if isinstance(operand, Size):
@@ -170,6 +177,7 @@ def _compared(operand: Operand, now: datetime) -> Compared:
 
 
 def _keyword_sql(keyword: Keyword, value: Value) -> str:
+    """Return SQL of whether a value is NULL, EMPTY or WHITESPACES_ONLY."""
     if keyword == NULL:
         return f"{value.sql} is null"
     if value.kind and not value.is_text:
@@ -178,7 +186,7 @@ def _keyword_sql(keyword: Keyword, value: Value) -> str:
 
 
 def shown(operand: Operand) -> str:
-    """An operand as DQDL."""
+    """Return an operand in DQDL."""
     if isinstance(operand, Keyword):
         return operand.name
     if isinstance(operand, timedelta):
@@ -200,7 +208,7 @@ def shown(operand: Operand) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text as DQDL."""
+    """Return a text in DQDL."""
     return '"' + text.replace('"', '\\"') + '"'
 
 

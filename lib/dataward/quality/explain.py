@@ -1,4 +1,4 @@
-"""What judging a suite will cost, told before anything runs."""
+"""Explain the cost of a suite before it runs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ __all__ = ["Explanation", "explain"]
 
 @dataclass(frozen=True)
 class Explanation:
-    """Passes over the source, and where each rule gets its number from.
+    """Cost of a suite.
 
-    ``scans`` is 1 or 0; ``shuffles`` bring equal keys together; ``joins`` flag duplicates and orphans for the scan;
-    ``probes`` are queries, reads of other tables and of files that a rule starts by itself.
+    Attributes:
+        rules: number of rules.
+        engine: the engine.
+        scans: scans of the source.
+        shuffles: shuffles by keys.
+        joins: joins that flag duplicates and missing references for the scan.
+        probes: queries, and reads of other tables and files, of single rules.
+        steps: (rule, how it is measured).
     """
 
     rules: int
@@ -32,14 +38,15 @@ class Explanation:
     steps: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
+        """Return the number of rules and passes as text."""
         counts = (("scan", self.scans), ("shuffle", self.shuffles), ("join", self.joins), ("probe", self.probes))
-        told = ", ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts if count)
-        return f"{counted(self.rules, 'rule')}: {told or 'no data is read'}"
+        passes = ", ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts if count)
+        return f"{counted(self.rules, 'rule')}: {passes or 'no data is read'}"
 
 
 def explain(suite: Suite, engine: Engine, now: datetime) -> Explanation:
-    """How a suite will be judged. The rows are counted in every run, so there is always a scan."""
-    rules = tuple(rule.typed({}) for rule in suite.rules)  # what is read does not depend on types
+    """Explain how a suite would be measured; every run counts the rows, so there is always a scan."""
+    rules = tuple(rule.typed({}) for rule in suite.rules)  # the cost does not depend on types
     metrics = [metric for rule in rules for metric in rule.metrics(now)]
     sets = len(groupings(metrics))
     steps = [(rule.text, _how(rule, now)) for rule in rules]
@@ -55,6 +62,7 @@ def explain(suite: Suite, engine: Engine, now: datetime) -> Explanation:
 
 
 def _how(rule: Rule, now: datetime) -> str:
+    """Return how a rule is measured."""
     if isinstance(rule, TableComposite):
         return ", ".join(dict.fromkeys(_how(part, now) for part in rule.parts))
     if isinstance(rule, Probe):

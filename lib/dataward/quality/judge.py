@@ -1,11 +1,11 @@
-"""One verdict per rule, measured on the pinned source in one suite.
+"""Evaluate the rules of a suite on a frame: one verdict per rule.
 
-Rules name metrics; equal metrics are measured once, by one engine call. What a verdict leads to is its ``action``:
+Rules name metrics; equal metrics are measured once, by one engine call. The ``action`` of a verdict is its consequence:
 
 =============  ===================================================================================
 ``none``       the rule passed
-``quarantine`` a row rule failed for some rows: they are diverted and the run goes on
-``stop``       nothing is published: a table rule failed, a threshold was missed, a rule could not be judged
+``quarantine`` a row rule failed for some rows: they are diverted and the run continues
+``stop``       nothing is published: a table rule failed, a threshold was missed, or a rule raised an error
 ``warn``       as stop or quarantine, but the rule is labelled severity=warning: it is only reported
 =============  ===================================================================================
 """
@@ -51,7 +51,7 @@ Action = Literal["none", "quarantine", "stop", "warn"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule came to. ``measured`` is a share for row rules, else in the rule's own unit; None if there is none."""
+    """Outcome of a rule; ``measured`` is a share for row rules, else in the rule's unit; None: nothing was measured."""
 
     rule: str
     kind: str
@@ -65,33 +65,44 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All verdicts and statistics, the rows judged, and the row rules that some row fails (these divert)."""
+    """Results of a suite.
+
+    Attributes:
+        verdicts: one verdict per rule.
+        rows: number of rows.
+        diverting: row rules that some row fails.
+        statistics: numbers of the analyzers.
+        distinct: approximate number of distinct values by column.
+        counted: values of the additional metrics.
+    """
 
     verdicts: tuple[Verdict, ...]
     rows: int
     diverting: tuple[RowRule, ...]
     statistics: tuple[Statistic, ...] = ()
-    distinct: Mapping[str, int] = field(default_factory=dict)  # column -> about how many distinct values
+    distinct: Mapping[str, int] = field(default_factory=dict)
     counted: Values = field(default_factory=lambda: Values({}))
 
     def columns_of_few_values(self) -> list[str]:
-        """Columns whose values are few enough to be broadcast (some 20 MB), and few beside the rows."""
+        """Return columns with few distinct values, in proportion to the rows and for a broadcast (about 20 MB)."""
         return [name for name, count in self.distinct.items() if count < min(self.rows / 5, 200_000)]
 
     def __str__(self) -> str:
+        """Return the numbers of outcomes as text."""
         counts: dict[str, int] = {}
         for verdict in self.verdicts:
             counts[verdict.outcome.lower()] = counts.get(verdict.outcome.lower(), 0) + 1
-        told = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
-        return f"{counted(len(self.verdicts), 'rule')}: {told}"
+        outcomes = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+        return f"{counted(len(self.verdicts), 'rule')}: {outcomes}"
 
     @property
     def settled(self) -> list[list[Any]]:
-        """What a rerun must come to again. Measured values stay out: a sum of doubles depends on the order of addition."""
+        """Results that a rerun must reproduce, without measured values: sums of doubles depend on the order of addition."""
         return [[verdict.rule, verdict.outcome, verdict.action, verdict.failed_rows] for verdict in self.verdicts]
 
     @property
     def stops(self) -> bool:
+        """Whether a verdict stops the run."""
         return any(verdict.action == "stop" for verdict in self.verdicts)
 
 
@@ -111,12 +122,23 @@ def judge(
     measure: Measuring | None = None,
     seconds: int | None = None,
 ) -> Judgement:
-    """Measure and judge every rule on a frame.
+    """Measure and evaluate every rule on a frame.
 
-    ``references`` are the other tables by alias; ``checks`` names a function that returns PyDeequ checks; statistics of
-    ``sensitive`` columns show no single value; ``internal`` columns are not the source's own; of the columns to
-    ``estimate`` engine ``spark`` counts the distinct values, roughly, in the same shuffle; ``count`` is measured beside;
-    ``past`` is what earlier runs measured; ``measure`` stands in for the engine; ``seconds`` is how long a rule may take.
+    Args:
+        spark: the session.
+        frame: the frame.
+        suite: the rules and analyzers.
+        now: time of the run.
+        engine: the engine.
+        references: reference tables by alias.
+        checks: ``FILE.py:FUNCTION`` or ``MODULE:FUNCTION`` that returns PyDeequ checks.
+        sensitive: columns whose statistics must not show single values.
+        internal: helper columns, which are not the source's own.
+        estimate: columns whose distinct values engine ``spark`` estimates in the same shuffle.
+        count: additional metrics.
+        past: numbers of earlier runs.
+        measure: function to use instead of the engine.
+        seconds: time limit of one rule; None: no limit.
     """
     references = references or {}
     hidden = set(internal)
@@ -129,8 +151,8 @@ def judge(
     wanted = [Metric("size"), *(metric for rule in suite.rules for metric in rule.metrics(now))]
     wanted += [metric for analyzer in suite.analyzers for metric in metrics_of(analyzer, types, sensitive)]
     estimates = {name: _one_in(SAMPLED, name) for name in estimate} if engine == "spark" else {}
-    asked = list(count)
-    wanted += [*estimates.values(), *asked]
+    additional = list(count)
+    wanted += [*estimates.values(), *additional]
     ready = with_flags(plain, needed_flags(suite.rules, now), references)
     keyed = None if ready is plain else plain
     engines: dict[Engine, Measuring] = {
@@ -140,8 +162,8 @@ def judge(
     run, patience = measure or engines[engine], Patience(spark, seconds)
     values = measured(lambda some: run(ready, some), wanted, suite.rules, now, patience, one_by_one=measure is None)
     rows = int(values[Metric("size")] or 0)
-    if unsure := [metric for rule in suite.rules for metric in _unsure(rule, values, now)]:
-        values = values.corrected(dataframes.exactly(plain, unsure))
+    if uncertain := [metric for rule in suite.rules for metric in _uncertain(rule, values, now)]:
+        values = values.corrected(dataframes.exactly(plain, uncertain))
     frame.createOrReplaceTempView("primary")
     for alias, reference in references.items():
         reference.createOrReplaceTempView(alias)
@@ -155,28 +177,28 @@ def judge(
     diverting = tuple(
         rule for verdict, rule in judged if verdict.failed_rows and isinstance(rule, RowRule) and not rule.warns_only
     )
-    told = statistics(suite.analyzers, values, types, sensitive)
+    numbers = statistics(suite.analyzers, values, types, sensitive)
     distinct = {name: SAMPLED * int(values.get(metric) or 0) for name, metric in estimates.items()}
-    counted = Values({metric: values[metric] for metric in asked})
-    return Judgement(tuple(verdicts), rows, diverting, told, distinct, counted)
+    counted = Values({metric: values[metric] for metric in additional})
+    return Judgement(tuple(verdicts), rows, diverting, numbers, distinct, counted)
 
 
 def _one_in(share: int, column: str) -> Metric:
-    """Distinct values of one in so many, chosen by hash: next to nothing beside the keys that are grouped anyway."""
+    """Return a metric of the distinct values in a sample of 1 in ``share`` values by hash, which adds little to the shuffle."""
     return Metric("distinct_count", (column,), f"xxhash64({identifier(column)}) % {share} = 0")
 
 
 def needed_flags(rules: Sequence[Rule], now: datetime) -> list[Flag]:
-    """Flags that some metric really reads: uniqueness inside a composite by row does, alone it is a metric of its own."""
+    """Return the flags that metrics read; a uniqueness rule needs its flag only within a composite by row."""
     flags = dict.fromkeys(flag for rule in rules for flag in rule.flags())
     read = " ".join(str(metric.predicate) + str(metric.where) for rule in rules for metric in rule.metrics(now))
     return [flag for flag in flags if flag.name in read]
 
 
-def _unsure(rule: Rule, values: Values, now: datetime) -> list[Metric]:
-    """The rule's metrics that came from hashes, if a collision among these could change its verdict."""
+def _uncertain(rule: Rule, values: Values, now: datetime) -> list[Metric]:
+    """Return the rule's metrics that were counted by hashes, if a collision could change the verdict."""
     if isinstance(rule, TableComposite):
-        return [metric for part in rule.parts for metric in _unsure(part, values, now)]
+        return [metric for part in rule.parts for metric in _uncertain(part, values, now)]
     mine = [metric for metric in rule.metrics(now) if metric in values.ranges]
     if not mine or not isinstance(rule, RowRule | TableRule):
         return []
@@ -186,6 +208,7 @@ def _unsure(rule: Rule, values: Values, now: datetime) -> list[Metric]:
 
 
 def _judge(rule: Rule, scene: Scene) -> Verdict:
+    """Evaluate one rule."""
     measured: float | Decimal | None = None
     failed: int | None = None
     message = ""
@@ -212,19 +235,20 @@ def _judge(rule: Rule, scene: Scene) -> Verdict:
                 measured = rule.measure(values, now)
                 message = rule.told(values, now)
             if measured is not None and not math.isfinite(measured):
-                odd, measured = measured, None
-                raise Unmeasured(f"the measured value is {odd}: the column holds NaN or infinity")
+                not_finite, measured = measured, None
+                raise Unmeasured(f"the measured value is {not_finite}: the column holds NaN or infinity")
             outcome = _met(rule, measured)
             message = rule.awaits or ("nothing to measure" if measured is None else message)
     except Unmeasured as error:
         outcome, message = "ERRORED", str(error)
-    told = None if measured is None else float(measured)
+    number = None if measured is None else float(measured)
     return Verdict(
-        rule.text, rule.name, outcome, told, _expected(rule), _action(rule, outcome, failed), failed, message
+        rule.text, rule.name, outcome, number, _expected(rule), _action(rule, outcome, failed), failed, message
     )
 
 
 def _met(rule: Rule, measured: float | Decimal | None) -> Outcome:
+    """Return the outcome of a measured number."""
     if rule.awaits:
         return "SKIPPED"
     return "PASSED" if measured is not None and rule.bound().holds(measured) else "FAILED"
@@ -235,6 +259,7 @@ _OUTCOMES: dict[bool | None, Outcome] = {truth: outcome for outcome, truth in _T
 
 
 def _action(rule: Rule, outcome: Outcome, failed: int | None) -> Action:
+    """Return the consequence of an outcome."""
     if outcome in ("PASSED", "SKIPPED") and not failed:
         return "none"
     if rule.warns_only:
@@ -247,6 +272,7 @@ def _action(rule: Rule, outcome: Outcome, failed: int | None) -> Action:
 
 
 def _expected(rule: Rule) -> str:
+    """Return the condition of a rule as text."""
     if isinstance(rule, TableComposite):
         return "as composed"
     if rule.awaits and not (rule.statement.condition or rule.statement.threshold):
@@ -258,13 +284,14 @@ def _expected(rule: Rule) -> str:
 
 
 def _of_check(check: str, level: str, constraint: str, held: bool, measured: float | None) -> Verdict:
+    """Return the verdict of a constraint of a PyDeequ check."""
     action: Action = "none" if held else "warn" if level == "Warning" else "stop"
     text = f"{check}: {constraint}"
     return Verdict(text, "Check", "PASSED" if held else "FAILED", measured, "the check holds", action)
 
 
 def _load_checks(spark: SparkSession, reference: str) -> Sequence[Any]:
-    """Call ``FILE.py:FUNCTION`` or ``MODULE:FUNCTION`` with the session."""
+    """Call ``FILE.py:FUNCTION`` or ``MODULE:FUNCTION`` with the session; returns its checks."""
     place, _, name = reference.rpartition(":")
     try:
         if place.endswith(".py"):
@@ -275,9 +302,9 @@ def _load_checks(spark: SparkSession, reference: str) -> Sequence[Any]:
             spec.loader.exec_module(module)
         else:
             module = importlib.import_module(place)
-        made = getattr(module, name)(spark)
+        loaded = getattr(module, name)(spark)
     except RunError:
         raise
     except (ImportError, AttributeError) as error:
         raise RunError(f"checks {reference}: {error}. Name FILE.py:FUNCTION or MODULE:FUNCTION") from None
-    return list(made) if isinstance(made, list | tuple) else [made]
+    return list(loaded) if isinstance(loaded, list | tuple) else [loaded]

@@ -1,4 +1,4 @@
-"""Rules measured together, and one by one where that failed or one of them may run away."""
+"""Measure rules together, and one by one where that failed or a pattern may take exponential time."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ SIZE = Metric("size")
 
 
 def risky(rule: Rule) -> list[str]:
-    """Patterns of a rule that can take exponentially long on some values."""
+    """Return the patterns of a rule that can take exponential time on some values."""
     return [pattern for leaf in rule.leaves() for pattern in leaf.patterns if runs_away(pattern)]
 
 
 @dataclass
 class Patience:
-    """How long one rule may take; after one that took longer, none is begun: its tasks may still hold the executors."""
+    """Time limit of a rule. After a rule exceeded it, no further rule starts, because its tasks may still occupy executors."""
 
     spark: SparkSession
     seconds: int | None = None
     stopped: list[str] = field(default_factory=list)
 
     def allow(self, name: str, what: Callable[[], Given]) -> Given:
-        """Do something for a rule.
+        """Call a function for a rule within the time limit.
 
         Raises:
-            Unmeasured: it took too long, or something before it did.
+            Unmeasured: it exceeded the limit, or an earlier rule did.
         """
         if self.stopped:
             raise Unmeasured(f"not measured: {self.stopped[0]} was stopped before")
@@ -59,22 +59,29 @@ def measured(
     patience: Patience,
     one_by_one: bool = True,
 ) -> Values:
-    """Measure metrics: in one run, but for rules that may run away, where a time is set.
+    """Measure metrics in one run; under a time limit, rules with patterns of exponential time are measured separately.
 
-    Where the run failed as a whole and the rows can be counted, each rule is measured on its own, so that the one that
-    failed is known. ``one_by_one``: whether ``run`` may be called several times.
+    Where the run fails as a whole and the rows can be counted, each rule is measured separately, to find the one that failed.
+
+    Args:
+        run: function that measures metrics.
+        wanted: the metrics.
+        rules: the rules that need them.
+        now: time of the run.
+        patience: time limit of a rule.
+        one_by_one: whether ``run`` may be called several times.
 
     Raises:
         SourceError: the rows cannot be counted.
-        RunError: they cannot be measured, and not one by one either.
-        DataError: what is measured together took too long.
+        RunError: the metrics cannot be measured together, and ``one_by_one`` is False.
+        DataError: the common run exceeded the time limit.
     """
-    mine = {rule: rule.metrics(now) for rule in rules}
-    apart = [rule for rule in mine if one_by_one and patience.seconds and risky(rule)]
-    alone = {metric for rule in apart for metric in mine[rule]} - {SIZE}
-    alone -= {metric for rule in mine if rule not in apart for metric in mine[rule]}
-    together = [metric for metric in wanted if metric not in alone]
-    named = [rule.text for rule, metrics in mine.items() if rule not in apart and metrics]
+    by_rule = {rule: rule.metrics(now) for rule in rules}
+    risky_rules = [rule for rule in by_rule if one_by_one and patience.seconds and risky(rule)]
+    separate_metrics = {metric for rule in risky_rules for metric in by_rule[rule]} - {SIZE}
+    separate_metrics -= {metric for rule in by_rule if rule not in risky_rules for metric in by_rule[rule]}
+    together = [metric for metric in wanted if metric not in separate_metrics]
+    named = [rule.text for rule, metrics in by_rule.items() if rule not in risky_rules and metrics]
     try:
         values = patience.allow("another rule", lambda: run(together))
     except Unmeasured as error:
@@ -82,36 +89,40 @@ def measured(
         raise DataError(f"{', '.join(named[:5])}{more}: {error}. Set it higher, or mend the rule") from None
     if SIZE not in values:
         values = _each(
-            run, together, {rule: metrics for rule, metrics in mine.items() if rule not in apart}, values, one_by_one
+            run,
+            together,
+            {rule: metrics for rule, metrics in by_rule.items() if rule not in risky_rules},
+            values,
+            one_by_one,
         )
-    for rule in apart:
+    for rule in risky_rules:
         try:
-            found = patience.allow(rule.text, lambda rule=rule: run(list(mine[rule])))  # type: ignore[misc]
+            separate = patience.allow(rule.text, lambda rule=rule: run(list(by_rule[rule])))  # type: ignore[misc]
         except Unmeasured as error:
-            found = Values({}, dict.fromkeys(set(mine[rule]) - {SIZE}, str(error)))
-        values = _joined(values, found)
+            separate = Values({}, dict.fromkeys(set(by_rule[rule]) - {SIZE}, str(error)))
+        values = _joined(values, separate)
     return values
 
 
 def _each(
     run: Callable[[list[Metric]], Values],
     together: Sequence[Metric],
-    mine: dict[Rule, tuple[Metric, ...]],
+    by_rule: dict[Rule, tuple[Metric, ...]],
     failed: Values,
     one_by_one: bool,
 ) -> Values:
-    """The metrics of each rule on its own, after all of them failed."""
+    """Measure the metrics of each rule separately, after the common run failed."""
     why = failed.failures.get(SIZE, "nothing was measured")
     if not one_by_one:
         raise RunError(f"the rules cannot be measured: {why}")
     values = run([SIZE])
     if SIZE not in values:
         raise SourceError(f"the source cannot be read: {values.failures.get(SIZE, why)}")
-    of_rules = {metric for metrics in mine.values() for metric in metrics}
+    of_rules = {metric for metrics in by_rule.values() for metric in metrics}
     rest = [metric for metric in together if metric not in of_rules]
-    for metrics in (*mine.values(), tuple(rest)):
-        if some := [metric for metric in metrics if metric not in values]:
-            values = _joined(values, run(some))
+    for metrics in (*by_rule.values(), tuple(rest)):
+        if missing := [metric for metric in metrics if metric not in values]:
+            values = _joined(values, run(missing))
     return values
 
 

@@ -1,4 +1,4 @@
-"""What an engine is asked to measure. Rules name metrics, equal metrics are measured once."""
+"""Metrics that rules need and engines measure; equal metrics are measured once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Kind = Literal[
     "min_length",  # in characters
     "max_length",
     "correlation",  # Pearson
-    "distinct_count",  # number of distinct keys, those that are wholly null left out
-    "uniqueness",  # share of rows whose key occurs once, among rows with a key that is not wholly null
+    "distinct_count",  # number of distinct keys, without keys of nulls only
+    "uniqueness",  # share of rows whose key occurs once, among rows whose key has a value
     "unique_value_ratio",  # keys that occur once / distinct keys
     "entropy",  # natural logarithm, nulls left out
 ]
 
 GROUPED = frozenset({"distinct_count", "uniqueness", "unique_value_ratio", "entropy"})
-"""Kinds that need rows of equal keys brought together: a shuffle, where all others share one scan."""
+"""Kinds that need a shuffle by keys; all others share one scan."""
 
 
 OF_NUMBERS = frozenset({"mean", "sum", "standard_deviation", "minimum", "maximum", "correlation"})
@@ -38,10 +38,14 @@ NUMERIC = frozenset({"byte", "short", "integer", "long", "float", "double", "dec
 
 @dataclass(frozen=True)
 class Metric:
-    """One number about a frame: its kind, the columns it is about, and the rows it looks at (``where``, SQL).
+    """One number about a frame.
 
-    ``predicate`` (SQL) goes with ``compliance`` only: the share of rows for which it is true, or, if ``negated``, for
-    which it is not; null is not true.
+    Attributes:
+        kind: what is measured.
+        columns: the measured columns.
+        where: SQL of a condition; rows for which it is not true are left out.
+        predicate: SQL of kind ``compliance``, the share of rows for which it is true; null is not true.
+        negated: for ``compliance``, the share of rows for which ``predicate`` is not true.
     """
 
     kind: Kind
@@ -52,14 +56,14 @@ class Metric:
 
 
 class Unmeasured(Exception):
-    """A number that could not be had; the message holds no data."""
+    """A number could not be measured; the message holds no data."""
 
 
 class Values(dict[Metric, float | None]):
-    """Measured numbers; None where there was nothing to measure (an empty frame, only nulls).
+    """Measured numbers by metric; None where there was no value to measure (an empty frame, only nulls).
 
-    Asking for a metric that could not be measured raises :class:`Unmeasured` with the reason. ``ranges`` holds, for
-    numbers that came from hashes, the smallest and the largest value that the true one can have.
+    A metric that could not be measured raises :class:`Unmeasured` with the reason. ``ranges`` holds the bounds of the true value of
+    numbers that were counted by hashes.
     """
 
     def __init__(
@@ -68,27 +72,33 @@ class Values(dict[Metric, float | None]):
         failures: Mapping[Metric, str] | None = None,
         ranges: Mapping[Metric, tuple[float, float]] | None = None,
     ) -> None:
+        """Create values with reasons of failures and bounds."""
         super().__init__(values)
         self.failures = dict(failures or {})
         self.ranges = dict(ranges or {})
 
     def __missing__(self, metric: Metric) -> float | None:
+        """Raise Unmeasured with the reason of the failure."""
         raise Unmeasured(self.failures.get(metric, f"{metric.kind} was not measured"))
 
     def at(self, end: Literal[0, 1]) -> Values:
-        """The same with every number at the lower (0) or upper (1) end of its range."""
+        """Return the values with every number at the lower (0) or upper (1) end of its range."""
         return Values({**self, **{metric: range_[end] for metric, range_ in self.ranges.items()}}, self.failures)
 
     def corrected(self, exact: Values) -> Values:
-        """The same with numbers that were measured again, exactly."""
+        """Return the values with the numbers that were measured again, exactly."""
         ranges = {metric: range_ for metric, range_ in self.ranges.items() if metric not in exact}
         return Values({**self, **exact}, {**self.failures, **exact.failures}, ranges)
 
 
 def measurable(metrics: Iterable[Metric], types: Mapping[str, str]) -> tuple[list[Metric], dict[Metric, str]]:
-    """Each metric once, without those of numbers over columns that hold none; and why these cannot be measured.
+    """Split metrics into the distinct measurable ones, and the reasons why others cannot be measured.
 
-    ``types``: column in lower case to Spark's type name. Spark would cast what it can and leave out the rest.
+    Numeric metrics need numeric columns, because Spark would cast texts and ignore those that are no numbers.
+
+    Args:
+        metrics: the metrics.
+        types: Spark's type name by column in lower case.
     """
     failures = {}
     for metric in metrics:

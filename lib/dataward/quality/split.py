@@ -1,6 +1,6 @@
-"""Which rows go on and which are diverted, in the same pass that protects and writes them.
+"""Split a frame into rows that pass and rows for the quarantine, in the pass that protects and writes them.
 
-Only rules that some row is known to fail are evaluated here: the rest cannot divert anything.
+Only rules that some row fails are evaluated here, because the other rules divert no row.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ __all__ = ["failed_rows", "split", "with_paths"]
 
 
 def with_paths(frame: DataFrame, names: Iterable[str]) -> DataFrame:
-    """The frame with a column of its own for each dotted path (``address.city``) into a struct."""
-
-    there = {name.lower() for name in frame.columns}
-    for name in dict.fromkeys(name for name in names if name.lower() not in there):
+    """Add a column for each dotted path (``address.city``) into a struct."""
+    present = {name.lower() for name in frame.columns}
+    for name in dict.fromkeys(name for name in names if name.lower() not in present):
         head, *rest = name.split(".")
         if place := _place(frame.schema, name):
             frame = frame.withColumn(name, column(*place))
-        elif rest and head.lower() in there:  # into a map, or through an array
+        elif rest and head.lower() in present:  # into a map, or through an array
             frame = frame.withColumn(name, column(head, *rest))
     return frame
 
@@ -45,40 +44,40 @@ def _place(kind: Any, path: str) -> tuple[str, ...]:
 
 
 def split(frame: DataFrame, rules: Sequence[RowRule], now: datetime) -> tuple[DataFrame, DataFrame]:
-    """(rows that no rule fails; rows that one does, with ``failed_rules``: array of rule texts, ``failed_columns``)."""
+    """Return (rows that fail no rule; rows that fail one, with arrays ``failed_rules`` of rule texts and ``failed_columns``)."""
     from pyspark.sql import functions as F
 
     names = [identifier(name) for name in frame.columns]
     if not rules:
-        nothing = F.lit(None).cast("array<string>")
-        return frame, frame.limit(0).select(*names, nothing.alias(FAILED_RULES), nothing.alias(FAILED_COLUMNS))
-    judged, rules = _ready(frame, rules)
+        empty = F.lit(None).cast("array<string>")
+        return frame, frame.limit(0).select(*names, empty.alias(FAILED_RULES), empty.alias(FAILED_COLUMNS))
+    prepared, rules = _ready(frame, rules)
     fails = f"({' or '.join(_fails(rule, now) for rule in rules)})"
     reasons = ", ".join(f"if({_fails(rule, now)}, {literal(rule.text)}, null)" for rule in rules)
     columns = ", ".join(f"if({_fails(rule, now)}, array({_texts(rule.offending)}), null)" for rule in rules)
-    bad = judged.where(fails).select(
+    failed = prepared.where(fails).select(
         *names,
         F.expr(f"array_compact(array({reasons}))").alias(FAILED_RULES),
         F.expr(f"array_distinct(flatten(array_compact(array({columns}))))").alias(FAILED_COLUMNS),
     )
-    return judged.where(f"not {fails}").select(*names), bad
+    return prepared.where(f"not {fails}").select(*names), failed
 
 
 def failed_rows(frame: DataFrame, rules: Sequence[RowRule], now: datetime) -> int:
-    """Exact number of rows that fail at least one rule: one job."""
-    judged, rules = _ready(frame, rules)
-    return judged.where(" or ".join(_fails(rule, now) for rule in rules)).count()
+    """Count the rows that fail at least one rule; runs one Spark job."""
+    prepared, rules = _ready(frame, rules)
+    return prepared.where(" or ".join(_fails(rule, now) for rule in rules)).count()
 
 
 def _ready(frame: DataFrame, rules: Sequence[RowRule]) -> tuple[DataFrame, list[RowRule]]:
-    """The frame with all that the rules look at, and the rules over its columns' types."""
+    """Return the frame with all columns that the rules read, and the rules with the types of its columns."""
     frame = with_paths(frame, (column for rule in rules for column in rule.columns))
     types = dict(frame.dtypes)
     typed = [cast(RowRule, rule.typed(types)) for rule in rules]
     return with_flags(frame, (flag for rule in rules for flag in rule.flags()), _NO_REFERENCES), typed
 
 
-_NO_REFERENCES: Mapping[str, DataFrame] = {}  # no row rule looks at another table
+_NO_REFERENCES: Mapping[str, DataFrame] = {}  # row rules read no other table
 
 
 def _fails(rule: RowRule, now: datetime) -> str:

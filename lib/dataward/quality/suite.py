@@ -1,4 +1,4 @@
-"""A ruleset's statements as typed rules."""
+"""Build rules from the statements of a ruleset."""
 
 from __future__ import annotations
 
@@ -23,44 +23,52 @@ Composites = Literal["row", "column"]
 
 @dataclass(frozen=True)
 class Suite:
+    """The rules and analyzers of a ruleset."""
+
     rules: tuple[Rule, ...] = ()
     analyzers: tuple[Analyzer, ...] = ()
 
     def typed(self, frame: DataFrame) -> Suite:
-        """The same over the columns of a frame, paths into structs included."""
+        """Return the suite for the column types of a frame, including paths into structs."""
         types = dict(with_paths(frame, (name for rule in self.rules for name in rule.columns)).dtypes)
         return replace(self, rules=tuple(rule.typed(types) for rule in self.rules))
 
 
 def suite(text: str, composites: Composites = "row") -> tuple[Suite, list[RuleError]]:
-    """The rules of a ruleset and everything that is wrong with it; lines count from 1 within the text.
+    """Parse a ruleset; returns its rules, and all errors with lines from 1 within the text.
 
-    A text that does not follow the grammar gives one error and no rules; a text that does gives an error for every
-    statement that makes no rule.
+    A text that does not follow the grammar yields one error and no rules; otherwise every invalid statement yields an error.
+
+    Args:
+        text: DQDL.
+        composites: evaluate ``and`` / ``or`` / ``not`` by row or by column.
     """
     try:
-        said = read(text)
+        ruleset = read(text)
     except RuleError as error:
         return Suite(), [error]
     errors: list[RuleError] = []
-    rules = _each(said.rules, errors, lambda node: _rule(_labelled(node, said), dict(said.constants), composites))
-    analyzers = _each(said.analyzers, errors, lambda node: _analyzer(node, dict(said.constants)))
+    rules = _each(
+        ruleset.rules, errors, lambda node: _rule(_labelled(node, ruleset), dict(ruleset.constants), composites)
+    )
+    analyzers = _each(ruleset.analyzers, errors, lambda node: _analyzer(node, dict(ruleset.constants)))
     return Suite(tuple(rules), tuple(analyzers)), errors
 
 
 def _each(nodes: tuple[Any, ...], errors: list[RuleError], make: Callable[[Any], Any]) -> list[Any]:
-    made = []
+    """Build an object of each node; errors are appended to ``errors``."""
+    built = []
     for node in nodes:
         try:
-            made.append(make(node))
+            built.append(make(node))
         except RuleError as error:
             errors.append(error)
-    return made
+    return built
 
 
-def _labelled(node: Statement | Joined, said: Ruleset) -> Statement | Joined:
-    """With the ruleset's default labels, where the node's own do not override them."""
-    return replace(node, labels=tuple({**dict(said.default_labels), **dict(node.labels)}.items()))
+def _labelled(node: Statement | Joined, ruleset: Ruleset) -> Statement | Joined:
+    """Return the node with the ruleset's default labels, which the node's own labels override."""
+    return replace(node, labels=tuple({**dict(ruleset.default_labels), **dict(node.labels)}.items()))
 
 
 Constants = Mapping[str, Operand | tuple[Operand, ...]]
@@ -73,7 +81,7 @@ def _rule(node: Statement | Joined, constants: Constants, composites: Composites
         return composite(whole, node.operator, parts, composites == "row")
     kind = KINDS.get(node.name)
     if kind is None:
-        remedy = f"{node.name} stands in 'Analyzers = [...]'" if node.name in ANALYZERS else ""
+        remedy = f"{node.name} belongs to 'Analyzers = [...]'" if node.name in ANALYZERS else ""
         raise RuleError(node.line, f"unknown rule type '{node.name}'", remedy or did_you_mean(node.name, KINDS))
     rule = kind(_resolved(node, constants))
     rule.check_meaning()
@@ -90,20 +98,20 @@ def _analyzer(node: Analyzer, constants: Constants) -> Analyzer:
 
 
 def _resolved(node: Statement, constants: Constants) -> Statement:
-    """With every ``$constant`` replaced by its value."""
+    """Return the statement with every ``$constant`` replaced by its value."""
 
-    def condition(said: Condition) -> Condition:
-        found: list[Operand] = []
-        for operand in said.operands:
+    def condition(original: Condition) -> Condition:
+        operands: list[Operand] = []
+        for operand in original.operands:
             value = _value(operand, constants, node.line) if isinstance(operand, Reference) else operand
-            found += value if isinstance(value, tuple) else [value]
-        return replace(said, operands=tuple(found))
+            operands += value if isinstance(value, tuple) else [value]
+        return replace(original, operands=tuple(operands))
 
     return replace(
         node,
         parameters=tuple(_text(parameter, constants, node.line) for parameter in node.parameters),
         condition=condition(node.condition) if node.condition else None,
-        tags=tuple((name, condition(said)) for name, said in node.tags),
+        tags=tuple((name, condition(original)) for name, original in node.tags),
     )
 
 

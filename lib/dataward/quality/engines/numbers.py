@@ -1,8 +1,8 @@
-"""Numbers of parts of a table that add up to those of the whole: state(A) + state(B) = state(A union B).
+"""Mergeable states of metrics: state(A) + state(B) = state(A union B).
 
-A metric's state is a few aggregates. Counts and sums add; of minima and maxima the smallest and the largest is taken (NaN is the
-largest of all numbers, as in Spark); means, variances and covariances are put together by the formulas of Chan, Golub and LeVeque
-(*Updating Formulae and a Pairwise Algorithm for Computing Sample Variances*, 1979), those of pairs by Pebay (SAND2008-6212).
+A metric's state is a few aggregates. Counts and sums are added; minima and maxima are compared (NaN is larger than every number, as
+in Spark); means, variances and covariances are merged by the formulas of Chan, Golub and LeVeque (*Updating Formulae and a Pairwise
+Algorithm for Computing Sample Variances*, 1979), those of pairs by Pebay (SAND2008-6212).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from dataward.spark.sql import identifier
 __all__ = ["Numbers", "State", "added", "aggregates", "state", "value"]
 
 Numbers = dict[str, float | None]
-"""By an aggregate's SQL what it came to; None where there was nothing to aggregate."""
+"""Result of each aggregate by its SQL; None where there was no value."""
 
 State = tuple[float | None, ...]
-"""The numbers of a metric's aggregates, in their order."""
+"""Results of a metric's aggregates, in their order."""
 
 
 def aggregates(metric: Metric, parts: bool = False) -> list[str]:
-    """SQL of a metric's number or share; or, of ``parts``, of the state that these add up from."""
+    """Return SQL of the aggregates of a metric; with ``parts``, of its mergeable state."""
     where = f"coalesce({metric.where}, false)" if metric.where else None
 
     def among(value: str) -> str:
@@ -43,7 +43,7 @@ def aggregates(metric: Metric, parts: bool = False) -> list[str]:
         "completeness": [f"count({among(column)})", rows],
         "compliance": [count(among(str(metric.predicate))), rows],
         "mean": [f"avg({number})"],
-        # Exact for whole numbers and decimals; where these overflow, of doubles.
+        # Exact for whole numbers and decimals; a sum of doubles where these overflow.
         "sum": [f"coalesce(cast(try_sum({among(column)}) as double), sum({number}))"],
         "standard_deviation": [f"stddev_pop({number})"],
         "correlation": [f"corr({', '.join(numbers)})"],
@@ -59,20 +59,20 @@ def aggregates(metric: Metric, parts: bool = False) -> list[str]:
     return forms[metric.kind]
 
 
-def _of_pairs(one: str, other: str) -> list[str]:
-    """Of the rows where both are there: how many, the means, the variances, the covariance."""
-    both = [f"if({b} is null, null, {a})" for a, b in ((one, other), (other, one))]
+def _of_pairs(first: str, second: str) -> list[str]:
+    """Return SQL of count, means, variances and covariance over the rows in which both are not null."""
+    both = [f"if({b} is null, null, {a})" for a, b in ((first, second), (second, first))]
     of_each = [f"{function}({number})" for function in ("avg", "var_pop") for number in both]
-    return [f"count({both[0]})", *of_each, f"covar_pop({one}, {other})"]
+    return [f"count({both[0]})", *of_each, f"covar_pop({first}, {second})"]
 
 
 def state(metric: Metric, numbers: Numbers, parts: bool = False) -> State:
-    """A metric's own among all numbers."""
+    """Return the state of a metric from the results of all aggregates."""
     return tuple(numbers[sql] for sql in aggregates(metric, parts))
 
 
 def added(metric: Metric, states: Iterable[State]) -> State:
-    """The state of all parts together.
+    """Merge the states of parts.
 
     Raises:
         ValueError: there is no part.
@@ -93,7 +93,7 @@ def _total(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     if not known:
         return None
-    # fsum gives up on what is not finite
+    # fsum fails on infinities
     return math.fsum(known) if all(map(math.isfinite, known)) else sum(known)
 
 
@@ -103,16 +103,16 @@ def _end(parts: Sequence[State], choose: Callable[..., float]) -> float | None:
 
 
 def _moments(left: State, right: State) -> State:
-    """(count, k means, k variances, and for a pair its covariance) of two parts as of both."""
+    """Merge two states of count, k means, k variances, and the covariance of a pair."""
     if not left[0] or not right[0]:
         return right if not left[0] else left
     n, m = left[0], right[0]
     k = (len(left) - 1) // 2
     numbers = [(a or 0.0, b or 0.0) for a, b in zip(left, right, strict=True)]
-    apart = [_apart(a, b) for a, b in numbers[1 : 1 + k]]
+    differences = [_difference(a, b) for a, b in numbers[1 : 1 + k]]
     weight = m / (n + m)
-    means = [a + gap * weight for (a, _), gap in zip(numbers[1 : 1 + k], apart, strict=True)]
-    products = [gap * gap for gap in apart] + ([apart[0] * apart[1]] if k == 2 else [])
+    means = [a + gap * weight for (a, _), gap in zip(numbers[1 : 1 + k], differences, strict=True)]
+    products = [gap * gap for gap in differences] + ([differences[0] * differences[1]] if k == 2 else [])
     spreads = [
         (a * n + b * m) / (n + m) + product * (n / (n + m)) * weight
         for (a, b), product in zip(numbers[1 + k :], products, strict=True)
@@ -120,13 +120,13 @@ def _moments(left: State, right: State) -> State:
     return (n + m, *means, *spreads)
 
 
-def _apart(one: float, other: float) -> float:
-    """From one mean to another; nothing where rounding may be all that parts them, so that what is constant does not vary."""
-    return 0.0 if abs(other - one) <= 8 * sys.float_info.epsilon * abs(one) else other - one
+def _difference(left: float, right: float) -> float:
+    """Return the difference of two means; 0 within rounding error, so that the variance of a constant column stays 0."""
+    return 0.0 if abs(right - left) <= 8 * sys.float_info.epsilon * abs(left) else right - left
 
 
 def value(metric: Metric, state: State) -> float | None:
-    """A metric's number; None where there was nothing to measure."""
+    """Return a metric's number from its state; None where there was no value."""
     first, *rest = state
     if not rest:
         return first
@@ -141,8 +141,9 @@ def value(metric: Metric, state: State) -> float | None:
 
 
 def _correlation(state: State) -> float | None:
-    count, _, _, one, other, both = (part or 0.0 for part in state)
+    """Return the correlation of a pair; NaN where a column is constant."""
+    count, _, _, first, second, covariance = (part or 0.0 for part in state)
     if count < 2:
         return None
-    spread = math.sqrt(one) * math.sqrt(other)
-    return max(-1.0, min(both / spread, 1.0)) if spread else math.nan  # a column that does not vary
+    spread = math.sqrt(first) * math.sqrt(second)
+    return max(-1.0, min(covariance / spread, 1.0)) if spread else math.nan  # a constant column

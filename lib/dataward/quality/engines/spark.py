@@ -1,13 +1,13 @@
-"""Engine ``spark``: DataFrames only, so it runs on Spark Connect too; the fewest passes over the data.
+"""Engine ``spark``: measure metrics by DataFrames (also on Spark Connect) in as few passes as possible.
 
-All row predicates and plain aggregates become columns of **one aggregation**: one scan. All uniqueness, distinctness
-and entropy metrics become **one stacked shuffle**: every row gives one 64-bit code for each set of key columns, and
-(set, code) is grouped once. Whole numbers, dates and timestamps are their own code; anything else is hashed (xxhash64
-under a salt that is drawn for each run, so that no one can prepare values that collide).
+All row predicates and plain aggregates are columns of **one aggregation**: one scan. All uniqueness, distinctness and entropy
+metrics are **one stacked shuffle**: every row has one 64-bit code for each set of key columns, and (set, code) is grouped once.
+Whole numbers, dates and timestamps are their own code; other values are hashed (xxhash64 under a random salt per run, so that
+nobody can prepare colliding values).
 
-Two different keys get one code with a chance of 2^-64. Of N keys, more than c such collisions happen with a chance of at
-most (N^2 / 2^65)^(c+1) / (c+1)!; the smallest c for which that is below 2^-50 bounds how far a number can be off, and
-:class:`Values` carries the range. Whoever judges asks for :func:`exactly` where a bound lies within the range.
+Two distinct keys share a code with probability 2^-64. Among N keys, more than c such collisions have a probability of at most
+(N^2 / 2^65)^(c+1) / (c+1)!; the smallest c for which this is below 2^-50 bounds the error of a number, and :class:`Values` holds
+the range. Where a rule's bound is within the range, the metric is measured again by :func:`exactly`.
 """
 
 from __future__ import annotations
@@ -32,20 +32,23 @@ if TYPE_CHECKING:
 
 __all__ = ["exactly", "measure"]
 
-TASK = 8_000_000  # codes that come to one task: 64 MB
-BUCKET = 1 << 15  # codes of one set that are sorted together: few enough for a processor's cache
-BUCKETS = 256  # more would make blocks of a few codes
+TASK = 8_000_000  # codes of one task: 64 MB
+BUCKET = 1 << 15  # codes of one set that are sorted together: they fit into a processor's cache
+BUCKETS = 256  # with more buckets, blocks would have only a few codes
 
 
 def measure(frame: DataFrame, metrics: Iterable[Metric], plain: DataFrame | None = None) -> Values:
-    """Measure every metric once: one job for the scan, one for the stacked shuffle.
+    """Measure every metric once, by one job for the scan and one for the stacked shuffle.
 
-    ``plain``: the same rows without what is joined to them for predicates alone; keys are counted on these.
+    Args:
+        frame: the frame.
+        metrics: the metrics.
+        plain: the same rows without the flags that are joined for predicates; keys are counted on these.
     """
     types = {field.name.lower(): field.dataType.typeName() for field in frame.schema.fields}
     wanted, failures = measurable(metrics, types)
     sets = groupings(wanted)
-    known = _of_columns_that_are_there(wanted, sets)
+    known = _completeness_from_keys(wanted, sets)
     scanned = [metric for metric in wanted if metric.kind not in GROUPED and metric not in known]
     values = _scan(frame, scanned) if scanned else Values({})
     if sets:
@@ -53,39 +56,38 @@ def measure(frame: DataFrame, metrics: Iterable[Metric], plain: DataFrame | None
         of_sets = [metric for metric in wanted if metric.kind in GROUPED]
         rows, keyed = values.get(Metric("size")) or 0, frame if plain is None else plain
         of_keys, counts = _counted(_stacked(keyed, sets, types, rows), of_sets, sets, hashed)
-        there = {metric: counts[grouping].rows for metric, grouping in known.items()} if counts else {}
-        shares = {metric: value(metric, (count, rows)) for metric, count in there.items() if metric.kind != "size"}
+        from_keys = {metric: counts[grouping].rows for metric, grouping in known.items()} if counts else {}
+        shares = {metric: value(metric, (count, rows)) for metric, count in from_keys.items() if metric.kind != "size"}
         values = _joined(values, of_keys)
-        values = _joined(values, Values({**there, **shares} if Metric("size") in values else {}))
-    if left := [metric for metric in known if metric not in values]:  # the keys could not be counted
-        values = _joined(values, _scan(frame, left))
+        values = _joined(values, Values({**from_keys, **shares} if Metric("size") in values else {}))
+    if remaining := [metric for metric in known if metric not in values]:  # the keys could not be counted
+        values = _joined(values, _scan(frame, remaining))
     return Values(values, {**failures, **values.failures}, values.ranges)
 
 
-def _of_columns_that_are_there(metrics: list[Metric], sets: list[Grouping]) -> dict[Metric, Grouping]:
-    """Metrics that count the rows in which a column is not null, where its keys are counted anyway: no need to scan for them."""
-    there = {
+def _completeness_from_keys(metrics: list[Metric], sets: list[Grouping]) -> dict[Metric, Grouping]:
+    """Return completeness metrics that the key grouping already answers, with their groupings."""
+    by_predicate = {
         f"({identifier(grouping.columns[0])} is not null)": grouping
         for grouping in sets
         if len(grouping.columns) == 1 and grouping.where is None
     }
-    found = {}
+    answered = {}
     for metric in metrics:
-        asked = {
+        predicate = {
             "size": metric.where,
             "completeness": f"({identifier(metric.columns[0])} is not null)" if metric.columns else None,
             "compliance": None if metric.negated else metric.predicate,
         }.get(metric.kind)
-        if asked in there and (metric.kind == "size" or metric.where is None):
-            found[metric] = there[str(asked)]
-    return found
+        if predicate in by_predicate and (metric.kind == "size" or metric.where is None):
+            answered[metric] = by_predicate[str(predicate)]
+    return answered
 
 
 def exactly(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
-    """Grouped metrics counted on the values themselves: one shuffle for each set of key columns."""
-
+    """Measure grouped metrics on the values themselves, by one shuffle for each set of key columns."""
     wanted = list(metrics)
-    found = Values({})
+    values = Values({})
     for grouping in groupings(wanted):
         columns = (column(name).alias(f"k{n}") for n, name in enumerate(grouping.columns))
         counted = frame.where(grouping.among()).groupBy(*columns).count()
@@ -98,8 +100,8 @@ def exactly(frame: DataFrame, metrics: Iterable[Metric]) -> Values:
             "coalesce(sum(count * ln(count)), 0d)",
         )
         of_this = [metric for metric in wanted if Grouping.of(metric) == grouping]
-        found = _joined(found, _counted(counts, of_this, [grouping], hashed=())[0])
-    return found
+        values = _joined(values, _counted(counts, of_this, [grouping], hashed=())[0])
+    return values
 
 
 def _joined(left: Values, right: Values) -> Values:
@@ -110,6 +112,7 @@ def _joined(left: Values, right: Values) -> Values:
 
 
 def _scan(frame: DataFrame, metrics: list[Metric]) -> Values:
+    """Measure metrics in one scan."""
     try:
         numbers = aggregated(frame, metrics)[None]
     except Exception as error:
@@ -121,10 +124,10 @@ def _scan(frame: DataFrame, metrics: list[Metric]) -> Values:
 
 
 def _stacked(frame: DataFrame, sets: list[Grouping], types: dict[str, str], rows: float) -> DataFrame:
-    """The columns of :data:`COUNTS`, a few rows for each set of keys."""
+    """Return a frame of :data:`COUNTS` with a few rows for each set of keys."""
     salt = repr(
         secrets.token_hex(8)
-    )  # a text stays out of the code that Spark generates, which is compiled once for all salts
+    )  # a text, so that the code that Spark generates is the same for all salts and compiled once
     coded = [f"{counted_code(grouping, types, salt)} as code{n}" for n, grouping in enumerate(sets)]
     tasks = min(max(1, math.ceil(rows * len(sets) / TASK)), 10_000)
     buckets = max(tasks, min(math.ceil(rows / BUCKET), BUCKETS))
@@ -138,14 +141,14 @@ def _counted(
     sets: list[Grouping],
     hashed: Iterable[Grouping],
 ) -> tuple[Values, dict[Grouping, Counts]]:
-    """Metrics from partial counts of keys (:data:`COUNTS`; ``grouping`` is the place in ``sets``), and what these came to."""
+    """Return metrics, and the counts by grouping, from partial counts of keys (``grouping`` is the index in ``sets``)."""
     try:
         with settings(counts.sparkSession, LONG_BATCHES):
             parts = counts.collect()
     except Exception as error:
         return Values({}, dict.fromkeys(metrics, f"the keys could not be grouped: {reason(error)}")), {}
-    found = {sets[n]: Counts.total([row[1:] for row in parts if row[0] == n]) for n in range(len(sets))}
-    of = {metric: found[Grouping.of(metric)] for metric in metrics}
-    ranges = {metric: of[metric].range(metric) for metric in metrics if Grouping.of(metric) in hashed}
+    by_grouping = {sets[n]: Counts.total([row[1:] for row in parts if row[0] == n]) for n in range(len(sets))}
+    by_metric = {metric: by_grouping[Grouping.of(metric)] for metric in metrics}
+    ranges = {metric: by_metric[metric].range(metric) for metric in metrics if Grouping.of(metric) in hashed}
     known = {metric: range_ for metric, range_ in ranges.items() if range_}
-    return Values({metric: count.value(metric) for metric, count in of.items()}, ranges=known), found
+    return Values({metric: count.value(metric) for metric, count in by_metric.items()}, ranges=known), by_grouping

@@ -1,12 +1,12 @@
-"""What every rule kind is built from: a checked statement, and the families of rules.
+"""Base classes of rules: a validated statement, and the families of rules.
 
-A **row rule** gives every row an outcome: pass, fail, or skip (``where`` is not met, or the rule does not speak of a
-null). Rows that fail go to the quarantine. Its measured value is the share that passes among the rows not skipped, so a
-row rule and its rows never disagree: both come from :meth:`RowRule.applies` and :meth:`RowRule.predicate`.
+A **row rule** has an outcome for every row: pass, fail, or skip (``where`` is not met, or the rule ignores null). Rows that fail go
+to the quarantine. Its measured value is the share of rows that pass among those not skipped. Both come from
+:meth:`RowRule.applies` and :meth:`RowRule.predicate`, so that they always agree.
 
-A **table rule** comes to one number, worked out from metrics that an engine measures. A **probe** also comes to one
-number, but finds it itself: in the schema, in files, in a query, in another table. When the number does not meet the
-rule's :meth:`Rule.bound`, the run stops.
+A **table rule** has one number, computed from metrics that an engine measures. A **probe** also has one number, but measures it
+itself: in the schema, in files, in a query, in another table. When the number does not meet the rule's :meth:`Rule.bound`, the
+run stops.
 """
 
 from __future__ import annotations
@@ -42,21 +42,30 @@ FUNCTIONS = ("abs", "avg", "index", "last", "max", "median", "min", "std", "sum"
 
 @dataclass(frozen=True)
 class Scene:
-    """What a probe may look at. ``columns`` are the source's own, ``references`` the contract's other tables."""
+    """Data that a probe may read.
+
+    Attributes:
+        spark: the session.
+        frame: the source.
+        columns: Spark's simple type of each of the source's own columns.
+        references: reference tables by alias.
+        values: metrics that the engine measured.
+        now: time of the run.
+        allow: function that calls a probe within the time limit of a rule.
+    """
 
     spark: SparkSession
     frame: DataFrame
-    columns: Mapping[str, str]  # name to Spark's simple type
+    columns: Mapping[str, str]
     references: Mapping[str, DataFrame]
     values: Values
     now: datetime
     allow: Callable[[str, Callable[[], Finding]], Finding] = lambda name, what: what()
-    """Look for a rule, within the time that it may take."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A probe's number, a decimal where it is exact; None where there was nothing to measure. ``told`` says more, without data."""
+    """A probe's number (a decimal where exact; None: no value) and further text for the verdict, without data."""
 
     measured: float | Decimal | None
     told: str = ""
@@ -64,55 +73,56 @@ class Finding:
 
 @dataclass(frozen=True)
 class Rule:
-    """Base of all kinds. Class attributes say what a statement of the kind may hold; :meth:`check` holds it to that."""
+    """Base of all kinds of rules. Class attributes define the valid statements; :meth:`check` validates them."""
 
     statement: Statement
     awaits: str = field(default="", kw_only=True)
-    """Why it cannot be judged yet; it looks at a past that is too short."""
+    """Why the rule is skipped: too few earlier runs. Empty: it is evaluated."""
     types: Mapping[str, str] | None = field(default=None, kw_only=True, compare=False, repr=False)
-    """Spark's simple types by column in lower case; None until :meth:`typed` gives them."""
+    """Spark's simple types by column in lower case; None before :meth:`typed`."""
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[int, int | None]] = (1, 1)
-    condition: ClassVar[str] = "number"  # what it compares with: number, value, duration, ...; "" for nothing
+    condition: ClassVar[str] = "number"  # kind of operand: number, value, duration, ...; "": no condition
     condition_optional: ClassVar[bool] = False
-    span: ClassVar[tuple[Decimal, Decimal] | None] = None  # the least and the largest number it can come to
-    either_order: ClassVar[bool] = False  # whether the ends of 'between' may stand the wrong way round
+    span: ClassVar[tuple[Decimal, Decimal] | None] = None  # smallest and largest possible number
+    either_order: ClassVar[bool] = False  # whether the ends of 'between' may be in either order
     takes_where: ClassVar[bool] = True
     tags: ClassVar[frozenset[str]] = frozenset()
     ours: ClassVar[bool] = False
-    """Whether Glue does not know it."""
+    """Whether the rule is Dataward's own and unknown to Glue."""
 
     def __post_init__(self) -> None:
+        """Validate the statement."""
         self.check()
 
     def check(self) -> None:
-        """Refuse a statement that this kind cannot mean.
+        """Validate the statement for this rule kind.
 
         Raises:
-            RuleError: with what is wrong and how to mend it.
+            RuleError: the statement is invalid; holds the remedy.
         """
-        said, (least, most) = self.statement, self.parameters
-        count = len(said.parameters)
+        statement, (least, most) = self.statement, self.parameters
+        count = len(statement.parameters)
         if count < least or (most is not None and count > most):
             self._refuse_count(count)
-        if self.condition and said.condition is None and not self.condition_optional:
+        if self.condition and statement.condition is None and not self.condition_optional:
             self.refuse(f"{self.name} needs a condition", f"add one, e.g. {self.example()}")
-        if not self.condition and said.condition is not None:
-            self.refuse(f"{self.name} takes no condition", f"remove '{said.condition}'")
-        if said.where is not None and not self.takes_where:
+        if not self.condition and statement.condition is not None:
+            self.refuse(f"{self.name} takes no condition", f"remove '{statement.condition}'")
+        if statement.where is not None and not self.takes_where:
             self.refuse(f"{self.name} takes no 'where'", "remove it")
         self._check_where()
         self._check_tags()
-        for condition in (said.condition, *(condition for _, condition in said.tags)):
+        for condition in (statement.condition, *(condition for _, condition in statement.tags)):
             if condition is not None:
                 self._check_operands(condition)
-        numeric = [said.threshold, said.condition if self.condition == "number" else None]
+        numeric = [statement.threshold, statement.condition if self.condition == "number" else None]
         for condition in numeric:
             numbers = (Decimal, Call, Arithmetic)
             if condition is not None and (condition.operator == "matches" or not _all(condition, numbers)):
                 self.refuse(f"{self.name} compares with numbers", f"'{condition}' is none")
-        severity = dict(said.labels).get("severity", "error")
+        severity = dict(statement.labels).get("severity", "error")
         if severity not in ("error", "warning"):
             self.refuse(f"severity '{severity}' is unknown", "use 'error' or 'warning'")
 
@@ -136,22 +146,22 @@ class Rule:
 
     @classmethod
     def example(cls) -> str:
-        """The first example of its documentation."""
+        """Return the first example of the class's documentation."""
         _, _, examples = (cls.__doc__ or "").partition("Example::")
         return next((line.partition(" # ")[0].strip() for line in examples.splitlines() if line.strip()), cls.name)
 
     def check_meaning(self) -> None:
-        """Refuse bounds that no number, or every number, meets. Not of numbers that come from the past: those are as they are.
+        """Refuse bounds that no number, or every number, meets; bounds from earlier runs are not checked.
 
         Raises:
-            RuleError: with what is wrong and how to mend it.
+            RuleError: a bound is meaningless; holds the remedy.
         """
-        said = self.statement
-        if said.condition is not None and self.span is not None:
-            self._check_span(said.condition, self.name, self.span)
-        if said.threshold is not None:
-            self._check_span(said.threshold, "the share of a threshold", SHARE)
-        for condition in (said.condition, said.threshold):
+        statement = self.statement
+        if statement.condition is not None and self.span is not None:
+            self._check_span(statement.condition, self.name, self.span)
+        if statement.threshold is not None:
+            self._check_span(statement.threshold, "the share of a threshold", SHARE)
+        for condition in (statement.condition, statement.threshold):
             if condition is None or condition.operator != "between" or self.either_order:
                 continue
             low, high = map(_rank, condition.operands)
@@ -182,7 +192,7 @@ class Rule:
                 self.refuse(f"'with {tag}' is unknown to {self.name}", remedy)
 
     def check_settings(self, *lists: str) -> None:
-        """Refuse a tag that compares instead of saying a value; ``lists`` are tags that may say several."""
+        """Refuse tags with a comparison instead of a value; ``lists`` are tags that may have several values."""
         for tag, condition in self.statement.tags:
             if tag != "threshold" and condition.operator != "=" and not (tag in lists and condition.operator == "in"):
                 self.refuse(f"'with {tag}' says a value", f"write: with {tag} = ...")
@@ -203,195 +213,207 @@ class Rule:
                 self.refuse(f"'{shown(operand)}': {trouble}", "")
 
     def refuse(self, what: str, remedy: str = "") -> None:
+        """Raise RuleError for the statement."""
         raise RuleError(self.statement.line, what, remedy)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the source that the rule needs to exist."""
+        """Columns of the source that must exist."""
         return self.statement.parameters
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """The contract's references that the rule needs."""
+        """References of the contract that must exist."""
         return ()
 
     def reference_columns(self) -> Mapping[str, tuple[str, ...]]:
-        """The columns that it needs of each."""
+        """Return the columns of each reference that must exist."""
         return {}
 
     def bound(self) -> Condition:
-        """What the measured number must meet: the condition on a number; else, of a share, the threshold, or all."""
+        """Return the condition of the measured number: the numeric condition, else the threshold, else 1 for a share."""
         said = self.statement.condition if self.condition == "number" else None
         return said or self.statement.threshold or ALL
 
     @property
     def series(self) -> str:
-        """The name of its number in the history of runs: the rule without bound and labels, so that these may change."""
+        """Name of the number in the history of runs: the rule without bound and labels, so that these may change."""
         condition = None if self.condition == "number" else self.statement.condition
-        tags = tuple((tag, said) for tag, said in self.statement.tags if tag != "threshold")
+        tags = tuple((tag, setting) for tag, setting in self.statement.tags if tag != "threshold")
         return str(replace(self.statement, condition=condition, tags=tags, labels=()))
 
     @property
     def asks_past(self) -> bool:
-        """Whether it compares with what earlier runs measured."""
+        """Whether the rule compares with earlier runs."""
         return asks(self.bound())
 
     def recalled(self, past: Past, now: datetime) -> Rule:
-        """The same with numbers in the place of what it asks of the past; or told what it ``awaits``."""
+        """Resolve historical functions to numbers; where there are too few runs, the result ``awaits`` more."""
         if not self.asks_past:
             return self
-        said, points = self.statement, past.points(self.series)
+        statement, points = self.statement, past.points(self.series)
         try:
-            condition = worked_out(said.condition, points) if said.condition else None
-            tags = tuple((tag, worked_out(told, points)) for tag, told in said.tags)
+            condition = worked_out(statement.condition, points) if statement.condition else None
+            tags = tuple((tag, worked_out(condition_of_tag, points)) for tag, condition_of_tag in statement.tags)
         except TooShort as short:
             return replace(self, awaits=str(short))
-        return replace(self, statement=replace(said, condition=condition, tags=tags))
+        return replace(self, statement=replace(statement, condition=condition, tags=tags))
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """The regular expressions (Java's) that values of rows are compared with."""
-        said = self.statement
-        compared = said.condition.operands if said.condition and said.condition.operator == "matches" else ()
-        return (*map(str, compared), *(sql_patterns(said.where) if said.where else ()))
+        """Regular expressions (Java's) that values of rows are matched with."""
+        statement = self.statement
+        compared = (
+            statement.condition.operands if statement.condition and statement.condition.operator == "matches" else ()
+        )
+        return (*map(str, compared), *(sql_patterns(statement.where) if statement.where else ()))
 
     def typed(self, types: Mapping[str, str]) -> Rule:
-        """The same over columns of these types (simple ones, by name): how values are compared depends on them."""
+        """Return the rule for columns of these simple types (by name), on which comparisons depend."""
         return replace(self, types={name.lower(): kind for name, kind in types.items()})
 
     def leaves(self) -> tuple[Rule, ...]:
-        """The rules that it is composed of; itself, if of none."""
+        """Return the rules that it is composed of; a simple rule returns itself."""
         return (self,)
 
     def flags(self) -> tuple[Flag, ...]:
-        """Columns that must be joined to the source before the rule can be measured."""
+        """Return the flags that must be added to the source before the rule is measured."""
         return ()
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:
-        """What an engine must measure for this rule."""
+        """Return the metrics that an engine must measure."""
         return ()
 
     @property
     def text(self) -> str:
+        """The text of the rule."""
         return self.statement.text
 
     @property
     def warns_only(self) -> bool:
+        """Whether a failure is only reported (severity=warning)."""
         return dict(self.statement.labels).get("severity") == "warning"
 
     def __str__(self) -> str:
+        """Return the text of the rule."""
         return self.text
 
 
 class TableRule(Rule):
-    """A rule about the table as a whole; by default its number is the metric of its ``kind``."""
+    """A rule about the whole table; by default, its number is the metric of its ``kind``."""
 
     kind: ClassVar[Kind]
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:
+        """Return the metrics that an engine must measure."""
         return (Metric(self.kind, self.columns, self.statement.where),)
 
     def measure(self, values: Values, now: datetime) -> float | None:
+        """Return the number from the measured metrics."""
         return values[self.metrics(now)[0]]
 
     def told(self, values: Values, now: datetime) -> str:
-        """What the verdict says beside the number; holds no data."""
+        """Return further text for the verdict, without data."""
         return ""
 
 
 class Probe(Rule):
-    """A rule that finds its number itself."""
+    """A rule that measures its number itself."""
 
     takes_where = False
-    reads: ClassVar[str] = "schema"  # what it looks at: schema, query, reference or files
+    reads: ClassVar[str] = "schema"  # kind of data: schema, query, reference or files
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return ()  # its parameters name no columns, or one whose absence is its verdict
+        """No columns: parameters are no columns, or the absence of the column is the outcome."""
+        return ()
 
     def probe(self, scene: Scene) -> Finding:
-        """Look.
+        """Measure the number.
 
         Raises:
-            Unmeasured: it cannot be found out; the message holds no data.
+            Unmeasured: it cannot be measured; the message holds no data.
         """
         raise NotImplementedError
 
 
 class RowRule(Rule):
-    """A rule that every row passes, fails, or is no subject of."""
+    """A rule that every row passes, fails, or skips."""
 
     tags: ClassVar[frozenset[str]] = frozenset({"threshold"})
 
     def bound(self) -> Condition:
-        """What the share of passing rows (0 to 1) must meet: all of them, unless a threshold says otherwise."""
+        """Return the condition of the share of passing rows (0 to 1): the threshold, else 1."""
         return self.statement.threshold or ALL
 
     def predicate(self, now: datetime) -> str:
-        """SQL that is true for a row that passes and false for one that fails, never null."""
+        """Return SQL, never null: true for a row that passes, false for one that fails."""
         raise NotImplementedError
 
     def test(self, now: datetime) -> tuple[str, bool]:
-        """The predicate in a plainer form that may be null, and whether rows pass where it is *not* true."""
+        """Return a simpler predicate that may be null, and whether rows pass where it is *not* true."""
         return self.predicate(now), False
 
     def applies(self, now: datetime) -> str | None:
-        """SQL (never null) that is true for a row that is judged; None when every row is. Others are skipped."""
+        """Return SQL, never null: true for rows that are evaluated, others are skipped; None for all rows."""
         where, speaks = self.statement.where, self.speaks_of()
         parts = [f"coalesce({where}, false)"] if where else []
         parts += [speaks] if speaks else []
         return " and ".join(parts) or None
 
     def speaks_of(self) -> str | None:
-        """SQL (never null) for rows that the rule can judge, whatever ``where`` says; None for all."""
+        """Return SQL, never null, of the rows that the rule can evaluate, apart from ``where``; None for all rows."""
         return None
 
     def outcome(self, now: datetime) -> str:
-        """SQL: true for pass, false for fail, null for skip."""
+        """Return SQL: true for pass, false for fail, null for skip."""
         applies = self.applies(now)
         return f"if({applies}, {self.predicate(now)}, null)" if applies else self.predicate(now)
 
     def metrics(self, now: datetime) -> tuple[Metric, ...]:
-        """First the rows judged, then the share that passes."""
+        """Return the number of evaluated rows, and the share that passes."""
         applies, (predicate, negated) = self.applies(now), self.test(now)
         return Metric("size", where=applies), Metric("compliance", self.columns, applies, predicate, negated)
 
     @property
     def offending(self) -> tuple[str, ...]:
-        """The columns to name when a row fails."""
+        """Columns that a failed row is reported with."""
         return self.columns
 
     def judged(self, values: Values, now: datetime) -> int:
+        """Return the number of evaluated rows."""
         return int(values[self.metrics(now)[0]] or 0)
 
     def failed(self, values: Values, now: datetime) -> int:
-        """Number of rows that fail, from the measured metrics."""
+        """Return the number of rows that fail, from the measured metrics."""
         rows, share = (values[metric] for metric in self.metrics(now))
         return round((rows or 0) * (1 - share)) if share is not None else 0
 
     def measure(self, values: Values, now: datetime) -> float | None:
-        """Share of the judged rows that pass; None when none is judged."""
+        """Return the share of evaluated rows that pass; None where none is evaluated."""
         rows = self.judged(values, now)
         return 1 - self.failed(values, now) / rows if rows else None
 
 
 class ValueRule(RowRule):
-    """A row rule that compares something of each row with its condition."""
+    """A row rule that compares a value of each row with its condition."""
 
     def value(self) -> Value:
-        """What is compared."""
+        """Return the compared value."""
         raise NotImplementedError
 
     def predicate(self, now: datetime) -> str:
+        """Return SQL, never null, of the comparison."""
         return f"({definite(*self.test(now))})"
 
     def test(self, now: datetime) -> tuple[str, bool]:
-        assert self.statement.condition is not None  # noqa: S101 - held by check()
+        """Return the comparison as a predicate that may be null, and whether it is negated."""
+        assert self.statement.condition is not None  # noqa: S101 - check() ensures it
         return self.statement.condition.test(self.value(), now)
 
 
 def _rank(operand: Operand) -> Any:
-    """What an end of ``between`` is ordered by; None where that is not known before the column's type is."""
+    """Return the sort key of an end of ``between``; None where it depends on the column's type."""
     if isinstance(operand, Moment):
         return operand.offset
     if isinstance(operand, Size):
