@@ -1,4 +1,6 @@
-"""Errors that Dataward raises on purpose, in one tree::
+"""Errors that Dataward raises on purpose.
+
+They form one tree::
 
     DatawardError                     has an exit code; its message says what, where and how to fix it
     ├── ContractError            (2)  the contract is invalid; holds problems with file, line and remedy

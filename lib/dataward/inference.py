@@ -48,11 +48,13 @@ class Protector:
     """A contract with its keys, ready for any number of batches; safe to share between threads."""
 
     def __init__(self, contract: str | Path | Contract, keys: KeyProvider | None = None) -> None:
+        """Load a contract and open its keyring, unless keys are given."""
         self.contract = contract if isinstance(contract, Contract) else load(contract)
         self._keys = key_of(keys or open_keys(self.contract.keys))
         self._compiled: dict[pa.Schema, Compiled] = {}
 
     def __repr__(self) -> str:
+        """Return a text without keys."""
         return f"Protector({self.contract.contract!r})"
 
     def __call__(self, batch: Batch) -> Batch:

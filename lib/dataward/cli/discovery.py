@@ -14,6 +14,7 @@ __all__ = ["add", "refuse_existing", "write_draft"]
 
 
 def add(verb: Verb) -> None:
+    """Add the verb."""
     command = verb("discover", _discover, "Find what is sensitive in a table, or in every table of a place.")
     command.add_argument(
         "source", metavar="SOURCE", help="a path, or a table of the catalog; with --all a place or a database"

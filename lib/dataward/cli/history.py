@@ -22,6 +22,7 @@ LISTED = 20
 
 
 def add(verb: Verb) -> None:
+    """Add the verb."""
     command = with_contract(verb("history", _history, "List the target's versions with their seals."))
     command.add_argument(
         "--metric",

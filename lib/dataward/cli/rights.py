@@ -16,6 +16,7 @@ __all__ = ["add"]
 
 
 def add(verb: Verb) -> None:
+    """Add the verbs."""
     command = with_contract(
         verb("reidentify", _reidentify, "Give originals of reversible protections to whom the contract allows.")
     )

@@ -18,6 +18,7 @@ __all__ = ["add"]
 
 
 def add(verb: Verb) -> None:
+    """Add the verb."""
     command = verb(
         "suggest", _suggest, "Suggest rules for a table, each tried on loads it has not seen and on corruptions."
     )

@@ -17,9 +17,17 @@ __all__ = ["DraftLine", "Drafting", "choices", "classed", "draft", "in_json", "p
 
 @dataclass(frozen=True)
 class DraftLine:
-    """A column or path, its class (None: nothing found), ``inside``: classes inside of its texts, and a note for people.
-    ``json``: by path inside of the JSON that a string holds, the class there, or None where some stands inside of texts.
-    ``free_text``: patterns see a part of it only; ``also``: columns of the same row whose values may stand in its texts."""
+    """A line of a draft.
+
+    Attributes:
+        path: a column or path.
+        class_: its class; None: nothing was found.
+        note: a note for people.
+        inside: classes within its texts.
+        json: (path, class) within the JSON of a string; the class is None where it was found within texts.
+        free_text: whether patterns recognise only a part of the texts.
+        also: columns of the same row whose values may occur in the texts.
+    """
 
     path: str
     class_: str | None

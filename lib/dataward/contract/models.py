@@ -93,6 +93,7 @@ class Join(Model):
 
     @property
     def its_column(self) -> str:
+        """Name of the column in the other table."""
         return self.its or self.column
 
 
@@ -339,6 +340,7 @@ class Contract(Model):
         return {name.lower(): line for name, line in self.columns.items()}
 
     def domain(self, column: Column) -> str:
+        """Return the key domain of a column."""
         return column.domain or self.keys.domain
 
     @property
@@ -376,10 +378,12 @@ class Contract(Model):
 
     @property
     def quarantine_location(self) -> Location | None:
+        """Location of the quarantine; None: diverted rows are dropped, or there is none."""
         return self.quarantine.location if self.quarantine else None
 
     @property
     def changes_location(self) -> Location | None:
+        """Location of the table of changed cells; None: none is kept."""
         return self.target.beside("changes") if self.treat.changes else None
 
     @property
@@ -389,22 +393,27 @@ class Contract(Model):
 
     @property
     def ledger_location(self) -> Location:
+        """Location of the ledger."""
         return self.ledger or self.target.beside("ledger")
 
     @property
     def erased_location(self) -> Location:
+        """Location of the table of erased subjects."""
         return self.target.beside("erased")
 
     @property
     def states_location(self) -> Location:
+        """Location of the states of partitions."""
         return self.target.beside("states")
 
     @property
     def windows_location(self) -> Location:
+        """Location of the measurements per window."""
         return self.target.beside("windows")
 
     @property
     def history_location(self) -> Location:
+        """Location of the history of runs."""
         return (self.history and self.history.location) or self.target.beside("history")
 
 

@@ -129,6 +129,7 @@ class Fallible(Operation):
     )
 
     def refuses(self, class_: str | None) -> bool:
+        """Return whether values of a class can be invalid."""
         return True
 
     def stops(self, class_: str | None) -> bool:

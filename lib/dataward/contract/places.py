@@ -54,6 +54,7 @@ class Location(Model):
         return (scheme if colon and scheme != "file" else "path", *posixpath.normpath(path).split("/"))
 
     def __str__(self) -> str:
+        """Return the path or the name of the table."""
         return self.path or self.table or ""
 
 
@@ -106,10 +107,12 @@ class Source(Location):
 
     @property
     def multi_line(self) -> bool:
+        """Whether records may span several lines."""
         return self.switched_on("multiLine")
 
     @property
     def encoding(self) -> str:
+        """Encoding of the files, in upper case."""
         options = self.reader_options
         named = str(options.get("encoding") or options.get("charset") or "UTF-8").upper()
         return "UTF-8" if named == "UTF8" else named
@@ -164,6 +167,7 @@ class Quarantine(Model):
 
     @property
     def location(self) -> Location | None:
+        """Location of the table; None: there is none of its own."""
         return None if self.drop else Location(path=self.path, table=self.table)
 
 
@@ -184,4 +188,5 @@ class History(Model):
 
     @property
     def location(self) -> Location | None:
+        """Location of the table; None: there is none of its own."""
         return Location(path=self.path, table=self.table) if self.path or self.table else None

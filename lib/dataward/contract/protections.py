@@ -156,6 +156,7 @@ class Fpe(Fallible):
 
     @property
     def characters(self) -> str:
+        """Characters of the alphabet."""
         return ALPHABETS.get(self.alphabet, self.alphabet)
 
     @property
@@ -188,6 +189,7 @@ class Mask(Fallible):
     char: str = Field(default="*", min_length=1, max_length=1, description="what stands for each other one")
 
     def refuses(self, class_: str | None) -> bool:
+        """Return False: every value can be protected."""
         return False
 
 
@@ -216,6 +218,7 @@ class RedactText(Fallible):
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(default=None, description="as for token")
 
     def refuses(self, class_: str | None) -> bool:
+        """Return False: every value can be protected."""
         return False
 
 

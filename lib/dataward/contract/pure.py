@@ -66,6 +66,7 @@ class Impure(ValueError):
     """A text that is not allowed, with a remedy."""
 
     def __init__(self, what: str, remedy: str) -> None:
+        """Create an error with what is wrong and the remedy."""
         self.what, self.remedy = what, remedy
         super().__init__(f"{what}; {remedy}")
 

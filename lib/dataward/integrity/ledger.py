@@ -41,6 +41,8 @@ TRIES = 8
 
 @dataclass(frozen=True)
 class Entry:
+    """An entry of the ledger with its files, hash and signature."""
+
     seq: int
     seal_text: str
     files: tuple[FileContent, ...]
@@ -60,6 +62,7 @@ class Entry:
 
     @property
     def computed_hash(self) -> str:
+        """Hash of the entry, computed from its content and predecessor."""
         seal_sha256 = sha256(self.seal_text)
         with suppress(ValueError):
             if isinstance(record := self.record, Erased):

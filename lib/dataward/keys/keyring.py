@@ -82,7 +82,9 @@ class KeyProvider(Protocol):
 class PublicKeys(Protocol):
     """Where keys that check signatures come from."""
 
-    def public_key(self, domain: str, version: int) -> Ed25519PublicKey: ...
+    def public_key(self, domain: str, version: int) -> Ed25519PublicKey:
+        """Return the key that verifies signatures of a version."""
+        ...
 
 
 def derive(secret: bytes, purpose: str, domain: str, version: int) -> bytes:
@@ -120,7 +122,9 @@ class Wrapping(Protocol):
         """A new secret, and how it is written."""
         ...
 
-    def unwrap(self, domain: str, version: int, written: str) -> bytes: ...
+    def unwrap(self, domain: str, version: int, written: str) -> bytes:
+        """Return the secret of its text in the keyring; empty where the text is damaged."""
+        ...
 
 
 class _Frozen(BaseModel):
@@ -158,6 +162,7 @@ class Keyring:
     """
 
     def __init__(self, store: Store, wrapping: Wrapping) -> None:
+        """Read the keyring."""
         self._store, self._wrapping = store, wrapping
         text = store.read()
         if text is None:
@@ -166,11 +171,14 @@ class Keyring:
         self._secrets: dict[tuple[str, int], bytes] = {}
 
     def __repr__(self) -> str:
+        """Return a text without secrets."""
         told = {name: sorted(domain.versions) for name, domain in self._document.domains.items()}
         return f"Keyring({str(self._store)!r}, {told})"
 
     @classmethod
     def created(cls, store: Store, wrapping: Wrapping) -> Keyring:
+        """Create an empty keyring; an existing one is never overwritten."""
+
         def empty(text: str | None) -> str:
             if text is not None:
                 raise KeyringError(
@@ -208,6 +216,7 @@ class Keyring:
         return self._version(domain, version).fingerprint
 
     def key(self, purpose: Purpose, domain: str, version: int) -> bytes:
+        """Return the key of a purpose, domain and version."""
         return derive(self._secret(domain, version), purpose, domain, version)
 
     def public_key(self, domain: str, version: int) -> Ed25519PublicKey:
@@ -220,6 +229,7 @@ class Keyring:
         return Ed25519PrivateKey.from_private_bytes(secret).public_key()
 
     def window(self, domain: str) -> int | None:
+        """Return the outgoing version while a rotation is open; None otherwise."""
         found = self._document.domains.get(domain)
         return found.window if found else None
 
@@ -227,12 +237,15 @@ class Keyring:
 
     @property
     def domains(self) -> tuple[str, ...]:
+        """Names of the domains."""
         return tuple(self._document.domains)
 
     def newest(self, domain: str) -> int:
+        """Return the newest version of a domain."""
         return self._domain(domain).current
 
     def versions(self, domain: str) -> dict[int, KeyVersion]:
+        """Return the versions of a domain by number."""
         return dict(self._domain(domain).versions)
 
     def trouble(self, domain: str, version: int) -> str:
@@ -269,6 +282,7 @@ class Keyring:
         return self.current(domain)
 
     def close_window(self, domain: str) -> None:
+        """Close the window of a rotation."""
         self._change(lambda now: self._with(now, domain, self._domain(domain, now).model_copy(update={"window": None})))
 
     def set_enabled(self, domain: str, version: int, enabled: bool) -> None:

@@ -113,8 +113,10 @@ def _made_by(seals: dict[int, Seal], commits: dict[int, delta.Commit]) -> dict[t
 
 
 def live_versions(spark: SparkSession, contract: Contract, place: Location, version: int) -> dict[str, set[int]]:
-    """By column (or path), the versions of its domain's key by which values in a version of the target, or of a table beside it,
-    may be made."""
+    """Return the key versions that may protect values of each column or path.
+
+    ``place`` and ``version`` name a version of the target, or of a table beside it.
+    """
     if place != contract.target:
         seals: dict[int, Seal] = {}
         commits = {commit.version: commit for commit in delta.history(spark, place)}

@@ -65,6 +65,7 @@ class Plan:
 
     @property
     def name(self) -> str:
+        """Name of the contract."""
         return self.contract.contract
 
 

@@ -89,6 +89,7 @@ class Refresh:
         references: Mapping[str, Pin],
         earlier: dict[str, Any] | None,
     ) -> None:
+        """Compare the partitions of the source with their states."""
         self.spark, self.contract, self.source = spark, contract, source
         domain = contract.keys.domain
         version = keys.current(domain)
@@ -119,16 +120,19 @@ class Refresh:
         self.frames: dict[tuple[str, ...], DataFrame] = {}
 
     def __str__(self) -> str:
+        """Return the number of partitions to read, as text."""
         told = f"{len(self.fresh)} of {len(self.fingerprints)} partitions to read"
         return told + (f", {len(self.gone)} gone" if self.gone else "") + (f" ({self.why})" if self.why else "")
 
     @property
     def also(self) -> str:
+        """Further partitions to read, as text."""
         count = len(self.touched)
         return f"; {count} more partition{'s' * (count > 1)} to read for duplicates" if count else ""
 
     @property
     def read(self) -> list[str]:
+        """Partitions to read."""
         return [*self.fresh, *self.touched]
 
     @property
@@ -155,6 +159,7 @@ class Refresh:
         return self.parts.among([*self.read, *self.gone]) if self.base else None
 
     def release(self) -> None:
+        """Unpersist all frames."""
         for frame in self.held:
             frame.unpersist()
 
@@ -241,8 +246,10 @@ class Refresh:
         return {metric: self.counts[Grouping.of(metric)].value(metric) for metric in metrics}
 
     def _together(self, also: list[str]) -> DataFrame:
-        """Blocks from before and now, spread so that equal codes meet: all codes of partitions that came or went, and of those
-        named ``also``; of others those that meet one of these."""
+        """Return the codes of earlier and present blocks, repartitioned so that equal codes are in one task.
+
+        All codes of changed partitions, and of those named ``also``, are included; of the others, only codes equal to one of these.
+        """
         from pyspark.sql import functions as F
 
         assert self.blocks is not None  # noqa: S101 - they were counted

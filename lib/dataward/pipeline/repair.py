@@ -68,14 +68,17 @@ class Mended:
 
     @property
     def plain(self) -> DataFrame:
+        """The frame without columns that are not the source's own."""
         return self.frame.drop(*self.internal)
 
     @property
     def metrics(self) -> list[Metric]:
+        """Metrics that count the repairs."""
         return self.treated.metrics if self.treated else []
 
     @property
     def verdicts_before(self) -> tuple[Verdict, ...]:
+        """Verdicts before the repairs."""
         return self.before.verdicts if self.before else ()
 
     def counted(self, contract: Contract, judged: Judgement) -> Mended:
@@ -118,15 +121,18 @@ class Mended:
         return good, bad
 
     def release(self) -> None:
+        """Unpersist all frames."""
         if self.treated is not None:
             self.treated.release()
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
+        """The most frequent sets of null columns."""
         return self.treated.patterns if self.treated else ()
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """Warnings for the report."""
         return (*(self.treated.notes if self.treated else ()), *self.suggestions)
 
     @property

@@ -54,16 +54,20 @@ class Memory:
 
     @property
     def place(self) -> Location:
+        """Location of the table."""
         return self.contract.erased_location
 
     @property
     def domain(self) -> str:
+        """Key domain of the table."""
         return self.contract.keys.domain
 
     def exists(self) -> bool:
+        """Return whether the contract keeps the table and it exists."""
         return self.contract.erasure is not None and delta.exists(self.spark, self.place)
 
     def rows(self) -> DataFrame:
+        """Read the newest version of the table."""
         return delta.read(self.spark, self.place, delta.latest_version(self.spark, self.place))
 
     # by erase

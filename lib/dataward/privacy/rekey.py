@@ -224,6 +224,7 @@ class Columns:
 
     @property
     def places(self) -> list[Place]:
+        """Places of values to rekey."""
         return [place for field in self.fields for place in self._places(field)]
 
     def _places(self, field: pa.Field) -> list[Place]:
@@ -231,6 +232,7 @@ class Columns:
 
     @property
     def names(self) -> list[str]:
+        """Names of the columns with such places."""
         return [field.name for field in self.fields if self._places(field)]
 
     def _trees(self, made: Callable[[Place], Leaf]) -> dict[str, tree.Node]:

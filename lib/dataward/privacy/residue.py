@@ -66,6 +66,7 @@ class Needle:
     home: str = ""
 
     def __repr__(self) -> str:
+        """Return a text without the value."""
         return f"Needle({self.named!r})"
 
 
@@ -383,8 +384,7 @@ def common(others: DataFrame, needles: Sequence[Needle]) -> set[int]:
 
 
 def _standing(needles: Sequence[Needle]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    """The places in a list of those needles that stand in the column (or path) which they are at home in."""
-
+    """Return a function for ``mapInArrow`` that yields the indexes of needles found in their own column or path."""
     wanted = [_Wanted.of(needle) for needle in needles]
     homes = [needle.home for needle in needles]
 

@@ -68,6 +68,7 @@ class Step:
         return found
 
     def shadows(self, frame: DataFrame) -> dict[str, str]:
+        """Return the second column of each retokenised column."""
         return shadows(self.contract, self.keys, self.columns(frame))
 
     def old_rows(self, frame: DataFrame, name: str) -> Column:
@@ -111,6 +112,7 @@ class Step:
 
     @property
     def between(self) -> rekey.Between:
+        """The two key versions with their keys."""
         both = (_at(self.keys, self.domain, version) for version in (self.old, self.new))
         return rekey.Between(self.domain, self.old, self.new, *both)
 

@@ -167,8 +167,7 @@ def _plain() -> tuple[pa.DataType, ...]:
 
 
 def shared(others: DataFrame, values: dict[str, set[str]]) -> dict[str, set[str]]:
-    """By column, which of some values (whole ones) other rows have as well."""
-
+    """Return by column those of the whole values that other rows also have."""
     found = {}
     for name in [name for name in values if name in others.columns and values[name]]:
         rows = of_values(others, name, values[name]).select(column(name).cast("string")).distinct().collect()

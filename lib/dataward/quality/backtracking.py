@@ -1,7 +1,7 @@
-"""Regular expressions that can take exponentially long on some texts, told before any text is read.
+r"""Detect regular expressions that take exponential time on some texts, before any text is read.
 
-Java's engine tries one way after the other. A pattern can run away where a loop reads the same characters in two ways:
-``(a+)+b``, ``(\\w+\\s?)*$``. In automata: the position automaton (Glushkov 1961) has a state that comes back to itself by two
+Java's engine backtracks. A pattern can take exponential time where a loop matches the same characters in two ways:
+``(a+)+b``, ``(\w+\s?)*$``. In automata: the position automaton (Glushkov 1961) has a state that comes back to itself by two
 different paths over one word (exponential degree of ambiguity: Weber and Seidl 1991), and after the loop something may fail.
 Counted repeats are looked at as loops of a few rounds, and constructs without backtracking (possessive, atomic) as one step.
 """

@@ -94,7 +94,6 @@ class Duplicate(KeyFlag):
 
     def keys(self, frame: DataFrame, references: Mapping[str, DataFrame]) -> DataFrame:
         """Return the keys that set the flag."""
-
         parts = [column(name).alias(self.part(number)) for number, name in enumerate(self.columns)]
         return frame.where(self.where).groupBy(*parts).count().where("count > 1").drop("count")
 

@@ -67,6 +67,7 @@ class Incomparable(ValueError):
     """A literal means nothing beside a column of its type."""
 
     def __init__(self, what: str, remedy: str) -> None:
+        """Create an error with what is wrong and the remedy."""
         self.what, self.remedy = what, remedy
         super().__init__(what)
 
@@ -80,10 +81,12 @@ class Value:
 
     @property
     def is_text(self) -> bool:
+        """Whether the value is a string."""
         return self.kind.startswith(("string", "varchar", "char"))
 
     @property
     def is_exact(self) -> bool:
+        """Whether the value is an integer or a decimal."""
         return self.kind in WHOLE or self.kind.startswith("decimal")
 
 

@@ -44,7 +44,7 @@ def ensure(
     coordinates: tuple[str, ...] = COORDINATES,
     excludes: tuple[str, ...] = EXCLUDES,
 ) -> list[Path]:
-    """Return the paths of the jars, after fetching missing ones and verifying all. (The tests pass further jars.)
+    """Return the paths of the jars, after fetching missing ones and verifying all.
 
     Args:
         folder: the cache; None: :func:`cache`.

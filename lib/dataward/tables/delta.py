@@ -92,6 +92,7 @@ def identifier(spark: SparkSession, place: Location) -> str:
 
 
 def exists(spark: SparkSession, place: Location) -> bool:
+    """Return whether a Delta table exists."""
     from delta.tables import DeltaTable
 
     if place.path is not None:
@@ -147,10 +148,12 @@ def _metadata(text: str | None) -> dict[str, Any]:
 
 
 def latest_version(spark: SparkSession, place: Location) -> int:
+    """Return the newest version of a table."""
     return history(spark, place, limit=1)[0].version
 
 
 def table_id(spark: SparkSession, place: Location) -> str:
+    """Return the id of a table."""
     return str(delta_table(spark, place).detail().select("id").first()[0])
 
 
@@ -199,6 +202,7 @@ def snapshot(spark: SparkSession, place: Location, version: int) -> Any:
 
 
 def read(spark: SparkSession, place: Location, version: int) -> DataFrame:
+    """Read a version of a table."""
     if place.path is not None:
         return spark.read.format("delta").option("versionAsOf", version).load(place.path)
     return spark.sql(f"select * from {identifier(spark, place)} version as of {version}")  # noqa: S608 - a checked name

@@ -80,6 +80,7 @@ def in_delta(spark: SparkSession, path: str) -> str | None:
 
 
 def exists(spark: SparkSession, path: str) -> bool:
+    """Return whether a path exists."""
     system, place = on_system(spark, path)
     return bool(system.exists(place))
 
@@ -108,8 +109,10 @@ def format_of(spark: SparkSession, path: str) -> str | None:
 
 
 def tables_below(spark: SparkSession, path: str) -> Iterator[tuple[str, str]]:
-    """(path, format) of every table in a directory and below: Delta tables, directories of Parquet files, and single
-    CSV and JSON files."""
+    """Yield (path, format) of every table in a directory and below.
+
+    Tables are Delta tables, directories of Parquet files, and single CSV and JSON files.
+    """
     system, place = on_system(spark, path)
     found = format_of(spark, path)
     if found in ("delta", "parquet") or (found and not system.getFileStatus(place).isDirectory()):

@@ -36,6 +36,7 @@ class Lines:
 
     @property
     def path(self) -> str:
+        """Path of the file."""
         return plain(self.uri)
 
 

@@ -23,6 +23,8 @@ __all__ = ["File", "append_only", "delete_rows", "files", "forget_past", "read_b
 
 @dataclass(frozen=True)
 class File:
+    """A file with its size in bytes."""
+
     path: str
     size: int
 
@@ -118,14 +120,17 @@ class settings:  # noqa: N801 - reads as a word: `with settings(...)`
     """Settings of a session of our own, for a block."""
 
     def __init__(self, spark: SparkSession, values: dict[str, str]) -> None:
+        """Create the block for a session and settings."""
         self.spark, self.values = spark, values
 
     def __enter__(self) -> None:
+        """Set the settings."""
         self.before = {key: self.spark.conf.get(key, None) for key in self.values}
         for key, value in self.values.items():
             self.spark.conf.set(key, value)
 
     def __exit__(self, *_: object) -> None:
+        """Restore the settings."""
         for key, value in self.before.items():
             if value is None:
                 self.spark.conf.unset(key)
@@ -160,6 +165,7 @@ def _sidecars(system: Any, folder: str) -> list[Any]:
 
 
 def read_bytes(spark: SparkSession, path: str) -> bytes:
+    """Read a file."""
     from pathlib import Path
 
     if path.startswith("/"):

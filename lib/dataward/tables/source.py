@@ -56,6 +56,7 @@ class Pin:
 
     @property
     def columns(self) -> list[str]:
+        """Names of the source's own columns."""
         return [name for name in self.frame.columns if name != MALFORMED]
 
     def changed(self, spark: SparkSession) -> bool:

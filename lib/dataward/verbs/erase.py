@@ -59,6 +59,7 @@ class Asked:
     prove: bool = False
 
     def __repr__(self) -> str:
+        """Return a text without identifiers."""
         return f"Asked(ticket={self.ticket!r})"
 
 
@@ -84,6 +85,7 @@ class Erased:
 
     @property
     def holds(self) -> bool:
+        """Whether nothing is left and everything could be read."""
         return not self.residues and not self.unread
 
 

@@ -55,9 +55,12 @@ class Correlation:
 
 @dataclass(frozen=True)
 class Profile:
-    """One table. ``share`` of its rows were looked at (1: all); ``error`` is by how much a share told of a sample may be off,
-    at 95 % (Dvoretzky, Kiefer & Wolfowitz, with Massart's constant: sqrt(ln(2 / 0.05) / (2 n))); distinct counts are then
-    those of the sample, lower bounds."""
+    """Profile of a table.
+
+    ``share`` is the share of its rows that were sampled (1: all). ``error`` bounds the error of a share measured in the sample with a
+    probability of 95 % (Dvoretzky, Kiefer & Wolfowitz, with Massart's constant: sqrt(ln(2 / 0.05) / (2 n))). Distinct counts of a
+    sample are lower bounds.
+    """
 
     source: str
     rows: int

@@ -48,6 +48,7 @@ class Batch:
 
     @property
     def lost(self) -> int:
+        """Number of rows that are neither waiting, released nor discarded."""
         return self.quarantined - self.released - self.discarded - self.waiting
 
 

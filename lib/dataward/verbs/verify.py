@@ -46,6 +46,7 @@ class Proof:
 
     @property
     def holds(self) -> bool:
+        """Whether all checks hold."""
         return all(check.holds for check in self.checks)
 
 

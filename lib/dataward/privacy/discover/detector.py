@@ -67,10 +67,12 @@ class Detector:
 
     @cached_property
     def phrases(self) -> tuple[tuple[str, ...], ...]:
+        """Words of each name and hint."""
         return tuple(tuple(name.split()) for name in (*self.names, *self.hints))
 
     @property
     def of_dates(self) -> bool:
+        """Whether a pattern matches dates."""
         return any(pattern.dates for pattern in self.patterns)
 
     def of_name(self, phrase: str, beside: Collection[str] = ()) -> float:

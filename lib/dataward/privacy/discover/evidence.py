@@ -21,6 +21,7 @@ class Counted:
     by_chance: float = 0
 
     def add(self, other: Counted) -> None:
+        """Add the evidence of other texts."""
         self.matched += other.matched
         self.passed += other.passed
         self.by_chance += other.by_chance
@@ -28,10 +29,19 @@ class Counted:
 
 @dataclass
 class Evidence:
-    """``values``: rows with text in them; ``texts``: different ones, counted per batch, of which ``prose`` have five words or
-    more; ``smallest``: the smallest hashes of
-    all texts (a KMV sketch: Bar-Yossef et al., *Counting Distinct Elements in a Data Stream*, 2002), which tell how many
-    different ones there are in all. ``whole`` is by pattern and by class, ``inside`` by class: texts that hold one."""
+    """Mergeable evidence of what a column holds.
+
+    Attributes:
+        values: rows with text.
+        nulls: rows without.
+        texts: distinct texts, counted per batch.
+        characters: sum of their lengths.
+        prose: texts of five or more words.
+        smallest: smallest hashes of the texts, a KMV sketch that estimates the number of distinct texts (Bar-Yossef et al., *Counting
+            Distinct Elements in a Data Stream*, 2002).
+        whole: counts of whole texts by pattern and by class.
+        inside: counts of texts that contain a match, by class.
+    """
 
     values: int = 0
     nulls: int = 0
@@ -43,6 +53,7 @@ class Evidence:
     inside: dict[str, Counted] = field(default_factory=dict)
 
     def add(self, other: Evidence) -> None:
+        """Add the evidence of other texts."""
         self.values += other.values
         self.nulls += other.nulls
         self.texts += other.texts
@@ -54,6 +65,7 @@ class Evidence:
                 mine.setdefault(name, Counted()).add(counted)
 
     def see(self, hashes: Iterable[int]) -> None:
+        """Add hashes of texts to the sketch."""
         self.smallest = heapq.nsmallest(SKETCH, {*self.smallest, *hashes})
 
     @property
@@ -70,9 +82,11 @@ class Evidence:
 
     @property
     def mean_length(self) -> float:
+        """Mean length of the texts in characters."""
         return self.characters / self.texts if self.texts else 0.0
 
     def as_data(self) -> dict[str, Any]:
+        """Return the evidence as plain data for JSON."""
         plain = {name: [c.matched, c.passed, c.by_chance] for name, c in self.whole.items()}
         within = {name: [c.matched, c.passed, c.by_chance] for name, c in self.inside.items()}
         head = [self.values, self.nulls, self.texts, self.characters, self.prose]
@@ -80,6 +94,7 @@ class Evidence:
 
     @classmethod
     def of_data(cls, data: dict[str, Any]) -> Evidence:
+        """Restore evidence from :meth:`as_data`."""
         whole, inside = ({name: Counted(*c) for name, c in data[key].items()} for key in ("whole", "inside"))
         values, nulls, texts, characters, *prose = data["head"]  # states of earlier versions lack the last
         return cls(values, nulls, texts, characters, prose[0] if prose else 0, data["smallest"], whole, inside)

@@ -35,8 +35,14 @@ SURE = 0.99
 
 @dataclass(frozen=True)
 class Looked:
-    """``unclassed``: (path, what, the line to add). ``residue``: what leaves readable, for people.
-    ``unseen``: (path, warning or "") of free text that leaves readable."""
+    """Result of the search for sensitive data.
+
+    Attributes:
+        findings: what the columns hold.
+        unclassed: (path, what was found, line to add to the contract).
+        residue: descriptions of readable sensitive data in the output.
+        unseen: (path, warning or "") of free text that stays readable.
+    """
 
     findings: tuple[Finding, ...] = ()
     unclassed: tuple[tuple[str, str, str], ...] = ()
@@ -44,6 +50,7 @@ class Looked:
     unseen: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
+        """Return the numbers of scanned and found columns as text."""
         found = len(self.unclassed) + len(self.residue)
         told = f"{len(self.findings)} columns looked at, {found or 'nothing'} found"
         if not self.unseen:
@@ -58,6 +65,7 @@ class Looked:
         return [warning for _, warning in self.unseen if warning]
 
     def problems(self, file: str, line: int) -> list[Problem]:
+        """Return the unclassed columns as problems of a contract."""
         return [Problem(file, line, f"columns.{path}", what, remedy) for path, what, remedy in self.unclassed]
 
 

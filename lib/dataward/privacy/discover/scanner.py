@@ -61,6 +61,7 @@ class Span:
 
 @lru_cache(maxsize=8)
 def scanner(detectors: tuple[Detector, ...] = DETECTORS) -> Scanner:
+    """Return the scanner of some detectors."""
     return Scanner(detectors)
 
 
@@ -73,7 +74,10 @@ def _options() -> Any:
 
 
 class Scanner:
+    """Compiled patterns of detectors, which scan columns and texts."""
+
     def __init__(self, detectors: tuple[Detector, ...]) -> None:
+        """Compile the patterns of the detectors."""
         import re2
 
         self.detectors = detectors

@@ -41,9 +41,17 @@ class Confidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a column is. ``class_`` None: nothing that is looked for. ``inside``: classes found inside of its texts, with the
-    share of texts that hold one. ``prose``: free text of no class, of which patterns see a part only. ``evidence`` is for people
-    and holds no value."""
+    """Class of a column.
+
+    Attributes:
+        column: name or path of the column.
+        class_: its class; None: nothing was found.
+        confidence: confidence of the class.
+        evidence: reasons for people, without values.
+        inside: (class, share of texts) of matches within the texts.
+        values: number of values.
+        prose: whether it is free text of no class, of which patterns recognise only a part.
+    """
 
     column: str
     class_: str | None

@@ -31,24 +31,30 @@ Slot = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class JsonOperator(Operator):
+    """Implementation of ``json``."""
+
     parameters: Json
     fields: dict[str, Leaf] = field(default_factory=dict)
     rest: Leaf | None = None
 
     @property
     def deterministic(self) -> bool:
+        """Whether the results depend on the value only."""
         return all(leaf.operator.deterministic and not leaf.reads for leaf in self.leaves)
 
     @property
     def needs(self) -> str:
+        """Description of valid values, for messages."""
         return "JSON"
 
     @property
     def stops_inside(self) -> bool:
+        """Whether an operator of a value inside may stop the run."""
         return any(leaf.may_stop for leaf in self.leaves)
 
     @property
     def reads(self) -> tuple[str, ...]:
+        """Other columns of the row that the operators inside read."""
         return tuple(name for leaf in self.leaves for name in leaf.reads)
 
     @property
@@ -58,6 +64,7 @@ class JsonOperator(Operator):
         return (*self.fields.values(), self.rest)
 
     def output(self, kind: pa.DataType) -> pa.DataType:
+        """Return the input type, or raise Unfit."""
         import pyarrow as pa
 
         if not pa.types.is_string(kind):
@@ -65,6 +72,7 @@ class JsonOperator(Operator):
         return kind
 
     def apply(self, values: pa.Array, rows: Rows) -> Made:
+        """Protect an array of documents."""
         import numpy as np
         import pyarrow as pa
 

@@ -41,15 +41,19 @@ VALUE, TOKEN, SEALED = (f"{INTERNAL}{name}" for name in ("value", "token", "seal
 
 @dataclass(frozen=True)
 class ShredOperator(Entered):
+    """Implementation of ``shred``."""
+
     parameters: Shred
     purpose: ClassVar[Purpose | None] = "shred"
 
     @property
     def deterministic(self) -> bool:
+        """False: the result depends on the subject as well."""
         return False
 
     @property
     def needs(self) -> str:
+        """Description of valid values, for messages."""
         return "a subject in the same row"
 
 

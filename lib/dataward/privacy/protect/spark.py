@@ -222,6 +222,7 @@ class _Work:
 
 
 def arrow_schema(schema: StructType) -> pa.Schema:
+    """Return the Arrow schema of a Spark schema."""
     from pyspark.sql.pandas.types import to_arrow_schema
 
     return to_arrow_schema(schema)

@@ -1,6 +1,6 @@
-"""Parse DQDL by the grammar in ``grammar.lark``.
+r"""Parse DQDL by the grammar in ``grammar.lark``.
 
-Strings keep their backslashes, as in Glue (only ``\\"`` becomes ``"``), so that regular expressions need no further escapes.
+Strings keep their backslashes, as in Glue (only ``\"`` becomes ``"``), so that regular expressions need no further escapes.
 """
 
 from __future__ import annotations

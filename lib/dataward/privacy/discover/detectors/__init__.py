@@ -23,4 +23,5 @@ CLASSES = frozenset(MODULES)
 
 @cache
 def detector(class_: str) -> Detector:
+    """Return the detector of a class."""
     return next(one for one in DETECTORS if one.class_ == class_)

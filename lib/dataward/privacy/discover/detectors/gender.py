@@ -21,10 +21,12 @@ TELLING = frozenset(
 
 
 def known(texts: Sequence[str]) -> list[bool]:
+    """Return which texts are words or signs of a gender."""
     return [text.lower().strip(".") in WORDS for text in texts]
 
 
 def telling(texts: Sequence[str]) -> list[bool]:
+    """Return which texts are unambiguous words of a gender."""
     return [text.lower() in TELLING for text in texts]
 
 

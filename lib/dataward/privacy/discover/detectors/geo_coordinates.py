@@ -9,6 +9,7 @@ LONGITUDE = r"[+-]?(?:1[0-7][0-9]|[0-9]{1,2})\.[0-9]{3,16}"
 
 
 def on_earth(texts: Sequence[str]) -> list[bool]:
+    """Return which texts are numbers from -180 to 180."""
     return [abs(float(text)) <= 180 for text in texts]
 
 

@@ -15,6 +15,8 @@ def wide(texts: Sequence[str]) -> list[bool]:
 
 
 def six(texts: Sequence[str]) -> list[bool]:
+    """Return which texts are valid IPv6 addresses."""
+
     def valid(text: str) -> bool:
         try:
             ipaddress.IPv6Address(text.partition("/")[0].partition("%")[0])

@@ -14,6 +14,7 @@ WORDS = frozenset(
 
 
 def known(texts: Sequence[str]) -> list[bool]:
+    """Return which texts contain a word of a marital status."""
     return [any(word in WORDS for word in text.lower().replace("-", " ").split()) for text in texts]
 
 

@@ -22,6 +22,8 @@ def singapore(texts: Sequence[str]) -> list[bool]:
 
 
 def taiwan(texts: Sequence[str]) -> list[bool]:
+    """Return which texts pass the check of Taiwanese identity numbers."""
+
     def valid(text: str) -> bool:
         letter = TAIWAN[ord(text[0]) - 65]
         digits = [letter // 10, letter % 10, *map(int, text[1:])]
@@ -42,6 +44,7 @@ def american(texts: Sequence[str]) -> list[bool]:
 def of(
     country: str, module: str, regex: str, chance: float, odds: float = 5, inside: str = "near", expected: float = 0.98
 ) -> Pattern:
+    """Return a pattern with the check of a module of python-stdnum."""
     return Pattern(country, regex, odds, Stdnum(module), chance, expected, inside)
 
 

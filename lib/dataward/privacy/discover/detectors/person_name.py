@@ -28,6 +28,7 @@ TITLES = frozenset(
 
 @cache
 def listed() -> frozenset[str]:
+    """Return the listed names."""
     text = (files("dataward") / "privacy/discover/words/names.txt").read_text(encoding="utf-8")
     return frozenset(word for line in text.splitlines() if not line.startswith("#") for word in line.split())
 
@@ -40,6 +41,7 @@ def listed_in_han() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
 
 
 def words_of(text: str) -> list[str]:
+    """Split a text into lower-case words."""
     return text.lower().replace("’", "'").replace(",", " ").replace("-", " ").split()
 
 

@@ -28,6 +28,7 @@ def in_streets(texts: Sequence[str]) -> list[bool]:
 
 
 def streets(texts: Sequence[str]) -> list[bool]:
+    """Return which texts contain a street."""
     street = _street()
     return [street.search(text) is not None for text in texts]
 

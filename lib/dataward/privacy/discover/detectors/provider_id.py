@@ -7,6 +7,7 @@ from dataward.privacy.discover.detector import Detector, Pattern
 
 
 def npi(texts: Sequence[str]) -> list[bool]:
+    """Return which texts pass the check of National Provider Identifiers."""
     return list(luhn([f"80840{text}" for text in texts]))
 
 

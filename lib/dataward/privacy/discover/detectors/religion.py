@@ -15,6 +15,7 @@ WORDS = frozenset(
 
 
 def known(texts: Sequence[str]) -> list[bool]:
+    """Return which texts are words of a religion."""
     return [any(word in WORDS for word in text.lower().split()) for text in texts]
 
 

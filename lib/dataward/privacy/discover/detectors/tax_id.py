@@ -5,6 +5,7 @@ from dataward.privacy.discover.detector import Detector, Pattern
 
 
 def of(country: str, module: str, regex: str, chance: float, odds: float = 4, inside: str = "near") -> Pattern:
+    """Return a pattern with the check of a module of python-stdnum."""
     return Pattern(country, regex, odds, Stdnum(module), chance, 0.98, inside)
 
 

@@ -11,6 +11,7 @@ WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 
 
 def checked(texts: Sequence[str]) -> list[bool]:
+    """Return which texts pass the check digit and are not digits only."""
     sums = [sum(VALUES[c] * w for c, w in zip(text.upper(), WEIGHTS, strict=True)) % 11 for text in texts]
     # 17 digits are some other number: of those one in eleven would pass.
     return [
