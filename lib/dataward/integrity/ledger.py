@@ -52,12 +52,12 @@ class Entry:
 
     @property
     def record(self) -> Seal | Ask | Discard | Erasure | Erased:
-        """Raises ValueError where it is none."""
+        """The parsed record; raises ValueError where the text is no record."""
         return parsed(self.seal_text)
 
     @property
     def seal(self) -> Seal:
-        """Raises ValueError where the entry is no seal."""
+        """The parsed seal; raises ValueError where the entry is no seal."""
         return Seal.model_validate_json(self.seal_text)
 
     @property
@@ -75,7 +75,7 @@ def files_sha256(files: tuple[FileContent, ...]) -> str:
 
 
 def public_key(provider: KeyProvider, domain: str, version: int) -> str:
-    """The raw Ed25519 public key, hex."""
+    """Return the raw Ed25519 public key (hex)."""
     return signing_key(provider, domain, version).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 
 
@@ -86,7 +86,7 @@ def append(
     given: Record | Callable[[], Record],
     files: tuple[FileContent, ...] = (),
 ) -> Entry:
-    """Chain a record to the newest entry. Writers that meet take turns; a record is never entered twice.
+    """Append a record to the chain, once; concurrent writers are serialised by retries.
 
     A function is asked for the record in every turn, so that what it reads in the ledger holds when it is entered.
 
@@ -124,7 +124,7 @@ def append(
 
 
 def entries(spark: SparkSession, place: Location) -> list[Entry]:
-    """Every entry, oldest first.
+    """Return all entries, oldest first.
 
     Raises:
         ProofError: the ledger is gone or cannot be read.
@@ -140,7 +140,7 @@ def entries(spark: SparkSession, place: Location) -> list[Entry]:
 
 
 def records(spark: SparkSession, place: Location) -> list[Seal | Ask | Discard | Erasure | Erased]:
-    """What the entries say, oldest first, as far as it can be read; none where there is no ledger."""
+    """Return the readable records, oldest first; none where there is no ledger."""
     found = []
     for entry in entries(spark, place) if delta.exists(spark, place) else ():
         with suppress(ValueError):
@@ -149,7 +149,7 @@ def records(spark: SparkSession, place: Location) -> list[Seal | Ask | Discard |
 
 
 def find(spark: SparkSession, place: Location, run_id: str, target: Location) -> Entry | None:
-    """The entry of a run on a target."""
+    """Return the entry of a run on a target; None where there is none."""
     from pyspark.sql import functions as F
 
     if not delta.exists(spark, place):
@@ -160,14 +160,16 @@ def find(spark: SparkSession, place: Location, run_id: str, target: Location) ->
 
 
 def newest_seal(spark: SparkSession, place: Location, target: Location) -> Seal | None:
-    """The newest seal of a target, found among the newest entries if it is one of them; None where there is none."""
+    """Return the newest seal of a target, searching the newest entries first; None where there is none."""
     from pyspark.sql import functions as F
 
     head = _head(spark, place)
     if head is None:
         return None
     mine = _read(spark, place).where(F.col("target") == str(target))
-    for since in dict.fromkeys((max(0, head[0] - 50), 0)):  # files tell their numbers, so that few are opened
+    for since in dict.fromkeys(
+        (max(0, head[0] - 50), 0)
+    ):  # statistics of files hold the numbers, so that few files are opened
         for row in mine.where(F.col("seq") >= since).select("seal", "seq").orderBy("seq", ascending=False).collect():
             with suppress(ValueError):
                 return Seal.model_validate_json(row.seal)
@@ -175,7 +177,7 @@ def newest_seal(spark: SparkSession, place: Location, target: Location) -> Seal 
 
 
 def flaws(chain: list[Entry], provider: PublicKeys) -> list[str]:
-    """Everything that does not hold in a chain, each with the entry it is about; empty when all of it does."""
+    """Verify a chain; returns its flaws with their entries, empty where it verifies."""
     found = []
     previous = START
     told = {seq for entry in chain if isinstance(record := _record_of(entry), Erasure) for seq in record.redacted}
@@ -197,7 +199,7 @@ def flaws(chain: list[Entry], provider: PublicKeys) -> list[str]:
 
 
 def redact(spark: SparkSession, place: Location, seqs: list[int], run_id: str) -> None:
-    """Put the hash of a seal in the place of its text, and forget what the ledger's table held before.
+    """Replace the text of seals by its hash, and delete the earlier versions of the ledger's table.
 
     Raises:
         TargetError: the ledger cannot be written.
@@ -250,7 +252,7 @@ def _read(spark: SparkSession, place: Location) -> Any:
 
 
 def _head(spark: SparkSession, place: Location) -> tuple[int, str] | None:
-    """Number and hash of the newest entry: from its commit, or from the rows where another commit is the newest."""
+    """Return number and hash of the newest entry, from its commit if that is the newest, else from the rows."""
     if not delta.exists(spark, place):
         return None
     told = delta.history(spark, place, limit=1)[0].metadata

@@ -1,4 +1,4 @@
-"""The keyring: for every domain its key versions, which of them new writes use, and which are disabled.
+"""Keyrings: the key versions of every domain, the version for new writes, and disabled versions.
 
 A version is a random secret of 32 bytes. Keys are derived from it by HKDF-SHA-256 (RFC 5869), with ``info`` naming purpose,
 domain and version; no derived key is ever stored. Domains have secrets of their own, so their tokens do not join.
@@ -52,14 +52,14 @@ Purpose = Literal[
 SECRET = 32  # bytes
 
 LENGTHS: dict[str, int] = {"encrypt": 64, "vault": 64, "shred": 64, "fingerprint": 8}
-"""Bytes of a purpose's key, where they are not 32: AES-256-SIV takes two keys of 32, and so do a vault's HMAC and GCM."""
+"""Length of a purpose's key in bytes, if not 32: AES-256-SIV needs two keys of 32, and so do a vault's HMAC and GCM."""
 
 
 class KeyProvider(Protocol):
-    """Where keys come from."""
+    """Source of keys."""
 
     def current(self, domain: str) -> int:
-        """The version that new writes use.
+        """Return the version for new writes.
 
         Raises:
             KeyringError: the domain has no key.
@@ -67,11 +67,11 @@ class KeyProvider(Protocol):
         ...
 
     def window(self, domain: str) -> int | None:
-        """The version that goes out of use while a rotation is under way; None otherwise."""
+        """Return the outgoing version while a rotation is open; None otherwise."""
         ...
 
     def key(self, purpose: Purpose, domain: str, version: int) -> bytes:
-        """32 bytes (64 for a purpose that takes two keys).
+        """Return a key of 32 bytes (64 for a purpose with two keys).
 
         Raises:
             KeyringError: there is no such version, it is disabled, or it cannot be unwrapped.
@@ -80,7 +80,7 @@ class KeyProvider(Protocol):
 
 
 class PublicKeys(Protocol):
-    """Where keys that check signatures come from."""
+    """Source of keys that verify signatures."""
 
     def public_key(self, domain: str, version: int) -> Ed25519PublicKey:
         """Return the key that verifies signatures of a version."""
@@ -88,38 +88,38 @@ class PublicKeys(Protocol):
 
 
 def derive(secret: bytes, purpose: str, domain: str, version: int) -> bytes:
-    """The key of a purpose: HKDF-SHA-256 without salt (the secret is uniformly random)."""
+    """Derive the key of a purpose by HKDF-SHA-256 without salt (the secret is uniformly random)."""
     info = f"dataward/1/{purpose}/{domain}/{version}".encode()
     return HKDF(algorithm=SHA256(), length=LENGTHS.get(purpose, 32), salt=None, info=info).derive(secret)
 
 
 def signing_key(provider: KeyProvider, domain: str, version: int) -> Ed25519PrivateKey:
-    """The Ed25519 key (RFC 8032) that seals tables of a domain."""
+    """Return the Ed25519 key (RFC 8032) that signs the seals of a domain."""
     return Ed25519PrivateKey.from_private_bytes(provider.key("seal", domain, version))
 
 
 class Store(Protocol):
-    """Where the text of a keyring lies. ``str`` names the place."""
+    """Storage of a keyring's text; ``str`` names the place."""
 
     def read(self) -> str | None:
-        """The text, or None where there is none."""
+        """Return the text; None where there is no keyring."""
         ...
 
     def change(self, change: Callable[[str | None], str]) -> str:
-        """Replace the text by what ``change`` makes of it, whole or not at all; writers that meet take turns."""
+        """Replace the text atomically by the result of ``change``; concurrent writers are serialised."""
         ...
 
 
 class Wrapping(Protocol):
-    """How a secret stands in the text."""
+    """Representation of secrets in the text."""
 
     @property
     def lazily(self) -> bool:
-        """Whether a domain that is asked for and has no key gets one."""
+        """Whether a requested domain without a key gets one."""
         ...
 
     def fresh(self, domain: str, version: int) -> tuple[bytes, str]:
-        """A new secret, and how it is written."""
+        """Generate a secret; returns it and its text in the keyring."""
         ...
 
     def unwrap(self, domain: str, version: int, written: str) -> bytes:
@@ -132,7 +132,7 @@ class _Frozen(BaseModel):
 
 
 class KeyVersion(_Frozen):
-    """One version of a domain's key. ``fingerprint`` (8 bytes by HKDF, hex) tells which secret it is, and nothing of it."""
+    """One version of a domain's key; ``fingerprint`` (8 bytes by HKDF, hex) identifies the secret without revealing it."""
 
     created: str
     enabled: bool = True
@@ -189,10 +189,10 @@ class Keyring:
         store.change(empty)
         return cls(store, wrapping)
 
-    # what publishing asks
+    # use of keys
 
     def current(self, domain: str) -> int:
-        """The version that new writes use; a local keyring makes a domain's first key when it is asked for.
+        """Return the version for new writes; a local keyring creates a domain's first key on demand.
 
         Raises:
             KeyringError: the domain has no key, or its current one is disabled.
@@ -208,7 +208,7 @@ class Keyring:
         return found.current
 
     def fingerprint(self, domain: str, version: int) -> str:
-        """Which secret a version is (hex), and nothing of it; also of a version that is disabled.
+        """Return the fingerprint (hex) of a version, also of a disabled one.
 
         Raises:
             KeyringError: there is no such version.
@@ -220,7 +220,7 @@ class Keyring:
         return derive(self._secret(domain, version), purpose, domain, version)
 
     def public_key(self, domain: str, version: int) -> Ed25519PublicKey:
-        """The key that checks what a version has signed; of a disabled version too, as checking reveals nothing.
+        """Return the key that verifies signatures of a version, also of a disabled one, as verifying reveals nothing.
 
         Raises:
             KeyringError: there is no such version, or it cannot be unwrapped.
@@ -233,7 +233,7 @@ class Keyring:
         found = self._document.domains.get(domain)
         return found.window if found else None
 
-    # what keeping keys asks
+    # management of keys
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -249,7 +249,7 @@ class Keyring:
         return dict(self._domain(domain).versions)
 
     def trouble(self, domain: str, version: int) -> str:
-        """Why a version is of no use, or nothing: it is unwrapped, and its fingerprint compared."""
+        """Unwrap a version and compare its fingerprint; returns why it cannot be used, or an empty text."""
         try:
             secret = self._secret(domain, version)
         except KeyringError as error:
@@ -258,7 +258,7 @@ class Keyring:
         return "" if right else f"version {version} of domain '{domain}' in keyring {self._store} is another secret"
 
     def add_domain(self, domain: str) -> None:
-        """Give a domain its first key, unless it has one."""
+        """Create the first key of a domain, unless it has one."""
         self._change(
             lambda now: (
                 now
@@ -268,7 +268,7 @@ class Keyring:
         )
 
     def rotate(self, domain: str) -> int:
-        """Open the window of a rotation with a new version for new writes; while one is open, nothing is done."""
+        """Open a rotation with a new version for new writes, unless one is open; returns the version for new writes."""
 
         def changed(now: _Document) -> _Document:
             found = self._domain(domain, now)
@@ -286,7 +286,7 @@ class Keyring:
         self._change(lambda now: self._with(now, domain, self._domain(domain, now).model_copy(update={"window": None})))
 
     def set_enabled(self, domain: str, version: int, enabled: bool) -> None:
-        """Disable a version, or enable it again. A disabled one protects and opens nothing."""
+        """Disable a version, or enable it again; a disabled version neither protects nor decrypts."""
 
         def changed(now: _Document) -> _Document:
             found = self._domain(domain, now)
@@ -296,7 +296,7 @@ class Keyring:
         self._change(changed)
         self._secrets.clear()
 
-    # inside
+    # internals
 
     def _secret(self, domain: str, version: int) -> bytes:
         found = self._version(domain, version)
@@ -355,7 +355,7 @@ class Keyring:
     def _parsed(self, text: str) -> _Document:
         try:
             made = _Document.model_validate_json(text)
-        except ValidationError:  # its message holds the content
+        except ValidationError:  # the message holds the content
             raise self._damaged() from None
         if any(domain.current not in domain.versions for domain in made.domains.values()):
             raise self._damaged()

@@ -1,4 +1,4 @@
-"""The join contract: which columns of other tables must join with a table's own, and which must not."""
+"""Check join contracts: columns of other tables that must join with a table's own, or must not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,17 @@ __all__ = ["Joined", "joined", "mismatch"]
 
 @dataclass(frozen=True)
 class Joined:
-    """What the tokens themselves say: of ``values`` different ones, a share found in the other table's column."""
+    """Result of a join: the share of ``values`` distinct values that the other table's column holds.
+
+    Attributes:
+        column: the protected column.
+        other: contract and column of the other table.
+        wanted: the required share, or "never".
+        values: number of distinct values; None: not checked.
+        share: share of them in the other column, 0 to 1; None: not checked, or no values.
+        holds: whether the requirement is met.
+        message: why it was not checked.
+    """
 
     column: str
     other: str
@@ -31,41 +41,41 @@ class Joined:
 
 
 def mismatch(join: Join, mine: Contract, other: Contract) -> tuple[str, str] | None:
-    """Why two columns cannot join though they must, or would join though they must not: (what, remedy)."""
-    one, two = mine.line(join.column), other.line(join.its_column)
-    apart = _apart(one, two, mine, other)
+    """Return (what, remedy) where two columns cannot join but must, or can join but must not; None where they conform."""
+    own, foreign = mine.line(join.column), other.line(join.its_column)
+    difference = _difference(own, foreign, mine, other)
     if join.never:
-        if apart is None:
+        if difference is None:
             what = f"'{join.column}' would join '{join.its_column}' of {other.contract}, which it must not: they share operator and key"
             return what, "give one of them a 'domain' of its own"
         return None
-    return apart
+    return difference
 
 
-def _apart(one: Column, two: Column, mine: Contract, other: Contract) -> tuple[str, str] | None:
-    """Why equal values of two columns do not become equal; None when they do."""
-    for name, line in ((mine.contract, one), (other.contract, two)):
+def _difference(own: Column, foreign: Column, mine: Contract, other: Contract) -> tuple[str, str] | None:
+    """Return (what, remedy) where equal values of two columns have different results; None where these are equal."""
+    for name, line in ((mine.contract, own), (other.contract, foreign)):
         if not line.protect.injective:
             return (
                 f"{line.protect.op} in {name} does not keep equal values equal and others apart",
                 f"use {', '.join(having('injective'))}",
             )
-    if one.protect.op != two.protect.op:
+    if own.protect.op != foreign.protect.op:
         return (
-            f"{one.protect.op} here and {two.protect.op} in {other.contract} do not join",
+            f"{own.protect.op} here and {foreign.protect.op} in {other.contract} do not join",
             "use one operator for both",
         )
     left_out = {"invalid", "reason"}
-    if one.protect.model_dump(exclude=left_out) != two.protect.model_dump(exclude=left_out):
-        return f"{one.protect.op} has other parameters in {other.contract}", "use the same parameters for both"
-    if one.protect.op == "keep":
+    if own.protect.model_dump(exclude=left_out) != foreign.protect.model_dump(exclude=left_out):
+        return f"{own.protect.op} has other parameters in {other.contract}", "use the same parameters for both"
+    if own.protect.op == "keep":
         return None
-    if one.protect.op == "token" and one.class_ != two.class_:
+    if own.protect.op == "token" and own.class_ != foreign.class_:
         return (
-            f"class {one.class_} here and {two.class_} in {other.contract}: they have other canonical spellings",
+            f"class {own.class_} here and {foreign.class_} in {other.contract}: they have other canonical spellings",
             "give both one class",
         )
-    domains = mine.domain(one), other.domain(two)
+    domains = mine.domain(own), other.domain(foreign)
     if domains[0] != domains[1]:
         return f"key domains differ: {domains[0]} here, {domains[1]} in {other.contract}", "give both one 'domain'"
     if mine.keys.path != other.keys.path:
@@ -74,7 +84,7 @@ def _apart(one: Column, two: Column, mine: Contract, other: Contract) -> tuple[s
 
 
 def joined(spark: SparkSession, frame: DataFrame, join: Join, other: Contract) -> Joined:
-    """Join the different values of a protected column with those that the other table really holds; two passes."""
+    """Join the distinct values of a protected column with those of the other table; two passes."""
     from pyspark.sql import functions as F
 
     place = f"{other.contract}.{join.its_column}"
@@ -83,13 +93,13 @@ def joined(spark: SparkSession, frame: DataFrame, join: Join, other: Contract) -
         return Joined(join.column, place, wanted, message=f"{other.target} is not published yet: not checked")
     theirs = delta.read(spark, other.target, delta.latest_version(spark, other.target))
     try:
-        ((mine, its),) = paired_columns(frame, [join.column], theirs, [join.its_column])
+        ((own, foreign),) = paired_columns(frame, [join.column], theirs, [join.its_column])
     except Incomparable as error:
         return Joined(join.column, place, wanted, holds=join.never, message=f"{error.what}: {error.remedy}")
-    values = frame.where(column(join.column).isNotNull()).select(F.expr(mine).alias("value")).distinct()
-    known = theirs.select(F.expr(its).alias("value"), F.lit(1).alias("there")).distinct()
+    values = frame.where(column(join.column).isNotNull()).select(F.expr(own).alias("value")).distinct()
+    known = theirs.select(F.expr(foreign).alias("value"), F.lit(1).alias("there")).distinct()
     row = values.join(known, "value", "left").agg(F.count("*").alias("values"), F.count("there").alias("found")).first()
-    count, found = (row["values"], row["found"]) if row else (0, 0)
-    share = found / count if count else None
-    holds = not found if join.never else share is None or share >= (join.share or 0)
+    count, matched = (row["values"], row["found"]) if row else (0, 0)
+    share = matched / count if count else None
+    holds = not matched if join.never else share is None or share >= (join.share or 0)
     return Joined(join.column, place, wanted, count, share, holds)

@@ -1,4 +1,4 @@
-"""What keeps or takes away the past of a Delta table: deletes, purges, vacuum, the log; and the files that lie there."""
+"""Delete rows, earlier versions and files of Delta tables, and list the files of folders."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class File:
 
 
 def delete_rows(spark: SparkSession, place: Location, name: str, values: DataFrame, metadata: dict[str, Any]) -> int:
-    """Delete the rows whose column, as text, is among values (one column, no value twice); how many these were.
+    """Delete the rows whose column, as text, is among values (one column, distinct); returns their number.
 
-    By a merge: a condition with the values in it would stand in plans, in event logs and in the table's own history.
+    Uses a merge, because plans, event logs and the table's history would show a condition with the values.
 
     Raises:
         TargetError: the table cannot be written.
@@ -52,10 +52,10 @@ def delete_rows(spark: SparkSession, place: Location, name: str, values: DataFra
 
 
 def forget_past(spark: SparkSession, place: Location, metadata: dict[str, Any]) -> int:
-    """Leave nothing but the newest version: of data, deletion vectors, change data and log; gives that version.
+    """Delete all versions but the newest: data, deletion vectors, change data and log; returns the newest version.
 
-    Deleted rows are purged from the files that hold them; files that the newest version does not need are removed whatever
-    their age, so nobody may be writing meanwhile. A checkpoint then takes the place of all older entries of the log.
+    Deleted rows are purged from their files; files that the newest version does not need are removed whatever their age, so that
+    no other writer may be active. A checkpoint then replaces all older entries of the log.
 
     Raises:
         TargetError: the table cannot be written.
@@ -65,7 +65,7 @@ def forget_past(spark: SparkSession, place: Location, metadata: dict[str, Any]) 
     own = {
         "spark.databricks.delta.commitInfo.userMetadata": told,
         "spark.databricks.delta.retentionDurationCheck.enabled": "false",
-        # Vacuum lists directories by so many tasks: 10,000 if it is left alone, which takes a small table 15 seconds.
+        # Number of tasks by which vacuum lists directories; the default of 10,000 takes 15 seconds for a small table.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * spark.sparkContext.defaultParallelism),
     }
     with settings(spark, own), _spoken_to_stderr(spark):
@@ -83,13 +83,13 @@ def forget_past(spark: SparkSession, place: Location, metadata: dict[str, Any]) 
 
 
 def append_only(spark: SparkSession, place: Location, wanted: bool) -> None:
-    """Whether rows of a table may be changed."""
+    """Set whether a table is append-only."""
     name = delta.identifier(spark, place)
     spark.sql(f"alter table {name} set tblproperties ('delta.appendOnly' = '{str(wanted).lower()}')")
 
 
 def _checkpoint_only(spark: SparkSession, root: str) -> int:
-    """Write a checkpoint of the newest version, and remove what the log says of older ones."""
+    """Write a checkpoint of the newest version, and remove all older entries of the log."""
     jvm: Any = spark.sparkContext._jvm
     session: Any = spark._jsparkSession
     log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(session, root)
@@ -117,7 +117,7 @@ def _spoken_to_stderr(spark: SparkSession) -> Iterator[None]:
 
 
 class settings:  # noqa: N801 - reads as a word: `with settings(...)`
-    """Settings of a session of our own, for a block."""
+    """Context manager that sets Spark settings of an isolated session for a block."""
 
     def __init__(self, spark: SparkSession, values: dict[str, str]) -> None:
         """Create the block for a session and settings."""
@@ -139,18 +139,18 @@ class settings:  # noqa: N801 - reads as a word: `with settings(...)`
 
 
 def files(spark: SparkSession, folder: str) -> list[File]:
-    """Every file below a folder (or the file itself), hidden ones included; none where there is nothing."""
+    """Return every file below a folder (or the file itself), including hidden ones; none where the path does not exist."""
     system, place = on_system(spark, folder)
     if not system.exists(place):
         return []
-    found, todo = [], [place]
-    while todo:
-        for status in system.listStatus(todo.pop()):
+    found, pending = [], [place]
+    while pending:
+        for status in system.listStatus(pending.pop()):
             if status.isDirectory():
-                todo.append(status.getPath())
+                pending.append(status.getPath())
             else:
                 found.append(File(str(status.getPath().toString()), int(status.getLen())))
-    # Hadoop's local file system hides the checksums that it writes itself.
+    # Hadoop's local file system does not list its own checksum files.
     return found + [File(str(path), path.stat().st_size) for path in _sidecars(system, folder)]
 
 
@@ -180,7 +180,7 @@ def read_bytes(spark: SparkSession, path: str) -> bytes:
 
 
 def replace_bytes(spark: SparkSession, path: str, data: bytes) -> None:
-    """Write a file anew."""
+    """Overwrite a file."""
     from pathlib import Path
 
     if path.startswith("/"):

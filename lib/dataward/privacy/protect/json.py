@@ -1,11 +1,12 @@
-"""``json``: JSON in a string; what lies at the named paths is protected, and the rest as ``rest`` says.
+"""``json``: JSON in a string; values at the named paths are protected by their operators, all others by ``rest``.
 
-Protects what the operators inside protect. Does not protect against: what the names of keys and the shape of a document tell.
+Protects against: the same as the operators of the values. Does not protect against: inference from the names of keys and the
+structure of a document.
 
-A path is the keys from the outside in, joined by dots; arrays are gone through. The longest path that leads to a value
-speaks for it. Null stays null. Text that is no JSON (RFC 8259), or holds numbers beyond 64 bits or half a surrogate pair,
-is invalid as a whole, and so is a value at a path whose operator does not go with its type under that operator's own
-``invalid``. The output is compact JSON; kept fractions may be spelled differently (1.50 as 1.5).
+A path is the keys from the outermost to the innermost, joined by dots; elements of arrays have the path of the array. The entry
+with the longest matching path applies. Null stays null. Text that is not JSON (RFC 8259), or holds numbers beyond 64 bits or
+half of a surrogate pair, is invalid as a whole. A value whose type its operator does not support is invalid for that operator.
+The output is compact JSON; unprotected fractions may be spelled differently (1.50 as 1.5).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["JsonOperator"]
 
 Slot = tuple[Any, Any]
-"""Where a value stands in its document: the list or object around it, and its index or key."""
+"""Place of a value in its document: the list or object around it, and its index or key."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class JsonOperator(Operator):
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:
-        """What protects the values: the leaf of each named path, then that of the rest."""
-        assert self.rest is not None  # noqa: S101 - it is made with its leaves
+        """The leaf of each named path, then the leaf of the rest."""
+        assert self.rest is not None  # noqa: S101 - the constructor receives its leaves
         return (*self.fields.values(), self.rest)
 
     def output(self, kind: pa.DataType) -> pa.DataType:
@@ -94,7 +95,7 @@ class JsonOperator(Operator):
         return made, bad if bad.any() else None
 
     def _read(self, text: bytes) -> tuple[list[Any] | None, list[tuple[tuple[int, type], Slot]]]:
-        """A document in a list of one, and the places of its values by leaf and type; None for what is no JSON."""
+        """Return a document in a list, and the places of its values by leaf and type; None for text that is not JSON."""
         found: list[tuple[tuple[int, type], Slot]] = []
         try:
             root = [json.loads(text.decode(), parse_constant=_refuse, parse_float=_finite, parse_int=_in_64_bits)]
@@ -116,7 +117,7 @@ class JsonOperator(Operator):
             tell(((self._speaks_for(path), type(value)), (holder, at)))
 
     def _speaks_for(self, path: str) -> int:
-        """The number of the leaf whose path is the longest that leads here; the last one is the rest."""
+        """Return the number of the leaf with the longest matching path; the last one is the rest."""
         numbered = list(enumerate(self.fields))
         leading = [(len(name), n) for n, name in numbered if path == name or path.startswith(f"{name}.")]
         return max(leading)[1] if leading else len(numbered)
