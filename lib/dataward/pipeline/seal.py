@@ -1,4 +1,4 @@
-"""Sealing a version: digest what was committed, sign what is said about it, enter it in the ledger."""
+"""Seal a version: digest its content, sign the statement about it, and append it to the ledger."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["same_keys", "seal_version", "signer", "stranger"]
 
 
 def signer(keys: KeyProvider, domain: str) -> dict[str, Any]:
-    """The key that signs for a domain now, as records name it."""
+    """Return the current signing key of a domain, as records name it."""
     version = keys.current(domain)
     return {"domain": domain, "version": version, "public_key": ledger.public_key(keys, domain, version)}
 
 
 def same_keys(spark: SparkSession, contract: Contract, keys: Keyring) -> None:
-    """Compare the keyring with the newest seal of the target: by fingerprint, so that no key is unwrapped.
+    """Compare the keyring with the newest seal of the target by fingerprints, without unwrapping keys.
 
     Raises:
         KeyringError: a version that the seal names is missing, or is another secret.
@@ -46,7 +46,7 @@ def same_keys(spark: SparkSession, contract: Contract, keys: Keyring) -> None:
 
 
 def stranger(seal: Seal, keys: Keyring) -> str:
-    """Why a keyring is not the one that made a seal; empty if it is."""
+    """Return why a keyring is not the one of a seal; empty if it is."""
     domain, version = str(seal.key["domain"]), int(seal.key["version"])
     sealed = seal.key.get("fingerprints")
     try:
@@ -117,7 +117,7 @@ def seal_version(
 
 
 def _since(spark: SparkSession, contract: Contract, version: int, earlier: ledger.Entry, secret: bytes) -> Content:
-    """The digest of a version, of which only the partitions with files are read that the earlier seal does not have."""
+    """Digest a version, reading only the partitions with files that the earlier seal does not have."""
     frame, of = delta.read(spark, contract.target, version), earlier.seal.content
     sealed = sums(frame, Content(of.digest, of.nonce, of.rows, earlier.files), secret)
     parts = parts_of_version(spark, contract.target, version, contract.target.partition_by)

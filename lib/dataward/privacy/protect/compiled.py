@@ -1,4 +1,4 @@
-"""A contract against a schema: for every column a tree of operators, made once and applied to any number of batches."""
+"""Compile a contract for a schema: a tree of operators for every column, which protects any number of batches."""
 
 from __future__ import annotations
 
@@ -76,20 +76,20 @@ OPERATORS: dict[str, type[Operator]] = {
 }
 
 FALLBACK = " (fallback)"
-"""What follows a place in the name of what its fallback makes."""
+"""Suffix of a place for the results of its fallback."""
 
 FORMS = {
     "token": re.compile(r"v([0-9]+)\.[0-9a-f]{32,64}"),
     "encrypt": re.compile(r"v([0-9]+)\.[A-Za-z0-9_-]+"),
     "encrypt_random": re.compile(r"v([0-9]+)\.[A-Za-z0-9_-]+"),
 }
-"""By operator, the whole text of a value that names its key version."""
+"""Patterns, by operator, of values that show their key version."""
 
 KeyOf = Callable[[Purpose, str], Key]
 
 
 def key_of(keys: KeyProvider) -> KeyOf:
-    """Keys of new writes, by purpose and domain."""
+    """Return a function from purpose and domain to the key for new writes."""
 
     def key(purpose: Purpose, domain: str) -> Key:
         version = keys.current(domain)
@@ -99,13 +99,13 @@ def key_of(keys: KeyProvider) -> KeyOf:
 
 
 def no_keys(purpose: Purpose, domain: str) -> Key:
-    """For a look at types alone."""
+    """Return a key without a secret, to check types only."""
     return Key(domain, 0, b"")
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """Every column of a schema with its tree."""
+    """Every column of a schema with its tree of operators."""
 
     columns: tuple[tuple[str, tree.Node], ...]
 
@@ -125,7 +125,7 @@ class Compiled:
 
 
 def compiled(contract: Contract, keys: KeyOf, schema: pa.Schema, strict: bool = True) -> Compiled:
-    """The trees of all columns. Unless ``strict``, a value that would stop the run becomes null.
+    """Build the trees of all columns; unless ``strict``, a value that would stop the run becomes null.
 
     Raises:
         ProtectionError: an operator does not go with a column's type.
@@ -140,7 +140,7 @@ def compiled(contract: Contract, keys: KeyOf, schema: pa.Schema, strict: bool = 
 
 
 def keyed(leaf: Leaf, where: str = "") -> Iterator[tuple[str, Operator]]:
-    """Every operator of a leaf that takes a key, with its place: the leaf's own, those inside of JSON, and fallbacks."""
+    """Yield every keyed operator of a leaf with its place: its own, those within JSON, and fallbacks."""
     where, operator = where or leaf.where, leaf.operator
     if operator.key is not None:
         yield where, operator
@@ -152,18 +152,18 @@ def keyed(leaf: Leaf, where: str = "") -> Iterator[tuple[str, Operator]]:
 
 
 def leaf_of(contract: Contract, keys: KeyOf, name: str, path: tuple[str, ...] = ()) -> Leaf:
-    """The leaf for a path inside of a column; a value that it cannot protect becomes null."""
+    """Return the leaf for a path within a column; values that it cannot protect become null."""
     return _leaf(contract.line(name, path), ".".join((name, *path)), contract, keys, strict=False)
 
 
 def uses(contract: Contract, keys: KeyOf, field: pa.Field) -> list[tuple[str, Operator]]:
-    """Every place of a column (raw or protected) whose values are made with a key, and the operator that makes them."""
+    """Yield every place of a column (raw or protected) with a keyed operator, and the operator."""
     leaves = (leaf_of(contract, keys, field.name, parts) for _, parts in tree.paths(field))
     return [use for leaf in leaves for use in keyed(leaf)]
 
 
 def misfits(contract: Contract, field: pa.Field, schema: pa.Schema) -> Problem | None:
-    """Why a column's type does not go with its operators, as a problem without a place; None when it does."""
+    """Return why an operator does not support a column's type, as a problem without a place; None if all do."""
     import pyarrow as pa
 
     try:
@@ -180,7 +180,7 @@ def misfits(contract: Contract, field: pa.Field, schema: pa.Schema) -> Problem |
 
 
 def read_by(contract: Contract, field: pa.Field) -> set[str]:
-    """Other columns that a column's operators read.
+    """Return the other columns that a column's operators read.
 
     Raises:
         Unfit: an operator does not go with the column's type.
@@ -189,17 +189,17 @@ def read_by(contract: Contract, field: pa.Field) -> set[str]:
 
 
 def needing_spark(made: Compiled) -> list[str]:
-    """The columns that only Spark can protect."""
+    """Return the columns that only Spark can protect."""
     return [leaf.where for _, node in made.columns for leaf in tree.leaves(node) if isinstance(leaf.operator, Entered)]
 
 
 def within(field: pa.Field) -> set[str]:
-    """Every path that a line may name: the column's, and those of what lies inside."""
+    """Yield every path that an entry of the contract may name: the column's, and those within it."""
     return {".".join((field.name, *parts[:n])) for _, parts in tree.paths(field) for n in range(len(parts) + 1)}
 
 
 def ambiguous(schema: pa.Schema) -> list[str]:
-    """Return the paths that a line could name and that lead to two places, such as column ``a.b`` and field ``b`` of struct ``a``."""
+    """Return the paths of entries that are ambiguous, such as column ``a.b`` and field ``b`` of struct ``a``."""
     places: dict[str, set[tuple[str, ...]]] = {}
     for field in schema:
         for _, parts in tree.paths(field):
@@ -210,7 +210,7 @@ def ambiguous(schema: pa.Schema) -> list[str]:
 
 
 def undecided(contract: Contract, field: pa.Field) -> list[str]:
-    """The paths of a column about which the contract says nothing, where its default is to refuse."""
+    """Return the paths of a column without an entry in the contract, where its default is to refuse."""
     if contract.default != "refuse":
         return []
     return [path for path, parts in tree.paths(field) if contract.decided(field.name, parts) is None]

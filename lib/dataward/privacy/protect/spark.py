@@ -1,4 +1,4 @@
-"""Protect a Spark frame: what Arrow is needed for in one ``mapInArrow``, all else as columns of the JVM, keys in no plan."""
+"""Protect a Spark frame: one ``mapInArrow`` where Arrow is needed, JVM columns otherwise; no plan shows a key."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ __all__ = [
 ]
 
 ONE_SPELLING = frozenset({"string", "byte", "short", "integer", "long", "date", "decimal"})
-"""Types of which equal values have one text (0.0 and -0.0 are equal and have two)."""
+"""Types whose equal values have equal texts (0.0 and -0.0 are equal, but have two texts)."""
 
 WITHOUT_STATISTICS = frozenset({"array", "map", "struct", "boolean", "binary", "void"})
 
 SUBJECT = "__subject"
-"""Column: whose row it is, as the source says it."""
+"""Column of the row's original data subject."""
 
 WIDE = 4
-"""Columns for each that is protected, from which on it costs more to take all through Arrow than to join one."""
+"""Number of columns per joined column from which on Arrow for all columns costs more than a join."""
 
 Stage = Literal["kept", "jvm", "arrow", "table", "dropped"]
 
 
 @dataclass(frozen=True)
 class Protected:
-    """What was done to one column or what lies at one path of it, for reports and seals."""
+    """Protection of one column, or of one path of it, for reports and seals."""
 
     column: str
     class_: str | None
@@ -67,35 +67,35 @@ class Protected:
 
 
 def stopping(contract: Contract, keys: KeyProvider, frame: DataFrame) -> tuple[str, ...]:
-    """The columns in which a value of the right type can stop the run."""
+    """Return the columns in which a value of a supported type can stop the run."""
     columns = compiled(contract, key_of(keys), arrow_schema(frame.schema)).columns
     return tuple(name for name, node in columns if any(leaf.may_stop for leaf in tree.leaves(node)))
 
 
 def attempt(contract: Contract, keys: KeyProvider, frame: DataFrame, columns: Iterable[str]) -> None:
-    """Protect columns of as many rows as the gate looks at, and write nothing: one job.
+    """Protect columns of a sample of rows, of the size that discovery uses, without writing; runs one Spark job.
 
     Raises:
-        ProtectionError: a value cannot be protected, and the contract does not say what becomes of it.
+        ProtectionError: a value cannot be protected, and the contract has no fallback for it.
     """
-    made = dict(compiled(contract, key_of(keys), arrow_schema(frame.schema)).columns)
-    nodes = {name: made[name] for name in columns}
+    trees = dict(compiled(contract, key_of(keys), arrow_schema(frame.schema)).columns)
+    nodes = {name: trees[name] for name in columns}
     read = {name for node in nodes.values() for leaf in tree.leaves(node) for name in leaf.reads}
     names = [name for name in frame.columns if name in nodes or name in read]
-    # By number: mapInArrow takes no column whose name holds a dot or a backtick.
-    some = frame.select(*(column(name).alias(f"c{number}") for number, name in enumerate(names)))
+    # Named by number: mapInArrow does not accept names with a dot or a backtick.
+    sample = frame.select(*(column(name).alias(f"c{number}") for number, name in enumerate(names)))
     try:
-        some.limit(contract.discovery.rows).mapInArrow(settled(_attempting(names, nodes)), "nothing int").collect()
+        sample.limit(contract.discovery.rows).mapInArrow(settled(_attempting(names, nodes)), "nothing int").collect()
     except Exception as error:
-        if said := from_worker(error):
-            raise ProtectionError(said) from None
+        if message := from_worker(error):
+            raise ProtectionError(message) from None
         raise RunError(f"the protections cannot be tried: {reason(error)}") from None
 
 
 def _attempting(
     names: list[str], nodes: dict[str, tree.Node]
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    """What protects on the workers and gives nothing back."""
+    """Return a function for ``mapInArrow`` that protects and returns no rows."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import pyarrow as pa
@@ -112,29 +112,37 @@ def _attempting(
 def protect(
     spark: SparkSession, contract: Contract, keys: KeyProvider, frame: DataFrame, few: Iterable[str] = ()
 ) -> tuple[Protecting, tuple[Protected, ...]]:
-    """A function that protects frames with this frame's columns (others pass through), and what it does to each.
+    """Return a function that protects frames with this frame's columns, and the protection of each column.
 
-    The function's ``strict`` says whether a value that cannot be protected, and for which the contract names nothing
-    else, stops the run (the target) or becomes null (the quarantine).
+    Further columns of a frame pass through. The function's ``strict`` decides whether an invalid value without a fallback stops the
+    run (for the target) or becomes null (for the quarantine).
 
-    Of the columns that are said to hold ``few`` values each value is protected once, where its operator is deterministic and
-    needs Arrow, and the results are joined to the rows.
+    Args:
+        spark: the session.
+        contract: the contract.
+        keys: source of keys.
+        frame: the frame.
+        few: columns with few distinct values; each value is protected once and joined to the rows, where its operator is
+            deterministic and needs Arrow.
     """
     schema = arrow_schema(frame.schema)
     exact, lenient = (compiled(contract, key_of(keys), schema, strict) for strict in (True, False))
     subject = contract.erasure.subject if contract.erasure else None
     work = _Work(spark, exact, lenient, frame, frozenset(few), subject)
-    told = [
-        one for name, node in work.made.columns for leaf in tree.leaves(node) for one in _told(leaf, work.stages[name])
+    protections = [
+        protection
+        for name, node in work.made.columns
+        for leaf in tree.leaves(node)
+        for protection in _protections_of(leaf, work.stages[name])
     ]
-    return work.apply, tuple(told)
+    return work.apply, tuple(protections)
 
 
 def output_fields(contract: Contract, keys: KeyProvider, schema: StructType) -> list[tuple[str, DataType]]:
-    """Name and type of the columns that protection makes of columns; no row is looked at, and no table."""
+    """Return name and type of the columns of the output, without reading rows or tables."""
     nodes = dict(compiled(contract, key_of(keys), arrow_schema(schema)).columns)
-    made = [(field.name, _output(nodes[field.name], field.dataType)) for field in schema.fields]
-    return [(name, kind) for name, kind in made if kind is not None]
+    fields = [(field.name, _output(nodes[field.name], field.dataType)) for field in schema.fields]
+    return [(name, kind) for name, kind in fields if kind is not None]
 
 
 def _output(node: tree.Node, kind: DataType) -> DataType | None:
@@ -147,11 +155,13 @@ def _output(node: tree.Node, kind: DataType) -> DataType | None:
 
 
 class Protecting(Protocol):
+    """Function that protects a frame."""
+
     def __call__(self, given: DataFrame, strict: bool = True) -> DataFrame: ...
 
 
 class _Work:
-    """What is done where to the columns of one frame."""
+    """Plan of the stages that protect the columns of one frame."""
 
     def __init__(
         self,
@@ -170,12 +180,12 @@ class _Work:
         self.stages = {name: _stage(node, self.kinds[name], name) for name, node in made.columns}
         self.once = [name for name in self.leaves if name in few and self.same_for_same(name)]
         others = [name for name, stage in self.stages.items() if stage == "arrow" and name not in self.once]
-        if others or len(self.stages) < WIDE * len(self.once):  # Arrow is quicker than a shuffle and a join for each
+        if others or len(self.stages) < WIDE * len(self.once):  # Arrow is faster than a shuffle and a join for each
             self.once = []
         self.in_arrow = [name for name, stage in self.stages.items() if stage == "arrow" and name not in self.once]
 
     def same_for_same(self, name: str) -> bool:
-        """Whether what becomes of a value can be made once and joined to the rows that hold it; the JVM is quicker without."""
+        """Return whether each distinct value can be protected once and joined to its rows; JVM columns are faster without."""
         in_arrow = self.stages[name] == "arrow"
         return in_arrow and self.kinds[name] in ONE_SPELLING and self.leaves[name].operator.deterministic
 
@@ -183,7 +193,7 @@ class _Work:
         ready = given
         if self.shred and self.subject:
             ready = ready.withColumn(SUBJECT, column(self.subject))
-        if self.in_arrow:  # before shred: operators read other columns as they came
+        if self.in_arrow:  # before shred, because operators read the original columns
             nodes = dict((self.made if strict else self.lenient).columns)
             ready = through_arrow(ready, {name: nodes[name] for name in self.in_arrow})
         if self.shred and self.subject:
@@ -197,15 +207,15 @@ class _Work:
         return ready.select(*(self.column(name, strict) for name in left))
 
     def joined(self, ready: DataFrame, number: int, name: str) -> DataFrame:
-        """The frame beside what becomes of a column's few values, made once per value."""
+        """Join the protected distinct values of a column to the rows."""
         from pyspark.sql import functions as F
 
         value, made = f"{INTERNAL}value{number}", f"{INTERNAL}made{number}"
         values = self.frame.select(column(name).alias(value)).distinct()
-        # Values of rows that are diverted are among them: what cannot be protected is null, see `column`.
+        # They include values of diverted rows, so invalid ones become null here; see `column`.
         twice = values.select(value, column(value).alias(made))
-        both = through_arrow(twice, {made: dict(self.lenient.columns)[name]})
-        return ready.join(F.broadcast(both), column(name) == column(value), "left")
+        protected_values = through_arrow(twice, {made: dict(self.lenient.columns)[name]})
+        return ready.join(F.broadcast(protected_values), column(name) == column(value), "left")
 
     def column(self, name: str, strict: bool) -> Any:
         from pyspark.sql import functions as F
@@ -229,7 +239,7 @@ def arrow_schema(schema: StructType) -> pa.Schema:
 
 
 def _stage(node: tree.Node, kind: str, name: str) -> Stage:
-    """Where a column is protected."""
+    """Return the stage that protects a column."""
     if tree.kept(node):
         return "kept"
     if not tree.left(node):
@@ -242,7 +252,7 @@ def _stage(node: tree.Node, kind: str, name: str) -> Stage:
 
 
 def through_arrow(frame: DataFrame, nodes: dict[str, tree.Node]) -> DataFrame:
-    """The frame with some columns protected by the workers."""
+    """Protect some columns of a frame on the workers."""
     from pyspark.sql.pandas.types import from_arrow_type, to_arrow_type
     from pyspark.sql.types import StructField, StructType
 
@@ -257,7 +267,7 @@ def through_arrow(frame: DataFrame, nodes: dict[str, tree.Node]) -> DataFrame:
 
 
 def on_workers(nodes: dict[str, tree.Node]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    """What runs on the workers; it holds the keys, and Spark shows no more of it than its name."""
+    """Return a function for ``mapInArrow`` that protects columns; it holds the keys, and plans show its name only."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import pyarrow as pa
@@ -273,8 +283,8 @@ def on_workers(nodes: dict[str, tree.Node]) -> Callable[[Iterable[pa.RecordBatch
     return run
 
 
-def _told(leaf: Leaf, stage: Stage) -> Iterator[Protected]:
-    """What is done at a leaf, and each key that is used inside of it: at paths of JSON, and by fallbacks."""
+def _protections_of(leaf: Leaf, stage: Stage) -> Iterator[Protected]:
+    """Yield the protection of a leaf, and those with further keys: of paths in JSON, and of fallbacks."""
     yield _protected(leaf.where, leaf.operator, stage)
     for where, operator in keyed(leaf):
         if operator is not leaf.operator:
@@ -282,19 +292,19 @@ def _told(leaf: Leaf, stage: Stage) -> Iterator[Protected]:
 
 
 def _protected(where: str, operator: Operator, stage: Stage) -> Protected:
-    given = operator.parameters.model_dump(exclude_defaults=True, by_alias=True)
+    parameters = operator.parameters.model_dump(exclude_defaults=True, by_alias=True)
     if isinstance(operator, Keyed) and operator.spelled:
-        given["canonical"] = f"{operator.spelled} {VERSION}"
-    told = ", ".join([given.pop("op"), *(f"{key} {value!r}" for key, value in given.items())])
+        parameters["canonical"] = f"{operator.spelled} {VERSION}"
+    text = ", ".join([parameters.pop("op"), *(f"{key} {value!r}" for key, value in parameters.items())])
     key = operator.key
     domain, version = (key.domain, key.version) if key else (None, None)
-    return Protected(where, operator.class_, told, stage, domain, version)
+    return Protected(where, operator.class_, text, stage, domain, version)
 
 
 def statistics_columns(contract: Contract, frame: DataFrame) -> list[str]:
-    """The columns of a protected frame whose minima and maxima Delta may keep in its log: none that is sensitive.
+    """Return the columns of a protected frame whose minima and maxima Delta may store in its log, without sensitive ones.
 
-    Delta keeps none of nested, boolean and binary columns, and of partition columns it keeps the values themselves.
+    Delta stores none of nested, boolean and binary columns; of partition columns it stores the values anyway.
     """
     plain = [field.name for field in frame.schema.fields if field.dataType.typeName() not in WITHOUT_STATISTICS]
     partitions = {name.lower() for name in contract.target.partition_by}
