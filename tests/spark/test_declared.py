@@ -13,16 +13,18 @@ from dataward.verbs.explain import explain
 
 SCHEMA = "id int, name string, age int"
 ROWS = [(1, "ada", 30), (2, "bob", 40)]
-COLUMNS = (
-    "id int not null comment 'the id', name varchar(3), age int, twice int generated always as (age * 2), more string"
-)
 
 
 @pytest.fixture
 def owned(lake, spark):
     """A target that its owner made: partitioned, with every kind of declaration."""
     place = f"delta.`{lake.root}/target`"
-    spark.sql(f"create table {place} ({COLUMNS}) using delta partitioned by (age) tblproperties ('owner' = 'me')")
+    made = DeltaTable.create(spark).location(f"{lake.root}/target").property("owner", "me").partitionedBy("age")
+    made = made.addColumn("id", "int", nullable=False, comment="the id").addColumn("name", "varchar(3)")
+    made = (
+        made.addColumn("age", "int").addColumn("twice", "int", generatedAlwaysAs="age * 2").addColumn("more", "string")
+    )
+    made.execute()
     spark.sql(f"alter table {place} add constraint positive check (id > 0)")
     lake.source(ROWS, SCHEMA)
     return lake

@@ -9,7 +9,9 @@ from dataward.errors import Interrupted, KeyringError, TargetError
 from dataward.keys import create_keyring, local_keyring
 from dataward.pipeline import publish as publish_module
 from dataward.pipeline import seal as sealing
+from dataward.pipeline.plan import plan
 from dataward.tables import commits
+from dataward.verbs.rotate import rotate
 
 SCHEMA = "id int, mail string, age int"
 ROWS = [(1, "a@x.org", 30), (2, "b@x.org", 40)]
@@ -60,6 +62,9 @@ def test_a_keyring_that_did_not_seal_the_table_is_refused_and_the_old_one_is_tak
     local_keyring(keys).add_domain("t")
     with pytest.raises(KeyringError, match="version 1 of domain 't' is another secret"):
         published.publish("r2")
+    with pytest.raises(KeyringError, match="version 1 of domain 't' is another secret"):
+        rotate(published.spark, [plan(published.root / "contract.yaml")], "t")
+    assert local_keyring(keys).current("t") == 1
     assert published.versions() == 1
     shutil.move(kept, keys)
     assert published.publish("r2").status == "published"

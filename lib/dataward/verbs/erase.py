@@ -17,7 +17,7 @@ from dataward.integrity.seal import Seal, code_version
 from dataward.keys import open_keys
 from dataward.pipeline.key_uses import live_versions
 from dataward.pipeline.plan import Plan
-from dataward.pipeline.seal import seal_version, signer
+from dataward.pipeline.seal import same_keys, seal_version, signer
 from dataward.privacy.erased import Memory
 from dataward.privacy.protect.entries import tables_of
 from dataward.privacy.protect.shred import key_names
@@ -156,6 +156,7 @@ class _Table:
             raise TargetError(f"{self.contract.target}: there is no table yet. Publish first")
         self.erasure = self.contract.erasure
         self.keys = open_keys(self.contract.keys)
+        same_keys(spark, self.contract, self.keys)
         self.run_id = f"erase-{uuid.uuid4().hex[:12]}"
         self.rows: dict[str, int] = {}
         self.needles: list[Needle] = []

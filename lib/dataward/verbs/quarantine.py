@@ -24,7 +24,7 @@ from dataward.pipeline.context import Asked, Progress, silent
 from dataward.pipeline.intake.quarantined import QuarantinedRows
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.publish import carry_out
-from dataward.pipeline.seal import signer
+from dataward.pipeline.seal import same_keys, signer
 from dataward.report import RunResult
 from dataward.spark.session import isolated, who
 from dataward.tables import delta, maintenance
@@ -123,6 +123,7 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
     place = _place(contract)
     with isolated(spark) as own:
         keys = open_keys(contract.keys)
+        same_keys(own, contract, keys)
         waiting = _waiting(own, place, of_run)
         chosen = waiting if rule is None else waiting.where(F.array_contains(FAILED_RULES, rule))
         ids = chosen.select(ROW_ID).distinct()

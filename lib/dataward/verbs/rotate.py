@@ -22,7 +22,7 @@ from dataward.keys import Keyring, open_keys
 from dataward.pipeline.key_uses import by_column, key_uses, live_versions, told
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.repair import repaired
-from dataward.pipeline.seal import seal_version
+from dataward.pipeline.seal import same_keys, seal_version
 from dataward.privacy.erased import Memory
 from dataward.privacy.protect import arrow_schema, key_of, statistics_columns
 from dataward.privacy.protect.compiled import FALLBACK, uses
@@ -81,6 +81,8 @@ def rotate(
         if plans[0].contract.keys.spill == "encrypted":
             demand_encryption(own)
         keys = open_keys(plans[0].contract.keys)
+        for plan in plans:
+            same_keys(own, plan.contract, keys)
         tables = [_Table(own, plan, keys, domain, progress) for plan in plans]
         for table in tables:
             table.check(plans[0])
