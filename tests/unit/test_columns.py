@@ -6,7 +6,7 @@ import pytest
 from dataward.contract import Contract, load
 from dataward.contract.draft import plain_or_quoted
 from dataward.pipeline.columns import clashing, unmapped
-from dataward.pipeline.plan import _no_column
+from dataward.pipeline.refusals import _no_column
 from dataward.privacy.protect import ambiguous, undecided
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dataward.pipeline.plan import Plan, against_output
+from dataward.pipeline.plan import Plan
+from dataward.pipeline.refusals import against_output
 from dataward.privacy.joins import Joined, joined
 from dataward.privacy.utility import recoverable
 from dataward.quality.judge import Verdict, judge

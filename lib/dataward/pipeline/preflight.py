@@ -12,7 +12,7 @@ from dataward.pipeline.context import Context
 from dataward.pipeline.forget import memory_of, with_rule
 from dataward.pipeline.intake.base import Pinned, Ready
 from dataward.pipeline.metric_history import recall
-from dataward.pipeline.plan import against_keys, against_names, against_schema, against_target
+from dataward.pipeline.refusals import against_keys, against_names, against_schema, against_target
 from dataward.pipeline.seal import same_keys
 from dataward.privacy.protect import output_schema
 from dataward.quality.repair.fit import normalised

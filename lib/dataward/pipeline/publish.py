@@ -20,8 +20,9 @@ from dataward.pipeline.forget import count_forgotten
 from dataward.pipeline.identify import admitted
 from dataward.pipeline.intake import ChangedPartitions, Intake, Judged, Ready, WholeTable
 from dataward.pipeline.metric_history import Line, drawn, remember
-from dataward.pipeline.plan import Plan, against_place
+from dataward.pipeline.plan import Plan
 from dataward.pipeline.preflight import opened_keys, preflight
+from dataward.pipeline.refusals import against_place
 from dataward.pipeline.repair import Mended, mend, to_mend
 from dataward.pipeline.seal import seal_version
 from dataward.pipeline.write import Output, Written, write

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from dataward.contract import Contract, Treatment
 from dataward.contract.reserved import FAILED_COLUMNS, FAILED_RULES, MALFORMED
 from dataward.errors import did_you_mean
-from dataward.pipeline.plan import Plan, fitting
+from dataward.pipeline.plan import Plan
+from dataward.pipeline.refusals import fitting
 from dataward.privacy.erased import ERASED
 from dataward.quality.engines import spark as dataframes
 from dataward.quality.flags import Alike, Flag, Outlying

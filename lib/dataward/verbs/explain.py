@@ -7,8 +7,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from dataward.keys import open_keys
-from dataward.pipeline.plan import Plan, against_names, against_place, against_schema, against_target
+from dataward.pipeline.plan import Plan
 from dataward.pipeline.refresh import Refresh
+from dataward.pipeline.refusals import against_names, against_place, against_schema, against_target
 from dataward.privacy.protect import Protected, output_schema, protect_in_window
 from dataward.quality.explain import Explanation
 from dataward.quality.explain import explain as explain_suite
