@@ -6,18 +6,10 @@
 from dataward.contract.discovery import CustomDetector, Discovery
 from dataward.contract.document import Document
 from dataward.contract.load import detectors, load, problems_of
-from dataward.contract.models import (
-    Access,
-    Allowed,
-    Contract,
-    Erasure,
-    Join,
-    Keys,
-    Limits,
-    json_schema,
-)
+from dataward.contract.models import Contract, json_schema
 from dataward.contract.places import Location, Quarantine, Source, Target
 from dataward.contract.protections import Column, Protection, having
+from dataward.contract.settings import Access, Allowed, Erasure, Join, Keys, Limits
 from dataward.contract.treatment import Treatment
 
 __all__ = [

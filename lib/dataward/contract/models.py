@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from itertools import combinations
 from typing import Annotated, Any, Literal
@@ -28,138 +27,16 @@ from dataward.contract.protections import (
     written_form,
 )
 from dataward.contract.reserved import SHADOW
+from dataward.contract.settings import Access, Erasure, Join, Keys, Limits, Windows
 from dataward.contract.treatment import Treatment
 
-__all__ = [
-    "Access",
-    "Allowed",
-    "Contract",
-    "Join",
-    "Keys",
-    "Limits",
-    "json_schema",
-]
-
-
-class Keys(Model):
-    """Whose keys protect this table. Columns of one domain share a key, so that their tokens join."""
-
-    provider: Literal["local", "aws_kms", "databricks"] = Field(
-        default="local",
-        description="local: a keyring file of mode 0600; aws_kms: its secrets wrapped by KMS; databricks: a secret",
-    )
-    path: str = Field(
-        min_length=1,
-        description="the keyring: a file, with aws_kms also s3://BUCKET/KEY, with databricks SCOPE/NAME; create it with: "
-        "dataward keys create",
-    )
-    domain: Name = Field(description="key domain of the columns that name none")
-    key: str | None = Field(default=None, min_length=1, description="aws_kms: id, ARN or alias of the KMS key")
-    env: Name = Field(default="default", description="aws_kms: part of the encryption context, e.g. prod")
-    spill: Literal["encrypted", "plain"] = Field(
-        default="encrypted",
-        description="on a cluster, whether Spark must encrypt what it spills and sends (plain: the disks are encrypted)",
-    )
-
-    @model_validator(mode="after")
-    def _fits_provider(self) -> Keys:
-        if (self.key is not None) != (self.provider == "aws_kms"):
-            raise ValueError("provider aws_kms needs 'key' (the KMS key), and only aws_kms takes it")
-        if self.provider == "databricks" and not re.fullmatch(r"[^/]+/[^/]+", self.path):
-            raise ValueError("with provider databricks 'path' is SCOPE/NAME of a secret")
-        if self.path.startswith("s3://") and (
-            self.provider != "aws_kms" or not re.fullmatch(r"s3://[^/]+/.+", self.path)
-        ):
-            raise ValueError("a keyring at s3://BUCKET/KEY goes with provider aws_kms: elsewhere its secrets lie open")
-        return self
-
-
-class Join(Model):
-    """A column of another contract's table that this table's column must join, or must not."""
-
-    column: str
-    with_: str = Field(alias="with", description="the other table's contract file")
-    its: str | None = Field(default=None, description="the other table's column, where it has another name")
-    share: float | None = Field(
-        default=None, gt=0, le=1, description="of this column's different values, how many the other must hold"
-    )
-    never: bool = Field(default=False, description="no value of the two may be equal")
-
-    @model_validator(mode="after")
-    def _one_wish(self) -> Join:
-        if (self.share is None) != self.never:
-            raise ValueError("give either 'share' (0 to 1) or 'never: true'")
-        return self
-
-    @property
-    def its_column(self) -> str:
-        """Name of the column in the other table."""
-        return self.its or self.column
+__all__ = ["Contract", "json_schema"]
 
 
 def _without_forms(given: Any) -> Any:
     """Names alone, as a list, are columns without coarser forms."""
     names = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
     return dict.fromkeys(given, ()) if names else given
-
-
-class Allowed(Model):
-    """Who may be given originals of which classes, what for, and how many rows of them a day (UTC)."""
-
-    principals: tuple[str, ...] = Field(min_length=1, description="login names; with aws_kms ARNs as STS tells them")
-    classes: tuple[Name, ...] = Field(min_length=1)
-    purposes: tuple[str, ...] = Field(min_length=1)
-    rows_per_day: int = Field(ge=1, le=10**12)
-
-
-class Access(Model):
-    """What somebody may do with the table; whoever is not named may not."""
-
-    reidentify: tuple[Allowed, ...] = ()
-
-
-class Retain(Model):
-    """Rows that may not be erased yet: those whose date lies less than so many days back."""
-
-    column: str = Field(description="a date or timestamp that is kept in the target")
-    days: int = Field(ge=1, le=36_500)
-
-
-class Erasure(Model):
-    """How a person is found and forgotten."""
-
-    subject: str = Field(description="the column that names a person: kept, or protected by token, encrypt or fpe")
-    hold: str | None = Field(
-        default=None, min_length=1, description="a legal hold, and its reason: nothing may be erased"
-    )
-    retain: Retain | None = None
-    returns: Literal["quarantine", "drop"] = Field(
-        default="quarantine",
-        description="what becomes of rows of an erased person that a later run finds in the source",
-    )
-
-
-class Windows(Model):
-    """Windows of event time in which the rules are told as well."""
-
-    column: str = Field(description="a timestamp, a date, or text that Spark reads as one")
-    length: str = Field(pattern=r"^[1-9][0-9]{0,4} (second|minute|hour|day|week)s?$", description="e.g. 1 hour")
-
-
-class Limits(Model):
-    """Bounds of one run; shares are from 0 to 1."""
-
-    quarantined: float | None = Field(
-        default=None, ge=0, le=1, description="a run that would divert a larger share of its rows stops"
-    )
-    empty: Literal["stop", "allow"] = Field(
-        default="stop",
-        description="what becomes of a run that would publish no row: a source without rows under overwrite, replace and "
-        "refresh, or a source of which every row is diverted",
-    )
-    seconds: int | None = Field(
-        default=None, ge=1, le=86_400, description="a rule that takes longer is stopped, and so is the run"
-    )
 
 
 class Contract(Model):
