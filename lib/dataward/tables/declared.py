@@ -89,15 +89,18 @@ def declared(spark: SparkSession, place: Location) -> Declared | None:
 
     if not delta.exists(spark, place):
         return None
-    table = delta.delta_table(spark, place)
-    detail = table.detail().first().asDict()
     try:
-        log = delta.snapshot(spark, place, delta.latest_version(spark, place))
-        schema = StructType.fromJson(json.loads(log.metadata().schemaString()))
+        metadata = delta.newest_metadata(spark, place)
+        schema = StructType.fromJson(json.loads(metadata["schemaString"]))
+        properties, partitions = metadata["configuration"], metadata["partitionColumns"]
+        clustered = "clustering" in metadata["features"]
     except Exception:
-        schema = table.toDF().schema
-    checks = {key.removeprefix(CHECK): sql for key, sql in detail["properties"].items() if key.startswith(CHECK)}
-    return Declared(schema, tuple(detail["partitionColumns"]), checks, bool(detail.get("clusteringColumns")))
+        table = delta.delta_table(spark, place)
+        detail, schema = table.detail().first().asDict(), table.toDF().schema
+        properties, partitions = detail["properties"], detail["partitionColumns"]
+        clustered = bool(detail.get("clusteringColumns"))
+    checks = {key.removeprefix(CHECK): sql for key, sql in properties.items() if key.startswith(CHECK)}
+    return Declared(schema, tuple(partitions), checks, clustered)
 
 
 def fit(given: StructType, table: Declared, whole: bool, evolve: bool = False, beside: Iterable[str] = ()) -> Fit:

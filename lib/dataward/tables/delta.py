@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -181,12 +182,22 @@ def needs_mapping(kind: DataType) -> bool:
 def laid_out_by(spark: SparkSession, place: Location) -> dict[str, str]:
     """The columns whose values decide in which file a row lies, and why: partition, clustering, or Z-order (of the log)."""
     table = delta_table(spark, place)
-    detail = table.detail().first().asDict()
-    found = dict.fromkeys(detail.get("clusteringColumns") or (), "clustering column")
+    partitions, clustered = _layout(spark, place, table)
+    found = dict.fromkeys(clustered, "clustering column")
     optimized = table.history().where("operation = 'OPTIMIZE'").select("operationParameters").collect()
     for row in optimized:
         found |= dict.fromkeys(json.loads(row.operationParameters.get("zOrderBy") or "[]"), "Z-order column")
-    return found | dict.fromkeys(detail.get("partitionColumns") or (), "partition column")
+    return found | dict.fromkeys(partitions, "partition column")
+
+
+def _layout(spark: SparkSession, place: Location, table: Any) -> tuple[list[str], list[str]]:
+    """Read the partition and the clustering columns; DESCRIBE DETAIL, a Spark job, only where the log does not tell."""
+    with suppress(Exception):  # a platform that hides its log
+        metadata = newest_metadata(spark, place)
+        if "clustering" not in metadata["features"]:
+            return metadata["partitionColumns"], []
+    detail = table.detail().first().asDict()
+    return list(detail.get("partitionColumns") or ()), list(detail.get("clusteringColumns") or ())
 
 
 def snapshot(spark: SparkSession, place: Location, version: int) -> Any:
@@ -199,6 +210,20 @@ def snapshot(spark: SparkSession, place: Location, version: int) -> Any:
     nothing = getattr(jvm.scala, "Option").apply(None)  # noqa: B009 - a name that Python keeps for itself
     log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, location(spark, place))
     return log.getSnapshotAt(version, nothing, nothing)
+
+
+def newest_metadata(spark: SparkSession, place: Location) -> dict[str, Any]:
+    """Read the newest version's metadata action as the log has it, with ``features`` of its protocol; no Spark job.
+
+    Raises:
+        Exception: of any kind, where this platform's Delta has other internals than Delta 3.3.
+    """
+    jvm: Any = spark.sparkContext._jvm
+    nothing = getattr(jvm.scala, "Option").apply(None)  # noqa: B009 - a name that Python keeps for itself
+    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, location(spark, place))
+    newest = log.update(False, nothing, nothing)
+    protocol = json.loads(newest.protocol().json())["protocol"]
+    return {**json.loads(newest.metadata().json())["metaData"], "features": protocol.get("writerFeatures") or ()}
 
 
 def read(spark: SparkSession, place: Location, version: int) -> DataFrame:
