@@ -154,6 +154,7 @@ def _of_all_rows(judged: Suite, document: Document, key: str) -> Iterator[Proble
 
 
 def of_rule(document: Document, key: str, rule: Rule, what: str, remedy: str) -> Problem:
+    """Return a mistake in a rule, with the rule's line in the contract."""
     line = document.text_start((key,)) + rule.statement.line - 1
     return Problem(document.file, line, key, f"{rule.text}: {what}", remedy)
 
