@@ -19,7 +19,7 @@ ROWS = [(1, "ada", 30), (2, "bob", 40)]
 def owned(lake, spark):
     """A target that its owner made: partitioned, with every kind of declaration."""
     place = f"delta.`{lake.root}/target`"
-    made = DeltaTable.create(spark).location(f"{lake.root}/target").property("owner", "me").partitionedBy("age")
+    made = DeltaTable.create(spark).location(f"{lake.root}/target").property("team", "people").partitionedBy("age")
     made = made.addColumn("id", "int", nullable=False, comment="the id").addColumn("name", "varchar(3)")
     made = (
         made.addColumn("age", "int").addColumn("twice", "int", generatedAlwaysAs="age * 2").addColumn("more", "string")

@@ -317,7 +317,7 @@ def test_a_draft_publishes(spark, lake):
 
 def test_a_row_s_own_values_leave_its_text_in_spark_as_in_a_model_server(spark, lake):
     rows = [
-        (n, f"p{n % 40}", f"Zoltar Quill{'abcdefgh'[n % 8]}", f"MR-{70000 + n}", f"Pt. QUILL{'ABCDEFGH'[n % 8]}, mrn {70000 + n}, is fine {n}")
+        (n, f"p{n % 40}", f"Zoltar Quill{'abcdefgh'[n % 8]}", f"MR-{70000 + n}", f"Pt. QUILL{'ABCDEFGH'[n % 8]}, mrn MR-{70000 + n}, is fine {n}")
         for n in range(120)
     ]  # fmt: skip
     lake.source(rows, "id int, who string, name string, mrn string, note string")

@@ -14,9 +14,8 @@ from dataward.spark.session import TimeIsUp
 
 NOW = datetime(2026, 1, 1)
 SIZE = Metric("size")
-RULES = suite("""Rules = [ IsComplete "a", IsComplete "b", ColumnValues "c" matches "(x+x+)+y", RowCount > 1 ]""")[
-    0
-].rules
+TEXT = """Rules = [ IsComplete "a", IsComplete "b", ColumnValues "c" matches "(x+x+)+y", RowCount > 1 ]"""
+RULES = tuple(rule.typed({"a": "string", "b": "string", "c": "string"}) for rule in suite(TEXT)[0].rules)
 
 
 class Engine:

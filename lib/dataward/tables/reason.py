@@ -185,4 +185,6 @@ def _named(whole: str) -> str | None:
         return f"the name {found.group(1)} occurs twice (Spark does not look at case): rename one"
     if found := re.search(r"Column: \[(.+?)\], Expected: (\S+), Found: (\w+)", whole):
         return f"column '{found.group(1)}' is {found.group(2)} in one file and {found.group(3)} in another{where}"
+    if found := re.search(r"to version (\d+)\. Available versions: \[(\d+), (\d+)\]", whole):
+        return f"there is no such version ({found.group(1)}; there are {found.group(2)} to {found.group(3)})"
     return None
