@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,12 @@ def test_wrong_pyspark_is_named(monkeypatch):
     with pytest.raises(SessionError, match=r"pyspark 4\.0\.0 is installed; Dataward is tested on 3\.5"):
         session.get()
     assert os.environ.get("SPARK_VERSION") != "4.0"
+
+
+def test_glue_is_told_every_package_that_the_wheel_needs():
+    needed = re.search(r"install_requires=\[(.*?)\]", (ROOT / "setup.py").read_text(), re.DOTALL)[1]
+    names = set(re.findall(r'"([A-Za-z0-9-]+)[<>=]', needed))
+    line = next(
+        row for row in (ROOT / "conf/spark/glue.conf").read_text().splitlines() if "--additional-python-modules" in row
+    )
+    assert names <= set(re.findall(r"([A-Za-z0-9-]+)[<>=]+[0-9]", line)), "conf/spark/glue.conf"
