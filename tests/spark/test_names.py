@@ -169,7 +169,7 @@ def test_the_keys_of_the_zoo_are_rotated(zoo):
 def test_the_zoo_is_discovered_profiled_and_gets_rules(zoo):
     source = Source(path=str(zoo.root / "source"))
     found = discover(zoo.spark, source, Looked(None))
-    assert {one.column for one in found.findings} >= {*TOKENS, *PLAIN, "na me.in,ner"}
+    assert {one.column for one in found.columns} >= {*TOKENS, *PLAIN, "na me.in,ner"}
     assert [one.name for one in profile(zoo.spark, source).columns] == SCHEMA.names
     assert any(quoted(ID) in one.rule for one in suggest(zoo.spark, source).rules)
 

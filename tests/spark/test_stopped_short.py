@@ -63,7 +63,7 @@ def test_a_keyring_that_did_not_seal_the_table_is_refused_and_the_old_one_is_tak
     with pytest.raises(KeyringError, match="version 1 of domain 't' is another secret"):
         published.publish("r2")
     with pytest.raises(KeyringError, match="version 1 of domain 't' is another secret"):
-        rotate(published.spark, [plan(published.root / "contract.yaml")], "t")
+        rotate(published.spark, "t", [plan(published.root / "contract.yaml")])
     assert local_keyring(keys).current("t") == 1
     assert published.versions() == 1
     shutil.move(kept, keys)
