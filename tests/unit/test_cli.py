@@ -50,7 +50,7 @@ def test_ctrl_c_is_one_line_and_exit_3_also_where_the_jvm_is_gone(monkeypatch, c
         raise Interrupted("interrupted: t version 1 is committed and not sealed yet; rerun with --run-id r to seal it")
 
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
-    monkeypatch.setattr(sys.modules["dataward.cli.say"], "_jvm", Gone)
+    monkeypatch.setattr("pyspark.SparkContext._active_spark_context", type("Context", (), {"_jvm": Gone()}))
     monkeypatch.setattr("dataward.contract.json_schema", interrupted)
     assert main(["contract", "schema"]) == 3
     assert capsys.readouterr().err == (

@@ -90,3 +90,14 @@ def test_rows_of_a_users_columns_reach_the_workers_by_number():
         if isinstance(node, ast.Attribute) and node.attr == "mapInArrow"
     }
     assert found <= ours, "use dataward.spark.workers.mapped"
+
+
+def test_only_spark_and_tables_touch_the_jvm():
+    private = ("_jvm", "_jsc", "_jdf", "_gateway", "_jsparkSession")
+    found = {
+        str(file)
+        for file, tree in parsed()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in private
+    }
+    assert {place for place in found if not place.startswith(("spark/", "tables/"))} == set()

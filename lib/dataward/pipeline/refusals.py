@@ -21,6 +21,7 @@ from dataward.quality.rules import RowRule, Rule, WellFormed
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite
 from dataward.spark.compare import Incomparable
+from dataward.spark.java_side import pattern_trouble
 from dataward.tables import catalog, delta
 from dataward.tables.declared import Declared, fit
 from dataward.tables.reason import reason
@@ -324,16 +325,6 @@ def _sql_trouble(spark: SparkSession, frame: DataFrame, rule: Rule, now: datetim
             return f"its SQL does not fit the source ({reason(error)})", "check names and types"
     patterns = said.condition.operands if said.condition is not None and said.condition.operator == "matches" else ()
     for pattern in patterns:
-        if trouble := _pattern_trouble(spark, str(pattern)):
+        if trouble := pattern_trouble(spark, str(pattern)):
             return f"the pattern does not compile: {trouble}", "see java.util.regex.Pattern"
     return None
-
-
-def _pattern_trouble(spark: SparkSession, pattern: str) -> str:
-    jvm: Any = spark.sparkContext._jvm
-    try:
-        jvm.java.util.regex.Pattern.compile(pattern)
-    except Exception as error:
-        java = getattr(error, "java_exception", None)
-        return str(java.getDescription()) if java is not None else "not a pattern"
-    return ""

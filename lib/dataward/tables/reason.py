@@ -8,7 +8,7 @@ from typing import Any
 
 from dataward.errors import ProtectionError
 
-__all__ = ["from_jvm", "from_worker", "reason"]
+__all__ = ["marked", "from_worker", "reason"]
 
 SAFE = {
     "column": ("columnName", "colName", "column", "fieldName", "objectName", "columnPath"),
@@ -96,11 +96,11 @@ _WORDS = (
 
 def from_worker(error: BaseException) -> str | None:
     """What was said when a value could not be protected (it names no value); None for any other failure."""
-    said = re.findall(rf"{re.escape(from_jvm(''))}(.+)$", str(error), re.MULTILINE)
+    said = re.findall(rf"{re.escape(marked(''))}(.+)$", str(error), re.MULTILINE)
     return str(said[-1]) if said else None
 
 
-def from_jvm(told: str) -> str:
+def marked(told: str) -> str:
     """The same as a message of the JVM's."""
     return f"{ProtectionError.__module__}.{ProtectionError.__name__}: {told}"
 

@@ -26,7 +26,7 @@ from dataward.privacy.protect.entries import KEY, NONCE, Entered, Table, opened
 from dataward.privacy.protect.texts import messages
 from dataward.spark.sql import column
 from dataward.spark.workers import mapped
-from dataward.tables.reason import from_jvm
+from dataward.tables.reason import marked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,7 +81,7 @@ def through_shred(
     joined = frame.join(subject_keys, subject_column == F.col(VALUE), "left").drop(VALUE)
     for name in columns if strict else ():
         value = column(name)
-        message = from_jvm(
+        message = marked(
             f"{name}: shred needs a subject (erasure.subject) in every row that has a value; nothing was published"
         )
         checked = F.when(

@@ -21,7 +21,7 @@ from dataward.privacy.protect.token import Keyed
 from dataward.privacy.protect.vault import VaultOperator, through_vault
 from dataward.spark.sql import column
 from dataward.spark.workers import mapped, settled
-from dataward.tables.reason import from_jvm, from_worker, reason
+from dataward.tables.reason import from_worker, marked, reason
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -227,7 +227,7 @@ class _Work:
         made, leaf = column(f"{INTERNAL}made{self.once.index(name)}"), self.leaves[name]
         if strict and leaf.strict:
             unfit = column(name).isNotNull() & made.isNull()
-            made = F.when(unfit, F.raise_error(from_jvm(leaf.refusal()))).otherwise(made)
+            made = F.when(unfit, F.raise_error(marked(leaf.refusal()))).otherwise(made)
         return made.alias(name)
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dataward.quality.metrics import GROUPED, OF_NUMBERS, Metric, Unmeasured, Values, measurable
+from dataward.spark.java_side import deequ_metric
 from dataward.spark.sql import definite, identifier
 from dataward.tables.reason import reason
 
@@ -130,7 +131,7 @@ def _analyzer(metric: Metric, columns: tuple[str, ...], number: int) -> Any:
 
 
 def _value(context: Any, analyzer: Any, metric: Metric) -> float | None:
-    found = context.metric(analyzer._analyzer_jvm)
+    found = deequ_metric(context, analyzer)
     if found.isEmpty():
         raise Unmeasured(f"Deequ returned no {metric.kind} for {', '.join(metric.columns) or 'the table'}")
     value = found.get().value()

@@ -1,0 +1,53 @@
+"""What only the JVM can do for us; each function says what happens where there is none."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["deequ_metric", "has_java", "pattern_trouble", "print_to_stderr", "under_spark_submit"]
+
+
+def under_spark_submit() -> bool:
+    """Return whether spark-submit started this process: it merges the process's two streams."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def print_to_stderr(line: str) -> bool:
+    """Print a line on the JVM's stderr, which the caller of spark-submit sees; return False where there is no JVM."""
+    from pyspark import SparkContext
+
+    context: Any = SparkContext._active_spark_context
+    if context is None:
+        return False
+    try:
+        context._jvm.System.err.println(line)
+    except Exception:  # the JVM is gone, as after Ctrl-C
+        return False
+    return True
+
+
+def has_java() -> bool:
+    """Return whether a session with a JVM of this process is active."""
+    from pyspark import SparkContext
+
+    return SparkContext._active_spark_context is not None
+
+
+def pattern_trouble(spark: SparkSession, pattern: str) -> str:
+    """Return why a Java regular expression does not compile; nothing where it does."""
+    jvm: Any = spark.sparkContext._jvm
+    try:
+        jvm.java.util.regex.Pattern.compile(pattern)
+    except Exception as error:
+        java = getattr(error, "java_exception", None)
+        return str(java.getDescription()) if java is not None else "not a pattern"
+    return ""
+
+
+def deequ_metric(context: Any, analyzer: Any) -> Any:
+    """Return what Deequ measured for an analyzer: a Scala Option."""
+    return context.metric(analyzer._analyzer_jvm)
