@@ -1,13 +1,14 @@
 """The chain: what was changed, moved or removed is named."""
 
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 
 from dataward.integrity import ledger
 from dataward.integrity.canonical import canonical
 from dataward.integrity.digest import FileContent
-from dataward.integrity.seal import Seal, SealedCommit, SealedContent, code_version
+from dataward.integrity.seal import Seal, SealedCommit, SealedContent, _sources, code_version
 from dataward.keys import signing_key
 from tests.keys import Ring
 
@@ -77,6 +78,18 @@ def test_canonical_text_is_one_for_one_meaning():
     assert canonical({"b": 1, "a": "é"}) == '{"a":"\\u00e9","b":1}'
     with pytest.raises(ValueError, match="JSON"):
         canonical(float("nan"))
+
+
+def test_code_version_covers_every_file_that_runs_or_decides():
+    names = {name for name, _ in _sources(files("dataward"), "")}
+    decide = (
+        "spark/Hmac.java",
+        "privacy/discover/words/names.txt",
+        "contract/functions.txt",
+        "quality/dqdl/grammar.lark",
+    )
+    assert names >= {*decide, "spark/jars.sha256", "integrity/seal.py", "VERSION"}
+    assert not [name for name in names if name.endswith(".pyc")]
 
 
 def test_code_version_is_of_the_sources():

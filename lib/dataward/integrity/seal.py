@@ -95,6 +95,6 @@ def _sources(folder: Any, prefix: str) -> list[tuple[str, Any]]:
         name = f"{prefix}{item.name}"
         if item.is_dir():
             sources += _sources(item, f"{name}/")
-        elif item.name.endswith((".py", ".lark", ".j2", ".sha256")):
+        elif not item.name.endswith((".pyc", ".so")):  # whatever else lies in the package runs or decides
             sources.append((name, item))
     return sources
