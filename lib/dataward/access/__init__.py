@@ -1,0 +1,1 @@
+"""Access: who may do what, least-privilege IAM, audit events."""

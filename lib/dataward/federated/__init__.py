@@ -1,0 +1,1 @@
+"""Federated training: sites keep their rows, a coordinator sees masked sums."""

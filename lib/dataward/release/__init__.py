@@ -1,0 +1,1 @@
+"""Differentially private releases and the budgets that pay for them."""
