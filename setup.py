@@ -23,6 +23,7 @@ TEST = [
     "faker>=30",
     "pycanon>=1.0",
     "moto[s3,kms,sts,server]>=5.1",
+    "securesystemslib>=1.3,<2",
 ]
 LINT = ["ruff>=0.8", "mypy>=1.13", "import-linter>=2.1", "types-PyYAML", "pre-commit>=4", "build"]
 

@@ -1,0 +1,304 @@
+"""File manifests: what a table version added and removed, chained from version to version.
+
+A manifest names every commit since the manifest before it, with the SHA-256 of the commit's file and of every file that the commit
+added, and the digest of the manifest before. Every hundredth is whole: it lists all files of its version. So its size grows with the
+files of a run, and the state at a version follows from at most a hundred manifests. It holds no statistics and no partition value in
+the clear, only their digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dataward.integrity.canonical import canonical
+from dataward.tables.deltalog.actions import Added, Key
+from dataward.tables.deltalog.log import CommitFile, State
+
+__all__ = [
+    "Attested",
+    "Manifest",
+    "ManifestCommit",
+    "ManifestFile",
+    "Predecessor",
+    "attested",
+    "build",
+    "needed",
+    "states",
+]
+
+WHOLE_EVERY = 100
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ManifestVector(_Frozen):
+    """A deletion vector: identity in the log, rows that it deletes, and its file with SHA-256 (None where it is inline)."""
+
+    identity: str
+    cardinality: int
+    path: str | None = None
+    sha256: str | None = None
+
+
+class ManifestFile(_Frozen):
+    """A data file: path in the table's folder, size in bytes, SHA-256 of its bytes, of its partition values and its statistics.
+
+    The hash is None where the version before had the file as well: it stands where the file came, and a new one would vouch for bytes
+    changed since.
+    """
+
+    path: str
+    size: int
+    sha256: str | None = None
+    partition: str
+    statistics: str
+    vector: ManifestVector | None = None
+
+    @property
+    def key(self) -> Key:
+        """Identity within a version."""
+        return self.path, self.vector.identity if self.vector else ""
+
+
+class ManifestCommit(_Frozen):
+    """A commit: SHA-256 of its file, what it says of itself, and what it added and removed.
+
+    ``ours``: it carries a run of Dataward. ``changes_data``: it says that it changes rows.
+    """
+
+    version: int
+    sha256: str
+    operation: str
+    run_id: str | None = None
+    ours: bool = False
+    changes_data: bool = False
+    added: tuple[ManifestFile, ...] = ()
+    removed: tuple[tuple[str, str], ...] = ()
+    metadata: dict[str, Any] | None = None
+    protocol: dict[str, Any] | None = None
+
+
+class Predecessor(_Frozen):
+    """The manifest before: its version and SHA-256."""
+
+    version: int
+    sha256: str
+
+
+class Manifest(_Frozen):
+    """The manifest of one version of a table (its ID in Delta's log)."""
+
+    format: int = 1
+    table: str
+    version: int
+    number: int
+    predecessor: Predecessor | None = None
+    commits: tuple[ManifestCommit, ...] = ()
+    files: tuple[ManifestFile, ...] | None = None
+    metadata: dict[str, Any] | None = None
+    protocol: dict[str, Any] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it lists all files of its version."""
+        return self.files is not None
+
+    def text(self) -> bytes:
+        """Return canonical JSON."""
+        return canonical(self.model_dump(mode="json", exclude_defaults=True)).encode()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 (hex) of its text, which is the subject of the version's statement."""
+        return hashlib.sha256(self.text()).hexdigest()
+
+    @classmethod
+    def parse(cls, data: bytes) -> Manifest:
+        """Parse a manifest.
+
+        Raises:
+            ValueError: the data is no manifest.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except (ValidationError, RecursionError):
+            raise ValueError("it is no manifest") from None
+
+
+@dataclass(frozen=True)
+class Attested:
+    """State of a version as manifests attest it, and the version at which each file came."""
+
+    version: int
+    files: dict[Key, ManifestFile] = field(default_factory=dict)
+    metadata: dict[str, Any] | None = None
+    protocol: dict[str, Any] | None = None
+    since: dict[Key, int] = field(default_factory=dict)
+
+
+def digest(text: str) -> str:
+    """Return the SHA-256 (hex) of a text; empty of an empty one."""
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
+
+
+def needed(commits: Iterable[CommitFile]) -> list[str]:
+    """Return the paths of the files that must be hashed for commits: data files that are new, and files of deletion vectors."""
+    paths: dict[str, None] = {}
+    for commit in commits:
+        old = {removed.path for removed in commit.removed}
+        for added in commit.added:
+            if added.path not in old:
+                paths[added.path] = None
+            if added.vector and (path := added.vector.path):
+                paths[path] = None
+    return list(paths)
+
+
+def build(
+    commits: Sequence[CommitFile],
+    hashes: Mapping[str, str],
+    earlier: Manifest | None,
+    state: Callable[[], Attested],
+    whole: State | None = None,
+) -> Manifest:
+    """Return the manifest of the version of the last commit.
+
+    Args:
+        commits: the commits after the earlier manifest, oldest first.
+        hashes: SHA-256 (hex) by path, of the files that :func:`needed` names; with ``whole``, of all its files.
+        earlier: the manifest before; None for a table's first.
+        state: returns what the manifests up to the earlier one attest; called where a whole manifest is due.
+        whole: the version's state as the log has it; needed for a first manifest of a table that had versions before.
+    """
+    told = tuple(_commit(commit, hashes) for commit in commits)
+    newest = commits[-1]
+    number = earlier.number + 1 if earlier else 0
+    table = earlier.table if earlier else str(_last(commits, whole)["id"])
+    due = earlier is None or number % WHOLE_EVERY == 0
+    base = Attested(-1)
+    if due and earlier is not None:
+        base = state()
+    elif whole is not None:
+        base = Attested(
+            whole.version,
+            {key: _file(one, hashes, hashes) for key, one in whole.files.items()},
+            whole.metadata,
+            whole.protocol,
+        )
+        return Manifest(
+            table=table, version=newest.version, number=number, commits=told, files=_listed(base), metadata=base.metadata,
+            protocol=base.protocol,
+        )  # fmt: skip
+    for commit in told:
+        base = after(base, commit)
+    return Manifest(
+        table=table,
+        version=newest.version,
+        number=number,
+        predecessor=Predecessor(version=earlier.version, sha256=earlier.sha256) if earlier else None,
+        commits=told,
+        files=_listed(base) if due else None,
+        metadata=base.metadata if due else None,
+        protocol=base.protocol if due else None,
+    )
+
+
+def _last(commits: Sequence[CommitFile], whole: State | None) -> dict[str, Any]:
+    before = whole.metadata if whole else None
+    found = next((commit.metadata for commit in reversed(commits) if commit.metadata), before)
+    if found is None:
+        raise ValueError("the log has no metadata action")
+    return found
+
+
+def _listed(state: Attested) -> tuple[ManifestFile, ...]:
+    return tuple(state.files[key] for key in sorted(state.files))
+
+
+def _commit(commit: CommitFile, hashes: Mapping[str, str]) -> ManifestCommit:
+    old = {removed.path for removed in commit.removed}
+    return ManifestCommit(
+        version=commit.version,
+        sha256=commit.sha256,
+        operation=commit.info.operation,
+        run_id=commit.info.run_id,
+        ours=commit.info.dataward,
+        changes_data=commit.changes_data,
+        added=tuple(_file(added, {} if added.path in old else hashes, hashes) for added in commit.added),
+        removed=tuple(removed.key for removed in commit.removed),
+        metadata=commit.metadata,
+        protocol=commit.protocol,
+    )
+
+
+def _file(added: Added, hashes: Mapping[str, str], vectors: Mapping[str, str]) -> ManifestFile:
+    vector = None
+    if added.vector:
+        path = added.vector.path
+        vector = ManifestVector(
+            identity=added.vector.identity,
+            cardinality=added.vector.cardinality,
+            path=path,
+            sha256=vectors[path] if path else None,
+        )
+    return ManifestFile(
+        path=added.path,
+        size=added.size,
+        sha256=hashes.get(added.path),
+        partition=digest(added.partition),
+        statistics=digest(added.statistics),
+        vector=vector,
+    )
+
+
+def after(state: Attested, commit: ManifestCommit) -> Attested:
+    """Return the state after a commit."""
+    files, since = dict(state.files), dict(state.since)
+    old: dict[str, ManifestFile] = {}
+    for key in commit.removed:
+        if (gone := files.pop(key, None)) is not None:
+            old[gone.path] = gone
+        since.pop(key, None)
+    for added in commit.added:
+        if added.sha256 is None and added.path in old:
+            added = added.model_copy(update={"sha256": old[added.path].sha256})
+        files[added.key], since[added.key] = added, commit.version
+    return Attested(commit.version, files, commit.metadata or state.metadata, commit.protocol or state.protocol, since)
+
+
+def states(chain: Sequence[Manifest]) -> Iterator[Attested]:
+    """Yield the attested state of every version that a chain covers, oldest first; the chain begins with a whole manifest."""
+    first = chain[0]
+    state = Attested(-1)
+    if first.number or (first.commits and first.commits[0].version > 0):
+        state = _of_whole(first)
+        yield state
+        chain = chain[1:]
+    for manifest in chain:
+        for commit in manifest.commits:
+            state = after(state, commit)
+            yield state
+
+
+def _of_whole(manifest: Manifest) -> Attested:
+    files = {one.key: one for one in manifest.files or ()}
+    since = dict.fromkeys(files, manifest.version)
+    for commit in manifest.commits:
+        since |= {one.key: commit.version for one in commit.added if one.key in files}
+    return Attested(manifest.version, files, manifest.metadata, manifest.protocol, since)
+
+
+def attested(chain: Sequence[Manifest]) -> Attested:
+    """Return the attested state at the end of a chain that begins with a whole manifest."""
+    state = _of_whole(chain[0])
+    for manifest in chain[1:]:
+        for commit in manifest.commits:
+            state = after(state, commit)
+    return state
