@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from dataward.keys.box import Box
 from dataward.quality.engines import frequencies
-from dataward.quality.engines.groups import Counts
-from dataward.quality.engines.numbers import State, added, aggregates, state, value
-from dataward.quality.metrics import Metric
+from dataward.quality.metrics import Metric, State, aggregates, merged, state, value
+from dataward.quality.metrics.keys import Counts
 from tests.cases import cases
 
 NUMBERS = st.lists(st.integers(-1000, 1000).map(float) | st.none(), max_size=12)
@@ -53,7 +52,7 @@ def state_of(kind: str, rows: list[tuple]) -> State:
 @given(parts=PARTS)
 def test_the_states_of_parts_add_up_to_that_of_the_whole(kind, parts):
     metric = Metric(kind, () if kind == "size" else ("x", "y") if kind == "correlation" else ("x",))
-    together = added(metric, [state_of(kind, part) for part in parts])
+    together = merged(metric, [state_of(kind, part) for part in parts])
     whole = state_of(kind, [row for part in parts for row in part])
     assert len(whole) == len(aggregates(metric, parts=True))
     assert [together[n] is None for n in range(len(whole))] == [number is None for number in whole]
@@ -68,18 +67,18 @@ def test_the_states_of_parts_add_up_to_that_of_the_whole(kind, parts):
 def test_nan_and_infinity_add_up_as_in_spark():
     lowest, highest = Metric("minimum", ("x",)), Metric("maximum", ("x",))
     nan, infinity = math.nan, math.inf
-    assert added(lowest, [(nan,), (2.0,), (None,)]) == (2.0,)
-    assert math.isnan(added(highest, [(nan,), (infinity,)])[0])
-    assert added(Metric("sum", ("x",)), [(infinity,), (1.0,), (None,)]) == (infinity,)
-    assert math.isnan(added(Metric("sum", ("x",)), [(infinity,), (-infinity,)])[0])
+    assert merged(lowest, [(nan,), (2.0,), (None,)]) == (2.0,)
+    assert math.isnan(merged(highest, [(nan,), (infinity,)])[0])
+    assert merged(Metric("sum", ("x",)), [(infinity,), (1.0,), (None,)]) == (infinity,)
+    assert math.isnan(merged(Metric("sum", ("x",)), [(infinity,), (-infinity,)])[0])
     with pytest.raises(ValueError, match="no parts"):
-        added(lowest, [])
+        merged(lowest, [])
 
 
 def test_what_is_constant_does_not_vary_in_parts_either():
     tenths = [(3.0, sum([0.1] * 3) / 3, 0.0), (1.0, 0.1, 0.0)]  # means that rounding parts
     assert tenths[0][1] != tenths[1][1]
-    assert added(Metric("standard_deviation", ("x",)), tenths)[2] == 0
+    assert merged(Metric("standard_deviation", ("x",)), tenths)[2] == 0
 
 
 def test_a_metric_finds_its_state_among_all_numbers():

@@ -28,11 +28,22 @@ from dataward.profiling import columns
 from dataward.profiling.sketch import Sketch
 from dataward.quality.engines import frequencies
 from dataward.quality.engines.codes import LONG_BATCHES
-from dataward.quality.engines.groups import Counts, Grouping, groupings
-from dataward.quality.engines.numbers import Numbers, added, aggregates, state, value
+from dataward.quality.engines.groups import groupings
 from dataward.quality.engines.scan import aggregated
 from dataward.quality.flags import Duplicate
-from dataward.quality.metrics import GROUPED, Metric, Values, measurable
+from dataward.quality.metrics import (
+    Metric,
+    Numbers,
+    Values,
+    aggregates,
+    is_grouped,
+    measurable,
+    merged,
+    state,
+    value,
+)
+from dataward.quality.metrics.keys import Counts, Grouping
+from dataward.quality.metrics.kinds import of_counts
 from dataward.quality.rules import RowRule
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite
@@ -201,8 +212,8 @@ class Refresh:
         types = {field.name.lower(): field.dataType.typeName() for field in frame.schema.fields}
         wanted, failures = measurable(metrics, types)
         try:
-            values = self._scanned(frame, [metric for metric in wanted if metric.kind not in GROUPED])
-            of_sets = [metric for metric in wanted if metric.kind in GROUPED]
+            values = self._scanned(frame, [metric for metric in wanted if not is_grouped(metric)])
+            of_sets = [metric for metric in wanted if is_grouped(metric)]
             if of_sets:
                 values |= self._counted(frame, of_sets)
         except SourceChanged:
@@ -225,7 +236,7 @@ class Refresh:
         if not parts:
             nothing = aggregated(frame.limit(0), metrics)[None]
             return {metric: value(metric, state(metric, nothing)) for metric in metrics}
-        whole = {metric: added(metric, [state(metric, one, parts=True) for one in parts]) for metric in metrics}
+        whole = {metric: merged(metric, [state(metric, one, parts=True) for one in parts]) for metric in metrics}
         return {metric: value(metric, of_all) for metric, of_all in whole.items()}
 
     def _counted(self, frame: DataFrame, metrics: list[Metric]) -> dict[Metric, float | None]:
@@ -243,7 +254,7 @@ class Refresh:
             )
             self.counts[grouping] = (self.base.totals[number] if self.base else Counts.total([])).moved(before, now)
             self.doubled[grouping] = sum(row.doubled for row in rows if row.now)
-        return {metric: self.counts[Grouping.of(metric)].value(metric) for metric in metrics}
+        return {metric: of_counts(metric, self.counts[Grouping.of(metric)]) for metric in metrics}
 
     def _together(self, also: list[str]) -> DataFrame:
         """Return the codes of earlier and present blocks, repartitioned so that equal codes are in one task.
@@ -292,7 +303,7 @@ class Refresh:
         return Mended(frame, flags=tuple(flags))
 
     def _set_of(self, rule: RowRule, now: datetime) -> Grouping:
-        return next(Grouping.of(metric) for metric in rule.metrics(now) if metric.kind in GROUPED)
+        return next(Grouping.of(metric) for metric in rule.metrics(now) if is_grouped(metric))
 
     def _holders(self, also: list[str]) -> DataFrame:
         """Each code that occurs, or occurred, more than once, with each part that holds it."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from dataward.errors import counted
 from dataward.quality.engines.groups import groupings
 from dataward.quality.judge import Engine, needed_flags
-from dataward.quality.metrics import GROUPED
+from dataward.quality.metrics import is_grouped
 from dataward.quality.rules import Probe, Rule, TableComposite
 from dataward.quality.suite import Suite
 
@@ -67,5 +67,5 @@ def _how(rule: Rule, now: datetime) -> str:
         return ", ".join(dict.fromkeys(_how(part, now) for part in rule.parts))
     if isinstance(rule, Probe):
         return rule.reads
-    ways = ["shuffle" if any(metric.kind in GROUPED for metric in rule.metrics(now)) else "scan"]
+    ways = ["shuffle" if any(is_grouped(metric) for metric in rule.metrics(now)) else "scan"]
     return " after ".join([*ways, *(["join"] if needed_flags([rule], now) else [])])

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dataward.quality.metrics import GROUPED, OF_NUMBERS, Metric, Unmeasured, Values, measurable
+from dataward.quality.metrics import KINDS, Metric, Unmeasured, Values, is_grouped, measurable
 from dataward.spark.java_side import deequ_metric
-from dataward.spark.sql import definite, identifier
+from dataward.spark.sql import identifier
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def measure(spark: SparkSession, frame: DataFrame, metrics: Iterable[Metric], pl
     # Deequ divides by the number of keys, also when there is none: that number is asked for as well.
     keys = {metric: replace(metric, kind="distinct_count") for metric in asked if metric.kind == "unique_value_ratio"}
     wanted = list(dict.fromkeys([*asked, *keys.values()]))
-    keyed = [] if plain is None else [metric for metric in wanted if metric.kind in GROUPED]
+    keyed = [] if plain is None else [metric for metric in wanted if is_grouped(metric)]
     values: dict[Metric, float | None] = {}
     for rows, some in ((frame, [metric for metric in wanted if metric not in keyed]), (plain, keyed)):
         if rows is None or not some:
@@ -58,11 +58,13 @@ def _run(
     spark: SparkSession, frame: DataFrame, metrics: list[Metric], types: Mapping[str, str]
 ) -> tuple[Any, list[Any]]:
     """What Deequ found, and the analyzer of each metric to ask it by."""
-    from pydeequ.analyzers import AnalysisRunner
+    from pydeequ import analyzers as deequ
 
     frame, names = _plain(frame, metrics, types)
-    analyzers = [_analyzer(metric, names[metric], number) for number, metric in enumerate(metrics)]
-    runner = AnalysisRunner(spark).onData(frame)
+    analyzers = [
+        KINDS[metric.kind].analyzer(deequ, metric, names[metric], number) for number, metric in enumerate(metrics)
+    ]
+    runner = deequ.AnalysisRunner(spark).onData(frame)
     for analyzer in analyzers:
         runner.addAnalyzer(analyzer)
     return runner.run(), analyzers
@@ -85,11 +87,11 @@ def _plain(
         told = []
         for column in metric.columns:
             value = identifier(column)
-            if metric.kind in GROUPED and metric.where:
+            if is_grouped(metric) and metric.where:
                 value = f"if({metric.where}, {value}, null)"
             elif metric.kind == "sum" and (exact := _summed_exactly(kinds[column.lower()])):
                 value = f"cast({value} as {exact})"
-            elif metric.kind in OF_NUMBERS and types[column.lower()] in ("long", "decimal"):
+            elif KINDS[metric.kind].of_numbers and types[column.lower()] in ("long", "decimal"):
                 value = f"cast({value} as double)"
             odd = value != identifier(column) or not re.fullmatch(r"[A-Za-z_]\w*", column)
             told.append(made.setdefault(value, f"__column_{len(made)}") if odd else column)
@@ -103,31 +105,6 @@ def _summed_exactly(kind: str) -> str | None:
     if precision:
         return kind if int(precision[1]) <= 28 else None
     return "decimal(20,0)" if kind == "bigint" else None
-
-
-def _analyzer(metric: Metric, columns: tuple[str, ...], number: int) -> Any:
-    from pydeequ import analyzers as deequ
-
-    first, where = columns[0] if columns else "", metric.where
-    told = definite(str(metric.predicate), metric.negated)
-    make: dict[str, Callable[[], Any]] = {
-        "size": lambda: deequ.Size(where),
-        "completeness": lambda: deequ.Completeness(first, where),
-        "compliance": lambda: deequ.Compliance(f"compliance {number}", told, where),
-        "mean": lambda: deequ.Mean(first, where),
-        "sum": lambda: deequ.Sum(first, where),
-        "standard_deviation": lambda: deequ.StandardDeviation(first, where),
-        "minimum": lambda: deequ.Minimum(first, where),
-        "maximum": lambda: deequ.Maximum(first, where),
-        "min_length": lambda: deequ.MinLength(first, where),
-        "max_length": lambda: deequ.MaxLength(first, where),
-        "distinct_count": lambda: deequ.CountDistinct(list(columns)),
-        "uniqueness": lambda: deequ.Uniqueness(list(columns)),
-        "unique_value_ratio": lambda: deequ.UniqueValueRatio(list(columns)),
-        "entropy": lambda: deequ.Entropy(first),
-        "correlation": lambda: deequ.Correlation(first, columns[-1], where),
-    }
-    return make[metric.kind]()
 
 
 def _value(context: Any, analyzer: Any, metric: Metric) -> float | None:

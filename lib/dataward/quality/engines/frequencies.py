@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.keys.box import Box
 from dataward.quality.engines.codes import bucket_of
-from dataward.quality.engines.groups import Grouping, counted_code, own_code
+from dataward.quality.engines.groups import counted_code, own_code
+from dataward.quality.metrics.keys import Grouping
 from dataward.spark.sql import identifier
 from dataward.spark.workers import batch_of, settled
 

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from dataward.quality.engines.numbers import Numbers, aggregates
 from dataward.quality.internal import INTERNAL
-from dataward.quality.metrics import Metric
+from dataward.quality.metrics import Metric, Numbers, aggregates
 from dataward.spark.sql import identifier
 
 if TYPE_CHECKING:

@@ -18,10 +18,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from dataward.quality.engines.codes import BLOCKS, COUNTS, LONG_BATCHES, counting, packing
-from dataward.quality.engines.groups import Counts, Grouping, counted_code, groupings, own_code
-from dataward.quality.engines.numbers import state, value
+from dataward.quality.engines.groups import bounds, counted_code, groupings, own_code
 from dataward.quality.engines.scan import aggregated
-from dataward.quality.metrics import GROUPED, Metric, Values, measurable
+from dataward.quality.metrics import Metric, Values, is_grouped, measurable, state, value
+from dataward.quality.metrics.keys import Counts, Grouping
+from dataward.quality.metrics.kinds import of_counts
 from dataward.spark.sql import column, identifier
 from dataward.spark.workers import settled
 from dataward.tables.maintenance import settings
@@ -49,11 +50,11 @@ def measure(frame: DataFrame, metrics: Iterable[Metric], plain: DataFrame | None
     wanted, failures = measurable(metrics, types)
     sets = groupings(wanted)
     known = _completeness_from_keys(wanted, sets)
-    scanned = [metric for metric in wanted if metric.kind not in GROUPED and metric not in known]
+    scanned = [metric for metric in wanted if not is_grouped(metric) and metric not in known]
     values = _scan(frame, scanned) if scanned else Values({})
     if sets:
         hashed = [grouping for grouping in sets if not own_code(grouping, types)]
-        of_sets = [metric for metric in wanted if metric.kind in GROUPED]
+        of_sets = [metric for metric in wanted if is_grouped(metric)]
         rows, keyed = values.get(Metric("size")) or 0, frame if plain is None else plain
         of_keys, counts = _counted(_stacked(keyed, sets, types, rows), of_sets, sets, hashed)
         from_keys = {metric: counts[grouping].rows for metric, grouping in known.items()} if counts else {}
@@ -149,6 +150,6 @@ def _counted(
         return Values({}, dict.fromkeys(metrics, f"the keys could not be grouped: {reason(error)}")), {}
     by_grouping = {sets[n]: Counts.total([row[1:] for row in parts if row[0] == n]) for n in range(len(sets))}
     by_metric = {metric: by_grouping[Grouping.of(metric)] for metric in metrics}
-    ranges = {metric: by_metric[metric].range(metric) for metric in metrics if Grouping.of(metric) in hashed}
+    ranges = {metric: bounds(metric, by_metric[metric]) for metric in metrics if Grouping.of(metric) in hashed}
     known = {metric: range_ for metric, range_ in ranges.items() if range_}
-    return Values({metric: count.value(metric) for metric, count in by_metric.items()}, ranges=known), by_grouping
+    return Values({metric: of_counts(metric, count) for metric, count in by_metric.items()}, ranges=known), by_grouping

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dataward.quality.engines.numbers import aggregates
-from dataward.quality.metrics import Metric, Unmeasured
+from dataward.quality.metrics import Metric, Unmeasured, aggregates
 from dataward.quality.rules.base import Finding, Probe, Scene
 
 __all__ = ["AggregateMatch"]

@@ -1,36 +1,34 @@
-"""Metrics that rules need and engines measure; equal metrics are measured once."""
+"""What is measured, and the measured numbers; equal metrics are measured once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["GROUPED", "OF_NUMBERS", "Kind", "Metric", "Unmeasured", "Values", "measurable"]
+__all__ = ["NUMERIC", "WHOLE", "Kind", "Metric", "State", "Unmeasured", "Values"]
 
 Kind = Literal[
-    "size",  # number of rows
-    "completeness",  # share of rows whose column is not null
-    "compliance",  # share of rows for which a predicate is true
+    "size",
+    "completeness",
+    "compliance",
     "mean",
     "sum",
-    "standard_deviation",  # of the population, as in Deequ and Glue
-    "minimum",  # of a number
+    "standard_deviation",
+    "minimum",
     "maximum",
-    "min_length",  # in characters
+    "min_length",
     "max_length",
-    "correlation",  # Pearson
-    "distinct_count",  # number of distinct keys, without keys of nulls only
-    "uniqueness",  # share of rows whose key occurs once, among rows whose key has a value
-    "unique_value_ratio",  # keys that occur once / distinct keys
-    "entropy",  # natural logarithm, nulls left out
+    "correlation",
+    "distinct_count",
+    "uniqueness",
+    "unique_value_ratio",
+    "entropy",
 ]
 
-GROUPED = frozenset({"distinct_count", "uniqueness", "unique_value_ratio", "entropy"})
-"""Kinds that need a shuffle by keys; all others share one scan."""
+State = tuple[float | None, ...]
+"""Results of a metric's aggregates, in their order."""
 
-
-OF_NUMBERS = frozenset({"mean", "sum", "standard_deviation", "minimum", "maximum", "correlation"})
 WHOLE = ("tinyint", "smallint", "int", "bigint")
 """Whole numbers, as Spark's simple types."""
 NUMERIC = frozenset({"byte", "short", "integer", "long", "float", "double", "decimal"})
@@ -89,22 +87,3 @@ class Values(dict[Metric, float | None]):
         """Return the values with the numbers that were measured again, exactly."""
         ranges = {metric: range_ for metric, range_ in self.ranges.items() if metric not in exact}
         return Values({**self, **exact}, {**self.failures, **exact.failures}, ranges)
-
-
-def measurable(metrics: Iterable[Metric], types: Mapping[str, str]) -> tuple[list[Metric], dict[Metric, str]]:
-    """Split metrics into the distinct measurable ones, and the reasons why others cannot be measured.
-
-    Numeric metrics need numeric columns, because Spark would cast texts and ignore those that are no numbers.
-
-    Args:
-        metrics: the metrics.
-        types: Spark's type name by column in lower case.
-    """
-    failures = {}
-    for metric in metrics:
-        odd = [c for c in metric.columns if types.get(c.lower()) not in NUMERIC] if metric.kind in OF_NUMBERS else []
-        if odd:
-            kind = types.get(odd[0].lower())
-            remedy = f": give source.schema, with '{odd[0]} double'" if kind == "string" else ""
-            failures[metric] = f"{metric.kind} needs a number, and column '{odd[0]}' is {kind}{remedy}"
-    return [metric for metric in dict.fromkeys(metrics) if metric not in failures], failures
