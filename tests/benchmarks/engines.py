@@ -15,7 +15,7 @@ from typing import Any
 
 from common import spread, tpch
 
-from dataward.quality.judge import judge
+from dataward.quality.judge import Options, judge
 from dataward.quality.suite import suite
 from dataward.spark import session
 
@@ -129,7 +129,7 @@ def task_seconds(spark: Any) -> float:
 def ours(spark: Any, frame: Any, rules: list[str], engine: Any) -> None:
     made, errors = suite(f"Rules = [ {', '.join(rules)} ]")
     assert not errors
-    judged = judge(spark, frame, made, NOW, engine)
+    judged = judge(spark, frame, made, NOW, Options(engine))
     assert all(verdict.outcome in ("PASSED", "FAILED") for verdict in judged.verdicts), judged.verdicts
 
 

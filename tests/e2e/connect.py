@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from dataward.quality.judge import judge
+from dataward.quality.judge import Options, judge
 from dataward.quality.suite import suite
 from dataward.spark import jars
 from tests.jars import more
@@ -28,7 +28,7 @@ assert "connect" in type(spark).__module__
 frame = table(spark)
 made, errors = suite(ruleset(Path(sys.argv[1])) + '\nAnalyzers = [ AllStatistics "age" ]')
 assert not errors
-judged = judge(spark, frame, made, datetime(2026, 11, 22, 12), "spark", {"reference": reference(frame)})
+judged = judge(spark, frame, made, datetime(2026, 11, 22, 12), Options("spark", {"reference": reference(frame)}))
 verdicts = [[verdict.rule, verdict.measured, verdict.outcome, verdict.message] for verdict in judged.verdicts]
 print(json.dumps({"expected": EXAMPLES, "verdicts": verdicts, "statistics": [s.measured for s in judged.statistics]}))
 spark.stop()

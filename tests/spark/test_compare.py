@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dataward.pipeline.plan import plan
 from dataward.pipeline.windows import windowed
 from dataward.quality.conditions import Condition
-from dataward.quality.judge import judge
+from dataward.quality.judge import Options, judge
 from dataward.quality.split import split
 from dataward.quality.suite import suite
 from dataward.spark.compare import Value
@@ -99,7 +99,7 @@ def made():
 
 @pytest.mark.parametrize("engine", ["deequ", "spark"])
 def test_both_engines_count_the_rows_that_pass(spark, frame, made, engine):
-    verdicts = judge(spark, frame, made, NOW, engine).verdicts
+    verdicts = judge(spark, frame, made, NOW, Options(engine)).verdicts
     found = {text: len(ROWS) - verdict.failed_rows for (text, _), verdict in zip(CASES, verdicts, strict=True)}
     assert found == {text: len(passing) for text, passing in CASES}
 

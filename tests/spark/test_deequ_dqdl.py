@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 
-from dataward.quality.judge import judge
+from dataward.quality.judge import Options, judge
 from dataward.quality.suite import suite
 from tests.cases import cases
 from tests.rule_docs import EXAMPLES, reference, table
@@ -98,7 +98,7 @@ def test_documented_example(spark, people, evaluator, example):
 def test_where_there_is_nothing_to_measure_it_differs(spark, rule, outcome, theirs):
     frame = spark.sql("select 1 as i, cast(null as double) as d")
     made, _ = suite(f"Rules = [ {rule} ]")
-    assert judge(spark, frame, made, NOW, "spark").verdicts[0].outcome == outcome
+    assert judge(spark, frame, made, NOW, Options("spark")).verdicts[0].outcome == outcome
     assert evaluated(spark, frame, [rule]) == {rule: (theirs, {})}
 
 
@@ -124,7 +124,9 @@ def test_comparisons_that_differ(spark, rule, ours, theirs):
         frame, keys = spark.sql("select 1 x, 2 y, 3 z"), spark.sql("select 1 x, 2 y, 3 w")
     if '"s" = "Integer"' in rule:
         frame = frame.selectExpr("'1.9' s")
-    verdict = judge(spark, frame, suite(f"Rules = [ {rule} ]")[0], NOW, "spark", {"r": keys, "other": keys}).verdicts[0]
+    verdict = judge(
+        spark, frame, suite(f"Rules = [ {rule} ]")[0], NOW, Options("spark", {"r": keys, "other": keys})
+    ).verdicts[0]
     assert (verdict.outcome, verdict.measured) == ours
     alias = "other" if "other" in rule else "r"
     outcome, metrics = next(iter(evaluated(spark, frame, [rule], (alias, keys._jdf)).values()))
@@ -161,7 +163,7 @@ def test_generated_rules_come_to_the_same_outcome(spark, data, rules):
     frame = spark.createDataFrame(data, "i int, d double, s string").coalesce(1).cache()
     made, errors = suite(f"Rules = [ {', '.join(rules)} ]")
     assert not errors
-    ours = judge(spark, frame, made, NOW, "spark").verdicts
+    ours = judge(spark, frame, made, NOW, Options("spark")).verdicts
     theirs = evaluated(spark, frame, rules)
     told, compared = [], 0
     for one in ours:

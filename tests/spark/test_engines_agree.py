@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from dataward.quality.judge import judge
+from dataward.quality.judge import Options, judge
 from dataward.quality.suite import suite
 from tests.spark.test_judge import NOW
 
@@ -162,7 +162,7 @@ def test_both_engines_agree(spark, data, rules):
     frame = spark.createDataFrame(data, SCHEMA).coalesce(1).cache()
     made, errors = suite(f"Rules = [ {', '.join(rules)} ]")
     assert not errors, vars(errors[0])
-    judged = {engine: judge(spark, frame, made, NOW, engine).verdicts for engine in ("deequ", "spark")}
+    judged = {engine: judge(spark, frame, made, NOW, Options(engine)).verdicts for engine in ("deequ", "spark")}
     differing = [
         (a.rule, (a.outcome, a.measured, a.failed_rows, a.message), (b.outcome, b.measured, b.failed_rows, b.message))
         for a, b in zip(judged["deequ"], judged["spark"], strict=True)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataward.quality.flags import with_flags
-from dataward.quality.judge import judge
+from dataward.quality.judge import Options, judge
 from dataward.quality.split import failed_rows, split
 from dataward.quality.suite import Suite, suite
 
@@ -36,7 +36,7 @@ def people(spark):
 def judged(spark, frame, text, engine="deequ", **more):
     made, errors = suite(f"Rules = [ {text} ]")
     assert not errors, errors
-    return made.rules, judge(spark, frame, made, NOW, engine, **more)
+    return made.rules, judge(spark, frame, made, NOW, Options(engine, **more))
 
 
 CASES = [
@@ -224,10 +224,10 @@ def test_a_users_checks_run_and_keep_no_process_alive(spark, people, tmp_path):
         "    good = Check(spark, CheckLevel.Error, 'mine').hasSize(lambda n: n == 5).isComplete('id')\n"
         "    return [good, Check(spark, CheckLevel.Warning, 'soft').hasCompleteness('mail', lambda c: c > 0.9)]\n"
     )
-    judgement = judge(spark, people, Suite(), NOW, checks=f"{tmp_path}/mine.py:checks")
+    judgement = judge(spark, people, Suite(), NOW, Options(checks=f"{tmp_path}/mine.py:checks"))
     told = [(v.kind, v.outcome, v.measured, v.action) for v in judgement.verdicts]
     assert told == [("Check", "PASSED", None, "none")] * 2 + [("Check", "FAILED", 0.8, "warn")]
     server = spark.sparkContext._gateway._callback_server.callback_server_parameters
     assert server.daemonize
     assert server.daemonize_connections
-    judge(spark, people, Suite(), NOW, checks=f"{tmp_path}/mine.py:checks")  # and once more
+    judge(spark, people, Suite(), NOW, Options(checks=f"{tmp_path}/mine.py:checks"))  # and once more

@@ -10,7 +10,7 @@ from dataward.errors import ContractError
 from dataward.pipeline.plan import plan
 from dataward.privacy.joins import joined
 from dataward.quality.flags import Orphan
-from dataward.quality.judge import judge
+from dataward.quality.judge import Options, judge
 from dataward.quality.suite import suite
 from dataward.spark.compare import Incomparable, Value, paired
 
@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 22, 12, 0, 0)
 def outcomes(spark, frame, rules, engine="spark", **references):
     made, errors = suite(f"Rules = [ {', '.join(rules)} ]")
     assert not errors, vars(errors[0])
-    judged = judge(spark, frame, made, NOW, engine, references)
+    judged = judge(spark, frame, made, NOW, Options(engine, references))
     assert judged.rows == frame.count()
     return [(verdict.outcome, verdict.measured, verdict.message) for verdict in judged.verdicts]
 

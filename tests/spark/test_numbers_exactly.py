@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from dataward.contract import Source
-from dataward.quality.judge import judge
+from dataward.quality.judge import Options, judge
 from dataward.quality.suite import suite
 from dataward.spark.session import isolated
 from dataward.verbs.profile import profile
@@ -34,7 +34,7 @@ def test_sums_are_exact_or_refused(spark, engine):
     ]
     made, errors = suite(f"Rules = [ {', '.join(rule for rule, _ in cases)} ]")
     assert not errors, vars(errors[0])
-    verdicts = judge(spark, frame.selectExpr("*", "'1' as text"), made, NOW, engine).verdicts
+    verdicts = judge(spark, frame.selectExpr("*", "'1' as text"), made, NOW, Options(engine)).verdicts
     assert [(verdict.rule, verdict.outcome) for verdict in verdicts] == cases, verdicts
     assert "CustomSql" in verdicts[3].message
     assert "give source.schema" in verdicts[-1].message
@@ -44,7 +44,7 @@ def test_a_sum_that_overflows_is_one_of_doubles(spark):
     frame = spark.createDataFrame([(2**63 - 1,)] * 3, "n bigint")
     made, _ = suite('Rules = [ Sum "n" > 2.7e19, Sum "n" < 2.8e19 ]')
     for engine in ("deequ", "spark"):
-        assert [one.outcome for one in judge(spark, frame, made, NOW, engine).verdicts] == ["PASSED"] * 2
+        assert [one.outcome for one in judge(spark, frame, made, NOW, Options(engine)).verdicts] == ["PASSED"] * 2
 
 
 SCHEMA = "id bigint, day date, at timestamp, d double, wide decimal(38,18), big bigint"

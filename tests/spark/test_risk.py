@@ -7,7 +7,7 @@ import pytest
 from pycanon import anonymity as oracle
 
 from dataward.quality import risk
-from dataward.quality.judge import judge
+from dataward.quality.judge import Options, judge
 from dataward.quality.suite import suite
 
 pytestmark = pytest.mark.long
@@ -97,7 +97,9 @@ def test_as_rules(spark, people, monkeypatch):
             'KMap "sex" "all" > 100, DeltaPresence "sex" "all" <= 1, KAnonymity "nothing" > 1]')  # fmt: skip
     made, errors = suite(text)
     assert not errors
-    verdicts = judge(spark, frame, made, pd.Timestamp("2026-11-22").to_pydatetime(), "spark", {"all": frame}).verdicts
+    verdicts = judge(
+        spark, frame, made, pd.Timestamp("2026-11-22").to_pydatetime(), Options("spark", {"all": frame})
+    ).verdicts
     assert [verdict.outcome for verdict in verdicts] == ["PASSED"] * 5 + ["ERRORED"]
     assert verdicts[0].measured == pandas.groupby(["sex", "race"]).size().min()
     monkeypatch.setattr(risk, "MOST_VALUES", 3)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataward.quality.judge import judge
+from dataward.quality.judge import Options, judge
 from dataward.quality.suite import suite
 from tests.rule_docs import EXAMPLES, docs, reference, ruleset, table
 from tests.spark.test_judge import NOW
@@ -13,7 +13,7 @@ def verdicts(spark, request, tmp_path_factory):
     made, errors = suite(ruleset(tmp_path_factory.mktemp("files")))
     assert not errors, vars(errors[0])
     frame = table(spark)
-    judged = judge(spark, frame.coalesce(1), made, NOW, request.param, {"reference": reference(frame)})
+    judged = judge(spark, frame.coalesce(1), made, NOW, Options(request.param, {"reference": reference(frame)}))
     return dict(zip(EXAMPLES, judged.verdicts, strict=True))
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from dataward.quality.judge import judge
+from dataward.quality.judge import Options, judge
 from dataward.quality.suite import suite
 from dataward.spark.session import TimeIsUp, time_limit
 from dataward.tables.reason import reason
@@ -17,7 +17,7 @@ def _judged(spark, frame, rules, **more):
     assert not errors
     return {
         verdict.rule: (verdict.outcome, verdict.message, verdict.action)
-        for verdict in judge(spark, frame, made, NOW, **more).verdicts
+        for verdict in judge(spark, frame, made, NOW, Options(**more)).verdicts
     }
 
 

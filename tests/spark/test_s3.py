@@ -5,7 +5,7 @@ from datetime import datetime
 import boto3
 import pytest
 
-from dataward.quality.judge import judge
+from dataward.quality.judge import Options, judge
 from dataward.quality.suite import suite
 from tests.aws import forgotten, moto
 
@@ -46,7 +46,7 @@ def test_file_rules_on_s3(lake_on_s3):
     made, errors = suite(f"Rules = [ {RULES} ]")
     assert not errors, vars(errors[0])
     frame = lake_on_s3.read.option("header", "true").csv("s3a://lake/in/")
-    verdicts = judge(lake_on_s3, frame, made, datetime.utcnow().replace(microsecond=0), "spark").verdicts
+    verdicts = judge(lake_on_s3, frame, made, datetime.utcnow().replace(microsecond=0), Options("spark")).verdicts
     third = pytest.approx(2 / 3)
     expected = [(1, "PASSED"), (third, "FAILED"), (third, "FAILED"), (1, "PASSED"), (1, "PASSED"), (1, "PASSED"), (0, "FAILED"),
                 (1, "PASSED"), (1, "PASSED"), (None, "ERRORED")]  # fmt: skip

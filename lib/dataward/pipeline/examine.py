@@ -11,7 +11,7 @@ from dataward.pipeline.plan import Plan
 from dataward.pipeline.refusals import against_output
 from dataward.privacy.joins import Joined, joined
 from dataward.privacy.utility import recoverable
-from dataward.quality.judge import Verdict, judge
+from dataward.quality.judge import Options, Verdict, judge
 from dataward.quality.risk import Crowd, distribution
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def examine(
     verdicts: tuple[Verdict, ...] = ()
     if plan.after.rules:
         suite = against_output(spark, plan, ready, references, now)
-        sensitive = [name for name in ready.columns if contract.sensitive(name)]
-        seconds = contract.limits.seconds
-        judged = judge(spark, ready, suite, now, contract.engine, references, sensitive=sensitive, seconds=seconds)
+        sensitive = tuple(name for name in ready.columns if contract.sensitive(name))
+        options = Options(contract.engine, references, sensitive=sensitive, seconds=contract.limits.seconds)
+        judged = judge(spark, ready, suite, now, options)
         verdicts = judged.verdicts
         failed = [verdict for verdict in verdicts if verdict.action in ("stop", "quarantine")]
         reasons += [f"after protection: {verdict.rule}: {verdict.outcome}" for verdict in failed]

@@ -16,7 +16,7 @@ from dataward.privacy.erased import ERASED
 from dataward.quality.engines import spark as dataframes
 from dataward.quality.flags import Alike, Flag, Outlying
 from dataward.quality.internal import SOURCE_ROW
-from dataward.quality.judge import Judgement, Verdict, judge
+from dataward.quality.judge import Judgement, Options, Verdict, judge
 from dataward.quality.metrics import Metric
 from dataward.quality.past import Past
 from dataward.quality.repair.changes import WAS, images, remembered
@@ -190,9 +190,9 @@ def mend(
     if contract.treat:
         # A rule about a date may mean nothing on the text that it was.
         fit = Suite(tuple(fitting(spark, suite.rules, frame, references, now)))
-        own = [MALFORMED, ERASED, SOURCE_ROW]
-        seconds = contract.limits.seconds
-        before = judge(spark, frame, fit, now, contract.engine, references, internal=own, past=past, seconds=seconds)
+        own = (MALFORMED, ERASED, SOURCE_ROW)
+        options = Options(contract.engine, references, internal=own, past=past, seconds=contract.limits.seconds)
+        before = judge(spark, frame, fit, now, options)
     if contract.treat.changes:
         frame = remembered(frame, (name for name in frame.columns if name not in (MALFORMED, ERASED, SOURCE_ROW)))
     treated = treat(frame, contract.treat, references, MALFORMED, _flags(suite))

@@ -15,12 +15,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from dataward.errors import RunError, counted
 from dataward.quality.engines import deequ
@@ -39,7 +39,7 @@ from dataward.spark.sql import identifier
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Engine", "Judgement", "Measuring", "Verdict", "judge", "needed_flags"]
+__all__ = ["Engine", "Judgement", "Measuring", "Options", "Verdict", "judge", "needed_flags"]
 
 SAMPLED = 64
 
@@ -106,30 +106,12 @@ class Judgement:
         return any(verdict.action == "stop" for verdict in self.verdicts)
 
 
-def judge(
-    spark: SparkSession,
-    frame: DataFrame,
-    suite: Suite,
-    now: datetime,
-    engine: Engine = "deequ",
-    references: Mapping[str, DataFrame] | None = None,
-    checks: str | None = None,
-    sensitive: Iterable[str] = (),
-    internal: Iterable[str] = (),
-    estimate: Iterable[str] = (),
-    count: Iterable[Metric] = (),
-    past: Past | None = None,
-    measure: Measuring | None = None,
-    seconds: int | None = None,
-) -> Judgement:
-    """Measure and evaluate every rule on a frame.
+@dataclass(frozen=True)
+class Options:
+    """How a suite is judged.
 
-    Args:
-        spark: the session.
-        frame: the frame.
-        suite: the rules and analyzers.
-        now: time of the run.
-        engine: the engine.
+    Attributes:
+        engine: what measures.
         references: reference tables by alias.
         checks: ``FILE.py:FUNCTION`` or ``MODULE:FUNCTION`` that returns PyDeequ checks.
         sensitive: columns whose statistics must not show single values.
@@ -140,47 +122,79 @@ def judge(
         measure: function to use instead of the engine.
         seconds: time limit of one rule; None: no limit.
     """
-    references = references or {}
-    hidden = set(internal)
-    types = {name: kind for name, kind in frame.dtypes if name not in hidden}
+
+    engine: Engine = "deequ"
+    references: Mapping[str, DataFrame] = field(default_factory=dict)
+    checks: str | None = None
+    sensitive: tuple[str, ...] = ()
+    internal: tuple[str, ...] = ()
+    estimate: tuple[str, ...] = ()
+    count: tuple[Metric, ...] = ()
+    past: Past = field(default_factory=Past)
+    measure: Measuring | None = None
+    seconds: int | None = None
+
+
+def judge(
+    spark: SparkSession, frame: DataFrame, suite: Suite, now: datetime, options: Options | None = None
+) -> Judgement:
+    """Measure and evaluate every rule on a frame.
+
+    Args:
+        spark: the session.
+        frame: the frame.
+        suite: the rules and analyzers.
+        now: time of the run.
+        options: how it is judged.
+    """
+    options = options or Options()
+    types = {name: kind for name, kind in frame.dtypes if name not in options.internal}
     named = [column for rule in suite.rules for column in rule.columns]
     named += [column for analyzer in suite.analyzers for column in analyzer.parameters]
     plain = with_paths(frame, named)
     of_columns = dict(plain.dtypes)
-    suite = replace(suite, rules=tuple(rule.recalled(past or Past(), now).typed(of_columns) for rule in suite.rules))
+    suite = replace(suite, rules=tuple(rule.recalled(options.past, now).typed(of_columns) for rule in suite.rules))
+    estimates = {name: _one_in(SAMPLED, name) for name in options.estimate} if options.engine == "spark" else {}
     wanted = [Metric("size"), *(metric for rule in suite.rules for metric in rule.metrics(now))]
-    wanted += [metric for analyzer in suite.analyzers for metric in metrics_of(analyzer, types, sensitive)]
-    estimates = {name: _one_in(SAMPLED, name) for name in estimate} if engine == "spark" else {}
-    additional = list(count)
-    wanted += [*estimates.values(), *additional]
-    ready = with_flags(plain, needed_flags(suite.rules, now), references)
+    wanted += [metric for analyzer in suite.analyzers for metric in metrics_of(analyzer, types, options.sensitive)]
+    wanted += [*estimates.values(), *options.count]
+    patience = Patience(spark, options.seconds)
+    values = _values(plain, suite, wanted, now, options, patience)
+    frame.createOrReplaceTempView("primary")
+    for alias, reference in options.references.items():
+        reference.createOrReplaceTempView(alias)
+    scene = Scene(spark, frame, types, options.references, values, now, patience.allow)
+    judged = [(_judge(rule, scene), rule) for rule in suite.rules]
+    verdicts = [verdict for verdict, _ in judged]
+    if checks := options.checks:
+        outcomes = deequ.run_checks(spark, frame, lambda: _load_checks(spark, checks))
+        verdicts += [_of_check(*outcome) for outcome in outcomes]
+    return Judgement(
+        tuple(verdicts),
+        rows=int(values[Metric("size")] or 0),
+        diverting=tuple(rule for verdict, rule in judged if verdict.failed_rows and _diverts(rule)),
+        statistics=statistics(suite.analyzers, values, types, options.sensitive),
+        distinct={name: SAMPLED * int(values.get(metric) or 0) for name, metric in estimates.items()},
+        counted=Values({metric: values[metric] for metric in options.count}),
+    )
+
+
+def _values(
+    plain: DataFrame, suite: Suite, wanted: list[Metric], now: datetime, options: Options, patience: Patience
+) -> Values:
+    """Measure metrics once; again, exactly, where a collision of hashes could change a verdict."""
+    spark = plain.sparkSession
+    ready = with_flags(plain, needed_flags(suite.rules, now), options.references)
     keyed = None if ready is plain else plain
     engines: dict[Engine, Measuring] = {
         "deequ": lambda ready, metrics: deequ.measure(spark, ready, metrics, keyed),
         "spark": lambda ready, metrics: dataframes.measure(ready, metrics, keyed),
     }
-    run, patience = measure or engines[engine], Patience(spark, seconds)
-    values = measured(lambda some: run(ready, some), wanted, suite.rules, now, patience, one_by_one=measure is None)
-    rows = int(values[Metric("size")] or 0)
-    if uncertain := [metric for rule in suite.rules for metric in _uncertain(rule, values, now)]:
-        values = values.corrected(dataframes.exactly(plain, uncertain))
-    frame.createOrReplaceTempView("primary")
-    for alias, reference in references.items():
-        reference.createOrReplaceTempView(alias)
-    scene = Scene(spark, frame, types, references, values, now, patience.allow)
-    judged = [(_judge(rule, scene), rule) for rule in suite.rules]
-    verdicts = [verdict for verdict, _ in judged]
-    if checks:
-        verdicts += [
-            _of_check(*outcome) for outcome in deequ.run_checks(spark, frame, lambda: _load_checks(spark, checks))
-        ]
-    diverting = tuple(
-        rule for verdict, rule in judged if verdict.failed_rows and isinstance(rule, RowRule) and not rule.warns_only
-    )
-    numbers = statistics(suite.analyzers, values, types, sensitive)
-    distinct = {name: SAMPLED * int(values.get(metric) or 0) for name, metric in estimates.items()}
-    counted = Values({metric: values[metric] for metric in additional})
-    return Judgement(tuple(verdicts), rows, diverting, numbers, distinct, counted)
+    run = options.measure or engines[options.engine]
+    together = options.measure is not None
+    values = measured(lambda some: run(ready, some), wanted, suite.rules, now, patience, one_by_one=not together)
+    uncertain = [metric for rule in suite.rules for metric in _uncertain(rule, values, now)]
+    return values.corrected(dataframes.exactly(plain, uncertain)) if uncertain else values
 
 
 def _one_in(share: int, column: str) -> Metric:
@@ -193,6 +207,11 @@ def needed_flags(rules: Sequence[Rule], now: datetime) -> list[Flag]:
     flags = dict.fromkeys(flag for rule in rules for flag in rule.flags())
     read = " ".join(str(metric.predicate) + str(metric.where) for rule in rules for metric in rule.metrics(now))
     return [flag for flag in flags if flag.name in read]
+
+
+def _diverts(rule: Rule) -> TypeGuard[RowRule]:
+    """Return whether rows that fail the rule are diverted."""
+    return isinstance(rule, RowRule) and not rule.warns_only
 
 
 def _uncertain(rule: Rule, values: Values, now: datetime) -> list[Metric]:

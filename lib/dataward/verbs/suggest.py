@@ -22,7 +22,7 @@ from dataward.privacy.discover.custom import with_custom
 from dataward.profiling.suggest.candidates import Candidate, candidates
 from dataward.profiling.suggest.corruptions import corruptions
 from dataward.profiling.suggest.deequ import suggested
-from dataward.quality.judge import Judgement, judge
+from dataward.quality.judge import Judgement, Options, judge
 from dataward.quality.rules import Rule
 from dataward.quality.suite import Suite, suite
 from dataward.spark.session import isolated
@@ -130,7 +130,7 @@ def _suggested(
     alarms: dict[Candidate, list[bool]] = {one: [] for one in made}
     for rows_of, whole in loads:
         asked = {one: rule for one, rule in made.items() if whole or rule.name != "RowCount"}
-        judged = judge(spark, rows_of, Suite(tuple(asked.values())), now, "spark")
+        judged = judge(spark, rows_of, Suite(tuple(asked.values())), now, Options("spark"))
         for one, verdict in zip(asked, judged.verdicts, strict=True):
             # A rule with a threshold expects that some rows fail.
             diverts = bool(verdict.failed_rows) and asked[one].statement.threshold is None
@@ -225,7 +225,7 @@ def _tried(
     asked = Suite(tuple(_scaled(rule, fraction) for rule in rules))
 
     def judged(rows: DataFrame) -> Judgement:
-        return judge(spark, mended(rows), asked, now, "spark", references)
+        return judge(spark, mended(rows), asked, now, Options("spark", references))
 
     before, tried = judged(load), list(corruptions(load))
     progress(f"corrupting {before.rows:,} rows in {len(tried)} ways")

@@ -13,7 +13,7 @@ from dataward.pipeline.intake.base import Judged, Pinned, Ready, Split
 from dataward.pipeline.repair import Mended
 from dataward.privacy.protect import attempt, stopping
 from dataward.quality.internal import SOURCE_ROW
-from dataward.quality.judge import Measuring, judge
+from dataward.quality.judge import Measuring, Options, judge
 from dataward.quality.rules import RowRule
 from dataward.quality.split import failed_rows
 
@@ -74,22 +74,19 @@ class WholeTable:
 
     def _verdicts(self, ctx: Context, ready: Ready, mended: Mended, measure: Measuring | None = None) -> Any:
         contract = ctx.contract
-        return judge(
-            ctx.spark,
-            mended.frame,
-            ready.suite,
-            ctx.now,
+        options = Options(
             contract.engine,
             ready.pinned.frames,
             contract.checks,
-            sensitive=[name for name in ready.pinned.source.columns if contract.sensitive(name)],
-            internal=mended.internal,
-            estimate=ready.guessable,
-            count=mended.metrics,
+            sensitive=tuple(name for name in ready.pinned.source.columns if contract.sensitive(name)),
+            internal=tuple(mended.internal),
+            estimate=tuple(ready.guessable),
+            count=tuple(mended.metrics),
             past=ready.past,
             measure=measure,
             seconds=contract.limits.seconds,
         )
+        return judge(ctx.spark, mended.frame, ready.suite, ctx.now, options)
 
     def count(self, ctx: Context, judged: Judged) -> Counted:
         """Count; a job of its own where rules overlap or keys were counted by their hashes."""
