@@ -17,8 +17,9 @@ from py4j.protocol import Py4JJavaError
 from dataward.contract import Source
 from dataward.errors import ContractError, SourceError
 from dataward.spark.session import isolated
+from dataward.tables.reading import UNDECODABLE
 from dataward.tables.reason import reason
-from dataward.tables.source import MALFORMED, UNDECODABLE, pin
+from dataward.tables.source import MALFORMED, pin
 
 HEADER = {"header": True}
 

@@ -24,8 +24,9 @@ from dataward.spark.compare import Incomparable
 from dataward.spark.java_side import pattern_trouble
 from dataward.tables import catalog, delta
 from dataward.tables.declared import Declared, fit
+from dataward.tables.reading import UNDECODABLE
 from dataward.tables.reason import reason
-from dataward.tables.source import MALFORMED, UNDECODABLE
+from dataward.tables.source import MALFORMED
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,0 +1,175 @@
+"""Readers of files: options, columns, and a column that marks the records which cannot be read without loss."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING, Any, cast
+
+from dataward.contract import Source
+from dataward.contract.reserved import MALFORMED
+from dataward.errors import SourceError
+from dataward.spark.sql import column
+from dataward.tables import files
+from dataward.tables.lines import undecodable
+from dataward.tables.maintenance import settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql.types import DataType, StructType
+
+__all__ = ["UNDECODABLE", "check_keys", "columns_of", "marked", "option", "permissive", "reader_of"]
+
+UNDECODABLE = "\ufffd bytes that do not fit the encoding"
+"""Mark of a record in which Spark replaced bytes."""
+
+
+def check_keys(spark: SparkSession, source: Source, paths: Sequence[str]) -> None:
+    """Check that the keys of JSON and the contract's schema agree in case: else Spark reads null.
+
+    Raises:
+        SourceError: a key has another case than in the schema.
+    """
+    if source.schema_ is None:  # then the columns have the names of the keys
+        return
+    bare = source.model_copy(update={"schema_": None})
+    reader = reader_of(spark.read, source, primitivesAsString="true", samplingRatio="1.0").option(*files.LITERAL)
+    seen = columns_of(reader, bare, list(paths))
+    if other := _unlike(columns_of(reader, source, list(paths)), seen):
+        raise SourceError(
+            f"source {source}: its JSON has the key '{other[1]}' and source.schema '{other[0]}', which Spark reads as null; "
+            "write them alike"
+        )
+
+
+def _unlike(wanted: DataType, seen: DataType) -> tuple[str, str] | None:
+    """Return the first field of ``wanted`` with its name in ``seen``, where the two differ in case only."""
+    from pyspark.sql.types import ArrayType, MapType, StructType
+
+    if isinstance(wanted, ArrayType) and isinstance(seen, ArrayType):
+        return _unlike(wanted.elementType, seen.elementType)
+    if isinstance(wanted, MapType) and isinstance(seen, StructType):
+        return next(filter(None, (_unlike(wanted.valueType, one.dataType) for one in seen)), None)
+    if not (isinstance(wanted, StructType) and isinstance(seen, StructType)):
+        return None
+    for one in wanted:
+        for other in seen:
+            if one.name.lower() == other.name.lower():
+                found = (one.name, other.name) if one.name != other.name else _unlike(one.dataType, other.dataType)
+                if found:
+                    return found
+    return None
+
+
+def reader_of(reader: Any, source: Source, **more: str) -> Any:
+    """Return a reader with the format and options of a source, and further options."""
+    options = {key: option(value) for key, value in source.reader_options.items()}
+    return reader.format(source.format).options(**options).options(**more)
+
+
+def columns_of(reader: Any, source: Source, paths: str | list[str]) -> StructType:
+    """Return the columns of the contract's schema, or of the present files.
+
+    Raises:
+        SourceError: a column has a reserved name, or a file's name cannot be read.
+    """
+    if source.schema_:
+        found = cast("StructType", reader.schema(source.schema_).load(paths).schema)
+        if MALFORMED in map(str.lower, found.names):
+            raise _taken(source)
+        return found
+    if source.multi_line and not isinstance(paths, str) and any(re.search(r"[*?{}\[\]\\]", path) for path in paths):
+        # With multiLine, Spark lists files by Hadoop, which interprets these characters as patterns.
+        if source.format == "json":
+            raise SourceError(
+                f"source {source}: a file's name holds one of * ? [ ] {{ }}; rename it, or give source.schema"
+            )
+        reader = reader.option("multiLine", "false")
+    reader = reader.option("columnNameOfCorruptRecord", MALFORMED)
+    found = _keys(reader, source, paths) if source.format == "json" else reader.load(paths).schema
+    if source.format == "csv" and MALFORMED in found.names:  # Spark adds a column of this name to JSON's only
+        raise _taken(source)
+    return cast("StructType", type(found)([one for one in found.fields if one.name != MALFORMED]))
+
+
+def _taken(source: Source) -> SourceError:
+    return SourceError(
+        f"source {source}: it has a column '{MALFORMED}', a name that Dataward uses; rename it in the source"
+    )
+
+
+def _keys(reader: Any, source: Source, paths: str | list[str]) -> StructType:
+    """Return the columns of JSON with case: without it Spark uses one spelling and loses the values of the others."""
+    from pyspark.sql import SparkSession
+
+    with settings(cast("SparkSession", SparkSession.getActiveSession()), {"spark.sql.caseSensitive": "true"}):
+        found = cast("StructType", reader.load(paths).schema)
+    if clash := _clash(found):
+        raise SourceError(
+            f"source {source}: its JSON has the keys '{clash[0]}' and '{clash[1]}', which Spark does not tell apart; use one "
+            "spelling"
+        )
+    return found
+
+
+def _clash(kind: DataType) -> tuple[str, str] | None:
+    """Return two fields of one struct that differ in case only."""
+    from pyspark.sql.types import ArrayType, StructType
+
+    if isinstance(kind, ArrayType):
+        return _clash(kind.elementType)
+    if not isinstance(kind, StructType):
+        return None
+    seen: dict[str, str] = {}
+    for one in kind:
+        if (other := seen.setdefault(one.name.lower(), one.name)) != one.name:
+            return other, one.name
+    return next(filter(None, (_clash(one.dataType) for one in kind)), None)
+
+
+def permissive(reader: Any, source: Source, schema: StructType) -> Any:
+    """Return a reader that puts a record which it cannot parse into column MALFORMED."""
+    reader = reader.option("mode", "PERMISSIVE").option("columnNameOfCorruptRecord", MALFORMED)
+    if source.format == "csv":
+        reader = reader.option("enforceSchema", "false")  # a header in another order is an error, not a shuffle
+    return reader.schema(schema if MALFORMED in schema.names else schema.add(MALFORMED, "string"))
+
+
+def option(value: Any) -> str:
+    """Return the value of an option as Spark spells it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def marked(frame: DataFrame, source: Source, replaced: Sequence[str] | None, mixed: Sequence[str]) -> DataFrame:
+    """Mark records in which Spark replaced bytes, or whose line ending differs from the first.
+
+    Args:
+        frame: frame of the files, with column MALFORMED.
+        source: the source.
+        replaced: URIs of files in which U+FFFD replaces bytes (None: all); in other files it is a character.
+        mixed: URIs of files with more than one kind of line ending.
+    """
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import StringType
+
+    if not mixed and replaced is not None and not replaced:
+        return frame
+    malformed = F.col(MALFORMED)
+    columns = [one for one in frame.schema.fields if one.name != MALFORMED]
+    texts = [column(one.name) for one in columns if isinstance(one.dataType, StringType)]
+    if source.format == "json":  # Spark itself marks such a record as malformed
+        doubtful = malformed.contains("\ufffd") | F.expr(undecodable(f"cast({MALFORMED} as binary)"))
+    else:
+        doubtful = reduce(lambda one, other: one | other, (text.contains("\ufffd") for text in texts), F.lit(False))
+    mark = F.when(_in_files(replaced) & doubtful, F.lit(UNDECODABLE)).otherwise(malformed)
+    if mixed and texts:
+        mark = F.when(_in_files(mixed) & texts[-1].endswith("\r"), F.lit("\r")).otherwise(mark)
+    return frame.withColumn(MALFORMED, mark).withMetadata(MALFORMED, {"encoding": source.encoding})
+
+
+def _in_files(uris: Sequence[str] | None) -> Column:
+    """Return whether a row is of one of these files; None: of any file."""
+    from pyspark.sql import functions as F
+
+    return F.lit(True) if uris is None else F.col("_metadata.file_path").isin(list(uris))
