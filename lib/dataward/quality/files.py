@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from dataward.quality.conditions import Condition
 from dataward.quality.metrics import Unmeasured
-from dataward.quality.rules.base import Finding, Probe, Scene
+from dataward.quality.rules.families import Finding, Probe, Scene
 from dataward.spark.sql import literal
 from dataward.tables.reason import reason
 

@@ -1,7 +1,7 @@
 """The rule kinds, one per file. A new kind is a new file and one line in ``KINDS``."""
 
 from dataward.quality.rules.aggregate_match import AggregateMatch
-from dataward.quality.rules.base import Finding, Probe, RowRule, Rule, RuleError, Scene, Statement, TableRule
+from dataward.quality.rules.base import Rule, RuleError, Statement
 from dataward.quality.rules.column_correlation import ColumnCorrelation
 from dataward.quality.rules.column_count import ColumnCount
 from dataward.quality.rules.column_data_type import ColumnDataType
@@ -18,6 +18,7 @@ from dataward.quality.rules.delta_presence import DeltaPresence
 from dataward.quality.rules.detect_anomalies import DetectAnomalies
 from dataward.quality.rules.distinct_values_count import DistinctValuesCount
 from dataward.quality.rules.entropy import Entropy
+from dataward.quality.rules.families import Finding, Probe, RowRule, Scene, TableRule
 from dataward.quality.rules.file_freshness import FileFreshness
 from dataward.quality.rules.file_match import FileMatch
 from dataward.quality.rules.file_size import FileSize

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dataward.quality.metrics import Metric, Unmeasured, aggregates
-from dataward.quality.rules.base import Finding, Probe, Scene
+from dataward.quality.rules.families import Finding, Probe, Scene
 
 __all__ = ["AggregateMatch"]
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from dataward.quality.metrics import Values
-from dataward.quality.rules.base import TableRule
+from dataward.quality.rules.families import TableRule
 
 __all__ = ["ColumnCorrelation"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataward.quality.rules.base import ValueRule
+from dataward.quality.rules.families import ValueRule
 from dataward.spark.compare import Value
 from dataward.spark.sql import identifier
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataward.quality.rules.base import Finding, Probe, Scene
+from dataward.quality.rules.families import Finding, Probe, Scene
 from dataward.spark.sql import literal
 
 __all__ = ["ColumnNamesMatchPattern"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from dataward.quality.conditions import Size
-from dataward.quality.rules.base import ValueRule
+from dataward.quality.rules.families import ValueRule
 from dataward.spark.compare import Value
 from dataward.spark.sql import identifier
 

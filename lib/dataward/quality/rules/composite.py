@@ -15,7 +15,8 @@ from typing import ClassVar, Literal
 from dataward.quality.flags import Flag
 from dataward.quality.metrics import Metric
 from dataward.quality.past import Past
-from dataward.quality.rules.base import RowRule, Rule, Statement
+from dataward.quality.rules.base import Rule, Statement
+from dataward.quality.rules.families import RowRule
 
 __all__ = ["RowComposite", "TableComposite", "composite"]
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from dataward.contract.pure import Impure, patterns, query
 from dataward.quality.metrics import Metric, Unmeasured
-from dataward.quality.rules.base import Finding, Probe, Scene
+from dataward.quality.rules.families import Finding, Probe, Scene
 from dataward.tables.reason import reason
 
 __all__ = ["CustomSql"]

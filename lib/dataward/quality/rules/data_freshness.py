@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from dataward.quality.rules.base import RowRule
+from dataward.quality.rules.families import RowRule
 from dataward.spark.compare import Value
 from dataward.spark.sql import identifier
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataward.quality.metrics import Unmeasured
-from dataward.quality.rules.base import SHARE, Finding, Probe, Scene
+from dataward.quality.rules.base import SHARE
+from dataward.quality.rules.families import Finding, Probe, Scene
 from dataward.spark.compare import Incomparable, paired_columns
 
 if TYPE_CHECKING:

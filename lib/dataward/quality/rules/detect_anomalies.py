@@ -12,11 +12,12 @@ from dataward.quality.anomalies import FACTORS, METHODS, Band, Method, expected
 from dataward.quality.conditions import Condition
 from dataward.quality.metrics import Metric, Values
 from dataward.quality.past import Past, TooShort
-from dataward.quality.rules.base import Rule, RuleError, Statement, TableRule
+from dataward.quality.rules.base import Rule, RuleError, Statement
 from dataward.quality.rules.column_correlation import ColumnCorrelation
 from dataward.quality.rules.completeness import Completeness
 from dataward.quality.rules.distinct_values_count import DistinctValuesCount
 from dataward.quality.rules.entropy import Entropy
+from dataward.quality.rules.families import TableRule
 from dataward.quality.rules.mean import Mean
 from dataward.quality.rules.row_count import RowCount
 from dataward.quality.rules.standard_deviation import StandardDeviation

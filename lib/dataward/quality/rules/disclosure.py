@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataward.quality.metrics import Unmeasured
 from dataward.quality.risk import TooManyValues
-from dataward.quality.rules.base import Finding, Probe, Scene
+from dataward.quality.rules.families import Finding, Probe, Scene
 from dataward.spark.compare import Incomparable
 from dataward.tables.reason import reason
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataward.quality.rules.base import TableRule
+from dataward.quality.rules.families import TableRule
 
 __all__ = ["Entropy"]
 

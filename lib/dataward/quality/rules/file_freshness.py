@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from dataward.quality.conditions import Moment, Operand
 from dataward.quality.files import FileRule
-from dataward.quality.rules.base import Scene
+from dataward.quality.rules.families import Scene
 from dataward.spark.compare import Value, as_moment
 
 __all__ = ["FileFreshness"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dataward.quality.files import TAGS, FileRule, listing
 from dataward.quality.metrics import Unmeasured
-from dataward.quality.rules.base import Finding, Scene
+from dataward.quality.rules.families import Finding, Scene
 from dataward.spark.sql import literal
 
 if TYPE_CHECKING:

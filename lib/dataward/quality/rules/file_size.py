@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataward.quality.conditions import Size
 from dataward.quality.files import FileRule
-from dataward.quality.rules.base import Scene
+from dataward.quality.rules.families import Scene
 from dataward.spark.compare import Value
 
 __all__ = ["FileSize"]

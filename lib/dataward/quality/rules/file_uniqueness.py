@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from dataward.quality.files import TAGS, FileRule
 from dataward.quality.metrics import Unmeasured
-from dataward.quality.rules.base import SHARE, Finding, Scene
+from dataward.quality.rules.base import SHARE
+from dataward.quality.rules.families import Finding, Scene
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dataward.quality.rules.base import RowRule
+from dataward.quality.rules.families import RowRule
 from dataward.spark.sql import identifier
 
 __all__ = ["IsComplete"]

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from dataward.quality.flags import Duplicate
 from dataward.quality.metrics import Metric
-from dataward.quality.rules.base import RowRule
+from dataward.quality.rules.families import RowRule
 from dataward.spark.sql import identifier
 
 __all__ = ["IsUnique"]

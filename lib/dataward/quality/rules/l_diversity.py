@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataward.quality.risk import diversity
-from dataward.quality.rules.base import Scene
 from dataward.quality.rules.disclosure import Disclosure
+from dataward.quality.rules.families import Scene
 
 __all__ = ["LDiversity"]
 

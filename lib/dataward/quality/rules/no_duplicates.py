@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from dataward.quality.duplicates.matching import Compared, Matching
 from dataward.quality.flags import Alike, Flag
-from dataward.quality.rules.base import RowRule
+from dataward.quality.rules.families import RowRule
 
 __all__ = ["NoDuplicates"]
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from dataward.quality.flags import Flag, Outlying
-from dataward.quality.rules.base import RowRule
+from dataward.quality.rules.families import RowRule
 from dataward.quality.spread import FACTORS, Fences
 from dataward.spark.sql import identifier
 

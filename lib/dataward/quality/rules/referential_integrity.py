@@ -7,7 +7,8 @@ from datetime import datetime
 
 from dataward.quality.flags import Orphan
 from dataward.quality.metrics import Metric, Values
-from dataward.quality.rules.base import SHARE, TableRule
+from dataward.quality.rules.base import SHARE
+from dataward.quality.rules.families import TableRule
 from dataward.spark.sql import identifier
 
 __all__ = ["ReferentialIntegrity"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataward.quality.metrics import Metric
-from dataward.quality.rules.base import Finding, Probe, Scene
+from dataward.quality.rules.families import Finding, Probe, Scene
 
 __all__ = ["RowCountMatch"]
 

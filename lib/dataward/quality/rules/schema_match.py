@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataward.quality.rules.base import SHARE, Finding, Probe, Scene
+from dataward.quality.rules.base import SHARE
+from dataward.quality.rules.families import Finding, Probe, Scene
 
 __all__ = ["SchemaMatch"]
 

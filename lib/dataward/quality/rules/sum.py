@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 
 from dataward.quality.metrics import Unmeasured, Values
-from dataward.quality.rules.base import TableRule
+from dataward.quality.rules.families import TableRule
 from dataward.spark.sql import identifier
 
 __all__ = ["Sum"]

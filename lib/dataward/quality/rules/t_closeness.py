@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataward.quality.risk import closeness
-from dataward.quality.rules.base import SHARE, Scene
+from dataward.quality.rules.base import SHARE
 from dataward.quality.rules.disclosure import Disclosure
+from dataward.quality.rules.families import Scene
 
 __all__ = ["TCloseness"]
 

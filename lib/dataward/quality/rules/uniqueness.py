@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataward.quality.rules.base import SHARE, TableRule
+from dataward.quality.rules.base import SHARE
+from dataward.quality.rules.families import TableRule
 
 __all__ = ["Uniqueness"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dataward.quality.rules.base import RowRule, Statement
+from dataward.quality.rules.base import Statement
+from dataward.quality.rules.families import RowRule
 from dataward.spark.sql import identifier, literal
 
 __all__ = ["WellFormed"]
