@@ -15,8 +15,9 @@ from dataward.keys import local_keyring
 from dataward.pipeline.plan import plan
 from dataward.pipeline.publish import publish
 from dataward.privacy import residue
+from dataward.privacy.needles import Needle, forms
 from dataward.privacy.reidentify import originals
-from dataward.privacy.residue import Needle, forms, search
+from dataward.privacy.residue import search
 from dataward.tables import delta
 from dataward.verbs.erase import Asked, erase
 from dataward.verbs.verify import verify

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataward.privacy.residue import Needle, Residue, _in_bytes, _standing, _Wanted, at_home, erased, holds, kind_of
+from dataward.privacy.needles import Needle, Wanted, at_home, erased, holds
+from dataward.privacy.residue import Residue, _in_bytes, _standing, kind_of
 
 WORD = st.text(
     st.characters(codec="utf-8", categories=("Lu", "Ll", "Nd"), max_codepoint=0x0DFF), min_size=5, max_size=12
@@ -47,7 +48,7 @@ def test_a_word_between_others_is_found_in_every_form_and_nothing_longer(before,
 
 
 def wanted(*values):
-    return [_Wanted.of(Needle(value, value)) for value in values]
+    return [Wanted.of(Needle(value, value)) for value in values]
 
 
 def parquet(rows, schema, **how):

@@ -19,9 +19,10 @@ from dataward.pipeline.key_uses import live_versions
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.seal import same_keys, seal_version, signer
 from dataward.privacy.erased import Memory
+from dataward.privacy.needles import SHORTEST, Needle, at_home, erased, holds
 from dataward.privacy.protect.entries import tables_of
 from dataward.privacy.protect.shred import key_names
-from dataward.privacy.residue import SHORTEST, Needle, Residue, Searched, at_home, common, erased, holds, search
+from dataward.privacy.residue import Residue, Searched, common, search
 from dataward.privacy.subject import (
     among,
     of_values,
