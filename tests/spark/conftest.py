@@ -16,6 +16,7 @@ from py4j.java_gateway import JavaPackage, JVMView
 from pyspark.sql import DataFrame, SparkSession
 
 from dataward.keys import create_keyring
+from dataward.pipeline import publish as publishing
 from dataward.pipeline.plan import plan
 from dataward.pipeline.publish import publish
 from dataward.spark import jars, session
@@ -23,6 +24,9 @@ from dataward.verbs.verify import verify
 from tests.jars import hadoop_aws, more
 
 CHECKPOINTS = "org.apache.spark.sql.execution.streaming"
+
+PUBLISHES = 200
+"""Limit of runs of the pipeline in this folder, without `long` tests: a decision is tested on plain data, not by a publish."""
 
 # Py4J asks the JVM for a name every time, which looks for a class `org` in each of some 300 jars before it takes it for a package.
 JVMView.__getattr__ = functools.cache(JVMView.__getattr__)
@@ -62,6 +66,24 @@ def spark(tmp_path_factory) -> SparkSession:
         loader.addURL(made.sparkContext._jvm.java.net.URL(jar.as_uri()))
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _counted_publishes(request):
+    """Count the runs of the pipeline; more than the limit are an error."""
+    run, count = publishing._run, 0
+
+    @functools.wraps(run)
+    def counting(*arguments: Any) -> Any:
+        nonlocal count
+        count += 1
+        return run(*arguments)
+
+    publishing._run = counting
+    yield
+    publishing._run = run
+    print(f"\n{count} publishes in tests/spark")
+    assert count <= PUBLISHES or request.config.option.markexpr != "not long", f"{count} publishes in tests/spark"
 
 
 class Lake:
