@@ -126,7 +126,7 @@ def _of_record(record: dict[str, Any]) -> pa.RecordBatch:
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """With the types that Spark has: microseconds, no dictionaries, no large or view types."""
+    """Convert a batch to the types that Spark has: microseconds, no dictionaries, no large or view types."""
     import pyarrow as pa
 
     columns = []

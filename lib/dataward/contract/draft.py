@@ -54,7 +54,7 @@ def draft(
     how: Drafting | None = None,
     chosen: Mapping[str, int] | None = None,
 ) -> str:
-    """The text of a contract. ``chosen``: by path, which of a line's ``choices`` is taken (the first, unless it says so)."""
+    """Return the text of a contract; ``chosen`` gives by path the index of the choice of a line (default: the first)."""
     how, chosen = how or Drafting(), chosen or {}
     rules = how.rules
     verb = "suggest" if rules else "discover"
@@ -87,7 +87,7 @@ def draft(
 
 
 def choices(line: DraftLine, policy: Policy | None) -> tuple[str, ...]:
-    """What a line may say of a column, the best first; later ones go with every type, or satisfy any policy."""
+    """Return the possible entries of a column, the best first; later ones suit every type, or satisfy any policy."""
     named = policy.by_name(line.path) if policy is not None else None
     class_ = line.class_ or (named.class_ if named else None)
     if line.class_ == "protected":
@@ -107,9 +107,9 @@ def choices(line: DraftLine, policy: Policy | None) -> tuple[str, ...]:
 
 
 def classed(class_: str, policy: Policy | None, last: str = "redact") -> str:
-    """What a line says of a column of a class; a class that the policy knows is protected by it.
+    """Return the entry of a column of a class; the policy protects a class that it knows.
 
-    No value stops the run: ``last`` is what becomes of one that the policy's protection refuses.
+    ``last`` is the fallback for values that the policy's protection refuses, so that no value stops the run.
     """
     if policy is None or class_ not in policy.classes:
         return flow({"class": class_, "protect": _token(class_)})
@@ -122,12 +122,12 @@ def classed(class_: str, policy: Policy | None, last: str = "redact") -> str:
 
 
 def _token(class_: str) -> Any:
-    """A token of every value: a phone number without its country has no canonical spelling, and gets one of its text."""
+    """Return a token that takes every value: a phone number without its country has no canonical spelling, so its text is used."""
     return {"token": {"invalid": {"fallback": {"token": {"canonical": False}}}}} if class_ == "phone" else "token"
 
 
 def in_json(found: Iterable[tuple[str, str | None]]) -> str:
-    """What a line says of a string that holds JSON, with the class of what lies at each path."""
+    """Return the entry of a text column that holds JSON, with the class found at each path."""
     fields: dict[str, Any] = {}
     for path, class_ in found:
         text = {"redact_text": {"invalid": {"fallback": "token"}}}
@@ -138,7 +138,7 @@ def in_json(found: Iterable[tuple[str, str | None]]) -> str:
 
 
 def flow(value: Any) -> str:
-    """Data as YAML on one line."""
+    """Return data as YAML on one line."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{plain_or_quoted(key)}: {flow(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, list | tuple):
@@ -147,7 +147,7 @@ def flow(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text as YAML, in double quotes, with whatever cannot be printed as an escape."""
+    """Return a text as YAML in double quotes, with unprintable characters escaped."""
     made = []
     for character in text:
         plain = character.isprintable() and character not in '"\\'
@@ -156,19 +156,19 @@ def quoted(text: str) -> str:
 
 
 def plain_or_quoted(text: str) -> str:
-    """A text as YAML, in quotes where it would not be plain text."""
+    """Return a text as YAML, in quotes where plain YAML would change it."""
     plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", text) and text.lower() not in ("null", "true", "false", "y", "n")
     return text if plain and text.lower() not in ("yes", "no", "on", "off") else quoted(text)
 
 
 def _name(place: str) -> str:
-    """The contract's own name, after its source's place."""
+    """Return the contract's name, derived from its source's path or table."""
     name = re.sub(r"[^A-Za-z0-9_]+", "_", place.rpartition("/")[2].partition(".")[0]).strip("_")
     return (name if name[:1].isalpha() else f"table_{name}".rstrip("_"))[:60]
 
 
 def _never_stopping(protect: Fallible, last: Any) -> dict[str, Any]:
-    """A protection as data, with an end to its fallbacks that takes every value."""
+    """Return a protection as data, with a final fallback that takes every value."""
     given = protect.model_dump(exclude_defaults=True, by_alias=True)
     below = protect.invalid.fallback
     invalid = {"fallback": _never_stopping(below, last)} if isinstance(below, Fallible) else last

@@ -38,7 +38,7 @@ def load(path: str | Path) -> Contract:
 
 
 def problems_of(document: Document) -> tuple[Contract | None, list[Problem]]:
-    """The contract, if the models accept it, and every mistake found on the way."""
+    """Return the contract, or None where it is invalid, and every problem found."""
     problems = list(document.problems)
     if not isinstance(document.data, dict):
         what = "the file is empty" if document.data is None else "a contract is a mapping of keys to values"
@@ -56,7 +56,7 @@ def problems_of(document: Document) -> tuple[Contract | None, list[Problem]]:
 
 
 def _with_policy(contract: Document) -> tuple[dict[str, Any], list[Problem]]:
-    """The data with the policy's text in place of its path, and its protections where a line gives only a class."""
+    """Replace the policy's path by its content, and add its protections to entries that give only a class."""
     data: dict[str, Any] = contract.data
     path = data.get("policy")
     if not isinstance(path, str):
@@ -78,7 +78,7 @@ def _with_policy(contract: Document) -> tuple[dict[str, Any], list[Problem]]:
 
 
 def _with_detectors(data: dict[str, Any], contract: Document) -> tuple[dict[str, Any], list[Problem]]:
-    """The data with the detectors in place of their file's path."""
+    """Replace the path of the detectors' file by its content."""
     discovery = data.get("discovery")
     if not isinstance(discovery, dict) or not isinstance(path := discovery.get("detectors"), str):
         return data, []
@@ -108,7 +108,11 @@ def policy_of(path: str | Path) -> Policy:
 
 
 def _validated(document: Document, model: type[Made]) -> Made:
-    """A document as a model, or ContractError with every mistake in it."""
+    """Validate a document.
+
+    Raises:
+        ContractError: holds every problem.
+    """
     try:
         made = model.model_validate(document.data)
     except ValidationError as error:
@@ -125,7 +129,7 @@ def _protected(line: Any, classes: dict[str, Any]) -> Any:
 
 
 def _too_little(contract: Contract, document: Document) -> list[Problem]:
-    """Lines that do less than the policy."""
+    """Return problems of entries that protect less than the policy demands."""
     if contract.policy is None:
         return []
     return [
@@ -136,7 +140,7 @@ def _too_little(contract: Contract, document: Document) -> list[Problem]:
 
 
 def _told(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:
-    """Every mistake that the models found, at its line."""
+    """Return every problem that validation found, with its line."""
     problems: dict[Problem, None] = {}  # each once: a union of types makes a mistake for each type
     details = error.errors(include_url=False, include_input=False)
     for detail in details[:MOST]:
@@ -153,7 +157,7 @@ def _told(error: ValidationError, document: Document, model: type[BaseModel]) ->
 
 
 def _written_place(loc: tuple[str | int, ...], document: Document) -> tuple[str | int, ...]:
-    """Pydantic's location without the tags that are not in the file (``protect: mask`` has no key ``mask``)."""
+    """Return pydantic's location without union tags, which are not in the file (``protect: mask`` has no key ``mask``)."""
     if loc and loc[-1] == "[key]":
         loc = loc[:-1]
     place: tuple[str | int, ...] = ()
@@ -166,7 +170,7 @@ def _written_place(loc: tuple[str | int, ...], document: Document) -> tuple[str 
 
 
 def _explain(detail: Any, model: type[BaseModel]) -> tuple[str, str]:
-    """What is wrong and how to mend it, in the words of the contract rather than of the validator."""
+    """Return problem and remedy of a validation error in the terms of the contract."""
     kind, context = detail["type"], detail.get("ctx", {})
     name = str(detail["loc"][-1]) if detail["loc"] else ""
     if kind == "extra_forbidden":
@@ -216,7 +220,7 @@ _WORDS = (
 
 
 def _keys_beside(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
-    """The keys that are known at the place of an unknown one; every known key where the place says too little."""
+    """Return the known keys at the place of an unknown one; where the place is ambiguous, all known keys."""
     holder: Any = model
     for part in loc[:-1]:
         if part in OPERATORS:

@@ -34,7 +34,7 @@ __all__ = ["Contract", "json_schema"]
 
 
 def _without_forms(given: Any) -> Any:
-    """Names alone, as a list, are columns without coarser forms."""
+    """Convert a list of names to columns without coarser forms."""
     names = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
     return dict.fromkeys(given, ()) if names else given
 
@@ -178,15 +178,15 @@ class Contract(Model):
         return self
 
     def column(self, name: str) -> Column:
-        """The line for a column, or what ``default`` makes of a column without one (names compare without case)."""
+        """Return the entry of a column, or what ``default`` gives a column without one; names compare without case."""
         return self.line(name)
 
     def line(self, name: str, path: tuple[str, ...] = ()) -> Column:
-        """The line that speaks for what lies at a path inside a column: the one with the longest path that leads there."""
+        """Return the column entry with the longest matching path prefix."""
         return self.decided(name, path) or Column(protect=_FALLBACKS.get(self.default, Keep()))
 
     def decided(self, name: str, path: tuple[str, ...] = ()) -> Column | None:
-        """The same, or None where no line speaks for it."""
+        """Return the same as :meth:`line`, or None where no entry matches."""
         for length in range(len(path), -1, -1):
             if line := self._lines.get(".".join((name, *path[:length])).lower()):
                 return line
@@ -195,7 +195,7 @@ class Contract(Model):
         return self.policy.by_name(".".join((name, *path))) if self.policy else None
 
     def shadowed(self, name: str) -> str | None:
-        """The column beside which a rotation's window puts this one in the target; None where it is a column of its own."""
+        """Return the column for which this one holds a rotation's other key version in the target; None for a column of its own."""
         named = SHADOW.fullmatch(name)
         if named is None or name.lower() in self._lines:
             return None
@@ -203,7 +203,7 @@ class Contract(Model):
         return named.group(1) if line is not None and line.protect.shadowed else None
 
     def sensitive(self, name: str) -> bool:
-        """Whether a column, or anything inside of it, is kept out of Delta's statistics and of reports."""
+        """Return whether a column, or anything inside of it, is kept out of Delta's statistics and of reports."""
         name = self.shadowed(name) or name
         if self.erasure and name.lower() == self.erasure.subject.lower():
             return True
@@ -309,7 +309,7 @@ _FALLBACKS: dict[str, Redact | Drop | Keep] = {"redact": Redact(), "drop": Drop(
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of a contract file, for editors."""
+    """Return the JSON Schema of a contract file, for editors."""
     schema = Contract.model_json_schema(by_alias=True)
     column = schema["$defs"]["Column"]
     column["properties"]["protect"] = written_form()

@@ -73,16 +73,16 @@ class Operation(Model):
         return self.keyed and not self.shows_version and not self.entered
 
     def refuses(self, class_: str | None) -> bool:
-        """Whether a value of a class may be one that it cannot protect, though the type fits and text is UTF-8."""
+        """Return whether some valid texts of a class cannot be protected."""
         return False
 
     def parts(self) -> tuple[Operation, ...]:
-        """Every operator that a value may meet: this one, or those inside of it."""
+        """Return every operator that may be applied to a value: this one, or those inside of it."""
         return (self,)
 
     @model_serializer(mode="wrap")
     def _named(self, dump: SerializerFunctionWrapHandler) -> Any:
-        """With the operator's name, also where defaults are left out."""
+        """Add the operator's name, also where defaults are left out."""
         made = dump(self)
         return {"op": self.op, **made} if hasattr(self, "op") else made
 
@@ -96,7 +96,7 @@ class Invalid(Model):
     @model_validator(mode="before")
     @classmethod
     def _as_written(cls, value: Any) -> Any:
-        """``error``, ``null`` and ``{fallback: OPERATOR}``, as people write them."""
+        """Convert ``error``, ``null`` and ``{fallback: OPERATOR}``."""
         if value in ("error", "null", None):
             return {"action": value or "null"}
         if isinstance(value, dict) and set(value) == {"fallback"}:
@@ -133,20 +133,20 @@ class Fallible(Operation):
         return True
 
     def stops(self, class_: str | None) -> bool:
-        """Whether a value that neither it nor its fallback can protect stops the run."""
+        """Return whether a value that neither the operator nor its fallback can protect stops the run."""
         fallback = self.invalid.fallback
         if not self.refuses(class_):
             return False
         return fallback.stops(class_) if isinstance(fallback, Fallible) else self.invalid.action == "error"
 
     def parts(self) -> tuple[Operation, ...]:
-        """This operator and its fallback."""
+        """Return this operator and its fallback."""
         fallback = self.invalid.fallback
         return (self, *(fallback.parts() if fallback else ()))
 
 
 def as_written(value: Any) -> Any:
-    """``token`` and ``{mask: {keep_last: 4}}``, as people write them, in the form that the models take."""
+    """Convert ``token`` and ``{mask: {keep_last: 4}}`` to the form that the models take."""
     if value is None:
         return {"op": "null"}  # YAML reads a bare null as nothing
     if isinstance(value, str):

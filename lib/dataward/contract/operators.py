@@ -61,7 +61,7 @@ class Token(Fallible):
     )
 
     def refuses(self, class_: str | None) -> bool:
-        """Whether there are values without a canonical spelling: a phone number without its country."""
+        """Return whether some values have no canonical spelling: a phone number without its country."""
         return self.canonical and class_ == "phone"
 
 
@@ -305,7 +305,7 @@ class Pick(Fallible):
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(default=None, description="as for token")
 
     def refuses(self, class_: str | None) -> bool:
-        """Whether there are values without a canonical spelling: a phone number without its country."""
+        """Return whether some values have no canonical spelling: a phone number without its country."""
         return self.canonical and class_ == "phone"
 
     @model_validator(mode="after")

@@ -31,17 +31,17 @@ class Location(Model):
         return self
 
     def beside(self, suffix: str) -> Location:
-        """The place that has this one's name with ``_suffix`` appended."""
+        """Return the location whose name is this one's with ``_suffix`` appended."""
         if self.path is not None:
             return Location(path=f"{self.path.rstrip('/')}_{suffix}")
         return Location(table=f"{self.table}_{suffix}")
 
     def same(self, other: Location) -> bool:
-        """Whether two locations are one place, however it is written."""
+        """Return whether two locations are the same table, however spelled."""
         return self._parts == other._parts
 
     def holds(self, other: Location) -> bool:
-        """Whether another table's folder lies inside of this one's."""
+        """Return whether another table's folder is inside of this one's."""
         mine, theirs = self._parts, other._parts
         return self.path is not None and other.path is not None and mine == theirs[: len(mine)] and mine != theirs
 
@@ -102,7 +102,7 @@ class Source(Location):
         return {**ours, **given}
 
     def switched_on(self, option: str) -> bool:
-        """Whether an option of Spark's reader is true."""
+        """Return whether an option of Spark's reader is true."""
         return str(self.reader_options.get(option.lower(), False)).lower() == "true"
 
     @property

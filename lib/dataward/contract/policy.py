@@ -42,7 +42,7 @@ class Policy(Model):
     frequency_share: float = Field(default=0.2, gt=0, le=1, description="the share from which on that counts")
 
     def by_name(self, path: str) -> Column | None:
-        """The line for a column (or path) that is known by its name, or by the last part of it; case does not count."""
+        """Return the entry for a column or path by its name, or by the last part of it, without case."""
         names = {path.lower(), path.lower().rpartition(".")[2]}
         for class_, given in self.classes.items():
             if any(fnmatchcase(name, pattern.lower()) for pattern in given.columns for name in names):
@@ -50,7 +50,7 @@ class Policy(Model):
         return None
 
     def too_little(self, path: str, line: Column) -> Iterator[tuple[str, str]]:
-        """In what a contract's line does less than the policy: (what, remedy)."""
+        """Yield (problem, remedy) where a contract's entry protects less than the policy."""
         if line.class_ is None and (named := self.by_name(path)) and _weakest(line.protect) == KEPT:
             what = f"'{path}' is of class {named.class_} by its name in policy '{self.policy}', and is kept"
             yield what, f"protect it by {named.protect.op}, or say what it is with 'class'"
@@ -67,7 +67,7 @@ class Policy(Model):
 
 
 def _pairs(given: Operation, asked: Operation) -> Iterator[tuple[Operation, Operation]]:
-    """Each operator that a value may meet, with each that the policy asks for in the same place."""
+    """Yield each operator that may be applied to a value, with the one that the policy demands there."""
     if isinstance(given, Json) and isinstance(asked, Json):
         for path in {**given.fields, **asked.fields}:
             yield from _pairs(given.at(path), asked.at(path))
@@ -83,7 +83,7 @@ def _weakest(protection: Operation) -> int:
 
 
 def _at_least(given: Any, asked: Any) -> bool:
-    """Whether an operator takes away as much as another, and with the same operator its parameters show no more."""
+    """Return whether an operator hides at least as much as another; the same operator must not show more by its parameters."""
     if given.op != asked.op:
         # Within a strength one does not stand for the other: a mask shows what a date shift hides.
         return bool(given.strength > asked.strength or given.strength == REMOVED)

@@ -81,13 +81,13 @@ class Json(Fallible):
         return self
 
     def parts(self) -> tuple[Operation, ...]:
-        """The operators of its fields and of the rest."""
+        """Return the operators of its fields and of the rest."""
         return tuple(
             part for one in (self.rest, *(line.protect for line in self.fields.values())) for part in one.parts()
         )
 
     def at(self, path: str) -> Operation:
-        """What is done at a path: its field's operator, or that of the rest."""
+        """Return the operator of a path: its field's, or that of the rest."""
         return self.fields[path].protect if path in self.fields else self.rest
 
 
@@ -101,12 +101,12 @@ OPERATORS: dict[str, type[Operation]] = {
 
 
 def having(fact: str) -> tuple[str, ...]:
-    """The names of the operators that have a fact, for messages."""
+    """Return the names of the operators with a fact, for messages."""
     return tuple(name for name, kind in OPERATORS.items() if getattr(kind, fact))
 
 
 def written_form() -> dict[str, Any]:
-    """The JSON Schema of what people type for ``protect``, so that an editor completes it."""
+    """Return the JSON Schema of ``protect`` as people write it, so that an editor completes it."""
     forms: list[dict[str, Any]] = [{"enum": [*OPERATORS, None]}]
     for name, model in OPERATORS.items():
         inside = model.model_json_schema(by_alias=True)

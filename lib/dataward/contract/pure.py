@@ -80,7 +80,7 @@ class _Token:
 
 @cache
 def _functions() -> frozenset[str]:
-    """Names of Spark's functions that are pure; a comment begins with #."""
+    """Return the names of Spark's pure functions; a line that begins with # is a comment."""
     lines = files(__package__).joinpath("functions.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(name for line in lines if not line.startswith("#") for name in line.split())
 
@@ -141,7 +141,7 @@ def query(text: str) -> frozenset[str]:
 
 
 def patterns(text: str) -> list[str]:
-    """The regular expressions that stand in a text which was checked."""
+    """Return the regular expressions of a checked text."""
     exp: Any = _exp()
     found = []
     for tree in _sqlglot().parse(text, read="spark"):
@@ -155,7 +155,7 @@ def patterns(text: str) -> list[str]:
 
 
 def _parsed(text: str, whole: str, before: int) -> Any:
-    """The one tree of a text whose tokens are allowed; ``whole`` is it with ``before`` characters in front."""
+    """Parse a text whose tokens are allowed into one tree; ``whole`` is the text after ``before`` further characters."""
     tokens = _tokens(text)
     _check_calls(tokens)
     sqlglot = _sqlglot()
@@ -250,7 +250,7 @@ def _check_nodes(tree: Any, queries: bool) -> None:
 
 
 def _tables(tree: Any) -> frozenset[str]:
-    """Names of tables that are no common table expressions; one of these sees those before it."""
+    """Return the names of tables that are no common table expressions, each of which may use earlier ones."""
     exp: Any = _exp()
     nested = [found for found in tree.find_all(exp.With) if found.parent is not tree]
     if nested:
@@ -294,7 +294,7 @@ def _exp() -> Any:
 
 @cache
 def _nodes() -> tuple[type, ...]:
-    """Kinds of nodes of an expression."""
+    """Return the allowed node types of an expression."""
     exp: Any = _exp()
     return (
         exp.Condition, exp.Identifier, exp.DataType, exp.DataTypeParam, exp.Interval, exp.IntervalSpan, exp.Var, exp.Lambda, exp.Tuple,
@@ -304,7 +304,7 @@ def _nodes() -> tuple[type, ...]:
 
 @cache
 def _query_nodes() -> tuple[type, ...]:
-    """Kinds of nodes that make a query of expressions."""
+    """Return the allowed node types of a query, without those of expressions."""
     exp: Any = _exp()
     return (
         exp.Select, exp.From, exp.Where, exp.Group, exp.Having, exp.Join, exp.Table, exp.TableAlias, exp.Subquery, exp.With, exp.CTE,

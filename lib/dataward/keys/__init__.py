@@ -41,10 +41,10 @@ __all__ = [
 
 
 def open_keys(keys: Keys) -> Keyring:
-    """The keyring that a contract names.
+    """Open the keyring of a contract.
 
     Raises:
-        KeyringError: it cannot be had; the message says why, and holds no secret.
+        KeyringError: it cannot be opened; the message gives the reason and holds no secret.
     """
     return Keyring(*_parts(keys))
 
@@ -59,12 +59,12 @@ def create_keyring(keys: Keys | Path) -> Keyring:
 
 
 def has_keyring(keys: Keys) -> bool:
-    """Whether there is a keyring where a contract says."""
+    """Return whether the contract's keyring exists."""
     return _parts(keys)[0].read() is not None
 
 
 def local_keyring(path: Path) -> Keyring:
-    """The keyring in a file."""
+    """Return the keyring in a file."""
     return Keyring(LocalFile(path), Plain())
 
 

@@ -286,7 +286,7 @@ class Keyring:
         self._change(lambda now: self._with(now, domain, self._domain(domain, now).model_copy(update={"window": None})))
 
     def set_enabled(self, domain: str, version: int, enabled: bool) -> None:
-        """Disable a version, or enable it again; a disabled version neither protects nor decrypts."""
+        """Enable or disable a version; a disabled version neither protects nor decrypts."""
 
         def changed(now: _Document) -> _Document:
             found = self._domain(domain, now)

@@ -86,7 +86,7 @@ class Memory:
         return mark
 
     def begun(self, mark: str) -> dict[str, int]:
-        """What an erasure of this subject that was not finished had found."""
+        """Return the counts of an unfinished erasure of this subject."""
         row = self.rows().where(f"hash = '{mark}'").select("begun").first()
         return dict(json.loads(row.begun)) if row and row.begun else {}
 
@@ -98,7 +98,7 @@ class Memory:
     # by publish
 
     def flagged(self, frame: DataFrame) -> DataFrame:
-        """A source's rows, with a column that is true for those of erased people."""
+        """Add a column to the source's rows that is true for erased people."""
         from pyspark.sql import functions as F
 
         assert self.contract.erasure is not None  # noqa: S101 - asked before
@@ -119,7 +119,7 @@ class Memory:
     # by rotate and history
 
     def carries(self, version: int) -> int:
-        """How many entries (one or none) are sealed under a key version."""
+        """Return the number of entries (one or none) that are sealed under a key version."""
         return self.rows().where(f"key_version = {version}").count()
 
     def rekey(self, old: int, new: int) -> None:

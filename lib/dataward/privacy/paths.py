@@ -26,7 +26,7 @@ class Values:
     many: bool
 
     def by_row(self, made: Sequence[Any], count: int) -> list[Any]:
-        """One result for each row: what was made of its value, or the list of these."""
+        """Return one result per row: the result of its value, or the list of those of its elements."""
         if not self.many:
             return list(made)
         found: list[list[Any]] = [[] for _ in range(count)]
@@ -51,7 +51,7 @@ class Inside:
         return f"{self.column}: {'.'.join(self.path)}" if self.in_json else ".".join((self.column, *self.path))
 
     def of(self, column: pa.Array) -> Values:
-        """What is there in a whole column."""
+        """Return the values of a whole column."""
         import pyarrow as pa
 
         if not self.in_json:
@@ -61,7 +61,7 @@ class Inside:
 
 
 def located(contract: Contract, schema: pa.Schema, name: str) -> Inside | None:
-    """What a name means in a table: a column of exactly this name, else a path that begins with the longest name that is one."""
+    """Resolve a name in a table: a column of exactly this name, else a path that begins with the longest matching column."""
     there = {field.name.lower(): field for field in schema}
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
@@ -78,7 +78,7 @@ def located(contract: Contract, schema: pa.Schema, name: str) -> Inside | None:
 
 
 def leaves(name: str, column: Any) -> Iterable[tuple[str, Any]]:
-    """The leaves of a column by their dotted paths: inside of structs, lists (which add nothing to a path) and maps."""
+    """Yield the leaves of a column by dotted path: inside of structs, lists (which add nothing to a path) and maps."""
     import pyarrow as pa
 
     kind = column.type
@@ -104,7 +104,7 @@ def _json_line(line: Column, given: Json, path: tuple[str, ...]) -> Column:
 
 
 def _spelled(kind: pa.DataType, path: tuple[str, ...]) -> tuple[str, ...] | None:
-    """A path as the type spells it; None where it leads nowhere."""
+    """Return a path as the type spells it; None where there is no such path."""
     import pyarrow as pa
 
     if tree.is_list(kind):
@@ -143,7 +143,7 @@ def _at(values: pa.Array, path: tuple[str, ...], rows: list[int], many: bool) ->
 
 
 def _in_json(text: str | None, path: tuple[str, ...]) -> Iterator[str]:
-    """The strings of a document that a path leads to; arrays are gone through."""
+    """Yield the strings of a document at a path; arrays are traversed."""
     if text is None:
         return
     try:

@@ -29,7 +29,7 @@ __all__ = ["allowed", "originals"]
 def allowed(
     contract: Contract, principal: str, classes: Mapping[str, str | None], purpose: str
 ) -> tuple[Allowed | None, str]:
-    """The first line of the contract's allow list that gives all columns, whose classes are given; else None, and why."""
+    """Return the first entry of the allow list that permits all columns, whose classes are given; else None, and the reason."""
     unclassed = [name for name, class_ in classes.items() if class_ is None]
     if unclassed:
         return None, f"column '{unclassed[0]}' has no class, so no line can allow it"
@@ -45,12 +45,12 @@ def allowed(
 def originals(
     spark: SparkSession, contract: Contract, line: Column, keys: KeyProvider, values: pa.Array, live: set[int]
 ) -> list[bytes | None]:
-    """The texts of the originals; None for null, and for a value that the column's operators did not make.
+    """Return the texts of the originals; None for null, and for a value that the column's operators did not make.
 
-    ``live``: key versions that the values may be made by, where they do not say it.
+    ``live``: possible key versions of values that do not name theirs.
 
     Raises:
-        KeyringError: a key is gone or disabled, or a value is damaged, or its key version cannot be told.
+        KeyringError: a key is missing or disabled, a value is damaged, or its key version is ambiguous.
     """
     import pyarrow as pa
 
@@ -75,7 +75,7 @@ def originals(
 def _originals(
     spark: SparkSession, contract: Contract, line: Column, keys: KeyProvider, values: pa.Array, live: set[int]
 ) -> list[bytes | None]:
-    """The same, of what the line's own operator made."""
+    """Return the originals of values that the entry's own operator made."""
     import pyarrow as pa
 
     given, domain = line.protect, contract.domain(line)
@@ -113,7 +113,7 @@ def _originals(
 
 
 def _by_version(values: pa.Array, live: set[int] | None, form: re.Pattern[str] | None) -> dict[int, list[int]]:
-    """The places of values by the key version that they name, or by the one that all of them have; others are left out."""
+    """Return the indexes of values by the key version that they name, or by the only possible one; others are left out."""
     if live is not None:
         if len(live) != 1:
             raise ValueError(f"its values carry no key version, and may be made by any of {sorted(live)}")

@@ -72,7 +72,7 @@ class Place:
 
 
 def places(contract: Contract, between: Between, column: pa.Field, without_own: bool) -> list[Place]:
-    """The places of a protected column with values of the domain. ``without_own``: of a plain column, what its fallbacks make."""
+    """Return the places of a protected column with values of the domain; ``without_own`` leaves out the column's own operator."""
     found: list[Place] = []
 
     def at(place: Place) -> Leaf:
@@ -89,7 +89,7 @@ _KEEP = KeepOperator(Keep())
 def _tree(
     contract: Contract, between: Between, column: pa.Field, without_own: bool, made: Callable[[Place], Leaf]
 ) -> tree.Node:
-    """The tree of a protected column, with a leaf of our own at each place that holds values of the domain."""
+    """Return the tree of a protected column, with a leaf of this module at each place with values of the domain."""
 
     def at(path: tuple[str, ...]) -> Leaf:
         old, new = (leaf_of(contract, keys, column.name, path) for keys in (between.outgoing, between.incoming))
@@ -127,7 +127,7 @@ class _At(Operator):
         return kind
 
     def version(self, text: str) -> int | None:
-        """The key version that a text names."""
+        """Return the key version that a text names."""
         for operator, _ in self.place.ways:
             form = FORMS.get(operator.parameters.op)
             if form is not None and (found := form.fullmatch(text)):
@@ -198,7 +198,7 @@ class _Move(_At):
         return None
 
     def _without_version(self, values: pa.Array, rows: Rows) -> pa.Array:
-        """Values of fpe, which name no version."""
+        """Count values of fpe, which name no version."""
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -243,14 +243,14 @@ class Columns:
         }
 
     def counting(self) -> Stage:
-        """By place, how many values name the outgoing version."""
+        """Return a stage that counts by place the values that name the outgoing version."""
         found: Counter[str] = Counter()
         old = self.between.old
         nodes = self._trees(lambda place: Leaf(place.where, _Count(place=place, old=old, found=found)))
         return _counted(nodes, found)
 
     def moving(self, tokens: Mapping[str, str], silent: Iterable[str]) -> Stage:
-        """Brings columns to the new version. ``silent``: places whose values name no version and are of the outgoing one."""
+        """Return a stage that converts columns to the new version; ``silent`` are places whose values name no version and are outgoing."""
         old, untold = self.between.old, frozenset(silent)
         nodes = self._trees(
             lambda place: Leaf(
@@ -275,7 +275,7 @@ def _counted(nodes: dict[str, tree.Node], found: Counter[str]) -> Stage:
 
 
 def telling(old: int) -> Stage:
-    """The tokens of a key version anywhere in the columns."""
+    """Return a stage that yields the tokens of a key version anywhere in the columns."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import pyarrow as pa
@@ -288,7 +288,7 @@ def telling(old: int) -> Stage:
 
 
 def pairing(before: tree.Node, after: tree.Node, old: int, new: int) -> Stage:
-    """The tokens of raw values in a frame's first column under two key versions, in pairs; the trees protect it under each."""
+    """Return a stage that yields pairs of tokens of the raw values in a frame's first column under two key versions."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import pyarrow as pa
@@ -303,20 +303,20 @@ def pairing(before: tree.Node, after: tree.Node, old: int, new: int) -> Stage:
 
 
 def paired(before: pa.Array, after: pa.Array, old: int, new: int) -> list[tuple[str, str]]:
-    """The tokens of two columns that hold the same values under two key versions, in pairs."""
+    """Return pairs of tokens of two columns with the same values under two key versions."""
     both = zip(_texts(before), _texts(after), strict=True)
     return sorted({pair for one, other in both for pair in _pairs(one, other, old, new)})
 
 
 def _parts(text: str) -> list[tuple[int, str]]:
-    """The tokens of a text, each with its key version: the text itself, or the labels in it."""
+    """Return the tokens of a text with their key versions: the text itself, or the labels in it."""
     if whole := FORMS["token"].fullmatch(text):
         return [(int(whole.group(1)), text)]
     return [(int(label.group(2)), label.group(1)) for label in LABEL.finditer(text)]
 
 
 def _leaves(text: str) -> list[str]:
-    """The strings of a JSON document in their order; of another text itself."""
+    """Return the strings of a JSON document in order; of another text, the text."""
     if text.startswith(("{", "[", '"')):
         try:
             return list(_strings(json.loads(text)))
@@ -350,7 +350,7 @@ def _strings(document: Any) -> Iterator[str]:
 
 
 def _texts(values: pa.Array) -> Iterator[str]:
-    """The strings of a column, also inside of lists, maps and structs; empty in the place of null, in their order."""
+    """Yield the strings of a column in order, also inside of lists, maps and structs; empty for null."""
     import pyarrow as pa
 
     kind = values.type

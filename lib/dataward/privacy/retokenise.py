@@ -57,7 +57,7 @@ class Step:
     """By column, the versions by which its values may be made, as Delta's log tells it."""
 
     def columns(self, frame: DataFrame) -> list[str]:
-        """Whole columns that can be brought to the new version."""
+        """Return the whole columns that can be converted to the new version."""
         found = []
         for field in frame.schema.fields:
             line = self.contract.column(field.name)
@@ -72,7 +72,7 @@ class Step:
         return shadows(self.contract, self.keys, self.columns(frame))
 
     def old_rows(self, frame: DataFrame, name: str) -> Column:
-        """Whether a row's value is under the outgoing version."""
+        """Return whether a row's value is under the outgoing version."""
         from pyspark.sql import functions as F
 
         value, beside = column(name), shadow_of(name, self.old)
@@ -83,12 +83,12 @@ class Step:
         return value.isNotNull() & empty
 
     def carried(self, frame: DataFrame) -> dict[str, int]:
-        """By column or place inside of it, how many values are under the outgoing version; three passes at most."""
+        """Count values under the outgoing version by column or place inside of it; at most three passes."""
         untold = self.untold(frame)
         return self.shown(frame) | (dict.fromkeys(untold, frame.count()) if untold else {})
 
     def shown(self, frame: DataFrame) -> dict[str, int]:
-        """The same without the places of which only the log tells."""
+        """Count the same without the places that only the log reveals."""
         from pyspark.sql import functions as F
 
         names, found = self.columns(frame), Counter[str]()
@@ -103,7 +103,7 @@ class Step:
         return {name: count for name, count in found.items() if count}
 
     def inside(self, frame: DataFrame) -> rekey.Columns:
-        """What lies inside of columns, and what fallbacks made in whole ones."""
+        """Return the places inside of columns, and those that fallbacks made in whole columns."""
         own = self.columns(frame)
         fields = [
             field for field in arrow_schema(frame.schema) if not _beside(self.contract, field.name, frame.columns)
@@ -117,11 +117,11 @@ class Step:
         return rekey.Between(self.domain, self.old, self.new, *both)
 
     def untold(self, frame: DataFrame) -> list[str]:
-        """Places inside of columns where fpe made all values under the outgoing version, as the log tells it."""
+        """Return places inside of columns where, according to the log, fpe made all values under the outgoing version."""
         return [place.where for place in self.inside(frame).places if place.fpe and self.versions(place) == {self.old}]
 
     def stuck(self, frame: DataFrame) -> dict[str, str]:
-        """Places with values of the outgoing version that cannot be brought over: their operators."""
+        """Return the operators of places with outgoing values that cannot be converted."""
         found = {}
         for place in self.inside(frame).places:
             mixed = place.fpe and len(self.versions(place)) > 1
@@ -130,12 +130,12 @@ class Step:
         return found
 
     def versions(self, place: rekey.Place) -> set[int]:
-        """The versions by which values at a place may be made; the outgoing one where the log does not know the place."""
+        """Return the possible key versions of values at a place; the outgoing one where the log does not know the place."""
         told = [by for name, by in self.live.items() if name.partition(FALLBACK)[0] == place.where]
         return set().union(*told) or {self.old}
 
     def moved(self, spark: SparkSession, frame: DataFrame, source: DataFrame | None) -> DataFrame:
-        """The frame under the new version, with the outgoing values beside; tokens that the source does not explain stay."""
+        """Return the frame under the new version with the outgoing values beside; tokens absent from the source stay unchanged."""
         from pyspark.sql import functions as F
 
         names, beside = self.columns(frame), self.shadows(frame)
@@ -160,7 +160,7 @@ class Step:
         return ready.drop(*flags.values())
 
     def _tokens(self, frame: DataFrame, inside: rekey.Columns, source: DataFrame | None) -> dict[str, str]:
-        """The new token for each outgoing one inside of columns, as far as the source explains them."""
+        """Return the new token of each outgoing one inside of columns that occurs in the source."""
         if source is None:
             return {}
         found: dict[str, str] = {}
@@ -203,12 +203,12 @@ class Step:
 
 
 def _movable(given: Operation) -> bool:
-    """Whether values can be brought to another key version: they can be opened, or made anew from what the source holds."""
+    """Return whether values can be converted to another key version: decrypted, or made again from the source."""
     return given.keyed and not given.entered and (given.reversible or given.findable)
 
 
 def _at(keys: KeyProvider, ours: str, version: int) -> KeyOf:
-    """The keys of one version of a domain; those of other domains are not looked at."""
+    """Return the keys of one version of a domain; keys of other domains are not used."""
 
     def key(purpose: Purpose, domain: str) -> Key:
         return Key(domain, version, keys.key(purpose, domain, version) if domain == ours else b"")
@@ -217,7 +217,7 @@ def _at(keys: KeyProvider, ours: str, version: int) -> KeyOf:
 
 
 def without_shadows(contract: Contract, frame: DataFrame) -> DataFrame:
-    """The frame without the columns of a window that stand beside others."""
+    """Return the frame without the second columns of a rotation's window."""
     return frame.drop(*(name for name in frame.columns if _beside(contract, name, frame.columns)))
 
 
@@ -230,7 +230,7 @@ Stage = Callable[[Iterable["pa.RecordBatch"]], Iterable["pa.RecordBatch"]]
 
 
 def _opened(columns: dict[str, tuple[str, Any, Operator]]) -> Stage:
-    """What runs on the workers: where a row's flag is set, its value is opened by the one operator and protected by the other."""
+    """Return a stage that decrypts flagged values by one operator and protects them by the other."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         import pyarrow as pa

@@ -55,10 +55,10 @@ class _At:
 
 
 def protected_ids(contract: Contract, keys: Keyring, given: str, kind: pa.DataType) -> list[str]:
-    """The subject's identifier as it stands in the table: once for every version of the key that is enabled.
+    """Return the subject's identifier as the table holds it: once for every enabled version of the key.
 
     Raises:
-        UsageError: it cannot be protected, so nobody of this name can be in the table.
+        UsageError: it cannot be protected, so that nobody with this identifier can be in the table.
     """
     import pyarrow as pa
 
@@ -85,7 +85,7 @@ def protected_ids(contract: Contract, keys: Keyring, given: str, kind: pa.DataTy
 
 
 def of_values(frame: DataFrame, name: str, values: Iterable[str], how: str = "leftsemi") -> DataFrame:
-    """The rows whose column's text is among values (``leftanti``: is not). By a join: a literal would stand in plans and logs."""
+    """Return the rows whose column's text is among values (``leftanti``: is not); a join, because plans and logs show literals."""
     from pyspark.sql import functions as F
 
     wanted = among(frame.sparkSession, values)
@@ -93,12 +93,12 @@ def of_values(frame: DataFrame, name: str, values: Iterable[str], how: str = "le
 
 
 def among(spark: SparkSession, values: Iterable[str]) -> DataFrame:
-    """Values as a frame of one column, ``AMONG``."""
+    """Return values as a frame of one column, ``AMONG``."""
     return spark.createDataFrame([(value,) for value in sorted(set(values))], f"{AMONG} string")
 
 
 def values_of(contract: Contract, rows: DataFrame) -> dict[str, pa.Array]:
-    """By path, the different values of what is sensitive in rows: in structs, lists and maps, and at the named paths of JSON.
+    """Return by path the distinct sensitive values of rows: in structs, lists and maps, and at the named paths of JSON.
 
     Raises:
         UsageError: there are more than :data:`MOST_ROWS` rows.
@@ -127,16 +127,16 @@ def values_of(contract: Contract, rows: DataFrame) -> dict[str, pa.Array]:
 
 
 def texts_of(values: Mapping[str, pa.Array]) -> dict[str, set[str]]:
-    """By path, the values as texts."""
+    """Return the values by path as texts."""
     return {path: set(_texts(array)) for path, array in values.items()}
 
 
 def raw_values(
     spark: SparkSession, contract: Contract, keys: Keyring, values: Mapping[str, pa.Array], live: dict[str, set[int]]
 ) -> dict[str, set[str]]:
-    """By path whose protection can be reversed, the originals of a person's values, as far as the keys still open them.
+    """Return by path the originals of a person's reversible values, as far as the keys still decrypt them.
 
-    Where values do not name their key version and may be of several, each is tried.
+    Where values do not name their key version, each possible one is tried.
     """
     found: dict[str, set[str]] = {}
     for path, array in values.items():

@@ -50,12 +50,12 @@ OTHERS = frozenset(
 
 
 def words_of_name(path: str) -> list[str]:
-    """The words of a column's name, lower case and without accents: ``customerEMail_2`` is customer, e, mail, 2."""
+    """Return the words of a column's name, lower case and without accents: ``customerEMail_2`` is customer, e, mail, 2."""
     return [plain(word.lower()) for word in _WORDS.findall(fold(path))]
 
 
 def told_by_name(path: str, detectors: Iterable[Detector]) -> dict[str, str]:
-    """By class, the phrase of the name that speaks for it."""
+    """Return by class the phrase of the name that indicates it."""
     detectors = tuple(detectors)
     words = words_of_name(path)
     timed = {one.class_ for one in detectors if not one.of_dates} if words and words[-1] in TIMES else set()
@@ -82,12 +82,12 @@ def told_by_name(path: str, detectors: Iterable[Detector]) -> dict[str, str]:
 
 
 def other_thing(path: str) -> bool:
-    """Whether the name says that it is a number or a code of a thing."""
+    """Return whether the name indicates a number or a code of a thing."""
     return any(word in OTHERS for word in words_of_name(path))
 
 
 def _places(words: list[str], phrase: tuple[str, ...]) -> Iterable[tuple[int, int]]:
-    """Where a phrase stands: its words one after another, or written as one."""
+    """Yield the spans of a phrase: its words in order, or written as one word."""
     size, joined = len(phrase), "".join(phrase)
     for start in range(len(words)):
         if tuple(words[start : start + size]) == phrase:

@@ -67,7 +67,7 @@ class Detector:
 
     @cached_property
     def phrases(self) -> tuple[tuple[str, ...], ...]:
-        """Words of each name and hint."""
+        """Return the words of each name and hint."""
         return tuple(tuple(name.split()) for name in (*self.names, *self.hints))
 
     @property
@@ -76,7 +76,7 @@ class Detector:
         return any(pattern.dates for pattern in self.patterns)
 
     def of_name(self, phrase: str, beside: Collection[str] = ()) -> float:
-        """What a phrase in a column's name adds to the odds; ``beside``: words of all column names of the table."""
+        """Return the log odds of a phrase in a column's name; ``beside`` holds the words of all column names of the table."""
         others = [half.split() for half in self.halves if phrase not in half.split()]
         whole = len(others) < len(self.halves) and any(word in beside for half in others for word in half)
         return self.named if whole or phrase not in self.hints else self.hinted

@@ -86,7 +86,7 @@ def look(spark: SparkSession, contract: Contract, keys: KeyProvider, frame: Data
 
 
 def weighed(contract: Contract, fields: Iterable[pa.Field], findings: Sequence[Finding]) -> Looked:
-    """What findings about protected rows mean for a contract; ``fields`` are those of the rows before protection."""
+    """Derive the consequences of findings in protected rows; ``fields`` are those of the rows before protection."""
     lines = {path: line for field in fields for path, line in _readable(contract, field).items()}
     unclassed: list[tuple[str, str, str]] = []
     residue: list[str] = []
@@ -107,7 +107,7 @@ def weighed(contract: Contract, fields: Iterable[pa.Field], findings: Sequence[F
 
 
 def _readable(contract: Contract, field: pa.Field) -> dict[str, Column]:
-    """By path, the lines of what people could read of a column in the output and nobody has said why."""
+    """Return by path the entries of readable parts of a column in the output for which the contract gives no decision."""
     found = {}
     for path, parts in tree.paths(field):
         line = contract.line(field.name, parts)
@@ -119,7 +119,7 @@ def _readable(contract: Contract, field: pa.Field) -> dict[str, Column]:
 
 
 def free_text_warning(path: str, line: Column) -> str:
-    """The warning about free text that leaves readable; "" where the contract does all that can be done."""
+    """Return the warning about readable free text; empty where the contract does everything possible."""
     how = "kept" if line.protect.op == "keep" else f"under {line.protect.op}"
     if getattr(line.protect, "also", ()):
         return ""
@@ -148,7 +148,7 @@ def _unclassed(contract: Contract, finding: Finding, path: str, inside: str) -> 
 
 
 def _residue(finding: Finding, line: Column) -> Iterator[str]:
-    """What is readable of other classes than the line's own; of its own where nothing of a value was hidden."""
+    """Yield readable residue of other classes than the entry's own; of its own class where the operator hides nothing of a value."""
     op = line.protect.op
     how = "kept" if op == "keep" else f"under {op}"
     for class_, share in finding.inside:

@@ -119,7 +119,7 @@ class Scanner:
     # columns
 
     def look_at(self, values: pa.Array) -> Evidence:
-        """What a column's values come to; every different text is looked at once."""
+        """Collect the evidence of a column's values; each distinct text is examined once."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -128,7 +128,7 @@ class Scanner:
         return self.look(texts, counted.field(1).to_pylist())
 
     def look(self, texts: Sequence[str | None], counts: Sequence[int] | None = None) -> Evidence:
-        """What different texts of a column come to; ``counts`` says how many rows hold each (None: one)."""
+        """Collect the evidence of distinct texts; ``counts`` holds the number of rows of each (None: one)."""
         evidence = Evidence()
         folded: list[str] = []
         for place, text in enumerate(texts):
@@ -191,10 +191,10 @@ class Scanner:
 
     @staticmethod
     def _passed(pattern: Pattern, texts: list[str]) -> Any:
-        """1 for texts that pass; where no more of a first part pass than chance explains, as many of the rest as by chance.
+        """Return 1 for texts that pass; where chance explains the passes of a first part, extrapolate chance to the rest.
 
-        What a hundred texts happen to pass by more or less is never multiplied: of random digits 2% pass a check of 1% in
-        one case of four, and a column of ten thousand would hold a hundred numbers that nobody put there.
+        An accidental surplus among a hundred texts must never be multiplied: of random digits 2% pass a check of 1% in one case of four,
+        and a column of ten thousand would seem to hold a hundred numbers.
         """
         import numpy as np
 
@@ -221,7 +221,7 @@ class Scanner:
     # inside of text
 
     def _found(self, folded: str) -> Iterator[tuple[Span, bool]]:
-        """Every span of a pattern's shape that stands free, and whether it passes; by their places in the folded text."""
+        """Yield each free-standing span of a pattern's shape with whether it passes, by offsets in the folded text."""
         folded = OURS.sub(lambda token: "\0" * len(token[0]), folded)
         for number in self.inside.Match(folded) or ():
             if number < len(self.within):
@@ -253,7 +253,7 @@ class Scanner:
                 start, end = gap + 1 + later.start(), gap + 1 + later.end()
 
     def spans(self, text: str) -> list[Span]:
-        """What is found inside of a text, in order; of spans that overlap the longest stays, then the first detector's."""
+        """Return the spans in a text, in order; of overlapping spans the longest is kept, then the first detector's."""
         folded, places = fold_with_places(text)
         found = sorted(
             (span for span, passed in self._found(folded) if passed), key=lambda s: (s.start - s.end, s.start)
@@ -271,12 +271,12 @@ class Scanner:
 
 
 def _end(places: list[int], end: int) -> int:
-    """Where in the given text what ends before ``end`` of the folded one is over: after the character that its last came of."""
+    """Return the end in the given text of a span that ends before ``end`` of the folded text."""
     return places[end - 1] + 1 if end else 0
 
 
 def _free(text: str, start: int, end: int) -> bool:
-    """Whether a span is no part of a longer word or number."""
+    """Return whether a span is no part of a longer word or number."""
     before, first = text[start - 1 : start], text[start]
     after, last = text[end : end + 1], text[end - 1]
     if before and (before.isalnum() or before == "_") and (first.isalnum() or first == "_"):

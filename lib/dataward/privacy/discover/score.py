@@ -68,7 +68,7 @@ class Finding:
 
 
 def interval(successes: float, trials: float) -> tuple[float, float, float]:
-    """A rate (its posterior mean under a uniform prior) and its Wilson interval."""
+    """Return the posterior mean of a rate under a uniform prior, and its Wilson interval."""
     if trials <= 0:
         return 0.5, 0.0, 1.0
     rate, z2 = successes / trials, Z * Z
@@ -84,7 +84,7 @@ UNSEEN = "names, places, addresses and stories inside of free text are seen only
 def judge_column(
     column: str, evidence: Evidence, detectors: Sequence[Detector] = DETECTORS, beside: Iterable[str] = ()
 ) -> Finding:
-    """The class of a column; ``beside``: all column names of the table."""
+    """Return the class of a column; ``beside`` holds all column names of the table."""
     found = _judged(column, evidence, detectors, beside)
     if found.class_ is not None or not evidence.is_prose:
         return found
@@ -142,7 +142,7 @@ def _confidence(value: float, low: float, high: float) -> Confidence:
 def _by_values(
     one: Detector, evidence: Evidence, scale: float
 ) -> tuple[tuple[float, float, float], tuple[str, ...]] | None:
-    """The best that any pattern, or all together, make of the texts: log odds with bounds, and why."""
+    """Return the strongest log odds of a pattern, or of all together, with bounds and reasons."""
     counted: list[tuple[Counted, Pattern, str]] = []
     for pattern in one.patterns:
         if found := evidence.whole.get(f"{one.class_}: {pattern.name}"):
@@ -169,7 +169,7 @@ def _by_values(
 
 
 def _shares(found: Counted, pattern: Pattern, texts: int, scale: float) -> tuple[tuple[float, float, float], str]:
-    """The share of the texts that are of the class, with its bounds, and in words."""
+    """Return the share of the texts that are of the class, with its bounds, and as text."""
     matched, trials = found.matched * scale, texts * scale
     shape = interval(matched, trials)
     told = f"{found.matched / texts:.0%} have its shape"
@@ -183,7 +183,7 @@ def _shares(found: Counted, pattern: Pattern, texts: int, scale: float) -> tuple
 
 
 def residues(evidence: Evidence) -> tuple[tuple[str, float], ...]:
-    """Classes found inside of texts more often than by chance: the share of texts that hold one, the most first."""
+    """Return the classes found inside of texts more often than by chance with the share of texts that hold one, the largest first."""
     found = []
     for class_, counted in evidence.inside.items():
         extra = counted.passed - counted.by_chance

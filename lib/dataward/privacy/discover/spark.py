@@ -25,12 +25,12 @@ PATHS = 1000
 
 
 def sample(frame: DataFrame, rows: int, total: int, seed: int = 0) -> DataFrame:
-    """About so many rows of a frame that has ``total``, each as likely as any other (Bernoulli)."""
+    """Return about ``rows`` rows of a frame that has ``total``, each with the same probability (Bernoulli)."""
     return frame if rows >= total else frame.sample(fraction=rows / total, seed=seed)
 
 
 def discover_frame(frame: DataFrame, detectors: tuple[Detector, ...] = DETECTORS) -> list[Finding]:
-    """What every column and path of a frame is, in their order; one job, one pass."""
+    """Find the class of every column and path of a frame, in their order; one job, one pass."""
     # mapInArrow takes no column whose name holds a dot or a backtick: there they go by number.
     numbered = frame.toDF(*(f"c{number}" for number in range(len(frame.columns))))
     looking = _on_workers(frame.columns, detectors)

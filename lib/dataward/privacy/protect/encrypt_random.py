@@ -63,7 +63,10 @@ class EncryptRandomOperator(Operator):
         return pc.if_else(values.is_valid(), ciphertexts, pa.scalar(None, pa.string())), None
 
     def reverse(self, ciphertexts: pa.Array) -> pa.Array:
-        """Decrypt; returns the texts of the originals as binary array.
+        """Decrypt ciphertexts.
+
+        Returns:
+            The texts of the originals as binary array.
 
         Raises:
             ValueError: a ciphertext is damaged, or belongs to another key or version.

@@ -135,7 +135,7 @@ class FpeOperator(Operator):
 
     @cached_property
     def _tables(self) -> tuple[Any, Any]:
-        """The alphabet's code points, and the position in the alphabet by code point."""
+        """Return the alphabet's code points, and the position in the alphabet by code point."""
         import numpy as np
 
         alphabet = np.array([ord(c) for c in self.parameters.characters], np.uint32)

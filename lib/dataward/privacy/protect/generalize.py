@@ -130,7 +130,7 @@ class GeneralizeOperator(Operator):
 
     @cached_property
     def _hierarchy(self) -> dict[str, str]:
-        """Entries of the contract's level by value, from the CSV file."""
+        """Return the entries of the contract's level by value, from the CSV file."""
         with Path(str(self.parameters.hierarchy)).open(encoding="utf-8", newline="") as lines:
             return {row[0]: row[self.parameters.level] for row in csv.reader(lines) if len(row) > self.parameters.level}
 

@@ -49,7 +49,7 @@ class Rows:
         return values if self.index is None else values.take(self.index)
 
     def at(self, places: Sequence[int]) -> Rows:
-        """The rows of some of the values, by their places."""
+        """Return the rows of some of the values, by their indexes."""
         import numpy as np
         import pyarrow as pa
 

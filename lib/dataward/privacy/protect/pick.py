@@ -57,7 +57,7 @@ class PickOperator(Keyed):
 
     @cached_property
     def _list(self) -> pa.Array:
-        """Substitutes of the contract, or the non-empty lines of its file."""
+        """Return the substitutes of the contract, or the non-empty lines of its file."""
         import pyarrow as pa
 
         if self.parameters.file is None:

@@ -7,7 +7,7 @@ from dataward.privacy.discover.detector import Detector, Pattern
 
 
 def routing(texts: Sequence[str]) -> list[bool]:
-    """US routing numbers: weights 3, 7, 1 (American Bankers Association)."""
+    """Check US routing numbers: weights 3, 7, 1 (American Bankers Association)."""
     return list(weighted(texts, (3, 7, 1, 3, 7, 1, 3, 7, 1), 10))
 
 

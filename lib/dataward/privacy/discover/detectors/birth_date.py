@@ -14,7 +14,7 @@ _YEAR = re.compile(r"(?:^|[^0-9])((?:19|20)[0-9]{2})(?=$|[^0-9])|^((?:19|20)[0-9
 
 
 def long_ago(texts: Sequence[str]) -> list[bool]:
-    """Which lie 10 to 110 years back: of recent events hardly any, of days of birth nearly all."""
+    """Return which dates are 10 to 110 years back: few recent events are, nearly all dates of birth are."""
     now = date.today().year
     found = [_YEAR.search(text) for text in texts]
     years = [int(match.group(1) or match.group(2)) if match else now for match in found]

@@ -9,7 +9,7 @@ BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
 
 def wide(texts: Sequence[str]) -> list[bool]:
-    """Which do not look like the numbers of a program's versions (1.2.0.14): their first part is 10 or more, or a later one above 99."""
+    """Return which do not look like a program's version (1.2.0.14): the first part is 10 or more, or a later one is above 99."""
     parts = [[int(part) for part in text.partition("/")[0].partition(":")[0].split(".")] for text in texts]
     return [(four[0] >= 10 and max(four) > 31) or max(four[1:]) > 99 for four in parts]
 

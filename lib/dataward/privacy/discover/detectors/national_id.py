@@ -12,7 +12,7 @@ MONTH = "(?:0[1-9]|1[0-2])"
 
 
 def singapore(texts: Sequence[str]) -> list[bool]:
-    """NRIC and FIN: weights 2, 7, 6, 5, 4, 3, 2, and 4 more from the year 2000 on."""
+    """Check NRIC and FIN: weights 2, 7, 6, 5, 4, 3, 2, and 4 more from the year 2000 on."""
 
     def valid(text: str) -> bool:
         total = sum(int(d) * w for d, w in zip(text[1:8], (2, 7, 6, 5, 4, 3, 2), strict=True)) + 4 * (text[0] in "TG")
@@ -33,7 +33,7 @@ def taiwan(texts: Sequence[str]) -> list[bool]:
 
 
 def american(texts: Sequence[str]) -> list[bool]:
-    """Areas 000, 666 and 900 on, group 00 and serial 0000 were never given out (SSA)."""
+    """Check SSNs: areas 000, 666 and 900 on, group 00 and serial 0000 were never assigned (SSA)."""
     bare = [re.sub("[^0-9]", "", text) for text in texts]
     return [
         b[:3] not in ("000", "666") and b[0] != "9" and b[3:5] != "00" and b[5:] != "0000" and len(set(b)) > 1

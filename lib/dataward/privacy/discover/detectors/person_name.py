@@ -35,7 +35,7 @@ def listed() -> frozenset[str]:
 
 @cache
 def listed_in_han() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """Family names without spaces after them, of one and of two characters; and given names in those scripts."""
+    """Return family names of one and of two characters in scripts without spaces, and given names in these scripts."""
     far = [word for word in listed() if not word.isascii() and ord(word[0]) > 0x2E00]
     return frozenset(w for w in far if len(w) == 1), frozenset(w for w in far if len(w) == 2), frozenset(far)
 
@@ -46,7 +46,7 @@ def words_of(text: str) -> list[str]:
 
 
 def named(texts: Sequence[str]) -> list[bool]:
-    """Which hold a listed name, or a title, and nothing that firms are called by."""
+    """Return which texts hold a listed name or a title, and no word of company names."""
     known = listed()
 
     def valid(text: str) -> bool:
@@ -61,7 +61,7 @@ def named(texts: Sequence[str]) -> list[bool]:
 
 
 def in_han(text: str) -> bool:
-    """Family name first and no space between: two to six characters that begin with, or are, listed names."""
+    """Return whether a text is a family name and a given name without a space: two to six characters that begin with a listed name."""
     one, two, all_ = listed_in_han()
     bare = text.replace(" ", "").replace("・", "")
     if bare in all_:
@@ -75,7 +75,7 @@ def _letters() -> dict[int, str]:
 
 
 def plain(word: str) -> str:
-    """A word without its accents."""
+    """Return a word without accents."""
     import unicodedata
 
     bare = unicodedata.normalize("NFKD", word.translate(_letters()))
@@ -83,7 +83,7 @@ def plain(word: str) -> str:
 
 
 def two_words(texts: Sequence[str]) -> list[bool]:
-    """Which begin with a listed name, or with a title."""
+    """Return which texts begin with a listed name or a title."""
     known = listed()
     firsts = [words_of(text)[0].strip(".") for text in texts]
     return [first in known or plain(first) in known or first in TITLES for first in firsts]

@@ -9,7 +9,7 @@ REST = r"[0-9 ().\-/]{5,20}[0-9]"
 
 
 def planned(texts: Sequence[str]) -> list[bool]:
-    """Which are possible numbers of the country whose code they begin with."""
+    """Return which are possible numbers of the country whose code they begin with."""
     import phonenumbers
 
     def valid(text: str) -> bool:
@@ -23,7 +23,7 @@ def planned(texts: Sequence[str]) -> list[bool]:
 
 
 def few_digits(texts: Sequence[str]) -> list[bool]:
-    """Which have as many digits as numbers have in a country (7 to 13), and are no date."""
+    """Return which have as many digits as national numbers (7 to 13), and are no date."""
     return [
         7 <= sum(c.isdigit() for c in text.partition("x")[0]) <= 13 and not text.startswith(("19", "20"))
         for text in texts

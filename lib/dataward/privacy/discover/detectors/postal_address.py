@@ -22,7 +22,7 @@ def _street() -> Any:
 
 
 def in_streets(texts: Sequence[str]) -> list[bool]:
-    """Which hold a word for a street (or a box at the post) and a number."""
+    """Return which texts hold a word for a street or a post-office box, and a number."""
     street = _street()
     return [len(text) <= 160 and any(c.isdigit() for c in text) and street.search(text) is not None for text in texts]
 

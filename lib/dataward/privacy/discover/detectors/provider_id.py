@@ -12,7 +12,7 @@ def npi(texts: Sequence[str]) -> list[bool]:
 
 
 def dea(texts: Sequence[str]) -> list[bool]:
-    """The last digit is that of digits 1, 3, 5 and twice digits 2, 4, 6."""
+    """Check the last digit: that of digits 1, 3, 5 plus twice digits 2, 4, 6."""
     numbers = [[int(digit) for digit in text[2:]] for text in texts]
     return [(n[0] + n[2] + n[4] + 2 * (n[1] + n[3] + n[5])) % 10 == n[6] for n in numbers]
 
