@@ -28,7 +28,7 @@ AGAIN = "interrupted; run the same command again to finish what was begun"
 
 
 def entry() -> NoReturn:
-    """The console script."""
+    """Run the console script."""
     sys.exit(main(sys.argv[1:]))
 
 
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _unexpected(error: Exception) -> str:
-    """Where it happened and of what kind it is: the places hold no data, the message might."""
+    """Return place and type of an error; they hold no data, the message might."""
     from dataward.tables.reason import reason
 
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "dataward" in f.filename]

@@ -112,7 +112,7 @@ def _print_estate(tables: list[dict[str, Any]]) -> None:
 
 
 def refuse_existing(path: str | None) -> None:
-    """Nothing that somebody may have written is overwritten by a draft."""
+    """Refuse to overwrite a file by a draft."""
     if path and Path(path).exists():
         raise UsageError(f"--draft {path}: the file exists already and is left alone; name another")
 

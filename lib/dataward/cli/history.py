@@ -120,7 +120,7 @@ def _told_series(name: str, runs: list[Measured]) -> None:
 
 
 def _sparkline(runs: Sequence[Measured]) -> str:
-    """One block a run, by height between the smallest and the largest; a dot where nothing was measured."""
+    """Return one block per run, its height between the smallest and the largest value; a dot where nothing was measured."""
     values = list({(one.run_id, one.time): one.measured for one in runs}.values())[-SHOWN:]
     known = [value for value in values if value is not None]
     low, span = (min(known), max(known) - min(known)) if known else (0.0, 0.0)
@@ -202,7 +202,7 @@ def _key_uses(arguments: argparse.Namespace, planned: Any) -> int:
 
 
 def _ranges(numbers: Sequence[int]) -> str:
-    """1, 2, 3, 5 as ``1-3, 5``."""
+    """Return 1, 2, 3, 5 as ``1-3, 5``."""
     told: list[list[int]] = []
     for number in numbers:
         if told and number == told[-1][-1] + 1:

@@ -158,7 +158,7 @@ def _erase(arguments: argparse.Namespace) -> int:
 
 
 def _subject(given: str) -> str:
-    """The subject, which must not stand on the command line of a job: that is kept in Spark's event log."""
+    """Return the subject, which must not be on a job's command line, because Spark's event log keeps that."""
     if given == "-":
         return sys.stdin.readline().rstrip("\n")
     if given.startswith("@"):

@@ -77,7 +77,7 @@ class _TooLarge(Exception):
 
 @lru_cache(maxsize=1024)
 def runs_away(pattern: str) -> bool:
-    """Whether a pattern of Java's can take exponentially long; False where it cannot be judged."""
+    """Return whether a Java pattern can take exponential time; False where that cannot be decided."""
     if "&&" in pattern or "\\Q" in pattern:
         return False
     for theirs, ours in _JAVA:
@@ -212,7 +212,7 @@ def _meet(left: Ranges, right: Ranges) -> bool:
 
 
 def _ambiguous(positions: _Positions) -> set[int]:
-    """Positions that come back to themselves by two paths over one word."""
+    """Return positions that reach themselves by two paths over one word."""
     follow = positions.follow
     together = _components(range(len(follow)), lambda state: follow[state])
     twice = {
@@ -240,7 +240,7 @@ def _ambiguous(positions: _Positions) -> set[int]:
 
 
 def _components(nodes: Iterable[Any], after: Callable[[Any], Iterable[Any]]) -> dict[Any, Any]:
-    """A name of the strongly connected component of each node (Kosaraju's algorithm)."""
+    """Return an identifier of each node's strongly connected component (Kosaraju's algorithm)."""
     edges = {node: tuple(after(node)) for node in nodes}
     back: dict[Any, list[Any]] = {node: [] for node in edges}
     for node, others in edges.items():

@@ -61,20 +61,20 @@ class Crowd:
 
 
 def _classes(frame: DataFrame, keys: Iterable[str]) -> DataFrame:
-    """Classes by keys (SQL), in columns of names that no source has: q0, q1, ... and ``count``."""
+    """Count classes by keys (SQL), in columns with names that no source has: q0, q1, ... and ``count``."""
     from pyspark.sql import functions as F
 
     return frame.groupBy(*(F.expr(sql).alias(f"q{number}") for number, sql in enumerate(keys))).count()
 
 
 def smallest(frame: DataFrame, columns: Sequence[str]) -> int | None:
-    """k; None of an empty frame."""
+    """Return k; None for an empty frame."""
     row = _classes(frame, map(identifier, columns)).selectExpr("min(count)").first()
     return row[0] if row else None
 
 
 def distribution(frame: DataFrame, columns: Sequence[str]) -> tuple[Crowd, ...]:
-    """How many classes there are of which size, in steps of :data:`BOUNDS`; those that occur."""
+    """Return how many classes of which size there are, in steps of :data:`BOUNDS`, without empty steps."""
     steps = " ".join(f"when count >= {least} then {least}" for least in reversed(BOUNDS))
     found = _classes(frame, map(identifier, columns)).groupBy("count").agg({"*": "count"}).toDF("count", "classes")
     rows = found.selectExpr(f"case {steps} end as least", "classes", "classes * count as rows")
@@ -84,7 +84,7 @@ def distribution(frame: DataFrame, columns: Sequence[str]) -> tuple[Crowd, ...]:
 
 
 def diversity(frame: DataFrame, columns: Sequence[str], sensitive: str) -> int | None:
-    """l; NULL counts as one value."""
+    """Return l; NULL counts as one value."""
     from pyspark.sql import functions as F
 
     value = column(sensitive)
@@ -95,12 +95,12 @@ def diversity(frame: DataFrame, columns: Sequence[str], sensitive: str) -> int |
 
 
 def closeness(frame: DataFrame, columns: Sequence[str], sensitive: str) -> float | None:
-    """t, by the earth mover's distance (section 5 of the paper): of numbers the ordered, of all else the equal distance.
+    """Return t by the earth mover's distance (section 5 of the paper): the ordered distance of numbers, the equal distance of others.
 
-    Rows whose sensitive value is NULL count as one value, and are left out among numbers.
+    NULL counts as one value, but is left out among numbers.
 
     Raises:
-        TooManyValues: numbers of more than :data:`MOST_VALUES` different values.
+        TooManyValues: the numbers have more than :data:`MOST_VALUES` distinct values.
     """
     if frame.schema[_named(frame, sensitive)].dataType.typeName() in NUMBERS:
         return _ordered(frame.where(f"{identifier(sensitive)} is not null"), columns, sensitive)
@@ -126,7 +126,7 @@ def closeness(frame: DataFrame, columns: Sequence[str], sensitive: str) -> float
 
 
 def _ordered(frame: DataFrame, columns: Sequence[str], sensitive: str) -> float | None:
-    """Of m values in order: sum over i of |sum over j <= i of (q_j - p_j)| / (m - 1)."""
+    """Return, for m ordered values, the sum over i of |sum over j <= i of (q_j - p_j)| / (m - 1)."""
     from pyspark.sql import functions as F
 
     value = column(sensitive)
@@ -154,7 +154,7 @@ def _ordered(frame: DataFrame, columns: Sequence[str], sensitive: str) -> float 
 
 
 def _farthest(counts: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """The largest distance among the classes of a bucket (columns class, rank, count)."""
+    """Return a function that computes the largest distance among the classes of a bucket (columns class, rank, count)."""
 
     def run(bucket: pd.DataFrame) -> pd.DataFrame:
         import numpy as np
@@ -187,13 +187,13 @@ def _farthest(counts: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
 
 
 def k_map(frame: DataFrame, columns: Sequence[str], population: DataFrame) -> int | None:
-    """The least number of rows of the population in a class of the frame; 0 where the population lacks a class."""
+    """Return the least number of rows of the population in a class of the frame; 0 where the population lacks a class."""
     found: int | None = _met(frame, columns, population, "min(coalesce(others, 0))")
     return found
 
 
 def presence(frame: DataFrame, columns: Sequence[str], population: DataFrame) -> float | None:
-    """The largest share of a class of the population that stands in the frame; 1 at most, also where it lacks the class."""
+    """Return the largest share of a class of the population that is in the frame; 1 at most, also where the population lacks it."""
     found = _met(frame, columns, population, "max(least(count / coalesce(others, 1), 1d))")
     return None if found is None else float(found)
 
@@ -209,5 +209,5 @@ def _met(frame: DataFrame, columns: Sequence[str], population: DataFrame, asked:
 
 
 def _named(frame: DataFrame, name: str) -> str:
-    """A column's own spelling; Spark's schema knows case."""
+    """Return a column's own spelling, because Spark's schema distinguishes case."""
     return next(there for there in frame.columns if there.lower() == name.lower())

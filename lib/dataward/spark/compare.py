@@ -107,10 +107,10 @@ class _Placed:
 
 
 def equal(value: Value, literals: Sequence[Compared]) -> str:
-    """SQL that is true where the value equals one of the literals; else false or null.
+    """Return SQL that is true where the value equals one of the literals, else false or null.
 
     Raises:
-        Incomparable: a literal means nothing beside the value's type.
+        Incomparable: a literal cannot be compared with the value's type.
     """
     rights: dict[str, list[str]] = {}
     for one in literals:
@@ -122,10 +122,10 @@ def equal(value: Value, literals: Sequence[Compared]) -> str:
 
 
 def ordered(value: Value, operator: Order, one: Compared) -> str:
-    """SQL that is true where the value stands in that order to the literal; else false or null.
+    """Return SQL that is true where the comparison of the value with the literal holds, else false or null.
 
     Raises:
-        Incomparable: the literal means nothing beside the value's type.
+        Incomparable: the literal cannot be compared with the value's type.
     """
     placed = _placed(value, one)
     up = operator[0] == ">"
@@ -141,7 +141,7 @@ def ordered(value: Value, operator: Order, one: Compared) -> str:
 
 
 def unreadable(value: Value, literals: Iterable[Compared]) -> str | None:
-    """SQL, never null, for texts that are no number or no timestamp though a literal is one; None where there are none."""
+    """Return SQL, never null, that is true for texts that are no number or timestamp though a literal is one; None where not needed."""
     kinds = {type(one) for one in literals} if value.is_text else set()
     tests = [f"not {_number(value)}"] if Decimal in kinds else []
     tests += [f"try_cast({value.sql} as timestamp) is null"] if datetime in kinds else []
@@ -149,13 +149,13 @@ def unreadable(value: Value, literals: Iterable[Compared]) -> str | None:
 
 
 def paired(here: Value, there: Value) -> tuple[str, str]:
-    """SQL of two values of one type each, equal exactly where the values are; null for a text that is not of the other's kind.
+    """Return SQL of two values in a common type, equal exactly where the values are; null for a text that does not fit the other type.
 
-    Numbers become decimals that hold both, and a float the decimal that it is written as; text beside numbers is read as a
+    Numbers become decimals that hold both, and a float becomes the decimal of its text; text beside numbers is read as a
     number to 38 digits ('02' and '2.0' are 2), beside dates and timestamps as a timestamp; a date is its midnight.
 
     Raises:
-        Incomparable: the types have no such type in common.
+        Incomparable: the types have no common type.
     """
     kinds = {here.kind, there.kind}
     if len(kinds) == 1 or (here.is_text and there.is_text):
@@ -183,10 +183,10 @@ def paired(here: Value, there: Value) -> tuple[str, str]:
 def paired_columns(
     here: DataFrame, columns: Iterable[str], there: DataFrame, others: Iterable[str]
 ) -> list[tuple[str, str]]:
-    """:func:`paired` of columns of two frames, one by one.
+    """Apply :func:`paired` to columns of two frames, one by one.
 
     Raises:
-        Incomparable: two have no type in common.
+        Incomparable: two columns have no common type.
     """
     kinds = [{name.lower(): kind for name, kind in frame.dtypes} for frame in (here, there)]
     return [
@@ -209,7 +209,7 @@ def _as_decimal(value: Value, kind: str) -> str:
 
 
 def _room(kind: str) -> tuple[int, int]:
-    """The digits before and after the point that a whole number or decimal may have."""
+    """Return the digits before and after the point of a whole number or decimal type."""
     if kind in WHOLE:
         return len(str(2 ** (WHOLE[kind] - 1))), 0
     precision, scale = map(int, re.findall(r"\d+", kind))
@@ -217,14 +217,14 @@ def _room(kind: str) -> tuple[int, int]:
 
 
 def _number_of(one: Compared | str) -> Decimal | None:
-    """A number, also one that is written as a text."""
+    """Return a number, also of a text that is one; else None."""
     if isinstance(one, str):
         return Decimal(one.strip()) if re.match(NUMBER, one, re.ASCII) else None
     return one if isinstance(one, Decimal) else None
 
 
 def as_moment(text: str) -> tuple[datetime, bool] | None:
-    """A date or timestamp (UTC, without a zone) that a text says, and whether it is a date; None where it says none."""
+    """Return the date or timestamp (UTC, without a zone) of a text, and whether it is a date; None for another text."""
     if not MOMENT.fullmatch(text.strip()):
         return None
     day, clock = text.strip()[:10], text.strip()[11:]
@@ -240,7 +240,7 @@ def as_moment(text: str) -> tuple[datetime, bool] | None:
 
 
 def _digits(number: Decimal) -> tuple[int, int]:
-    """How many digits it has before the point (at least 1), and after it."""
+    """Return the number of digits before the point (at least 1) and after it."""
     places = max(-int(number.normalize(EXACT).as_tuple().exponent), 0) if number else 0
     return max(number.adjusted() + 1, 1), places
 
@@ -278,7 +278,7 @@ def _incomparable(value: Value, one: Compared, wanted: str) -> Incomparable:
 
 
 def _exact(value: Value, number: Decimal) -> _Placed:
-    """Beside whole numbers and decimals: the number itself, or the last number of the type below it."""
+    """Return the comparison with whole numbers and decimals: the number itself, or the last number of the type below it."""
     if value.kind in WHOLE:
         scale, low = 0, Decimal(-(2 ** (WHOLE[value.kind] - 1)))
         high = -low - 1
@@ -314,7 +314,7 @@ def _double(number: Decimal) -> str:
 
 
 def _number(value: Value) -> str:
-    """SQL: whether a text is a number; null for null."""
+    """Return SQL of whether a text is a number; null for null."""
     return f"({value.sql} rlike {literal(NUMBER)})"
 
 

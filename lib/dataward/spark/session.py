@@ -84,7 +84,7 @@ ISOLATED = {
 
 
 def platform() -> str:
-    """``databricks``, ``glue``, ``emr`` or ``local``, by what each puts into a job's environment."""
+    """Return ``databricks``, ``glue``, ``emr`` or ``local``, by the environment variables that each sets."""
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
         return "databricks"
     if "GLUE_VERSION" in os.environ or "GLUE_PYTHON_VERSION" in os.environ:
@@ -95,7 +95,7 @@ def platform() -> str:
 
 
 def get(**conf: str) -> SparkSession:
-    """The session: the one that runs, the one spark-submit prepared, or a new local one (with ``conf`` on top).
+    """Return the active session, the one that spark-submit prepared, or a new local one with ``conf``.
 
     Raises:
         SessionError: pyspark, Java, a jar or a setting is missing or of the wrong version.
@@ -168,7 +168,7 @@ def _require(spark: SparkSession) -> None:
 
 @contextmanager
 def isolated(spark: SparkSession) -> Iterator[SparkSession]:
-    """A session beside the user's, with settings of its own; afterwards the user's is the active one again."""
+    """Yield a second session with its own settings; afterwards the user's session is the active one again."""
     own = spark.newSession()
     for key, value in ISOLATED.items():
         own.conf.set(key, value)
@@ -182,9 +182,9 @@ def isolated(spark: SparkSession) -> Iterator[SparkSession]:
 
 @contextmanager
 def interruptible(spark: SparkSession) -> Iterator[None]:
-    """Ctrl-C cancels the jobs that run and raises KeyboardInterrupt, whatever state the JVM is in (main thread only).
+    """Cancel running jobs on Ctrl-C and raise KeyboardInterrupt, whatever the state of the JVM (main thread only).
 
-    PySpark's own handler raises the gateway's error instead, where the same signal has reached the JVM.
+    PySpark's own handler raises the gateway's error where the JVM receives the same signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -208,13 +208,13 @@ class TimeIsUp(Exception):
 
 @contextmanager
 def time_limit(spark: SparkSession, seconds: float | None) -> Iterator[None]:
-    """Cancel what this thread lets Spark do, once so many seconds are over.
+    """Cancel this thread's Spark jobs after a number of seconds.
 
-    Jobs are known by a tag, which the user's own job groups and tags stand beside. A task that is inside of a regular expression
-    hears nothing of it and runs on; nobody waits for it.
+    Jobs are marked with a tag, independent of the user's job groups and tags. A task inside of a regular expression cannot be
+    interrupted: it continues, and nothing waits for it.
 
     Raises:
-        TimeIsUp: they are over; whatever else was raised is a consequence.
+        TimeIsUp: the time is over; any other error is its consequence.
     """
     if seconds is None:
         yield
@@ -279,21 +279,21 @@ class _Tagging:
 
 
 def _name_functions(spark: SparkSession) -> None:
-    """Each ``F.col`` asks the JVM for ``functions``, which tries a list of packages first: a millisecond, and a fifth by name."""
+    """Cache the JVM's ``functions``: each ``F.col`` resolves the name, which tries a list of packages first and takes about 1 ms."""
     from py4j.java_gateway import java_import
 
     java_import(spark.sparkContext._jvm, "org.apache.spark.sql.functions")
 
 
 def activate(spark: SparkSession) -> None:
-    """PyDeequ and DeltaTable ask for *the* active session; Python's and the JVM's must both be ours, on each thread."""
+    """Make the session the active one of Python and of the JVM on this thread, which PyDeequ and DeltaTable use."""
     jvm: Any = spark.sparkContext._jvm
     jvm.org.apache.spark.sql.SparkSession.setActiveSession(spark._jsparkSession)
     type(spark)._activeSession = spark
 
 
 def demand_encryption(spark: SparkSession) -> None:
-    """On a cluster, keys reach executors inside of tasks and broadcasts, which Spark may spill: it must encrypt them.
+    """Check that a cluster encrypts spills, because keys reach executors inside of tasks and broadcasts.
 
     Raises:
         SessionError: it does not.
@@ -308,7 +308,7 @@ def demand_encryption(spark: SparkSession) -> None:
 
 
 def who(spark: SparkSession) -> str:
-    """Whom the platform says this is: Spark's user, else the login."""
+    """Return the platform's name of the user: Spark's user, else the login."""
     context: Any = spark.sparkContext
     return str(context.sparkUser()) or getpass.getuser()
 

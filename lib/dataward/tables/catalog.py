@@ -22,12 +22,12 @@ def _described(spark: SparkSession, name: str) -> dict[str, str]:
 
 
 def place(spark: SparkSession, name: str) -> str | None:
-    """The folder in which a table of the catalog lies."""
+    """Return the folder of a table of the catalog; None where it has none."""
     return _described(spark, name).get("Location")
 
 
 def kind(spark: SparkSession, name: str) -> str | None:
-    """``view``, or the format of a table of the catalog in small letters (delta, parquet, ...); None where there is none."""
+    """Return ``view``, or the format of a table of the catalog in lower case (delta, parquet, ...); None where there is no table."""
     if not spark.catalog.tableExists(name):
         return None
     if spark.catalog.getTable(name).tableType in ("VIEW", "TEMPORARY"):
@@ -36,7 +36,7 @@ def kind(spark: SparkSession, name: str) -> str | None:
 
 
 def instead_of_delta(spark: SparkSession, place: Location) -> str | None:
-    """What is there that is no Delta table ("a view", "a parquet table"); None for a Delta table, or nothing."""
+    """Return the kind of a table that is no Delta table ("a view", "a parquet table"); None for a Delta table or no table."""
     if place.table is not None:
         found = kind(spark, place.table)
         return None if found in (None, "delta") else "a view" if found == "view" else f"a table stored as {found}"
@@ -46,7 +46,7 @@ def instead_of_delta(spark: SparkSession, place: Location) -> str | None:
 
 
 def relation(spark: SparkSession, name: str) -> tuple[DataFrame, str, str]:
-    """A table or a view as Spark reads it, what is held still of it, in words, and the digest of that."""
+    """Read a table or a view; returns the frame, a description of what is pinned, and its digest."""
     spark.catalog.refreshTable(name)
     frame = spark.table(name)
     trouble = _not_files(frame)
@@ -60,18 +60,18 @@ def relation(spark: SparkSession, name: str) -> tuple[DataFrame, str, str]:
 
 
 def digest_of_relation(spark: SparkSession, name: str) -> str:
-    """The digest that :func:`relation` would give now."""
+    """Compute the digest of :func:`relation` again."""
     return relation(spark, name)[2]
 
 
 def listing(spark: SparkSession, frame: DataFrame) -> list[tuple[str, int, str]]:
-    """(path, bytes, modification time) of the files that a frame reads, sorted."""
+    """Return (path, bytes, modification time) of the files that a frame reads, sorted."""
     paths = sorted({files.plain(path) for path in frame.inputFiles()})
     return files.listed(spark, paths, literally=True) if paths else []
 
 
 def _not_files(frame: DataFrame) -> str:
-    """What a frame reads beside files that stay as they are listed; nothing where it reads only these."""
+    """Return what a frame reads beside pinned files; empty where it reads only these."""
     plan: Any = frame._jdf.queryExecution().optimizedPlan()
     if not plan.deterministic() or "subquery#" in plan.toString():
         return "it holds a subquery, or gives other rows each time"

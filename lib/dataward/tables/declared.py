@@ -84,7 +84,7 @@ class Breach:
 
 
 def declared(spark: SparkSession, place: Location) -> Declared | None:
-    """What is declared of the table; None where there is none. On a platform that hides its log, only what DESCRIBE shows."""
+    """Return what is declared of the table; None where there is none. On a platform that hides its log, only what DESCRIBE shows."""
     from pyspark.sql.types import StructType
 
     if not delta.exists(spark, place):
@@ -133,7 +133,7 @@ def fit(given: StructType, table: Declared, whole: bool, evolve: bool = False, b
 
 
 def _met(column: StructField, known: StructField | None) -> Fit:
-    """One column against the table's of its name."""
+    """Compare a column with the table's column of its name."""
     if known is None:
         return Fit(adds=(column.name,))
     if IDENTITY in known.metadata and not known.metadata.get(EXPLICIT):
@@ -150,7 +150,7 @@ def _met(column: StructField, known: StructField | None) -> Fit:
 
 
 def conformed(frame: DataFrame, found: Fit, table: Declared) -> DataFrame:
-    """The frame with its columns as wide as the table's; where the schema is replaced, with the comments of columns that stay."""
+    """Cast columns to the width of the table's; where the schema is replaced, keep the comments of remaining columns."""
     comments = {c.name.lower(): c.metadata[COMMENT] for c in table.schema.fields if COMMENT in c.metadata}
     casts = {name.lower(): kind for name, kind in found.casts.items()}
     if not casts and not (found.rewrites and comments):
@@ -165,7 +165,9 @@ def conformed(frame: DataFrame, found: Fit, table: Declared) -> DataFrame:
 
 
 def breaches(table: Declared, names: Iterable[str]) -> list[Breach]:
-    """What rows with these columns could break: NOT NULL, lengths, CHECKs, generated columns, and ``''`` in a partition column."""
+    """Return the declarations that rows with these columns may break: NOT NULL, lengths, CHECKs, generated columns, and ``''`` in a
+    partition column.
+    """
     here = {name.lower() for name in names}
     found = []
     for known in table.schema.fields:
@@ -191,7 +193,7 @@ def _simple(kind: DataType) -> str:
 
 
 def _wider(narrow: DataType, wide: DataType) -> bool:
-    """Whether each value of a type is exactly one of the other."""
+    """Return whether each value of a type is exactly one of the other."""
     from pyspark.sql.types import DecimalType
 
     small, large = _simple(narrow), _simple(wide)

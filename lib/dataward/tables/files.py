@@ -31,19 +31,19 @@ ENDINGS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".json": "jso
 
 
 def plain(path: str) -> str:
-    """A file's path as listings have it, from the URI that ``_metadata.file_path`` and ``inputFiles`` give."""
+    """Return a file's path as listings have it, from the URI of ``_metadata.file_path`` and ``inputFiles``."""
     return re.sub(r"^file:/+", "file:/", unquote(path))
 
 
 def escaped(path: str) -> str:
-    """A path that Hadoop's globbing takes literally."""
+    """Escape a path so that Hadoop's globbing takes it literally."""
     return re.sub(r"([\\\[\]{}*?])", r"\\\1", path)
 
 
 def listed(
     spark: SparkSession, paths: str | list[str], literally: bool, options: Mapping[str, str] | None = None
 ) -> list[tuple[str, int, str]]:
-    """(path, bytes, modification time) of every file at some paths that is not empty, sorted; no content is read."""
+    """Return (path, bytes, modification time) of every non-empty file at some paths, sorted; no content is read."""
     from pyspark.sql import functions as F
 
     reader = spark.read.format("binaryFile").options(**(options or {}))
@@ -53,7 +53,7 @@ def listed(
 
 
 def skipped(spark: SparkSession, path: str, depth: int) -> list[str]:
-    """Names of data files in a folder, and in so many levels of folders below, that Spark does not read: those in _ or ."""
+    """Return the names of data files in a folder, to a depth, that Spark skips: those that begin with _ or a dot."""
     system, place = on_system(spark, path)
     found = set()
     for level in range(depth + 1):
@@ -65,7 +65,7 @@ def skipped(spark: SparkSession, path: str, depth: int) -> list[str]:
 
 
 def in_delta(spark: SparkSession, path: str) -> str | None:
-    """The Delta table that a path is, or lies inside of."""
+    """Return the Delta table that a path is, or is inside of; None where there is none."""
     system, place = on_system(spark, path)
     below: Any = spark.sparkContext._jvm
     while place is not None:
@@ -86,13 +86,13 @@ def exists(spark: SparkSession, path: str) -> bool:
 
 
 def qualified(spark: SparkSession, path: str) -> str:
-    """A path as an absolute URI; nothing is read."""
+    """Return a path as an absolute URI; nothing is read."""
     system, place = on_system(spark, path)
     return str(system.makeQualified(place).toString())
 
 
 def format_of(spark: SparkSession, path: str) -> str | None:
-    """The format of the table that a directory or a file is; None where it is none."""
+    """Return the format of the table in a directory or file; None where it is none."""
     system, place = on_system(spark, path)
     if not system.exists(place):
         return None
@@ -127,7 +127,7 @@ def tables_below(spark: SparkSession, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _names(system: Any, place: Any) -> list[tuple[str, bool]]:
-    """(name, whether it is a folder) of what lies in a folder, sorted."""
+    """Return (name, is a folder) of the entries of a folder, sorted."""
     return sorted((entry.getPath().getName(), bool(entry.isDirectory())) for entry in system.listStatus(place))
 
 
@@ -138,7 +138,7 @@ def _by_ending(name: str) -> str | None:
 
 
 def on_system(spark: SparkSession, path: str) -> tuple[Any, Any]:
-    """The file system that a path lies on, and the path as Hadoop has it."""
+    """Return the file system of a path, and Hadoop's object for the path."""
     context: Any = spark.sparkContext
     place = context._jvm.org.apache.hadoop.fs.Path(path)
     return place.getFileSystem(context._jsc.hadoopConfiguration()), place

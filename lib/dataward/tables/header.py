@@ -24,9 +24,9 @@ Record = Sequence[str | None]
 
 
 def trouble(header: Record, records: Sequence[Record]) -> tuple[str, str] | None:
-    """What is wrong with a header, and what to do about it; None where it is sound.
+    """Return the problem of a header and its remedy; None where there is none.
 
-    Names are shown only where the header is known to hold names. ``records``: some of those below it.
+    Names are shown only where the header certainly holds names. ``records`` are some of those below it.
     """
     names = [name or "" for name in header]
     if any(REPLACED in name or "\0" in name for name in names):
@@ -68,14 +68,14 @@ def _is_record(names: Sequence[str], records: Sequence[Record]) -> bool:
 
 
 def _counts(names: Sequence[str]) -> bool:
-    """Whether whole numbers stand among the names that are not the years or days of a wide table (2019, 2020, 2021)."""
+    """Return whether whole numbers are among the names, other than years or days of a wide table (2019, 2020, 2021)."""
     numbers = [int(name) for name in names if re.fullmatch(r"\s*[0-9]{1,8}\s*", name)]
     steps = {after - before for before, after in pairwise(numbers)}
     return bool(numbers) and (len(steps) != 1 or steps == {0})
 
 
 def _continues(name: str, values: Sequence[str | None]) -> bool:
-    """Whether the values below a name go on with it: one is equal to it, or all are written as it is (P0017, P0018)."""
+    """Return whether the values below a name continue it: one equals it, or all have its shape (P0017, P0018)."""
     there = [value for value in values if value]
     if not name.strip():
         return False
@@ -88,6 +88,6 @@ def _continues(name: str, values: Sequence[str | None]) -> bool:
 
 
 def _shape(text: str) -> str:
-    """How a text is written: letters and digits one by one, and where there are no letters (dates, decimals) by runs."""
+    """Return the shape of a text: letters and digits one by one; without letters (dates, decimals), by runs."""
     shape = re.sub(r"[0-9]", "9", re.sub(r"[^\W\d_]", "a", text))
     return shape if "a" in shape else re.sub("9+", "9", shape)

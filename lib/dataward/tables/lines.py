@@ -41,7 +41,7 @@ class Lines:
 
 
 def undecodable(binary: str) -> str:
-    """SQL: whether bytes are no UTF-8."""
+    """Return SQL of whether bytes are no UTF-8."""
     return f"encode(decode({binary}, 'UTF-8'), 'UTF-8') != {binary}"
 
 
@@ -70,7 +70,7 @@ def _of(row: Any, source: Source, after: int) -> Lines:
 
 
 def _lines(spark: SparkSession, source: Source, paths: Sequence[str]) -> DataFrame:
-    """A row for each line: where it stands, and whether a quoted field is open at its end, had none or one been at its start."""
+    """Return a row for each line: its position, and whether a quoted field is open at its end, for both states at its start."""
     reader: Any = spark.read.option(*LITERAL)
     if source.multi_line:
         reader = reader.option("lineSep", str(source.reader_options.get("linesep", "\n")))
@@ -96,7 +96,7 @@ def _lines(spark: SparkSession, source: Source, paths: Sequence[str]) -> DataFra
 
 
 def _quotes(source: Source) -> Iterable[str]:
-    """SQL: whether a quoted field is open at a line's end, where it began outside of one, and where inside."""
+    """Yield SQL of whether a quoted field is open at a line's end: if the line begins outside of one, and if inside."""
     options = source.reader_options
     quote, escape = str(options.get("quote") or ""), str(options.get("escape") or "")
     if not quote:
@@ -141,7 +141,7 @@ def _aggregates() -> list[Any]:
 
 
 def _toggles_after(lines: DataFrame, last: dict[str, Any]) -> dict[str, int]:
-    """By file, how many lines turn an open field into none, or none into one, after the last that settles it."""
+    """Return by file how many lines change the state of a field after the last line that determines it."""
     from pyspark.sql import functions as F
 
     known = lines.sparkSession.createDataFrame(

@@ -95,21 +95,21 @@ _WORDS = (
 
 
 def from_worker(error: BaseException) -> str | None:
-    """What was said when a value could not be protected (it names no value); None for any other failure."""
+    """Return the message of a value that could not be protected (it holds no value); None for any other failure."""
     said = re.findall(rf"{re.escape(marked(''))}(.+)$", str(error), re.MULTILINE)
     return str(said[-1]) if said else None
 
 
 def marked(told: str) -> str:
-    """The same as a message of the JVM's."""
+    """Return the message in the form in which the JVM repeats it."""
     return f"{ProtectionError.__module__}.{ProtectionError.__name__}: {told}"
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in words that hold no data.
+    """Return the reason of an error as text without data.
 
-    Spark puts whole records into some messages. What gets through is our own sentence, chosen by what the message says, the
-    error's class, and those of its fields that hold names alone (:data:`SAFE`). Anything else is named by its type.
+    Spark puts whole records into some messages. The result is a sentence of this module, chosen by the message and the error's class,
+    with those fields that hold only names (:data:`SAFE`). Any other error is named by its type.
     """
     chain, kinds, classes, fields = [str(error)], [type(error).__name__], [], dict[str, str]()
     for thrown in _causes(error):
@@ -142,7 +142,7 @@ def _unknown(error: BaseException, kinds: list[str]) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[Any]:
-    """The error, and what the JVM says caused it."""
+    """Yield the error, and the causes that the JVM gives."""
     yield error
     java: Any = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     while java is not None:
@@ -151,7 +151,7 @@ def _causes(error: BaseException) -> Iterator[Any]:
 
 
 def _asked(thrown: Any, what: str) -> Any:
-    """What an error says of itself; None where it does not know the question."""
+    """Return an attribute of an error; None where it has none."""
     try:
         return getattr(thrown, what)()
     except Exception:  # py4j has an error of its own for a method that is not there
@@ -166,7 +166,7 @@ def _safe(fields: Mapping[str, str]) -> Iterator[str]:
 
 
 def _shown(word: str, value: str) -> str:
-    """A name as it is; of a path nothing below a partition's directory, which is named by a value."""
+    """Return a name; of a path nothing below a partition's directory, whose name is a value."""
     plain = value.replace("`", "").strip('"')
     if word == "path":
         plain = re.sub(r"/[^/=]+=.*", "/...", plain)
@@ -174,7 +174,7 @@ def _shown(word: str, value: str) -> str:
 
 
 def _named(whole: str) -> str | None:
-    """What went wrong with which column or file, where Spark's sentence says it beside names alone."""
+    """Return the problem with its column or file, where Spark's sentence holds no other data."""
     file = re.search(r"(?:CSV file: |in file )\S*?([^/\s]+?)\.?(?:\s|$)", whole)
     where = f" ({file.group(1)})" if file else ""
     if found := re.search(r"CSV header does not conform.*?Expected: (.+?) but found", whole, re.DOTALL):

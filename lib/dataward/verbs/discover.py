@@ -82,7 +82,7 @@ class Discovered:
     schema: pa.Schema
 
     def as_data(self) -> dict[str, Any]:
-        """As ``--json`` prints it; ``class`` is null where nothing was found."""
+        """Return the data that ``--json`` prints; ``class`` is null where nothing was found."""
         columns = [
             {
                 "name": found.column,
@@ -122,10 +122,10 @@ def _looked(pinned: Pin, asked: Asked) -> Discovered:
 
 
 def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapping[str, str]) -> Source:
-    """A path or a name of the catalog as a source, with its format found out where none is given.
+    """Return a path or a name of the catalog as a source, with its format detected where none is given.
 
     Raises:
-        SourceError: there is nothing by that name.
+        SourceError: there is nothing of that name.
     """
     if format_ is None and "/" not in text and not files.exists(spark, text):
         if (kind := catalog.kind(spark, text)) is None:
@@ -192,7 +192,7 @@ def discover_all(
 
 
 def html(title: str, tables: list[dict[str, Any]], failed: Mapping[str, str] | None = None) -> str:
-    """The page over one table or many."""
+    """Return the page of one table or several."""
     where: dict[str, list[dict[str, str]]] = {}
     for table in tables:
         for column in table["columns"]:
@@ -226,13 +226,13 @@ def _tables(spark: SparkSession, root: str) -> Iterator[Source]:
 
 
 def own_records(columns: Iterable[str]) -> str:
-    """What a table with these columns is, where Dataward keeps its own records in it; "" for any other table."""
+    """Return the kind of Dataward's own records in a table with these columns; empty for any other table."""
     there = set(columns)
     return next((kind for kind, names in RECORDS.items() if names <= there), "")
 
 
 def _mark(pinned: Pin, asked: Asked) -> str:
-    """What says that a table was looked at as it is, in the way that is asked for."""
+    """Return the key of a table's state and of the requested way to examine it."""
     custom = {name: one.model_dump(by_alias=True) for name, one in (asked.custom or {}).items()}
     known = [(one.class_, one.names, one.hints, [(p.regex, p.odds) for p in one.patterns]) for one in DETECTORS]
     told = json.dumps([str(pinned.source), pinned.digest, asked.rows, custom, known], sort_keys=True, default=str)
@@ -255,9 +255,9 @@ IDENTIFYING = frozenset({"person_name", "health_id", "national_id", "username"})
 
 
 def drafted(source: Source, found: Discovered, how: Drafting | None = None) -> str:
-    """The text of a contract that loads and goes with the columns of the table.
+    """Return the text of a contract that loads and fits the columns of the table.
 
-    Where the first choice for a column does not go with its type, or does less than the policy asks, the next one is taken.
+    Where the first choice for a column does not fit its type, or protects less than the policy demands, the next one is used.
     """
     how, chosen = how or Drafting(), dict[str, int]()
     lines = list(draft_lines(found))
@@ -281,7 +281,7 @@ def _is_about(problem: Problem, path: str) -> bool:
 
 
 def draft_lines(found: Discovered) -> Iterator[DraftLine]:
-    """A line for each column and path; what lies inside of JSON in a string goes to the line of the string."""
+    """Yield an entry for each column and path; paths inside of JSON text belong to the entry of the text."""
     import pyarrow as pa
 
     of_path = {one.column: one for one in found.columns}

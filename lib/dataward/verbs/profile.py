@@ -70,7 +70,7 @@ class Profile:
     error: float = 0.0
 
     def as_data(self) -> dict[str, Any]:
-        """As ``--json`` prints it, and as :func:`read` reads it."""
+        """Return the data that ``--json`` prints and :func:`read` reads."""
         return {"dataward_profile": 1, **dataclasses.asdict(self)}
 
 
@@ -97,13 +97,13 @@ def profile(
 
 
 def profile_of(spark: SparkSession, contract: Contract) -> Profile:
-    """What the source of a contract holds that keeps ``target.profile``: from the sketches of its partitions, no row is read.
+    """Profile the source of a contract with ``target.profile`` from the sketches of its partitions; no row is read.
 
-    Columns that the contract calls sensitive show no value. Keys and correlations are not told.
+    Columns that the contract calls sensitive show no value. Keys and correlations are not included.
 
     Raises:
-        UsageError: the contract keeps none.
-        TargetError: nothing was kept yet, or it cannot be read.
+        UsageError: the contract keeps no sketches.
+        TargetError: none were written yet, or they cannot be read.
     """
     if not contract.target.profile:
         raise UsageError(
@@ -124,7 +124,7 @@ def profile_of(spark: SparkSession, contract: Contract) -> Profile:
 def profiled(
     frame: DataFrame, detectors: tuple[Detector, ...], keys: bool
 ) -> tuple[tuple[ColumnProfile, ...], tuple[Correlation, ...]]:
-    """What a frame holds; columns that look sensitive without values. ``keys``: whether keys are looked for."""
+    """Profile a frame; columns that look sensitive show no values. ``keys`` says whether keys are searched."""
     found, fields = seen(frame, detectors), frame.schema.fields
     classes = _classes(found, [field.name for field in fields], detectors)
     columns = [
@@ -137,7 +137,7 @@ def profiled(
 
 
 def _classes(found: Seen, names: list[str], detectors: tuple[Detector, ...]) -> dict[int, str]:
-    """Of each column that looks sensitive what it holds."""
+    """Return the class of each column that looks sensitive."""
     classes: dict[int, str] = {}
     for (number, path), evidence in found.evidence.items():
         below = judge_column(names[number] + path, evidence, detectors, names)
@@ -147,7 +147,7 @@ def _classes(found: Seen, names: list[str], detectors: tuple[Detector, ...]) -> 
 
 
 def _correlations(found: Seen, names: list[str]) -> Iterator[Correlation]:
-    """The strongest first."""
+    """Yield correlations, the strongest first."""
     if found.together is None:
         return
     numbers, matrix = found.numbers, found.together.correlations()
@@ -162,7 +162,7 @@ def _correlations(found: Seen, names: list[str]) -> Iterator[Correlation]:
 
 
 def _counted(frame: DataFrame, columns: list[ColumnProfile]) -> list[ColumnProfile]:
-    """With the exact share of unique values, where a column may be a key: all in one pass."""
+    """Add the exact share of unique values of columns that may be keys, all in one pass."""
     may_be = [
         column
         for column in columns
@@ -182,10 +182,10 @@ def _counted(frame: DataFrame, columns: list[ColumnProfile]) -> list[ColumnProfi
 
 
 def read(path: str) -> Profile:
-    """A profile that ``--json`` wrote.
+    """Read a profile that ``--json`` wrote.
 
     Raises:
-        UsageError: the file is none.
+        UsageError: the file holds none.
     """
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -217,11 +217,11 @@ def _column(data: dict[str, Any]) -> ColumnProfile:
 
 
 def compared(first: Profile, second: Profile) -> list[Drift]:
-    """How the second differs from the first, column by column."""
+    """Compare two profiles column by column."""
     return drifts(first.columns, second.columns)
 
 
 def html(found: Profile, moved: Iterable[Drift] = ()) -> str:
-    """The page over one profile."""
+    """Return the page of a profile."""
     name = found.source.partition(" ")[0].rstrip("/").rpartition("/")[2]
     return report.draw("profile.html.j2", profile=found, name=name, moved=list(moved))

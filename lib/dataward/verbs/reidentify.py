@@ -72,10 +72,10 @@ class Given:
 
 
 def principal(spark: SparkSession, plan: Plan) -> str:
-    """Who asks: with KMS the caller as STS knows it, on Databricks the user of the session, else the process's login.
+    """Return who asks: with KMS the caller by STS, on Databricks the user of the session, else the process's login.
 
-    An environment variable cannot change it. What it cannot be is more than the machine: whoever may read the keyring's
-    file can open values without this command, so give that right to nobody else (security.md).
+    An environment variable cannot change it. It is only as reliable as the machine: whoever may read the keyring's file can decrypt
+    values without this command, so give that right to nobody else (security.md).
     """
     if plan.contract.keys.provider == "aws_kms":
         from dataward.keys.aws import caller
@@ -157,7 +157,7 @@ class _Asking:
         return place
 
     def chosen(self) -> DataFrame:
-        """The rows with a value in one of the protected columns."""
+        """Return the rows with a value in one of the protected columns."""
         if not self.protected:
             raise UsageError("none of these columns is protected: read the table itself")
         names = [identifier(name) for name in dict.fromkeys(place.column for place in self.places)]
@@ -168,11 +168,11 @@ class _Asking:
             raise UsageError(f"--where does not fit {self.contract.target}: {reason(error)}") from None
 
     def entered(self, chosen: DataFrame) -> tuple[ledger.Entry, _Opened, int]:
-        """The ledger's entry of this ask, what is to be given, and how many rows are left for today.
+        """Return the ledger's entry of this request, the decrypted rows, and the remaining budget of the day in rows.
 
         Raises:
-            NotPermitted: it is denied, and what was opened is forgotten.
-            KeyringError: nothing can be opened; that is entered as well.
+            NotPermitted: it is denied, and what was decrypted is discarded.
+            KeyringError: nothing can be decrypted; that is entered as well.
         """
         line, why = allowed(
             self.contract, self.who, {one.name: one.line.class_ for one in self.protected}, self.wanted.purpose
@@ -227,7 +227,7 @@ class _Asking:
         )
 
     def spent_today(self) -> int:
-        """Rows that the principal was granted of this table since midnight, UTC."""
+        """Return the number of rows of this table granted to the principal since midnight, UTC."""
         today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
         return sum(
             record.rows
@@ -236,7 +236,7 @@ class _Asking:
         )
 
     def opened(self, chosen: DataFrame) -> _Opened:
-        """The rows with originals; no more than the budget of a day, so the driver may hold them."""
+        """Decrypt the rows; at most a day's budget, so that the driver can hold them."""
         table = _arrow(chosen)
         live = live_versions(self.spark, self.contract, self.contract.target, self.version)
         made: dict[str, list[Any]] = {}
@@ -264,7 +264,7 @@ def _arrow(frame: DataFrame) -> pa.Table:
 
 
 def _text(data: bytes) -> str:
-    """UTF-8 as it is; other bytes as base64."""
+    """Return UTF-8 as text, other bytes as base64."""
     try:
         return data.decode()
     except UnicodeDecodeError:

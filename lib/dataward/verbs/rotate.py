@@ -144,7 +144,7 @@ class _Table:
         return [place for place in self.contract.row_tables if delta.exists(self.spark, place)]
 
     def source(self) -> DataFrame | None:
-        """The raw rows that tokens are explained by; None where they are gone."""
+        """Return the raw rows that explain tokens; None where they are gone."""
         if self._source is None:
             try:
                 raw = pin(self.spark, self.contract.source).frame
@@ -159,7 +159,7 @@ class _Table:
         return self._source
 
     def step(self, place: Location, old: int, new: int) -> tuple[Step, DataFrame, int]:
-        """The step that a table has to take, its newest version and rows."""
+        """Return the next step of a table, with its newest version and rows."""
         version = delta.latest_version(self.spark, place)
         live = live_versions(self.spark, self.contract, place, version)
         frame = delta.read(self.spark, place, version)
@@ -231,7 +231,7 @@ class _Table:
         self.sealed_if_not(place)
 
     def protections(self, ready: DataFrame, step: Step, left: dict[str, int]) -> list[dict[str, Any]]:
-        """What has values made with a key in the table from now on, a line for each version. ``left``: what stays as it was."""
+        """Return the protections with values in the table, one per key version; ``left`` are unchanged values."""
         made = []
         beside = step.shadows(ready).values()
         stuck = step.stuck(ready)
@@ -272,7 +272,7 @@ class _Table:
                      verdicts=[], rows=rows, protections=said["protections"], quarantine=None)  # fmt: skip
 
     def carriers(self, old: int, new: int) -> list[Carrier]:
-        """What still carries the outgoing version."""
+        """Return what still depends on the outgoing version."""
         found = []
         for table in tables_of(self.spark, self.contract, self.domain):
             if rows := table.carries(old):
@@ -292,7 +292,7 @@ class _Table:
         return found + self.past(old)
 
     def remedy(self, place: Location) -> str:
-        """What to do about values that the source does not explain."""
+        """Return the remedy for values that the source does not explain."""
         if place == self.contract.quarantine_location:
             return "the source no longer has these values: take the rows out (dataward quarantine discard), or restore the source"
         if place == self.contract.changes_location:
@@ -300,7 +300,7 @@ class _Table:
         return "the source no longer has these values: publish them again"
 
     def waiting(self, place: Location, frame: DataFrame, old: int) -> list[Carrier]:
-        """Rows of the quarantine whose ids are made with the outgoing version: without it they cannot be released."""
+        """Return rows of the quarantine whose IDs depend on the outgoing version: without it they cannot be released."""
         from pyspark.sql import functions as F
 
         if place != self.contract.quarantine_location or self.contract.keys.domain != self.domain:
@@ -310,7 +310,7 @@ class _Table:
         return [Carrier(str(place), ROW_ID, rows, remedy, blocks=False)] if rows else []
 
     def past(self, old: int) -> list[Carrier]:
-        """Older versions of the target, which Delta still has."""
+        """Return older versions of the target that Delta still has."""
         place = self.contract.target
         if not delta.exists(self.spark, place):
             return []

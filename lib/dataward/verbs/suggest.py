@@ -96,7 +96,7 @@ def suggest(
 
 @contextmanager
 def _readable(source: Source) -> Iterator[None]:
-    """What Spark cannot do with a source is told of the source."""
+    """Convert Spark's errors to errors of the source."""
     try:
         yield
     except DatawardError:
@@ -146,7 +146,7 @@ def _suggested(
 
 
 def mutate(spark: SparkSession, plan: Plan, progress: Callable[[str], None] = lambda line: None) -> Suggestions:
-    """Which corruptions of its source the rules of a contract notice, repairs included.
+    """Find which corruptions of its source the rules of a contract notice, repairs included.
 
     Raises:
         SourceError: the source cannot be read, or holds no rows.
@@ -183,7 +183,7 @@ def _hashable(frame: DataFrame) -> list[str]:
 
 
 def _load(frame: DataFrame, rows: int, held: ExitStack) -> tuple[DataFrame, float]:
-    """Rows to corrupt, held by Spark, and which share of all they are."""
+    """Return cached rows to corrupt, and their share of all rows."""
     fraction = min(1.0, LOAD / rows)
     load = (frame if fraction == 1 else frame.sample(fraction, 0)).persist()
     held.callback(load.unpersist)
@@ -191,7 +191,7 @@ def _load(frame: DataFrame, rows: int, held: ExitStack) -> tuple[DataFrame, floa
 
 
 def _others(ours: Iterable[Candidate], theirs: Iterable[Candidate]) -> list[Candidate]:
-    """What PyDeequ suggests and we do not."""
+    """Return the suggestions of PyDeequ that ours lack."""
     known = {" ".join(one.rule.split()[:2]) for one in ours}
     known |= {f"IsComplete {rule.split()[1]}" for rule in known if rule.startswith("IsPrimaryKey")}
     known |= {f"IsUnique {rule.split()[1]}" for rule in known if rule.startswith("IsPrimaryKey")}
@@ -199,7 +199,7 @@ def _others(ours: Iterable[Candidate], theirs: Iterable[Candidate]) -> list[Cand
 
 
 def _earlier(spark: SparkSession, pinned: Pin, columns: Sequence[str]) -> list[DataFrame]:
-    """The newest earlier versions of a Delta table that have the same columns."""
+    """Return the newest earlier versions of a Delta table that have the same columns."""
     found: list[DataFrame] = []
     if pinned.version is None:
         return found
@@ -238,7 +238,7 @@ def _tried(
 
 
 def _noticed(before: Judgement, after: Judgement, times: float) -> list[bool]:
-    """Of each rule, whether it fails now, or diverts more of the rows than it did; ``times``: by what their number changed."""
+    """Return for each rule whether it now fails, or diverts more rows; ``times`` is the factor by which their number changed."""
     found = []
     for then, now in zip(before.verdicts, after.verdicts, strict=True):
         worse = now.outcome in BAD and then.outcome not in BAD
@@ -247,7 +247,7 @@ def _noticed(before: Judgement, after: Judgement, times: float) -> list[bool]:
 
 
 def _scaled(rule: Rule, fraction: float) -> Rule:
-    """Of a sample there are fewer rows; what a rule says of their number is said of the sample."""
+    """Scale a rule about the number of rows to a sample."""
     said: Any = rule.statement
     if fraction == 1 or rule.name != "RowCount" or not all(isinstance(one, Decimal) for one in said.condition.operands):
         return rule

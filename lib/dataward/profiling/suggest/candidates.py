@@ -43,7 +43,7 @@ class Candidate:
 def candidates(
     columns: Sequence[ColumnProfile], correlated: Iterable[tuple[str, str, float]], rows: int
 ) -> list[Candidate]:
-    """In the order of the columns; ``correlated``: pairs with their coefficient; ``rows`` of the whole table."""
+    """Return rules in the order of the columns; ``correlated`` are pairs with their coefficient, ``rows`` those of the whole table."""
     found = [Candidate(f"RowCount >= {max(rows // 2, 1)}", f"half of the {rows:,} rows that are there")]
     keys = [column for column in columns if column.key]
     if not keys:
@@ -59,7 +59,7 @@ def candidates(
 
 
 def _together(columns: Sequence[ColumnProfile]) -> Iterator[Candidate]:
-    """The columns that tell rows apart best, where none does so alone."""
+    """Yield the columns that together identify rows best, where no single column does."""
     complete = [column for column in columns if not column.missing and column.distinct > 1 and _plain(column)]
     telling = sorted(complete, key=lambda column: -column.distinct)[:TOGETHER]
     if len(telling) > 1:
@@ -108,12 +108,12 @@ def _of_keys(column: ColumnProfile, name: str, first_key: bool) -> Iterator[Cand
 
 
 def _below(share: float, rows: int) -> float:
-    """Four standard errors and two hundredths below a share."""
+    """Return a bound four standard errors and two hundredths below a share."""
     return share - 4 * math.sqrt(share * (1 - share) / rows) - 0.02
 
 
 def _within(column: ColumnProfile) -> tuple[float, float, float]:
-    """(low, high, share): the range that bounds are drawn from, and the share of the values that lies outside of it, at most."""
+    """Return (low, high, share): the range for bounds, and the largest share of values outside of it."""
     points = column.quantiles
     found = fences(points, "iqr", FAR, skewed=True)
     inside = [point for point in points if found is None or found[0] <= point <= found[1]]
@@ -144,13 +144,13 @@ def _of_numbers(column: ColumnProfile, name: str, where: str) -> Iterator[Candid
 
 
 def _day(seconds: float) -> str:
-    """A day as DQDL writes it; the first or last of the calendar where there is none."""
+    """Return a day as DQDL writes it; the calendar's first or last where there is none."""
     ordinal = EPOCH.toordinal() + int(seconds // 86400)
     return date.fromordinal(min(max(ordinal, 1), date.max.toordinal())).isoformat()
 
 
 def _number(value: float, rounding: str) -> str:
-    """As DQDL writes it, with three digits or more, rounded outwards."""
+    """Return a number as DQDL writes it, with at least three digits, rounded outwards."""
     number = Decimal(repr(float(value)))
     places = max(2 - number.adjusted(), 0) if number else 0
     return format(number.quantize(Decimal(1).scaleb(-places), rounding=rounding).normalize(), "f")

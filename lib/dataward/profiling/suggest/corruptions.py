@@ -32,7 +32,7 @@ class Corruption:
 
 
 def corruptions(frame: DataFrame) -> Iterator[Corruption]:
-    """Every corruption that the columns of a frame allow; names compare without case."""
+    """Yield every corruption that the columns of a frame allow; names compare without case."""
     types = dict(frame.dtypes)
     yield Corruption("the load breaks off at 30 %", lambda rows: rows.sample(LEFT, SEED), LEFT)
     yield Corruption("a tenth of the rows comes twice", lambda rows: rows.unionAll(rows.sample(SHARE, SEED)), 1 + SHARE)

@@ -22,7 +22,7 @@ KNOWN = ("string", "boolean", "int", "bigint", "float", "double", "decimal")  # 
 
 
 def suggested(spark: SparkSession, frame: DataFrame) -> list[Candidate]:
-    """Of the columns that it knows; ``frame`` holds none that is sensitive, as its suggestions quote values."""
+    """Return PyDeequ's suggestions; ``frame`` holds no sensitive column, because suggestions quote values."""
     from pydeequ.suggestions import DEFAULT, ConstraintSuggestionRunner
 
     names = [name for name, kind in frame.dtypes if kind.startswith(KNOWN)]

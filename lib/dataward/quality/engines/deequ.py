@@ -57,7 +57,7 @@ def measure(spark: SparkSession, frame: DataFrame, metrics: Iterable[Metric], pl
 def _run(
     spark: SparkSession, frame: DataFrame, metrics: list[Metric], types: Mapping[str, str]
 ) -> tuple[Any, list[Any]]:
-    """What Deequ found, and the analyzer of each metric to ask it by."""
+    """Run Deequ; returns its context and the analyzer of each metric."""
     from pydeequ import analyzers as deequ
 
     frame, names = _plain(frame, metrics, types)
@@ -73,12 +73,11 @@ def _run(
 def _plain(
     frame: DataFrame, metrics: list[Metric], types: Mapping[str, str]
 ) -> tuple[DataFrame, dict[Metric, tuple[str, ...]]]:
-    """The frame with a plain second name for columns that Deequ cannot take, and each metric's columns by these names.
+    """Add copies of columns that Deequ cannot take under plain names; returns the frame and each metric's columns by these names.
 
-    Deequ takes dots and dashes in names for something else, and its grouping analyzers know no ``where`` (or, as
-    Uniqueness and Entropy, count the rows outside as a key): a column that is null outside stands in. It adds whole
-    numbers and decimals in their own type, which overflows without a word: they go in as doubles, to Sum as decimals whose
-    sum has room for ten more digits.
+    Deequ interprets dots and dashes in names, and its grouping analyzers have no ``where`` (or, as Uniqueness and Entropy, count the
+    rows outside as a key): a copy that is null outside is used. It adds whole numbers and decimals in their own type, which overflows
+    silently: they are cast to double, for Sum to a decimal whose sum has room for ten more digits.
     """
     made: dict[str, str] = {}
     names = {}
@@ -100,7 +99,7 @@ def _plain(
 
 
 def _summed_exactly(kind: str) -> str | None:
-    """The decimal as which numbers of a type are added without loss; None where there is none."""
+    """Return the decimal type in which numbers of a type are added without loss; None where there is none."""
     precision = re.fullmatch(r"decimal\((\d+),\d+\)", kind)
     if precision:
         return kind if int(precision[1]) <= 28 else None
@@ -158,6 +157,6 @@ def run_checks(spark: SparkSession, frame: DataFrame, make: Callable[[], Iterabl
 
 
 def _told(message: str | None) -> float | None:
-    """The number in Deequ's "Value: 0.5 does not meet the constraint requirement!"; its other messages may hold data."""
+    """Return the number in Deequ's "Value: 0.5 does not meet the constraint requirement!"; its other messages may hold data."""
     found = re.match(r"Value: (-?[0-9.]+(?:E-?[0-9]+)?) does not meet", message or "")
     return float(found.group(1)) if found else None

@@ -20,7 +20,7 @@ class NotErased(RowRule):
 
     @classmethod
     def of(cls, flag: str, subject: str) -> NotErased:
-        """``flag`` is a column that is true for the rows of erased people; ``subject`` the column that names a person."""
+        """Make the rule; ``flag`` is a column that is true for rows of erased people, ``subject`` the column that identifies a person."""
         return cls(Statement("NotErased", (flag, subject), text="subject was not erased"))
 
     @property

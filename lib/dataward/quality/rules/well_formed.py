@@ -25,7 +25,7 @@ class WellFormed(RowRule):
 
     @classmethod
     def decoded(cls, malformed: str, column: str, mark: str, encoding: str) -> WellFormed:
-        """A record fails whose malformed column holds ``mark``: it has bytes that do not fit the encoding."""
+        """Make the rule that fails records whose malformed column holds ``mark``: they have bytes that do not fit the encoding."""
         text = f"record is {encoding} (else name its encoding in source.options: encoding)"
         return cls(Statement("WellFormed", (malformed, column, mark), text=text))
 
