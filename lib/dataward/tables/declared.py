@@ -165,8 +165,9 @@ def conformed(frame: DataFrame, found: Fit, table: Declared) -> DataFrame:
 
 
 def breaches(table: Declared, names: Iterable[str]) -> list[Breach]:
-    """Return the declarations that rows with these columns may break: NOT NULL, lengths, CHECKs, generated columns, and ``''`` in a
-    partition column.
+    """Return the declarations that rows with these columns may break.
+
+    They are NOT NULL, lengths, CHECKs, generated columns, and ``''`` in a partition column.
     """
     here = {name.lower() for name in names}
     found = []
