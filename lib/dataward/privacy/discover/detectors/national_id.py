@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from dataward.privacy.discover.checksums import Stdnum
 from dataward.privacy.discover.detector import Detector, Pattern
@@ -41,11 +42,9 @@ def american(texts: Sequence[str]) -> list[bool]:
     ]
 
 
-def of(
-    country: str, module: str, regex: str, chance: float, odds: float = 5, inside: str = "near", expected: float = 0.98
-) -> Pattern:
+def of(country: str, module: str, regex: str, chance: float, odds: float = 5, **more: Any) -> Pattern:
     """Return a pattern with the check of a module of python-stdnum."""
-    return Pattern(country, regex, odds, Stdnum(module), chance, expected, inside)
+    return Pattern(country, regex, odds, Stdnum(module), chance, **{"expected": 0.98, "inside": "near", **more})
 
 
 DETECTOR = Detector(
@@ -64,29 +63,29 @@ DETECTOR = Detector(
         of("ca", "ca.sin", r"[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{3}", 0.1, 2),
         of("ch", "ch.ssn", r"756\.?[0-9]{4}\.?[0-9]{4}\.?[0-9]{2}", 0.1, inside="alone"),
         of("cl", "cl.rut", r"[0-9]{1,2}\.?[0-9]{3}\.?[0-9]{3}-?[0-9Kk]", 0.09, 4),
-        of("cn", "cn.ric", r"[1-9][0-9]{16}[0-9Xx]", 0.001, 7, "alone"),
+        of("cn", "cn.ric", r"[1-9][0-9]{16}[0-9Xx]", 0.001, 7, inside="alone"),
         of("cz, sk", "cz.rc", r"[0-9]{6}/?[0-9]{3,4}", 0.085),
         of("dk", "dk.cpr", r"[0-9]{6}-?[0-9]{4}", 0.03, 3.5, expected=0.95),
         of("do", "do.cedula", r"[0-9]{3}-?[0-9]{7}-?[0-9]", 0.1, 3.5),
         of("ec", "ec.ci", r"[0-2][0-9]{9}", 0.06, 3),
         of("ee, lt", "ee.ik", r"[1-6][0-9]{10}", 0.004),
-        of("es, dni", "es.dni", r"[0-9]{8}[- ]?[A-Z]", 0.045, 6, "alone"),
-        of("es, nie", "es.nie", r"[XYZ]-?[0-9]{7}-?[A-Z]", 0.045, 6, "alone"),
-        of("fi", "fi.hetu", r"[0-9]{6}[-+A-FYXWVU][0-9]{3}[0-9A-FHJ-NPR-Y]", 0.001, 7, "alone"),
-        of("fr", "fr.nir", r"[1-478] ?[0-9]{2} ?[0-9]{2} ?(?:[0-9]{2}|2[AB]) ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}", 0.011, 6, "alone"),
+        of("es, dni", "es.dni", r"[0-9]{8}[- ]?[A-Z]", 0.045, 6, inside="alone"),
+        of("es, nie", "es.nie", r"[XYZ]-?[0-9]{7}-?[A-Z]", 0.045, 6, inside="alone"),
+        of("fi", "fi.hetu", r"[0-9]{6}[-+A-FYXWVU][0-9]{3}[0-9A-FHJ-NPR-Y]", 0.001, 7, inside="alone"),
+        of("fr", "fr.nir", r"[1-478] ?[0-9]{2} ?[0-9]{2} ?(?:[0-9]{2}|2[AB]) ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}", 0.011, 6, inside="alone"),
         of("gr", "gr.amka", r"[0-3][0-9]{10}", 0.01),
         of("hr", "hr.oib", r"[0-9]{11}", 0.1, 3),
         of("id", "id.nik", r"[0-9]{16}", 0.034, 5),
-        of("ie", "ie.pps", r"[0-9]{7}[A-W][A-IWTX]?", 0.045, 5, "alone"),
+        of("ie", "ie.pps", r"[0-9]{7}[A-W][A-IWTX]?", 0.045, 5, inside="alone"),
         of("il", "il.idnr", r"[0-9]{9}", 0.1, 2),
         of("in", "in_.aadhaar", r"[2-9][0-9]{3}[ -]?[0-9]{4}[ -]?[0-9]{4}", 0.1, 4),
         of("is", "is_.kennitala", r"[0-9]{6}-?[0-9]{4}", 0.003),
-        of("it", "it.codicefiscale", r"[A-Z]{6}[0-9LMNPQRSTUV]{2}[A-EHLMPR-T][0-9LMNPQRSTUV]{2}[A-Z][0-9LMNPQRSTUV]{3}[A-Z]", 0.03, 8, "alone"),
+        of("it", "it.codicefiscale", r"[A-Z]{6}[0-9LMNPQRSTUV]{2}[A-EHLMPR-T][0-9LMNPQRSTUV]{2}[A-Z][0-9LMNPQRSTUV]{3}[A-Z]", 0.03, 8, inside="alone"),
         of("jp", "jp.in_", r"[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}", 0.1, 3.5),
-        of("kr", "kr.rrn", r"[0-9]{6}-?[0-9]{7}", 0.01, 6, "alone"),
+        of("kr", "kr.rrn", r"[0-9]{6}-?[0-9]{7}", 0.01, 6, inside="alone"),
         of("lv", "lv.pvn", r"[0-9]{6}-?[0-9]{5}", 0.05, 3),
-        of("mx", "mx.curp", r"[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9]", 0.003, 8, "alone"),
-        of("my", "my.nric", r"[0-9]{6}-[0-9]{2}-[0-9]{4}", 0.034, 5, "alone"),
+        of("mx", "mx.curp", r"[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9]", 0.003, 8, inside="alone"),
+        of("my", "my.nric", r"[0-9]{6}-[0-9]{2}-[0-9]{4}", 0.034, 5, inside="alone"),
         of("nl", "nl.bsn", r"[0-9]{9}", 0.09, 2),
         of("no", "no.fodselsnummer", r"[0-9]{6} ?[0-9]{5}", 0.001),
         Pattern("pk", r"[1-7][0-9]{4}-[0-9]{7}-[0-9]", 5, inside="alone"),
