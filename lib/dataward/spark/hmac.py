@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import threading
+import uuid
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-__all__ = ["hmac"]
+__all__ = ["Observing", "hmac", "row_sums", "sha256_of_files"]
 
 COMPILING = threading.Lock()
+BY_DRIVER = 32 * 1024 * 1024
+"""Bytes of files that the driver hashes itself: a Spark job for them would take longer."""
+WAIT = 10_000
+"""Milliseconds within which Spark delivers what a finished query has observed."""
 
 
 def hmac(column: Any, secret: bytes, prefix: bytes, size: int) -> Any:
@@ -35,6 +41,103 @@ def hmac(column: Any, secret: bytes, prefix: bytes, size: int) -> Any:
         arguments = spark.sparkContext._gateway.new_array(spark.sparkContext._jvm.Object, 3)
         arguments[0], arguments[1], arguments[2] = secret, prefix, size
         return Column(_class(spark, "Hmac").getConstructors()[0].newInstance(arguments).of(column._jc))
+
+
+def row_sums(columns: Sequence[Any], schema: Any, secret: bytes) -> Any:
+    """Return an aggregate: the number of rows and the sum of their MACs, as 40 bytes; ``RowSums.java`` has the encoding.
+
+    Args:
+        columns: columns of the schema's types, in its order.
+        schema: their names and types (StructType).
+        secret: the key; plans show the function's name only.
+    """
+    from pyspark.sql import Column, SparkSession
+
+    spark: Any = SparkSession.active()
+    gateway, jvm = spark.sparkContext._gateway, spark.sparkContext._jvm
+    with COMPILING, _unlogged():
+        arguments = gateway.new_array(jvm.Object, 2)
+        arguments[0] = secret
+        arguments[1] = spark._jsparkSession.parseDataType(schema.json())
+        aggregate = _class(spark, "RowSums").getConstructors()[0].newInstance(arguments)
+    given = gateway.new_array(jvm.org.apache.spark.sql.Column, len(columns))
+    for number, column in enumerate(columns):
+        given[number] = column._jc
+    return Column(aggregate.of(given))
+
+
+class Observing:
+    """Context manager that collects one aggregate of the rows that pass through a frame while it is written.
+
+    The result is exact where the frame's last stage writes: Spark counts each task of such a stage once, however often it failed.
+    """
+
+    def __init__(self, spark: Any) -> None:
+        """Create it for a session."""
+        self._spark, self._name = spark, f"dataward-{uuid.uuid4().hex}"
+        self._used = False
+
+    def __enter__(self) -> Observing:
+        """Listen to the session's queries."""
+        with COMPILING:
+            self._listener = (
+                _class(self._spark, "Observed")
+                .getConstructors()[0]
+                .newInstance(self._spark.sparkContext._gateway.new_array(self._spark.sparkContext._jvm.Object, 0))
+            )
+        self._spark._jsparkSession.listenerManager().register(self._listener)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Listen no longer."""
+        self._spark._jsparkSession.listenerManager().unregister(self._listener)
+
+    def through(self, frame: Any, aggregate: Any) -> Any:
+        """Return the same frame, which computes the aggregate as it is written."""
+        self._used = True
+        return frame.observe(self._name, aggregate)
+
+    def result(self) -> Any:
+        """Return the aggregate; None where no query of this session has written the frame."""
+        if not self._used:
+            return None
+        with suppress(Exception):  # more events than Spark delivers in time: the caller reads the rows instead
+            self._spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty(WAIT)
+        return self._listener.of(self._name)
+
+
+def sha256_of_files(spark: Any, sizes: Mapping[str, int]) -> dict[str, str]:
+    """Return the SHA-256 (hex) of files, read as streams.
+
+    Args:
+        spark: the session.
+        sizes: size in bytes by path; together they decide whether executors read the files.
+    """
+    from pyspark.sql import Column
+    from pyspark.sql import functions as F
+
+    if not hasattr(spark, "_jsparkSession"):  # Spark Connect
+        files = spark.read.format("binaryFile").load(list(sizes)).select("path", F.sha2("content", 256))
+        found = {_plain(row[0]): row[1] for row in files.collect()} if sizes else {}
+        return {path: found[_plain(path)] for path in sizes}
+    jvm = spark.sparkContext._jvm
+    with COMPILING:
+        hadoop = jvm.org.apache.spark.util.SerializableConfiguration(
+            spark._jsparkSession.sessionState().newHadoopConf()
+        )
+        arguments = spark.sparkContext._gateway.new_array(jvm.Object, 1)
+        arguments[0] = hadoop
+        hashing = _class(spark, "FileSha256").getConstructors()[0].newInstance(arguments)
+    if sum(sizes.values()) <= BY_DRIVER:
+        return {path: str(hashing.call(path)) for path in sizes}
+    paths = spark.createDataFrame([(path,) for path in sizes], "path string")
+    hashed = paths.select("path", Column(hashing.of(F.col("path")._jc)))
+    return {row[0]: row[1] for row in hashed.collect()}
+
+
+def _plain(path: str) -> str:
+    """Return a path in one spelling, with one slash after its scheme."""
+    return re.sub(r"^(\w+:)/+", r"\1/", path)
 
 
 def _class(spark: Any, name: str) -> Any:
