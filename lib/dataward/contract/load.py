@@ -14,7 +14,7 @@ from dataward.contract.policy import ClassPolicy, Policy
 from dataward.contract.protections import OPERATORS, Column
 from dataward.errors import ContractError, Problem, did_you_mean
 
-__all__ = ["detectors", "load", "policy_of", "problems_of"]
+__all__ = ["detectors", "load", "policy_of", "problems_of", "read_model"]
 
 Made = TypeVar("Made", bound=BaseModel)
 
@@ -105,6 +105,15 @@ def policy_of(path: str | Path) -> Policy:
         ContractError: with every mistake in the file.
     """
     return _validated(Document.read(path), Policy)
+
+
+def read_model(path: str | Path, model: type[Made]) -> Made:
+    """Read a YAML file into a model.
+
+    Raises:
+        ContractError: with every mistake in the file.
+    """
+    return _validated(Document.read(path), model)
 
 
 def _validated(document: Document, model: type[Made]) -> Made:

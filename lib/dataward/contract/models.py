@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
+from dataward.contract.access import Access, Approval, Audit
 from dataward.contract.base import Model, Name
 from dataward.contract.discovery import Discovery, OrOff
 from dataward.contract.operation import Fallible
@@ -27,7 +28,7 @@ from dataward.contract.protections import (
     written_form,
 )
 from dataward.contract.reserved import SHADOW
-from dataward.contract.settings import Access, Erasure, Join, Keys, Limits, Windows
+from dataward.contract.settings import Erasure, Join, Keys, Limits, Windows
 from dataward.contract.treatment import Treatment
 
 __all__ = ["Contract", "json_schema"]
@@ -81,6 +82,10 @@ class Contract(Model):
     windows: Windows | None = Field(default=None, description="what the rules come to per window of event time")
     limits: Limits = Field(default_factory=Limits)
     access: Access = Field(default_factory=Access)
+    approvals: tuple[Approval, ...] = Field(default=(), description="signed exceptions to the policy's protections")
+    audit: Audit | None = Field(
+        default=None, description="where the event of every verb goes; without it, none is kept"
+    )
     erasure: Erasure | None = Field(default=None, description="without it, 'dataward erase' has nobody to look for")
     rules_after: str = Field(default="", description="DQDL about the protected rows, judged before they are published")
     joins: tuple[Join, ...] = Field(default=(), description="columns of other tables that must join, or must not")

@@ -1,4 +1,4 @@
-"""Settings of a contract: keys, joins, access, erasure, windows, limits."""
+"""Settings of a contract: keys, joins, erasure, windows, limits."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from pydantic import Field, model_validator
 from dataward.contract.base import Model, Name
 
 __all__ = [
-    "Access",
-    "Allowed",
     "Erasure",
     "Join",
     "Keys",
@@ -75,21 +73,6 @@ class Join(Model):
     def its_column(self) -> str:
         """Name of the column in the other table."""
         return self.its or self.column
-
-
-class Allowed(Model):
-    """Who may be given originals of which classes, what for, and how many rows of them a day (UTC)."""
-
-    principals: tuple[str, ...] = Field(min_length=1, description="login names; with aws_kms ARNs as STS tells them")
-    classes: tuple[Name, ...] = Field(min_length=1)
-    purposes: tuple[str, ...] = Field(min_length=1)
-    rows_per_day: int = Field(ge=1, le=10**12)
-
-
-class Access(Model):
-    """What somebody may do with the table; whoever is not named may not."""
-
-    reidentify: tuple[Allowed, ...] = ()
 
 
 class Retain(Model):

@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataward.access.policies import of_access
 from dataward.contract import Contract, Document, Join, load, problems_of
-from dataward.errors import ContractError, Problem, did_you_mean
+from dataward.errors import ContractError, Problem, UsageError, did_you_mean
 from dataward.integrity.canonical import sha256
 from dataward.privacy.discover.classes import misspelt
 from dataward.privacy.joins import mismatch
@@ -57,7 +58,7 @@ def plan(path: str | Path) -> Plan:
     joins: tuple[tuple[Join, Contract], ...] = ()
     if contract is not None:
         joins, mistakes = _read_joins(contract, document)
-        problems += [*mistakes, *_unknown_classes(contract, document)]
+        problems += [*mistakes, *_unknown_classes(contract, document), *_access_problems(contract, document)]
     if contract is None or problems:
         raise ContractError(problems)
     merge_key = contract.target.on
@@ -111,6 +112,17 @@ def _unknown_classes(contract: Contract, document: Document) -> Iterator[Problem
         remedy = f"did you mean '{meant}'? Call a class of your own something less alike"
         what = f"class '{name}' is unknown"
         yield Problem(document.file, document.line_of(place), ".".join(map(str, place)), what, remedy)
+
+
+def _access_problems(contract: Contract, document: Document) -> Iterator[Problem]:
+    """Mistakes in policies and grants; they are decided by Cedar, which a contract without them does not need."""
+    if not contract.access.governed:
+        return
+    try:
+        of_access(contract.access)
+    except UsageError as error:
+        for line in str(error).splitlines():
+            yield Problem(document.file, document.line_of(("access",)), "access", line, "see docs/access.md")
 
 
 def _unknown_references(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:

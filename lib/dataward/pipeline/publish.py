@@ -17,6 +17,7 @@ from dataward.pipeline.decide import gate, reasons_to_stop
 from dataward.pipeline.examine import Examined, examine
 from dataward.pipeline.facts import Facts, as_dicts, pin_facts, place_of, result, unchanged
 from dataward.pipeline.forget import count_forgotten
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.identify import admitted
 from dataward.pipeline.intake import ChangedPartitions, Intake, Judged, Ready, WholeTable
 from dataward.pipeline.metric_history import Line, drawn, remember
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["carry_out", "publish", "reported"]
 
 
+@guarded("publish")
 def publish(
     spark: SparkSession,
     plan: Plan,

@@ -1,16 +1,11 @@
-"""Originals of reversible protections, and who may have them.
-
-Deny when unsure: only a line of the contract's ``access.reidentify`` that names the principal, the purpose and the class of
-every column that is asked for gives anything, and no more rows a day than it says.
-"""
+"""Originals of reversible protections; ``dataward.access.reidentify`` decides who may have them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dataward.contract import Allowed, Column, Contract
+from dataward.contract import Column, Contract
 from dataward.errors import KeyringError
 from dataward.keys import KeyProvider
 from dataward.privacy.protect.compiled import FORMS, OPERATORS
@@ -23,23 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-__all__ = ["allowed", "originals"]
-
-
-def allowed(
-    contract: Contract, principal: str, classes: Mapping[str, str | None], purpose: str
-) -> tuple[Allowed | None, str]:
-    """Return the first entry of the allow list that permits all columns, whose classes are given; else None, and the reason."""
-    unclassed = [name for name, class_ in classes.items() if class_ is None]
-    if unclassed:
-        return None, f"column '{unclassed[0]}' has no class, so no line can allow it"
-    lines = [line for line in contract.access.reidentify if principal in line.principals]
-    if not lines:
-        return None, f"no line of access.reidentify names '{principal}'"
-    for line in lines:
-        if set(classes.values()) <= set(line.classes) and purpose in line.purposes:
-            return line, ""
-    return None, f"no line of access.reidentify gives '{principal}' these classes for the purpose '{purpose}'"
+__all__ = ["originals"]
 
 
 def originals(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataward.contract import Location, Target
 from dataward.errors import TargetError, UsageError
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.privacy.anonymize import Chosen, anonymized, choose, ladder
 from dataward.privacy.protect import statistics_columns
@@ -40,6 +41,7 @@ class Anonymized:
     out: str | None
 
 
+@guarded("anonymize")
 def anonymize(
     spark: SparkSession, plan: Plan, k: int, most_suppressed: float = 0.05, out: str | None = None
 ) -> Anonymized:

@@ -22,6 +22,7 @@ from dataward.errors import DatawardError, Problem, SourceError, UsageError
 from dataward.integrity import ledger
 from dataward.pipeline import metric_history as memory
 from dataward.pipeline import refresh
+from dataward.pipeline.guard import guarded
 from dataward.privacy.discover.columns import outside
 from dataward.privacy.discover.custom import with_custom
 from dataward.privacy.discover.detectors import DETECTORS
@@ -98,6 +99,7 @@ class Discovered:
         return {"source": self.source, "rows": self.rows, "looked": self.looked, "columns": columns}
 
 
+@guarded("discover")
 def discover(spark: SparkSession, source: Source, asked: Asked) -> Discovered:
     """Look at one table: one job counts its rows, one looks.
 
@@ -142,6 +144,7 @@ def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapp
     return Source.model_validate({"path": text, "format": found, "options": {**defaults, **options}})
 
 
+@guarded("discover")
 def discover_all(
     spark: SparkSession,
     root: str,

@@ -15,6 +15,7 @@ from dataward.integrity import ledger
 from dataward.integrity.records import Erasure
 from dataward.integrity.seal import Seal, code_version
 from dataward.keys import open_keys
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.key_uses import live_versions
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.seal import same_keys, seal_version, signer
@@ -90,6 +91,7 @@ class Erased:
         return not self.residues and not self.unread
 
 
+@guarded("erase")
 def erase(spark: SparkSession, plans: Sequence[Plan], asked: Asked, progress: Progress = lambda line: None) -> Erased:
     """Erase a person from the tables of these contracts.
 

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from dataward.keys import open_keys
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.refresh import Refresh
 from dataward.pipeline.refusals import against_names, against_place, against_schema, against_target
@@ -41,6 +42,7 @@ class Explained:
     changes: tuple[str, ...]
 
 
+@guarded("explain")
 def explain(spark: SparkSession, plan: Plan) -> Explained:
     """Explain a publish from schemas, manifests and, in mode refresh, the states of partitions; reads no data.
 

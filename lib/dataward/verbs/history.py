@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataward.integrity.seal import Seal
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.key_uses import told
 from dataward.pipeline.plan import Plan
 from dataward.spark.session import isolated
@@ -34,6 +35,7 @@ class VersionRecord:
     content: str | None = None
 
 
+@guarded("history")
 def history(spark: SparkSession, plan: Plan) -> list[VersionRecord]:
     """Return every version in Delta's log or in the ledger, newest first.
 

@@ -19,6 +19,7 @@ from dataward import report
 from dataward.contract import Contract, CustomDetector, Source
 from dataward.errors import SourceError, UsageError
 from dataward.keys import open_keys
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.refresh import sketches
 from dataward.privacy.discover.custom import with_custom
 from dataward.privacy.discover.detector import Detector
@@ -74,6 +75,7 @@ class Profile:
         return {"dataward_profile": 1, **dataclasses.asdict(self)}
 
 
+@guarded("profile")
 def profile(
     spark: SparkSession, source: Source, share: float = 1.0, custom: Mapping[str, CustomDetector] | None = None
 ) -> Profile:
@@ -96,6 +98,7 @@ def profile(
     return Profile(pinned.described, rows, columns, correlations, share, off)
 
 
+@guarded("profile")
 def profile_of(spark: SparkSession, contract: Contract) -> Profile:
     """Profile the source of a contract with ``target.profile`` from the sketches of its partitions; no row is read.
 

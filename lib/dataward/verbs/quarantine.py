@@ -21,6 +21,7 @@ from dataward.integrity.records import Discard
 from dataward.integrity.seal import Seal, code_version
 from dataward.keys import open_keys
 from dataward.pipeline.context import Asked, Progress, silent
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.intake.quarantined import QuarantinedRows
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.publish import carry_out
@@ -61,6 +62,7 @@ class Shown:
     rows: tuple[tuple[Any, ...], ...]
 
 
+@guarded("quarantine_show")
 def batches(spark: SparkSession, plan: Plan) -> list[Batch]:
     """Every run that diverted rows, oldest first.
 
@@ -84,6 +86,7 @@ def batches(spark: SparkSession, plan: Plan) -> list[Batch]:
         return found
 
 
+@guarded("quarantine_show")
 def show(spark: SparkSession, plan: Plan, of_run: str, rows: int = 20) -> Shown:
     """Why a run's rows wait, and some of them.
 
@@ -109,6 +112,7 @@ def show(spark: SparkSession, plan: Plan, of_run: str, rows: int = 20) -> Shown:
         )
 
 
+@guarded("quarantine_discard")
 def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reason: str) -> int:
     """Take waiting rows of a run out of the quarantine for good (those that failed ``rule``, or all); how many.
 
@@ -152,6 +156,7 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
         return rows
 
 
+@guarded("quarantine_release")
 def release(
     spark: SparkSession,
     plan: Plan,

@@ -6,7 +6,6 @@ import base64
 import csv
 import dataclasses
 import os
-import pwd
 import re
 import uuid
 from dataclasses import dataclass
@@ -16,6 +15,10 @@ from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataward.access.decide import Asking, Principal
+from dataward.access.reidentify import budget
+from dataward.access.sight import table_facts
+from dataward.access.site import settings
 from dataward.contract.operation import KEPT
 from dataward.contract.protections import Json
 from dataward.contract.pure import Impure, condition
@@ -25,13 +28,14 @@ from dataward.integrity.canonical import sha256
 from dataward.integrity.records import Ask
 from dataward.integrity.seal import code_version
 from dataward.keys import Keyring, open_keys
+from dataward.pipeline.guard import asker, guarded
 from dataward.pipeline.key_uses import live_versions
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.seal import signer
 from dataward.privacy.paths import Inside, located
 from dataward.privacy.protect import arrow_schema, within
-from dataward.privacy.reidentify import allowed, originals
-from dataward.spark.session import isolated, platform
+from dataward.privacy.reidentify import originals
+from dataward.spark.session import isolated
 from dataward.spark.sql import column, identifier
 from dataward.tables import delta
 from dataward.tables.reason import reason
@@ -71,21 +75,12 @@ class Given:
     shown: list[dict[str, Any]] | None = dataclasses.field(default=None, repr=False)
 
 
-def principal(spark: SparkSession, plan: Plan) -> str:
-    """Return who asks: with KMS the caller by STS, on Databricks the user of the session, else the process's login.
-
-    An environment variable cannot change it. It is only as reliable as the machine: whoever may read the keyring's file can decrypt
-    values without this command, so give that right to nobody else (security.md).
-    """
-    if plan.contract.keys.provider == "aws_kms":
-        from dataward.keys.aws import caller
-
-        return caller()
-    if platform() == "databricks":
-        return str(spark.sql("select current_user()").first()[0])  # type: ignore[index]
-    return pwd.getpwuid(os.geteuid()).pw_name
+def principal(spark: SparkSession, plan: Plan) -> Principal:
+    """Return who asks (see :func:`dataward.pipeline.guard.asker`)."""
+    return asker(spark, plan.contract, settings(plan.contract))
 
 
+@guarded("reidentify")
 def reidentify(spark: SparkSession, plan: Plan, wanted: Wanted, out: str | None, show: bool = False) -> Given:
     """Write the originals to a new file of mode 0600 (CSV), or give them back to be shown where that is asked for.
 
@@ -129,7 +124,8 @@ class _Asking:
             raise TargetError(f"{self.contract.target}: there is no table yet. Publish first")
         self.keys: Keyring = open_keys(self.contract.keys)
         self.version = delta.latest_version(spark, self.contract.target)
-        self.who = principal(spark, plan)
+        self.principal = principal(spark, plan)
+        self.who = self.principal.name
         self.whole = delta.read(spark, self.contract.target, self.version)
         self.places = [self._place(name) for name in wanted.columns]
         self.protected = [place for place in self.places if place.line.protect.op != "keep"]
@@ -174,12 +170,10 @@ class _Asking:
             NotPermitted: it is denied, and what was decrypted is discarded.
             KeyringError: nothing can be decrypted; that is entered as well.
         """
-        line, why = allowed(
-            self.contract, self.who, {one.name: one.line.class_ for one in self.protected}, self.wanted.purpose
-        )
-        rows = chosen.limit(line.rows_per_day + 1).count() if line else 0
+        a_day, why = budget(self.contract, self.asking(), {one.name: one.line.class_ for one in self.protected})
+        rows = chosen.limit(a_day + 1).count() if a_day else 0
         opened, failed = _Opened([], rows, 0), None
-        if line is not None and rows <= line.rows_per_day:
+        if a_day and rows <= a_day:
             try:
                 opened = self.opened(chosen)
             except KeyringError as error:
@@ -187,11 +181,11 @@ class _Asking:
         left = [0]
 
         def ask() -> Ask:
-            if line is None or failed is not None:
+            if not a_day or failed is not None:
                 return self.record(0 if failed else rows, why)
             spent = self.spent_today()
-            left[0] = line.rows_per_day - spent - opened.given
-            over = f"{opened.given} rows or more were asked for, and {spent} of {line.rows_per_day} a day are spent"
+            left[0] = a_day - spent - opened.given
+            over = f"{opened.given} rows or more were asked for, and {spent} of {a_day} a day are spent"
             return self.record(opened.given, over if left[0] < 0 else "")
 
         entry = ledger.append(self.spark, self.contract.ledger_location, self.keys, ask)
@@ -204,6 +198,10 @@ class _Asking:
                 f"not permitted: {record.reason}. The ask is entry {entry.seq} of ledger {self.contract.ledger_location}"
             )
         return entry, opened, left[0]
+
+    def asking(self) -> Asking:
+        table, wanted = table_facts(self.contract), self.wanted
+        return Asking(self.principal, "reidentify", table, None, wanted.purpose, wanted.ticket)
 
     def record(self, rows: int, denied: str) -> Ask:
         contract = self.contract

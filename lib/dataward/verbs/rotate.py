@@ -19,6 +19,7 @@ from dataward.errors import ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.digest import digest
 from dataward.keys import Keyring, open_keys
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.key_uses import by_column, key_uses, live_versions, told
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.repair import repaired
@@ -63,6 +64,7 @@ class Rotated:
     carriers: tuple[Carrier, ...]
 
 
+@guarded("rotate")
 def rotate(
     spark: SparkSession,
     domain: str,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.errors import Interrupted, SourceError, UsageError
 from dataward.integrity.canonical import sha256
 from dataward.pipeline.context import Asked, Progress
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.intake.batch import MicroBatch
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.publish import reported
@@ -32,6 +33,7 @@ __all__ = ["stream"]
 QUERY = "sql.streaming.queryId"
 
 
+@guarded("publish")
 def stream(
     spark: SparkSession,
     plan: Plan,

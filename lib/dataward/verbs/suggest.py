@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract import CustomDetector, Source
 from dataward.errors import DatawardError, SourceError
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.repair import repaired
 from dataward.privacy.discover.custom import with_custom
@@ -79,6 +80,7 @@ class _Tried:
         return tuple(name for name in self.names if name not in noticed)
 
 
+@guarded("suggest")
 def suggest(
     spark: SparkSession,
     source: Source,
@@ -145,6 +147,7 @@ def _suggested(
     return Suggestions(pinned.described, rows, tuple(rules), tuple(left_out), len(tried.names), tried.unnoticed)
 
 
+@guarded("suggest")
 def mutate(spark: SparkSession, plan: Plan, progress: Callable[[str], None] = lambda line: None) -> Suggestions:
     """Find which corruptions of its source the rules of a contract notice, repairs included.
 

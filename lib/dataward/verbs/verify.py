@@ -12,6 +12,7 @@ from dataward.integrity import ledger
 from dataward.integrity.digest import Content, digest
 from dataward.integrity.seal import Seal
 from dataward.keys import KeyProvider, PublicKeys, open_keys
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.spark.session import isolated
 from dataward.tables import delta
@@ -50,6 +51,7 @@ class Proof:
         return all(check.holds for check in self.checks)
 
 
+@guarded("verify")
 def verify(spark: SparkSession, plan: Plan, version: int | None = None) -> Proof:
     """Check a sealed version of the contract's target (default: the newest sealed one).
 

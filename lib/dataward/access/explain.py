@@ -1,0 +1,110 @@
+"""Explain decisions: why, which policy would change it, who can, and tables of cases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dataward.access.decide import Asking, Decision, Principal, decide
+from dataward.access.policies import Policies, cedar, parsed
+
+__all__ = ["Explained", "Near", "explain", "who_can"]
+
+ANY = {"op": "All"}
+SCOPE = ("principal", "action", "resource")
+
+
+@dataclass(frozen=True)
+class Near:
+    """A permitting policy that does not apply, and in ``lacks`` what a request would have to fulfil, in Cedar's words."""
+
+    policy: str
+    lacks: tuple[str, ...]
+    text: str
+
+    @property
+    def words(self) -> str:
+        """Return what is missing, for a terminal."""
+        return f"{self.policy} would permit it, if {' and '.join(self.lacks)}"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A decision, the text of the policies that made it, and what would change it."""
+
+    decision: Decision
+    texts: tuple[str, ...]
+    near: tuple[Near, ...] = ()
+
+
+def explain(policies: Policies, asking: Asking) -> Explained:
+    """Decide a request and say why; for a denial, name the policies for this verb and resource that would permit it."""
+    (decision,) = decide(policies, [asking])
+    names = set(decision.policies)
+    texts = tuple(_text(part) for name, part in policies.parts.items() if policies.name(name) in names)
+    if decision.allowed or decision.errors:
+        return Explained(decision, texts)
+    near = []
+    for name, part in policies.parts.items():
+        alone = [
+            {**part, **dict.fromkeys(set(SCOPE) - {scope}, ANY), "conditions": []} for scope in ("action", "resource")
+        ]
+        if part["effect"] == "permit" and all(_holds(one, asking) for one in alone) and (lacks := _lacks(part, asking)):
+            near.append(Near(policies.name(name), lacks, _text(part)))
+    return Explained(decision, texts, tuple(sorted(near, key=lambda one: len(one.lacks))))
+
+
+def _lacks(part: dict[str, Any], asking: Asking) -> tuple[str, ...]:
+    """Return the parts of a policy's principal and conditions that do not hold for a request, each judged alone."""
+    bare = {**part, **dict.fromkeys(SCOPE, ANY), "conditions": [], "annotations": {}}
+    scope = {**bare, "principal": part["principal"]}
+    missing = [] if _holds(scope, asking) else [_inside(_text(scope), "(", ", action")]
+    for condition in part["conditions"]:
+        bodies = list(_conjuncts(condition["body"])) if condition["kind"] == "when" else [condition["body"]]
+        for body in bodies:
+            alone = {**bare, "conditions": [{**condition, "body": body}]}
+            if not _holds(alone, asking):
+                words = _inside(_text(alone), "{", "};")
+                missing.append(words if condition["kind"] == "when" else f"not ({words})")
+    return tuple(missing)
+
+
+def _conjuncts(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the parts of a conjunction."""
+    if both := body.get("&&"):
+        yield from _conjuncts(both["left"])
+        yield from _conjuncts(both["right"])
+    else:
+        yield body
+
+
+def _holds(part: dict[str, Any], asking: Asking) -> bool:
+    # Parts of a policy that was validated as a whole may not validate alone: what cannot be evaluated does not hold.
+    return decide(parsed(_text({**part, "effect": "permit"}), "policy", valid=False), [asking])[0].allowed
+
+
+def _inside(text: str, opening: str, closing: str) -> str:
+    inner = text.partition(opening)[2].rpartition(closing)[0].strip()
+    return inner.replace("Dataward::", "")
+
+
+def _text(part: dict[str, Any]) -> str:
+    """Return one policy in Cedar's words."""
+    whole = {"staticPolicies": {"policy0": part}, "templates": {}, "templateLinks": []}
+    return str(cedar().policies_from_json_str(json.dumps(whole))).strip()
+
+
+def who_can(policies: Policies, asking: Asking) -> list[tuple[str, str, Decision]]:
+    """Decide a request for each user and each group that the policies name, and for somebody whom none names.
+
+    Returns:
+        Kind (``user``, ``group`` or ``anyone``), name, and decision. A user of policies is asked about without groups.
+    """
+    stranger = Principal("somebody else")
+    asked = [("anyone", "", stranger)]
+    asked += [("group", name, replace(stranger, groups=(name,))) for name in policies.named("Group")]
+    asked += [("user", name, Principal(name)) for name in policies.named("User")]
+    decisions = decide(policies, [replace(asking, principal=principal) for _, _, principal in asked])
+    return [(kind, name, decision) for (kind, name, _), decision in zip(asked, decisions, strict=True)]

@@ -1,0 +1,102 @@
+"""What a principal sees of each column, and of which rows: pure, from policies and the contract's facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from dataward.access.decide import Asking, ColumnFacts, Decision, TableFacts, decide
+from dataward.access.policies import Policies
+from dataward.access.verbs import SEEING
+from dataward.contract import Contract
+from dataward.contract.operation import ALIASED, COARSENED, ENCRYPTED, KEPT, REMOVED
+from dataward.contract.protections import Json
+
+__all__ = ["Look", "Shown", "Sight", "column_facts", "shown", "sight", "table_facts"]
+
+STORED = {KEPT: "kept", COARSENED: "coarsened", ENCRYPTED: "encrypted", ALIASED: "aliased", REMOVED: "removed"}
+
+Shown = Literal["original", "stored", "opened", "masked", "absent"]
+"""What is done to a column: read as it is stored and came, as it is stored, opened with its key, masked, left out."""
+
+
+def column_facts(contract: Contract, name: str) -> ColumnFacts:
+    """Return what policies may know of a column of the target."""
+    line = contract.line(contract.shadowed(name) or name)
+    protect = line.protect
+    parts = protect.parts()
+    below = f"{name.lower()}."
+    inside = [other for path, other in contract.columns.items() if path.lower().startswith(below)]
+    weakest = min([part.strength for part in parts] + [p.strength for one in inside for p in one.protect.parts()])
+    classes = [line.class_, *(one.class_ for one in inside)]
+    if isinstance(protect, Json):
+        classes += [field.class_ for field in protect.fields.values()]
+    return ColumnFacts(
+        name,
+        next((class_ for class_ in classes if class_), ""),
+        STORED[weakest],
+        contract.sensitive(name) or any(classes),
+        any(part.reversible for part in parts),
+    )
+
+
+def table_facts(contract: Contract, names: Iterable[str] = ()) -> TableFacts:
+    """Return what policies may know of a table; ``names``: its columns, where they are known (else those of the contract)."""
+    top = [name for name in contract.columns if "." not in name]
+    columns = tuple(column_facts(contract, name) for name in dict.fromkeys(names or top))
+    return TableFacts(contract.contract, str(contract.target), contract.keys.domain, columns)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one column is shown, and which policies permit that."""
+
+    column: ColumnFacts
+    shown: Shown
+    policies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a principal sees of a table. ``rows``: a SQL condition on the stored rows; None: all."""
+
+    decision: Decision
+    rows: str | None
+    columns: tuple[Look, ...] = ()
+
+    def named(self, *shown: Shown) -> tuple[str, ...]:
+        """Return the columns that are shown in one of some ways."""
+        return tuple(look.column.name for look in self.columns if look.shown in shown)
+
+
+def sight(policies: Policies, asking: Asking) -> Sight:
+    """Decide what a request to read a table shows."""
+    columns = asking.table.columns
+    asked = [asking] + [asking.about(column, action) for column in columns for action in SEEING.values()]
+    first, *rest = decide(policies, asked)
+    looks = []
+    for number, column in enumerate(columns):
+        answers = dict(zip(SEEING, rest[number * len(SEEING) : (number + 1) * len(SEEING)], strict=True))
+        way = shown(column, {level: answer.allowed for level, answer in answers.items()}) if first.allowed else "absent"
+        level = {"original": "clear", "opened": "clear", "stored": "token", "masked": "masked"}.get(way, "")
+        permits = answers[level].policies if level and answers[level].allowed else ()
+        looks.append(Look(column, way, permits))
+    return Sight(first, first.rows, tuple(looks))
+
+
+def shown(column: ColumnFacts, may: Mapping[str, bool]) -> Shown:
+    """Return the most that a column's permitted levels show.
+
+    What is stored as it came is clear, so that a permit of tokens shows it masked; what is stored coarsened or removed is a
+    mask already.
+    """
+    if may["clear"]:
+        return "original" if column.stored == "kept" and not column.sealed else "opened" if column.sealed else "stored"
+    if column.stored == "kept":
+        return "masked" if may["token"] or may["masked"] else "absent"
+    if may["token"]:
+        return "stored"
+    if may["masked"]:
+        return "stored" if column.stored in ("coarsened", "removed") and not column.sealed else "masked"
+    return "absent"

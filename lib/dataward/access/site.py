@@ -1,0 +1,48 @@
+"""Settings of a machine: ``access`` and ``audit`` for contracts that have none of their own, and for verbs without a contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataward.contract import Access, Audit, Contract, read_model
+from dataward.contract.base import Model
+
+__all__ = ["SITE", "Settings", "settings"]
+
+SITE = Path("/etc/dataward/site.yaml")
+"""A fixed place, which only root can write; an environment variable could be changed by whom it governs."""
+
+
+class _Site(Model):
+    access: Access = Access()
+    audit: Audit | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What governs one call."""
+
+    access: Access
+    audit: Audit | None
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is to be decided and nothing to be recorded."""
+        return self.audit is None and not self.access.governed
+
+
+def settings(contract: Contract | None) -> Settings:
+    """Return the settings of a contract, completed by those of the machine.
+
+    Raises:
+        ContractError: the machine's file is invalid: then nothing is permitted.
+    """
+    site = read_model(SITE, _Site) if SITE.exists() else _Site()
+    if contract is None:
+        return Settings(site.access, site.audit)
+    own = contract.access
+    access = (
+        own if own.governed else site.access.model_copy(update={"reidentify": own.reidentify or site.access.reidentify})
+    )
+    return Settings(access if site.access.governed or own.governed else own, contract.audit or site.audit)

@@ -1,0 +1,187 @@
+"""Answer questions about a contract's policies, without Spark and without data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from dataward.access.decide import Asking, ColumnFacts, Decision, Principal, TableFacts, decide
+from dataward.access.explain import Explained, explain, who_can
+from dataward.access.policies import Policies, of_access
+from dataward.access.sight import Sight, sight, table_facts
+from dataward.access.site import settings
+from dataward.access.verbs import VERBS
+from dataward.contract import Contract, load, read_model
+from dataward.contract.access import Level
+from dataward.contract.base import Model, Name
+from dataward.errors import UsageError, did_you_mean
+
+__all__ = ["CaseResult", "Question", "explained", "run_cases", "seen", "who"]
+
+LEVELS = {"original": "clear", "opened": "clear", "stored": "token", "masked": "masked", "absent": "absent"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question: who asks for which verb, about which table and column, what for and when."""
+
+    who: str
+    verb: str
+    groups: tuple[str, ...] = ()
+    column: str | None = None
+    purpose: str = ""
+    at: datetime | None = None
+
+    def asking(self, table: TableFacts) -> Asking:
+        """Return the request about a table.
+
+        Raises:
+            UsageError: the verb is unknown, or needs a column, or the table has no such column.
+        """
+        if self.verb not in VERBS:
+            raise UsageError(f"verb '{self.verb}' is unknown; {did_you_mean(self.verb, VERBS) or ', '.join(VERBS)}")
+        on_column = VERBS[self.verb].on == "Column"
+        if on_column and not self.column:
+            raise UsageError(f"'{self.verb}' is decided by column: name one with --column")
+        column = None
+        if on_column and self.column:
+            column = table.column(self.column)
+            if column is None:
+                remedy = did_you_mean(self.column, [one.name for one in table.columns])
+                raise UsageError(
+                    f"contract '{table.name}' has no line for column '{self.column}'; {remedy or 'see its columns'}"
+                )
+        now = self.at or datetime.now(timezone.utc)
+        principal = Principal(self.who, groups=self.groups)
+        return Asking(principal, self.verb, table, column, self.purpose, now=now)
+
+
+def _loaded(path: str | Path) -> tuple[Contract, Policies]:
+    contract = load(path)
+    return contract, of_access(settings(contract).access)
+
+
+def explained(path: str | Path, question: Question) -> Explained:
+    """Decide a question and say why; for a denial, also which policies would permit it, and what they lack.
+
+    Raises:
+        ContractError: the contract is invalid.
+        UsageError: the policies are, or the question does not fit.
+    """
+    contract, policies = _loaded(path)
+    return explain(policies, question.asking(table_facts(contract)))
+
+
+def seen(path: str | Path, question: Question) -> Sight:
+    """Return what a reader sees of each column that the contract names, and of which rows."""
+    contract, policies = _loaded(path)
+    return sight(policies, replace(question, verb="read", column=None).asking(table_facts(contract)))
+
+
+def who(path: str | Path, question: Question) -> list[tuple[str, str, Decision]]:
+    """Decide a question for everybody whom the policies name, and for anybody else."""
+    contract, policies = _loaded(path)
+    return who_can(policies, question.asking(table_facts(contract)))
+
+
+class _Case(Model):
+    """One case: a question and the answer that is expected."""
+
+    who: str = Field(min_length=1)
+    groups: tuple[str, ...] = ()
+    verb: Name
+    column: str | None = None
+    class_: str | None = Field(default=None, alias="class", description="of a column that the contract does not name")
+    purpose: str = ""
+    at: datetime | None = None
+    expect: Literal["allow", "deny"] | None = None
+    see: dict[str, Level] = Field(default_factory=dict, description="for the verb read: level by column")
+    rows: str | None = Field(default=None, description="for the verb read: the condition on its rows")
+    why: str = Field(default="", description="for whoever reads the file")
+
+    @model_validator(mode="after")
+    def _expects(self) -> _Case:
+        if self.expect is None and not self.see and self.rows is None:
+            raise ValueError("a case needs 'expect: allow' or 'expect: deny', or for the verb read 'see' or 'rows'")
+        if (self.see or self.rows) and self.verb != "read":
+            raise ValueError("'see' and 'rows' go with the verb read")
+        return self
+
+
+class _Cases(Model):
+    contract: str = Field(min_length=1, description="the contract's file, relative to this one")
+    cases: tuple[_Case, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """The outcome of one case. ``number`` counts from 1."""
+
+    number: int
+    asked: str
+    expected: str
+    found: str
+    why: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the answer is the expected one."""
+        return self.expected == self.found
+
+
+def run_cases(path: str | Path) -> list[CaseResult]:
+    """Decide every case of a file.
+
+    Raises:
+        ContractError: the file or its contract is invalid.
+        UsageError: a case does not fit the contract.
+    """
+    given = read_model(path, _Cases)
+    contract, policies = _loaded(Path(path).parent / given.contract)
+    table = table_facts(contract)
+    plain = [(number, case) for number, case in enumerate(given.cases, 1) if case.expect]
+    decisions = decide(policies, [_asking(case, table) for _, case in plain])
+    made = [
+        CaseResult(number, _words(case), case.expect or "", "allow" if decision.allowed else "deny", decision.why)
+        for (number, case), decision in zip(plain, decisions, strict=True)
+    ]
+    for number, case in enumerate(given.cases, 1):
+        if case.see or case.rows is not None:
+            made += _sight_results(number, case, sight(policies, _asking(case, table)))
+    return sorted(made, key=lambda result: result.number)
+
+
+def _asking(case: _Case, table: TableFacts) -> Asking:
+    question = Question(case.who, case.verb, case.groups, case.column, case.purpose, _utc(case.at))
+    if case.class_ is None:
+        return question.asking(table)
+    name = case.column or case.class_
+    column = ColumnFacts(name, case.class_, "encrypted", sensitive=True, sealed=True)
+    return replace(question, column=name).asking(replace(table, columns=(column,)))
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=timezone.utc) if at and at.tzinfo is None else at
+
+
+def _sight_results(number: int, case: _Case, found: Sight) -> list[CaseResult]:
+    levels = {look.column.name: LEVELS[look.shown] for look in found.columns}
+    made = [
+        CaseResult(
+            number, f"{_words(case)}, column {name}", level, levels.get(name, "no such column"), found.decision.why
+        )
+        for name, level in case.see.items()
+    ]
+    if case.rows is not None:
+        made.append(CaseResult(number, f"{_words(case)}, rows", case.rows, found.rows or "true", found.decision.why))
+    return made
+
+
+def _words(case: _Case) -> str:
+    groups = f" ({', '.join(case.groups)})" if case.groups else ""
+    column = f" {case.column or case.class_}" if case.column or case.class_ else ""
+    return f"{case.who}{groups} {case.verb}{column}" + (f" for {case.purpose}" if case.purpose else "")
