@@ -26,9 +26,11 @@ __all__ = [
     "ManifestFile",
     "Predecessor",
     "attested",
+    "after",
     "build",
     "needed",
     "states",
+    "unhashed",
 ]
 
 WHOLE_EVERY = 100
@@ -256,6 +258,12 @@ def _file(added: Added, hashes: Mapping[str, str], vectors: Mapping[str, str]) -
         statistics=digest(added.statistics),
         vector=vector,
     )
+
+
+def unhashed(commit: CommitFile) -> ManifestCommit:
+    """Return a commit that no manifest attests, without the hashes of its files."""
+    vectors = {one.vector.path: "" for one in commit.added if one.vector and one.vector.path}
+    return _commit(commit, vectors)
 
 
 def after(state: Attested, commit: ManifestCommit) -> Attested:

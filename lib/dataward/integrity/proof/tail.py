@@ -1,0 +1,174 @@
+"""Judge commits that no seal names: which changed rows, which prove to have changed none, and which only say so."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dataward.integrity.manifest import Attested, ManifestCommit, ManifestFile, after, states, unhashed
+from dataward.integrity.proof.delta import Looked
+from dataward.integrity.proof.findings import Finding, fail, note
+from dataward.tables.deltalog.folder import Folder, Missing
+
+__all__ = ["check_tail", "check_unattested"]
+
+LARGEST = 256 * 1024 * 1024
+"""Bytes of the files of one commit whose rows are compared here; more are left to --rows."""
+
+
+def check_tail(looked: Looked, restorable: Sequence[Attested]) -> list[Finding]:
+    """Return what the commits after the newest sealed version did; ``restorable``: earlier sealed versions."""
+    state, found = looked.state, []
+    expected = looked.sealed + 1
+    for commit in looked.tail:
+        if commit.version != expected:
+            found.append(fail("commit-removed", f"{expected:020d}.json", f"version {commit.version} is there"))
+        expected = commit.version + 1
+        told = unhashed(commit)
+        before, state = state, after(state, told)
+        if told.ours and told.run_id and (told.changes_data or told.added):
+            remedy = (
+                f"rerun it with --run-id {told.run_id} to seal it; if it was sealed, the end of the ledger was cut off"
+            )
+            found.append(fail("version-without-entry", _place(told), remedy))
+        elif told.added or told.removed or not told.ours:
+            found += judged(looked.table, before, told, state, restorable)
+    return found
+
+
+def check_unattested(looked: Looked) -> list[Finding]:
+    """Return what commits outside of Dataward did before the newest sealed version.
+
+    A commit whose effect is gone, as a later run replaced every row, is not named.
+    """
+    found: list[Finding] = []
+    state = Attested(-1)
+    earlier: list[Attested] = []
+    numbers = {manifest.version for manifest in looked.chain}
+    started = False
+    for following in states(looked.chain):
+        commit = looked.commits.get(following.version)
+        if commit is not None and started and not commit.ours:
+            found += judged(looked.table, state, commit, following, earlier)
+        elif commit is not None and commit.ours and all(since == commit.version for since in following.since.values()):
+            found.clear()
+        state, started = following, True
+        if following.version in numbers:
+            earlier.append(following)
+    return found
+
+
+def judged(
+    table: Folder, before: Attested, commit: ManifestCommit, state: Attested, restorable: Sequence[Attested]
+) -> Iterator[Finding]:
+    """Yield what a commit outside of Dataward did."""
+    place = _place(commit)
+    if not commit.added and not commit.removed:
+        yield note("commit-neutral", place, "it changed no file" + _changed(before, commit))
+    elif (same := _restored(state, restorable)) is not None:
+        yield note("commit-neutral", place, f"its files are those of sealed version {same}")
+    elif commit.changes_data:
+        yield fail(
+            "commit-unattested", place, f"it added {len(commit.added)} and removed {len(commit.removed)} data files"
+        )
+    else:
+        yield _rows(table, before, commit)
+
+
+def _place(commit: ManifestCommit) -> str:
+    return f"version {commit.version} ({commit.operation})"
+
+
+def _changed(before: Attested, commit: ManifestCommit) -> str:
+    """Say what of the metadata a commit set."""
+    if commit.protocol:
+        return "; it set the protocol" + ("" if not commit.metadata else " and the metadata")
+    if not commit.metadata:
+        return ""
+    old, new = (before.metadata or {}).get("configuration", {}), commit.metadata["configuration"]
+    names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    return f"; it set {', '.join(names)}" if names else "; it set the schema"
+
+
+def _restored(state: Attested, restorable: Sequence[Attested]) -> int | None:
+    return next((one.version for one in reversed(restorable) if one.files.keys() == state.files.keys()), None)
+
+
+def _rows(table: Folder, before: Attested, commit: ManifestCommit) -> Finding:
+    """Compare the rows of the files that a commit removed and added, as multisets."""
+    place, gone = _place(commit), [before.files[key] for key in commit.removed if key in before.files]
+    unread = [one for one in (*gone, *commit.added) if one.vector]
+    if unread or len(gone) < len(commit.removed) or sum(one.size for one in (*gone, *commit.added)) > LARGEST:
+        return note(
+            "commit-unproven", place, "its files are too large to compare here, or have deletion vectors; use --rows"
+        )
+    try:
+        equal = _same_rows(table, gone, commit.added)
+    except Missing as error:
+        return note("commit-unproven", place, f"{error} is gone, so that its rows cannot be compared; use --rows")
+    except TypeError:
+        return note("commit-unproven", place, "its files have columns of other types; use --rows")
+    except ValueError as error:
+        return fail("commit-rows-differ", place, f"{error} cannot be read as Parquet")
+    if equal:
+        return note("commit-neutral", place, "its files hold the same rows as those that it removed")
+    return fail("commit-rows-differ", place)
+
+
+def _same_rows(table: Folder, gone: Sequence[ManifestFile], added: Sequence[ManifestFile]) -> bool:
+    """Return whether files hold the same rows in each partition, whatever their order.
+
+    Raises:
+        Missing: a file is not there.
+        TypeError: a column has different types in two files.
+        ValueError: a file is no Parquet.
+    """
+    import pyarrow as pa
+
+    opened = {one.path: _opened(table, one.path) for one in (*gone, *added)}
+    try:
+        schema = pa.unify_schemas([pa.schema(list(file.schema_arrow)) for file in opened.values()])
+    except pa.ArrowException:
+        raise TypeError from None
+    key = secrets.token_bytes(32)
+    partitions = {one.partition for one in (*gone, *added)}
+    return all(
+        _sum(opened, [one.path for one in gone if one.partition == part], schema, key)
+        == _sum(opened, [one.path for one in added if one.partition == part], schema, key)
+        for part in partitions
+    )
+
+
+def _opened(table: Folder, path: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(pa.BufferReader(table.read(path)))
+    except (pa.ArrowException, OSError, ValueError):
+        raise ValueError(path) from None
+
+
+def _sum(opened: Mapping[str, Any], paths: Sequence[str], schema: Any, secret: bytes) -> tuple[int, list[int]]:
+    """Return number and sum of the MACs of the rows of files; a column that a file does not have is null."""
+    import pyarrow as pa
+
+    from dataward.integrity.digest import row_macs
+
+    count, lanes = 0, [0, 0, 0, 0]
+    for path in paths:
+        try:
+            for batch in opened[path].iter_batches():
+                columns = [
+                    batch.column(field.name)
+                    if field.name in batch.schema.names
+                    else pa.nulls(batch.num_rows, field.type)
+                    for field in sorted(schema, key=lambda field: field.name)
+                ]
+                macs = row_macs(columns, batch.num_rows, secret)
+                lanes = [(lane + int(more)) % 2**64 for lane, more in zip(lanes, macs.sum(axis=0), strict=True)]
+                count += batch.num_rows
+        except (pa.ArrowException, OSError, ValueError, KeyError):
+            raise ValueError(path) from None
+    return count, lanes
