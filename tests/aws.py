@@ -24,13 +24,15 @@ LOGIN = {
 
 
 class Aws:
-    """``calls`` by KMS action (``Decrypt``); ``fault`` gives an AWS error code, or None, for an action."""
+    """``calls`` by KMS action (``Decrypt``); ``fault`` gives an AWS error code, or None, for an action; ``forbids`` whether
+    a request (method, target, headers, body) is answered by AccessDenied."""
 
     endpoint = ""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         self.fault: Any = lambda action: None
+        self.forbids: Any = lambda *request: False
         self.random = random.Random(7)
 
     def throttle(self, share: float) -> None:
@@ -78,6 +80,13 @@ def aws() -> Iterator[Aws]:
             if fault:
                 self._answer(400, {"Content-Type": "application/x-amz-json-1.1"}, b'{"__type": "%s"}' % fault.encode())
                 return
+            if told.forbids(self.command, self.path, dict(self.headers), body):
+                xml = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+                denied = b'{"__type": "AccessDeniedException"}' if "X-Amz-Target" in self.headers else xml
+                self._answer(
+                    403, {"Content-Type": "application/x-amz-json-1.1" if denied is not xml else "text/xml"}, denied
+                )
+                return
             connection = http.client.HTTPConnection(target)
             connection.request(self.command, self.path, body, dict(self.headers))
             found = connection.getresponse()
@@ -88,7 +97,8 @@ def aws() -> Iterator[Aws]:
             for name, value in headers.items():
                 if name.lower() not in ("content-length", "transfer-encoding", "connection", "server", "date"):
                     self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
+            length = headers.get("Content-Length", "0") if self.command == "HEAD" else str(len(body))
+            self.send_header("Content-Length", length)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)

@@ -16,7 +16,21 @@ from pathlib import Path
 from typing import NoReturn
 
 from dataward import __version__
-from dataward.cli import access, discovery, files, history, keys, profile, quarantine, rights, suggest, tables
+from dataward.cli import (
+    access,
+    discovery,
+    files,
+    history,
+    iam,
+    keys,
+    monitor,
+    preflight,
+    profile,
+    quarantine,
+    rights,
+    suggest,
+    tables,
+)
 from dataward.cli.parsing import Verb
 from dataward.cli.say import flushed, merged, print_json, say, unread, warned
 from dataward.errors import ContractError, DatawardError, Interrupted
@@ -81,6 +95,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dataward", description="Checks, masks and seals Delta tables.")
     parser.add_argument("--version", action="version", version=f"dataward {__version__}")
     verb = Verb(parser, "VERB")
-    for room in (tables, history, quarantine, profile, suggest, discovery, rights, keys, access, files):
+    for room in (
+        tables,
+        history,
+        quarantine,
+        profile,
+        suggest,
+        discovery,
+        rights,
+        keys,
+        access,
+        files,
+        iam,
+        preflight,
+        monitor,
+    ):
         room.add(verb)
     return parser

@@ -7,7 +7,7 @@ from typing import Any
 
 from dataward.errors import UsageError
 
-__all__ = ["Verb", "name_of", "options_of", "with_contract", "with_source"]
+__all__ = ["Verb", "name_of", "options_of", "with_contract", "with_monitoring", "with_source"]
 
 
 class Verb:
@@ -42,6 +42,19 @@ def with_source(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "--option", action="append", default=[], metavar="K=V", help="an option of Spark's reader, e.g. sep=;"
     )
     command.add_argument("--detectors", metavar="FILE", help="detectors of your own (YAML)")
+    return command
+
+
+def with_monitoring(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the destinations of metrics and alerts."""
+    command.add_argument(
+        "--metrics", action="append", default=[], metavar="DEST",
+        help="stdout (CloudWatch's Embedded Metric Format), logs:GROUP, or otel; default: $DATAWARD_METRICS",
+    )  # fmt: skip
+    command.add_argument(
+        "--alert", action="append", default=[], metavar="DEST",
+        help="sns:ARN, webhook:@FILE or webhook:env:NAME, told when a run stops, warns or fails; default: $DATAWARD_ALERTS",
+    )  # fmt: skip
     return command
 
 

@@ -7,7 +7,8 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
-from dataward.cli.parsing import Verb, with_contract
+from dataward.cli import monitor
+from dataward.cli.parsing import Verb, with_contract, with_monitoring
 from dataward.cli.say import print_json, say
 from dataward.errors import UsageError, counted
 
@@ -35,6 +36,7 @@ def add(verb: Verb) -> None:
         metavar="INTERVAL",
         help='with --stream: repeat at this interval, e.g. "30 seconds"; default: end after all present data',
     )
+    with_monitoring(command)
     command = with_contract(verb("verify", _verify, "Recompute a sealed version's proof and name what does not hold."))
     command.add_argument(
         "--version", type=int, dest="table_version", metavar="N", help="default: the newest sealed one"
@@ -52,7 +54,7 @@ def _publish(arguments: argparse.Namespace) -> int:
         raise UsageError(f'--every {arguments.every}: write a number and a unit, such as "30 seconds" or "5 minutes"')
     if arguments.stream and arguments.run_id:
         raise UsageError("--run-id: a stream's batches have run ids of their own; leave it out")
-    planned = plan(arguments.contract)
+    planned, where = plan(arguments.contract), monitor.destinations(arguments)
     for warning in planned.warnings:
         say(f"warning: {warning}")
     spark = session.get()
@@ -61,7 +63,9 @@ def _publish(arguments: argparse.Namespace) -> int:
     if arguments.stream:
         return _stream(arguments, spark, planned)
     say(f"publish {planned.name}: {planned.contract.source} -> {planned.contract.target}")
-    result = publish(spark, planned, arguments.run_id, arguments.report, say)
+    with monitor.failing(planned.name, arguments.run_id, where):
+        result = publish(spark, planned, arguments.run_id, arguments.report, say)
+    monitor.sent(result, where, arguments.json)
     return told_run(result, arguments.json)
 
 
@@ -69,12 +73,14 @@ def _stream(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
     from dataward.verbs.stream import stream
 
     say(f"stream {planned.name}: {planned.contract.source} -> {planned.contract.target}")
-    codes = [0]
+    codes, where = [0], monitor.destinations(arguments)
 
     def told(result: RunResult) -> None:
+        monitor.sent(result, where, arguments.json)
         codes.append(told_run(result, arguments.json))
 
-    results = stream(spark, planned, arguments.stream, arguments.every, arguments.report, say, told)
+    with monitor.failing(planned.name, None, where):
+        results = stream(spark, planned, arguments.stream, arguments.every, arguments.report, say, told)
     say(
         (f"{len(results):,} batch" + ("es" if len(results) > 1 else ""))
         if results

@@ -21,13 +21,18 @@ from dataward.report import Phase
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Asked", "Context", "Progress", "Trace", "silent"]
+__all__ = ["Asked", "Context", "Progress", "Trace", "silent", "unwatched"]
 
 Progress = Callable[[str], None]
+Watch = Callable[[str, float, BaseException | None], None]
 
 
 def silent(line: str) -> None:
     """Show no progress."""
+
+
+def unwatched(phase: str, seconds: float, error: BaseException | None) -> None:
+    """Tell nobody that a phase has ended."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,11 @@ class Asked:
 
 @dataclass
 class Trace:
-    """Log of one run: its ended phases, and how far its commits are, for the message after Ctrl-C."""
+    """Log of one run: its ended phases, and how far its commits are, for the message after Ctrl-C.
+
+    Attributes:
+        watch: is told the name of a phase that has ended, its seconds, and the error that ended it.
+    """
 
     progress: Progress
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
@@ -65,13 +74,19 @@ class Trace:
     phases: list[Phase] = field(default_factory=list)
     committing: bool = False
     sealed_version: int | None = None
+    watch: Watch = unwatched
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Callable[[str], None]]:
         """Time a phase; the caller gets a function that sets its words."""
         begun, words = time.perf_counter(), [""]
-        yield lambda text: words.__setitem__(0, text)
+        try:
+            yield lambda text: words.__setitem__(0, text)
+        except BaseException as error:
+            self.watch(name, time.perf_counter() - begun, error)
+            raise
         spent = time.perf_counter() - begun
+        self.watch(name, spent, None)
         self.phases.append(Phase(name=name, seconds=round(spent, 3), told=words[0]))
         self.progress(f"  {name:<8} {spent:6.2f} s  {words[0]}")
 

@@ -12,7 +12,7 @@ from dataward.errors import DatawardError, Interrupted, TargetError
 from dataward.integrity.seal import Seal
 from dataward.pipeline import resume
 from dataward.pipeline.breaches import broken
-from dataward.pipeline.context import Asked, Context, Progress, Trace, silent
+from dataward.pipeline.context import Asked, Context, Progress, Trace, silent, unwatched
 from dataward.pipeline.decide import gate, reasons_to_stop
 from dataward.pipeline.examine import Examined, examine
 from dataward.pipeline.facts import Facts, as_dicts, pin_facts, place_of, result, unchanged
@@ -21,6 +21,7 @@ from dataward.pipeline.guard import guarded
 from dataward.pipeline.identify import admitted
 from dataward.pipeline.intake import ChangedPartitions, Intake, Judged, Ready, WholeTable
 from dataward.pipeline.metric_history import Line, drawn, remember
+from dataward.pipeline.monitoring.otel import run_spans
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.preflight import opened_keys, preflight
 from dataward.pipeline.refusals import against_place
@@ -76,7 +77,23 @@ def reported(spark: SparkSession, asked: Asked, intake: Intake, resources: ExitS
     Raises:
         Interrupted: by Ctrl-C; the message says what is committed, and how to finish the run.
     """
-    run_id, trace = asked.name(), Trace(asked.progress)
+    run_id = asked.name()
+    spans = run_spans(asked.plan.name, run_id)
+    trace = Trace(asked.progress, watch=spans.phase if spans else unwatched)
+    try:
+        found = _reported(spark, asked, run_id, intake, trace, resources)
+    except BaseException as error:
+        if spans:
+            spans.end("failed", error)
+        raise
+    if spans:
+        spans.end(found.status)
+    return found
+
+
+def _reported(
+    spark: SparkSession, asked: Asked, run_id: str, intake: Intake, trace: Trace, resources: ExitStack
+) -> RunResult:
     trace.progress(f"  run id {run_id}")
     with interruptible(spark):
         try:

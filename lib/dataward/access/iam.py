@@ -1,0 +1,357 @@
+"""Generate the smallest IAM policy with which one verb carries out one contract.
+
+What a verb does with each place is data (:data:`VERBS`); a contract says where the places are. A place in S3 becomes its prefix, a table of
+the catalog its Glue ARNs, the keyring its object, the KMS key its ARN with conditions on the encryption context. Places outside AWS need
+no statement and are listed in the notes. ``tests/unit/test_iam.py`` holds every action and resource to the requests that the verbs really
+sent (``tests/data/iam``): none is refused, and none is left over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from dataward.contract import Contract, Location
+from dataward.errors import UsageError, did_you_mean
+
+T = TypeVar("T")
+
+__all__ = ["ROLES", "VERBS", "Account", "Place", "Work", "outside", "policy", "trust", "work_of"]
+
+ROLES = {
+    "glue": ("glue.amazonaws.com", "arn:{partition}:glue:{region}:{account}:job/*"),
+    "emr": ("emr-serverless.amazonaws.com", "arn:{partition}:emr-serverless:{region}:{account}:/applications/*"),
+    "emr-ec2": ("ec2.amazonaws.com", ""),
+    "sagemaker": ("sagemaker.amazonaws.com", "arn:{partition}:sagemaker:{region}:{account}:*"),
+}
+"""Service that assumes a role, and the ARNs of its jobs (empty: the service sends no source ARN)."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where the job runs.
+
+    Attributes:
+        bucket_key: ARN of the KMS key that encrypts the buckets (SSE-KMS); empty: their encryption needs no right.
+        log_group: CloudWatch Logs group that the job writes events and metrics to; empty: none.
+        locations: S3 folders of tables that the contract names by catalog name.
+    """
+
+    account: str
+    region: str
+    partition: str = "aws"
+    bucket_key: str = ""
+    log_group: str = ""
+    locations: Mapping[str, str] = field(default_factory=dict)
+
+    def arn(self, service: str, rest: str) -> str:
+        """Return an ARN in this account and region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{rest}"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a verb does: ``reads``, ``writes`` and ``deletes`` name kinds of places, ``kms`` actions on the keyring's key.
+
+    A kind is ``source``, ``references``, ``joins``, ``vaults``, a key of ``Contract.tables`` or ``tables`` (all of these).
+
+    Attributes:
+        absent: tables that the verb reads may not be there yet; those that it writes are then created.
+        keyring: ``read``, ``write``, or empty where the verb uses no key.
+    """
+
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    deletes: tuple[str, ...] = ()
+    kms: tuple[str, ...] = ("Decrypt",)
+    keyring: str = "read"
+    report: bool = False
+    absent: bool = False
+
+
+ROWS = ("target", "quarantine", "changes", "vaults")
+PUBLISH = Work(reads=("source", "references", "joins", "erased subjects"), writes=("tables",), report=True, absent=True)
+VERBS: dict[str, Work] = {
+    "publish": PUBLISH,
+    "verify": Work(reads=("target", "ledger")),
+    "history": Work(reads=("target", "ledger", "history", "windows"), kms=(), keyring=""),
+    "profile": Work(reads=("source",), kms=(), keyring=""),
+    "anonymize": Work(reads=("target",), kms=(), keyring=""),
+    "quarantine-list": Work(reads=("quarantine", "ledger"), kms=(), keyring=""),
+    "quarantine-release": PUBLISH,
+    "quarantine-discard": Work(writes=("quarantine", "ledger")),
+    "reidentify": Work(reads=("target", "vaults"), writes=("ledger",)),
+    "rotate": Work(
+        reads=("source", "erased subjects"),
+        writes=(*ROWS, "ledger"),
+        kms=("Decrypt", "GenerateDataKey"),
+        keyring="write",
+        absent=True,
+    ),
+    "erase": Work(writes=("tables",), deletes=("tables",), report=True, absent=True),
+    "keys-create": Work(kms=("GenerateDataKey",), keyring="write"),
+    "keys-verify": Work(),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder or an object in S3."""
+
+    bucket: str
+    prefix: str
+
+    @classmethod
+    def of(cls, path: str) -> Place | None:
+        """Read an s3, s3a or s3n URI; None for any other path."""
+        found = re.fullmatch(r"s3[an]?://([^/]+)(?:/(.*))?", path)
+        return cls(found[1], (found[2] or "").strip("/")) if found else None
+
+
+def work_of(verb: str) -> Work:
+    """Return what a verb does.
+
+    Raises:
+        UsageError: there is no such verb; the message lists them.
+    """
+    if verb not in VERBS:
+        raise UsageError(f"no policy for verb '{verb}': {did_you_mean(verb, VERBS) or 'there are ' + ', '.join(VERBS)}")
+    return VERBS[verb]
+
+
+def trust(role: str, account: Account) -> dict[str, Any]:
+    """Return the trust policy: one service may assume the role, for jobs of this account alone."""
+    service, source = ROLES[role]
+    statement: dict[str, Any] = {
+        "Sid": "OneServiceOfThisAccount",
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+    }
+    if source:
+        arn = source.format(partition=account.partition, region=account.region, account=account.account)
+        statement["Condition"] = {
+            "StringEquals": {"aws:SourceAccount": account.account},
+            "ArnLike": {"aws:SourceArn": arn},
+        }
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def policy(
+    contract: Contract, verb: str, account: Account, report: str = "", joined: Iterable[Contract] = ()
+) -> dict[str, Any]:
+    """Return the policy document of a verb.
+
+    Args:
+        contract: what the job carries out.
+        verb: a key of :data:`VERBS`.
+        account: where the job runs.
+        report: the folder of reports, where it is in S3.
+        joined: contracts whose targets this one's columns join.
+
+    Raises:
+        UsageError: no such verb, or a table of the catalog whose folder is not known.
+    """
+    work = work_of(verb)
+    kinds = _kinds(contract, joined)
+    reads, writes = _places(kinds, work.reads, account), _places(kinds, work.writes, account)
+    reports = [place for place in [Place.of(report) if work.report and report else None] if place]
+    used = _Used(
+        read=_different([*reads, *writes, *reports]),
+        written=_different([*writes, *reports]),
+        deleted=_places(kinds, work.deletes, account),
+        sought=_places(kinds, [kind for kind in (*work.reads, *work.writes) if kind not in PRESENT], account),
+        created=writes,
+    )
+    statements = [
+        *_s3(used if work.absent else replace(used, sought=[], created=[]), account),
+        *_keyring(contract, work, account),
+        *_kms(contract, work, account),
+        *_bucket_key(account, _buckets([*reads, *writes, *reports], contract, work), bool(writes or reports)),
+        *_glue(kinds, work, account),
+        *_logs(account),
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def outside(contract: Contract, verb: str, joined: Iterable[Contract] = ()) -> tuple[str, ...]:
+    """Return the places of a verb that are not in AWS: the policy has no statement for them."""
+    work, kinds = work_of(verb), _kinds(contract, joined)
+    found = [place for kind in {*work.reads, *work.writes} for place in kinds.get(kind, ())]
+    paths = [place.path for place in found if place.path and Place.of(place.path) is None]
+    if work.keyring and Place.of(contract.keys.path) is None:
+        paths.append(contract.keys.path)
+    return tuple(sorted(set(paths)))
+
+
+def _kinds(contract: Contract, joined: Iterable[Contract]) -> dict[str, list[Location]]:
+    """Return the places of a contract by kind."""
+    tables = dict(contract.tables)
+    kinds: dict[str, list[Location]] = {
+        "source": [contract.source],
+        "references": list(contract.references.values()),
+        "joins": [other.target for other in joined],
+        "tables": list(tables.values()),
+        "vaults": [place for what, place in tables.items() if " of '" in what],
+    }
+    return kinds | {what: [place] for what, place in tables.items()}
+
+
+def _places(kinds: Mapping[str, list[Location]], wanted: Iterable[str], account: Account) -> list[Place]:
+    found: list[Place] = []
+    for location in (place for kind in wanted for place in kinds.get(kind, ())):
+        path = location.path or account.locations.get(location.table or "", "")
+        if not path:
+            raise UsageError(
+                f"table {location.table} is named by the catalog, and its folder is not in the contract: add "
+                f"--location {location.table}=s3://BUCKET/FOLDER"
+            )
+        place = Place.of(path)
+        if place and place not in found:
+            found.append(place)
+    return found
+
+
+PRESENT = ("source", "references", "joins")
+
+
+@dataclass(frozen=True)
+class _Used:
+    """Places of a verb in S3; ``sought`` are tables that may be absent, ``created`` those that the verb then makes."""
+
+    read: list[Place]
+    written: list[Place]
+    deleted: list[Place]
+    sought: list[Place]
+    created: list[Place]
+
+
+def _s3(used: _Used, account: Account) -> Iterator[dict[str, Any]]:
+    """Statements on tables and reports.
+
+    Delta looks for the root of an absent table, and Hadoop for the parent of a new folder, in every folder above. What is missing there
+    must be answered by 404, for which S3 wants the right to read the key and to list the bucket. A probe gets two names below one folder.
+    """
+    probes = [(place.bucket, key) for place in used.sought for key in _above(place, "_delta_log")]
+    probes += [(place.bucket, key) for place in used.created for key in _above(place)]
+    for number, bucket in enumerate(_different(place.bucket for place in used.read), 1):
+        prefixes = [f"{place.prefix}/*" if place.prefix else "*" for place in used.read if place.bucket == bucket]
+        yield {
+            **_allow(f"List{number}", ["s3:ListBucket"], [_s3_arn(account, bucket)]),
+            "Condition": {"StringLike": {"s3:prefix": _one(sorted(set(prefixes)))}},
+        }
+        if probed := sorted({f"{key}/" for where, key in probes if where == bucket}):
+            yield {
+                **_allow(f"Probe{number}", ["s3:ListBucket"], [_s3_arn(account, bucket)]),
+                "Condition": {
+                    "StringEquals": {"s3:prefix": _one(probed), "s3:delimiter": "/"},
+                    "NumericLessThanEquals": {"s3:max-keys": "2"},
+                },
+            }
+    itself = [(place.bucket, place.prefix) for place in used.created if place.prefix]
+    for sid, action, places, more in (
+        ("Read", "s3:GetObject", used.read, [*probes, *itself]),
+        ("Write", "s3:PutObject", used.written, []),
+        ("Delete", "s3:DeleteObject", used.deleted, []),
+    ):
+        keys = [(place.bucket, f"{place.prefix}/*" if place.prefix else "*") for place in places]
+        if keys:
+            yield _allow(sid, [action], sorted({_s3_arn(account, *key) for key in [*keys, *more]}))
+
+
+def _above(place: Place, name: str = "") -> Iterator[str]:
+    """Return the keys of the folders above a place, or of what has a name in each of them and in the bucket."""
+    parts = place.prefix.split("/")[:-1]
+    for depth in range(0 if name else 1, len(parts) + 1 if place.prefix else 0):
+        yield "/".join((*parts[:depth], *((name,) if name else ())))
+
+
+def _keyring(contract: Contract, work: Work, account: Account) -> Iterator[dict[str, Any]]:
+    place = Place.of(contract.keys.path) if work.keyring else None
+    if place is None:
+        return
+    actions = ["s3:GetObject", *(["s3:PutObject"] if work.keyring == "write" else [])]
+    yield _allow("Keyring", actions, [_s3_arn(account, place.bucket, place.prefix)])
+
+
+def _kms(contract: Contract, work: Work, account: Account) -> Iterator[dict[str, Any]]:
+    """Statements on the key that wraps the keyring's secrets: only for the domains of the contract, in its env."""
+    keys = contract.keys
+    if keys.provider != "aws_kms" or not work.kms or keys.key is None:
+        return
+    name = keys.key.rpartition(":")[2]
+    aliased = {"StringEquals": {"kms:RequestAlias": name}} if name.startswith("alias/") else {}
+    by_id = keys.key if keys.key.startswith("arn:") else account.arn("kms", f"key/{keys.key}")
+    key = account.arn("kms", "key/*") if aliased else by_id
+    described = _allow("DescribeKey", ["kms:DescribeKey"], [key])
+    yield described | ({"Condition": aliased} if aliased else {})
+    context = {
+        "kms:EncryptionContext:env": keys.env,
+        "kms:EncryptionContext:domain": _one(sorted(contract.domains)),
+        "kms:EncryptionContext:purpose": "derivation",
+    }
+    yield {
+        **_allow("UseKey", [f"kms:{action}" for action in work.kms], [key]),
+        "Condition": {
+            "StringEquals": {**aliased.get("StringEquals", {}), **context},
+            "StringLike": {"kms:EncryptionContext:version": "*"},
+            "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["domain", "env", "purpose", "version"]},
+        },
+    }
+
+
+def _bucket_key(account: Account, buckets: list[str], writes: bool) -> Iterator[dict[str, Any]]:
+    """The statement on the key of SSE-KMS: S3 uses it in the caller's name, and nobody may use it beside S3."""
+    if account.bucket_key and buckets:
+        arns = [arn for bucket in buckets for arn in (_s3_arn(account, bucket), _s3_arn(account, bucket, "*"))]
+        yield {
+            **_allow("BucketKey", ["kms:Decrypt", *(["kms:GenerateDataKey"] if writes else [])], [account.bucket_key]),
+            "Condition": {
+                "StringEquals": {"kms:ViaService": f"s3.{account.region}.amazonaws.com"},
+                "StringLike": {"kms:EncryptionContext:aws:s3:arn": arns},
+            },
+        }
+
+
+def _glue(kinds: Mapping[str, list[Location]], work: Work, account: Account) -> Iterator[dict[str, Any]]:
+    for sid, wanted, actions in (
+        ("Catalog", (*work.reads, *work.writes), ["glue:GetDatabase", "glue:GetTable"]),
+        ("CatalogWrite", work.writes, ["glue:CreateTable", "glue:UpdateTable"]),
+    ):
+        names = [place.table for kind in wanted for place in kinds.get(kind, ()) if place.table]
+        tables = sorted({tuple(f"default.{name}".split(".")[-2:]) for name in names})
+        if tables:
+            arns = [account.arn("glue", "catalog")]
+            arns += [account.arn("glue", f"database/{database}") for database in sorted({d for d, _ in tables})]
+            arns += [account.arn("glue", f"table/{database}/{table}") for database, table in tables]
+            yield _allow(sid, actions, arns)
+
+
+def _logs(account: Account) -> Iterator[dict[str, Any]]:
+    if account.log_group:
+        group = account.arn("logs", f"log-group:{account.log_group}:log-stream:*")
+        yield _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [group])
+
+
+def _buckets(places: list[Place], contract: Contract, work: Work) -> list[str]:
+    keyring = [place for place in [Place.of(contract.keys.path)] if place and work.keyring]
+    return sorted({place.bucket for place in [*places, *keyring]})
+
+
+def _allow(sid: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": _one(actions), "Resource": _one(resources)}
+
+
+def _different(values: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(values))
+
+
+def _one(values: list[str]) -> str | list[str]:
+    """Return a list of one as its only value, as people write policies."""
+    return values[0] if len(values) == 1 else values
+
+
+def _s3_arn(account: Account, bucket: str, key: str = "") -> str:
+    return f"arn:{account.partition}:s3:::{bucket}" + (f"/{key}" if key else "")

@@ -1,0 +1,87 @@
+"""``dataward monitor``, and how other verbs send metrics and alerts of their runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataward.cli.parsing import Verb, with_monitoring
+from dataward.cli.say import flushed, print_json, say
+from dataward.errors import DatawardError, UsageError
+
+if TYPE_CHECKING:
+    from dataward.pipeline.monitoring import Destinations
+    from dataward.report import RunResult
+
+__all__ = ["add", "destinations", "failing", "sent"]
+
+
+def add(verb: Verb) -> None:
+    """Add the verb."""
+    command = with_monitoring(
+        verb("monitor", _monitor, "Send the metrics and alerts of runs that have ended; needs no Spark.")
+    )
+    command.add_argument("reports", nargs="+", metavar="REPORT", help="report.json of a run, or a folder of reports")
+
+
+def destinations(arguments: argparse.Namespace) -> Destinations:
+    """Return where the arguments, or else the environment, want metrics and alerts."""
+    from dataward.pipeline.monitoring import Destinations
+
+    return Destinations.of(arguments.metrics, arguments.alert, os.environ)
+
+
+def sent(result: RunResult, where: Destinations, json: bool) -> None:
+    """Send what is to be sent of a run; with a JSON document on stdout, metrics go to stderr."""
+    if where:
+        from dataward.pipeline.monitoring import deliver
+
+        deliver(result, where, say if json else lambda line: flushed(line + "\n"), lambda line: say(f"warning: {line}"))
+
+
+@contextmanager
+def failing(contract: str, run_id: str | None, where: Destinations) -> Iterator[None]:
+    """Alert about a run that could not be carried out; its error goes on."""
+    try:
+        yield
+    except DatawardError as error:
+        if where.alerts:
+            from dataward.pipeline.monitoring import alert
+            from dataward.report.alerts import failure
+
+            alert(failure(contract, run_id or "", error), where, lambda line: say(f"warning: {line}"))
+        raise
+
+
+def _monitor(arguments: argparse.Namespace) -> int:
+    where = destinations(arguments)
+    if not where:
+        raise UsageError("name a destination: --metrics or --alert")
+    results = [_read(file) for given in arguments.reports for file in _files(Path(given))]
+    for result in results:
+        sent(result, where, arguments.json)
+    if arguments.json:
+        print_json({"runs": [{"contract": result.contract, "run": result.run_id} for result in results]})
+    return 0
+
+
+def _files(path: Path) -> list[Path]:
+    found = sorted(path.rglob("report.json")) if path.is_dir() else [path]
+    if not found:
+        raise UsageError(f"{path}: no report.json in this folder")
+    return found
+
+
+def _read(file: Path) -> RunResult:
+    from dataward.report import RunResult
+
+    try:
+        return RunResult.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
+    except ValueError:
+        raise UsageError(f"{file}: not the report.json of a run") from None

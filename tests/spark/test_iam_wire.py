@@ -1,0 +1,95 @@
+"""Each verb under the policy that `dataward iam` prints for it, over s3a and real HTTP; what it asks is kept for tests/unit/test_iam.py."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dataward.access import iam
+from dataward.access.iam_evaluate import allows
+from dataward.cli import main
+from dataward.pipeline.plan import plan
+from tests.iam_lake import cloud
+from tests.iam_wire import ACCOUNT, REGION, harmless, normal
+
+pytestmark = pytest.mark.long
+DATA = Path(__file__).parents[1] / "data" / "iam"
+
+
+def policy_of(lake, verb):
+    account = iam.Account(ACCOUNT, REGION)
+    return iam.policy(plan(lake.contract).contract, verb, account, f"s3a://lake-{lake.tag}/reports")
+
+
+def kept(lake, verb, seen):
+    """Compare with what is in the repository; RECORD=1 writes it."""
+    texts = json.dumps(
+        sorted(
+            [r.action, r.resource, sorted(r.context.items())]
+            for r in {_key(normal(r)): normal(r) for r in seen}.values()
+        )
+    )
+    asked = json.loads(texts.replace(lake.tag, "TAG"))
+    file = DATA / f"{verb}.json"
+    if "RECORD" in os.environ:
+        DATA.mkdir(parents=True, exist_ok=True)
+        file.write_text("[\n" + ",\n".join(json.dumps(line) for line in asked) + "\n]\n")
+    known = json.loads(file.read_text())
+    assert [line for line in asked if line not in known] == [], f"RECORD=1 writes tests/data/iam/{verb}.json anew"
+
+
+def _key(request):
+    return (request.action, request.resource, *sorted(request.context.items()))
+
+
+@pytest.fixture(scope="module")
+def lake(spark, tmp_path_factory):
+    with cloud(spark, tmp_path_factory.mktemp("iam")) as made:
+        yield made
+
+
+def run(lake, verb, *argv, contract=True):
+    policy = policy_of(lake, verb)
+    code = lake.run(*argv, policy=policy, contract=contract)
+    refused = [request for request in lake.refused if not harmless(request)]
+    assert (code, refused) == (0, [])
+    kept(lake, verb, lake.seen)
+
+
+def test_every_verb_works_with_its_policy(lake):
+    reports = ["--report", f"s3a://lake-{lake.tag}/reports"]
+    run(lake, "keys-create", "keys", "create", str(lake.contract), contract=False)
+    run(lake, "publish", "publish", "--run-id", "r1", *reports)
+    run(lake, "verify", "verify")
+    seen = []
+    for more in ([], ["--metric"]):
+        assert lake.run("history", *more, policy=policy_of(lake, "history")) == 0
+        seen += lake.seen
+    kept(lake, "history", seen)
+    run(lake, "profile", "profile", f"s3a://raw-{lake.tag}/people", "--report", str(lake.folder), contract=False)
+    run(lake, "keys-verify", "keys", "verify", str(lake.contract), contract=False)
+    run(lake, "quarantine-list", "quarantine", "list")
+    run(lake, "reidentify", "reidentify", "--columns", "note", "--purpose", "support", "--ticket", "T1", "--show")
+    lake.contract.write_text(lake.contract.read_text().replace('matches ".+@.+"', 'matches ".+"'))
+    run(lake, "quarantine-release", "quarantine", "release", "--run", "r1", *reports)
+    lake.contract.write_text(lake.contract.read_text().replace('matches ".+"', 'matches ".+@.+"'))
+    assert lake.run("publish", "--run-id", "r2", *reports) == 0
+    run(lake, "quarantine-discard", "quarantine", "discard", "--run", "r2", "--reason", "known")
+    run(lake, "rotate", "rotate", "notes")
+    run(lake, "erase", "erase", "--subject", "5", "--ticket", "T2", *reports)
+    assert lake.run("verify") == 0
+
+
+@pytest.mark.parametrize("sid", ["Read", "List1", "Write", "Keyring", "UseKey", "DescribeKey"])
+def test_without_one_right_publish_fails_and_leaves_no_version(lake, sid):
+    if not (lake.folder / "ready").exists():
+        assert main(["keys", "create", str(lake.contract)]) == 0
+        (lake.folder / "ready").touch()
+    whole = policy_of(lake, "publish")
+    part = {**whole, "Statement": [s for s in whole["Statement"] if s["Sid"] != sid]}
+    before = {r for r in lake.objects() if "/silver/people/_delta_log/" in r and r.endswith(".json")}
+    assert lake.run("publish", "--run-id", f"without-{sid}", policy=part) == 3
+    assert lake.refused
+    assert {r for r in lake.objects() if "/silver/people/_delta_log/" in r and r.endswith(".json")} == before
+    assert all(not allows(part, request) for request in lake.refused)
