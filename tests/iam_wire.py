@@ -98,5 +98,5 @@ def harmless(request: Request) -> bool:
     """Whether a refusal changes nothing: Delta's checksum file is written, and the name under which it was prepared stays beside it."""
     return (
         request.action == "s3:DeleteObject"
-        and re.search(r"/_delta_log/\.\d{20}\.crc\.[-0-9a-f]+\.tmp$", request.resource) is not None
+        and re.search(r"/_delta_log/\.[^/]+\.crc\.[^/]+\.tmp$", request.resource) is not None
     )

@@ -60,6 +60,7 @@ class Work:
     Attributes:
         absent: tables that the verb reads may not be there yet; those that it writes are then created.
         keyring: ``read``, ``write``, or empty where the verb uses no key.
+        columns: whether the keys of columns are used beside those of the contract's own domain, which seals.
     """
 
     reads: tuple[str, ...] = ()
@@ -69,19 +70,20 @@ class Work:
     keyring: str = "read"
     report: bool = False
     absent: bool = False
+    columns: bool = True
 
 
 ROWS = ("target", "quarantine", "changes", "vaults")
 PUBLISH = Work(reads=("source", "references", "joins", "erased subjects"), writes=("tables",), report=True, absent=True)
 VERBS: dict[str, Work] = {
     "publish": PUBLISH,
-    "verify": Work(reads=("target", "ledger")),
+    "verify": Work(reads=("target", "ledger"), columns=False),
     "history": Work(reads=("target", "ledger", "history", "windows"), kms=(), keyring=""),
     "profile": Work(reads=("source",), kms=(), keyring=""),
     "anonymize": Work(reads=("target",), kms=(), keyring=""),
     "quarantine-list": Work(reads=("quarantine", "ledger"), kms=(), keyring=""),
     "quarantine-release": PUBLISH,
-    "quarantine-discard": Work(writes=("quarantine", "ledger")),
+    "quarantine-discard": Work(writes=("quarantine", "ledger"), columns=False),
     "reidentify": Work(reads=("target", "vaults"), writes=("ledger",)),
     "rotate": Work(
         reads=("source", "erased subjects"),
@@ -289,7 +291,7 @@ def _kms(contract: Contract, work: Work, account: Account) -> Iterator[dict[str,
     yield described | ({"Condition": aliased} if aliased else {})
     context = {
         "kms:EncryptionContext:env": keys.env,
-        "kms:EncryptionContext:domain": _one(sorted(contract.domains)),
+        "kms:EncryptionContext:domain": _one(sorted(contract.domains) if work.columns else [keys.domain]),
         "kms:EncryptionContext:purpose": "derivation",
     }
     yield {
