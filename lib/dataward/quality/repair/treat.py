@@ -22,7 +22,7 @@ from dataward.quality.repair.missing import Pattern, fill, patterns
 from dataward.quality.repair.normalise import normalise
 from dataward.quality.repair.outliers import fenced, tame
 from dataward.quality.repair.working import WHY, Repair, Tally, Working
-from dataward.quality.spread import Spreads
+from dataward.quality.spread import Fences, Spreads
 from dataward.spark.sql import identifier
 
 if TYPE_CHECKING:
@@ -86,6 +86,19 @@ def _centres(how: Treatment) -> list[tuple[str, tuple[str, ...]]]:
     return [(name, missing.per) for name, missing in how.missing.items() if missing.with_ in ("mean", "median")]
 
 
+def _held(working: Working, fences: Iterable[Fences], centres: Iterable[tuple[str, tuple[str, ...]]]) -> Spreads:
+    """Measure fences and centres of the rows that stay so far, and persist them until the run ends."""
+    spreads = Spreads.measured(working.frame.where(working.live()), fences, centres).held()
+    working.releases.append(spreads.release)
+    return spreads
+
+
+def _early_spreads(working: Working, how: Treatment, outlying: Iterable[Outlying]) -> Spreads:
+    """Measure the fences, and the centres of columns whose outliers stay."""
+    fences = [*(fenced(name, outliers) for name, outliers in how.outliers.items()), *(flag.fences for flag in outlying)]
+    return _held(working, fences, [centre for centre in _centres(how) if centre[0] not in how.outliers])
+
+
 def treat(
     frame: DataFrame,
     how: Treatment,
@@ -110,23 +123,12 @@ def treat(
     for name, duplicates in how.duplicates.items():
         settle(working, name, duplicates)
     outlying = [flag for flag in dict.fromkeys(flags) if isinstance(flag, Outlying)]
-    if spreads is None:
-        live = working.frame.where(working.live())
-        centres = [centre for centre in _centres(how) if centre[0] not in how.outliers]
-        fences = [
-            *(fenced(name, outliers) for name, outliers in how.outliers.items()),
-            *(flag.fences for flag in outlying),
-        ]
-        spreads = Spreads.measured(live, fences, centres).held()
-        working.releases.append(spreads.release)
+    spreads = _early_spreads(working, how, outlying) if spreads is None else spreads
     for name, outliers in how.outliers.items():
         tame(working, name, outliers, spreads)
     null_patterns = patterns(working) if how.missing else ()
     # The centre of a column whose outliers are treated is measured after that, in a pass of its own.
-    late_spreads = Spreads.measured(
-        working.frame.where(working.live()), (), [centre for centre in _centres(how) if centre[0] in how.outliers]
-    ).held()
-    working.releases.append(late_spreads.release)
+    late_spreads = _held(working, (), [centre for centre in _centres(how) if centre[0] in how.outliers])
     for name, missing in how.missing.items():
         fill(working, name, missing, late_spreads if name in how.outliers else spreads, references)
     for flag in outlying:
