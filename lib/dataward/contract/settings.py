@@ -14,6 +14,7 @@ __all__ = [
     "Join",
     "Keys",
     "Limits",
+    "Lineage",
     "Retain",
     "Windows",
 ]
@@ -49,6 +50,27 @@ class Keys(Model):
             self.provider != "aws_kms" or not re.fullmatch(r"s3://[^/]+/.+", self.path)
         ):
             raise ValueError("a keyring at s3://BUCKET/KEY goes with provider aws_kms: elsewhere its secrets lie open")
+        return self
+
+
+class Lineage(Model):
+    """Where OpenLineage events of the runs go."""
+
+    file: str | None = Field(default=None, min_length=1, description="a file to which events are appended, one a line")
+    url: str | None = Field(default=None, pattern=r"^https?://.+", description="an endpoint, such as Marquez")
+    namespace: str = Field(default="dataward", min_length=1, description="namespace of jobs, and of tables by name")
+    token_from: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="with url: the environment variable that holds the endpoint's token",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Lineage:
+        if (self.file is None) == (self.url is None):
+            raise ValueError("give exactly one of 'file' and 'url'")
+        if self.token_from and self.url is None:
+            raise ValueError("'token_from' goes with 'url'")
         return self
 
 

@@ -16,6 +16,7 @@ from dataward.pipeline.refusals import against_keys, against_names, against_sche
 from dataward.pipeline.seal import same_keys
 from dataward.privacy.protect import output_schema
 from dataward.quality.repair.fit import normalised
+from dataward.report import openlineage
 from dataward.spark.session import demand_encryption
 from dataward.tables import delta
 from dataward.tables.declared import declared
@@ -55,9 +56,12 @@ def preflight(ctx: Context, pinned: Pinned) -> Ready:
 
     Raises:
         ContractError: a rule, an operator or a column does not fit the source or the target.
-        UsageError: values of two key versions would mix in one column and could not be told apart.
+        UsageError: values of two key versions would mix in one column indistinguishably, or 'lineage' needs a package or a
+            variable that is missing.
     """
     contract, source = ctx.contract, pinned.source
+    if contract.lineage:
+        openlineage.require(contract.lineage)
     suite = against_schema(ctx.spark, ctx.plan, source.frame, pinned.frames, ctx.now)
     against_names(ctx.spark, ctx.plan, source.frame)
     against_keys(ctx.spark, ctx.plan, ctx.keys, source.frame)

@@ -20,6 +20,7 @@ from dataward.pipeline.forget import count_forgotten
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.identify import admitted
 from dataward.pipeline.intake import ChangedPartitions, Intake, Judged, Ready, WholeTable
+from dataward.pipeline.lineage import with_event
 from dataward.pipeline.metric_history import Line, drawn, remember
 from dataward.pipeline.monitoring.otel import run_spans
 from dataward.pipeline.plan import Plan
@@ -100,6 +101,7 @@ def _reported(
             found = _run(spark, asked, run_id, intake, trace, resources)
         except KeyboardInterrupt:
             raise Interrupted(_standing(spark, asked.plan, run_id, trace)) from None
+    found = with_event(asked, found)
     if found.status == "unchanged" and found.seal:  # the run that sealed it has written the report
         return found.model_copy(update={"report": report.place(found, asked.report_folder)})
     try:
