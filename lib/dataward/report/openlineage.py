@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["event", "require", "send"]
 
 PRODUCER = "https://pypi.org/project/dataward"
+RETRY = {
+    "total": 3,
+    "backoff_factor": 0.3,
+    "status_forcelist": [500, 502, 503, 504],
+    "allowed_methods": ["POST"],
+}
+"""Three more attempts within about two seconds: the run waits for them."""
 OUTCOMES = {"PASSED": True, "FAILED": False, "ERRORED": False}  # a skipped rule asserts nothing
 
 
@@ -89,7 +96,7 @@ def send(lineage: Lineage, run_event: RunEvent) -> None:
     more: dict[str, Any] = {}
     if lineage.token_from:
         more["auth"] = ApiKeyTokenProvider({"apiKey": os.environ[lineage.token_from]})
-    HttpTransport(HttpConfig(url=lineage.url, **more)).emit(run_event)
+    HttpTransport(HttpConfig(url=lineage.url, retry=RETRY, **more)).emit(run_event)
 
 
 def _name(place: Location, namespace: str) -> tuple[str, str]:
