@@ -23,6 +23,7 @@ from dataward.cli import (
     history,
     iam,
     keys,
+    lineage,
     monitor,
     preflight,
     profile,
@@ -98,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     for room in (
         tables,
         history,
+        lineage,
         quarantine,
         profile,
         suggest,

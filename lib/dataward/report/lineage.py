@@ -62,7 +62,9 @@ class Graph:
         for _ in self.tables:
             for edge in self.edges:
                 depth[edge.target] = min(max(depth[edge.target], depth[edge.source] + 1), len(self.tables))
-        return [[table for table in self.tables if depth[table.place] == level] for level in sorted(set(depth.values()))]
+        return [
+            [table for table in self.tables if depth[table.place] == level] for level in sorted(set(depth.values()))
+        ]
 
 
 def html(graph: Graph, time: str) -> str:

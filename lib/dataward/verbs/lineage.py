@@ -55,7 +55,7 @@ def graph(sealed: Sequence[tuple[Contract, Seal | None]]) -> Graph:
         known = next((other for other in places if other.same(place)), None)
         if known is None:
             places.append(place)
-        return str(known or place)
+        return str(known or place).rstrip("/")
 
     tables: dict[str, Table] = {}
     edges = []
