@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,9 +121,8 @@ def _run_facets(result: RunResult) -> dict[str, Any]:
     from openlineage.client.generated.error_message_run import ErrorMessageRunFacet
     from openlineage.client.generated.processing_engine_run import ProcessingEngineRunFacet
 
-    from dataward import __version__
-
-    facets: dict[str, Any] = {"processing_engine": ProcessingEngineRunFacet(version=__version__, name="dataward")}
+    version = (files("dataward") / "VERSION").read_text(encoding="utf-8").strip()
+    facets: dict[str, Any] = {"processing_engine": ProcessingEngineRunFacet(version=version, name="dataward")}
     if result.reasons:
         facets["errorMessage"] = ErrorMessageRunFacet("; ".join(result.reasons), "DQDL")
     return facets
