@@ -15,6 +15,7 @@ EXTRAS = {
     "access": ["cedarpy>=4.12,<4.13"],
     "aws": ["boto3>=1.36"],  # conditional writes to S3
     "databricks": ["databricks-sdk>=0.40"],
+    "dp": ["opendp>=0.16,<0.17", "dp-accounting>=0.6,<0.7"],
     "lineage": ["openlineage-python>=1.54,<2"],
     "otel": ["opentelemetry-sdk>=1.27,<2", "opentelemetry-exporter-otlp-proto-http>=1.27,<2"],
 }

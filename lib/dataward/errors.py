@@ -8,6 +8,7 @@ They form one tree::
     ├── DataError                (1)  the data failed the contract
     │   ├── SourceChanged             the pinned source changed during the run
     │   ├── ProtectionError           a value cannot be protected, and the contract has no fallback
+    │   ├── Overdrawn                 a privacy budget does not cover what a release costs
     │   └── AccountingError           rows in != published + quarantined + dropped
     ├── ProofError               (1)  a seal or the ledger does not verify
     ├── RunError                 (3)  the run could not be carried out
@@ -35,6 +36,7 @@ __all__ = [
     "Interrupted",
     "KeyringError",
     "NotPermitted",
+    "Overdrawn",
     "Problem",
     "ProofError",
     "ProtectionError",
@@ -101,6 +103,10 @@ class SourceChanged(DataError):
 
 class AccountingError(DataError):
     """The numbers of published, quarantined and dropped rows do not add up to the rows in."""
+
+
+class Overdrawn(DataError):
+    """A privacy budget does not cover what a release costs; nothing was drawn, charged or written."""
 
 
 class ProtectionError(DataError):

@@ -19,7 +19,7 @@ from dataward.contract import Location
 from dataward.errors import DatawardError, KeyringError, ProofError, TargetError
 from dataward.integrity.canonical import sha256
 from dataward.integrity.digest import FileContent
-from dataward.integrity.records import Ask, Discard, Erased, Erasure, parsed
+from dataward.integrity.records import Ask, Charge, Discard, Erased, Erasure, parsed
 from dataward.integrity.seal import Record, Seal
 from dataward.keys import KeyProvider, PublicKeys, signing_key
 from dataward.tables import commits, delta, maintenance
@@ -51,7 +51,7 @@ class Entry:
     signature: str
 
     @property
-    def record(self) -> Seal | Ask | Discard | Erasure | Erased:
+    def record(self) -> Seal | Ask | Charge | Discard | Erasure | Erased:
         """The parsed record; raises ValueError where the text is no record."""
         return parsed(self.seal_text)
 
@@ -139,7 +139,7 @@ def entries(spark: SparkSession, place: Location) -> list[Entry]:
         raise ProofError(f"ledger {place}: {reason(error)}: its files were changed or removed") from None
 
 
-def records(spark: SparkSession, place: Location) -> list[Seal | Ask | Discard | Erasure | Erased]:
+def records(spark: SparkSession, place: Location) -> list[Seal | Ask | Charge | Discard | Erasure | Erased]:
     """Return the readable records, oldest first; none where there is no ledger."""
     found = []
     for entry in entries(spark, place) if delta.exists(spark, place) else ():

@@ -1,4 +1,4 @@
-"""Records of the ledger besides seals: re-identifications, erasures, discarded quarantine rows."""
+"""Records of the ledger besides seals: re-identifications, charges to budgets, erasures, discarded quarantine rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from dataward.integrity.seal import Record, Seal
 
-__all__ = ["AnyRecord", "Ask", "Discard", "Erased", "Erasure", "parsed"]
+__all__ = ["AnyRecord", "Ask", "Charge", "Discard", "Erased", "Erasure", "parsed"]
 
 
 class Ask(Record):
@@ -71,6 +71,31 @@ class Discard(Record):
     rows: int
 
 
+class Charge(Record):
+    """A charge to a privacy budget; it holds no answer.
+
+    Attributes:
+        budget: the table of budgets.
+        dataset: the table that was asked.
+        unit: its privacy unit.
+        purpose: what asked.
+        epsilon: charged epsilon.
+        delta: charged delta.
+        rho: the same as zCDP, where noise is Gaussian.
+        query_sha256: hash of the query.
+    """
+
+    kind: Literal["charge"] = "charge"
+    budget: str
+    dataset: str
+    unit: str
+    purpose: str
+    epsilon: float
+    delta: float
+    rho: float | None = None
+    query_sha256: str
+
+
 class Erased(Record):
     """A replacement of a seal that held a value of an erased person; it keeps the seal's hash, so that the chain verifies."""
 
@@ -78,11 +103,11 @@ class Erased(Record):
     seal_sha256: str
 
 
-AnyRecord = Annotated[Seal | Ask | Discard | Erasure | Erased, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[Seal | Ask | Discard | Erasure | Erased] = TypeAdapter(AnyRecord)
+AnyRecord = Annotated[Seal | Ask | Charge | Discard | Erasure | Erased, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[Seal | Ask | Charge | Discard | Erasure | Erased] = TypeAdapter(AnyRecord)
 
 
-def parsed(text: str) -> Seal | Ask | Discard | Erasure | Erased:
+def parsed(text: str) -> Seal | Ask | Charge | Discard | Erasure | Erased:
     """Parse the JSON of a record of any kind.
 
     Raises:

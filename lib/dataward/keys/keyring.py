@@ -47,6 +47,7 @@ Purpose = Literal[
     "erasure",
     "erased",
     "states",
+    "release",
 ]
 
 SECRET = 32  # bytes
