@@ -16,6 +16,7 @@ EXTRAS = {
     "aws": ["boto3>=1.36"],  # conditional writes to S3
     "databricks": ["databricks-sdk>=0.40"],
     "dp": ["opendp>=0.16,<0.17", "dp-accounting>=0.6,<0.7"],
+    "federated": ["opendp>=0.16,<0.17"],  # exact samplers of discrete noise
     "lineage": ["openlineage-python>=1.54,<2"],
     "otel": ["opentelemetry-sdk>=1.27,<2", "opentelemetry-exporter-otlp-proto-http>=1.27,<2"],
 }
@@ -32,6 +33,7 @@ TEST = [
     "moto[s3,kms,sts,server]>=5.1",
     "securesystemslib>=1.3,<2",
     "parliament>=1.6,<2",
+    "scikit-learn>=1.4",
     "cfn-lint>=1.20,<2",
 ]
 LINT = ["ruff>=0.8", "mypy>=1.13", "import-linter>=2.1", "types-PyYAML", "pre-commit>=4", "build"]

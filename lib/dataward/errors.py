@@ -15,7 +15,8 @@ They form one tree::
     │   ├── SessionError              Spark, Java, a jar or a setting is missing or of the wrong version
     │   ├── SourceError               the source cannot be read
     │   ├── TargetError               the target, quarantine or ledger cannot be written
-    │   └── KeyringError              the keys cannot be read or used
+    │   ├── KeyringError              the keys cannot be read or used
+    │   └── SiteRefused               a party of federated training refuses a message; names the site at fault, if any
     └── NotPermitted             (4)  the policy does not permit the request
 
 The numbers are the exit codes of the command line. :class:`Interrupted`, a KeyboardInterrupt, is not part of the tree.
@@ -42,6 +43,7 @@ __all__ = [
     "ProtectionError",
     "RunError",
     "SessionError",
+    "SiteRefused",
     "SourceChanged",
     "SourceError",
     "TargetError",
@@ -139,6 +141,15 @@ class TargetError(RunError):
 
 class KeyringError(RunError):
     """The keys cannot be read or used."""
+
+
+class SiteRefused(RunError):
+    """A party of federated training refuses a message; ``site`` is the site at fault, or empty."""
+
+    def __init__(self, message: str, site: str = "") -> None:
+        """Keep the name of the site."""
+        self.site = site
+        super().__init__(message)
 
 
 class NotPermitted(DatawardError):

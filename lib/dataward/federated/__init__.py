@@ -1,1 +1,1 @@
-"""Federated training: sites keep their rows, a coordinator sees masked sums."""
+"""Training across sites without moving raw rows: secure sums, differential privacy, models, and the transport between processes."""
