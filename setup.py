@@ -76,6 +76,7 @@ setup(
         "rapidfuzz>=3",
         "pint>=0.20",
         "datasketches>=5,<6",
+        "obstore>=0.12,<0.13",  # the ledger on S3, GCS and Azure
     ],
     extras_require={
         **EXTRAS,

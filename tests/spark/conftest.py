@@ -15,6 +15,8 @@ import pytest
 from py4j.java_gateway import JavaPackage, JVMView
 from pyspark.sql import DataFrame, SparkSession
 
+from dataward.contract import Location
+from dataward.integrity import ledger
 from dataward.keys import create_keyring
 from dataward.pipeline import publish as publishing
 from dataward.pipeline.plan import plan
@@ -141,6 +143,10 @@ class Lake:
     def forget(self) -> None:
         """Delta keeps the state of every table for an hour: of a thousand tables it fills the heap; a new process would know none."""
         self.spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+
+    def entries(self) -> list[ledger.Entry]:
+        place = Location(path=str(self.root / "target_ledger"))
+        return ledger.entries(place) if ledger.exists(place) else []
 
     def versions(self, name: str = "target") -> int:
         return len(list((self.root / name / "_delta_log").glob("*.json")))

@@ -88,9 +88,7 @@ def test_a_person_is_gone_from_every_file_and_the_others_stay(table):
     quarantined = erased(table, "person-007")
     assert (quarantined.holds, quarantined.rows[f"{table.root}/quarantine"]) == (True, 1)
     records = [
-        record
-        for record in ledger.records(table.spark, Location(path=f"{table.root}/target_ledger"))
-        if record.kind == "erasure"
+        record for record in ledger.records(Location(path=f"{table.root}/target_ledger")) if record.kind == "erasure"
     ]
     assert [(record.method, record.ticket, len(record.subject)) for record in records] == [("delete", "T-9", 64)] * 2
     assert records[0].subject != records[1].subject
@@ -140,7 +138,7 @@ def test_planted_in_twelve_places_found_before_and_nowhere_after(table):
         (one.path.removeprefix("file:").removeprefix(str(root)).split("/")[1], one.kind) for one in before.residues
     }
     assert kinds >= {("target", "data"), ("target", "log"), ("target", "checkpoint"), ("target", "checksum"), ("target", "change data"),
-                     ("quarantine", "data"), ("reports", "file"), ("target_ledger", "data"), ("orders", "data"), ("vault", "data")}  # fmt: skip
+                     ("quarantine", "data"), ("reports", "file"), ("target_ledger", "file"), ("orders", "data"), ("vault", "data")}  # fmt: skip
     with_vectors = list((root / "target").rglob("deletion_vector*"))
     assert with_vectors
     done = erased(table, MINE[0], orders)
@@ -157,11 +155,18 @@ def test_planted_in_twelve_places_found_before_and_nowhere_after(table):
     assert ours.id.encode() not in whole
     assert spark.read.format("delta").load(f"{root}/orders").count() == 10
     # the chain holds although a seal was taken out, and only because an erasure says so
-    chain = ledger.entries(spark, contract.ledger_location)
+    place = contract.ledger_location
     keys = local_keyring(root / "keys")
-    assert ledger.flaws(chain, keys) == []
-    assert [entry.seq for entry in chain if entry.record.kind == "erased"] == [1]
-    assert ledger.flaws(chain[:2], keys) == ["ledger entry 1: its seal was taken out, and no erasure says so"]
+    assert ledger.flaws(place, keys).flaws == ()
+    chain = ledger.entries(place)
+    assert [entry.seq for entry in chain if not entry.seal_text] == [1]
+    assert ledger.entries(place, "redaction")[0].seal_text.startswith('{"redacted":[1],')
+    kept = root / "target_ledger/statements" / chain[0].body.statement
+    moved = kept.rename(root / "kept")
+    assert [flaw.message.partition(" (")[0] for flaw in ledger.flaws(place, keys).flaws] == [
+        "ledger entry 0: its statement is missing, and no erasure says so"
+    ]
+    moved.rename(kept)
     assert verify(spark, plan(root / "contract.yaml")).holds
 
 
@@ -249,7 +254,7 @@ def test_what_a_hold_or_retention_forbids_is_refused_and_entered(lake, erasure, 
     lake.publish("r1", columns=COLUMNS.replace("ROOT", str(lake.root)), extra=EXTRA.replace("{{subject: id}}", erasure))
     with pytest.raises(NotPermitted, match=why):
         erased(lake)
-    record = ledger.records(lake.spark, Location(path=f"{lake.root}/target_ledger"))[-1]
+    record = ledger.records(Location(path=f"{lake.root}/target_ledger"))[-1]
     assert (record.kind, record.method) == ("erasure", "refused")
     assert re.search(why, record.reason)
     assert lake.read().count() == 20

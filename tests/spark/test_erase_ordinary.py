@@ -135,7 +135,7 @@ def test_the_record_says_what_the_whole_erasure_removed_though_it_was_killed(peo
     assert people.read().count() == 2  # the delete was done
     done = erased(people)
     assert done.rows[f"{people.root}/target"] == 1
-    records = ledger.records(people.spark, contract_of(people).ledger_location)
+    records = ledger.records(contract_of(people).ledger_location)
     (record,) = [one for one in records if one.kind == "erasure"]
     assert record.rows[f"{people.root}/target"] == 1
     assert [one.rows for one in records if one.kind == "seal"][-1] == {

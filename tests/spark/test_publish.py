@@ -167,7 +167,7 @@ def test_a_rerun_changes_nothing(published):
         first.verdicts,
         0,
     )
-    assert (lake.versions(), lake.versions("quarantine"), lake.versions("target_ledger")) == (1, 1, 1)
+    assert (lake.versions(), lake.versions("quarantine"), len(lake.entries())) == (1, 1, 1)
     assert Path(again.report).read_text() == page
 
 
@@ -188,7 +188,7 @@ def test_a_killed_run_rerun_gives_what_an_unbroken_one_gives(lake, monkeypatch, 
     assert (result.status, result.rows) == ("published", {"in": 5, "published": 2, "quarantined": 3, "dropped": 0})
     assert [row[0] for row in lake.rows("target", "id")] == [1, 5, 7]
     assert lake.read("quarantine").count() == 3
-    assert (lake.versions(), lake.versions("quarantine"), lake.versions("target_ledger")) == (2, 1, 2)
+    assert (lake.versions(), lake.versions("quarantine"), len(lake.entries())) == (2, 1, 2)
     assert lake.verify().holds
 
 

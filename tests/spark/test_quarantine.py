@@ -77,7 +77,7 @@ def test_a_second_run_over_the_same_rows_keeps_its_own(lake, first):
 def test_nothing_is_released_that_would_be_diverted_again(lake, first):
     result = released(lake, "first")
     assert result.rows == {"in": 4, "published": 0, "quarantined": 4, "dropped": 0}
-    assert (result.status, result.target.version, lake.versions(), lake.versions("target_ledger")) == (
+    assert (result.status, result.target.version, lake.versions(), len(lake.entries())) == (
         "unchanged",
         0,
         1,

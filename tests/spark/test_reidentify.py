@@ -12,6 +12,7 @@ from dataward.access.decide import Principal
 from dataward.cli import main
 from dataward.errors import KeyringError, NotPermitted, TargetError, UsageError
 from dataward.integrity import ledger
+from dataward.integrity.log import log
 from dataward.keys import local_keyring
 from dataward.pipeline.key_uses import key_uses
 from dataward.pipeline.plan import plan
@@ -58,7 +59,7 @@ def ask(lake, columns="id,e", where="id < 3", purpose="fraud-case", ticket="T-1"
 def asks(lake):
     return [
         record
-        for record in ledger.records(lake.spark, plan(lake.root / "contract.yaml").contract.ledger_location)
+        for record in ledger.records(plan(lake.root / "contract.yaml").contract.ledger_location)
         if record.kind == "ask"
     ]
 
@@ -113,16 +114,15 @@ def test_rows_of_a_day_are_spent_and_come_back_tomorrow(asked, monkeypatch):
 
 def test_two_who_ask_at_once_never_get_more_than_the_budget(asked, monkeypatch):
     """Between the look at the budget and the entry another ask is entered: the look is taken again."""
-    real, met = ledger._head, []
+    real, met = log._committed, []
 
     def meeting(*given):
-        found = real(*given)
         if not met:
             met.append(1)
             ask(asked, where="id < 4", out="other.csv")
-        return found
+        return real(*given)
 
-    monkeypatch.setattr(ledger, "_head", meeting)
+    monkeypatch.setattr(log, "_committed", meeting)
     with pytest.raises(NotPermitted, match="4 of 5 a day are spent"):
         ask(asked, where="id < 4", out="mine.csv")
 

@@ -24,7 +24,7 @@ def treated(frame, references=None, spreads=None, **how):
 
 def verify_ledger(lake):
     """The repairs that the newest seal tells of."""
-    entries = [json.loads(row["seal"]) for row in lake.read("target_ledger").collect()]
+    entries = [json.loads(entry.seal_text) for entry in lake.entries()]
     return [entry["repairs"] for entry in entries if entry.get("repairs")][-1]
 
 

@@ -107,7 +107,7 @@ def test_a_table_without_keyed_columns_is_sealed_under_the_new_key(lake):
     rotated(lake, finish=True)
     local_keyring(lake.root / "keys").set_enabled("t", 1, False)
     assert verify(lake.spark, contract).holds
-    seals = [record.key["version"] for record in ledger.records(lake.spark, contract.contract.ledger_location)]
+    seals = [record.key["version"] for record in ledger.records(contract.contract.ledger_location)]
     assert seals == [1, 2]
 
 

@@ -125,7 +125,7 @@ def test_killed_at_random_points_the_tables_are_those_of_an_unbroken_run(streami
         (tuple(row) for row in source.where("n < 0").select("id").collect()), key=repr
     )
     assert streaming.verify().holds
-    sealed = [json.loads(row["seal"])["run_id"] for row in streaming.read("target_ledger").collect()]
+    sealed = [json.loads(entry.seal_text)["run_id"] for entry in streaming.entries()]
     assert len(sealed) == len(set(sealed))
 
 

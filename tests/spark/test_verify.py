@@ -1,6 +1,5 @@
 """Tampering, of every kind that the issue names, is found and its culprit named."""
 
-import json
 import shutil
 
 import pytest
@@ -78,34 +77,31 @@ def test_an_add_removed_from_a_commit_is_named(sealed):
     assert f"data file {name}: sealed, but not in the table" in told["content"]
 
 
-def rewrite_ledger(lake, change):
-    """What somebody with write access to the ledger's files can do: the rows rewritten in place."""
-    path = str(lake.root / "target_ledger")
-    frame = lake.spark.read.format("delta").load(path)
-    rows = change([row.asDict(recursive=True) for row in frame.collect()])
-    made = lake.spark.createDataFrame(rows, frame.schema)
-    shutil.rmtree(path)
-    made.write.format("delta").save(path)
-    lake.forget()
-
-
-def test_an_edited_ledger_entry_is_named(sealed):
-    def edit(rows):
-        seal = json.loads(rows[0]["seal"])
-        seal["who"] = "somebody else"
-        return [{**rows[0], "seal": json.dumps(seal, sort_keys=True, separators=(",", ":"))}]
-
-    rewrite_ledger(sealed, edit)
-    assert "ledger entry 0: its seal or its hash was changed" in failed(sealed)["ledger"]
-
-
-def test_a_ledger_whose_middle_or_tail_is_cut_is_named(sealed):
+def test_an_edited_statement_is_named(sealed):
     sealed.publish("r2")
+    name = sealed.root / "target_ledger/statements" / sealed.entries()[0].body.statement
+    name.write_text(name.read_text().replace('"who":"', '"who":"not '))
+    assert "ledger entry 0: its statement was changed" in failed(sealed)["ledger"]
+
+
+def test_an_edited_entry_is_named(sealed):
+    sealed.publish("r2")
+    bundle = sealed.root / "target_ledger/tile/entries/000.p/2"
+    bundle.write_bytes(bundle.read_bytes().replace(b'"version":0', b'"version":7', 1))
+    told = failed(sealed)["ledger"]
+    assert "entry 0 was not written by Dataward: its signature is not by this keyring's key" in told
+    assert "its entries do not have the root that the checkpoint signs" in told
+
+
+def test_a_ledger_whose_tail_is_cut_is_named(sealed):
+    sealed.publish("r2")
+    shutil.copytree(sealed.root / "target_ledger", sealed.root / "older")
     sealed.publish("r3")
-    rewrite_ledger(sealed, lambda rows: sorted(rows, key=lambda row: row["seq"])[:2])
+    shutil.rmtree(sealed.root / "target_ledger")
+    (sealed.root / "older").rename(sealed.root / "target_ledger")
     assert "version 2 (WRITE of run r3" in failed(sealed)["newest"]
-    rewrite_ledger(sealed, lambda rows: [row for row in rows if row["seq"] != 0])
-    assert "stands where entry 0 should" in failed(sealed)["ledger"]
+    (sealed.root / "target_ledger/tile/entries/000.p/2").unlink()
+    assert "the checkpoint covers 2 entries" in failed(sealed)["ledger"]
 
 
 def test_no_ledger_and_no_such_version(sealed):
@@ -179,22 +175,22 @@ def test_every_type_is_digested(lake):
     assert lake.verify().holds
 
 
-def test_two_writers_meet_at_the_ledger_and_both_are_chained(sealed, monkeypatch):
+def test_two_writers_meet_at_the_ledger_and_both_are_entered(sealed, monkeypatch):
     from dataward.integrity import ledger
-    from dataward.tables import commits
+    from dataward.integrity.log import log
+    from dataward.keys import local_keyring
 
-    real, met = commits.append_in_turn, []
+    real, met = log._committed, []
+    place = plan(sealed.root / "contract.yaml").contract.ledger_location
 
-    def late(spark, frame, place, app, turn, stats, metadata):
+    def late(*given):
         if not met:  # another writer takes this turn first
-            met.append(turn)
-            other = frame.selectExpr("seq", "'other' as run_id", "contract", "target", "version", "time", "seal", "files",
-                                     "previous", "hash", "signature")  # fmt: skip
-            real(spark, other, place, app, turn, stats, {"seq": turn, "hash": "f" * 64})
-        real(spark, frame, place, app, turn, stats, metadata)
+            met.append(given[1])
+            ledger.record(place, local_keyring(sealed.root / "keys"), "t", "note", b"other")
+        return real(*given)
 
-    monkeypatch.setattr(commits, "append_in_turn", late)
+    monkeypatch.setattr(log, "_committed", late)
     sealed.publish("r2")
-    entries = ledger.entries(sealed.spark, plan(sealed.root / "contract.yaml").contract.ledger_location)
-    assert [entry.seq for entry in entries] == [0, 1, 2]
+    assert [entry.body.kind for entry in sealed.entries()] == ["seal", "note", "seal"]
     assert met == [1]
+    assert sealed.verify().holds

@@ -1,11 +1,11 @@
-"""The chain: what was changed, moved or removed is named."""
+"""The hash chain of older ledgers: what was changed, moved or removed is named before it is migrated."""
 
 from dataclasses import replace
 from importlib.resources import files
 
 import pytest
 
-from dataward.integrity import ledger
+from dataward.integrity import ledger, migrate
 from dataward.integrity.canonical import canonical
 from dataward.integrity.digest import FileContent
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent, _sources, code_version
@@ -26,10 +26,10 @@ def seal(number):
 
 
 def chain(length, ring=RING):
-    entries, previous = [], ledger.START
+    entries, previous = [], migrate.START
     for number in range(length):
-        draft = ledger.Entry(number, seal(number).text(), FILES, previous, "", "")
-        message = ledger.CONTEXT + bytes.fromhex(draft.computed_hash)
+        draft = migrate.ChainEntry(number, seal(number).text(), FILES, previous, "", "")
+        message = migrate.CONTEXT + bytes.fromhex(draft.computed_hash)
         signature = signing_key(ring, "people", 1).sign(message).hex()
         entries.append(replace(draft, hash=draft.computed_hash, signature=signature))
         previous = entries[-1].hash
@@ -37,8 +37,8 @@ def chain(length, ring=RING):
 
 
 def test_a_chain_that_holds():
-    assert ledger.flaws(chain(4), RING) == []
-    assert ledger.flaws([], RING) == []
+    assert migrate.chain_flaws(chain(4), RING) == []
+    assert migrate.chain_flaws([], RING) == []
 
 
 @pytest.mark.parametrize(("change", "entry", "words"), [
@@ -51,19 +51,19 @@ def test_a_chain_that_holds():
 def test_a_changed_entry_is_named(change, entry, words):
     entries = chain(3)
     entries[entry] = change(entries[entry])
-    told = ledger.flaws(entries, RING)
+    told = migrate.chain_flaws(entries, RING)
     assert any(f"ledger entry {entry}" in flaw and words in flaw for flaw in told), told
 
 
 def test_a_removed_entry_is_named():
     entries = chain(4)
     del entries[1]
-    assert "one was removed" in ledger.flaws(entries, RING)[0]
+    assert "one was removed" in migrate.chain_flaws(entries, RING)[0]
 
 
 def test_a_chain_written_anew_under_another_key_is_refused():
     forged = chain(3, Ring(1, {1: b"x" * 32}))
-    assert len(ledger.flaws(forged, RING)) == 3
+    assert len(migrate.chain_flaws(forged, RING)) == 3
 
 
 def test_a_changed_entry_whose_hashes_were_recomputed_fails_its_signature():
@@ -71,7 +71,7 @@ def test_a_changed_entry_whose_hashes_were_recomputed_fails_its_signature():
     text = entries[1].seal_text.replace('"who":"me"', '"who":"you"')
     forged = replace(entries[1], seal_text=text)
     entries[1] = replace(forged, hash=forged.computed_hash)
-    assert "signature" in ledger.flaws(entries, RING)[0]
+    assert "signature" in migrate.chain_flaws(entries, RING)[0]
 
 
 def test_canonical_text_is_one_for_one_meaning():

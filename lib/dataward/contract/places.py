@@ -10,7 +10,26 @@ from pydantic import Field, model_validator
 
 from dataward.contract.base import Model, Scalar
 
-__all__ = ["History", "Location", "Quarantine", "Source", "Target"]
+__all__ = ["History", "Location", "Quarantine", "Source", "Target", "identity", "split_path"]
+
+
+SCHEMES = {"s3a": "s3", "s3n": "s3"}
+"""Schemes that are other spellings of one."""
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """Return scheme (empty: none, or file) and the rest of a path, without slashes at its end."""
+    scheme, colon, rest = path.partition("://")
+    if not colon:
+        scheme, rest = ("file", path[5:]) if path.startswith("file:") else ("", path)
+    scheme = SCHEMES.get(scheme.lower(), scheme.lower())
+    return "" if scheme == "file" else scheme, rest.rstrip("/") or rest[:1]
+
+
+def identity(place: str) -> str:
+    """Return one text for all spellings of a place: s3a:// and s3://, a trailing slash, file:."""
+    scheme, rest = split_path(place)
+    return f"{scheme}://{posixpath.normpath(rest)}" if scheme else posixpath.normpath(rest)
 
 
 class Location(Model):
@@ -49,9 +68,8 @@ class Location(Model):
     def _parts(self) -> tuple[str, ...]:
         if self.path is None:
             return ("", *(self.table or "").lower().split("."))
-        scheme, colon, rest = self.path.partition("://")
-        path = rest if colon else self.path.removeprefix("file:")
-        return (scheme if colon and scheme != "file" else "path", *posixpath.normpath(path).split("/"))
+        scheme, rest = split_path(self.path)
+        return (scheme or "path", *posixpath.normpath(rest).split("/"))
 
     def __str__(self) -> str:
         """Return the path or the name of the table."""

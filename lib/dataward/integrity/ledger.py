@@ -1,58 +1,108 @@
-"""The ledger: the append-only, hash-chained, signed history of all seals, itself a Delta table.
+"""The ledger: every seal and every other event of a table, in a transparency log that is a folder of files. No Spark.
 
-Entry n holds ``hash = SHA-256(canonical [n, previous hash, SHA-256(seal), SHA-256(files)])`` and an Ed25519 signature of
-it. Entries cannot be changed, reordered or taken out of the middle without breaking the chain. A tail that is cut off
-shows as target versions without a seal; if the target is cut back too, only a head kept elsewhere can tell.
+For an event of a kind of your own there is one function::
+
+    ledger.record(place, keys, domain, "budget", statement_bytes, About(run_id="r1", target=contract.target))
+
+``statement_bytes`` are stored under their SHA-256, and a small signed entry with that digest is appended; the call returns
+once the entry is committed and a signed checkpoint covers it. ``ledger.entries(place, kind="budget", target=...)`` gives them
+back, oldest first; ``ledger.find(place, run_id, target, "budget")`` the one of a run. What the entry is about is named by
+digests alone, so it holds no value; a statement that must go is removed by :func:`redact`, and the tree stays whole.
+
+The folder: ``tile/`` and ``checkpoint`` as C2SP tlog-tiles has them, ``statements/SHA256``, ``origin`` (the log's name),
+``keys/ID`` (which key of the keyring has that ID) and ``index/`` (pointers that are derived and never trusted).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Protocol
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dataward.contract import Location
-from dataward.errors import DatawardError, KeyringError, ProofError, TargetError
-from dataward.integrity.canonical import sha256
+from dataward.contract.places import identity
+from dataward.errors import ProofError, TargetError, UsageError
+from dataward.integrity.canonical import canonical, sha256
 from dataward.integrity.digest import FileContent
+from dataward.integrity.log import entries as pointers
+from dataward.integrity.log import log as writing
+from dataward.integrity.log.check import Checked, check
+from dataward.integrity.log.entries import Body, KeyringRules, digest, key_path
+from dataward.integrity.log.log import ORIGIN, Head, Log
+from dataward.integrity.log.notes import Note, Signer, Verifier
 from dataward.integrity.records import Ask, Charge, Discard, Erased, Erasure, parsed
 from dataward.integrity.seal import Record, Seal
 from dataward.keys import KeyProvider, PublicKeys, signing_key
-from dataward.tables import commits, delta, maintenance
-from dataward.tables.reason import reason
+from dataward.tables.store import store_at
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+__all__ = [
+    "About",
+    "Entry",
+    "Keys",
+    "append",
+    "entries",
+    "exists",
+    "files_sha256",
+    "find",
+    "flaws",
+    "newest_seal",
+    "open_log",
+    "public_key",
+    "record",
+    "records",
+    "redact",
+    "signer_of",
+    "table_id",
+]
 
-__all__ = ["Entry", "append", "entries", "find", "flaws", "newest_seal", "public_key", "records", "redact"]
+MIGRATED, REDACTION = "migrated", "redaction"
+READERS = 16
+AnyRecord = Seal | Ask | Charge | Discard | Erasure | Erased
 
-SCHEMA = (
-    "seq bigint, run_id string, contract string, target string, version bigint, time string, seal string, "
-    "files array<struct<path: string, rows: bigint, digest: string>>, previous string, hash string, signature string"
-)
-START = "0" * 64
-CONTEXT = b"dataward ledger entry 1\0"
-TRIES = 8
+
+class Keys(KeyProvider, PublicKeys, Protocol):
+    """Keys that sign, and that verify what others of the same keyring signed."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What an entry is about: run, table, version, a second document (``manifest``), further small plain data."""
+
+    run_id: str = ""
+    target: Location | str | None = None
+    version: int | None = None
+    manifest: bytes | None = None
+    more: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of the ledger with its files, hash and signature."""
+    """An entry with its number and the text of its statement, which is empty where it was erased."""
 
     seq: int
+    body: Body
     seal_text: str
-    files: tuple[FileContent, ...]
-    previous: str
-    hash: str
-    signature: str
+    log: Log = field(repr=False, compare=False)
 
     @property
-    def record(self) -> Seal | Ask | Charge | Discard | Erasure | Erased:
-        """The parsed record; raises ValueError where the text is no record."""
+    def record(self) -> AnyRecord:
+        """The parsed record; :class:`Erased` where the statement is gone.
+
+        Raises:
+            ValueError: the statement is no record of Dataward's own.
+        """
+        if not self.seal_text:
+            domain, version = self.body.key
+            return Erased(contract="", run_id="", target="", version=self.body.version, time=self.body.time, who="", code={},
+                          key={"domain": domain, "version": version}, seal_sha256=self.body.statement)  # fmt: skip
         return parsed(self.seal_text)
 
     @property
@@ -61,17 +111,36 @@ class Entry:
         return Seal.model_validate_json(self.seal_text)
 
     @property
-    def computed_hash(self) -> str:
-        """Hash of the entry, computed from its content and predecessor."""
-        seal_sha256 = sha256(self.seal_text)
-        with suppress(ValueError):
-            if isinstance(record := self.record, Erased):
-                seal_sha256 = record.seal_sha256
-        return sha256([self.seq, self.previous, seal_sha256, files_sha256(self.files)])
+    def files(self) -> tuple[FileContent, ...]:
+        """The files of the sealed version; read when asked for.
+
+        Raises:
+            ProofError: the list is missing or was changed.
+        """
+        if self.body.manifest is None:
+            return ()
+        data = self.log.statement(self.body.manifest)
+        if data is None:
+            raise ProofError(
+                f"ledger {self.log}: the list of files of entry {self.seq} (statements/{self.body.manifest}) is missing or "
+                "was changed. Restore it from your backup"
+            )
+        return tuple(FileContent(*file) for file in json.loads(data))
 
 
 def files_sha256(files: tuple[FileContent, ...]) -> str:
-    return sha256([[file.path, file.rows, file.digest] for file in files])
+    """Return the SHA-256 of a list of files, as a seal names it."""
+    return sha256(listed(files))
+
+
+def listed(files: tuple[FileContent, ...]) -> str:
+    """Return the canonical text of a list of files."""
+    return canonical([[file.path, file.rows, file.digest] for file in files])
+
+
+def table_id(target: Location | str | None) -> str:
+    """Return how entries name a table: the digest of its place, whatever its spelling."""
+    return digest(identity(str(target)) if target is not None else "")
 
 
 def public_key(provider: KeyProvider, domain: str, version: int) -> str:
@@ -79,189 +148,261 @@ def public_key(provider: KeyProvider, domain: str, version: int) -> str:
     return signing_key(provider, domain, version).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 
 
+def open_log(place: Location) -> Log:
+    """Return the log at a place; nothing is read.
+
+    Raises:
+        TargetError: nothing here reaches that place.
+    """
+    if place.path is None:
+        from dataward.integrity.log.table import TableStore
+
+        return Log(TableStore(place))
+    return Log(store_at(place.path))
+
+
+def exists(place: Location) -> bool:
+    """Return whether there is a ledger at a place.
+
+    Raises:
+        ProofError: it is one of an older Dataward, and has to be migrated first.
+    """
+    log = open_log(place)
+    found = log.store.exists(ORIGIN)
+    if not found or not log.store.exists(MIGRATED):
+        _refuse_old(log, found)
+    return found
+
+
+def _refuse_old(log: Log, begun: bool) -> None:
+    """Raise ProofError where a Delta table of an older Dataward lies at the place of a ledger."""
+    if next(iter(log.store.names("_delta_log")), None) is None:
+        return
+    what = "its migration was not finished" if begun else "it is a Delta table of an older Dataward"
+    raise ProofError(f"ledger {log}: {what}. Run: dataward ledger migrate CONTRACT")
+
+
 def append(
-    spark: SparkSession,
     place: Location,
-    provider: KeyProvider,
+    provider: Keys,
     given: Record | Callable[[], Record],
     files: tuple[FileContent, ...] = (),
 ) -> Entry:
-    """Append a record to the chain, once; concurrent writers are serialised by retries.
+    """Append a record; writers that meet take turns.
 
     A function is asked for the record in every turn, so that what it reads in the ledger holds when it is entered.
 
     Raises:
         TargetError: the ledger cannot be written.
+        ProofError: what is there does not verify, so nothing is added to it.
     """
-    trouble = "another writer was always faster"
-    for _ in range(TRIES):
-        try:
-            head = _head(spark, place)
-            seq, previous = (head[0] + 1, head[1]) if head else (0, START)
-            seal = given if isinstance(given, Record) else given()
-            key = signing_key(provider, seal.key["domain"], seal.key["version"])
-            draft = Entry(seq, seal.text(), files, previous, "", "")
-            signature = key.sign(CONTEXT + bytes.fromhex(draft.computed_hash)).hex()
-            entry = Entry(seq, draft.seal_text, files, previous, draft.computed_hash, signature)
-            row = (seq, seal.run_id, seal.contract, seal.target, seal.version, seal.time, entry.seal_text)
-            listed = [(file.path, file.rows, file.digest) for file in files]
-            frame = spark.createDataFrame([(*row, listed, previous, entry.hash, signature)], SCHEMA)
-            told = {"seq": seq, "hash": entry.hash}
-            commits.append_in_turn(spark, frame.coalesce(1), place, "dataward/ledger", seq, ["seq", "run_id"], told)
-        except DatawardError:
-            raise
-        except Exception as error:
-            trouble = reason(error)
-            if "another writer" not in trouble:
-                break
-            continue
-        if _head(spark, place) == (seq, entry.hash):
-            return entry
-    raise TargetError(
-        f"ledger {place}: {trouble}. What was to be entered is not: a published version is not sealed yet (rerun with the "
-        "same --run-id), an ask is not granted"
+    manifest = listed(files).encode() if files else None
+
+    def drafted() -> Draft:
+        made = given if isinstance(given, Record) else given()
+        key = (str(made.key["domain"]), int(made.key["version"]))
+        about = About(made.run_id, made.target, made.version, manifest)
+        return Draft(made.kind, made.text().encode(), key, made.time, about)
+
+    first = drafted()
+    return enter(_current(place), provider, first, None if isinstance(given, Record) else drafted)
+
+
+def record(place: Location, keys: Keys, domain: str, kind: str, statement: bytes, about: About | None = None) -> Entry:
+    """Append an entry of any kind about a statement, signed with the current key of a domain.
+
+    Raises:
+        UsageError: the kind is no name, or the statement is empty.
+        TargetError: the ledger cannot be written.
+        ProofError: what is there does not verify, so nothing is added to it.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,49}", kind) or not statement:
+        raise UsageError(
+            f"kind '{kind}': use up to 50 small letters, digits, dots and dashes, and a statement with content"
+        )
+    draft = Draft(kind, statement, (domain, keys.current(domain)), now(), about or About())
+    return enter(_current(place), keys, draft)
+
+
+def now() -> str:
+    """Return the time as entries name it."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _current(place: Location) -> Log:
+    """Return the log at a place, refusing a ledger that has to be migrated first."""
+    exists(place)
+    return open_log(place)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is to be entered: kind, statement, domain and version of the key, time, what it is about."""
+
+    kind: str
+    statement: bytes
+    key: tuple[str, int]
+    time: str
+    about: About
+
+
+def enter(log: Log, keys: Keys, first: Draft, again: Callable[[], Draft] | None = None) -> Entry:
+    """Append what is drafted; ``again`` drafts it anew in every turn."""
+    signer = signer_of(log, keys, *first.key)
+    rules = KeyringRules(log, signer.name, keys)
+    made: list[tuple[Body, str]] = []
+
+    def entry(head: Head) -> bytes:
+        draft = again() if again else first
+        body = _body(log, draft)
+        made[:] = [(body, draft.statement.decode("utf-8", "replace"))]
+        return body.entry(signer.name, head.size, signing_key(keys, *draft.key))
+
+    index = writing.append(log, rules, signer, entry)
+    assert index is not None  # noqa: S101 - every turn has an entry
+    return Entry(index, *made[0], log)
+
+
+def _body(log: Log, draft: Draft) -> Body:
+    about, target = draft.about, table_id(draft.about.target)
+    last = pointers.newest(log, draft.kind, target)
+    return Body(
+        kind=draft.kind,
+        time=draft.time,
+        statement=log.keep(draft.statement),
+        key=draft.key,
+        run=digest(about.run_id),
+        target=target,
+        nth=last[1].nth + 1 if last else 0,
+        version=about.version,
+        manifest=log.keep(about.manifest) if about.manifest is not None else None,
+        about=about.more,
     )
 
 
-def entries(spark: SparkSession, place: Location) -> list[Entry]:
-    """Return all entries, oldest first.
+def signer_of(log: Log, keys: KeyProvider, domain: str, version: int) -> Signer:
+    """Return the signer of a log's checkpoints; the first one names the log."""
+    origin = log.origin()
+    if origin is None:
+        name = re.sub(r"[^A-Za-z0-9_.-]", "-", str(log).rstrip("/").rpartition("/")[2]) or "ledger"
+        log.store.create(ORIGIN, f"dataward/{name[:80]}/{secrets.token_hex(8)}\n".encode())
+        origin = log.origin()
+    if origin is None:
+        raise TargetError(f"{log}/{ORIGIN}: it was written and cannot be read")
+    signer = Signer(origin, signing_key(keys, domain, version))
+    named = {"domain": domain, "version": version, "vkey": signer.verifier.vkey}
+    if log.fixed(key_path(signer.verifier.id)) is None:
+        log.store.create(key_path(signer.verifier.id), canonical(named).encode())
+    return signer
+
+
+def entries(place: Location, kind: str | None = None, target: Location | None = None) -> list[Entry]:
+    """Return the entries with their statements, oldest first; all, or those of a kind, of a table, or both.
 
     Raises:
-        ProofError: the ledger is gone or cannot be read.
+        ProofError: the ledger is gone or damaged.
     """
-    if not delta.exists(spark, place):
+    if not exists(place):
         raise ProofError(
             f"ledger {place}: there is none. Nothing can be proved without it; restore it from your backup"
         )
-    try:
-        return [_entry(row) for row in _read(spark, place).orderBy("seq").collect()]
-    except Exception as error:
-        raise ProofError(f"ledger {place}: {reason(error)}: its files were changed or removed") from None
+    log = open_log(place)
+    return list(_with_statements(log, _bodies(log, kind, target)))
 
 
-def records(spark: SparkSession, place: Location) -> list[Seal | Ask | Charge | Discard | Erasure | Erased]:
+def _bodies(log: Log, kind: str | None, target: Location | None) -> Iterable[tuple[int, Body]]:
+    if kind is not None and target is not None:
+        return list(pointers.chain_of(log, kind, table_id(target)))[::-1]
+    wanted = table_id(target) if target is not None else None
+    found = []
+    for index, entry in enumerate(log.entries(0, log.size())):
+        try:
+            body = Body.parsed(entry)
+        except ValueError as error:
+            raise ProofError(f"ledger {log}: entry {index}: {error}. See: dataward ledger check") from None
+        if kind in (None, body.kind) and wanted in (None, body.target):
+            found.append((index, body))
+    return found
+
+
+def _with_statements(log: Log, bodies: Iterable[tuple[int, Body]]) -> Iterator[Entry]:
+    with ThreadPoolExecutor(READERS) as readers:
+        yield from readers.map(lambda one: _entry(log, *one), bodies)
+
+
+def _entry(log: Log, index: int, body: Body) -> Entry:
+    return Entry(index, body, (log.statement(body.statement) or b"").decode("utf-8", "replace"), log)
+
+
+def records(place: Location, kind: str | None = None, target: Location | None = None) -> list[AnyRecord]:
     """Return the readable records, oldest first; none where there is no ledger."""
     found = []
-    for entry in entries(spark, place) if delta.exists(spark, place) else ():
+    for entry in entries(place, kind, target) if exists(place) else ():
         with suppress(ValueError):
             found.append(entry.record)
     return found
 
 
-def find(spark: SparkSession, place: Location, run_id: str, target: Location) -> Entry | None:
-    """Return the entry of a run on a target; None where there is none."""
-    from pyspark.sql import functions as F
-
-    if not delta.exists(spark, place):
+def find(place: Location, run_id: str, target: Location, kind: str = "seal") -> Entry | None:
+    """Return the first entry of a kind, a run and a table, in O(log n) reads; None where there is none."""
+    if not exists(place):
         return None
-    mine = (F.col("run_id") == run_id) & (F.col("target") == str(target))
-    row = _read(spark, place).where(mine).first()
-    return _entry(row) if row else None
+    log = open_log(place)
+    found = pointers.find(log, kind, digest(run_id), table_id(target))
+    return _entry(log, *found) if found else None
 
 
-def newest_seal(spark: SparkSession, place: Location, target: Location) -> Seal | None:
-    """Return the newest seal of a target, searching the newest entries first; None where there is none."""
-    from pyspark.sql import functions as F
-
-    head = _head(spark, place)
-    if head is None:
+def newest_seal(place: Location, target: Location) -> Seal | None:
+    """Return the newest seal of a table that was not erased, in O(log n) reads; None where there is none."""
+    if not exists(place):
         return None
-    mine = _read(spark, place).where(F.col("target") == str(target))
-    for since in dict.fromkeys(
-        (max(0, head[0] - 50), 0)
-    ):  # statistics of files hold the numbers, so that few files are opened
-        for row in mine.where(F.col("seq") >= since).select("seal", "seq").orderBy("seq", ascending=False).collect():
-            with suppress(ValueError):
-                return Seal.model_validate_json(row.seal)
+    log = open_log(place)
+    for index, body in pointers.chain_of(log, "seal", table_id(target)):
+        with suppress(ValueError):
+            return _entry(log, index, body).seal
     return None
 
 
-def flaws(chain: list[Entry], provider: PublicKeys) -> list[str]:
-    """Verify a chain; returns its flaws with their entries, empty where it verifies."""
-    found = []
-    previous = START
-    told = {seq for entry in chain if isinstance(record := _record_of(entry), Erasure) for seq in record.redacted}
-    for position, entry in enumerate(chain):
-        name = f"ledger entry {entry.seq}"
-        if entry.seq != position:
-            found.append(f"{name}: stands where entry {position} should; one was removed or entered twice")
-            break
-        if entry.previous != previous:
-            found.append(f"{name}: does not follow entry {entry.seq - 1}; one of the two was changed")
-        if entry.computed_hash != entry.hash:
-            found.append(f"{name}: its seal or its hash was changed")
-        elif isinstance(_record_of(entry), Erased) and entry.seq not in told:
-            found.append(f"{name}: its seal was taken out, and no erasure says so")
-        elif trouble := _signature_flaw(entry, provider):
-            found.append(f"{name}: {trouble}")
-        previous = entry.hash
-    return found
+def flaws(place: Location, keys: PublicKeys, heads: Iterable[Note] = ()) -> Checked:
+    """Check the whole ledger, and against heads that were kept elsewhere.
+
+    Raises:
+        ProofError: there is none.
+    """
+    if not exists(place):
+        raise ProofError(
+            f"ledger {place}: there is none. Nothing can be proved without it; restore it from your backup"
+        )
+    log = open_log(place)
+    redacted: set[int] = set()
+    with suppress(ProofError):
+        redacted = _redacted(log)
+    return check(log, KeyringRules(log, log.origin() or "", keys), redacted.__contains__, heads)
 
 
-def redact(spark: SparkSession, place: Location, seqs: list[int], run_id: str) -> None:
-    """Replace the text of seals by its hash, and delete the earlier versions of the ledger's table.
+def verifiers(place: Location, keys: PublicKeys) -> list[Verifier]:
+    """Return the keys that sign the ledger's checkpoints, as notes name them."""
+    log = open_log(place)
+    note = log.checkpoint()
+    return KeyringRules(log, log.origin() or "", keys).known(note) if note else []
+
+
+def redact(place: Location, keys: Keys, domain: str, seqs: Sequence[int], run_id: str) -> None:
+    """Remove statements, after an entry of kind ``redaction`` that names them; their entries, and so the tree, stay.
 
     Raises:
         TargetError: the ledger cannot be written.
     """
-    kept = []
-    for entry in entries(spark, place):
-        record = entry.record
-        if entry.seq in seqs and not isinstance(record, Erased):
-            left = record.model_dump(include={"contract", "run_id", "target", "version", "time", "code", "key"})
-            entry = replace(entry, seal_text=Erased(**left, who="", seal_sha256=sha256(entry.seal_text)).text())
-        kept.append(entry)
-    rows = [
-        (entry.seq, (told := entry.record).run_id, told.contract, told.target, told.version, told.time, entry.seal_text,
-         [(file.path, file.rows, file.digest) for file in entry.files], entry.previous, entry.hash, entry.signature)
-        for entry in kept
-    ]  # fmt: skip
-    told_too = {"seq": kept[-1].seq, "hash": kept[-1].hash}
-    maintenance.append_only(spark, place, False)
-    read = delta.latest_version(spark, place)
-    commits.replace_all(
-        spark, spark.createDataFrame(rows, SCHEMA).coalesce(1), place, run_id, told_too, ["seq", "run_id"], read
-    )
-    maintenance.append_only(spark, place, True)
-    maintenance.forget_past(spark, place, {"run_id": run_id, **told_too})
+    said = canonical({"redacted": list(seqs), "run_id": run_id}).encode()
+    log = record(place, keys, domain, REDACTION, said, About(run_id=run_id)).log
+    log.store.delete(f"{writing.STATEMENTS}/{Body.parsed(log.entry(seq)).statement}" for seq in seqs)
 
 
-def _record_of(entry: Entry) -> Record | None:
-    try:
-        return entry.record
-    except ValueError:
-        return None
-
-
-def _signature_flaw(entry: Entry, provider: PublicKeys) -> str:
-    try:
-        seal = entry.record
-        key = provider.public_key(str(seal.key["domain"]), int(seal.key["version"]))
-        key.verify(bytes.fromhex(entry.signature), CONTEXT + bytes.fromhex(entry.hash))
-    except InvalidSignature:
-        return "its signature is not by this keyring's key"
-    except (KeyringError, ValueError, KeyError) as error:
-        return (
-            f"its signature cannot be checked: {error if isinstance(error, KeyringError) else 'the seal is malformed'}"
-        )
-    return ""
-
-
-def _read(spark: SparkSession, place: Location) -> Any:
-    return spark.read.format("delta").load(place.path) if place.path else spark.table(str(place.table))
-
-
-def _head(spark: SparkSession, place: Location) -> tuple[int, str] | None:
-    """Return number and hash of the newest entry, from its commit if that is the newest, else from the rows."""
-    if not delta.exists(spark, place):
-        return None
-    told = delta.history(spark, place, limit=1)[0].metadata
-    if "seq" in told:
-        return told["seq"], told["hash"]
-    row = _read(spark, place).orderBy("seq", ascending=False).select("seq", "hash").first()
-    return (row.seq, row.hash) if row else None
-
-
-def _entry(row: Any) -> Entry:
-    files = tuple(FileContent(file.path, file.rows, file.digest) for file in row.files)
-    return Entry(row.seq, row.seal, files, row.previous, row.hash, row.signature)
+def _redacted(log: Log) -> set[int]:
+    """Return the entries whose statements were removed with a record of it."""
+    found: set[int] = set()
+    for kind in (REDACTION, "erasure"):  # erasures of older ledgers name them themselves
+        for entry in _with_statements(log, _bodies(log, kind, None)):
+            with suppress(ValueError, TypeError, AttributeError):
+                found |= {int(seq) for seq in json.loads(entry.seal_text).get("redacted", ())}
+    return found

@@ -156,7 +156,7 @@ def told(spark: SparkSession, contract: Contract) -> tuple[dict[int, Seal], dict
     if not delta.exists(spark, target):
         raise TargetError(f"{target}: there is no table yet. Publish first")
     seals: dict[int, Seal] = {}
-    for record in ledger.records(spark, contract.ledger_location):
+    for record in ledger.records(contract.ledger_location, "seal", target):
         if isinstance(record, Seal) and record.target == str(target):
             seals[record.version] = record
     return seals, {commit.version: commit for commit in delta.history(spark, target)}

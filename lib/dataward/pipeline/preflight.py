@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dataward.contract import Contract
 from dataward.contract.reserved import MALFORMED
 from dataward.errors import KeyringError
+from dataward.integrity import ledger
 from dataward.keys import Keyring, has_keyring, open_keys
 from dataward.pipeline.context import Context
 from dataward.pipeline.forget import memory_of, with_rule
@@ -18,7 +19,6 @@ from dataward.privacy.protect import output_schema
 from dataward.quality.repair.fit import normalised
 from dataward.report import openlineage
 from dataward.spark.session import demand_encryption
-from dataward.tables import delta
 from dataward.tables.declared import declared
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def opened_keys(spark: SparkSession, contract: Contract) -> Keyring:
     try:
         keys = open_keys(contract.keys)
     except KeyringError:
-        if has_keyring(contract.keys) or not delta.exists(spark, contract.ledger_location):
+        if has_keyring(contract.keys) or not ledger.exists(contract.ledger_location):
             raise
         raise KeyringError(
             f"there is no keyring {contract.keys.path}, and {contract.target} was sealed before (ledger "

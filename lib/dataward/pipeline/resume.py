@@ -39,7 +39,7 @@ def find(spark: SparkSession, plan: Plan, run_id: str) -> Earlier:
         UsageError: the run began, or is sealed, under another text of the contract.
     """
     contract = plan.contract
-    if sealed := ledger.find(spark, contract.ledger_location, run_id, contract.target):
+    if sealed := ledger.find(contract.ledger_location, run_id, contract.target):
         _same_text(sealed.seal.contract_sha256, plan, run_id, "is sealed")
         return Earlier(seal=sealed.seal)
     for place in (contract.target, contract.quarantine_location):

@@ -34,7 +34,7 @@ def same_keys(spark: SparkSession, contract: Contract, keys: Keyring) -> None:
     Raises:
         KeyringError: a version that the seal names is missing, or is another secret.
     """
-    seal = ledger.newest_seal(spark, contract.ledger_location, contract.target)
+    seal = ledger.newest_seal(contract.ledger_location, contract.target)
     if seal is None:
         return
     if trouble := stranger(seal, keys):
@@ -86,7 +86,7 @@ def seal_version(
     used.add((key["domain"], key["version"]))
     fingerprints = {f"{domain} v{number}": keys.fingerprint(domain, number) for domain, number in sorted(used)}
     secret = keys.key("digest", key["domain"], key["version"])
-    earlier = ledger.find(spark, contract.ledger_location, since, contract.target) if since else None
+    earlier = ledger.find(contract.ledger_location, since, contract.target) if since else None
     content = (
         _since(spark, contract, version, earlier, secret)
         if earlier
@@ -112,7 +112,7 @@ def seal_version(
         key={**key, "fingerprints": fingerprints},
         **told,
     )
-    ledger.append(spark, contract.ledger_location, keys, seal, content.files)
+    ledger.append(contract.ledger_location, keys, seal, content.files)
     return seal
 
 

@@ -88,7 +88,9 @@ def windows(spark: SparkSession, plan: Plan) -> list[Window]:
     with isolated(spark) as own:
         if not delta.exists(own, place):
             return []
-        sealed = [record.run_id for record in ledger.records(own, contract.ledger_location) if isinstance(record, Seal)]
+        sealed = [
+            record.run_id for record in ledger.records(contract.ledger_location, "seal") if isinstance(record, Seal)
+        ]
         runs = own.createDataFrame([(run_id,) for run_id in sealed], "run_id string").distinct()
         rows = delta.read(own, place, delta.latest_version(own, place)).join(runs, "run_id", "leftsemi")
         added = rows.groupBy("start", "end", "rule", "kind").agg(

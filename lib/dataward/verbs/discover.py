@@ -19,7 +19,8 @@ from dataward.contract import CustomDetector, Document, Source, problems_of
 from dataward.contract.draft import Drafting, DraftLine, choices, draft
 from dataward.contract.reserved import CHANGE, CHANGED, FAILED_COLUMNS, FAILED_RULES, REPAIRS, ROW_ID, RUN_ID
 from dataward.errors import DatawardError, Problem, SourceError, UsageError
-from dataward.integrity import ledger
+from dataward.integrity import migrate
+from dataward.integrity.log.table import SCHEMA as LEDGER
 from dataward.pipeline import metric_history as memory
 from dataward.pipeline import refresh
 from dataward.pipeline.guard import guarded
@@ -49,7 +50,8 @@ def _names(schema: str) -> frozenset[str]:
 
 
 RECORDS = {
-    "a ledger": _names(ledger.SCHEMA),
+    "a ledger": _names(LEDGER),
+    "an old ledger": _names(migrate.SCHEMA),
     "a history": _names(memory.SCHEMA),
     "a table of states": _names(refresh.SCHEMA),
     "a table of windows": frozenset({"start", "end", "rule", "kind", "count", "total", "run_id"}),

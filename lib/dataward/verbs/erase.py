@@ -13,7 +13,7 @@ from dataward.contract import Location
 from dataward.errors import NotPermitted, TargetError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.records import Erasure
-from dataward.integrity.seal import Seal, code_version
+from dataward.integrity.seal import code_version
 from dataward.keys import open_keys
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.key_uses import live_versions
@@ -207,7 +207,7 @@ class _Table:
             why = f"{rows} row(s) must be kept for {retain.days} days after '{retain.column}'" if rows else ""
         if why and not self.asked.prove:
             self.run_id = f"erase-{uuid.uuid4().hex[:12]}"
-            entry = ledger.append(self.spark, self.contract.ledger_location, self.keys, self.record("refused", why))
+            entry = ledger.append(self.contract.ledger_location, self.keys, self.record("refused", why))
             raise NotPermitted(f"{self.contract.target}: {why}. The ask is entry {entry.seq} of its ledger")
 
     def look(self) -> None:
@@ -319,10 +319,7 @@ class _Table:
         """The newest version, whose log is the only one left, under a seal of its own."""
         rows = delta.read(self.spark, self.contract.target, version).count()
         gone = self.rows[str(self.contract.target)]
-        earlier = [
-            record for record in ledger.records(self.spark, self.contract.ledger_location) if isinstance(record, Seal)
-        ]
-        mine = [seal for seal in earlier if seal.target == str(self.contract.target)]
+        earlier = ledger.newest_seal(self.contract.ledger_location, self.contract.target)
         source = {
             "described": f"{self.contract.target} without {gone} row(s) of one person",
             "version": None,
@@ -330,13 +327,15 @@ class _Table:
         }
         told = {"in": rows + gone, "published": rows, "quarantined": 0, "dropped": gone}
         seal_version(self.spark, self.contract, self.plan.sha256, self.keys, self.run_id, version, source=source, verdicts=[],
-                     rows=told, protections=mine[-1].protections if mine else [], quarantine=None)  # fmt: skip
+                     rows=told, protections=earlier.protections if earlier else [], quarantine=None)  # fmt: skip
 
     def folders(self) -> list[str]:
         """Everything that holds, or held, something of this table."""
         contract = self.contract
         places = {str(place): place for place in (*contract.tables.values(), contract.states_location)}.values()
         roots = [delta.location(self.spark, place) for place in places if delta.exists(self.spark, place)]
+        place = contract.ledger_location
+        roots += [place.path] if place.path and not delta.exists(self.spark, place) and ledger.exists(place) else []
         return [*roots, f"{self.asked.reports.rstrip('/')}/{contract.contract}", *self.asked.also]
 
     def redacted(self, found: Searched, needles: list[Needle]) -> list[int]:
@@ -349,18 +348,18 @@ class _Table:
                 data = erased(data, value)
             maintenance.replace_bytes(self.spark, path, data)
         place = self.contract.ledger_location
-        root = delta.location(self.spark, place) if delta.exists(self.spark, place) else ""
-        if not root or not any(one.path.startswith(root) for one in found.residues):
+        if not ledger.exists(place):
             return []
-        chain = ledger.entries(self.spark, place)
+        chain = ledger.entries(place)
         holding = [entry.seq for entry in chain if any(holds(entry.seal_text.encode(), value) for value in values)]
-        ledger.redact(self.spark, place, holding, self.run_id)
+        if holding:
+            ledger.redact(place, self.keys, self.contract.keys.domain, holding, self.run_id)
         return holding
 
     def entered(self, found: Searched, redacted: dict[str, list[int]]) -> int:
         place = self.contract.ledger_location
         record = self.record("shred" if self.shredded else "delete", "", found, redacted.get(str(place), []))
-        entry = ledger.append(self.spark, place, self.keys, record)
+        entry = ledger.append(place, self.keys, record)
         self.memory.begin(self.mark, None)
         return entry.seq
 

@@ -71,7 +71,7 @@ def batches(spark: SparkSession, plan: Plan) -> list[Batch]:
     """
     place = _place(plan.contract)
     with isolated(spark) as own:
-        told = ledger.records(own, plan.contract.ledger_location)
+        told = ledger.records(plan.contract.ledger_location)
         waiting: dict[str, int] = {}
         if delta.exists(own, place):
             waiting = {row[RUN_ID]: row["count"] for row in _newest(own, place).groupBy(RUN_ID).count().collect()}
@@ -136,7 +136,7 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
             raise UsageError(f"no waiting row of run '{of_run}' failed '{rule}': see dataward quarantine show")
         version = delta.latest_version(own, place)
         run_id = f"discard-{sha256([of_run, version, rule])[:16]}"
-        if ledger.find(own, contract.ledger_location, run_id, contract.target) is None:
+        if ledger.find(contract.ledger_location, run_id, contract.target, "discard") is None:
             told = Discard(
                 contract=contract.contract,
                 run_id=run_id,
@@ -151,7 +151,7 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
                 reason=reason,
                 rows=rows,
             )
-            ledger.append(own, contract.ledger_location, keys, told)
+            ledger.append(contract.ledger_location, keys, told)
         maintenance.delete_rows(own, place, ROW_ID, ids, {"run_id": run_id, "contract_sha256": plan.sha256})
         return rows
 

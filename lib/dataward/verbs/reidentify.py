@@ -188,7 +188,7 @@ class _Asking:
             over = f"{opened.given} rows or more were asked for, and {spent} of {a_day} a day are spent"
             return self.record(opened.given, over if left[0] < 0 else "")
 
-        entry = ledger.append(self.spark, self.contract.ledger_location, self.keys, ask)
+        entry = ledger.append(self.contract.ledger_location, self.keys, ask)
         record = entry.record
         assert isinstance(record, Ask)  # noqa: S101 - it was entered above
         if failed is not None:
@@ -229,7 +229,7 @@ class _Asking:
         today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
         return sum(
             record.rows
-            for record in ledger.records(self.spark, self.contract.ledger_location)
+            for record in ledger.records(self.contract.ledger_location, "ask")
             if isinstance(record, Ask) and record.granted and record.who == self.who and record.time.startswith(today)
         )
 

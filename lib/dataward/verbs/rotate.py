@@ -132,7 +132,7 @@ class _Table:
         newest = next((one for one in delta.history(self.spark, contract.target) if "run_id" in one.metadata), None)
         if newest is None or "step" in newest.metadata:
             return
-        if ledger.find(self.spark, contract.ledger_location, newest.metadata["run_id"], contract.target) is None:
+        if ledger.find(contract.ledger_location, newest.metadata["run_id"], contract.target) is None:
             raise UsageError(
                 f"{contract.target}: run '{newest.metadata['run_id']}' is not sealed yet: publish again with this --run-id first"
             )
@@ -259,10 +259,7 @@ class _Table:
             return
         newest = delta.history(self.spark, place, limit=1)[0]
         said = newest.metadata
-        if (
-            "step" not in said
-            or ledger.find(self.spark, self.contract.ledger_location, said["run_id"], place) is not None
-        ):
+        if "step" not in said or ledger.find(self.contract.ledger_location, said["run_id"], place) is not None:
             return
         rows = {"in": newest.rows, "published": newest.rows, "quarantined": 0, "dropped": 0}
         source = {

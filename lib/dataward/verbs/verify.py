@@ -61,14 +61,14 @@ def verify(spark: SparkSession, plan: Plan, version: int | None = None) -> Proof
     with isolated(spark) as own:
         contract = plan.contract
         keys = open_keys(contract.keys)
-        chain = ledger.entries(own, contract.ledger_location)
-        mine = [entry for entry in chain if _sealed_target(entry) == str(contract.target)]
+        mine = ledger.entries(contract.ledger_location, "seal", contract.target)
+        mine = [entry for entry in mine if entry.seal_text]
         wanted = [entry for entry in mine if version is None or entry.seal.version == version]
         if not wanted:
             raise ProofError(_nothing_sealed(contract, {entry.seal.version for entry in mine}, version))
         entry = wanted[-1]
         seal = entry.seal
-        checks = [_check_chain(chain, keys)]
+        checks = [_check_chain(contract, keys)]
         if not delta.exists(own, contract.target):
             checks.append(Check("table", False, f"{contract.target}: there is no Delta table any more"))
         else:
@@ -88,17 +88,10 @@ def _nothing_sealed(contract: Contract, sealed: set[int], version: int | None) -
     return f"{contract.target}: version {version} is not sealed in ledger {contract.ledger_location}; {there}"
 
 
-def _sealed_target(entry: ledger.Entry) -> str | None:
-    try:
-        return entry.seal.target
-    except ValueError:
-        return None  # the chain check names an entry whose seal does not parse
-
-
-def _check_chain(chain: list[ledger.Entry], keys: PublicKeys) -> Check:
-    flaws = ledger.flaws(chain, keys)
-    told = f"{len(chain)} entries chained and signed" if not flaws else "; ".join(flaws)
-    return Check("ledger", not flaws, told)
+def _check_chain(contract: Contract, keys: PublicKeys) -> Check:
+    checked = ledger.flaws(contract.ledger_location, keys)
+    told = f"{checked.head.size} entries under a signed checkpoint"
+    return Check("ledger", not checked.flaws, "; ".join(flaw.message for flaw in checked.flaws) or told)
 
 
 def _check_commit(spark: SparkSession, plan: Plan, seal: Seal) -> Check:

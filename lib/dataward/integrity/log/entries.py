@@ -1,0 +1,268 @@
+"""Entries of the ledger: small signed JSON with the digest of a statement, and pointers by which they are found.
+
+An entry names table and run by SHA-256, so that it holds no value. Its Ed25519 signature covers log, index and content: an
+entry that is copied to another place or log does not verify.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from dataward.errors import KeyringError, ProofError
+from dataward.integrity.canonical import canonical
+from dataward.integrity.log.log import Log, tail
+from dataward.integrity.log.notes import Note, Verifier
+from dataward.integrity.log.tiles import path
+from dataward.keys import PublicKeys
+
+__all__ = ["Body", "KeyringRules", "chain_of", "digest", "find", "newest"]
+
+CONTEXT = "dataward ledger entry 2"
+HEX = re.compile(r"[0-9a-f]{64}")
+KIND = re.compile(r"[a-z][a-z0-9_.-]{0,49}")
+
+
+def digest(text: str) -> str:
+    """Return how an entry names a table or a run: SHA-256 (hex)."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Body:
+    """Content of an entry.
+
+    Attributes:
+        kind: seal, ask, erasure, ... : what the statement is.
+        time: UTC, ISO 8601.
+        statement: SHA-256 (hex) of the statement.
+        key: domain and version of the signing key.
+        run: digest of the run ID.
+        target: digest of the table's place; of an empty text where the entry is about no table.
+        nth: how many entries of this kind and target came before.
+        version: version of the table.
+        manifest: SHA-256 (hex) of a second document, such as the list of files.
+        about: what else a kind of entry says: small plain data.
+        signature: Ed25519, empty before it is signed.
+    """
+
+    kind: str
+    time: str
+    statement: str
+    key: tuple[str, int]
+    run: str
+    target: str
+    nth: int
+    version: int | None = None
+    manifest: str | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    signature: bytes = b""
+
+    def _plain(self) -> dict[str, Any]:
+        data = {"kind": self.kind, "time": self.time, "statement": self.statement, "key": list(self.key), "run": self.run,
+                "target": self.target, "nth": self.nth, "version": self.version, "manifest": self.manifest,
+                "about": self.about or None}  # fmt: skip
+        return {name: value for name, value in data.items() if value is not None}
+
+    def message(self, origin: str, index: int) -> bytes:
+        """Return what is signed."""
+        return f"{CONTEXT}\n{origin}\n{index}\n{canonical(self._plain())}".encode()
+
+    def entry(self, origin: str, index: int, key: Ed25519PrivateKey) -> bytes:
+        """Return the signed entry."""
+        signature = base64.b64encode(key.sign(self.message(origin, index))).decode()
+        return canonical({**self._plain(), "signature": signature}).encode()
+
+    @classmethod
+    def parsed(cls, entry: bytes) -> Body:
+        """Parse an entry.
+
+        Raises:
+            ValueError: it is none, or not in canonical form.
+        """
+        try:
+            data = json.loads(entry)
+            signature = base64.b64decode(data.pop("signature"), validate=True)
+            made = cls(**{**data, "key": (str(data["key"][0]), int(data["key"][1]))}, signature=signature)
+            again = canonical({**made._plain(), "signature": base64.b64encode(signature).decode()}).encode()
+        except (TypeError, KeyError, AttributeError, IndexError, RecursionError, binascii.Error) as error:
+            raise ValueError("this is no entry of a ledger") from error
+        hashes = (made.statement, made.run, made.target, *([made.manifest] if made.manifest is not None else []))
+        typed = isinstance(made.nth, int) and isinstance(made.version, int | None) and isinstance(made.about, dict)
+        if again != entry or not typed or not all(isinstance(one, str) and HEX.fullmatch(one) for one in hashes):
+            raise ValueError("this is no entry of a ledger in its canonical form")
+        if not isinstance(made.kind, str) or not KIND.fullmatch(made.kind) or not isinstance(made.time, str):
+            raise ValueError("this entry has no valid kind or time")
+        return made
+
+    def signed_by(self, keys: PublicKeys, origin: str, index: int) -> str:
+        """Return why the signature does not hold; empty where it does."""
+        try:
+            keys.public_key(*self.key).verify(self.signature, self.message(origin, index))
+        except InvalidSignature:
+            return "its signature is not by this keyring's key"
+        except KeyringError as error:
+            return f"its signature cannot be checked: {error}"
+        return ""
+
+
+@dataclass(frozen=True)
+class KeyringRules:
+    """Accept what the keys of one keyring signed, and write the pointers to it."""
+
+    log: Log
+    origin: str
+    keys: PublicKeys
+
+    def known(self, note: Note) -> list[Verifier]:
+        """Return the keys that the log names for the IDs in a note, taken from the keyring."""
+        found = []
+        for one in note.signatures:
+            data = self.log.fixed(key_path(one.id))
+            with suppress(ValueError, TypeError, KeyError, KeyringError):
+                named = json.loads(data or b"{}")
+                found.append(Verifier(self.origin, self.keys.public_key(str(named["domain"]), int(named["version"]))))
+        return found
+
+    def accept(self, index: int, entry: bytes) -> None:
+        """Raise ProofError where an entry is not signed, or its statement is not there."""
+        try:
+            body = Body.parsed(entry)
+            trouble = body.signed_by(self.keys, self.origin, index)
+        except ValueError as error:
+            trouble = str(error)
+        if trouble:
+            raise ProofError(
+                f"ledger {self.log}: entry {index} was not written by Dataward: {trouble}. See: dataward ledger check"
+            )
+
+    def derive(self, index: int, entry: bytes) -> None:
+        """Write the pointers to an entry."""
+        body, number, store = Body.parsed(entry), f"{index}\n".encode(), self.log.store
+        store.create(run_path(body.kind, body.run, body.target), number)
+        store.create(nth_path(body.kind, body.target, body.nth), number)
+        store.put(newest_path(body.kind, body.target), f"{body.nth}\n".encode())
+
+
+def key_path(key_id: bytes) -> str:
+    """Return the name of the file that says which key of a keyring has an ID."""
+    return f"keys/{key_id.hex()}"
+
+
+def _spread(*parts: str) -> str:
+    name = digest("\0".join(parts))
+    return f"{name[:2]}/{name[2:]}"
+
+
+def run_path(kind: str, run: str, target: str) -> str:
+    """Return the name of the pointer to a run's first entry of a kind."""
+    return f"index/run/{_spread(kind, run, target)}"
+
+
+def nth_path(kind: str, target: str, nth: int) -> str:
+    """Return the name of the pointer to the nth entry of a kind and target."""
+    return f"index/table/{_spread(kind, target)}/{path('nth', nth).partition('/nth/')[2]}"
+
+
+def newest_path(kind: str, target: str) -> str:
+    """Return the name of the file with the number of entries of a kind and target, as last known."""
+    return f"index/table/{_spread(kind, target)}/newest"
+
+
+def find(log: Log, kind: str, run: str, target: str) -> tuple[int, Body] | None:
+    """Return the first entry of a kind, run and target (digests), and its index; None where there is none."""
+
+    def mine(body: Body) -> bool:
+        return (body.kind, body.run, body.target) == (kind, run, target)
+
+    return _pointed(log, run_path(kind, run, target), mine) or next(_pending(log, mine), None)
+
+
+def newest(log: Log, kind: str, target: str) -> tuple[int, Body] | None:
+    """Return the newest entry of a kind and target, in O(log n) reads; None where there is none."""
+
+    def mine(body: Body) -> bool:
+        return (body.kind, body.target) == (kind, target)
+
+    if pending := list(_pending(log, mine)):
+        return pending[-1]
+    last = _last(lambda nth: log.store.exists(nth_path(kind, target, nth)), _number(log, newest_path(kind, target)))
+    if last < 0:
+        return None
+    found = _pointed(log, nth_path(kind, target, last), lambda body: mine(body) and body.nth == last)
+    return found or _scanned(log, mine)
+
+
+def chain_of(log: Log, kind: str, target: str) -> Iterator[tuple[int, Body]]:
+    """Yield the entries of a kind and target, newest first; pointers that do not hold are replaced by a scan.
+
+    Raises:
+        ProofError: a bundle is missing or damaged.
+    """
+    last = newest(log, kind, target)
+    if last is None:
+        return
+    yield last
+    for nth in range(last[1].nth - 1, -1, -1):
+
+        def mine(body: Body, nth: int = nth) -> bool:
+            return (body.kind, body.target, body.nth) == (kind, target, nth)
+
+        found = _pointed(log, nth_path(kind, target, nth), mine) or _scanned(log, mine)
+        if found is None:
+            raise ProofError(f"ledger {log}: an entry of this table is missing. See: dataward ledger check")
+        yield found
+
+
+def _number(log: Log, name: str) -> int | None:
+    data = (log.store.read(name) or b"").strip()
+    return int(data) if data.isdigit() and len(data) < 19 else None
+
+
+def _pointed(log: Log, name: str, mine: Callable[[Body], bool]) -> tuple[int, Body] | None:
+    index = _number(log, name)
+    if index is not None:
+        with suppress(ProofError, ValueError):
+            body = Body.parsed(log.entry(index))
+            return (index, body) if mine(body) else None
+    return None
+
+
+def _pending(log: Log, mine: Callable[[Body], bool]) -> Iterator[tuple[int, Body]]:
+    return _fitting(tail(log), mine)
+
+
+def _scanned(log: Log, mine: Callable[[Body], bool]) -> tuple[int, Body] | None:
+    found = list(_fitting(enumerate(log.entries(0, log.size())), mine))
+    return found[-1] if found else None
+
+
+def _fitting(entries: Any, mine: Callable[[Body], bool]) -> Iterator[tuple[int, Body]]:
+    for index, entry in entries:
+        with suppress(ValueError):
+            body = Body.parsed(entry)
+            if mine(body):
+                yield index, body
+
+
+def _last(there: Callable[[int], bool], known: int | None) -> int:
+    """Return the last number that is there (-1: none), where all below it are."""
+    low = known if known is not None and there(known) else -1
+    step = 1
+    while there(low + step):
+        low, step = low + step, step * 2
+    high = low + step
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (middle, high) if there(middle) else (low, middle)
+    return low

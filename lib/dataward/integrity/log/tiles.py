@@ -1,0 +1,110 @@
+"""Files of a log as C2SP tlog-tiles lays them out: bundles of 256 entries, and tiles of 256 hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from dataward.errors import ProofError
+from dataward.integrity.log.merkle import root_of
+
+__all__ = ["LARGEST", "WIDTH", "Tiles", "bundle_path", "extended", "framed", "path", "unpacked"]
+
+WIDTH = 256
+HASH = 32
+LARGEST = 65_535
+"""Bytes of an entry at most: its length has two bytes."""
+
+Read = Callable[[str], "bytes | None"]
+
+
+def path(level: int | str, index: int, width: int = WIDTH) -> str:
+    """Return the name of a tile, or with level ``entries`` of a bundle; a partial one says how wide it is."""
+    parts = [f"{index % 1000:03}"]
+    while index := index // 1000:
+        parts.insert(0, f"x{index % 1000:03}")
+    whole = f"tile/{level}/{'/'.join(parts)}"
+    return whole if width == WIDTH else f"{whole}.p/{width}"
+
+
+def bundle_path(size: int) -> str:
+    """Return the name of the bundle that ends with the last entry of a log of so many."""
+    index, width = divmod(size, WIDTH)
+    return path("entries", index, width) if width else path("entries", index - 1)
+
+
+def framed(entry: bytes) -> bytes:
+    """Return an entry with its length before it.
+
+    Raises:
+        ValueError: it is empty or too long.
+    """
+    if not 0 < len(entry) <= LARGEST:
+        raise ValueError(f"an entry has 1 to {LARGEST:,} bytes; this one has {len(entry):,}")
+    return len(entry).to_bytes(2, "big") + entry
+
+
+def unpacked(bundle: bytes) -> list[bytes]:
+    """Return the entries of a bundle.
+
+    Raises:
+        ValueError: it is cut off.
+    """
+    found, at = [], 0
+    while at < len(bundle):
+        end = at + 2 + int.from_bytes(bundle[at : at + 2], "big")
+        if at + 2 > len(bundle) or end > len(bundle):
+            raise ValueError("the bundle is cut off")
+        found.append(bundle[at + 2 : end])
+        at = end
+    return found
+
+
+class Tiles:
+    """The hashes of a tree of so many entries; each file is read at most once."""
+
+    def __init__(self, read: Read, size: int) -> None:
+        """Read nothing yet."""
+        self._read, self.size = read, size
+        self._known: dict[tuple[int, int], list[bytes]] = {}
+
+    def node(self, level: int, index: int) -> bytes:
+        """Return the hash of a complete subtree (:data:`merkle.Nodes`).
+
+        Raises:
+            ProofError: the tile is missing or too short.
+        """
+        tile_level, inside = divmod(level, 8)
+        first = index << inside
+        hashes = self.tile(tile_level, first // WIDTH)
+        wanted = hashes[first % WIDTH : first % WIDTH + (1 << inside)]
+        if len(wanted) != 1 << inside:
+            raise ProofError(f"{path(tile_level, first // WIDTH)}: the tile lacks hashes")
+        return root_of(wanted)
+
+    def tile(self, level: int, index: int) -> list[bytes]:
+        """Return the hashes of a tile, as many as belong to a tree of this size."""
+        if (level, index) not in self._known:
+            width = min(WIDTH, (self.size >> 8 * level) - index * WIDTH)
+            data = self._read(path(level, index, width)) if width > 0 else b""
+            if data is None and width < WIDTH:  # once the full tile is there, partial ones may be removed
+                data = self._read(path(level, index))
+            if data is None or len(data) < width * HASH:
+                what = "is missing" if data is None else "is cut off"
+                raise ProofError(
+                    f"{path(level, index, max(width, 1))}: the tile {what}. Repair with: dataward ledger repair"
+                )
+            self._known[level, index] = [data[at : at + HASH] for at in range(0, width * HASH, HASH)]
+        return self._known[level, index]
+
+
+def extended(tiles: Tiles, leaves: Sequence[bytes]) -> Iterable[tuple[str, bytes]]:
+    """Yield names and contents of the tiles that change when leaves are appended, lower levels first."""
+    level, start, more = 0, tiles.size, list(leaves)
+    while more:
+        index, width = divmod(start, WIDTH)
+        hashes = (tiles.tile(level, index)[:width] if width else []) + more
+        rows = [hashes[at : at + WIDTH] for at in range(0, len(hashes), WIDTH)]
+        for number, row in enumerate(rows):
+            yield path(level, index + number, len(row)), b"".join(row)
+        more = [root_of(row) for row in rows if len(row) == WIDTH]
+        level, start = level + 1, index

@@ -1,0 +1,146 @@
+"""Folders of files on Hadoop file systems (HDFS and others), through the JVM of the running session."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from dataward.errors import TargetError
+
+__all__ = ["Hadoop", "default_scheme"]
+
+
+def default_scheme() -> str:
+    """Return the scheme of paths without one, as the active session has it; empty where there is no classic session."""
+    context = _context()
+    if context is None:
+        return ""
+    return str(context._jsc.hadoopConfiguration().get("fs.defaultFS") or "").partition(":")[0]
+
+
+def _context() -> Any:
+    from pyspark import SparkContext
+
+    context: Any = SparkContext._active_spark_context
+    return context if getattr(context, "_jsc", None) is not None else None
+
+
+class Hadoop:
+    """A folder on a Hadoop file system; created files are renamed into place, which refuses an existing name."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file system of a path.
+
+        Raises:
+            TargetError: there is no session with a JVM here.
+        """
+        context = _context()
+        if context is None:
+            raise TargetError(
+                f"{path}: only Spark's own file systems reach this place, and there is no Spark session with a JVM here: "
+                "start one first, or give a local, s3://, gs:// or abfss:// path"
+            )
+        self._hadoop: Any = context._jvm.org.apache.hadoop
+        self._root = self._hadoop.fs.Path(path)
+        self._context: Any = self._hadoop.fs.FileContext.getFileContext(
+            self._root.toUri() if "://" in path else self._hadoop.fs.FileSystem.getDefaultUri(_conf(context)),
+            _conf(context),
+        )
+        self._system: Any = self._root.getFileSystem(_conf(context))
+        self._none = context._gateway.new_array(self._hadoop.fs.Options.Rename, 1)
+        self._over = context._gateway.new_array(self._hadoop.fs.Options.Rename, 1)
+        self._none[0] = self._hadoop.fs.Options.Rename.valueOf("NONE")
+        self._over[0] = self._hadoop.fs.Options.Rename.valueOf("OVERWRITE")
+        self._io: Any = context._jvm.org.apache.hadoop.shaded.org.apache.commons.io.IOUtils
+        self.place = path.rstrip("/")
+
+    def __str__(self) -> str:
+        """Return the path of the folder."""
+        return self.place
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a hidden file and rename it, unless there is one of this name."""
+        if self.exists(name):
+            return False
+        hidden = self._written(name, data)
+        try:
+            self._context.rename(hidden, self._path(name), self._none)
+        except Exception as error:
+            self._system.delete(hidden, False)
+            if "AlreadyExists" in str(error):
+                return False
+            raise self._trouble(name, "written", error) from None
+        return True
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a hidden file and rename it over the old one."""
+        hidden = self._written(name, data)
+        try:
+            self._context.rename(hidden, self._path(name), self._over)
+        except Exception as error:
+            self._system.delete(hidden, False)
+            raise self._trouble(name, "written", error) from None
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a file; None where there is none."""
+        try:
+            if not self.exists(name):
+                return None
+            stream = self._system.open(self._path(name))
+            try:
+                return bytes(self._io.toByteArray(stream))
+            finally:
+                stream.close()
+        except TargetError:
+            raise
+        except Exception as error:
+            raise self._trouble(name, "read", error) from None
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is a file of this name."""
+        return bool(self._system.isFile(self._path(name)))
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of all files in a folder and below."""
+        below = self._path(folder) if folder else self._root
+        if not self._system.exists(below):
+            return []
+        root = str(self._system.makeQualified(self._root).toString()).rstrip("/") + "/"
+        found, listing = [], self._system.listFiles(below, True)
+        while listing.hasNext():
+            path = str(listing.next().getPath().toString())
+            name = path[len(root) :] if path.startswith(root) else path.partition(self.place)[2].lstrip("/")
+            if not name.rpartition("/")[2].startswith("."):
+                found.append(name)
+        return sorted(found)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete files."""
+        for name in names:
+            self._system.delete(self._path(name), False)
+
+    def _path(self, name: str) -> Any:
+        return self._hadoop.fs.Path(self._root, name)
+
+    def _written(self, name: str, data: bytes) -> Any:
+        folder, _, last = name.rpartition("/")
+        hidden = self._path(f"{folder}/.{last}.{secrets.token_hex(6)}".lstrip("/"))
+        try:
+            stream = self._system.create(hidden, False)
+            try:
+                stream.write(bytearray(data))
+            finally:
+                stream.close()
+        except Exception as error:
+            raise self._trouble(name, "written", error) from None
+        return hidden
+
+    def _trouble(self, name: str, done: str, error: Exception) -> TargetError:
+        java = getattr(error, "java_exception", None)
+        words = str(java.getClass().getSimpleName()) if java is not None else type(error).__name__
+        return TargetError(f"{self.place}/{name}: cannot be {done} ({words})")
+
+
+def _conf(context: Any) -> Any:
+    return context._jsc.hadoopConfiguration()

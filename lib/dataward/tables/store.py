@@ -1,0 +1,307 @@
+"""Folders of immutable files on any storage: local, object stores (``obstore``), Hadoop file systems (through Spark).
+
+A file is created at most once, whoever meets whom: hard links locally, ``If-None-Match: *`` on S3 and its like on GCS and
+Azure, a rename that refuses an existing name on HDFS. Credentials come from the provider's own chain, never from Dataward.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from dataward.contract.places import split_path
+from dataward.errors import TargetError
+
+__all__ = ["Local", "Objects", "Store", "store_at"]
+
+OBJECTS = frozenset({"s3", "gs", "az", "abfs", "abfss", "adl"})
+"""Schemes that obstore serves."""
+
+
+class Store(Protocol):
+    """A folder of files that are named by relative paths; ``str`` names the place."""
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Create a file whole and durably; False where there is one of this name."""
+        ...
+
+    def put(self, name: str, data: bytes) -> None:
+        """Create or replace a file; readers see the old content or the new one."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a file; None where there is none."""
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is a file of this name."""
+        ...
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of all files in a folder and below, relative to the store, sorted."""
+        ...
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete files; those that are missing are skipped."""
+        ...
+
+
+def store_at(path: str) -> Store:
+    """Return the store of a folder, which need not exist yet.
+
+    Raises:
+        TargetError: nothing here reaches that kind of storage.
+    """
+    scheme, rest = split_path(path)
+    if scheme in OBJECTS:
+        return Objects(scheme, rest)
+    if not scheme and not _hadoop_is_default(rest):
+        return Local(Path(rest))
+    from dataward.spark.hadoop import Hadoop
+
+    return Hadoop(path)
+
+
+def _hadoop_is_default(path: str) -> bool:
+    """Return whether paths without a scheme lie on a Hadoop file system, as a running session has it."""
+    if "pyspark" not in sys.modules:
+        return False
+    from dataward.spark.hadoop import default_scheme
+
+    return default_scheme() not in ("", "file")
+
+
+class Local:
+    """A folder on this machine. Names that begin with a dot are files that were not finished."""
+
+    def __init__(self, root: Path) -> None:
+        """Take the folder."""
+        self.root = root
+
+    def __str__(self) -> str:
+        """Return the path of the folder."""
+        return str(self.root)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a hidden file and link it under its name."""
+        path = self.root / name
+        hidden = self._written(path, data)
+        try:
+            os.link(hidden, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+                raise TargetError(
+                    f"{path}: this file system has no hard links, by which writers take turns: put the folder on another "
+                    "local disk, an object store or HDFS"
+                ) from None
+            raise TargetError(f"{path}: cannot be written ({error.strerror})") from None
+        finally:
+            hidden.unlink(missing_ok=True)
+        self._settle(path.parent)
+        return True
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a hidden file and rename it."""
+        path = self.root / name
+        hidden = self._written(path, data)
+        try:
+            hidden.replace(path)
+        except OSError as error:
+            raise TargetError(f"{path}: cannot be written ({error.strerror})") from None
+        self._settle(path.parent)
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a file; None where there is none."""
+        try:
+            return (self.root / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as error:
+            raise TargetError(f"{self.root / name}: cannot be read ({error.strerror})") from None
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is a file of this name."""
+        return (self.root / name).is_file()
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of all files in a folder and below."""
+        found = []
+        for here, _, files in os.walk(self.root / folder):
+            inside = Path(here).relative_to(self.root)
+            found += [(inside / name).as_posix() for name in files if not name.startswith(".")]
+        return sorted(found)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete files, and their folders once these are empty."""
+        folders = set()
+        for name in names:
+            path = self.root / name
+            path.unlink(missing_ok=True)
+            folders.add(path.parent)
+        for folder in folders - {self.root}:
+            with suppress(OSError):
+                folder.rmdir()
+
+    def _written(self, path: Path, data: bytes) -> Path:
+        hidden = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(6)}"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with hidden.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            hidden.unlink(missing_ok=True)
+            raise TargetError(f"{path}: cannot be written ({error.strerror})") from None
+        return hidden
+
+    def _settle(self, folder: Path) -> None:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class Objects:
+    """A prefix of a bucket or container on S3, GCS or Azure."""
+
+    def __init__(self, scheme: str, rest: str) -> None:
+        """Open the place; credentials and endpoint are looked for when the first object is asked for."""
+        self.place = f"{scheme}://{rest}"
+        self._store = _opened(scheme, rest)
+
+    def __str__(self) -> str:
+        """Return the URL of the prefix."""
+        return self.place
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Put an object unless there is one."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        try:
+            obstore.put(self._store, name, data, mode="create", use_multipart=False)
+        except (AlreadyExistsError, PreconditionError):
+            return False
+        except Exception as error:
+            raise self._trouble(name, "written", error) from None
+        return True
+
+    def put(self, name: str, data: bytes) -> None:
+        """Put an object."""
+        import obstore
+
+        try:
+            obstore.put(self._store, name, data, use_multipart=False)
+        except Exception as error:
+            raise self._trouble(name, "written", error) from None
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of an object; None where there is none."""
+        import obstore
+
+        try:
+            return bytes(obstore.get(self._store, name).bytes())
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise self._trouble(name, "read", error) from None
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is an object of this name."""
+        import obstore
+
+        try:
+            obstore.head(self._store, name)
+        except FileNotFoundError:
+            return False
+        except Exception as error:
+            raise self._trouble(name, "read", error) from None
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of all objects below a prefix."""
+        import obstore
+
+        try:
+            found = [meta["path"] for batch in obstore.list(self._store, folder) for meta in batch]
+        except Exception as error:
+            raise self._trouble(folder, "listed", error) from None
+        return sorted(found)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete objects."""
+        import obstore
+
+        try:
+            for name in names:
+                with suppress(FileNotFoundError):
+                    obstore.delete(self._store, name)
+        except Exception as error:
+            raise self._trouble("", "deleted", error) from None
+
+    def _trouble(self, name: str, done: str, error: Exception) -> TargetError:
+        kind = type(error).__name__
+        words = {
+            "PermissionDeniedError": "access denied: the job's role lacks the permission",
+            "UnauthenticatedError": "no valid credentials: see the provider's own chain (role, profile, environment)",
+        }.get(kind, _first_line(error))
+        return TargetError(f"{self.place}/{name}: cannot be {done} ({words})")
+
+
+def _first_line(error: Exception) -> str:
+    """Return a short reason; bodies of answers and debug output are left out."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+
+
+def _opened(scheme: str, rest: str) -> Any:
+    try:
+        from obstore.store import S3Store, from_url
+    except ImportError:
+        raise TargetError(f"{scheme}://{rest}: obstore is missing: pip install 'obstore>=0.12,<0.13'") from None
+    if scheme != "s3":
+        return from_url(f"{scheme}://{rest}")
+    bucket, _, prefix = rest.partition("/")
+    options: dict[str, Any] = {}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        options["endpoint"] = endpoint
+        if endpoint.startswith("http://"):
+            options["client_options"] = {"allow_http": True}
+    if region := _region():
+        options["region"] = region
+    if provider := _boto3_chain():
+        options["credential_provider"] = provider
+    return S3Store(bucket, prefix=prefix or None, **options)
+
+
+def _region() -> str | None:
+    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if named:
+        return named
+    with suppress(Exception):
+        import botocore.session
+
+        return str(botocore.session.Session().get_config_variable("region") or "") or None
+    return None
+
+
+def _boto3_chain() -> Any:
+    """Return AWS's whole chain (profiles, SSO, roles) where boto3 is installed; obstore's own knows fewer links."""
+    if os.environ.get("AWS_ACCESS_KEY_ID"):
+        return None
+    with suppress(Exception):
+        from obstore.auth.boto3 import Boto3CredentialProvider
+
+        return Boto3CredentialProvider()
+    return None
