@@ -19,6 +19,7 @@ EXTRAS = {
     "federated": ["opendp>=0.16,<0.17"],  # exact samplers of discrete noise
     "lineage": ["openlineage-python>=1.54,<2"],
     "otel": ["opentelemetry-sdk>=1.27,<2", "opentelemetry-exporter-otlp-proto-http>=1.27,<2"],
+    "timestamp": ["rfc3161-client>=1,<2"],  # heads of the ledger under RFC 3161 time stamps
 }
 CONNECT = ["grpcio>=1.48", "grpcio-status>=1.48", "googleapis-common-protos>=1.56"]
 TEST = [

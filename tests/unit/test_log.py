@@ -455,7 +455,11 @@ def built(root, count):
         (root / tiles.bundle_path(first + len(part))).parent.mkdir(parents=True, exist_ok=True)
         (root / tiles.bundle_path(first + len(part))).write_bytes(b"".join(map(tiles.framed, part)))
     files = dict(tiles.extended(tiles.Tiles({}.get, 0), [merkle.leaf_hash(entry) for entry in entries]))
-    for n in (*range(0, count, 997), *(2**k - 1 + j for k in range(17) for j in (0, 1)), *range(max(count - 300, 0), count)):
+    for n in (
+        *range(0, count, 997),
+        *(2**k - 1 + j for k in range(17) for j in (0, 1)),
+        *range(max(count - 300, 0), count),
+    ):
         if n < count:
             files[pointers.run_path("note", bodies[n].run, people)] = b"%d\n" % n
     for n in range(count):

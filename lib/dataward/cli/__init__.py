@@ -23,6 +23,7 @@ from dataward.cli import (
     history,
     iam,
     keys,
+    ledger,
     lineage,
     monitor,
     preflight,
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     for room in (
         tables,
         history,
+        ledger,
         lineage,
         quarantine,
         profile,

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 from dataward.contract.access import Access, Approval, Audit
 from dataward.contract.base import Model, Name
 from dataward.contract.discovery import Discovery, OrOff
+from dataward.contract.heads import Head
 from dataward.contract.operation import Fallible
 from dataward.contract.places import History, Location, Quarantine, Source, Target
 from dataward.contract.policy import Policy
@@ -50,6 +51,9 @@ class Contract(Model):
         default=None, description="without one, a run in which a row fails a row rule stops"
     )
     ledger: Location | None = Field(default=None, description="default: the target's place with '_ledger' appended")
+    heads: tuple[Head, ...] = Field(
+        default=(), description="where checkpoints of the ledger are kept, outside the table's reach"
+    )
     keys: Keys
     treat: Treatment = Field(default_factory=Treatment, description="what is repaired before the rules judge")
     rules: str = Field(default="", description="DQDL: Rules = [ ... ]")

@@ -59,6 +59,7 @@ __all__ = [
     "record",
     "records",
     "redact",
+    "redacted",
     "signer_of",
     "table_id",
 ]
@@ -374,10 +375,10 @@ def flaws(place: Location, keys: PublicKeys, heads: Iterable[Note] = ()) -> Chec
             f"ledger {place}: there is none. Nothing can be proved without it; restore it from your backup"
         )
     log = open_log(place)
-    redacted: set[int] = set()
+    excused: set[int] = set()
     with suppress(ProofError):
-        redacted = _redacted(log)
-    return check(log, KeyringRules(log, log.origin() or "", keys), redacted.__contains__, heads)
+        excused = redacted(log)
+    return check(log, KeyringRules(log, log.origin() or "", keys), excused.__contains__, heads)
 
 
 def verifiers(place: Location, keys: PublicKeys) -> list[Verifier]:
@@ -398,7 +399,7 @@ def redact(place: Location, keys: Keys, domain: str, seqs: Sequence[int], run_id
     log.store.delete(f"{writing.STATEMENTS}/{Body.parsed(log.entry(seq)).statement}" for seq in seqs)
 
 
-def _redacted(log: Log) -> set[int]:
+def redacted(log: Log) -> set[int]:
     """Return the entries whose statements were removed with a record of it."""
     found: set[int] = set()
     for kind in (REDACTION, "erasure"):  # erasures of older ledgers name them themselves

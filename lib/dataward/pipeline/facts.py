@@ -67,13 +67,13 @@ def result(ctx: Context, status: Status, facts: Facts, seal: Seal | None = None)
     return _result(ctx, status, seal, facts.of(RunResult))
 
 
-def unchanged(ctx: Context, seal: Seal) -> RunResult:
+def unchanged(ctx: Context, seal: Seal, warnings: list[str]) -> RunResult:
     """Return the result of a run that was sealed before, from its seal."""
     ctx.trace.progress(f"  run '{ctx.run_id}' is sealed already as version {seal.version}: nothing to do")
     shared = {name: getattr(seal, name) for name in _SHARED}
     target = Place(path=seal.target, version=seal.version, rows=seal.rows["published"])
     source = {key: seal.source[key] for key in ("described", "version")}
-    return _result(ctx, "unchanged", seal, {**shared, "source": source, "target": target})
+    return _result(ctx, "unchanged", seal, {**shared, "source": source, "target": target, "warnings": warnings})
 
 
 def _result(ctx: Context, status: Status, seal: Seal | None, facts: dict[str, Any]) -> RunResult:

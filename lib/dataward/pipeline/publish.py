@@ -18,6 +18,7 @@ from dataward.pipeline.examine import Examined, examine
 from dataward.pipeline.facts import Facts, as_dicts, pin_facts, place_of, result, unchanged
 from dataward.pipeline.forget import count_forgotten
 from dataward.pipeline.guard import guarded
+from dataward.pipeline.heads import keep_heads
 from dataward.pipeline.identify import admitted
 from dataward.pipeline.intake import ChangedPartitions, Intake, Judged, Ready, WholeTable
 from dataward.pipeline.lineage import with_event
@@ -117,7 +118,7 @@ def _run(
     with trace.phase("pin") as say:
         ctx = _context(spark, asked, run_id, trace, resources)
         if ctx.earlier.seal:
-            return unchanged(ctx, ctx.earlier.seal)
+            return unchanged(ctx, ctx.earlier.seal, _heads(ctx, ctx.earlier.seal))
         pinned = intake.pin(ctx)
         ready = preflight(ctx, pinned)
         rows = intake.rows(ctx, pinned)
@@ -164,6 +165,7 @@ def _run(
     with trace.phase("seal") as say:
         seal = _seal(ctx, facts, written, intake.since(pinned))
         say(f"content {seal.content.digest[:16]}, key {seal.key['domain']} v{seal.key['version']}")
+    facts = replace(facts, warnings=[*facts.warnings, *_heads(ctx, seal)])
     if ctx.contract.parity:
         facts = replace(facts, parity=_parity(ctx, split.good, plain, written))
     return result(ctx, "published", facts, seal)
@@ -297,6 +299,16 @@ def _seal(ctx: Context, facts: Facts, written: Written, since: str | None) -> Se
         ) from None
     ctx.trace.sealed_version = version
     return seal
+
+
+def _heads(ctx: Context, seal: Seal) -> list[str]:
+    """Keep the head that covers a seal; a rerun finishes it."""
+    if not ctx.contract.heads:
+        return []
+    done = f"{ctx.contract.target} version {seal.version} is committed and sealed"
+    return keep_heads(
+        ctx.contract, done, f"Mend it and rerun with --run-id {ctx.run_id}: that keeps it, and writes no version"
+    )
 
 
 def _parity(ctx: Context, good: DataFrame, plain: DataFrame, written: Written) -> list[dict[str, object]]:

@@ -1,0 +1,218 @@
+"""``dataward ledger``: list entries, show the head, prove an entry, check, repair, migrate."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataward.cli.parsing import Verb, with_contract
+from dataward.cli.say import print_json, say
+from dataward.errors import UsageError, counted
+
+if TYPE_CHECKING:
+    from dataward.contract import Contract
+    from dataward.integrity.ledger import Entry
+    from dataward.integrity.log.notes import Note, Verifier
+
+__all__ = ["add"]
+
+
+def add(verb: Verb) -> None:
+    """Add the verb and its actions."""
+    action = verb.group("ledger", "Show, prove, check, repair or migrate the ledger of a contract; needs no Spark.")
+    command = with_contract(action("show", _show, "List the entries, newest last."))
+    command.add_argument("--kind", metavar="KIND", help="only entries of this kind, such as seal, ask or erasure")
+    command.add_argument("--last", type=int, default=20, metavar="N", help="only the newest N (20); 0: all")
+    with_contract(
+        action(
+            "head",
+            _head,
+            "Print the newest signed checkpoint, to be kept elsewhere, and its public key.",
+        )
+    )
+    command = with_contract(action("prove", _prove, "Print the offline proof of an entry (C2SP tlog-proof)."))
+    command.add_argument("index", type=int, metavar="INDEX", help="number of the entry, as 'show' lists it")
+    command.add_argument("--out", metavar="FILE", help="write the proof to FILE and the entry to FILE.entry")
+    command = _with_heads(
+        action("check", _check, "Check every entry, statement and tile, and the heads that were kept elsewhere.")
+    )
+    only = "verify by this public key, not by the keyring; may be repeated"
+    command.add_argument("--key", action="append", default=[], metavar="VKEY", help=only)
+    _with_heads(action("repair", _repair, "Make tiles, pointers and checkpoint anew from the signed entries."))
+    with_contract(
+        action(
+            "migrate",
+            _migrate,
+            "Bring a ledger of an older Dataward (a Delta table) over, with its proof; needs Spark.",
+        )
+    )
+
+
+def _with_heads(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    with_contract(command).add_argument(
+        "--head",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a checkpoint that was kept elsewhere; may be repeated",
+    )
+    return command
+
+
+def _contract(arguments: argparse.Namespace) -> Contract:
+    from dataward.contract import load
+
+    contract = load(arguments.contract)
+    if contract.ledger_location.path is None:
+        from dataward.spark import session
+
+        session.get()
+    return contract
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from dataward.verbs.ledger import listed
+
+    contract = _contract(arguments)
+    found = listed(contract, arguments.kind)
+    shown = found[-arguments.last :] if arguments.last > 0 else found
+    if arguments.json:
+        print_json({"ledger": str(contract.ledger_location), "entries": [_plain(entry) for entry in shown]})
+        return 0
+    print(f"{contract.ledger_location}: {counted(len(found), 'entry').replace('entrys', 'entries')}")
+    for entry in shown:
+        print(f"  {entry.seq:>6}  {entry.body.time[:19]:<19}  {entry.body.kind:<10}  {_told(entry)}")
+    return 0
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    body = {
+        name: value
+        for name, value in dataclasses.asdict(entry.body).items()
+        if name != "signature" and value not in (None, {})
+    }
+    return {"index": entry.seq, **body, "erased": not entry.seal_text}
+
+
+def _told(entry: Entry) -> str:
+    """Return run and table where the statement is a record that names them."""
+    if not entry.seal_text:
+        return "statement erased"
+    try:
+        record = entry.record
+    except ValueError:
+        return f"statement {entry.body.statement[:16]}, {len(entry.seal_text):,} characters"
+    version = "" if record.version is None else f" version {record.version}"
+    return f"{record.target}{version}  run {record.run_id}  by {record.who or '?'}"
+
+
+def _head(arguments: argparse.Namespace) -> int:
+    from dataward.verbs.ledger import head
+
+    found = head(_contract(arguments))
+    if arguments.json:
+        print_json(dataclasses.asdict(found))
+        return 0
+    print(found.checkpoint, end="")
+    say(f"{found.ledger}: {found.size} entries, signed by", *(f"  {key}" for key in found.keys))
+    return 0
+
+
+def _prove(arguments: argparse.Namespace) -> int:
+    from dataward.verbs.ledger import prove
+
+    proof, entry = prove(_contract(arguments), arguments.index)
+    if arguments.out:
+        _new(Path(arguments.out), str(proof).encode())
+        _new(Path(f"{arguments.out}.entry"), entry)
+        say(f"{arguments.out}: the proof; {arguments.out}.entry: the entry that it is about")
+    if arguments.json:
+        print_json({"index": proof.index, "proof": str(proof), "entry": entry.decode()})
+    elif not arguments.out:
+        print(proof, end="")
+    return 0
+
+
+def _new(path: Path, data: bytes) -> None:
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}): give the name of a new file") from None
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from dataward.verbs.ledger import check_ledger
+
+    contract = _contract(arguments)
+    checked = check_ledger(contract, _heads(arguments.head), _keys(arguments.key))
+    if arguments.json:
+        print_json({"ledger": str(contract.ledger_location), "size": checked.head.size, "root": checked.head.root.hex(),
+                    "uncovered": checked.uncovered, "flaws": [dataclasses.asdict(flaw) for flaw in checked.flaws]})  # fmt: skip
+        return 1 if checked.flaws else 0
+    for flaw in checked.flaws:
+        print(f"  {flaw.kind:<20}  {flaw.message}")
+    if checked.uncovered:
+        print(f"  {checked.uncovered} further entries were left by a writer that was killed; the next run covers them")
+    compared = f" and {len(arguments.head)} heads kept elsewhere" if arguments.head else ""
+    print(f"{contract.ledger_location}: " + (f"{len(checked.flaws)} flaws" if checked.flaws else
+          f"{checked.head.size} entries, their statements and tiles{compared} hold"))  # fmt: skip
+    return 1 if checked.flaws else 0
+
+
+def _heads(paths: Sequence[str]) -> list[Note]:
+    from dataward.verbs.ledger import note_of
+
+    return [note_of(path) for path in paths]
+
+
+def _keys(texts: Sequence[str]) -> list[Verifier]:
+    from dataward.integrity.log.notes import Verifier
+
+    try:
+        return [Verifier.parsed(text) for text in texts]
+    except ValueError as error:
+        raise UsageError(f"--key: {error}") from None
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    from dataward.verbs.ledger import repair
+
+    contract = _contract(arguments)
+    done = repair(contract, _heads(arguments.head))
+    if arguments.json:
+        print_json(
+            {
+                "ledger": str(contract.ledger_location),
+                "size": done.head.size,
+                "written": done.written,
+                "removed": done.removed,
+            }
+        )
+        return 0
+    for what, names in (("written", done.written), ("removed", done.removed)):
+        for name in names:
+            print(f"  {what}  {name}")
+    print(
+        f"{contract.ledger_location}: {done.head.size} entries; {len(done.written)} files made anew, {len(done.removed)} removed"
+    )
+    return 0
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    from dataward.spark import session
+    from dataward.verbs.ledger import migrate
+
+    contract = _contract(arguments)
+    count = migrate(session.get(), contract)
+    if arguments.json:
+        print_json({"ledger": str(contract.ledger_location), "entries": count})
+        return 0
+    print(f"{contract.ledger_location}: {count} entries brought over, their old hashes and signatures with them")
+    if contract.ledger_location.path:
+        print(f"The old table's files ({contract.ledger_location}/_delta_log and the Parquet files beside it) may be removed once "
+              "'dataward ledger check' holds")  # fmt: skip
+    return 0

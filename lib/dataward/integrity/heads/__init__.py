@@ -1,0 +1,148 @@
+"""Heads: checkpoints that are kept where whoever can change table and ledger cannot change them.
+
+A place of heads publishes a checkpoint and returns the newest that it holds. Before it publishes, the log is compared with
+what the place holds: a log that was cut, rolled back or rewritten is refused there and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dataward.contract.heads import Head
+from dataward.errors import DatawardError, ProofError, TargetError
+from dataward.integrity.log.log import Log
+from dataward.integrity.log.notes import Checkpoint, Note, parse
+
+__all__ = ["Place", "Published", "known_heads", "open_place", "publish"]
+
+
+class Place(Protocol):
+    """Where heads of one log are kept; ``str`` names it."""
+
+    def newest(self) -> Note | None:
+        """Return the newest checkpoint that is kept for the log; None where there is none.
+
+        Raises:
+            TargetError: the place cannot be read.
+            ProofError: what it holds does not verify.
+        """
+        ...
+
+    def keep(self, note: Note) -> str:
+        """Keep a checkpoint, once; returns where.
+
+        Raises:
+            TargetError: the place cannot be written.
+            ProofError: another checkpoint of that size is kept already.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became of one place: ``trouble`` is empty where the checkpoint of ``size`` entries is kept there."""
+
+    place: str
+    required: bool
+    size: int
+    where: str = ""
+    trouble: str = ""
+
+
+def open_place(head: Head, log: Log) -> Place:
+    """Return the place of a contract's line, for one log."""
+    origin = log.origin() or ""
+    if head.directory:
+        from dataward.integrity.heads.folder import Folder
+
+        return Folder(head.directory, origin)
+    if head.s3:
+        from dataward.integrity.heads.aws import LockedObjects
+
+        return LockedObjects(head.s3, origin, head.retain_days)
+    if head.cloudwatch:
+        from dataward.integrity.heads.aws import LogStream
+
+        return LogStream(head.cloudwatch, origin)
+    if head.timestamp:
+        from dataward.integrity.heads.timestamp import Timestamps
+
+        return Timestamps(head.timestamp, head.certificate or "", log)
+    from dataward.integrity.heads.witness import Witness
+
+    return Witness(head.witness or "", head.key or "", log)
+
+
+def publish(log: Log, heads: Sequence[Head]) -> list[Published]:
+    """Keep the newest checkpoint at every place; nothing is raised for a place that fails.
+
+    Raises:
+        ProofError: the ledger has no checkpoint.
+    """
+    if not heads:
+        return []
+    note = log.checkpoint()
+    if note is None:
+        raise ProofError(f"ledger {log}: there is no checkpoint to keep. Repair with: dataward ledger repair")
+    return [_published(log, head, note) for head in heads]
+
+
+def _published(log: Log, head: Head, note: Note) -> Published:
+    size = Checkpoint.parsed(note.text).size
+    try:
+        place = open_place(head, log)
+        before = place.newest()
+        _extends(log, note, before, str(place))
+        if before is not None and before.text == note.text:
+            return Published(str(head), head.required, size, "kept before")
+        return Published(str(head), head.required, size, place.keep(note))
+    except DatawardError as error:
+        return Published(str(head), head.required, size, trouble=str(error))
+
+
+def _extends(log: Log, note: Note, before: Note | None, place: str) -> None:
+    """Raise ProofError where a log does not extend the head that a place holds."""
+    if before is None:
+        return
+    kept, head = Checkpoint.parsed(before.text), Checkpoint.parsed(note.text)
+    if kept.size > head.size:
+        grown = log.size()
+        if kept.size > grown:
+            raise ProofError(
+                f"ledger {log}: {place} keeps a head of {kept.size} entries, and {grown} are here: the end of the log was cut off, "
+                "or the folder was rolled back. Restore it from your backup"
+            )
+        raise TargetError(f"ledger {log}: another writer has published a larger head already; run it again")
+    if log.root(kept.size) != kept.root:
+        raise ProofError(
+            f"ledger {log}: its first {kept.size} entries are not those of the head that {place} keeps: history was rewritten. "
+            "Restore it from your backup"
+        )
+
+
+def known_heads(log: Log, heads: Iterable[Head]) -> tuple[list[Note], list[str]]:
+    """Return the newest head of every place, and why places could not be read."""
+    notes, troubles = [], []
+    for head in heads:
+        try:
+            if (found := open_place(head, log).newest()) is not None:
+                notes.append(found)
+        except DatawardError as error:
+            troubles.append(f"{head}: {error}")
+    return notes, troubles
+
+
+def checkpoint_of(data: bytes, where: str) -> Note:
+    """Parse a checkpoint that a place keeps.
+
+    Raises:
+        ProofError: it is none.
+    """
+    try:
+        note = parse(data)
+        Checkpoint.parsed(note.text)
+    except ValueError as error:
+        raise ProofError(f"{where}: {error}: what is kept there was changed") from None
+    return note

@@ -1,0 +1,137 @@
+"""Heads on AWS: objects under Object Lock in compliance mode, and events of a CloudWatch log stream."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dataward.errors import ProofError, TargetError
+from dataward.integrity.heads import checkpoint_of
+from dataward.integrity.heads.folder import name_of
+from dataward.integrity.log.notes import Checkpoint, Note
+
+__all__ = ["LockedObjects", "LogStream"]
+
+REMEDIES = {
+    "AccessDenied": "grant the role s3:PutObject, s3:PutObjectRetention, s3:GetObject and s3:ListBucket there",
+    "AccessDeniedException": "grant the role logs:CreateLogStream, logs:PutLogEvents and logs:GetLogEvents there",
+    "InvalidRequest": "the bucket needs Object Lock: it is switched on when a bucket is made, or by AWS later",
+    "NoSuchBucket": "create the bucket, with Object Lock",
+    "ResourceNotFoundException": "create the log group, with a retention as long as the seals have to be provable",
+}
+
+
+def _client(service: str) -> Any:
+    return boto3.client(
+        service,
+        config=Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20),
+    )
+
+
+def _call(what: str, call: Callable[[], Any], ignored: str = "") -> Any:
+    """Call AWS; an error becomes a TargetError with a remedy, ``ignored`` (an error code) becomes None."""
+    try:
+        return call()
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", "?"))
+        if ignored and code == ignored:
+            return None
+        raise TargetError(
+            f"{what}: AWS answered {code}; {REMEDIES.get(code, 'see the AWS documentation of this error')}"
+        ) from None
+    except BotoCoreError as error:
+        raise TargetError(
+            f"{what}: AWS could not be reached ({type(error).__name__}): check network, region and credentials"
+        ) from None
+
+
+class LockedObjects:
+    """Objects that nobody, the account's root included, can replace or delete before their retention ends."""
+
+    def __init__(self, url: str, origin: str, retain_days: int) -> None:
+        """Take the prefix."""
+        self._bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        self._prefix = f"{prefix.rstrip('/')}/" if prefix else ""
+        self._origin, self._days = origin, retain_days
+        self._s3 = _client("s3")
+
+    def __str__(self) -> str:
+        """Return the URL."""
+        return f"s3://{self._bucket}/{self._prefix}"
+
+    def newest(self) -> Note | None:
+        """Return the checkpoint of the largest size."""
+        folder = self._prefix + name_of(self._origin, 0).rpartition("/")[0] + "/"
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+        keys = _call(f"list {self}", lambda: [one["Key"] for page in pages for one in page.get("Contents", ())])
+        return self._read(max(keys)) if keys else None
+
+    def keep(self, note: Note) -> str:
+        """Put the object of the checkpoint's size, unless there is one, under a lock."""
+        key = self._prefix + name_of(self._origin, Checkpoint.parsed(note.text).size)
+        until = datetime.now(timezone.utc) + timedelta(days=self._days)
+        put = _call(f"put {self}", lambda: self._s3.put_object(
+            Bucket=self._bucket, Key=key, Body=str(note).encode(), ContentType="text/plain; charset=utf-8", IfNoneMatch="*",
+            ChecksumAlgorithm="SHA256", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until), "PreconditionFailed")  # fmt: skip
+        if put is None and self._read(key).text != note.text:
+            raise ProofError(
+                f"s3://{self._bucket}/{key}: another checkpoint of this size is kept there: the log was forked"
+            )
+        held = _call(f"read the lock of {self}", lambda: self._s3.head_object(Bucket=self._bucket, Key=key))
+        if held.get("ObjectLockMode") != "COMPLIANCE":
+            raise TargetError(
+                f"s3://{self._bucket}/{key}: it was written and is not locked: the bucket needs Object Lock"
+            )
+        return f"s3://{self._bucket}/{key}, locked until {held['ObjectLockRetainUntilDate']:%Y-%m-%d}"
+
+    def _read(self, key: str) -> Note:
+        body = _call(f"read {self}", lambda: self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read(65536))
+        return checkpoint_of(body, f"s3://{self._bucket}/{key}")
+
+
+class LogStream:
+    """Events of a stream of an existing log group; the stream bears the log's name."""
+
+    def __init__(self, group: str, origin: str) -> None:
+        """Take the group."""
+        self._group, self._origin = group, origin
+        self._stream = re.sub(r"[:*\s]", "-", origin)
+        self._logs = _client("logs")
+
+    def __str__(self) -> str:
+        """Return group and stream."""
+        return f"log stream {self._group}:{self._stream}"
+
+    def newest(self) -> Note | None:
+        """Return the checkpoint of the newest event."""
+        found = _call(
+            f"read {self}",
+            lambda: self._logs.describe_log_streams(logGroupName=self._group, logStreamNamePrefix=self._stream),
+        )
+        if not any(one["logStreamName"] == self._stream for one in found["logStreams"]):
+            return None
+        where = {"logGroupName": self._group, "logStreamName": self._stream}
+        events = _call(f"read {self}", lambda: self._logs.get_log_events(**where, startFromHead=False, limit=100))[
+            "events"
+        ]
+        notes = [checkpoint_of(event["message"].encode(), str(self)) for event in events]
+        return max(notes, key=lambda note: Checkpoint.parsed(note.text).size, default=None)
+
+    def keep(self, note: Note) -> str:
+        """Put an event."""
+        where = {"logGroupName": self._group, "logStreamName": self._stream}
+        _call(f"create {self}", lambda: self._logs.create_log_stream(**where), "ResourceAlreadyExistsException")
+        event = {"timestamp": int(time.time() * 1000), "message": str(note)}
+        answer = _call(f"write {self}", lambda: self._logs.put_log_events(**where, logEvents=[event]))
+        if answer.get("rejectedLogEventsInfo"):
+            raise TargetError(
+                f"{self}: CloudWatch rejected the event: check the clock of this machine and the group's retention"
+            )
+        return str(self)

@@ -1,0 +1,96 @@
+"""Make what is derived anew: tiles, pointers, the checkpoint; remove what nobody signed and no checkpoint covers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from dataward.errors import ProofError
+from dataward.integrity.log import merkle
+from dataward.integrity.log.check import against
+from dataward.integrity.log.entries import Body, KeyringRules, newest_path, nth_path, run_path
+from dataward.integrity.log.log import CHECKPOINT, Head, Log
+from dataward.integrity.log.notes import Checkpoint, Note, Signer, signers
+from dataward.integrity.log.tiles import Tiles, bundle_path, extended
+
+__all__ = ["Repaired", "repair"]
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """Result of a repair: the head after it, and the files that were written or removed."""
+
+    head: Head
+    written: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def repair(log: Log, rules: KeyringRules, signer: Signer, heads: Iterable[Note] = ()) -> Repaired:
+    """Repair what is derived from the entries. Entries and statements themselves come back from a backup only.
+
+    Raises:
+        ProofError: entries that a checkpoint or a head covers were changed or removed: nothing is written then.
+    """
+    note = _signed(log, rules)
+    covered = Checkpoint.parsed(note.text) if note else Checkpoint(rules.origin, 0, merkle.EMPTY)
+    entries = log.entries(0, max(log.size(), covered.size))
+    genuine = _genuine(rules, entries)
+    if genuine < covered.size:
+        raise ProofError(
+            f"ledger {log}: entry {genuine}, which a checkpoint covers, was changed. Restore it from your backup"
+        )
+    leaves = [merkle.leaf_hash(entry) for entry in entries[:genuine]]
+    if merkle.root_of(leaves[: covered.size]) != covered.root:
+        raise ProofError(
+            f"ledger {log}: its entries do not have the root that the checkpoint signs. Restore them from your backup"
+        )
+    if flaws := against(log, rules, leaves, heads):
+        raise ProofError(f"{flaws[0].message}. Restore the folder from your backup")
+    removed = _forged(log, genuine, len(entries))
+    log.store.delete(removed)
+    written = _rewritten(log, entries[:genuine], leaves)
+    head = Head(genuine, merkle.root_of(leaves), note)
+    if genuine and (note is None or covered.size < genuine):
+        note = signer.sign(Checkpoint(rules.origin, genuine, head.root).text)
+        log.store.put(CHECKPOINT, str(note).encode())
+        head, written = Head(genuine, head.root, note), [*written, CHECKPOINT]
+    return Repaired(head, tuple(written), tuple(removed))
+
+
+def _signed(log: Log, rules: KeyringRules) -> Note | None:
+    """Return the checkpoint if a known key signed it for this log; one that is malformed or forged counts as missing."""
+    with suppress(ProofError):
+        note = log.checkpoint()
+        if note and Checkpoint.parsed(note.text).origin == rules.origin and signers(note, rules.known(note)):
+            return note
+    return None
+
+
+def _genuine(rules: KeyringRules, entries: Sequence[bytes]) -> int:
+    """Return how many entries are genuine, up to the first that is not."""
+    for index, entry in enumerate(entries):
+        try:
+            rules.accept(index, entry)
+        except ProofError:
+            return index
+    return len(entries)
+
+
+def _forged(log: Log, genuine: int, size: int) -> list[str]:
+    """Return the bundles that hold entries which nobody signed; no entry that was acknowledged is among them."""
+    sizes = range(genuine + 1, size + 1)
+    return [bundle_path(number) for number in sizes if log.store.exists(bundle_path(number))]
+
+
+def _rewritten(log: Log, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[str]:
+    files = dict(extended(Tiles(lambda name: None, 0), leaves))
+    for index, entry in enumerate(entries):
+        body, number = Body.parsed(entry), b"%d\n" % index
+        files.setdefault(run_path(body.kind, body.run, body.target), number)
+        files[nth_path(body.kind, body.target, body.nth)] = number
+        files[newest_path(body.kind, body.target)] = b"%d\n" % body.nth
+    wrong = [name for name, data in files.items() if log.store.read(name) != data]
+    for name in wrong:
+        log.store.put(name, files[name])
+    return wrong

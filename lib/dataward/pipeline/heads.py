@@ -1,0 +1,29 @@
+"""Keep the ledger's newest checkpoint at the places that a contract names."""
+
+from __future__ import annotations
+
+from dataward.contract import Contract
+from dataward.errors import TargetError
+from dataward.integrity import heads, ledger
+
+__all__ = ["keep_heads"]
+
+
+def keep_heads(contract: Contract, done: str, finish: str) -> list[str]:
+    """Publish the checkpoint; returns a warning for every place that is not required and failed.
+
+    ``done`` says what stands although a required place failed, ``finish`` what to do now.
+
+    Raises:
+        TargetError: a required place could not be written, or holds what the ledger no longer does.
+    """
+    if not contract.heads:
+        return []
+    kept = heads.publish(ledger.open_log(contract.ledger_location), contract.heads)
+    failed = [one for one in kept if one.trouble]
+    if required := [one for one in failed if one.required]:
+        told = "; ".join(f"{one.place}: {one.trouble}" for one in required)
+        raise TargetError(
+            f"{done}; the ledger's head of {required[0].size} entries is not kept at a required place: {told}. {finish}"
+        )
+    return [f"the ledger's head is not kept at {one.place}: {one.trouble}" for one in failed]

@@ -1,0 +1,139 @@
+"""Look into the ledger of a contract, prove an entry, check it, repair it, bring over an older one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataward.contract import Contract
+from dataward.errors import ProofError, UsageError
+from dataward.integrity import ledger
+from dataward.integrity.log import repair as repairing
+from dataward.integrity.log.check import Checked, check
+from dataward.integrity.log.entries import KeyringRules
+from dataward.integrity.log.log import Log
+from dataward.integrity.log.notes import Checkpoint, Note, Verifier, parse
+from dataward.integrity.log.pinned import PinnedKeys
+from dataward.integrity.log.proofs import InclusionProof
+from dataward.integrity.log.repair import Repaired
+from dataward.keys import PublicKeys, open_keys
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["HeadOf", "check_ledger", "head", "listed", "migrate", "note_of", "prove", "repair"]
+
+
+@dataclass(frozen=True)
+class HeadOf:
+    """The newest checkpoint of a ledger and the keys that signed it, as text for other tools."""
+
+    ledger: str
+    origin: str
+    size: int
+    root: str
+    checkpoint: str
+    keys: tuple[str, ...]
+
+
+def listed(contract: Contract, kind: str | None = None) -> list[ledger.Entry]:
+    """Return the entries of a contract's ledger, oldest first; of one kind where that is given.
+
+    Raises:
+        ProofError: there is no ledger, or it is damaged.
+    """
+    return ledger.entries(contract.ledger_location, kind)
+
+
+def head(contract: Contract) -> HeadOf:
+    """Return the newest checkpoint.
+
+    Raises:
+        ProofError: there is none, or it does not verify.
+    """
+    log = _log(contract)
+    rules = _rules(log, open_keys(contract.keys))
+    note = log.checkpoint()
+    if note is None:
+        raise ProofError(f"ledger {log}: there is no checkpoint. Repair with: dataward ledger repair")
+    checkpoint = Checkpoint.parsed(note.text)
+    keys = tuple(one.vkey for one in rules.known(note) if one.signed(note))
+    if checkpoint.origin != rules.origin or not keys:
+        raise ProofError(
+            f"ledger {log}: its checkpoint is not signed by a key of this keyring for this log. See: dataward ledger check"
+        )
+    return HeadOf(str(log), rules.origin, checkpoint.size, checkpoint.root.hex(), str(note), keys)
+
+
+def prove(contract: Contract, index: int) -> tuple[InclusionProof, bytes]:
+    """Return the offline proof of an entry, and the entry.
+
+    Raises:
+        ProofError: the checkpoint does not cover it, or the proof would not hold.
+    """
+    log = _log(contract)
+    proof, entry = log.proof(index), log.entry(index)
+    if trouble := proof.trouble(entry, _rules(log, open_keys(contract.keys)).known(proof.note)):
+        raise ProofError(f"ledger {log}: entry {index} cannot be proved: {trouble}. See: dataward ledger check")
+    return proof, entry
+
+
+def check_ledger(contract: Contract, heads: Sequence[Note] = (), pinned: Sequence[Verifier] = ()) -> Checked:
+    """Check a ledger whole, against heads kept elsewhere; by pinned public keys, or else by the contract's keyring.
+
+    Raises:
+        ProofError: there is no ledger.
+        KeyringError: no key was pinned and there is no keyring.
+    """
+    log = _log(contract)
+    keys: PublicKeys = PinnedKeys(log, pinned) if pinned else open_keys(contract.keys)
+    return check(log, _rules(log, keys), ledger.redacted(log).__contains__, heads)
+
+
+def repair(contract: Contract, heads: Sequence[Note] = ()) -> Repaired:
+    """Make tiles, pointers and checkpoint anew from the entries.
+
+    Raises:
+        ProofError: entries that a checkpoint or head covers were changed; they come back from a backup only.
+    """
+    log, keys = _log(contract), open_keys(contract.keys)
+    domain = contract.keys.domain
+    return repairing.repair(log, _rules(log, keys), ledger.signer_of(log, keys, domain, keys.current(domain)), heads)
+
+
+def migrate(spark: SparkSession, contract: Contract) -> int:
+    """Bring a ledger of an older Dataward over; returns its number of entries.
+
+    Raises:
+        ProofError: there is none, or it does not verify.
+    """
+    from dataward.integrity.migrate import migrate as bring
+
+    return bring(spark, contract.ledger_location, open_keys(contract.keys))
+
+
+def note_of(path: str) -> Note:
+    """Read a checkpoint that was kept in a file.
+
+    Raises:
+        UsageError: the file is missing or is no checkpoint.
+    """
+    try:
+        note = parse(Path(path).read_bytes())
+        Checkpoint.parsed(note.text)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"{path}: {why}. Give a checkpoint as 'dataward ledger head' prints it") from None
+    return note
+
+
+def _log(contract: Contract) -> Log:
+    if not ledger.exists(contract.ledger_location):
+        raise ProofError(f"ledger {contract.ledger_location}: there is none yet. Publish first")
+    return ledger.open_log(contract.ledger_location)
+
+
+def _rules(log: Log, keys: PublicKeys) -> KeyringRules:
+    return KeyringRules(log, log.origin() or "", keys)
