@@ -41,9 +41,9 @@ def plans_of(places: Iterable[str]) -> list[Plan]:
 
 def lineage(spark: SparkSession, plans: Sequence[Plan]) -> Graph:
     """Return the graph of contracts by the newest seal of each target."""
-    with isolated(spark) as own:
+    with isolated(spark):
         return graph(
-            [(it.contract, ledger.newest_seal(own, it.contract.ledger_location, it.contract.target)) for it in plans]
+            [(it.contract, ledger.newest_seal(it.contract.ledger_location, it.contract.target)) for it in plans]
         )
 
 

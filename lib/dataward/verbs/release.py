@@ -244,7 +244,7 @@ def _refused(spark: SparkSession, place: Location, charge: Entry) -> None:
 def _published(spark: SparkSession, asked: _Asked, charged: Entry, say: Callable[[str], None]) -> Released:
     """Write and seal a charged answer; what an earlier attempt did is not done again."""
     query, run_id, contract = asked.query, charged.run_id, asked.query.contract
-    done = ledger.find(spark, query.ledger_location, run_id, query.target)
+    done = ledger.find(query.ledger_location, run_id, query.target)
     table, about = draws.opened(spark, asked.draws, draws.Staged(charged.draw, charged.secret))
     cost = Cost(charged.epsilon, charged.delta, charged.rho, charged.hidden)
     source = {"described": str(query.source), "version": about["version"]}
@@ -254,7 +254,7 @@ def _published(spark: SparkSession, asked: _Asked, charged: Entry, say: Callable
     if done is not None:
         say(f"  run '{run_id}' is sealed already as version {done.seal.version}: nothing to do")
         return replace(made, status="unchanged", version=done.seal.version)
-    _enter(spark, asked, charged)
+    _enter(asked, charged)
     say(f"  write and seal {query.target}")
     metadata = {"release": query.release, "query_sha256": asked.sha256, "read": about["version"]}
     frame = _frame(spark, asked.plan, table)
@@ -273,10 +273,10 @@ def _frame(spark: SparkSession, plan: ReleasePlan, table: Any) -> DataFrame:
     return frame.select(*(F.col(f"`{name}`").cast(keys.get(name, kind)).alias(name) for name, kind in frame.dtypes))
 
 
-def _enter(spark: SparkSession, asked: _Asked, charged: Entry) -> None:
+def _enter(asked: _Asked, charged: Entry) -> None:
     """Enter the charge in the ledger, once."""
     query, place = asked.query, asked.query.spend.budget
-    if ledger.find(spark, query.ledger_location, charged.run_id, place) is not None:
+    if ledger.find(query.ledger_location, charged.run_id, place, "charge") is not None:
         return
     record = Charge(
         contract=query.release,
@@ -296,7 +296,7 @@ def _enter(spark: SparkSession, asked: _Asked, charged: Entry) -> None:
         rho=charged.rho,
         query_sha256=charged.sha256,
     )
-    ledger.append(spark, query.ledger_location, asked.keys, record)
+    ledger.append(query.ledger_location, asked.keys, record)
 
 
 def _sealed(spark: SparkSession, asked: _Asked, contract: Contract, version: int, made: Released) -> None:
