@@ -18,6 +18,7 @@ from typing import NoReturn
 from dataward import __version__
 from dataward.cli import (
     access,
+    dashboard,
     discovery,
     files,
     history,
@@ -115,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         iam,
         preflight,
         monitor,
+        dashboard,
     ):
         room.add(verb)
     return parser

@@ -1,0 +1,104 @@
+"""Collect reports, events, proofs and budgets from files and write the dashboard; needs no Spark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os.path import relpath
+from pathlib import Path
+from typing import Any
+
+from dataward.errors import TargetError, UsageError
+from dataward.report import RunResult
+from dataward.report.dashboard import Board, dashboard
+
+__all__ = ["Asked", "Drawn", "draw_dashboard"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """``folder`` of reports; files (or folders) of audit events; files of proofs and budgets; the page's path."""
+
+    folder: str
+    events: tuple[str, ...] = ()
+    proofs: tuple[str, ...] = ()
+    budgets: tuple[str, ...] = ()
+    out: str = ""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Where the page is, what it shows, and the files that could not be read."""
+
+    page: str
+    contracts: int
+    runs: int
+    events: int
+    unread: tuple[str, ...]
+
+
+def draw_dashboard(asked: Asked) -> Drawn:
+    """Write the page, by default as ``index.html`` of the folder.
+
+    Raises:
+        UsageError: the folder or a named file is not there.
+        TargetError: the page cannot be written.
+    """
+    folder = Path(asked.folder)
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; give the folder of reports, e.g. reports")
+    page = Path(asked.out) if asked.out else folder / "index.html"
+    unread: list[str] = []
+    runs = list(_runs(folder, page.parent, unread))
+    events = [event for name in asked.events for event in _events(Path(name), unread)]
+    proofs = [_document(Path(name)) for name in asked.proofs]
+    budgets = [budget for name in asked.budgets for budget in _list(_document(Path(name)))]
+    text = dashboard(Board(runs, events, proofs, budgets))
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise TargetError(f"{page}: {error.strerror}. Choose another file with --out") from None
+    return Drawn(str(page), len({run.contract for run, _ in runs}), len(runs), len(events), tuple(unread))
+
+
+def _runs(folder: Path, home: Path, unread: list[str]) -> Iterator[tuple[RunResult, str]]:
+    for file in sorted(folder.rglob("report.json")):
+        try:
+            run = RunResult.model_validate_json(file.read_bytes())
+        except (OSError, ValueError):
+            unread.append(str(file))
+            continue
+        html = file.with_suffix(".html")
+        yield run, relpath(html, home) if html.exists() else ""
+
+
+def _events(path: Path, unread: list[str]) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder of events")
+    for file in sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]:
+        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            try:
+                event = json.loads(line) if line.strip() else None
+            except ValueError:
+                event = f"{file}:{number}"
+            if isinstance(event, dict):
+                yield event
+            elif event is not None:
+                unread.append(f"{file}:{number}")
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except ValueError:
+        raise UsageError(f"{path}: not JSON") from None
+    return document if isinstance(document, dict) else {"budgets": document}
+
+
+def _list(document: dict[str, Any]) -> list[dict[str, Any]]:
+    found = document.get("budgets", [document])
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
