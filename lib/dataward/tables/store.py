@@ -159,7 +159,8 @@ class Local:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            hidden.unlink(missing_ok=True)
+            with suppress(OSError):
+                hidden.unlink(missing_ok=True)
             raise TargetError(f"{path}: cannot be written ({error.strerror})") from None
         return hidden
 
