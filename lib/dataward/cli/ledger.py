@@ -82,7 +82,7 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"ledger": str(contract.ledger_location), "entries": [_plain(entry) for entry in shown]})
         return 0
-    print(f"{contract.ledger_location}: {counted(len(found), 'entry').replace('entrys', 'entries')}")
+    print(f"{contract.ledger_location}: {f'{len(found):,} entries' if len(found) != 1 else '1 entry'}")
     for entry in shown:
         print(f"  {entry.seq:>6}  {entry.body.time[:19]:<19}  {entry.body.kind:<10}  {_told(entry)}")
     return 0
@@ -148,19 +148,48 @@ def _check(arguments: argparse.Namespace) -> int:
     from dataward.verbs.ledger import check_ledger
 
     contract = _contract(arguments)
-    checked = check_ledger(contract, _heads(arguments.head), _keys(arguments.key))
+    found = check_ledger(contract, _heads(arguments.head), _keys(arguments.key))
+    checked = found.checked
     if arguments.json:
         print_json({"ledger": str(contract.ledger_location), "size": checked.head.size, "root": checked.head.root.hex(),
-                    "uncovered": checked.uncovered, "flaws": [dataclasses.asdict(flaw) for flaw in checked.flaws]})  # fmt: skip
-        return 1 if checked.flaws else 0
+                    "uncovered": checked.uncovered, "heads": found.heads, "pointers": found.pointers, "unread": found.unread,
+                    "flaws": [dataclasses.asdict(flaw) for flaw in checked.flaws]})  # fmt: skip
+        return 0 if found.holds else 1
     for flaw in checked.flaws:
         print(f"  {flaw.kind:<20}  {flaw.message}")
+    for line in found.unread:
+        print(f"  {'head-unread':<20}  {line}")
     if checked.uncovered:
-        print(f"  {checked.uncovered} further entries were left by a writer that was killed; the next run covers them")
-    compared = f" and {len(arguments.head)} heads kept elsewhere" if arguments.head else ""
-    print(f"{contract.ledger_location}: " + (f"{len(checked.flaws)} flaws" if checked.flaws else
-          f"{checked.head.size} entries, their statements and tiles{compared} hold"))  # fmt: skip
-    return 1 if checked.flaws else 0
+        print(f"  {counted(checked.uncovered, 'more')} not covered yet: a writer was killed; the next run covers it")
+    if found.pointers:
+        print(
+            f"  {counted(found.pointers, 'pointer')} missing or wrong (derived, never trusted). Repair with: dataward ledger repair"
+        )
+    compared = f"; compared with {counted(found.heads, 'head')} kept elsewhere" if found.heads else ""
+    held = (
+        "every entry, statement and tile holds"
+        if found.holds
+        else f"{counted(len(checked.flaws) + len(found.unread), 'flaw')}"
+    )
+    print(f"{contract.ledger_location}: size {checked.head.size}, {held}{compared}")
+    return 0 if found.holds else 1
+
+
+def _publish_heads(arguments: argparse.Namespace) -> int:
+    from dataward.verbs.ledger import publish_heads
+
+    contract = _contract(arguments)
+    kept = publish_heads(contract)
+    failed = any(one.trouble and one.required for one in kept)
+    if arguments.json:
+        print_json({"ledger": str(contract.ledger_location), "heads": [dataclasses.asdict(one) for one in kept]})
+        return 3 if failed else 0
+    for one in kept:
+        print(f"  {one.place}: " + (f"not kept: {one.trouble}" if one.trouble else one.where))
+    print(
+        f"{contract.ledger_location}: head of size {kept[0].size} kept at {sum(not one.trouble for one in kept)} of {len(kept)} places"
+    )
+    return 3 if failed else 0
 
 
 def _heads(paths: Sequence[str]) -> list[Note]:
@@ -197,7 +226,7 @@ def _repair(arguments: argparse.Namespace) -> int:
         for name in names:
             print(f"  {what}  {name}")
     print(
-        f"{contract.ledger_location}: {done.head.size} entries; {len(done.written)} files made anew, {len(done.removed)} removed"
+        f"{contract.ledger_location}: size {done.head.size}; {counted(len(done.written), 'file')} made anew, {len(done.removed)} removed"
     )
     return 0
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from dataward.contract import Contract
 from dataward.errors import TargetError
 from dataward.integrity import heads, ledger
 
-__all__ = ["keep_heads"]
+__all__ = ["PUBLISH", "RERUN", "keep_all", "keep_heads"]
+
+RERUN = "Mend it and run the same command again"
+PUBLISH = "Mend it, and keep the head with: dataward ledger publish"
 
 
 def keep_heads(contract: Contract, done: str, finish: str) -> list[str]:
@@ -27,3 +32,14 @@ def keep_heads(contract: Contract, done: str, finish: str) -> list[str]:
             f"{done}; the ledger's head of {required[0].size} entries is not kept at a required place: {told}. {finish}"
         )
     return [f"the ledger's head is not kept at {one.place}: {one.trouble}" for one in failed]
+
+
+def keep_all(contracts: Iterable[Contract], done: str, finish: str, progress: Callable[[str], None]) -> None:
+    """Publish the checkpoints of several contracts' ledgers; warnings are shown as progress.
+
+    Raises:
+        TargetError: a required place failed.
+    """
+    for contract in contracts:
+        for warning in keep_heads(contract, f"{contract.target}: {done}", finish):
+            progress(f"  {warning}")

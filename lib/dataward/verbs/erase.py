@@ -16,6 +16,7 @@ from dataward.integrity.records import Erasure
 from dataward.integrity.seal import code_version
 from dataward.keys import open_keys
 from dataward.pipeline.guard import guarded
+from dataward.pipeline.heads import PUBLISH, keep_all
 from dataward.pipeline.key_uses import live_versions
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.seal import same_keys, seal_version, signer
@@ -127,6 +128,7 @@ def erase(spark: SparkSession, plans: Sequence[Plan], asked: Asked, progress: Pr
             f"  searched {found.files:,} files, {found.bytes:,} bytes for {len(known)} values: {len(found.residues)} residues"
         )
         entries = [] if asked.prove else [table.entered(found, redacted) for table in tables]
+        keep_all([plan.contract for plan in plans if entries], "the erasure is done and entered", PUBLISH, progress)
         rows = {place: count for table in tables for place, count in table.rows.items()}
         short = sum(len(value) < SHORTEST for value in known)
         source_rows = sum(table.source_rows for table in tables)

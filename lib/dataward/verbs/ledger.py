@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataward.contract import Contract
-from dataward.errors import ProofError, UsageError
+from dataward.errors import ProofError, TargetError, UsageError
 from dataward.integrity import ledger
+from dataward.integrity.heads import Published, known_heads, publish
 from dataward.integrity.log import repair as repairing
 from dataward.integrity.log.check import Checked, check
-from dataward.integrity.log.entries import KeyringRules
+from dataward.integrity.log.entries import KeyringRules, derived
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Checkpoint, Note, Verifier, parse
 from dataward.integrity.log.pinned import PinnedKeys
@@ -23,7 +25,18 @@ from dataward.keys import PublicKeys, open_keys
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["HeadOf", "check_ledger", "head", "listed", "migrate", "note_of", "prove", "repair"]
+__all__ = [
+    "HeadOf",
+    "LedgerCheck",
+    "check_ledger",
+    "head",
+    "listed",
+    "migrate",
+    "note_of",
+    "prove",
+    "publish_heads",
+    "repair",
+]
 
 
 @dataclass(frozen=True)
@@ -80,8 +93,23 @@ def prove(contract: Contract, index: int) -> tuple[InclusionProof, bytes]:
     return proof, entry
 
 
-def check_ledger(contract: Contract, heads: Sequence[Note] = (), pinned: Sequence[Verifier] = ()) -> Checked:
-    """Check a ledger whole, against heads kept elsewhere; by pinned public keys, or else by the contract's keyring.
+@dataclass(frozen=True)
+class LedgerCheck:
+    """Result of a check; ``pointers``: how many derived pointers are missing or wrong; ``unread``: heads that could not be read."""
+
+    checked: Checked
+    heads: int
+    pointers: int
+    unread: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the ledger holds, and every required place of heads could be asked."""
+        return not self.checked.flaws and not self.unread
+
+
+def check_ledger(contract: Contract, heads: Sequence[Note] = (), pinned: Sequence[Verifier] = ()) -> LedgerCheck:
+    """Check a ledger whole, against given heads and those of the contract; by pinned public keys, or else by the keyring.
 
     Raises:
         ProofError: there is no ledger.
@@ -89,7 +117,33 @@ def check_ledger(contract: Contract, heads: Sequence[Note] = (), pinned: Sequenc
     """
     log = _log(contract)
     keys: PublicKeys = PinnedKeys(log, pinned) if pinned else open_keys(contract.keys)
-    return check(log, _rules(log, keys), ledger.redacted(log).__contains__, heads)
+    kept, unread = known_heads(log, contract.heads)
+    checked = check(log, _rules(log, keys), _excused(log).__contains__, [*heads, *kept])
+    return LedgerCheck(checked, len(heads) + len(kept), _wrong_pointers(log, checked.head.size), tuple(unread))
+
+
+def _excused(log: Log) -> set[int]:
+    with suppress(ProofError):
+        return ledger.redacted(log)
+    return set()
+
+
+def _wrong_pointers(log: Log, size: int) -> int:
+    with suppress(ProofError):
+        return sum(log.store.read(name) != data for name, data in derived(log.entries(0, size)).items())
+    return 0
+
+
+def publish_heads(contract: Contract) -> list[Published]:
+    """Keep the newest checkpoint at every place that the contract names.
+
+    Raises:
+        UsageError: it names none.
+        ProofError: there is no checkpoint.
+    """
+    if not contract.heads:
+        raise UsageError("the contract names no place of heads: add heads: [{directory: ...}]; see docs/ledger.md")
+    return publish(_log(contract), contract.heads)
 
 
 def repair(contract: Contract, heads: Sequence[Note] = ()) -> Repaired:
@@ -97,9 +151,14 @@ def repair(contract: Contract, heads: Sequence[Note] = ()) -> Repaired:
 
     Raises:
         ProofError: entries that a checkpoint or head covers were changed; they come back from a backup only.
+        TargetError: a place of heads cannot be read.
     """
     log, keys = _log(contract), open_keys(contract.keys)
     domain = contract.keys.domain
+    kept, unread = known_heads(log, contract.heads)
+    if unread:
+        raise TargetError(f"ledger {log}: nothing is signed anew before its heads are compared: {unread[0]}")
+    heads = [*heads, *kept]
     return repairing.repair(log, _rules(log, keys), ledger.signer_of(log, keys, domain, keys.current(domain)), heads)
 
 

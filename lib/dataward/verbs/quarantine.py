@@ -22,6 +22,7 @@ from dataward.integrity.seal import Seal, code_version
 from dataward.keys import open_keys
 from dataward.pipeline.context import Asked, Progress, silent
 from dataward.pipeline.guard import guarded
+from dataward.pipeline.heads import RERUN, keep_heads
 from dataward.pipeline.intake.quarantined import QuarantinedRows
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.publish import carry_out
@@ -152,6 +153,7 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
                 rows=rows,
             )
             ledger.append(contract.ledger_location, keys, told)
+        keep_heads(contract, f"{place}: the discard is entered and nothing is deleted yet", RERUN)
         maintenance.delete_rows(own, place, ROW_ID, ids, {"run_id": run_id, "contract_sha256": plan.sha256})
         return rows
 

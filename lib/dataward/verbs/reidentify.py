@@ -29,6 +29,7 @@ from dataward.integrity.records import Ask
 from dataward.integrity.seal import code_version
 from dataward.keys import Keyring, open_keys
 from dataward.pipeline.guard import asker, guarded
+from dataward.pipeline.heads import RERUN, keep_heads
 from dataward.pipeline.key_uses import live_versions
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.seal import signer
@@ -189,6 +190,7 @@ class _Asking:
             return self.record(opened.given, over if left[0] < 0 else "")
 
         entry = ledger.append(self.contract.ledger_location, self.keys, ask)
+        keep_heads(self.contract, f"the ask is entry {entry.seq} and nothing is given", RERUN)
         record = entry.record
         assert isinstance(record, Ask)  # noqa: S101 - it was entered above
         if failed is not None:

@@ -20,6 +20,7 @@ from dataward.integrity import ledger
 from dataward.integrity.digest import digest
 from dataward.keys import Keyring, open_keys
 from dataward.pipeline.guard import guarded
+from dataward.pipeline.heads import RERUN, keep_all
 from dataward.pipeline.key_uses import by_column, key_uses, live_versions, told
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.repair import repaired
@@ -103,6 +104,7 @@ def rotate(
             for table in tables:
                 table.drop_shadows(old, new)
             keys.close_window(domain)
+        keep_all([plan.contract for plan in plans], "the rotation is done so far", RERUN, progress)
         return Rotated(domain, old, new, not finish, tuple(carriers))
 
 

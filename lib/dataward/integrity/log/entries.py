@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +26,7 @@ from dataward.integrity.log.notes import Note, Verifier
 from dataward.integrity.log.tiles import path
 from dataward.keys import PublicKeys
 
-__all__ = ["Body", "KeyringRules", "chain_of", "digest", "find", "newest"]
+__all__ = ["Body", "KeyringRules", "chain_of", "derived", "digest", "find", "newest"]
 
 CONTEXT = "dataward ledger entry 2"
 HEX = re.compile(r"[0-9a-f]{64}")
@@ -152,6 +152,18 @@ class KeyringRules:
         store.create(run_path(body.kind, body.run, body.target), number)
         store.create(nth_path(body.kind, body.target, body.nth), number)
         store.put(newest_path(body.kind, body.target), f"{body.nth}\n".encode())
+
+
+def derived(entries: Iterable[bytes]) -> dict[str, bytes]:
+    """Return all pointers of a log, by name."""
+    files: dict[str, bytes] = {}
+    for index, entry in enumerate(entries):
+        with suppress(ValueError):
+            body = Body.parsed(entry)
+            files.setdefault(run_path(body.kind, body.run, body.target), f"{index}\n".encode())
+            files[nth_path(body.kind, body.target, body.nth)] = f"{index}\n".encode()
+            files[newest_path(body.kind, body.target)] = f"{body.nth}\n".encode()
+    return files
 
 
 def key_path(key_id: bytes) -> str:

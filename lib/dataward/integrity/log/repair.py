@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dataward.errors import ProofError
 from dataward.integrity.log import merkle
 from dataward.integrity.log.check import against
-from dataward.integrity.log.entries import Body, KeyringRules, newest_path, nth_path, run_path
+from dataward.integrity.log.entries import KeyringRules, derived
 from dataward.integrity.log.log import CHECKPOINT, Head, Log
 from dataward.integrity.log.notes import Checkpoint, Note, Signer, signers
 from dataward.integrity.log.tiles import Tiles, bundle_path, extended
@@ -84,12 +84,7 @@ def _forged(log: Log, genuine: int, size: int) -> list[str]:
 
 
 def _rewritten(log: Log, entries: Sequence[bytes], leaves: Sequence[bytes]) -> list[str]:
-    files = dict(extended(Tiles(lambda name: None, 0), leaves))
-    for index, entry in enumerate(entries):
-        body, number = Body.parsed(entry), b"%d\n" % index
-        files.setdefault(run_path(body.kind, body.run, body.target), number)
-        files[nth_path(body.kind, body.target, body.nth)] = number
-        files[newest_path(body.kind, body.target)] = b"%d\n" % body.nth
+    files = {**dict(extended(Tiles(lambda name: None, 0), leaves)), **derived(entries)}
     wrong = [name for name, data in files.items() if log.store.read(name) != data]
     for name in wrong:
         log.store.put(name, files[name])

@@ -150,7 +150,7 @@ class TableStore:
 
 def _derived(files: dict[str, bytes], entries: list[bytes]) -> None:
     """Make tiles and pointers of the entries that the checkpoint covers."""
-    from dataward.integrity.log.entries import Body, newest_path, nth_path, run_path
+    from dataward.integrity.log.entries import derived
     from dataward.integrity.log.merkle import leaf_hash
     from dataward.integrity.log.notes import Checkpoint, parse
     from dataward.integrity.log.tiles import Tiles, extended
@@ -159,12 +159,7 @@ def _derived(files: dict[str, bytes], entries: list[bytes]) -> None:
     with suppress(ValueError):
         covered = Checkpoint.parsed(parse(files.get("checkpoint", b"")).text).size
     files.update(extended(Tiles(files.get, 0), [leaf_hash(entry) for entry in entries[:covered]]))
-    for index, entry in enumerate(entries[:covered]):
-        with suppress(ValueError):
-            body = Body.parsed(entry)
-            files.setdefault(run_path(body.kind, body.run, body.target), b"%d\n" % index)
-            files.setdefault(nth_path(body.kind, body.target, body.nth), b"%d\n" % index)
-            files[newest_path(body.kind, body.target)] = b"%d\n" % body.nth
+    files.update(derived(entries[:covered]))
 
 
 def _session(place: Location) -> SparkSession:
