@@ -28,7 +28,7 @@ def add(verb: Verb) -> None:
     way.add_argument("--audit", action="store_true", help="attack the query on worst-case neighbours; nothing is spent")
     way.add_argument("--verify", action="store_true", help="verify the newest sealed answer")
     command.add_argument(
-        "--draws", type=int, default=200_000, metavar="N", help="with --audit: draws per neighbour (200000)"
+        "--draws", type=int, default=40_000, metavar="N", help="with --audit: draws per neighbour (40000)"
     )
     action = verb.group("budget", "Show, set or reserve privacy budgets.")
     command = _with_account(action("show", _show, "Show caps, what is spent and what is reserved."), required=False)
@@ -126,7 +126,21 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _audit(arguments: argparse.Namespace) -> int:
     if arguments.draws < 1000:
         raise UsageError(f"--draws {arguments.draws}: a bound needs at least 1000")
-    raise UsageError("not yet")
+    from dataward.spark import session
+    from dataward.verbs.release import audit_release
+
+    found = audit_release(session.get(), arguments.query, arguments.draws)
+    if arguments.json:
+        print_json({**dataclasses.asdict(found), "holds": found.holds})
+        return 0 if found.holds else 1
+    for check in found.checks:
+        print(f"  {'ok    ' if check.holds else 'FAILED'}  {check.name}: {check.detail}")
+    print(
+        f"epsilon is at least {found.bound:.3f} with confidence 95%; claimed is {found.epsilon:g}, delta {found.delta:g} "
+        f"({found.draws:,} draws per neighbour)"
+    )
+    print("no attack succeeded" if found.holds else "AN ATTACK SUCCEEDED: do not release by this query")
+    return 0 if found.holds else 1
 
 
 def _show(arguments: argparse.Namespace) -> int:

@@ -151,7 +151,7 @@ def account_of(entries: Iterable[Entry], dataset: str, unit: str) -> Account:
 def decided(entries: Iterable[Entry], asked: Entry) -> Entry:
     """Return the entry that answers an ask: itself, an earlier charge of the same run, or a refusal with its reason."""
     account = account_of(entries, asked.dataset, asked.unit)
-    if asked.kind == "cap":
+    if asked.kind in ("cap", "refusal"):
         return asked
     if asked.kind == "charge":
         earlier = next((one for one in account.charges if one.run_id == asked.run_id), None)

@@ -75,6 +75,9 @@ def _bounded(frame: DataFrame, plan: ReleasePlan, secret: bytes, keys: list[str]
         rows = rows.withColumn("g", _hash([F.col("u"), *map(F.col, keys)], secret))
         rows = rows.withColumn("g", F.dense_rank().over(Window.partitionBy("u").orderBy("g")))
         rows = rows.where(F.col("g") <= plan.query.groups).drop("g")
+    # Equal rows get places of their own, else they would be taken together.
+    rows = rows.withColumn("n", F.row_number().over(Window.partitionBy("u", "h").orderBy("h")))
+    rows = rows.withColumn("h", F.sha2(F.concat_ws(":", F.col("h").cast("string"), "n"), 256)).drop("n")
     rows = rows.withColumn("h", F.row_number().over(Window.partitionBy("u").orderBy("h")))
     return rows.where(F.col("h") <= plan.query.rows).drop("h")
 

@@ -16,7 +16,7 @@ from dataward.release.exact import Exact, Group, aligned
 from dataward.release.noise import Sampler, draw
 from dataward.release.plan import BRANCHES, Leaves, Measure, ReleasePlan
 
-__all__ = ["Drawn", "Forecast", "answered", "drawn", "forecasts", "intervals"]
+__all__ = ["Drawn", "Forecast", "answered", "drawn", "forecasts", "intervals", "shown"]
 
 SIZES = (100, 1_000, 10_000)
 """Rows of a group for which errors are forecast that depend on it."""
@@ -51,15 +51,19 @@ def drawn(plan: ReleasePlan, exact: Exact, sampler: Sampler = draw) -> Drawn:
     scalars = {one.name: sampler(one.noise, exact.scalars[one.name]) for one in plan.measures if not one.leaves}
     kept = np.arange(len(exact.groups))
     if plan.threshold is not None:
-        shown = np.flatnonzero(scalars[plan.units.name] >= plan.threshold)
+        visible = np.flatnonzero(shown(plan, scalars[plan.units.name]))
         # In the order of their keys: that of the rows says something about the table.
-        kept = np.array(
-            sorted(shown, key=lambda number: [(key is not None, key or "") for key in exact.groups[number]]), np.int64
-        )
+        order = sorted(visible, key=lambda number: [(key is not None, key or "") for key in exact.groups[number]])
+        kept = np.array(order, np.int64)
     scalars = {name: values[kept] for name, values in scalars.items()}
     groups = tuple(exact.groups[number] for number in kept)
     trees = {one.name: _Tree(one, exact.leaves[one.name], kept, sampler) for one in plan.measures if one.leaves}
     return Drawn(groups, answered(plan, scalars, trees))
+
+
+def shown(plan: ReleasePlan, units: Any) -> Any:
+    """Return which groups are released, by their noisy number of units."""
+    return units >= (plan.threshold or 0)
 
 
 def answered(

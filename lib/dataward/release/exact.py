@@ -72,17 +72,22 @@ def bounded(plan: ReleasePlan, rows: Iterable[Row], secret: bytes) -> list[Row]:
         if plan.query.groups < plan.query.rows:
             groups = sorted({_mac(plan, row, secret, (plan.unit, *plan.keys)) for row in theirs})[: plan.query.groups]
             inside = [row for row in theirs if _mac(plan, row, secret, (plan.unit, *plan.keys)) in groups]
-        inside.sort(key=lambda row: _mac(plan, row, secret, plan.columns))
-        taken += inside[: plan.query.rows]
+        order = []
+        seen: Counter[str] = Counter()
+        for number, row in enumerate(inside):
+            mac = _mac(plan, row, secret, plan.columns)
+            seen[mac] += 1  # equal rows get places of their own, else they would be taken together
+            order.append((hashlib.sha256(f"{mac}:{seen[mac]}".encode()).hexdigest(), number))
+        taken += [inside[number] for _, number in sorted(order)[: plan.query.rows]]
     return taken
 
 
-def _mac(plan: ReleasePlan, row: Row, secret: bytes, columns: Iterable[str | None]) -> bytes:
+def _mac(plan: ReleasePlan, row: Row, secret: bytes, columns: Iterable[str | None]) -> str:
     parts = []
     for column in columns:
         text = _text(row[column]) if column else None
         parts.append("n" if text is None else f"v{len(text)}:{text}")
-    return hmac.new(secret, "".join(parts).encode(), hashlib.sha256).hexdigest()[:32].encode()
+    return hmac.new(secret, "".join(parts).encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def _text(value: Any) -> str | None:

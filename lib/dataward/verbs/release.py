@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract, Document, Location, Target
-from dataward.errors import Overdrawn, SourceError, UsageError
+from dataward.errors import SourceError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.integrity.records import Charge
@@ -28,6 +28,8 @@ from dataward.release import budget, draws
 from dataward.release.account import Entry, decided
 from dataward.release.aggregate import exact_of
 from dataward.release.answers import Forecast, drawn, forecasts
+from dataward.release.audit import Audited, audit
+from dataward.release.once import once
 from dataward.release.plan import Cost, ReleasePlan, compiled
 from dataward.release.query import Query, load
 from dataward.release.shape import schema_of, table_of
@@ -39,7 +41,7 @@ from dataward.verbs.verify import Proof, verify
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Planned", "Released", "plan_release", "release", "verify_release"]
+__all__ = ["Planned", "Released", "audit_release", "plan_release", "release", "verify_release"]
 
 
 @dataclass(frozen=True)
@@ -153,12 +155,18 @@ def release(
         if asked_for.keys.spill == "encrypted":
             demand_encryption(own)
         asked = _asked(own, asked_for, run_id)
-        charged = budget.found(own, asked.query.spend.budget, asked.charge)
-        if charged is None:
-            charged = _drawn_and_charged(own, asked, say)
-        elif charged.sha256 != asked.sha256:
-            raise UsageError(f"run id '{run_id}' has charged another query to this budget: choose another run id")
+        charged = once(_InDelta(own, asked), asked.charge, lambda: _draw(own, asked, say))
         return _published(own, asked, charged, say)
+
+
+def audit_release(spark: SparkSession, query: Query | str | Path, draws: int = 40_000) -> Audited:
+    """Attack a query on worst-case neighbours; reads the table's schema alone, and spends nothing.
+
+    Raises:
+        UsageError: the query does not fit the table.
+    """
+    with isolated(spark) as own:
+        return audit(_compiled(own, _query(query))[1], draws)
 
 
 def verify_release(spark: SparkSession, query: Query | str | Path, version: int | None = None) -> Proof:
@@ -176,21 +184,26 @@ def _sha256(query: Query) -> str:
     return sha256(query.model_dump(mode="json", by_alias=True))
 
 
-def _asked(spark: SparkSession, query: Query, run_id: str) -> _Asked:
-    """Pin the table's version, compile the query for it, and check whom the unit stands for."""
+def _compiled(spark: SparkSession, query: Query) -> tuple[int, ReleasePlan, list[str]]:
+    """Return the pinned version, the plan for its schema, and its columns."""
     source = query.source
     if not delta.exists(spark, source):
         raise SourceError(f"{source}: there is no Delta table here; releases are answered from Delta tables")
     version = delta.latest_version(spark, source) if source.version is None else source.version
-    keys = open_keys(query.keys)
     try:
-        frame = delta.read(spark, source, version)
-        plan = compiled(query, {field.name: field.dataType.simpleString() for field in frame.schema.fields})
-    except UsageError:
-        raise
+        fields = delta.read(spark, source, version).schema.fields
     except Exception as error:
         raise SourceError(f"{source} version {version}: {reason(error)}") from None
-    vouched(spark, query, version, plan.unit, frame.columns)
+    plan = compiled(query, {field.name: field.dataType.simpleString() for field in fields})
+    return version, plan, [field.name for field in fields]
+
+
+def _asked(spark: SparkSession, query: Query, run_id: str) -> _Asked:
+    """Pin the table's version, compile the query for it, and check whom the unit stands for."""
+    source = query.source
+    version, plan, columns = _compiled(spark, query)
+    keys = open_keys(query.keys)
+    vouched(spark, query, version, plan.unit, columns)
     charge = Entry(
         "charge",
         delta.location(spark, source).rstrip("/"),
@@ -209,36 +222,47 @@ def _asked(spark: SparkSession, query: Query, run_id: str) -> _Asked:
     return _Asked(query, charge.sha256, plan, version, keys, charge)
 
 
-def _drawn_and_charged(spark: SparkSession, asked: _Asked, say: Callable[[str], None]) -> Entry:
-    """Aggregate, draw, stage the draw as ciphertext, and charge the budget with its key."""
-    query, place = asked.query, asked.query.spend.budget
-    first = decided(budget.entries(spark, place), asked.charge)  # before minutes of work; what counts is decided below
-    if first.kind == "refusal":
-        _refused(spark, place, asked.charge)
-    version = asked.keys.current(query.keys.domain)
-    secret = asked.keys.key("release", query.keys.domain, version)
+@dataclass(frozen=True)
+class _InDelta:
+    """Draws beside the target, charges in the table of budgets."""
+
+    spark: SparkSession
+    asked: _Asked
+
+    @property
+    def _place(self) -> Location:
+        return self.asked.query.spend.budget
+
+    def found(self, charge: Entry) -> Entry | None:
+        return budget.found(self.spark, self._place, charge)
+
+    def covered(self, charge: Entry) -> str:
+        answer = decided(budget.entries(self.spark, self._place), charge)
+        if answer.kind != "refusal":
+            return ""
+        if delta.exists(self.spark, self._place):
+            answer = budget.ask(self.spark, self._place, answer)
+        return answer.reason
+
+    def stage(self, answer: Any) -> draws.Staged:
+        about = {"version": self.asked.version, "rows": answer.num_rows}
+        return draws.stage(self.spark, self.asked.draws, answer, about)
+
+    def ask(self, charge: Entry) -> Entry:
+        return budget.ask(self.spark, self._place, charge)
+
+
+def _draw(spark: SparkSession, asked: _Asked, say: Callable[[str], None]) -> Any:
+    """Aggregate the pinned version and draw its answer."""
+    query = asked.query
+    secret = asked.keys.key("release", query.keys.domain, asked.keys.current(query.keys.domain))
     say(f"  aggregate {query.source} version {asked.version}")
     try:
         exact = exact_of(delta.read(spark, query.source, asked.version), asked.plan, secret)
     except Exception as error:
         raise SourceError(f"{query.source} version {asked.version}: {reason(error)}. Nothing was charged") from None
-    say(f"  draw {asked.plan.mechanism} noise, charge {place}")
-    answer = table_of(asked.plan, drawn(asked.plan, exact))
-    staged = draws.stage(spark, asked.draws, answer, {"version": asked.version, "rows": answer.num_rows})
-    entered = budget.ask(spark, place, replace(asked.charge, draw=staged.draw, secret=staged.secret))
-    if entered.kind == "refusal":
-        raise Overdrawn(entered.reason)
-    return entered
-
-
-def _refused(spark: SparkSession, place: Location, charge: Entry) -> None:
-    """Enter a refusal where there is a table of budgets, and raise it."""
-    if not delta.exists(spark, place):
-        raise Overdrawn(decided((), charge).reason)
-    entered = budget.ask(spark, place, charge)
-    if entered.kind == "refusal":
-        raise Overdrawn(entered.reason)
-    raise Overdrawn(f"the budget {place} was changed meanwhile: run it again")
+    say(f"  draw {asked.plan.mechanism} noise, charge {query.spend.budget}")
+    return table_of(asked.plan, drawn(asked.plan, exact))
 
 
 def _published(spark: SparkSession, asked: _Asked, charged: Entry, say: Callable[[str], None]) -> Released:
