@@ -48,16 +48,9 @@ lint: $(DEV) ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV) ## ratios beside a plain copy, a pipeline by hand, PyDeequ and cuallee (TPC-H)
+bench: $(DEV) ## one table of ratios beside a plain copy, a pipeline by hand, PyDeequ and cuallee; BENCH="publish growth" runs these only
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
-	$(BIN)/python -W ignore tests/benchmarks/publish.py
-	$(BIN)/python -W ignore tests/benchmarks/engines.py
-	$(BIN)/python -W ignore tests/benchmarks/protect.py
-	$(BIN)/python -W ignore tests/benchmarks/discover.py
-	$(BIN)/python -W ignore tests/benchmarks/treat.py
-	$(BIN)/python -W ignore tests/benchmarks/wide.py
-	$(BIN)/python -W ignore tests/benchmarks/refresh.py
-	$(BIN)/python -W ignore tests/benchmarks/anomalies.py
+	$(BIN)/python -W ignore tests/benchmarks/all.py $(BENCH)
 
 docs: $(DEV) ## docs/rules/ and docs/protections.md from docstrings
 	$(BIN)/python docs/build.py

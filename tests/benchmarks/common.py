@@ -3,7 +3,9 @@
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -19,3 +21,23 @@ def tpch(work: Path, table: str, scale: str) -> Path:
         subprocess.run([tool, "parquet", "-s", scale, f"--tables={table}", f"--output-dir={work}"], check=True)
         (work / f"{table}.parquet").rename(path)
     return path
+
+
+def publishing(spark: Any, contract: Path) -> tuple[float, int, Any]:
+    """Publish a contract; its seconds, Spark jobs and result."""
+    from dataward.pipeline.plan import plan
+    from dataward.pipeline.publish import publish
+
+    planned, scheduler = plan(contract), spark.sparkContext._jsc.sc().dagScheduler()
+    before, begun = scheduler.numTotalJobs(), time.perf_counter()
+    result = publish(spark, planned, report_folder=str(contract.parent / "reports"))
+    spent = time.perf_counter() - begun
+    assert result.status == "published", (contract, result.reasons)
+    return spent, scheduler.numTotalJobs() - before, result
+
+
+def peak_memory(spark: Any) -> int:
+    """The most that the driver's JVM held of memory so far, in MB (Linux)."""
+    pid = spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid()
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024

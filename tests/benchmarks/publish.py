@@ -48,10 +48,13 @@ default: keep
 """
 
 
+WARM = 1  # rounds before the first that counts
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--scale", default="1")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", default="bench")
     arguments = parser.parse_args()
     work = Path(arguments.out).resolve()
@@ -79,15 +82,15 @@ def main() -> None:
     }
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     session.callbacks(spark)  # the pipeline by hand would start them with threads that keep the process alive
-    for number in range(arguments.rounds + 2):  # two rounds to warm up
+    for number in range(arguments.rounds + WARM):
         for name, run in runs.items():
             begun = time.perf_counter()
             run()
             spent = time.perf_counter() - begun
-            if number >= 2:
+            if number >= WARM:
                 seconds[name].append(spent)
-            note = "  (warm-up)" if number < 2 else ""
-            print(f"round {number - 1:>2} {name:<9} {spent:6.2f} s{note}", file=sys.stderr, flush=True)
+            note = "  (warm-up)" if number < WARM else ""
+            print(f"round {number - WARM + 1:>2} {name:<9} {spent:6.2f} s{note}", file=sys.stderr, flush=True)
     ratios = {
         f"{a} / {b}": [x / y for x, y in zip(seconds[a], seconds[b], strict=True)]
         for a, b in (("by hand", "copy"), ("dataward", "copy"), ("dataward", "by hand"))
@@ -97,7 +100,7 @@ def main() -> None:
         "rounds": arguments.rounds,
         "seconds": {name: spread(values) for name, values in seconds.items()},
         "ratios": {name: spread(values) for name, values in ratios.items()},
-        "phases": {name: spread([p[name] for p in phases[2:]]) for name in phases[-1]},
+        "phases": {name: spread([p[name] for p in phases[WARM:]]) for name in phases[-1]},
     }
     (work / "publish.json").write_text(json.dumps(told, indent=2) + "\n")
     print(f"\n{rows:,} rows, {arguments.rounds} rounds, warm (min / median / max)")

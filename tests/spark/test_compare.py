@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 
+from dataward.keys import open_keys
 from dataward.pipeline.plan import plan
 from dataward.pipeline.windows import windowed
+from dataward.privacy.protect import ColumnPlan
 from dataward.quality.conditions import Condition
 from dataward.quality.judge import Options, judge
 from dataward.quality.split import split
@@ -120,9 +122,8 @@ def test_windows_count_the_same_rows(lake):
     frame = lake.spark.sql(
         "select timestamp'2026-01-01 10:00:00' at, price from values ('0.50'), ('abc'), ('3000000000') as t(price)"
     )
-    rows = (
-        windowed(planned.contract, planned.suite, frame, NOW).where("kind = 'share'").select("count", "total").collect()
-    )
+    columns = ColumnPlan.resolve(planned.contract, open_keys(planned.contract.keys), frame.schema)
+    rows = windowed(columns, planned.suite, frame, NOW).where("kind = 'share'").select("count", "total").collect()
     assert [tuple(row) for row in rows] == [(3, 2.0)]
 
 

@@ -7,7 +7,7 @@ from delta.tables import DeltaTable, IdentityGenerator
 
 from dataward.errors import ContractError
 from dataward.pipeline.plan import plan
-from dataward.tables import delta
+from dataward.tables import delta, log
 from dataward.tables.declared import declared
 from dataward.verbs.explain import explain
 
@@ -33,7 +33,7 @@ def owned(lake, spark):
 def kept(lake):
     """The schema with all its metadata, partitioning, and properties that are not of statistics or features."""
     location = plan(lake.root / "contract.yaml").contract.target
-    metadata = delta.snapshot(lake.spark, location, delta.latest_version(lake.spark, location)).metadata()
+    metadata = log.snapshot(lake.spark, location, delta.latest_version(lake.spark, location)).metadata()
     schema = json.loads(metadata.schemaString())
     for column in schema["fields"]:
         column["metadata"].pop("delta.identity.highWaterMark", None)

@@ -6,6 +6,7 @@ import pytest
 
 from dataward.quality.engines import groups, scan
 from dataward.quality.engines import spark as engine
+from dataward.quality.engines.copies import measured_copies
 from dataward.quality.explain import explain
 from dataward.quality.metrics import Metric, Values
 from dataward.quality.suite import suite
@@ -156,3 +157,21 @@ def test_what_counting_keys_tells_anyway_is_not_scanned(spark, frame, monkeypatc
     )
     assert [outcome for _, outcome, _, _ in told()] == ["FAILED", "PASSED", "ERRORED", "PASSED", "ERRORED", "PASSED"]
     assert {metric.columns for metric in scanned[1]} == {(), ("a",), ("b",)}
+
+
+def test_variants_of_a_frame_are_measured_together_as_each_is_alone(spark, jobs_of):
+    frame = spark.sql(
+        "select * from values (1, 'a', 1.5d), (2, 'a', null), (3, null, 2.5d), (3, 'b', 4.0d) as t(id, name, x)"
+    )
+    frames = [frame, frame.where("id < 3"), frame.unionAll(frame.where("id = 1")), frame.withColumn("x", frame.x * 100)]
+    text = 'IsUnique "id", IsComplete "name", Mean "x" > 0, DistinctValuesCount "name" > 1, Entropy "name" > 0, Uniqueness "id" "name" > 0.5'
+    wanted = [Metric("size"), *(metric for rule in suite(f"Rules = [{text}]")[0].rules for metric in rule.metrics(NOW))]
+    with jobs_of() as told:
+        found = measured_copies(frames, wanted)
+    assert told["jobs"] <= 3
+    for values, one in zip(found, frames, strict=True):
+        alone = engine.measure(one, wanted)
+        assert {metric: values[metric] for metric in wanted} == pytest.approx(
+            {metric: alone[metric] for metric in wanted}
+        )
+    assert Metric("size") not in measured_copies([frame, frame.limit(0)], wanted)[1]

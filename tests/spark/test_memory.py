@@ -10,7 +10,7 @@ import pytest
 from dataward.cli import main
 from dataward.errors import UsageError
 from dataward.pipeline import metric_history as memory
-from dataward.pipeline.metric_history import mark, measured, recall, remember
+from dataward.pipeline.metric_history import Ran, mark, measured, recall, remember
 from dataward.pipeline.plan import plan
 from dataward.quality.judge import Judgement
 from dataward.quality.past import Past
@@ -158,7 +158,7 @@ def test_old_runs_are_removed(lake, load):
             now = NOW + timedelta(days=days)
             judged = Judgement((), days, ())
             past = recall(own, planned, f"r{days}", now)
-            remember(own, planned, f"r{days}", now, Suite(), judged, past, stopped=False)
+            remember(own, planned, Ran(f"r{days}", now, Suite(), judged, past, stopped=False))
     assert sorted(number for number, _ in series(lake)) == [1, *range(8, 44, 4)]
 
 
@@ -192,7 +192,7 @@ def test_a_publish_does_no_more_for_a_thousand_runs_than_for_ten(lake, load, job
     def work(run_id):
         with isolated(lake.spark) as own, jobs_of() as told:
             past = recall(own, planned, run_id, NOW)
-            remember(own, planned, run_id, NOW, Suite(), Judgement((), 5, ()), past, stopped=False)
+            remember(own, planned, Ran(run_id, NOW, Suite(), Judgement((), 5, ()), past, stopped=False))
         return told["jobs"], past
 
     filled(lake, 10)
@@ -214,7 +214,7 @@ def test_many_writers_and_few_files(lake, load):
             for number in range(8):
                 judged = Judgement((), 100 * writer + number, ())
                 with isolated(lake.spark) as own:
-                    remember(own, planned, f"w{writer}-{number}", NOW, Suite(), judged, Past(), stopped=False)
+                    remember(own, planned, Ran(f"w{writer}-{number}", NOW, Suite(), judged, Past(), stopped=False))
         except Exception as error:
             failed.append(error)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dataward.contract import Document, problems_of
 from dataward.inference import Protector
-from dataward.privacy.protect import protect
+from dataward.privacy.protect import ColumnPlan, protect
 from tests.keys import Ring
 
 RING = Ring(3, {3: bytes(range(32))})
@@ -28,7 +28,7 @@ def contract(columns):
 
 
 def protected(spark, frame, columns, few=()):
-    apply, told = protect(spark, contract(columns), RING, frame, few)
+    apply, told = protect(spark, ColumnPlan.resolve(contract(columns), RING, frame.schema), frame, few)
     return apply(frame), told
 
 

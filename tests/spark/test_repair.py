@@ -12,14 +12,14 @@ import pytest
 from dataward.contract.treatment import Treatment
 from dataward.errors import ContractError, RunError
 from dataward.quality.duplicates import matching
-from dataward.quality.repair.treat import treat
+from dataward.quality.repair.treat import Around, treat
 from dataward.quality.spread import Fences, Spreads
 
 pytestmark = pytest.mark.long
 
 
 def treated(frame, references=None, spreads=None, **how):
-    return treat(frame, Treatment.model_validate(how), references or {}, spreads=spreads)
+    return treat(frame, Treatment.model_validate(how), Around(references or {}), spreads)
 
 
 def verify_ledger(lake):

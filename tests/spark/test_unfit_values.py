@@ -6,7 +6,7 @@ from dataward.contract import Document, problems_of
 from dataward.errors import ProtectionError
 from dataward.pipeline.plan import plan
 from dataward.pipeline.publish import publish
-from dataward.privacy.protect import attempt, stopping
+from dataward.privacy.protect import ColumnPlan, attempt
 from tests.keys import Ring
 
 ROWS = [(n, f"{4000 + n:08}", f"c{n}", n % 3) for n in range(40)]
@@ -57,8 +57,9 @@ def test_columns_are_tried_whatever_their_names_with_the_columns_that_they_read(
     contract, _ = problems_of(Document.parse(text))
     frame = spark.createDataFrame([("2020-01-31", "ada", 1)], "`day.of``birth` string, `who is` string, n int")
     ring = Ring(1, {1: bytes(32)})
-    columns = stopping(contract, ring, frame)
+    decided = ColumnPlan.resolve(contract, ring, frame.schema)
+    columns = decided.stopping()
     assert columns == ("day.of`birth",)
-    attempt(contract, ring, frame, columns)
+    attempt(decided, frame, columns)
     with pytest.raises(ProtectionError, match="date_shift cannot protect"):
-        attempt(contract, ring, frame.selectExpr("'no date' as `day.of``birth`", "`who is`", "n"), columns)
+        attempt(decided, frame.selectExpr("'no date' as `day.of``birth`", "`who is`", "n"), columns)

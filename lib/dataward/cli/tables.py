@@ -135,6 +135,7 @@ def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
                 "reads": explained.reads,
                 "treatments": repairs,
                 "schema_changes": explained.changes,
+                "passes": [dataclasses.asdict(one) for one in explained.passes],
             }
             | {**dataclasses.asdict(judging), "protections": columns}
         )
@@ -149,6 +150,9 @@ def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
     print(f"{planned.name}, engine {judging.engine}: {judging}")
     for rule, how in judging.steps:
         print(f"  {how:<18} {rule}")
+    print("passes, in their order:")
+    for one in explained.passes:
+        print(f"  {one.over:<18} {one.what}{f', if {one.when}' if one.when else ''}")
     arrow = any(protected.stage == "arrow" for protected in protections)
     stages = "the JVM and one Arrow stage" if arrow else "the JVM alone, no Python"
     print(f"columns, protected in the pass that writes them, by {stages}:")

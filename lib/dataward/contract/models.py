@@ -130,7 +130,7 @@ class Contract(Model):
         for name in self.target.on:
             _fits_key(name, self.column(name).protect)
         for name in self.target.partition_by:
-            if self.column(name).protect.op != "keep":
+            if not self.column(name).protect.keeps:
                 raise ValueError(f"partition column '{name}' must be 'keep': its values stand in directory names")
         for name in self.target.partition:
             if name not in self.target.partition_by:
@@ -183,7 +183,7 @@ class Contract(Model):
                 f"erasure.subject '{subject}' is protected by {operator.op}, by which nobody is found again: subjects need "
                 f"{', '.join(having('findable'))}"
             )
-        if retain and self.column(retain.column).protect.op != "keep":
+        if retain and not self.column(retain.column).protect.keeps:
             raise ValueError(f"erasure.retain.column '{retain.column}' must be 'keep': its dates are compared")
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, WithJsonSchema, model_serializer, model_validator
@@ -28,6 +29,9 @@ class Operation(Model):
         findable: the protected form of a value can be computed anew from the value and the key.
         keyed: it takes a key.
         shows_version: a protected value says by which version of the key it was made.
+        keeps: it leaves the value as it is.
+        drops: it takes the column away.
+        form: pattern of a protected value that is nothing but such a text; its first group is the version.
         entered: its originals or keys lie in a Delta table of their own, which says their versions.
         readable: it protects, and a part of the value stays readable all the same.
         nests: it can stand inside JSON and as another operator's fallback.
@@ -47,6 +51,9 @@ class Operation(Model):
     findable: ClassVar[bool] = False
     keyed: ClassVar[bool] = False
     shows_version: ClassVar[bool] = False
+    keeps: ClassVar[bool] = False
+    drops: ClassVar[bool] = False
+    form: ClassVar[re.Pattern[str] | None] = None
     entered: ClassVar[bool] = False
     readable: ClassVar[bool] = False
     nests: ClassVar[bool] = True
@@ -66,6 +73,11 @@ class Operation(Model):
         super().__pydantic_init_subclass__(**kwargs)
         if "op" in cls.model_fields and not hasattr(cls, "strength"):
             raise TypeError(f"operator {cls.__name__} states no strength")
+
+    @property
+    def changes(self) -> bool:
+        """Whether other values stand in the place of the column's own."""
+        return not (self.keeps or self.drops)
 
     @property
     def silent(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -53,6 +54,7 @@ class Token(Fallible):
     findable: ClassVar[bool] = True
     keyed: ClassVar[bool] = True
     shows_version: ClassVar[bool] = True
+    form: ClassVar[re.Pattern[str]] = re.compile(r"v([0-9]+)\.[0-9a-f]{32,64}")
     shows_less: ClassVar[tuple[str, ...]] = ("bits",)
     bits: int = Field(default=128, ge=128, le=256, multiple_of=8, description="of the MAC that the token holds")
     canonical: bool = Field(default=True, description="spellings of one value (by its class) get one token")
@@ -76,6 +78,7 @@ class Encrypt(Operation):
     findable: ClassVar[bool] = True
     keyed: ClassVar[bool] = True
     shows_version: ClassVar[bool] = True
+    form: ClassVar[re.Pattern[str]] = re.compile(r"v([0-9]+)\.[A-Za-z0-9_-]+")
 
 
 class EncryptRandom(Operation):
@@ -86,6 +89,7 @@ class EncryptRandom(Operation):
     reversible: ClassVar[bool] = True
     keyed: ClassVar[bool] = True
     shows_version: ClassVar[bool] = True
+    form: ClassVar[re.Pattern[str]] = re.compile(r"v([0-9]+)\.[A-Za-z0-9_-]+")
 
 
 class Fpe(Fallible):
@@ -319,6 +323,7 @@ class Drop(Operation):
     """The column does not reach the target."""
 
     op: Literal["drop"] = "drop"
+    drops: ClassVar[bool] = True
     strength: ClassVar[int] = REMOVED
     nests: ClassVar[bool] = False
 
@@ -327,6 +332,7 @@ class Keep(Operation):
     """The column is published as it is: an explicit decision, with a reason if you like."""
 
     op: Literal["keep"] = "keep"
+    keeps: ClassVar[bool] = True
     strength: ClassVar[int] = KEPT
     injective: ClassVar[bool] = True
     findable: ClassVar[bool] = True

@@ -163,7 +163,7 @@ class Column(Model):
     @property
     def sensitive(self) -> bool:
         """Whether raw or protected values of this column are kept out of Delta's statistics."""
-        return self.class_ is not None or self.protect.op != "keep"
+        return self.class_ is not None or not self.protect.keeps
 
 
 _LATE: tuple[type[Model], ...] = (Column, Invalid, *OPERATORS.values())

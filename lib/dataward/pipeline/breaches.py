@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataward.contract import Contract
 from dataward.errors import ProtectionError
+from dataward.privacy.protect import ColumnPlan
 from dataward.spark.sql import identifier
 from dataward.tables.declared import Breach, Declared, breaches
 from dataward.tables.reason import from_worker
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["broken"]
 
 
-def broken(contract: Contract, table: Declared | None, good: DataFrame, ready: DataFrame) -> list[str]:
+def broken(columns: ColumnPlan, table: Declared | None, good: DataFrame, ready: DataFrame) -> list[str]:
     """Reasons to stop; a job only where something is declared that rows can break.
 
     ``good`` are the rows before protection: what kept columns can tell is asked there, as protection may be costly.
@@ -25,11 +26,11 @@ def broken(contract: Contract, table: Declared | None, good: DataFrame, ready: D
     Raises:
         ProtectionError: a value cannot be protected.
     """
-    asked = [*_empty_partitions(contract, table, ready)]
+    asked = [*_empty_partitions(columns.contract, table, ready)]
     asked += breaches(table, ready.columns) if table else []
     if not asked:
         return []
-    kept = good.select(*(identifier(name) for name in good.columns if _kept(contract, name)))
+    kept = good.select(*(identifier(name) for name in good.columns if columns.named(name) and columns.of(name).kept))
     reasons = []
     for frame in (kept, ready):
         fitting = [breach for breach in asked if _resolves(frame, breach)]
@@ -57,11 +58,6 @@ def _empty_partitions(contract: Contract, table: Declared | None, ready: DataFra
         if name.lower() in texts:
             words = f"have '' in partition column '{name}', which Delta stores as null: repair it (treat.missing) or give a value"
             yield Breach(f"{identifier(name)} = ''", words)
-
-
-def _kept(contract: Contract, name: str) -> bool:
-    inside = any(path.lower().startswith(f"{name.lower()}.") for path in contract.columns)
-    return contract.line(name).protect.op == "keep" and not inside
 
 
 def _resolves(frame: DataFrame, breach: Breach) -> bool:

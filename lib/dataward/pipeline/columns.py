@@ -38,5 +38,5 @@ def unmapped(contract: Contract, schema: pa.Schema) -> list[str]:
         for field in schema
         for path, parts in paths(field)
         if any(UNMAPPED.search(name) for name in (field.name, *parts))
-        and contract.line(field.name, parts).protect.op != "drop"
+        and not contract.line(field.name, parts).protect.drops
     ]

@@ -17,6 +17,7 @@ from dataward.keys import Keyring
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.resume import Earlier
 from dataward.report import Phase
+from dataward.tables.log import Newest
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -103,6 +104,7 @@ class Context:
     Attributes:
         now: the time that rules see; a rerun sees the first attempt's.
         earlier: what an earlier attempt under the same run ID did.
+        target: the target's newest version as the run found it; None where there was no table.
         resources: closed when the run ends: cached frames and the like.
     """
 
@@ -114,6 +116,7 @@ class Context:
     earlier: Earlier
     trace: Trace
     resources: ExitStack
+    target: Newest | None = None
 
     @property
     def contract(self) -> Contract:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dataward.pipeline.plan import Plan
+from dataward.pipeline.context import Context
+from dataward.pipeline.intake.base import Ready
 from dataward.pipeline.refusals import against_output
 from dataward.privacy.joins import Joined, joined
 from dataward.privacy.utility import recoverable
@@ -15,7 +14,7 @@ from dataward.quality.judge import Options, Verdict, judge
 from dataward.quality.risk import Crowd, distribution
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 __all__ = ["Examined", "examine"]
 
@@ -38,36 +37,25 @@ class Examined:
         )
 
 
-def examine(
-    spark: SparkSession,
-    plan: Plan,
-    raw: DataFrame,
-    ready: DataFrame,
-    references: Mapping[str, DataFrame],
-    now: datetime,
-    guessable: Iterable[str],
-) -> Examined:
+def examine(ctx: Context, checked: Ready, raw: DataFrame, ready: DataFrame) -> Examined:
     """Check protected rows.
 
     Args:
-        spark: the session.
-        plan: plan of the contract.
+        ctx: the run.
+        checked: what preflight found.
         raw: the rows before protection.
         ready: the rows after protection.
-        references: reference tables by name.
-        now: time of the run.
-        guessable: columns under deterministic protection.
 
     Raises:
         ContractError: a rule of ``rules_after`` does not fit the protected columns.
     """
-    contract = plan.contract
+    spark, plan, contract, now = ctx.spark, ctx.plan, ctx.contract, ctx.now
+    references, columns = checked.pinned.frames, checked.columns
     reasons, warnings = [], []
     verdicts: tuple[Verdict, ...] = ()
     if plan.after.rules:
         suite = against_output(spark, plan, ready, references, now)
-        sensitive = tuple(name for name in ready.columns if contract.sensitive(name))
-        options = Options(contract.engine, references, sensitive=sensitive, seconds=contract.limits.seconds)
+        options = Options(contract.engine, references, sensitive=columns.sensitive, seconds=contract.limits.seconds)
         judged = judge(spark, ready, suite, now, options)
         verdicts = judged.verdicts
         failed = [verdict for verdict in verdicts if verdict.action in ("stop", "quarantine")]
@@ -80,11 +68,11 @@ def examine(
         elif result.message:
             warnings.append(f"{subject}: {result.message}")
     if policy := contract.policy:
-        for name, share in recoverable(raw, list(guessable)).items():
+        for name, share in recoverable(raw, list(columns.guessable)).items():
             if share >= policy.frequency_share:
                 message = (
                     f"{name}: frequency analysis recovers about {share:.0%} of its rows (few or skewed values under "
-                    f"{contract.line(name).protect.op}); redact, generalize or encrypt_random prevent it"
+                    f"{columns.of(name).line.protect.op}); redact, generalize or encrypt_random prevent it"
                 )
                 (reasons if policy.frequency == "refuse" else warnings).append(message)
     crowds = distribution(ready, list(contract.quasi_identifiers)) if contract.quasi_identifiers else ()

@@ -30,7 +30,7 @@ from dataward.tables import commits, delta
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Line", "Measured", "drawn", "mark", "measured", "recall", "remember"]
+__all__ = ["Line", "Measured", "Ran", "drawn", "mark", "measured", "recall", "remember"]
 
 SCHEMA = (
     "contract string, run_id string, time timestamp, partition string, series string, rule string, outcome string, "
@@ -65,23 +65,26 @@ class Measured:
     partition: str | None = None
 
 
-def remember(
-    spark: SparkSession,
-    plan: Plan,
-    run_id: str,
-    now: datetime,
-    suite: Suite,
-    judged: Judgement,
-    past: Past,
-    stopped: bool,
-) -> None:
+@dataclass(frozen=True)
+class Ran:
+    """A run that is to be remembered."""
+
+    run_id: str
+    now: datetime
+    suite: Suite
+    judgement: Judgement
+    past: Past
+    stopped: bool
+
+
+def remember(spark: SparkSession, plan: Plan, ran: Ran) -> None:
     """Append what a run measured, once per run (each time for a stopped one), and delete runs beyond the retention."""
-    contract = plan.contract
+    contract, run_id, now = plan.contract, ran.run_id, ran.now
     run = (contract.contract, run_id, now, _partition(contract))
-    status = STOPPED if stopped else ACCEPTED
-    rows = [(*run, *entry, judged.rows, status) for entry in _series(suite, judged)]
-    _append(spark, plan, f"{run_id}/stopped/{now.isoformat()}" if stopped else run_id, rows)
-    _trim(spark, plan, now, past)
+    status = STOPPED if ran.stopped else ACCEPTED
+    rows = [(*run, *entry, ran.judgement.rows, status) for entry in _series(ran.suite, ran.judgement)]
+    _append(spark, plan, f"{run_id}/stopped/{now.isoformat()}" if ran.stopped else run_id, rows)
+    _trim(spark, plan, now, ran.past)
 
 
 def _append(spark: SparkSession, plan: Plan, app: str, rows: list[tuple[Any, ...]]) -> None:

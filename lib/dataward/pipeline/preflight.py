@@ -15,11 +15,12 @@ from dataward.pipeline.intake.base import Pinned, Ready
 from dataward.pipeline.metric_history import recall
 from dataward.pipeline.refusals import against_keys, against_names, against_schema, against_target
 from dataward.pipeline.seal import same_keys
-from dataward.privacy.protect import output_schema
+from dataward.pipeline.small import settle_small
+from dataward.privacy.protect import ColumnPlan, output_schema
 from dataward.quality.repair.fit import normalised
 from dataward.report import openlineage
 from dataward.spark.session import demand_encryption
-from dataward.tables.declared import declared
+from dataward.tables.declared import declarations
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -59,20 +60,19 @@ def preflight(ctx: Context, pinned: Pinned) -> Ready:
         UsageError: values of two key versions would mix in one column indistinguishably, or 'lineage' needs a package or a
             variable that is missing.
     """
-    contract, source = ctx.contract, pinned.source
+    contract, source, small = ctx.contract, pinned.source, settle_small(ctx, pinned)
     if contract.lineage:
         openlineage.require(contract.lineage)
     suite = against_schema(ctx.spark, ctx.plan, source.frame, pinned.frames, ctx.now)
     against_names(ctx.spark, ctx.plan, source.frame)
-    against_keys(ctx.spark, ctx.plan, ctx.keys, source.frame)
+    against_keys(ctx, source.frame)
     past = recall(ctx.spark, ctx.plan, ctx.run_id, ctx.now)
     memory = memory_of(ctx)
     plain = normalised(source.frame, contract.treat).drop(MALFORMED)
-    table = declared(ctx.spark, contract.target)
-    output = output_schema(contract, ctx.keys, plain.schema)
-    changes = against_target(ctx.spark, ctx.plan, table, *output, pinned.replaces_all)
+    columns = ColumnPlan.resolve(contract, ctx.keys, plain.schema)
+    changes = against_target(ctx.spark, ctx.plan, ctx.target, *output_schema(columns), pinned.replaces_all)
     announced = tuple(f"schema of {contract.target}: the run {change}" for change in changes)
     for line in announced:
         ctx.trace.progress(f"  {line}")
-    guessable = tuple(name for name in source.columns if contract.column(name).protect.guessable)
-    return Ready(pinned, with_rule(contract, memory, suite), past, table, announced, guessable, memory)
+    table = declarations(ctx.target) if ctx.target else None
+    return Ready(pinned, columns, with_rule(contract, memory, suite), past, table, announced, small, memory)

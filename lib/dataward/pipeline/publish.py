@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dataward import report
-from dataward.errors import DatawardError, Interrupted, TargetError
+from dataward.errors import DatawardError, Interrupted, ProtectionError, TargetError
 from dataward.integrity.seal import Seal
 from dataward.pipeline import resume
 from dataward.pipeline.breaches import broken
@@ -22,7 +22,7 @@ from dataward.pipeline.heads import keep_heads
 from dataward.pipeline.identify import admitted
 from dataward.pipeline.intake import ChangedPartitions, Intake, Judged, Ready, WholeTable
 from dataward.pipeline.lineage import with_event
-from dataward.pipeline.metric_history import Line, drawn, remember
+from dataward.pipeline.metric_history import Line, Ran, drawn, remember
 from dataward.pipeline.monitoring.otel import run_spans
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.preflight import opened_keys, preflight
@@ -31,13 +31,14 @@ from dataward.pipeline.repair import Mended, mend, to_mend
 from dataward.pipeline.seal import seal_version
 from dataward.pipeline.write import Output, Written, write
 from dataward.privacy.discover.gates import Looked, look
-from dataward.privacy.protect import Protected, protect_in_window
+from dataward.privacy.protect import ColumnPlan, Protected, protect_in_window
 from dataward.privacy.utility import parity
 from dataward.report import Place, RunResult
+from dataward.spark.held import hold
 from dataward.spark.session import interruptible, isolated
 from dataward.spark.sql import identifier
 from dataward.tables import commits, delta
-from dataward.tables.reason import reason
+from dataward.tables.reason import from_worker, reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -135,12 +136,10 @@ def _run(
         judged = judged.with_counts(ctx.contract, intake.count(ctx, judged), forgotten)
         reasons = reasons_to_stop(ctx.contract, judged.judgement.verdicts, judged.counted, intake.part_of_many)
         say(f"{judged.counted.diverted:,} of {judged.counted.read:,} rows diverted")
-    plain, changes = judged.mended.plain, judged.mended.changes(ctx.contract)
+    plain, changes = judged.mended.plain, judged.mended.changes(ready.columns)
     looked = Looked() if reasons else _look(ctx, judged, plain, changes)
     reasons, warnings = gate(ctx.plan, looked) if not reasons else (reasons, [])
-    protect, protections = protect_in_window(
-        ctx.spark, ctx.contract, ctx.keys, plain, judged.judgement.columns_of_few_values()
-    )
+    protect, protections = protect_in_window(ctx.spark, ready.columns, plain, judged.judgement.columns_of_few_values())
     facts = _facts(ctx, judged, protections, looked, warnings)
     if reasons:
         return _stopped(ctx, intake, judged, replace(facts, reasons=reasons))
@@ -153,6 +152,7 @@ def _run(
         intake, judged, split, protect(split.good), protect(split.bad, strict=False),
         None if changes is None else protect(changes, strict=False), protections,
     )  # fmt: skip
+    output = _held(ctx, output)
     examined = _examine(ctx, output)
     facts = _with_examined(facts, examined)
     if examined.reasons:
@@ -167,24 +167,26 @@ def _run(
         say(f"content {seal.content.digest[:16]}, key {seal.key['domain']} v{seal.key['version']}")
     facts = replace(facts, warnings=[*facts.warnings, *_heads(ctx, seal)])
     if ctx.contract.parity:
-        facts = replace(facts, parity=_parity(ctx, split.good, plain, written))
+        facts = replace(facts, parity=_parity(ctx, split.good, ready.columns, written))
     return result(ctx, "published", facts, seal)
 
 
 def _context(spark: SparkSession, asked: Asked, run_id: str, trace: Trace, resources: ExitStack) -> Context:
     plan = asked.plan
     keys = opened_keys(spark, plan.contract)
-    against_place(spark, plan)
+    target = against_place(spark, plan)
     earlier = resume.find(spark, plan, run_id) if asked.run_id else resume.Earlier()
     began = earlier.metadata and datetime.fromisoformat(earlier.metadata["as_of"])
-    return Context(spark, plan, run_id, keys, began or trace.started.replace(microsecond=0), earlier, trace, resources)
+    return Context(
+        spark, plan, run_id, keys, began or trace.started.replace(microsecond=0), earlier, trace, resources, target
+    )
 
 
 def _repair(ctx: Context, ready: Ready, frame: DataFrame) -> Mended:
     if not to_mend(ctx.contract, ready.suite):
         return Mended(frame)
     with ctx.trace.phase("treat") as say:
-        mended = mend(ctx.spark, ctx.plan, ready.suite, frame, ready.pinned.frames, ctx.now, ready.past)
+        mended = mend(ctx, ready, frame)
         ctx.resources.callback(mended.release)
         say(mended.begun)
     return mended
@@ -197,9 +199,23 @@ def _look(ctx: Context, judged: Judged, plain: DataFrame, changes: DataFrame | N
     with ctx.trace.phase("discover") as say:
         seen = plain if changes is None else plain.unionByName(changes.select(*map(identifier, plain.columns)))
         rows = min(judged.judgement.rows, judged.counted.read)
-        looked = look(ctx.spark, ctx.contract, ctx.keys, seen, rows)
+        looked = look(ctx.spark, judged.ready.columns, seen, rows)
         say(str(looked))
     return looked
+
+
+def _held(ctx: Context, output: Output) -> Output:
+    """Protect small inputs once where more than the write reads them: an examination, or a merge, which reads its rows twice."""
+    if not output.judged.ready.small or not (ctx.contract.asks_output or ctx.contract.target.mode == "merge"):
+        return output
+    try:
+        held = hold(output.ready)
+    except Exception as error:
+        if said := from_worker(error):
+            raise ProtectionError(said) from None
+        raise
+    ctx.resources.callback(held.release)
+    return replace(output, ready=held.frame)
 
 
 def _examine(ctx: Context, output: Output) -> Examined:
@@ -207,11 +223,9 @@ def _examine(ctx: Context, output: Output) -> Examined:
     ready, examined = output.judged.ready, Examined()
     if ctx.contract.asks_output:
         with ctx.trace.phase("examine") as say:
-            examined = examine(
-                ctx.spark, ctx.plan, output.split.good, output.ready, ready.pinned.frames, ctx.now, ready.guessable
-            )
+            examined = examine(ctx, ready, output.split.good, output.ready)
             say(str(examined))
-    broke = broken(ctx.contract, ready.table, output.split.good, output.ready)
+    broke = broken(ready.columns, ready.table, output.split.good, output.ready)
     return replace(examined, reasons=(*examined.reasons, *broke))
 
 
@@ -222,9 +236,8 @@ def _stopped(ctx: Context, intake: Intake, judged: Judged, facts: Facts) -> RunR
 
 def _with_present(ctx: Context, facts: Facts) -> Facts:
     """Name the target's present version, which the run leaves as it is."""
-    target = ctx.contract.target
-    version = delta.latest_version(ctx.spark, target) if delta.exists(ctx.spark, target) else None
-    return replace(facts, target=Place(path=str(target), version=version))
+    version = ctx.target.version if ctx.target else None
+    return replace(facts, target=Place(path=str(ctx.contract.target), version=version))
 
 
 def _remember(ctx: Context, intake: Intake, judged: Judged, stopped: bool) -> tuple[Line, ...]:
@@ -234,7 +247,7 @@ def _remember(ctx: Context, intake: Intake, judged: Judged, stopped: bool) -> tu
     ready, judgement = judged.ready, judged.judgement
     with ctx.trace.phase("remember") as say:
         lines = tuple(drawn(ready.past, ready.suite, judgement, ctx.now))
-        remember(ctx.spark, ctx.plan, ctx.run_id, ctx.now, ready.suite, judgement, ready.past, stopped)
+        remember(ctx.spark, ctx.plan, Ran(ctx.run_id, ctx.now, ready.suite, judgement, ready.past, stopped))
         say(f"{len(judgement.verdicts)} verdicts")
     return lines
 
@@ -311,10 +324,9 @@ def _heads(ctx: Context, seal: Seal) -> list[str]:
     )
 
 
-def _parity(ctx: Context, good: DataFrame, plain: DataFrame, written: Written) -> list[dict[str, object]]:
+def _parity(ctx: Context, good: DataFrame, columns: ColumnPlan, written: Written) -> list[dict[str, object]]:
     with ctx.trace.phase("parity") as say:
-        protected = [name for name in plain.columns if ctx.contract.column(name).protect.op not in ("keep", "drop")]
-        kept = parity(good, delta.read(ctx.spark, ctx.contract.target, written.commit.version), protected)
+        kept = parity(good, delta.read(ctx.spark, ctx.contract.target, written.commit.version), columns.changed)
         say(f"{len(kept)} columns")
     return [{**asdict(column), "same": column.same} for column in kept]
 

@@ -23,6 +23,7 @@ from dataward.integrity.canonical import sha256
 from dataward.integrity.seal import code_version
 from dataward.keys import KeyProvider
 from dataward.keys.box import Box
+from dataward.pipeline.plan import Plan
 from dataward.pipeline.repair import Mended
 from dataward.profiling import columns
 from dataward.profiling.sketch import Sketch
@@ -93,26 +94,20 @@ class Refresh:
     def __init__(
         self,
         spark: SparkSession,
-        contract: Contract,
-        contract_sha256: str,
+        plan: Plan,
         keys: KeyProvider,
         source: Pin,
         references: Mapping[str, Pin],
         earlier: dict[str, Any] | None,
     ) -> None:
         """Compare the partitions of the source with their states."""
+        contract = plan.contract
         self.spark, self.contract, self.source = spark, contract, source
         domain = contract.keys.domain
         version = keys.current(domain)
         self.box = Box(keys.key("states", domain, version))
         self.parts = parts_of_source(spark, source, contract.target.partition_by)
-        of = [
-            contract_sha256,
-            code_version(),
-            domain,
-            version,
-            source.frame.schema.json(),
-        ]
+        of = [plan.sha256, code_version(), domain, version, source.frame.schema.json()]
         zone = spark.conf.get("spark.sql.session.timeZone")
         self.made_by = sha256([*of, zone, {alias: pin.digest for alias, pin in references.items()}])
         self.base, self.why = self._base(earlier)
@@ -387,7 +382,7 @@ def _last(spark: SparkSession, target: Target, version: int | None = None) -> tu
     """The newest commit of a refresh (of one that began with a ``version`` of the states), or why what it knew is no use."""
     if not delta.exists(spark, target):
         return None, "the target is new"
-    for commit in delta.history(spark, target, limit=50):
+    for commit in delta.commits(spark, target, limit=50):
         told = commit.metadata
         if "states" in told and version in (None, told["states"]["version"]):
             return commit, ""

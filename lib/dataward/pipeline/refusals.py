@@ -6,11 +6,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract.draft import plain_or_quoted
 from dataward.errors import ContractError, Problem, TargetError, UsageError, did_you_mean
-from dataward.keys import KeyProvider
 from dataward.pipeline.columns import clashing, unmapped
 from dataward.pipeline.key_uses import live_versions
 from dataward.pipeline.plan import Plan, of_rule
@@ -23,7 +23,8 @@ from dataward.quality.suite import Suite
 from dataward.spark.compare import Incomparable
 from dataward.spark.java_side import pattern_trouble
 from dataward.tables import catalog, delta
-from dataward.tables.declared import Declared, fit
+from dataward.tables.declared import declarations, fit
+from dataward.tables.log import Newest
 from dataward.tables.reading import UNDECODABLE
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
+
+    from dataward.pipeline.context import Context
 
 __all__ = [
     "against_keys",
@@ -64,7 +67,7 @@ def against_schema(
     judged = plan.suite
     if MALFORMED in frame.columns:
         judged = replace(judged, rules=(*_record_rules(frame, next(iter(types))), *judged.rules))
-    problems += _rule_problems(spark, plan, judged, "rules", frame, references, now)
+    problems += _rule_problems(spark, plan, judged, frame, references, now)
     if problems:
         raise ContractError(problems)
     return judged.typed(frame)
@@ -112,8 +115,8 @@ def fitting(
             yield rule
 
 
-def against_place(spark: SparkSession, plan: Plan) -> None:
-    """Check that the target is a Delta table, or new.
+def against_place(spark: SparkSession, plan: Plan) -> Newest | None:
+    """Check that the target is a Delta table, or new; returns its newest version, None where it is new.
 
     Raises:
         ContractError: it is a view, a table of another format, or a folder of files.
@@ -124,14 +127,15 @@ def against_place(spark: SparkSession, plan: Plan) -> None:
         what = f"there {'are' if other.startswith('files') else 'is'} {other} at {target}, no Delta table"
         remedy = "name another place, or remove what is there"
         raise ContractError([Problem(plan.document.file, line, "target", what, remedy)])
+    return delta.newest(spark, target)
 
 
 def against_target(
-    spark: SparkSession, plan: Plan, table: Declared | None, output: StructType, beside: Iterable[str], whole: bool
+    spark: SparkSession, plan: Plan, present: Newest | None, output: StructType, beside: Iterable[str], whole: bool
 ) -> list[str]:
     """Check a plan against the table that it will write to; gives what will become of the table's schema, in words.
 
-    ``table``: what is declared of it, None where there is none; ``output``: the columns as they will be written; ``beside``:
+    ``present``: its newest version, None where there is none; ``output``: the columns as they will be written; ``beside``:
     those that a rotation adds; ``whole``: all rows are replaced.
 
     Raises:
@@ -139,13 +143,14 @@ def against_target(
             file names and statistics, and a protected one is no use for skipping files; or a column does not fit the table.
     """
     target = plan.contract.target
-    if table is None:
+    if present is None:
         return []
     problems = []
-    for name, why in delta.laid_out_by(spark, target).items():
-        operator = plan.contract.column(name).protect.op
-        if operator != "keep":
-            what = f"'{name}' is a {why} of {target}, and protected by {operator}"
+    table = declarations(present)
+    for name, why in delta.laid_out_by(spark, target, present, partial(_looked, plan.sha256)).items():
+        operator = plan.contract.column(name).protect
+        if not operator.keeps:
+            what = f"'{name}' is a {why} of {target}, and protected by {operator.op}"
             line = plan.document.line_of(("columns", name))
             problems.append(
                 Problem(plan.document.file, line, f"columns.{name}", what, "lay the table out by other columns")
@@ -164,6 +169,12 @@ def against_target(
     return found.changes
 
 
+def _looked(contract_sha256: str, commit: delta.Commit) -> int | None:
+    """Return up to which version a run of this same contract looked at the layout; None for any other commit."""
+    found = commit.metadata
+    return found.get("target_version") if found.get("contract_sha256") == contract_sha256 else None
+
+
 def against_names(spark: SparkSession, plan: Plan, frame: DataFrame) -> None:
     """Check that the tables which are there, and which rows of this source go to, can hold columns of these names.
 
@@ -173,7 +184,7 @@ def against_names(spark: SparkSession, plan: Plan, frame: DataFrame) -> None:
     contract = plan.contract
     names = unmapped(contract, arrow_schema(frame.drop(MALFORMED).schema))
     for place in contract.row_tables if names else ():
-        if delta.exists(spark, place) and not delta.maps_columns(spark, place):
+        if (found := delta.newest(spark, place)) and not found.maps_columns:
             raise TargetError(
                 f"{place}: it was created without Delta's column mapping, which names such as '{names[0]}' need (any of "
                 f"' ,;{{}}()=', tab or line break in it). Nothing was read; run ALTER TABLE {delta.identifier(spark, place)} SET "
@@ -182,20 +193,20 @@ def against_names(spark: SparkSession, plan: Plan, frame: DataFrame) -> None:
             )
 
 
-def against_keys(spark: SparkSession, plan: Plan, keys: KeyProvider, frame: DataFrame) -> None:
+def against_keys(ctx: Context, frame: DataFrame) -> None:
     """Check that rows of this run do not mix, in one place, values that were made by different versions of a key and cannot say so.
 
     Raises:
         UsageError: they would.
     """
-    contract = plan.contract
+    spark, contract, keys = ctx.spark, ctx.contract, ctx.keys
     fields = arrow_schema(frame.drop(MALFORMED).schema)
     places = [(where, operator) for field in fields for where, operator in uses(contract, key_of(keys), field)]
     silent = {where: operator for where, operator in places if operator.parameters.silent}
     rotated = {name: key.version for name, one in silent.items() if (key := one.key) is not None and key.version > 1}
-    if contract.target.mode == "overwrite" or not rotated or not delta.exists(spark, contract.target):
+    if contract.target.mode == "overwrite" or not rotated or ctx.target is None:
         return
-    live = live_versions(spark, contract, contract.target, delta.latest_version(spark, contract.target))
+    live = live_versions(spark, contract, contract.target, ctx.target.version)
     for name, version in rotated.items():
         operator = silent[name].parameters.op
         told_beside = (
@@ -217,7 +228,7 @@ def against_output(
     Raises:
         ContractError: a rule does not fit the protected columns.
     """
-    if problems := _rule_problems(spark, plan, plan.after, "rules_after", frame, references, now):
+    if problems := _rule_problems(spark, plan, plan.after, frame, references, now):
         raise ContractError(problems)
     return plan.after.typed(frame)
 
@@ -226,11 +237,11 @@ def _rule_problems(
     spark: SparkSession,
     plan: Plan,
     judged: Suite,
-    key: str,
     frame: DataFrame,
     references: Mapping[str, DataFrame],
     now: datetime,
 ) -> list[Problem]:
+    key = "rules_after" if judged is plan.after else "rules"
     problems = []
     types = {column.name: column.dataType for column in frame.schema.fields if column.name != MALFORMED}
     leaves = [leaf for rule in judged.rules for leaf in rule.leaves()]

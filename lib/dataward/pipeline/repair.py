@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 from dataward.contract import Contract, Treatment
 from dataward.contract.reserved import FAILED_COLUMNS, FAILED_RULES, MALFORMED
 from dataward.errors import did_you_mean
-from dataward.pipeline.plan import Plan
 from dataward.pipeline.refusals import fitting
 from dataward.privacy.erased import ERASED
+from dataward.privacy.protect import ColumnPlan
 from dataward.quality.engines import spark as dataframes
 from dataward.quality.flags import Alike, Flag, Outlying
 from dataward.quality.internal import SOURCE_ROW
 from dataward.quality.judge import Judgement, Options, Verdict, judge
 from dataward.quality.metrics import Metric
-from dataward.quality.past import Past
 from dataward.quality.repair.changes import WAS, images, remembered
 from dataward.quality.repair.missing import Pattern
-from dataward.quality.repair.treat import Treated, treat
+from dataward.quality.repair.treat import Around, Treated, treat
 from dataward.quality.repair.working import WHY, Repair
 from dataward.quality.rules import RowRule
 from dataward.quality.split import split
@@ -31,6 +30,9 @@ from dataward.tables.source import pin
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from dataward.pipeline.context import Context
+    from dataward.pipeline.intake.base import Ready
 
 SUGGESTED = 10
 """Texts of a column that are told."""
@@ -50,17 +52,12 @@ class Mended:
     suggestions: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()  # columns of the frame that were measured before it was split
 
-    def changes(self, contract: Contract) -> DataFrame | None:
+    def changes(self, columns: ColumnPlan) -> DataFrame | None:
         """Both images of every row that a repair changed, unprotected; None where the contract does not keep them."""
-        if self.treated is None or not contract.treat.changes:
+        if self.treated is None or not columns.contract.treat.changes:
             return None
-        readable = [
-            name
-            for name in self.frame.columns
-            if contract.line(name).protect.op == "keep" and not contract.sensitive(name)
-        ]
         everything = self.treated.frame.unionByName(self.treated.diverted.drop(WHY))
-        return images(everything, self.treated.tallies, readable, [SOURCE_ROW])
+        return images(everything, self.treated.tallies, columns.readable, [SOURCE_ROW])
 
     @property
     def internal(self) -> tuple[str, ...]:
@@ -171,21 +168,14 @@ def _flags(suite: Suite) -> list[Flag]:
     return [flag for rule in suite.rules for flag in rule.flags() if isinstance(flag, Outlying | Alike)]
 
 
-def mend(
-    spark: SparkSession,
-    plan: Plan,
-    suite: Suite,
-    frame: DataFrame,
-    references: Mapping[str, DataFrame],
-    now: datetime,
-    past: Past,
-) -> Mended:
+def mend(ctx: Context, ready: Ready, frame: DataFrame) -> Mended:
     """Repair what the contract says, and measure fences and clusters that the rules need, once.
 
     Raises:
         RunError: a block of possible duplicates is too large.
     """
-    contract: Contract = plan.contract
+    spark, contract, suite, now = ctx.spark, ctx.contract, ready.suite, ctx.now
+    references, past = ready.pinned.frames, ready.past
     before = None
     if contract.treat:
         # A rule about a date may mean nothing on the text that it was.
@@ -195,7 +185,7 @@ def mend(
         before = judge(spark, frame, fit, now, options)
     if contract.treat.changes:
         frame = remembered(frame, (name for name in frame.columns if name not in (MALFORMED, ERASED, SOURCE_ROW)))
-    treated = treat(frame, contract.treat, references, MALFORMED, _flags(suite))
+    treated = treat(frame, contract.treat, Around(references, MALFORMED, tuple(_flags(suite)), ready.small))
     return Mended(treated.frame, treated, before)
 
 
@@ -204,6 +194,6 @@ def repaired(spark: SparkSession, contract: Contract, frame: DataFrame) -> DataF
     if not contract.treat:
         return frame.drop(MALFORMED)
     references = {alias: pin(spark, place).frame.drop(MALFORMED) for alias, place in contract.references.items()}
-    treated = treat(frame, contract.treat, references, MALFORMED)
+    treated = treat(frame, contract.treat, Around(references, MALFORMED))
     own = [identifier(name) for name in frame.columns if name != MALFORMED]
     return treated.frame.select(*own).unionByName(treated.diverted.select(*own))

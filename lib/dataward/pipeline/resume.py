@@ -13,6 +13,7 @@ from dataward.integrity.canonical import sha256
 from dataward.integrity.seal import Seal
 from dataward.pipeline.plan import Plan
 from dataward.tables import delta
+from dataward.tables.log import Newest
 from dataward.tables.source import Pin, pin
 
 if TYPE_CHECKING:
@@ -88,18 +89,23 @@ def _held(
     return found
 
 
-def no_stream_before(spark: SparkSession, contract: Contract) -> None:
-    """Raise UsageError where batches of a stream are in the target: to append the whole source would repeat their rows."""
+def no_stream_before(spark: SparkSession, contract: Contract, present: Newest | None) -> None:
+    """Raise UsageError where batches of a stream are in the target: to append the whole source would repeat their rows.
+
+    ``present``: the target's newest version. A run of this contract that was no batch has looked at what is older.
+    """
     target = contract.target
-    if target.mode != "append" or not delta.exists(spark, target):
+    if target.mode != "append" or present is None:
         return
-    for commit in delta.history(spark, target, limit=50):
+    for commit in delta.commits(spark, target, 50, present):
         if STREAMED.fullmatch(str(commit.metadata.get("run_id"))):
             raise UsageError(
                 f"{target}: version {commit.version} is a batch of a stream ({commit.metadata['run_id']}), and a publish without "
                 "--stream would append all rows of the source again. Give --stream and the stream's checkpoint; or use mode "
                 "merge, which adds no row twice"
             )
+        if commit.metadata.get("mode") == "append" and "releases" not in commit.metadata:
+            return
 
 
 def same_verdicts(run_id: str, earlier: dict[str, Any] | None, settled: list[list[Any]]) -> None:

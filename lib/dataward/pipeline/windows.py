@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Contract
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal
 from dataward.pipeline.plan import Plan
+from dataward.privacy.protect import ColumnPlan
 from dataward.quality.rules import RowRule, Rule, TableRule
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite
@@ -40,12 +40,13 @@ class Window:
     measured: float | None
 
 
-def windowed(contract: Contract, suite: Suite, frame: DataFrame, now: datetime) -> DataFrame:
+def windowed(columns: ColumnPlan, suite: Suite, frame: DataFrame, now: datetime) -> DataFrame:
     """Return the rows of the windows table for a frame, by one aggregation; rows without a time are in no window."""
     from pyspark.sql import functions as F
 
-    assert contract.windows is not None  # noqa: S101 - the caller checks it
-    sensitive = {name.lower() for name in frame.columns if contract.sensitive(name)}
+    windows = columns.contract.windows
+    assert windows is not None  # noqa: S101 - the caller checks it
+    sensitive = {name.lower() for name in columns.sensitive}
     additive = [(rule, sums) for rule in suite.typed(frame).rules if (sums := _sums(rule, now, sensitive))]
     wide = with_paths(frame, (name for rule, _ in additive for name in rule.columns))
     structs = ["struct('rows' as rule, 'size' as kind, count(*) as count, cast(null as double) as total)"]
@@ -53,8 +54,8 @@ def windowed(contract: Contract, suite: Suite, frame: DataFrame, now: datetime) 
         f"struct({literal(rule.text)} as rule, '{kind}' as kind, {count} as count, cast({total} as double) as total)"
         for rule, (kind, count, total) in additive
     ]
-    time = column(contract.windows.column).cast("timestamp")
-    grouped = wide.groupBy(F.window(time, contract.windows.length).alias("window"))
+    time = column(windows.column).cast("timestamp")
+    grouped = wide.groupBy(F.window(time, windows.length).alias("window"))
     rows = grouped.agg(F.expr(f"array({', '.join(structs)})").alias("sums"))
     return rows.selectExpr("window.start as start", "window.end as end", "explode(sums) as sums").select(
         "start", "end", "sums.*"
@@ -66,7 +67,7 @@ def _sums(rule: Rule, now: datetime, sensitive: set[str]) -> tuple[str, str, str
     if isinstance(rule, RowRule) and not rule.flags():
         outcome = rule.outcome(now)
         return "share", f"count({outcome})", f"count_if({outcome})"
-    if not isinstance(rule, TableRule) or rule.kind not in ADDITIVE:
+    if not isinstance(rule, TableRule) or getattr(rule, "kind", "") not in ADDITIVE:
         return None
     where = f"coalesce({rule.statement.where}, false)" if rule.statement.where else "true"
     if rule.kind == "size":

@@ -15,7 +15,7 @@ from dataward.pipeline.facts import pin_facts, place_of
 from dataward.pipeline.identify import identified
 from dataward.pipeline.intake.base import Intake, Judged, Split
 from dataward.pipeline.windows import windowed
-from dataward.privacy.protect import Protected, shadows, statistics_columns
+from dataward.privacy.protect import Protected
 from dataward.quality.repair.changes import only_changed
 from dataward.report import Place
 from dataward.tables import commits
@@ -80,6 +80,8 @@ def write(ctx: Context, output: Output) -> Written:
             "source": pin_facts(pinned.source),
             "references": {alias: pin_facts(pin) for alias, pin in pinned.references.items()},
             "as_of": ctx.now.isoformat(),
+            "mode": ctx.contract.target.mode,
+            "target_version": ctx.target.version if ctx.target else -1,
             "key_versions": {
                 one.column: f"{one.domain} v{one.key_version}" for one in output.protections if one.domain
             },
@@ -129,8 +131,9 @@ def _target(ctx: Context, output: Output, written: Written) -> Written:
             f"source {contract.source} or a reference: its files changed after they were judged. Nothing was "
             "published; rerun"
         )
-    manner = commits.Manner(shadows(contract, ctx.keys, output.ready.columns), output.intake.swapped(pinned))
-    statistics = statistics_columns(contract, output.ready)
+    columns, table = output.judged.ready.columns, output.judged.ready.table
+    manner = commits.Manner(columns.shadows, output.intake.swapped(pinned), table)
+    statistics = columns.statistics(output.ready.schema)
     ctx.trace.committing = True
     commit = commits.commit_target(
         ctx.spark, output.ready, contract.target, ctx.run_id, written.metadata, statistics, manner
@@ -158,7 +161,7 @@ def _windows(ctx: Context, output: Output, written: Written) -> Written:
 
     contract, judged = ctx.contract, output.judged
     if contract.windows and "windows" in output.intake.beside:
-        found = windowed(contract, judged.ready.suite, judged.mended.frame, ctx.now)
+        found = windowed(judged.ready.columns, judged.ready.suite, judged.mended.frame, ctx.now)
         rows = found.withColumn(RUN_ID, F.lit(ctx.run_id))
         commits.append_once(ctx.spark, rows, contract.windows_location, ctx.run_id, written.metadata)
     return written

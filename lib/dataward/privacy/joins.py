@@ -68,7 +68,7 @@ def _difference(own: Column, foreign: Column, mine: Contract, other: Contract) -
     left_out = {"invalid", "reason"}
     if own.protect.model_dump(exclude=left_out) != foreign.protect.model_dump(exclude=left_out):
         return f"{own.protect.op} has other parameters in {other.contract}", "use the same parameters for both"
-    if own.protect.op == "keep":
+    if own.protect.keeps:
         return None
     if own.protect.op == "token" and own.class_ != foreign.class_:
         return (

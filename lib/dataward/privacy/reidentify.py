@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dataward.contract import Column, Contract
 from dataward.errors import KeyringError
 from dataward.keys import KeyProvider
-from dataward.privacy.protect.compiled import FORMS, OPERATORS
+from dataward.privacy.protect.compiled import OPERATORS
 from dataward.privacy.protect.fpe import FpeOperator
 from dataward.privacy.protect.operator import Key
 from dataward.privacy.protect.shred import out_of_shred, shredded
@@ -37,7 +37,7 @@ def originals(
     other = line.model_copy(update={"protect": invalid.fallback}) if invalid and invalid.fallback else None
     if other is None:
         return _originals(spark, contract, line, keys, values, live)
-    form = FORMS.get(other.protect.op)
+    form = other.protect.form
     texts = values.to_pylist()
     theirs = [isinstance(text, str) and form is not None and form.fullmatch(text) is not None for text in texts]
     own, rest = (
@@ -74,7 +74,7 @@ def _originals(
                 spark, given.path, shredded(values.to_pylist()), lambda version: keys.key(purpose, domain, version)
             )
         made: list[bytes | None] = [None] * len(values)
-        for version, places in _by_version(values, live if given.silent else None, FORMS.get(given.op)).items():
+        for version, places in _by_version(values, live if given.silent else None, given.form).items():
             operator = kind(given, Key(domain, version, keys.key(purpose, domain, version)), line.class_)
             some = values.take(pa.array(places, pa.int64()))
             if isinstance(operator, FpeOperator):

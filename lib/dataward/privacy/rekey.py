@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract
-from dataward.contract.protections import Keep
+from dataward.contract.protections import Keep, Token
 from dataward.privacy.protect import tree
-from dataward.privacy.protect.compiled import FORMS, KeyOf, keyed, leaf_of
+from dataward.privacy.protect.compiled import KeyOf, keyed, leaf_of
 from dataward.privacy.protect.entries import Entered
 from dataward.privacy.protect.fpe import FpeOperator
 from dataward.privacy.protect.json import JsonOperator
@@ -129,7 +129,7 @@ class _At(Operator):
     def version(self, text: str) -> int | None:
         """Return the key version that a text names."""
         for operator, _ in self.place.ways:
-            form = FORMS.get(operator.parameters.op)
+            form = operator.parameters.form
             if form is not None and (found := form.fullmatch(text)):
                 return int(found.group(1))
         return None
@@ -310,7 +310,7 @@ def paired(before: pa.Array, after: pa.Array, old: int, new: int) -> list[tuple[
 
 def _parts(text: str) -> list[tuple[int, str]]:
     """Return the tokens of a text with their key versions: the text itself, or the labels in it."""
-    if whole := FORMS["token"].fullmatch(text):
+    if whole := Token.form.fullmatch(text):
         return [(int(whole.group(1)), text)]
     return [(int(label.group(2)), label.group(1)) for label in LABEL.finditer(text)]
 

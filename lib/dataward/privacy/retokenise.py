@@ -19,6 +19,7 @@ from dataward.keys import KeyProvider, Purpose
 from dataward.privacy import rekey
 from dataward.privacy.protect import (
     OPERATORS,
+    ColumnPlan,
     arrow_schema,
     compiled,
     key_of,
@@ -189,7 +190,7 @@ class Step:
         if source is None or name.lower() not in {there.lower() for there in source.columns}:
             return ready
         values = source.select(identifier(name)).distinct()
-        both, _ = protect_in_window(spark, self.contract, self.keys, values)
+        both, _ = protect_in_window(spark, ColumnPlan.resolve(self.contract, self.keys, values.schema), values)
         pairs = both(values, strict=False).select(column(shadow).alias(OLD), column(name).alias(NEW))
         joined = ready.join(pairs.where(f"{OLD} is not null").distinct(), column(name) == F.col(OLD), "left")
         return joined.withColumn(name, F.coalesce(NEW, column(name))).select(*map(identifier, ready.columns))

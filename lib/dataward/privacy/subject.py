@@ -65,7 +65,7 @@ def protected_ids(contract: Contract, keys: Keyring, given: str, kind: pa.DataTy
     assert contract.erasure is not None  # noqa: S101 - the caller has asked
     name = contract.erasure.subject
     line = contract.column(name)
-    if line.protect.op == "keep":
+    if line.protect.keeps:
         return [given]
     domain = contract.domain(line)
     found = []

@@ -25,8 +25,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-import numpy as np
-
 from dataward.quality.past import Point, TooShort
 
 __all__ = ["FACTORS", "METHODS", "Band", "Method", "expected", "period_of"]
@@ -111,6 +109,8 @@ def expected(
     Raises:
         TooShort: the series is too short for the method; the message says how many runs it needs.
     """
+    import numpy as np
+
     points = points[-REMEMBERED:]
     width = FACTORS[method] if factor is None else factor
     assert width is not None  # noqa: S101 - the rule checks it
@@ -162,6 +162,8 @@ def period_of(times: Sequence[datetime]) -> int | None:
 
 
 def _gap(times: Sequence[datetime]) -> float:
+    import numpy as np
+
     seconds = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(times)]
     return float(np.median(seconds)) if seconds else 0.0
 
@@ -188,17 +190,23 @@ def _on_grid(points: Sequence[Point], now: datetime) -> tuple[list[float], int]:
 
 def _scale(deviations: Sequence[float]) -> float:
     """Estimate the standard deviation: 1.4826 * median |d|; where that is 0, 1.2533 * mean |d|."""
+    import numpy as np
+
     sizes = np.abs(np.asarray(deviations, dtype=float))
     return float(1.4826 * np.median(sizes)) or float(1.2533 * np.mean(sizes))
 
 
 def _miss(errors: Sequence[float]) -> float:
     """Return the mean absolute error over the smallest 90 % of the errors."""
+    import numpy as np
+
     sizes = np.sort(np.abs(np.asarray(errors, dtype=float)))
     return float(np.mean(sizes[: max(math.ceil(0.9 * len(sizes)), 1)]))
 
 
 def _robust(values: list[float]) -> _Forecast:
+    import numpy as np
+
     middle = float(np.median(values))
     errors = [value - middle for value in values]
     return _Forecast(middle, _scale(errors), _miss(errors))
@@ -239,6 +247,8 @@ def _bounded(ratio: float) -> float:
 
 def _start(numbers: list[float], season: int) -> tuple[float, float, list[float], float]:
     """Return level, slope, seasons and scale at the end of the first numbers, by repeated median regression."""
+    import numpy as np
+
     known = [(place, number) for place, number in enumerate(numbers) if not math.isnan(number)]
     slopes = [
         float(np.median([(y - y2) / (x - x2) for x2, y2 in known if x2 != x and (x2 - x) % season == 0] or [0.0]))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract.treatment import Method
 from dataward.quality.internal import INTERNAL
+from dataward.spark.held import Held, hold
 from dataward.spark.sql import identifier
 from dataward.spark.workers import settled
 
@@ -123,11 +124,13 @@ class Spreads:
         frame: columns number (index into ``sets``), key (of the group) and lowN, highN, meanN, medianN; None: nothing was asked.
         sets: the distinct lists of grouping columns.
         numbers: the N of each :class:`Fences` and of each centre (column, grouping columns).
+        kept: holds the frame in memory.
     """
 
     frame: DataFrame | None
     sets: tuple[tuple[str, ...], ...]
     numbers: dict[Any, int]
+    kept: Held | None = None
 
     @classmethod
     def measured(
@@ -172,14 +175,13 @@ class Spreads:
         """Measure now (one Spark job) and persist the result until :meth:`release`."""
         if self.frame is None:
             return self
-        kept = self.frame.persist()
-        kept.count()
-        return Spreads(kept, self.sets, self.numbers)
+        held = hold(self.frame)
+        return Spreads(held.frame, self.sets, self.numbers, held)
 
     def release(self) -> None:
         """Unpersist the result of :meth:`held`."""
-        if self.frame is not None:
-            self.frame.unpersist()
+        if self.kept is not None:
+            self.kept.release()
 
     def beside(self, frame: DataFrame, per: tuple[str, ...], wanted: dict[str, str]) -> DataFrame:
         """Join measured columns of each row's group to a frame; ``wanted`` maps a new name to a measured name (``low3``)."""

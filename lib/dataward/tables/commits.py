@@ -6,14 +6,14 @@ import json
 import time
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location, Target
 from dataward.errors import ProtectionError, TargetError
 from dataward.spark.sql import identifier, literal, names
 from dataward.tables import delta
-from dataward.tables.declared import Fit, conformed, declared, fit
+from dataward.tables.declared import Declared, Fit, conformed, declared, fit
 from dataward.tables.delta import Commit
 from dataward.tables.reason import from_worker, reason
 
@@ -39,11 +39,12 @@ class Manner:
     """How a run's rows meet those of the table.
 
     ``beside`` names, for columns whose key is being rotated, the column with the tokens of the version that goes out of use;
-    ``where``: the rows that mode refresh swaps (SQL), None for all.
+    ``where``: the rows that mode refresh swaps (SQL), None for all. ``table``: what is declared of the table, where that is known.
     """
 
     beside: Mapping[str, str] = field(default_factory=dict)
     where: str | None = None
+    table: Declared | None = None
 
 
 WHOLE = Manner()
@@ -136,8 +137,8 @@ def commit_target(
 
     ``stats`` are the columns whose minima and maxima may stand in the log: none that is sensitive.
     """
-    table = declared(spark, target)
-    where = manner.where
+    manner = replace(manner, table=manner.table or declared(spark, target))
+    table, where = manner.table, manner.where
     if target.mode == "replace":
         where = " and ".join(f"{identifier(name)} = {_sql(value)}" for name, value in target.partition.items())
     options: dict[str, str] = {}
@@ -150,7 +151,8 @@ def commit_target(
             raise TargetError(f"{target}: column '{name}': {what}; {remedy}")
         frame, options, partition_by = conformed(frame, found, table), _schema_options(found), table.partition_by
         if target.mode == "merge":
-            return _merge(spark, frame, target, run_id, metadata, stats, manner.beside, evolves=bool(found.adds))
+            keys = " and ".join(_same(name, manner.beside.get(name), table.names) for name in target.on)
+            return _merge(spark, frame, target, keys, run_id, metadata, stats, evolves=bool(found.adds))
     if where:
         options["replaceWhere"] = where
     mode = "append" if target.mode in ("append", "merge") else "overwrite"
@@ -229,14 +231,12 @@ def _merge(
     spark: SparkSession,
     frame: DataFrame,
     target: Target,
+    keys: str,
     run_id: str,
     metadata: dict[str, Any],
     stats: list[str],
-    beside: Mapping[str, str],
     evolves: bool,
 ) -> Commit:
-    there = {name.lower() for name in delta.delta_table(spark, target).toDF().columns}
-    keys = " and ".join(_same(name, beside.get(name), there) for name in target.on)
     # A merge takes these from the session only, and the session is this run's own (dataward.spark.session.isolated).
     settings = {
         "spark.databricks.delta.commitInfo.userMetadata": json.dumps({"dataward": 1, "run_id": run_id, **metadata}),
@@ -312,10 +312,9 @@ def _statistics(stats: list[str]) -> dict[str, str]:
 
 def _tighten_statistics(spark: SparkSession, place: Location, stats: list[str]) -> None:
     """Before rows of this run reach an existing table: only columns that may have statistics keep them."""
-    if not delta.exists(spark, place):
+    if (present := delta.newest(spark, place)) is None:
         return
-    table = delta.delta_table(spark, place)
-    properties, partitions = table.detail().select("properties", "partitionColumns").first()
+    properties = present.properties
     named = properties.get("delta.dataSkippingStatsColumns")
     allowed = {name.lower() for name in stats}
     if named is not None and {name.lower() for name in names(named)} <= allowed:
@@ -323,7 +322,7 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: list[str]) 
     if named is None and properties.get("delta.dataSkippingNumIndexedCols") == "0":
         return
     # Only columns that the table already has can be named (an overwrite may bring others), and none that partitions it.
-    there = [name for name in table.toDF().columns if name not in partitions]
+    there = [name for name in present.schema.names if name not in present.partition_by]
     wanted = _statistics([name for name in there if name.lower() in allowed])
     if named is not None:
         spark.sql(

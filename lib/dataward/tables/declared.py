@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING
 from dataward.contract import Location
 from dataward.spark.sql import column, identifier
 from dataward.tables import delta
+from dataward.tables.log import Newest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import DataType, StructField, StructType
 
-__all__ = ["Breach", "Declared", "Fit", "breaches", "conformed", "declared", "fit"]
+__all__ = ["Breach", "Declared", "Fit", "breaches", "conformed", "declarations", "declared", "fit"]
 
 GENERATED, IDENTITY, EXPLICIT = (
     "delta.generationExpression",
@@ -37,6 +37,11 @@ class Declared:
     partition_by: tuple[str, ...] = ()
     checks: Mapping[str, str] = field(default_factory=dict)
     clustered: bool = False
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of its columns, in small letters."""
+        return frozenset(name.lower() for name in self.schema.names)
 
     @property
     def binding(self) -> bool:
@@ -85,22 +90,14 @@ class Breach:
 
 def declared(spark: SparkSession, place: Location) -> Declared | None:
     """Return what is declared of the table; None where there is none. On a platform that hides its log, only what DESCRIBE shows."""
-    from pyspark.sql.types import StructType
+    found = delta.newest(spark, place)
+    return None if found is None else declarations(found)
 
-    if not delta.exists(spark, place):
-        return None
-    try:
-        metadata = delta.newest_metadata(spark, place)
-        schema = StructType.fromJson(json.loads(metadata["schemaString"]))
-        properties, partitions = metadata["configuration"], metadata["partitionColumns"]
-        clustered = "clustering" in metadata["features"]
-    except Exception:
-        table = delta.delta_table(spark, place)
-        detail, schema = table.detail().first().asDict(), table.toDF().schema
-        properties, partitions = detail["properties"], detail["partitionColumns"]
-        clustered = bool(detail.get("clusteringColumns"))
-    checks = {key.removeprefix(CHECK): sql for key, sql in properties.items() if key.startswith(CHECK)}
-    return Declared(schema, tuple(partitions), checks, clustered)
+
+def declarations(present: Newest) -> Declared:
+    """Return what the newest version of a table declares."""
+    checks = {key.removeprefix(CHECK): sql for key, sql in present.properties.items() if key.startswith(CHECK)}
+    return Declared(present.schema, present.partition_by, checks, bool(present.clustered_by))
 
 
 def fit(given: StructType, table: Declared, whole: bool, evolve: bool = False, beside: Iterable[str] = ()) -> Fit:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
 from dataward.spark import sql
-from dataward.tables import files
-from dataward.tables.reason import reason
+from dataward.tables import files, log
+from dataward.tables.log import Newest, delta_table, newest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -23,6 +25,8 @@ __all__ = [
     "UNMAPPED",
     "Commit",
     "commit_file",
+    "commits",
+    "delta_table",
     "exists",
     "find_run",
     "history",
@@ -30,9 +34,8 @@ __all__ = [
     "latest_version",
     "maps_columns",
     "needs_mapping",
+    "newest",
     "read",
-    "snapshot",
-    "table_id",
 ]
 
 
@@ -61,7 +64,8 @@ ROW_NEUTRAL = frozenset(
 class Commit:
     """One version of a table as its history tells it; ``metadata`` is what Dataward wrote into userMetadata.
 
-    ``replaces_all``: no row of the version before it is left. ``merged``: rows that a merge inserted and updated.
+    ``replaces_all``: no row of the version before it is left. ``merged``: rows that a merge inserted and updated. ``z_order``:
+    columns by which OPTIMIZE sorted rows into files.
     """
 
     version: int
@@ -72,19 +76,14 @@ class Commit:
     user: str | None = None
     replaces_all: bool = False
     merged: dict[str, int] = field(default_factory=dict)
-
-
-def delta_table(spark: SparkSession, place: Location) -> Any:
-    from delta.tables import DeltaTable
-
-    return DeltaTable.forPath(spark, place.path) if place.path else DeltaTable.forName(spark, str(place.table))
+    z_order: tuple[str, ...] = ()
 
 
 def location(spark: SparkSession, place: Location) -> str:
     """Where the table is, as an absolute URI (SQL takes no relative path)."""
     if place.path is not None:
         return files.qualified(spark, place.path)
-    return str(delta_table(spark, place).detail().select("location").first()[0])
+    return log.folder(spark, place)
 
 
 def identifier(spark: SparkSession, place: Location) -> str:
@@ -107,19 +106,48 @@ def history(spark: SparkSession, place: Location, limit: int | None = None) -> l
     rows = (table.history(limit) if limit else table.history()).select(
         "version", "timestamp", "operation", "operationMetrics", "operationParameters", "userMetadata", "userName"
     )
-    return [
-        Commit(
-            row.version,
-            row.timestamp.isoformat(),
-            row.operation,
-            _rows_written(row.operation, row.operationMetrics or {}),
-            _metadata(row.userMetadata),
-            row.userName,
-            _replaces_all(row.operation, row.operationParameters or {}),
-            _merged(row.operationMetrics or {}) if row.operation == "MERGE" else {},
-        )
-        for row in rows.collect()
-    ]
+    return [_commit(row.version, row.timestamp, row.asDict()) for row in rows.collect()]
+
+
+def commits(
+    spark: SparkSession, place: Location, limit: int | None = None, present: Newest | None = None
+) -> Iterator[Commit]:
+    """Yield commits, newest first, each read from its file when it is asked for: no Spark job for the few newest.
+
+    Args:
+        spark: the session.
+        place: the table, which exists.
+        limit: how many at most.
+        present: the newest version to begin with, where it is known.
+    """
+    present = present or newest(spark, place)
+    assert present is not None  # noqa: S101 - the table exists
+    for version in range(present.version, -1 if limit is None else max(-1, present.version - limit), -1):
+        info = None
+        with suppress(Exception):  # a platform that hides its log
+            info = log.commit_info(spark, present.folder, version)
+        if info is None:
+            if version == present.version:
+                yield from history(spark, place, limit)
+            return
+        yield _commit(version, datetime.fromtimestamp(info["timestamp"] / 1000), info)
+
+
+def _commit(version: int, at: datetime, info: dict[str, Any]) -> Commit:
+    """Return a commit from its commitInfo, or from its row of the history."""
+    operation, metrics = info["operation"], info.get("operationMetrics") or {}
+    parameters = info.get("operationParameters") or {}
+    return Commit(
+        version,
+        at.isoformat(),
+        operation,
+        _rows_written(operation, metrics),
+        _metadata(info.get("userMetadata")),
+        info.get("userName"),
+        _replaces_all(operation, parameters),
+        _merged(metrics) if operation == "MERGE" else {},
+        tuple(json.loads(parameters.get("zOrderBy") or "[]")) if operation == "OPTIMIZE" else (),
+    )
 
 
 def _replaces_all(operation: str, parameters: dict[str, str]) -> bool:
@@ -150,25 +178,23 @@ def _metadata(text: str | None) -> dict[str, Any]:
 
 def latest_version(spark: SparkSession, place: Location) -> int:
     """Return the newest version of a table."""
-    return history(spark, place, limit=1)[0].version
-
-
-def table_id(spark: SparkSession, place: Location) -> str:
-    """Return the id of a table."""
-    return str(delta_table(spark, place).detail().select("id").first()[0])
+    found = newest(spark, place)
+    assert found is not None  # noqa: S101 - the table exists
+    return found.version
 
 
 def find_run(spark: SparkSession, place: Location, run_id: str, limit: int | None = 50) -> Commit | None:
     """The commit of a run among the newest ``limit`` (None: all that the log still has)."""
-    if not exists(spark, place):
+    if (present := newest(spark, place)) is None:
         return None
-    return next((found for found in history(spark, place, limit) if found.metadata.get("run_id") == run_id), None)
+    found = history(spark, place) if limit is None else commits(spark, place, limit, present)
+    return next((one for one in found if one.metadata.get("run_id") == run_id), None)
 
 
 def maps_columns(spark: SparkSession, place: Location) -> bool:
-    """Whether a table has column mapping, so that its columns may have any name."""
-    properties = delta_table(spark, place).detail().select("properties").first()[0]
-    return str(properties.get("delta.columnMapping.mode", "none")) != "none"
+    """Whether a table exists and has column mapping, so that its columns may have any name."""
+    found = newest(spark, place)
+    return found is not None and found.maps_columns
 
 
 def needs_mapping(kind: DataType) -> bool:
@@ -179,51 +205,26 @@ def needs_mapping(kind: DataType) -> bool:
     return named or any(needs_mapping(one) for one in inner if one is not None)
 
 
-def laid_out_by(spark: SparkSession, place: Location) -> dict[str, str]:
-    """The columns whose values decide in which file a row lies, and why: partition, clustering, or Z-order (of the log)."""
-    table = delta_table(spark, place)
-    partitions, clustered = _layout(spark, place, table)
-    found = dict.fromkeys(clustered, "clustering column")
-    optimized = table.history().where("operation = 'OPTIMIZE'").select("operationParameters").collect()
-    for row in optimized:
-        found |= dict.fromkeys(json.loads(row.operationParameters.get("zOrderBy") or "[]"), "Z-order column")
-    return found | dict.fromkeys(partitions, "partition column")
+def laid_out_by(
+    spark: SparkSession, place: Location, present: Newest, looked: Callable[[Commit], int | None] = lambda _: None
+) -> dict[str, str]:
+    """Return the columns whose values decide in which file a row is, and why: partition, clustering, or Z-order (of the log).
 
-
-def _layout(spark: SparkSession, place: Location, table: Any) -> tuple[list[str], list[str]]:
-    """Read the partition and the clustering columns; DESCRIBE DETAIL, a Spark job, only where the log does not tell."""
-    with suppress(Exception):  # a platform that hides its log
-        metadata = newest_metadata(spark, place)
-        if "clustering" not in metadata["features"]:
-            return metadata["partitionColumns"], []
-    detail = table.detail().first().asDict()
-    return list(detail.get("partitionColumns") or ()), list(detail.get("clusteringColumns") or ())
-
-
-def snapshot(spark: SparkSession, place: Location, version: int) -> Any:
-    """Delta's own object for a version (in the JVM), for what neither SQL nor the DataFrame API shows.
-
-    Raises:
-        Exception: of any kind, where this platform's Delta has other internals than Delta 3.3.
+    Args:
+        spark: the session.
+        place: the table.
+        present: its newest version.
+        looked: gives, for a commit whose run looked at the layout before, the version up to which it looked; older ones are not read.
     """
-    jvm: Any = spark.sparkContext._jvm
-    nothing = getattr(jvm.scala, "Option").apply(None)  # noqa: B009 - a name that Python keeps for itself
-    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, location(spark, place))
-    return log.getSnapshotAt(version, nothing, nothing)
-
-
-def newest_metadata(spark: SparkSession, place: Location) -> dict[str, Any]:
-    """Read the newest version's metadata action as the log has it, with ``features`` of its protocol; no Spark job.
-
-    Raises:
-        Exception: of any kind, where this platform's Delta has other internals than Delta 3.3.
-    """
-    jvm: Any = spark.sparkContext._jvm
-    nothing = getattr(jvm.scala, "Option").apply(None)  # noqa: B009 - a name that Python keeps for itself
-    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, location(spark, place))
-    newest = log.update(False, nothing, nothing)
-    protocol = json.loads(newest.protocol().json())["protocol"]
-    return {**json.loads(newest.metadata().json())["metaData"], "features": protocol.get("writerFeatures") or ()}
+    found = dict.fromkeys(present.clustered_by, "clustering column")
+    since = -1
+    for commit in commits(spark, place, present=present):
+        if commit.version <= since:
+            break
+        found |= dict.fromkeys(commit.z_order, "Z-order column")
+        if (version := looked(commit)) is not None:
+            since = max(since, version)
+    return found | dict.fromkeys(present.partition_by, "partition column")
 
 
 def read(spark: SparkSession, place: Location, version: int) -> DataFrame:
@@ -235,13 +236,5 @@ def read(spark: SparkSession, place: Location, version: int) -> DataFrame:
 
 def commit_file(spark: SparkSession, place: Location, version: int) -> tuple[str, str | None]:
     """Path and SHA-256 of a version's commit file; None when it is not there (log retention removes old ones)."""
-    from pyspark.sql import functions as F
-
     path = f"{location(spark, place).rstrip('/')}/_delta_log/{version:020d}.json"
-    try:
-        found = spark.read.format("binaryFile").load(path).select(F.sha2("content", 256)).first()
-    except Exception as error:
-        if "nothing at this path" in reason(error):
-            return path, None
-        raise
-    return path, found[0] if found else None
+    return path, files.sha256(spark, path)

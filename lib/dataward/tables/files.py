@@ -20,6 +20,7 @@ __all__ = [
     "on_system",
     "plain",
     "qualified",
+    "sha256",
     "skipped",
     "tables_below",
 ]
@@ -83,6 +84,19 @@ def exists(spark: SparkSession, path: str) -> bool:
     """Return whether a path exists."""
     system, place = on_system(spark, path)
     return bool(system.exists(place))
+
+
+def sha256(spark: SparkSession, path: str) -> str | None:
+    """Return the SHA-256 (hex) of a file's bytes; None where there is no file."""
+    system, place = on_system(spark, path)
+    if not system.exists(place):
+        return None
+    jvm: Any = spark.sparkContext._jvm
+    stream = system.open(place)
+    try:
+        return str(jvm.org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))
+    finally:
+        stream.close()
 
 
 def qualified(spark: SparkSession, path: str) -> str:

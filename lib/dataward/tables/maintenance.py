@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
 from dataward.errors import TargetError
+from dataward.spark.console import console_to_stderr
 from dataward.spark.sql import column, literal
-from dataward.tables import delta
+from dataward.tables import delta, log
 from dataward.tables.files import on_system
 from dataward.tables.reason import reason
 
@@ -68,14 +67,14 @@ def forget_past(spark: SparkSession, place: Location, metadata: dict[str, Any]) 
         # Number of tasks by which vacuum lists directories; the default of 10,000 takes 15 seconds for a small table.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * spark.sparkContext.defaultParallelism),
     }
-    with settings(spark, own), _spoken_to_stderr(spark):
+    with settings(spark, own), console_to_stderr(spark):
         try:
             spark.sql(f"reorg table {name} apply (purge)")
             spark.sql(f"vacuum {name} retain 0 hours")
             spark.sql(
                 f"alter table {name} set tblproperties ('dataward.pastForgotten' = {literal(metadata['run_id'])})"
             )
-            return _checkpoint_only(spark, delta.location(spark, place))
+            return _checkpoint_only(spark, place)
         except TargetError:
             raise
         except Exception as error:
@@ -88,32 +87,15 @@ def append_only(spark: SparkSession, place: Location, wanted: bool) -> None:
     spark.sql(f"alter table {name} set tblproperties ('delta.appendOnly' = '{str(wanted).lower()}')")
 
 
-def _checkpoint_only(spark: SparkSession, root: str) -> int:
+def _checkpoint_only(spark: SparkSession, place: Location) -> int:
     """Write a checkpoint of the newest version, and remove all older entries of the log."""
-    jvm: Any = spark.sparkContext._jvm
-    session: Any = spark._jsparkSession
-    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(session, root)
-    snapshot = log.update(False, getattr(jvm.scala, "Option").apply(None), getattr(jvm.scala, "Option").apply(None))  # noqa: B009
-    log.checkpoint(snapshot, getattr(jvm.scala, "Option").apply(None))  # noqa: B009
-    newest = int(snapshot.version())
+    newest = log.checkpointed(spark, place)
+    root = delta.location(spark, place)
     for file in files(spark, f"{root.rstrip('/')}/_delta_log"):
         number = file.path.rsplit("/", 1)[-1].lstrip(".").partition(".")[0]
         if number.isdigit() and int(number) < newest:
             _remove(spark, file.path)
     return newest
-
-
-@contextmanager
-def _spoken_to_stderr(spark: SparkSession) -> Iterator[None]:
-    """Vacuum prints what it does to Scala's console, which is the stdout that a JSON document belongs on."""
-    jvm: Any = spark.sparkContext._jvm
-    console = jvm.java.lang.Class.forName("scala.Console$").getField("MODULE$").get(None)
-    before = console.out()
-    console.setOutDirect(jvm.java.lang.System.err)
-    try:
-        yield
-    finally:
-        console.setOutDirect(before)
 
 
 class settings:  # noqa: N801 - reads as a word: `with settings(...)`

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from dataward.contract import Location
 from dataward.errors import SourceError
 from dataward.spark.sql import identifier, literal
-from dataward.tables import delta
+from dataward.tables import delta, log
 from dataward.tables.source import Pin, manifest
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _of_delta(spark: SparkSession, place: Location, version: int, names: Sequenc
     from pyspark.sql import functions as F
 
     try:
-        snapshot = delta.snapshot(spark, place, version)
+        snapshot = log.snapshot(spark, place, version)
         physical = {
             field["name"].lower(): field["metadata"].get("delta.columnMapping.physicalName", field["name"])
             for field in json.loads(snapshot.metadata().schemaString())["fields"]

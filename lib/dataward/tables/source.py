@@ -46,6 +46,7 @@ class Pin:
         digest: SHA-256 (hex) that identifies what is read.
         source: the source.
         now: function that computes the digest again; None where the pinned rows cannot change.
+        size: bytes of its files; None where that is not known.
     """
 
     frame: DataFrame
@@ -54,6 +55,7 @@ class Pin:
     digest: str
     source: Source = field(repr=False)
     now: Callable[[SparkSession], str] | None = field(default=None, repr=False)
+    size: int | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -102,14 +104,16 @@ def _pin_delta(spark: SparkSession, source: Source, version: int | None) -> Pin:
     if source.table and (other := catalog.instead_of_delta(spark, source)):
         spelled = "view" if other == "a view" else other.rsplit(" ", 1)[-1]
         raise SourceError(f"source {source}: it is {other}, no Delta table. Write 'format: {spelled}' under 'source'")
-    if not delta.exists(spark, source):
+    present = delta.newest(spark, source)
+    if present is None:
         raise SourceError(f"source {source}: there is no Delta table here. Check 'source.path' and 'source.format'")
     wanted = version if version is not None else source.version
     if wanted is None:
-        wanted = delta.latest_version(spark, source)
+        wanted = present.version
     frame = delta.read(spark, source, wanted)
-    digest = hashlib.sha256(f"delta {source} {delta.table_id(spark, source)} {wanted}".encode()).hexdigest()
-    return Pin(frame, f"{source} @ version {wanted}", wanted, digest, source)
+    digest = hashlib.sha256(f"delta {source} {present.id} {wanted}".encode()).hexdigest()
+    size = present.size if wanted == present.version else None
+    return Pin(frame, f"{source} @ version {wanted}", wanted, digest, source, size=size)
 
 
 def _refuse_other_kinds(spark: SparkSession, source: Source, name: str) -> None:
@@ -153,7 +157,7 @@ def _pin_files(spark: SparkSession, source: Source) -> Pin:
     size = sum(length for _, length, _ in listed)
     skipped = f"; not read, as Spark skips names that begin with _ or .: {_some(beside)}" if beside else ""
     described = f"{source} ({len(listed)} file{'s' if len(listed) > 1 else ''}, {size} bytes{skipped})"
-    return Pin(frame, described, None, _digest(listed), source, partial(_digest_now, source=source))
+    return Pin(frame, described, None, _digest(listed), source, partial(_digest_now, source=source), size)
 
 
 def _beside(spark: SparkSession, source: Source, listed: Sequence[tuple[str, int, str]]) -> list[str]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from dataward.contract import Location
 from dataward.errors import TargetError
 from dataward.spark.hmac import sha256_of_files
-from dataward.tables import delta
+from dataward.tables import delta, log
 from dataward.tables.deltalog.actions import Added, located
 from dataward.tables.deltalog.log import LOG, CommitFile, commit_of
 from dataward.tables.maintenance import read_bytes
@@ -167,7 +167,7 @@ def _rows_of(spark: SparkSession, place: Location, version: int, paths: list[str
         return delta.read(spark, place, max(version, 0)).limit(0)
     wanted = set(paths)
     try:
-        snapshot = delta.snapshot(spark, place, version)
+        snapshot = log.snapshot(spark, place, version)
         jvm: Any = spark.sparkContext._jvm
         chosen = jvm.java.util.ArrayList()
         for one in snapshot.allFiles().collectAsList():

@@ -273,7 +273,7 @@ def drafted(source: Source, found: Discovered, how: Drafting | None = None) -> s
         refused = {path for problem in problems for path in given if _is_about(problem, path)}
         if contract is not None and not problems:
             unfit = [path for field in found.schema if misfits(contract, field, found.schema) for path in _paths(field)]
-            refused = {path for path in unfit if contract.columns[path].protect.op != "keep"}
+            refused = {path for path in unfit if not contract.columns[path].protect.keeps}
         changed = {path: chosen.get(path, 0) + 1 for path in refused if chosen.get(path, 0) + 1 < len(given[path])}
         if not changed:
             return text

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from dataward.keys import open_keys
 from dataward.pipeline.guard import guarded
+from dataward.pipeline.passes import Pass, passes
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.refresh import Refresh
 from dataward.pipeline.refusals import against_names, against_place, against_schema, against_target
-from dataward.privacy.protect import Protected, output_schema, protect_in_window
+from dataward.privacy.protect import ColumnPlan, Protected, output_schema, protect_in_window
 from dataward.quality.explain import Explanation
 from dataward.quality.explain import explain as explain_suite
 from dataward.quality.repair.fit import normalised
 from dataward.spark.session import isolated
-from dataward.tables.declared import declared
+from dataward.tables import delta
 from dataward.tables.source import MALFORMED, pin
 
 if TYPE_CHECKING:
@@ -34,12 +35,14 @@ class Explained:
         suite: how the rules would be measured.
         protections: how the columns would be protected.
         changes: changes of the target's schema as text.
+        passes: the passes over source and target, in their order.
     """
 
     reads: str
     suite: Explanation
     protections: tuple[Protected, ...]
     changes: tuple[str, ...]
+    passes: tuple[Pass, ...]
 
 
 @guarded("explain")
@@ -59,12 +62,12 @@ def explain(spark: SparkSession, plan: Plan) -> Explained:
         suite = against_schema(own, plan, source, references, now)
         against_names(own, plan, source)
         plain = normalised(source, contract.treat).drop(MALFORMED)
-        _, protections = protect_in_window(own, contract, keys, plain)
+        columns = ColumnPlan.resolve(contract, keys, plain.schema)
+        _, protections = protect_in_window(own, columns, plain)
         reads, whole = pinned.described, contract.target.mode == "overwrite"
         if contract.target.mode == "refresh":
-            refresh = Refresh(own, contract, plan.sha256, keys, pinned, others, None)
+            refresh = Refresh(own, plan, keys, pinned, others, None)
             reads, whole = f"{reads}, {refresh}", refresh.base is None
-        changes = against_target(
-            own, plan, declared(own, contract.target), *output_schema(contract, keys, plain.schema), whole
-        )
-        return Explained(reads, explain_suite(suite, contract.engine, now), protections, tuple(changes))
+        changes = against_target(own, plan, delta.newest(own, contract.target), *output_schema(columns), whole)
+        judging = explain_suite(suite, contract.engine, now)
+        return Explained(reads, judging, protections, tuple(changes), passes(columns, suite, judging))

@@ -129,7 +129,7 @@ class _Asking:
         self.who = self.principal.name
         self.whole = delta.read(spark, self.contract.target, self.version)
         self.places = [self._place(name) for name in wanted.columns]
-        self.protected = [place for place in self.places if place.line.protect.op != "keep"]
+        self.protected = [place for place in self.places if not place.line.protect.keeps]
 
     def _place(self, name: str) -> Inside:
         schema = arrow_schema(self.whole.schema)

@@ -23,7 +23,8 @@ from dataward.privacy.discover.custom import with_custom
 from dataward.profiling.suggest.candidates import Candidate, candidates
 from dataward.profiling.suggest.corruptions import corruptions
 from dataward.profiling.suggest.deequ import suggested
-from dataward.quality.judge import Judgement, Options, judge
+from dataward.quality.engines.copies import Copies
+from dataward.quality.judge import Judgement, Options, judge, needed_flags
 from dataward.quality.rules import Rule
 from dataward.quality.suite import Suite, suite
 from dataward.spark.session import isolated
@@ -120,10 +121,10 @@ def _suggested(
     part = f"pmod(xxhash64({', '.join(_hashable(frame))}), {SLICES})"
     progress("profiling four fifths of the rows")
     columns, correlated = profiled(frame.where(f"{part} >= {HELD}"), with_custom(custom), keys=True)
-    load, fraction = _load(frame, rows, held)
+    load = _load(frame, rows, held)
     readable = [identifier(column.name) for column in columns if not column.sensitive]
     ours = candidates(columns, [(one.one, one.other, one.value) for one in correlated], rows)
-    theirs = _others(ours, suggested(spark, load.select(*readable)))
+    theirs = _others(ours, suggested(spark, load.frame.select(*readable)))
     # A value that DQDL cannot write, such as one that ends in a backslash, makes no rule.
     made = {one: rule for one in (*ours, *theirs) for rule in suite(f"Rules = [ {one.rule} ]")[0].rules}
     loads = [(frame.where(f"{part} = {n}"), False) for n in range(HELD)] + [(frame, True)]
@@ -138,7 +139,7 @@ def _suggested(
             diverts = bool(verdict.failed_rows) and asked[one].statement.threshold is None
             alarms[one].append(verdict.outcome in BAD or diverts)
     kept = [one for one in made if not any(alarms[one])]
-    tried = _tried(spark, load, [made[one] for one in kept], fraction, now, {}, progress)
+    tried = _tried(spark, load, [made[one] for one in kept], Options("spark"), progress)
     rules = (
         Suggested(one.rule, one.why, 0, len(alarms[one]), caught)
         for one, caught in zip(kept, tried.caught, strict=True)
@@ -154,18 +155,18 @@ def mutate(spark: SparkSession, plan: Plan, progress: Callable[[str], None] = la
     Raises:
         SourceError: the source cannot be read, or holds no rows.
     """
-    now, contract = datetime.now(timezone.utc), plan.contract
+    contract = plan.contract
     with isolated(spark) as own, ExitStack() as held, _readable(contract.source):
         pinned = pin(own, contract.source)
         references = {alias: pin(own, place).frame.drop(MALFORMED) for alias, place in contract.references.items()}
         frame = pinned.frame.drop(MALFORMED)
         rows = _counted(frame, contract.source)
-        load, fraction = _load(frame, rows, held)
+        load = _load(frame, rows, held)
 
         def mended(one: DataFrame) -> DataFrame:
             return repaired(own, contract, one)
 
-        tried = _tried(own, load, plan.suite.rules, fraction, now, references, progress, mended)
+        tried = _tried(own, load, plan.suite.rules, Options("spark", references), progress, mended)
     rules = (
         Suggested(rule.text, "", 0, 0, caught) for rule, caught in zip(plan.suite.rules, tried.caught, strict=True)
     )
@@ -185,12 +186,20 @@ def _hashable(frame: DataFrame) -> list[str]:
     ]
 
 
-def _load(frame: DataFrame, rows: int, held: ExitStack) -> tuple[DataFrame, float]:
+@dataclass(frozen=True)
+class _Load:
+    """Rows to corrupt, held by Spark, and which share of all they are."""
+
+    frame: DataFrame
+    fraction: float
+
+
+def _load(frame: DataFrame, rows: int, held: ExitStack) -> _Load:
     """Return cached rows to corrupt, and their share of all rows."""
     fraction = min(1.0, LOAD / rows)
     load = (frame if fraction == 1 else frame.sample(fraction, 0)).persist()
     held.callback(load.unpersist)
-    return load, fraction
+    return _Load(load, fraction)
 
 
 def _others(ours: Iterable[Candidate], theirs: Iterable[Candidate]) -> list[Candidate]:
@@ -217,22 +226,32 @@ def _earlier(spark: SparkSession, pinned: Pin, columns: Sequence[str]) -> list[D
 
 def _tried(
     spark: SparkSession,
-    load: DataFrame,
+    load: _Load,
     rules: Sequence[Rule],
-    fraction: float,
-    now: datetime,
-    references: Mapping[str, DataFrame],
+    options: Options,
     progress: Callable[[str], None],
     mended: Callable[[DataFrame], DataFrame] = lambda frame: frame,
 ) -> _Tried:
+    now, fraction, load_rows = datetime.now(timezone.utc), load.fraction, load.frame
     asked = Suite(tuple(_scaled(rule, fraction) for rule in rules))
 
-    def judged(rows: DataFrame) -> Judgement:
-        return judge(spark, mended(rows), asked, now, Options("spark", references))
-
-    before, tried = judged(load), list(corruptions(load))
-    progress(f"corrupting {before.rows:,} rows in {len(tried)} ways")
-    notices = [_noticed(before, judged(corruption.done(load)), corruption.rows) for corruption in tried]
+    tried = list(corruptions(load_rows))
+    progress(f"corrupting {load_rows.count():,} rows in {len(tried)} ways")
+    frames = [mended(rows) for rows in (load_rows, *(corruption.done(load_rows) for corruption in tried))]
+    copies = Copies(frames, [name for rule in asked.rules for name in rule.columns])
+    judged = [
+        judge(
+            spark,
+            frame,
+            asked,
+            now,
+            # What is flagged row by row is flagged within a variant: each is measured by itself.
+            options if needed_flags(asked.rules, now) else replace(options, measure=copies.measuring(number)),
+        )
+        for number, frame in enumerate(frames)
+    ]
+    before, *after = judged
+    notices = [_noticed(before, seen, corruption.rows) for seen, corruption in zip(after, tried, strict=True)]
     names = tuple(corruption.name for corruption in tried)
     caught = (
         tuple(name for name, seen in zip(names, of_rule, strict=True) if seen) for of_rule in zip(*notices, strict=True)

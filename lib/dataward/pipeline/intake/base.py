@@ -13,6 +13,7 @@ from dataward.pipeline.context import Context
 from dataward.pipeline.decide import Counted
 from dataward.pipeline.repair import Mended
 from dataward.privacy.erased import Memory
+from dataward.privacy.protect import ColumnPlan
 from dataward.quality.judge import Judgement
 from dataward.quality.past import Past
 from dataward.quality.suite import Suite
@@ -71,12 +72,13 @@ class Ready:
     """A run that preflight let through: the suite to judge and everything that was looked up before a row is read."""
 
     pinned: Pinned
+    columns: ColumnPlan
     suite: Suite
     past: Past
     table: Declared | None
     schema_changes: tuple[str, ...]
-    guessable: tuple[str, ...]
-    """Columns of which counting values may tell which is which."""
+    small: bool
+    """Whether memory holds all rows easily."""
     memory: Memory | None
     """Whom the table has forgotten."""
 

@@ -28,7 +28,7 @@ class ChangedPartitions(WholeTable):
         source, references = resume.pinned(
             ctx.spark, ctx.contract, ctx.run_id, ctx.earlier.metadata, schema_only=True
         )  # files are looked at once it is known which of them are read
-        refresh = Refresh(ctx.spark, ctx.contract, ctx.plan.sha256, ctx.keys, source, references, ctx.earlier.metadata)
+        refresh = Refresh(ctx.spark, ctx.plan, ctx.keys, source, references, ctx.earlier.metadata)
         ctx.resources.callback(refresh.release)
         words = f"{source.described}, {refresh}"
         return Pinned(source, references, words, refresh.base is None, refresh)

@@ -11,7 +11,7 @@ from dataward.pipeline.context import Context
 from dataward.pipeline.decide import Counted
 from dataward.pipeline.intake.base import Judged, Pinned, Ready, Split
 from dataward.pipeline.repair import Mended
-from dataward.privacy.protect import attempt, stopping
+from dataward.privacy.protect import attempt
 from dataward.quality.internal import SOURCE_ROW
 from dataward.quality.judge import Measuring, Options, judge
 from dataward.quality.rules import RowRule
@@ -36,7 +36,7 @@ class WholeTable:
 
     def pin(self, ctx: Context) -> Pinned:
         """Hold source and references still; for a rerun, as the run found them when it began."""
-        resume.no_stream_before(ctx.spark, ctx.contract)
+        resume.no_stream_before(ctx.spark, ctx.contract, ctx.target)
         source, references = resume.pinned(ctx.spark, ctx.contract, ctx.run_id, ctx.earlier.metadata)
         return Pinned(source, references, source.described, ctx.contract.target.mode == "overwrite")
 
@@ -52,7 +52,7 @@ class WholeTable:
         Raises:
             ProtectionError: a value that would be published cannot be protected.
         """
-        columns = stopping(ctx.contract, ctx.keys, mended.plain)
+        columns = ready.columns.stopping()
         if not columns:
             return
         rules = [rule for rule in ready.suite.rules if isinstance(rule, RowRule) and not rule.warns_only]
@@ -60,12 +60,12 @@ class WholeTable:
         with ctx.trace.phase("try") as say:
             say(", ".join(columns))
             try:
-                attempt(ctx.contract, ctx.keys, mended.parted(alone, ctx.now)[0], columns)
+                attempt(ready.columns, mended.parted(alone, ctx.now)[0], columns)
             except ProtectionError:
                 if alone == rules:
                     raise
                 if ready.pinned.refresh is None:  # else duplicates may be in partitions that are not read
-                    attempt(ctx.contract, ctx.keys, mended.parted(rules, ctx.now)[0], columns)
+                    attempt(ready.columns, mended.parted(rules, ctx.now)[0], columns)
 
     def judge(self, ctx: Context, ready: Ready, mended: Mended) -> Judged:
         """Judge by the contract's engine."""
@@ -78,9 +78,9 @@ class WholeTable:
             contract.engine,
             ready.pinned.frames,
             contract.checks,
-            sensitive=tuple(name for name in ready.pinned.source.columns if contract.sensitive(name)),
+            sensitive=ready.columns.sensitive,
             internal=tuple(mended.internal),
-            estimate=tuple(ready.guessable),
+            estimate=ready.columns.guessable,
             count=tuple(mended.metrics),
             past=ready.past,
             measure=measure,

@@ -17,7 +17,7 @@ from dataward.privacy.discover.columns import outside
 from dataward.privacy.discover.custom import with_custom
 from dataward.privacy.discover.score import UNSEEN, Finding
 from dataward.privacy.discover.spark import discover_frame, sample
-from dataward.privacy.protect import arrow_schema, protect, tree
+from dataward.privacy.protect import ColumnPlan, arrow_schema, protect, tree
 from dataward.privacy.protect.compiled import read_by
 from dataward.spark.sql import identifier
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-    from dataward.keys import KeyProvider
 
 __all__ = ["Looked", "free_text_warning", "look", "weighed"]
 
@@ -69,9 +68,9 @@ class Looked:
         return [Problem(file, line, f"columns.{path}", what, remedy) for path, what, remedy in self.unclassed]
 
 
-def look(spark: SparkSession, contract: Contract, keys: KeyProvider, frame: DataFrame, total: int) -> Looked:
+def look(spark: SparkSession, plan: ColumnPlan, frame: DataFrame, total: int) -> Looked:
     """Look at a sample of the rows as they would leave the job; one job over it, or none where nothing leaves readable."""
-    fields = list(arrow_schema(frame.schema))
+    contract, fields = plan.contract, list(arrow_schema(frame.schema))
     readable = {field.name: lines for field in fields if (lines := _readable(contract, field))}
     if not readable:
         return Looked()
@@ -79,7 +78,7 @@ def look(spark: SparkSession, contract: Contract, keys: KeyProvider, frame: Data
     drawn = sample(frame, contract.discovery.rows, total)
     drawn = drawn.select(*(identifier(name) for name in frame.columns if name in readable or name in read))
     # What is only read stays as it is: nothing is entered into a vault for a look.
-    protecting, _ = protect(spark, contract, keys, drawn.select(*map(identifier, readable)))
+    protecting, _ = protect(spark, plan, drawn.select(*map(identifier, readable)))
     ready = protecting(drawn, strict=False)
     ready = ready.select(*(identifier(name) for name in ready.columns if name in readable))
     return weighed(contract, fields, discover_frame(ready, with_custom(contract.discovery.detectors)))
@@ -97,7 +96,7 @@ def weighed(contract: Contract, fields: Iterable[pa.Field], findings: Sequence[F
         if line is None:  # a part of the column that is protected for good, or kept for a reason
             continue
         sure = finding.sensitive and finding.confidence.value >= contract.discovery.confidence
-        if line.protect.op == "keep" and sure:
+        if line.protect.keeps and sure:
             unclassed.append(_unclassed(contract, finding, path, inside))
         else:
             residue += _residue(finding, line)
@@ -112,7 +111,7 @@ def _readable(contract: Contract, field: pa.Field) -> dict[str, Column]:
     for path, parts in tree.paths(field):
         line = contract.line(field.name, parts)
         given: Any = line.protect
-        unspoken = given.op == "keep" and line.class_ is None and given.reason is None
+        unspoken = given.keeps and line.class_ is None and given.reason is None
         if unspoken or given.readable:
             found[path] = line
     return found
@@ -120,13 +119,13 @@ def _readable(contract: Contract, field: pa.Field) -> dict[str, Column]:
 
 def free_text_warning(path: str, line: Column) -> str:
     """Return the warning about readable free text; empty where the contract does everything possible."""
-    how = "kept" if line.protect.op == "keep" else f"under {line.protect.op}"
+    how = "kept" if line.protect.keeps else f"under {line.protect.op}"
     if getattr(line.protect, "also", ()):
         return ""
     remedy = (
         "redact_text with 'also' takes out what other columns of the row hold (also: [name, mrn]), redact takes all"
     )
-    if line.protect.op == "keep":
+    if line.protect.keeps:
         remedy += "; if it may stay readable, say so: {keep: {reason: ...}}"
     return f"column '{path}' ({how}) holds free text: {UNSEEN}; {remedy}"
 
@@ -150,10 +149,15 @@ def _unclassed(contract: Contract, finding: Finding, path: str, inside: str) -> 
 def _residue(finding: Finding, line: Column) -> Iterator[str]:
     """Yield readable residue of other classes than the entry's own; of its own class where the operator hides nothing of a value."""
     op = line.protect.op
-    how = "kept" if op == "keep" else f"under {op}"
+    how = "kept" if line.protect.keeps else f"under {op}"
     for class_, share in finding.inside:
         if class_ != line.class_:
             yield f"column '{finding.column}' ({how}): {class_} inside of {share:.2%} of its different texts"
     expected = {"protected", *((line.class_,) if op != "mask" else ())}
-    if op != "keep" and finding.class_ and finding.class_ not in expected and finding.confidence.value >= SURE:
+    if (
+        not line.protect.keeps
+        and finding.class_
+        and finding.class_ not in expected
+        and finding.confidence.value >= SURE
+    ):
         yield f"column '{finding.column}' ({how}): still looks like {finding.class_} ({finding.confidence.value:.2f})"

@@ -14,6 +14,7 @@ from dataward.privacy.protect.compiled import (
     undecided,
     within,
 )
+from dataward.privacy.protect.plan import ColumnPlan, Decision
 from dataward.privacy.protect.spark import (
     Protected,
     Protecting,
@@ -21,14 +22,15 @@ from dataward.privacy.protect.spark import (
     attempt,
     protect,
     statistics_columns,
-    stopping,
 )
 from dataward.privacy.protect.tree import paths
 from dataward.privacy.protect.window import outgoing, output_schema, protect_in_window, shadows
 
 __all__ = [
     "OPERATORS",
+    "ColumnPlan",
     "Compiled",
+    "Decision",
     "Protected",
     "Protecting",
     "ambiguous",
@@ -44,7 +46,6 @@ __all__ = [
     "protect_in_window",
     "shadows",
     "statistics_columns",
-    "stopping",
     "undecided",
     "within",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FALLBACK",
-    "FORMS",
     "OPERATORS",
     "Compiled",
     "ambiguous",
@@ -77,13 +75,6 @@ OPERATORS: dict[str, type[Operator]] = {
 
 FALLBACK = " (fallback)"
 """Suffix of a place for the results of its fallback."""
-
-FORMS = {
-    "token": re.compile(r"v([0-9]+)\.[0-9a-f]{32,64}"),
-    "encrypt": re.compile(r"v([0-9]+)\.[A-Za-z0-9_-]+"),
-    "encrypt_random": re.compile(r"v([0-9]+)\.[A-Za-z0-9_-]+"),
-}
-"""Patterns, by operator, of values that show their key version."""
 
 KeyOf = Callable[[Purpose, str], Key]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from dataward.contract import Contract
 from dataward.contract.reserved import INTERNAL
 from dataward.errors import ProtectionError, RunError
-from dataward.keys import KeyProvider
 from dataward.privacy.protect import tree
 from dataward.privacy.protect.canonical import VERSION
-from dataward.privacy.protect.compiled import Compiled, compiled, key_of, keyed
+from dataward.privacy.protect.compiled import Compiled, keyed
 from dataward.privacy.protect.entries import Entered
 from dataward.privacy.protect.leaf import Leaf
 from dataward.privacy.protect.operator import Operator, Rows
+from dataward.privacy.protect.plan import ColumnPlan, with_statistics
 from dataward.privacy.protect.shred import ShredOperator, through_shred
 from dataward.privacy.protect.token import Keyed
 from dataward.privacy.protect.vault import VaultOperator, through_vault
@@ -36,14 +36,11 @@ __all__ = [
     "output_fields",
     "protect",
     "statistics_columns",
-    "stopping",
     "through_arrow",
 ]
 
 ONE_SPELLING = frozenset({"string", "byte", "short", "integer", "long", "date", "decimal"})
 """Types whose equal values have equal texts (0.0 and -0.0 are equal, but have two texts)."""
-
-WITHOUT_STATISTICS = frozenset({"array", "map", "struct", "boolean", "binary", "void"})
 
 SUBJECT = "__subject"
 """Column of the row's original data subject."""
@@ -66,26 +63,22 @@ class Protected:
     key_version: int | None = None
 
 
-def stopping(contract: Contract, keys: KeyProvider, frame: DataFrame) -> tuple[str, ...]:
-    """Return the columns in which a value of a supported type can stop the run."""
-    columns = compiled(contract, key_of(keys), arrow_schema(frame.schema)).columns
-    return tuple(name for name, node in columns if any(leaf.may_stop for leaf in tree.leaves(node)))
-
-
-def attempt(contract: Contract, keys: KeyProvider, frame: DataFrame, columns: Iterable[str]) -> None:
+def attempt(plan: ColumnPlan, frame: DataFrame, columns: Iterable[str]) -> None:
     """Protect columns of a sample of rows, of the size that discovery uses, without writing; runs one Spark job.
 
     Raises:
         ProtectionError: a value cannot be protected, and the contract has no fallback for it.
     """
-    trees = dict(compiled(contract, key_of(keys), arrow_schema(frame.schema)).columns)
+    trees = dict(plan.operators().columns)
     nodes = {name: trees[name] for name in columns}
     read = {name for node in nodes.values() for leaf in tree.leaves(node) for name in leaf.reads}
     names = [name for name in frame.columns if name in nodes or name in read]
     # Named by number: mapInArrow does not accept names with a dot or a backtick.
     sample = frame.select(*(column(name).alias(f"c{number}") for number, name in enumerate(names)))
     try:
-        sample.limit(contract.discovery.rows).mapInArrow(settled(_attempting(names, nodes)), "nothing int").collect()
+        sample.limit(plan.contract.discovery.rows).mapInArrow(
+            settled(_attempting(names, nodes)), "nothing int"
+        ).collect()
     except Exception as error:
         if message := from_worker(error):
             raise ProtectionError(message) from None
@@ -110,7 +103,7 @@ def _attempting(
 
 
 def protect(
-    spark: SparkSession, contract: Contract, keys: KeyProvider, frame: DataFrame, few: Iterable[str] = ()
+    spark: SparkSession, plan: ColumnPlan, frame: DataFrame, few: Iterable[str] = ()
 ) -> tuple[Protecting, tuple[Protected, ...]]:
     """Return a function that protects frames with this frame's columns, and the protection of each column.
 
@@ -119,15 +112,13 @@ def protect(
 
     Args:
         spark: the session.
-        contract: the contract.
-        keys: source of keys.
-        frame: the frame.
+        plan: what is decided about the columns.
+        frame: the frame: all columns of the plan, or some.
         few: columns with few distinct values; each value is protected once and joined to the rows, where its operator is
             deterministic and needs Arrow.
     """
-    schema = arrow_schema(frame.schema)
-    exact, lenient = (compiled(contract, key_of(keys), schema, strict) for strict in (True, False))
-    subject = contract.erasure.subject if contract.erasure else None
+    exact, lenient = (plan.for_columns(frame.schema, strict) for strict in (True, False))
+    subject = plan.subject
     work = _Work(spark, exact, lenient, frame, frozenset(few), subject)
     protections = [
         protection
@@ -138,9 +129,9 @@ def protect(
     return work.apply, tuple(protections)
 
 
-def output_fields(contract: Contract, keys: KeyProvider, schema: StructType) -> list[tuple[str, DataType]]:
+def output_fields(plan: ColumnPlan) -> list[tuple[str, DataType]]:
     """Return name and type of the columns of the output, without reading rows or tables."""
-    nodes = dict(compiled(contract, key_of(keys), arrow_schema(schema)).columns)
+    nodes, schema = dict(plan.operators().columns), plan.schema
     fields = [(field.name, _output(nodes[field.name], field.dataType)) for field in schema.fields]
     return [(name, kind) for name, kind in fields if kind is not None]
 
@@ -302,10 +293,6 @@ def _protected(where: str, operator: Operator, stage: Stage) -> Protected:
 
 
 def statistics_columns(contract: Contract, frame: DataFrame) -> list[str]:
-    """Return the columns of a protected frame whose minima and maxima Delta may store in its log, without sensitive ones.
-
-    Delta stores none of nested, boolean and binary columns; of partition columns it stores the values anyway.
-    """
-    plain = [field.name for field in frame.schema.fields if field.dataType.typeName() not in WITHOUT_STATISTICS]
-    partitions = {name.lower() for name in contract.target.partition_by}
-    return [name for name in plain if not contract.sensitive(name) and name.lower() not in partitions]
+    """Return the columns of a protected table whose minima and maxima Delta may store in its log, without sensitive ones."""
+    sensitive = [name for name in frame.columns if contract.sensitive(name)]
+    return with_statistics(frame.schema, (*sensitive, *contract.target.partition_by))

@@ -16,6 +16,7 @@ from dataward.contract.reserved import shadow_of
 from dataward.errors import KeyringError
 from dataward.keys import KeyProvider, Purpose
 from dataward.privacy.protect.entries import Table
+from dataward.privacy.protect.plan import ColumnPlan
 from dataward.privacy.protect.spark import Protected, Protecting, output_fields, protect
 from dataward.spark.sql import column, identifier
 from dataward.tables import delta
@@ -60,31 +61,25 @@ def shadows(contract: Contract, keys: KeyProvider, names: Iterable[str]) -> dict
     return names_of_shadows
 
 
-def output_schema(contract: Contract, keys: KeyProvider, schema: StructType) -> tuple[StructType, list[str]]:
+def output_schema(plan: ColumnPlan) -> tuple[StructType, list[str]]:
     """Return the schema of the output, and the names of its second columns."""
-    second = shadows(contract, keys, _single(schema))
-    fields = dict(output_fields(contract, keys, schema))
-    for name, shadow in second.items():
+    fields = dict(output_fields(plan))
+    for name, shadow in plan.shadows.items():
         fields[shadow] = fields[name]
-    written = type(schema)()
+    written = type(plan.schema)()
     for name, kind in fields.items():
         written.add(name, kind)
-    return written, list(second.values())
-
-
-def _single(schema: StructType) -> list[str]:
-    """Return the names of the columns that are not nested."""
-    return [field.name for field in schema.fields if field.dataType.typeName() not in ("array", "map", "struct")]
+    return written, list(plan.shadows.values())
 
 
 def protect_in_window(
-    spark: SparkSession, contract: Contract, keys: KeyProvider, frame: DataFrame, few: Iterable[str] = ()
+    spark: SparkSession, plan: ColumnPlan, frame: DataFrame, few: Iterable[str] = ()
 ) -> tuple[Protecting, tuple[Protected, ...]]:
     """Protect like :func:`dataward.privacy.protect.spark.protect`, with second columns where a window is open."""
+    contract, second = plan.contract, {name: shadow for name, shadow in plan.shadows.items() if name in frame.columns}
     for line in contract.columns.values():
-        _vault_ready(spark, line, keys.window(contract.domain(line)))
-    new, protections = protect(spark, contract, keys, frame, few)
-    second = shadows(contract, keys, _single(frame.schema))
+        _vault_ready(spark, line, plan.keys.window(contract.domain(line)))
+    new, protections = protect(spark, plan, frame, few)
     if not second:
         return new, protections
 
@@ -92,7 +87,8 @@ def protect_in_window(
         return given.select("*", *(column(name).alias(shadow) for name, shadow in second.items()))
 
     shadowing = widened(frame).select(*(identifier(shadow) for shadow in second.values()))
-    old, second_protections = protect(spark, contract, outgoing(keys), shadowing)
+    before = ColumnPlan.resolve(contract, outgoing(plan.keys), shadowing.schema)
+    old, second_protections = protect(spark, before, shadowing)
 
     def both(given: DataFrame, strict: bool = True) -> DataFrame:
         return old(new(widened(given), strict), strict)

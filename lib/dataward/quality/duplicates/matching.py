@@ -21,6 +21,7 @@ from dataward.contract.treatment import Kind
 from dataward.errors import RunError
 from dataward.quality.duplicates.components import components
 from dataward.quality.internal import row_id
+from dataward.spark.held import Held, hold
 from dataward.spark.sql import identifier
 from dataward.spark.workers import settled
 
@@ -84,22 +85,25 @@ class Clusters:
         members: columns id, cluster, score (of the row's best pair), similarities (of that pair by column, JSON).
         edges: columns a, b, score, similarities; one row per pair.
         notes: blocks in which not all pairs were compared.
+        kept: holds the members in memory.
     """
 
     members: DataFrame
     edges: DataFrame
     notes: tuple[str, ...] = ()
+    kept: Held | None = None
 
     def held(self) -> Clusters:
         """Compute the members now and persist them until :meth:`release`."""
         self.edges.persist()
-        self.members.persist().count()
+        kept = hold(self.members)
         self.edges.unpersist()
-        return self
+        return Clusters(kept.frame, self.edges, self.notes, kept)
 
     def release(self) -> None:
         """Unpersist the members."""
-        self.members.unpersist()
+        if self.kept is not None:
+            self.kept.release()
 
 
 def clusters(frame: DataFrame, matching: Matching) -> Clusters:

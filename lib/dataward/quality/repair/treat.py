@@ -8,7 +8,7 @@ and medians after outliers are treated.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ from dataward.spark.sql import identifier
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["Treated", "treat"]
+__all__ = ["Around", "Treated", "treat"]
 
 
 @dataclass(frozen=True)
@@ -99,29 +99,40 @@ def _early_spreads(working: Working, how: Treatment, outlying: Iterable[Outlying
     return _held(working, fences, [centre for centre in _centres(how) if centre[0] not in how.outliers])
 
 
-def treat(
-    frame: DataFrame,
-    how: Treatment,
-    references: Mapping[str, DataFrame],
-    unread: str | None = None,
-    flags: Iterable[Flag] = (),
-    spreads: Spreads | None = None,
-) -> Treated:
+@dataclass(frozen=True)
+class Around:
+    """What repairs need beside the rows.
+
+    Attributes:
+        references: reference tables by name.
+        unread: the column of records that Spark could not read; such rows stay unchanged.
+        flags: the rules' flags; those of outliers and duplicates are computed with the repairs, over the same rows.
+        small: memory holds the rows easily: they are repaired once, not in each pass over them.
+    """
+
+    references: Mapping[str, DataFrame]
+    unread: str | None = None
+    flags: tuple[Flag, ...] = ()
+    small: bool = False
+
+
+def treat(frame: DataFrame, how: Treatment, around: Around, spreads: Spreads | None = None) -> Treated:
     """Repair a frame.
 
     Args:
         frame: the source.
         how: the contract's repairs.
-        references: reference tables by name.
-        unread: the column of records that Spark could not read; such rows stay unchanged.
-        flags: the rules' flags; those of outliers and duplicates are computed here, over the same rows.
+        around: what is beside it.
         spreads: fences of an earlier measurement, to be used instead of a new one.
     """
-    working = Working.of(frame, unread)
+    references, flags, small = around.references, around.flags, around.small
+    working = Working.of(frame, around.unread)
     for name, spelling in how.normalise.items():
         normalise(working, name, spelling)
     for name, duplicates in how.duplicates.items():
         settle(working, name, duplicates)
+    if small:
+        working.hold()
     outlying = [flag for flag in dict.fromkeys(flags) if isinstance(flag, Outlying)]
     spreads = _early_spreads(working, how, outlying) if spreads is None else spreads
     for name, outliers in how.outliers.items():
@@ -139,6 +150,8 @@ def treat(
         similar = clusters(live, alike.matching).held()
         working.releases.append(similar.release)
         working.frame = alike.within(similar, working.frame)
+    if small:
+        working.hold()
     helpers = [name for name in frame.columns if name.startswith(INTERNAL)]
     flagged = [flag.name for flag in dict.fromkeys(flags) if flag.name in working.frame.columns]
     names = [*map(identifier, own), *helpers] + [tally.beside for tally in working.tallies] + flagged

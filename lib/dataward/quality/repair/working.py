@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataward.quality.internal import INTERNAL
 from dataward.quality.metrics import Metric
+from dataward.spark.held import hold
 from dataward.spark.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ class Working:
         """Return SQL: whether the row could be read and is not diverted."""
         readable = f" and {identifier(self.unread)} is null" if self.unread else ""
         return f"(size({WHY}) = 0{readable})"
+
+    def hold(self) -> None:
+        """Compute the frame now and hold it, so that what follows begins there."""
+        held = hold(self.frame)
+        self.releases.append(held.release)
+        self.frame = held.frame
 
     def replace(self, changes: Mapping[str, str]) -> None:
         """Set several columns at once; each SQL is evaluated over the frame before the change."""

@@ -1,0 +1,55 @@
+"""Run small inputs with one partition and without adaptive planning: each stage of a plan is then no job of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from dataward.pipeline.context import Context
+from dataward.tables import delta
+
+if TYPE_CHECKING:
+    from dataward.pipeline.intake.base import Pinned
+
+__all__ = ["SETTINGS", "is_small", "settle_small"]
+
+ROWS = 10_000
+"""Rows of one shuffle partition up to which an input is small."""
+
+ROW_BYTES = 50
+"""Bytes of one row in a file, roughly: what is compared is the size of files, which is known before they are read."""
+
+MOST = 32 << 20
+"""Bytes that one task may read and sort, whatever the number of partitions is."""
+
+SETTINGS = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.files.minPartitionNum": "1",
+    "spark.sql.leafNodeDefaultParallelism": "1",
+}
+
+
+def is_small(sizes: Iterable[int | None], partitions: int) -> bool:
+    """Return whether inputs of these sizes (bytes; None: unknown) are small for a session with so many shuffle partitions."""
+    known = list(sizes)
+    if None in known:
+        return False
+    return sum(size or 0 for size in known) <= min(partitions * ROWS * ROW_BYTES, MOST)
+
+
+def settle_small(ctx: Context, pinned: Pinned) -> bool:
+    """Set what small inputs want on the session of this run, which is isolated from the user's; returns whether they are small.
+
+    A merge, and a comparison with another table, read more than the source: they count too.
+    """
+    sizes = [pinned.source.size, *(pin.size for pin in pinned.references.values())]
+    if ctx.contract.target.mode in ("merge", "replace") and ctx.target is not None:
+        sizes.append(ctx.target.size)
+    for _, other in ctx.plan.joins:
+        present = delta.newest(ctx.spark, other.target)
+        sizes.append(present.size if present else 0)
+    small = is_small(sizes, int(ctx.spark.conf.get("spark.sql.shuffle.partitions", "200") or 200))
+    for key, value in SETTINGS.items() if small else ():
+        ctx.spark.conf.set(key, value)
+    return small

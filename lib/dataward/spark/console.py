@@ -1,0 +1,28 @@
+"""What Scala prints on the console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["console_to_stderr"]
+
+
+@contextmanager
+def console_to_stderr(spark: SparkSession) -> Iterator[None]:
+    """Send to stderr what this thread prints on Scala's console: vacuum does so, and stdout is for one JSON document.
+
+    Scala holds the console in a variable of the thread, and PySpark gives each Python thread one of the JVM: others keep theirs.
+    """
+    jvm: Any = spark.sparkContext._jvm
+    console = jvm.java.lang.Class.forName("scala.Console$").getField("MODULE$").get(None)
+    before = console.out()
+    console.setOutDirect(jvm.java.lang.System.err)
+    try:
+        yield
+    finally:
+        console.setOutDirect(before)

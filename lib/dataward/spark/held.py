@@ -1,0 +1,50 @@
+"""Hold a frame in memory for several passes, with a plan that begins at what is held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["Held", "hold"]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A frame that is computed and persisted.
+
+    Attributes:
+        frame: reads what is persisted. Its plan has no lineage, so that plans which use it do not print it again; the RDD below
+            it has, so that what a lost executor held is computed again.
+        kept: the persisted frame.
+    """
+
+    frame: DataFrame
+    kept: DataFrame
+
+    def release(self) -> None:
+        """Unpersist it."""
+        self.kept.unpersist()
+
+
+def hold(frame: DataFrame) -> Held:
+    """Compute a frame (one Spark job) and persist it until :meth:`Held.release`."""
+    kept = frame.persist()
+    kept.count()
+    return Held(_without_lineage(kept), kept)
+
+
+def _without_lineage(kept: DataFrame) -> DataFrame:
+    """Return a frame over the RDD of a persisted one, with its statistics; the frame itself where Spark's internals differ."""
+    from pyspark.sql import DataFrame
+
+    try:
+        anew: Any = kept.select("*")._jdf  # planned now, it reads what is persisted
+        jvm: Any = kept.sparkSession.sparkContext._jvm
+        spark_sql = jvm.org.apache.spark.sql
+        plan = spark_sql.execution.LogicalRDD.fromDataset(anew.queryExecution().toRdd(), anew, False)
+        return DataFrame(spark_sql.Dataset.ofRows(anew.sparkSession(), plan), kept.sparkSession)
+    except Exception:
+        return kept

@@ -1,0 +1,166 @@
+"""Delta's log without Spark jobs: what a table's newest version declares, and the commit of a version.
+
+This is the only module that reaches Delta's own ``DeltaLog``. Where a platform's Delta hides it, or has other internals than Delta
+3.3, :func:`newest` reads the same from DESCRIBE, which costs jobs, and the others raise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Location
+from dataward.tables import files
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.types import StructType
+
+__all__ = ["Newest", "checkpointed", "commit_info", "delta_table", "folder", "newest", "snapshot"]
+
+
+@dataclass(frozen=True)
+class Newest:
+    """A table's newest version.
+
+    Attributes:
+        folder: URI of the table.
+        partition_by: partition columns.
+        clustered_by: clustering columns.
+        size: bytes of its data files; None where the log does not say it without a job.
+    """
+
+    version: int
+    id: str
+    folder: str
+    schema: StructType
+    partition_by: tuple[str, ...]
+    properties: Mapping[str, str]
+    clustered_by: tuple[str, ...] = ()
+    size: int | None = None
+
+    @property
+    def maps_columns(self) -> bool:
+        """Whether its columns may have any name."""
+        return self.properties.get("delta.columnMapping.mode", "none") != "none"
+
+
+def delta_table(spark: SparkSession, place: Location) -> Any:
+    """Return Delta's handle on a table."""
+    from delta.tables import DeltaTable
+
+    return DeltaTable.forPath(spark, place.path) if place.path else DeltaTable.forName(spark, str(place.table))
+
+
+def newest(spark: SparkSession, place: Location) -> Newest | None:
+    """Look at a table's newest version, once; None where there is no Delta table."""
+    from delta.tables import DeltaTable
+
+    path = place.path
+    if not (DeltaTable.isDeltaTable(spark, path) if path else spark.catalog.tableExists(str(place.table))):
+        return None
+    with suppress(Exception):
+        return _of_log(spark, place)
+    return _described(spark, place)
+
+
+def _of_log(spark: SparkSession, place: Location) -> Newest:
+    from pyspark.sql.types import StructType
+
+    log = _delta_log(spark, place)
+    found = log.update(False, _nothing(spark), _nothing(spark))
+    metadata = json.loads(found.metadata().json())["metaData"]
+    features = json.loads(found.protocol().json())["protocol"].get("writerFeatures") or ()
+    checksum = found.checksumOpt()  # of the .crc file; the snapshot itself would count by a job
+    clustered = _described(spark, place).clustered_by if "clustering" in features else ()
+    return Newest(
+        version=int(found.version()),
+        id=metadata["id"],
+        folder=str(log.dataPath().toString()),
+        schema=StructType.fromJson(json.loads(metadata["schemaString"])),
+        partition_by=tuple(metadata["partitionColumns"]),
+        properties=metadata["configuration"],
+        clustered_by=clustered,
+        size=int(checksum.get().tableSizeBytes()) if checksum.isDefined() else None,
+    )
+
+
+def _described(spark: SparkSession, place: Location) -> Newest:
+    table = delta_table(spark, place)
+    detail = table.detail().first().asDict()
+    return Newest(
+        version=int(table.history(1).select("version").first()[0]),
+        id=detail["id"],
+        folder=detail["location"],
+        schema=table.toDF().schema,
+        partition_by=tuple(detail["partitionColumns"] or ()),
+        properties=detail["properties"] or {},
+        clustered_by=tuple(detail.get("clusteringColumns") or ()),
+        size=detail.get("sizeInBytes"),
+    )
+
+
+def commit_info(spark: SparkSession, folder: str, version: int) -> dict[str, Any] | None:
+    """Read the commitInfo action of a version from its file; None where the file, or the action, is not there."""
+    system, place = files.on_system(spark, f"{folder.rstrip('/')}/_delta_log/{version:020d}.json")
+    if not system.exists(place):
+        return None
+    jvm: Any = spark.sparkContext._jvm
+    stream = system.open(place)
+    try:
+        reader = jvm.java.io.BufferedReader(jvm.java.io.InputStreamReader(stream, "UTF-8"))
+        while (line := reader.readLine()) is not None:  # the first line, as Spark writes it
+            if line.startswith('{"commitInfo"'):
+                found = json.loads(line)["commitInfo"]
+                return found if isinstance(found, dict) else None
+    finally:
+        stream.close()
+    return None
+
+
+def snapshot(spark: SparkSession, place: Location, version: int) -> Any:
+    """Return Delta's own object for a version (in the JVM), for what neither SQL nor the DataFrame API shows.
+
+    Raises:
+        Exception: of any kind, where this platform's Delta has other internals than Delta 3.3.
+    """
+    return _delta_log(spark, place).getSnapshotAt(version, _nothing(spark), _nothing(spark))
+
+
+def checkpointed(spark: SparkSession, place: Location) -> int:
+    """Write a checkpoint of the newest version; returns the version.
+
+    Raises:
+        Exception: of any kind, where this platform's Delta has other internals than Delta 3.3.
+    """
+    log = _delta_log(spark, place)
+    found = log.update(False, _nothing(spark), _nothing(spark))
+    log.checkpoint(found, _nothing(spark))
+    return int(found.version())
+
+
+def folder(spark: SparkSession, place: Location) -> str:
+    """Return the URI of a table."""
+    with suppress(Exception):
+        return str(_delta_log(spark, place).dataPath().toString())
+    return str(delta_table(spark, place).detail().select("location").first()[0])
+
+
+def _delta_log(spark: SparkSession, place: Location) -> Any:
+    jvm: Any = spark.sparkContext._jvm
+    session: Any = spark._jsparkSession
+    of_table = jvm.org.apache.spark.sql.delta.DeltaLog.forTable
+    if place.path is not None:
+        return of_table(session, files.qualified(spark, place.path))
+    with suppress(Exception):  # a name of three parts
+        return of_table(session, session.sessionState().sqlParser().parseTableIdentifier(str(place.table)))
+    return of_table(session, str(delta_table(spark, place).detail().select("location").first()[0]))
+
+
+def _nothing(spark: SparkSession) -> Any:
+    """Return Scala's None."""
+    jvm: Any = spark.sparkContext._jvm
+    return getattr(jvm.scala, "Option").apply(None)  # noqa: B009 - a name that Python keeps for itself
