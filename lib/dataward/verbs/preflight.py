@@ -5,13 +5,12 @@ The checks are pure functions of :class:`Facts`; :func:`collect` reads the facts
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Contract, Location
+from dataward.contract import Contract
 from dataward.pipeline.plan import Plan
 from dataward.spark import settings
 from dataward.spark.sql import names
@@ -95,19 +94,13 @@ def collect(spark: SparkSession | None, contract: Contract, asked: Asked) -> Fac
     columns: dict[str, tuple[str, ...]] = {}
     for kind, place in contract.tables.items():
         try:
-            if spark is not None and delta.exists(spark, place):
-                properties[kind], columns[kind] = _declared(spark, place)
+            if spark is not None and (found := delta.newest(spark, place)):
+                properties[kind], columns[kind] = found.properties, tuple(found.schema.names)
         except Exception as error:
             unread.append(f"{kind} {place}: its table properties could not be read ({type(error).__name__})")
     buckets, skew = _storage(contract) if asked.storage else ({}, None)
     unread += [f"{state.bucket}: {text}" for state in dict.fromkeys(buckets.values()) for text in state.unread]
     return Facts(conf, asked.writers, buckets, properties, columns, skew, tuple(dict.fromkeys(unread)))
-
-
-def _declared(spark: SparkSession, place: Location) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    metadata = delta.newest_metadata(spark, place)
-    fields = json.loads(metadata["schemaString"])["fields"]
-    return metadata.get("configuration") or {}, tuple(entry["name"] for entry in fields)
 
 
 def _places(contract: Contract) -> dict[str, str]:
