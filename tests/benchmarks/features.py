@@ -57,6 +57,13 @@ def contracts() -> dict[str, dict[str, str]]:
         "parity": {"more": OFF + TOKENS + "parity: true\n"},
         "risk of three columns": {"more": OFF + "quasi_identifiers: [region, day]\n"},
         "merge into the same keys": {"more": OFF, "target": "mode: merge, on: [id]"},
+        "all of these together": {
+            "more": "discovery: {gate: warn}\nwindows: {column: day, length: 1 day}\nhistory: {}\nparity: true\n"
+            + "quasi_identifiers: [region, day]\ncolumns: {mail: {class: email, protect: token}, phone: {protect: fpe}}\n"
+            + "treat: {changes: true, normalise: {region: {trim: true}}, missing: {amount: {with: median}}}\n"
+            + 'rules_after: |\n  Rules = [ ColumnLength "mail" > 10 ]\n' + QUARANTINE,
+            "rules": failing + ', IsUnique "id", IsUnique "mail"', "target": "mode: merge, on: [id]",
+        },
     }  # fmt: skip
 
 
