@@ -56,6 +56,7 @@ setup(
             "spark/jars.sha256",
             "contract/functions.txt",
             "spark/log4j2.properties",
+            "quality/dqdl/grammar.json",
             "quality/dqdl/grammar.lark",
             "report/*.html.j2",
             "privacy/discover/words/*.txt",

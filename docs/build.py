@@ -1,5 +1,7 @@
 """Draws docs/rules/, docs/protections.md and the table of docs/discovery.md from docstrings: ``python docs/build.py`` (``make docs``).
 
+The parse tables of the grammar of DQDL are computed too, where it changed.
+
 A docstring's ``Example::`` block holds lines of the form ``RULE  # measured, OUTCOME`` about the table below; the tests
 run every one of them.
 """
@@ -13,6 +15,7 @@ from typing import Any
 from dataward.contract.protections import OPERATORS as PARAMETERS
 from dataward.privacy.discover.detectors import DETECTORS
 from dataward.privacy.protect import OPERATORS, canonical
+from dataward.quality.dqdl import tables
 from dataward.quality.rules import KINDS, Probe, RowComposite, RowRule, Rule, TableComposite
 
 HERE = Path(__file__).parent
@@ -150,6 +153,8 @@ def pages() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
+    if not tables.current():
+        Path(tables.__file__).with_name("grammar.json").write_text(tables.computed(), encoding="utf-8")
     for path, text in pages().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -1,14 +1,17 @@
 """The grammar: every construct of this release, and errors that say where and what was expected."""
 
+import json
 from datetime import datetime, timedelta
 from decimal import Decimal
+from importlib.resources import files
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lark import Lark, UnexpectedInput
 
 from dataward.quality.conditions import NULL, Condition, Moment
-from dataward.quality.dqdl import RuleError, read
+from dataward.quality.dqdl import RuleError, read, tables
 from dataward.quality.rules import KINDS, RowComposite, TableComposite
 from dataward.quality.suite import suite
 from tests.cases import cases
@@ -347,3 +350,22 @@ def test_composites_by_column_and_not():
     outcomes = [(True, None), (False, None), (False, False), (True, True), (None, None)]
     assert [either.combine(list(pair)) for pair in outcomes] == [True, None, False, True, None]
     assert [both.combine(list(pair)) for pair in outcomes] == [None, False, False, True, None]
+
+
+def test_the_parse_tables_that_are_kept_are_of_this_grammar_and_read_as_computed_ones_do():
+    assert (
+        json.loads(files(tables.__package__).joinpath("grammar.json").read_text())["made_by"][1]
+        == tables._made_by(tables._grammar())[1]
+    )
+    fresh, kept = Lark(tables._grammar(), **tables.OPTIONS), tables.parser({})
+    for text in (
+        'Rules = [ RowCount > 1, (IsComplete "a") or (Mean "b" between 1 and 2) ]',
+        'Rules = [ IsUnique "a" where "x = 1" ]',
+    ):
+        assert kept.parse(text) == fresh.parse(text)
+    for text in ("Rules = [ RowCount > ]", "Rules = [ RowCount"):
+        with pytest.raises(UnexpectedInput) as one:
+            kept.parse(text)
+        with pytest.raises(UnexpectedInput) as other:
+            fresh.parse(text)
+        assert (type(one.value), one.value.expected) == (type(other.value), other.value.expected)

@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal, DecimalException
 from functools import cache
-from importlib.resources import files
 from typing import Any, cast
 
 from lark import Lark, Token, Transformer, v_args
@@ -31,6 +30,7 @@ from dataward.quality.conditions import (
     Size,
 )
 from dataward.quality.dqdl.syntax import Analyzer, Comment, Joined, RuleError, Ruleset, Statement
+from dataward.quality.dqdl.tables import parser
 
 __all__ = ["read"]
 
@@ -42,14 +42,7 @@ COMMENTS: list[Token] = []  # the lexer collects the comments of the present tex
 
 @cache
 def _parser() -> Lark:
-    grammar = files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(
-        grammar,
-        parser="lalr",
-        propagate_positions=True,
-        maybe_placeholders=False,
-        lexer_callbacks={"COMMENT": lambda token: COMMENTS.append(token) or token},  # type: ignore[func-returns-value]
-    )
+    return parser({"COMMENT": lambda token: COMMENTS.append(token) or token})  # type: ignore[func-returns-value]
 
 
 def read(text: str) -> Ruleset:
