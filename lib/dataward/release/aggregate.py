@@ -64,15 +64,15 @@ def _bounded(frame: DataFrame, plan: ReleasePlan, secret: bytes, keys: list[str]
     )
     for key, name in zip(keys, plan.keys, strict=True):
         if name in plan.allowed:
-            rows = rows.where(F.col(key).isin(list(plan.allowed[name])))
+            rows = rows.where(named(key).isin(list(plan.allowed[name])))
     if plan.unit is None:
         return rows
     rows = rows.where(F.col("u").isNotNull())
     there = {name: named(f"c_{name}") for name in read}
-    there |= {plan.unit: F.col("u"), **{name: F.col(key) for key, name in zip(keys, plan.keys, strict=True)}}
+    there |= {plan.unit: F.col("u"), **{name: named(key) for key, name in zip(keys, plan.keys, strict=True)}}
     rows = rows.withColumn("h", _hash([there[name] for name in plan.columns], secret))
     if keys and plan.query.groups < plan.query.rows:
-        rows = rows.withColumn("g", _hash([F.col("u"), *map(F.col, keys)], secret))
+        rows = rows.withColumn("g", _hash([F.col("u"), *map(named, keys)], secret))
         rows = rows.withColumn("g", F.dense_rank().over(Window.partitionBy("u").orderBy("g")))
         rows = rows.where(F.col("g") <= plan.query.groups).drop("g")
     # Equal rows get places of their own, else they would be taken together.
@@ -107,7 +107,7 @@ def _scalars(rows: DataFrame, plan: ReleasePlan, scalars: list[Measure], keys: l
         rows = rows.groupBy("u", *keys).agg(*first)
         again: list[Column] = []
         for number, one in enumerate(scalars):
-            column = F.lit(1) if one.kind == "units" else F.col(f"v{number}")
+            column = F.lit(1) if one.kind == "units" else named(f"v{number}")
             again.append(F.sum(column).cast("bigint").alias(f"v{number}"))
         first = again
     grouped = rows.groupBy(*keys).agg(*first) if keys else rows.agg(*first)

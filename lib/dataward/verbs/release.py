@@ -34,6 +34,7 @@ from dataward.release.plan import Cost, ReleasePlan, compiled
 from dataward.release.query import Query, load
 from dataward.release.shape import schema_of, table_of
 from dataward.spark.session import demand_encryption, isolated, who
+from dataward.spark.sql import column
 from dataward.tables import commits, delta
 from dataward.tables.reason import reason
 from dataward.verbs.verify import Proof, verify
@@ -290,11 +291,9 @@ def _published(spark: SparkSession, asked: _Asked, charged: Entry, say: Callable
 
 def _frame(spark: SparkSession, plan: ReleasePlan, table: Any) -> DataFrame:
     """Return an answer as a frame, its keys of the source's types."""
-    from pyspark.sql import functions as F
-
     frame = spark.createDataFrame(table.to_pandas(), schema_of(plan)).coalesce(1)
     keys = dict(zip(plan.keys, plan.types, strict=True))
-    return frame.select(*(F.col(f"`{name}`").cast(keys.get(name, kind)).alias(name) for name, kind in frame.dtypes))
+    return frame.select(*(column(name).cast(keys.get(name, kind)).alias(name) for name, kind in frame.dtypes))
 
 
 def _enter(asked: _Asked, charged: Entry) -> None:
