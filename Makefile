@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 
-.PHONY: help setup demo tour test test-quarter test-all bench docs lint clean
+.PHONY: help setup demo tour test test-quarter test-all bench docs lint lint-aws clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -47,6 +47,10 @@ lint: $(DEV) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+lint-aws: $(DEV) ## checkov on the CloudFormation that `dataward init --aws` lays out, from a virtual environment of its own
+	@test -x .venv-checkov/bin/checkov || { $(PYTHON) -m venv .venv-checkov && .venv-checkov/bin/pip install --quiet --disable-pip-version-check 'checkov>=3.2,<4'; }
+	$(BIN)/python -m pytest tests/unit/test_init.py
 
 bench: $(DEV) ## one table of ratios beside a plain copy, a pipeline by hand, PyDeequ and cuallee; BENCH="publish growth" runs these only
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'

@@ -59,6 +59,8 @@ setup(
             "quality/dqdl/grammar.json",
             "quality/dqdl/grammar.lark",
             "report/*.html.j2",
+            "project/*/*",
+            "project/*/*/*",
             "privacy/discover/words/*.txt",
             "spark/*.java",
         ]

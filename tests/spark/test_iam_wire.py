@@ -8,12 +8,12 @@ import pytest
 
 from dataward.access import iam
 from dataward.access.iam_evaluate import allows
-from dataward.cli import main
 from dataward.pipeline.plan import plan
 from tests.iam_lake import cloud
 from tests.iam_wire import ACCOUNT, REGION, harmless, normal
 
 pytestmark = pytest.mark.long
+RECORD = "RECORD" in os.environ
 DATA = Path(__file__).parents[1] / "data" / "iam"
 
 
@@ -32,7 +32,7 @@ def kept(lake, verb, seen):
     )
     asked = json.loads(texts.replace(lake.tag, "TAG"))
     file = DATA / f"{verb}.json"
-    if "RECORD" in os.environ:
+    if RECORD:
         DATA.mkdir(parents=True, exist_ok=True)
         file.write_text("[\n" + ",\n".join(json.dumps(line) for line in asked) + "\n]\n")
     known = json.loads(file.read_text())
@@ -45,47 +45,61 @@ def _key(request):
 
 @pytest.fixture(scope="module")
 def lake(spark, tmp_path_factory):
+    """A keyring and one published version, both made under their policies."""
     with cloud(spark, tmp_path_factory.mktemp("iam")) as made:
+        run(made, "keys-create", "keys", "create", str(made.contract), contract=False)
+        run(made, "publish", "publish", "--run-id", "r1", *reports(made))
         yield made
 
 
-def run(lake, verb, *argv, contract=True):
+def reports(lake):
+    return ["--report", f"s3a://lake-{lake.tag}/reports"]
+
+
+def run(lake, verb, *argv, contract=True, name=""):
+    """Run a verb under its policy; while recording, under none, so that one run shows all that is missing."""
     policy = policy_of(lake, verb)
-    code = lake.run(*argv, policy=policy, contract=contract)
-    refused = [request for request in lake.refused if not harmless(request)]
-    assert (code, refused) == (0, [])
-    kept(lake, verb, lake.seen)
+    code = lake.run(*argv, policy=None if RECORD else policy, contract=contract)
+    seen = list(lake.seen)
+    refused = [request for request in seen if not allows(policy, request) and not harmless(request)]
+    if RECORD:
+        print("RECORDED", verb, code, {(r.action, r.resource, *r.context.values()) for r in refused})
+    else:
+        assert (code, refused) == (0, [])
+    if name != "later":
+        kept(lake, verb, seen)
+    return seen
 
 
-def test_every_verb_works_with_its_policy(lake):
-    reports = ["--report", f"s3a://lake-{lake.tag}/reports"]
-    run(lake, "keys-create", "keys", "create", str(lake.contract), contract=False)
-    run(lake, "publish", "publish", "--run-id", "r1", *reports)
+def test_verbs_that_read_work_with_their_policies(lake):
     run(lake, "verify", "verify")
-    seen = []
-    for more in ([], ["--metric"]):
-        assert lake.run("history", *more, policy=policy_of(lake, "history")) == 0
-        seen += lake.seen
+    seen = run(lake, "history", "history", name="later") + run(lake, "history", "history", "--metric", name="later")
     kept(lake, "history", seen)
     run(lake, "profile", "profile", f"s3a://raw-{lake.tag}/people", "--report", str(lake.folder), contract=False)
     run(lake, "keys-verify", "keys", "verify", str(lake.contract), contract=False)
     run(lake, "quarantine-list", "quarantine", "list")
     run(lake, "reidentify", "reidentify", "--columns", "note", "--purpose", "support", "--ticket", "T1", "--show")
-    lake.contract.write_text(lake.contract.read_text().replace('matches ".+@.+"', 'matches ".+"'))
-    run(lake, "quarantine-release", "quarantine", "release", "--run", "r1", *reports)
-    lake.contract.write_text(lake.contract.read_text().replace('matches ".+"', 'matches ".+@.+"'))
-    assert lake.run("publish", "--run-id", "r2", *reports) == 0
+
+
+def test_verbs_about_diverted_rows_work_with_their_policies(lake):
+    text = lake.contract.read_text()
+    lake.contract.write_text(text.replace('matches ".+@.+"', 'matches ".+"'))
+    run(lake, "quarantine-release", "quarantine", "release", "--run", "r1", *reports(lake))
+    lake.contract.write_text(text)
+    assert lake.run("publish", "--run-id", "r2", *reports(lake)) == 0
     run(lake, "quarantine-discard", "quarantine", "discard", "--run", "r2", "--reason", "known")
+
+
+def test_rotation_works_with_its_policy(lake):
     run(lake, "rotate", "rotate", "notes")
-    run(lake, "erase", "erase", "--subject", "5", "--ticket", "T2", *reports)
-    assert lake.run("verify") == 0
+
+
+def test_erasure_works_with_its_policy(lake):
+    run(lake, "erase", "erase", "--subject", "5", "--ticket", "T2", *reports(lake))
 
 
 @pytest.mark.parametrize("sid", ["Read", "List1", "Write", "Keyring", "UseKey", "DescribeKey"])
 def test_without_one_right_publish_fails_and_leaves_no_version(lake, sid):
-    if not (lake.folder / "ready").exists():
-        assert main(["keys", "create", str(lake.contract)]) == 0
-        (lake.folder / "ready").touch()
     whole = policy_of(lake, "publish")
     part = {**whole, "Statement": [s for s in whole["Statement"] if s["Sid"] != sid]}
     before = {r for r in lake.objects() if "/silver/people/_delta_log/" in r and r.endswith(".json")}

@@ -60,6 +60,7 @@ class Work:
     Attributes:
         absent: tables that the verb reads may not be there yet; those that it writes are then created.
         keyring: ``read``, ``write``, or empty where the verb uses no key.
+        stat: whether the folders that are read are looked at themselves, as a path that may be a file.
         columns: whether the keys of columns are used beside those of the contract's own domain, which seals.
     """
 
@@ -70,6 +71,7 @@ class Work:
     keyring: str = "read"
     report: bool = False
     absent: bool = False
+    stat: bool = False
     columns: bool = True
 
 
@@ -79,7 +81,7 @@ VERBS: dict[str, Work] = {
     "publish": PUBLISH,
     "verify": Work(reads=("target", "ledger"), columns=False),
     "history": Work(reads=("target", "ledger", "history", "windows"), kms=(), keyring=""),
-    "profile": Work(reads=("source",), kms=(), keyring=""),
+    "profile": Work(reads=("source",), kms=(), keyring="", stat=True),
     "anonymize": Work(reads=("target",), kms=(), keyring=""),
     "quarantine-list": Work(reads=("quarantine", "ledger"), kms=(), keyring=""),
     "quarantine-release": PUBLISH,
@@ -166,9 +168,10 @@ def policy(
         deleted=_places(kinds, work.deletes, account),
         sought=_places(kinds, [kind for kind in (*work.reads, *work.writes) if kind not in PRESENT], account),
         created=writes,
+        itself=writes,
     )
     statements = [
-        *_s3(used if work.absent else replace(used, sought=[], created=[]), account),
+        *_s3(used if work.absent else replace(used, sought=[], created=[], itself=reads if work.stat else []), account),
         *_keyring(contract, work, account),
         *_kms(contract, work, account),
         *_bucket_key(account, _buckets([*reads, *writes, *reports], contract, work), bool(writes or reports)),
@@ -221,13 +224,20 @@ PRESENT = ("source", "references", "joins")
 
 @dataclass(frozen=True)
 class _Used:
-    """Places of a verb in S3; ``sought`` are tables that may be absent, ``created`` those that the verb then makes."""
+    """Places of a verb in S3.
+
+    Attributes:
+        sought: tables that may be absent, for which folders above are searched.
+        created: tables that the verb may make.
+        itself: places whose own name is looked at, beside what is below it.
+    """
 
     read: list[Place]
     written: list[Place]
     deleted: list[Place]
     sought: list[Place]
     created: list[Place]
+    itself: list[Place]
 
 
 def _s3(used: _Used, account: Account) -> Iterator[dict[str, Any]]:
@@ -252,7 +262,7 @@ def _s3(used: _Used, account: Account) -> Iterator[dict[str, Any]]:
                     "NumericLessThanEquals": {"s3:max-keys": "2"},
                 },
             }
-    itself = [(place.bucket, place.prefix) for place in used.created if place.prefix]
+    itself = [(place.bucket, place.prefix) for place in used.itself if place.prefix]
     for sid, action, places, more in (
         ("Read", "s3:GetObject", used.read, [*probes, *itself]),
         ("Write", "s3:PutObject", used.written, []),
@@ -306,15 +316,19 @@ def _kms(contract: Contract, work: Work, account: Account) -> Iterator[dict[str,
 
 def _bucket_key(account: Account, buckets: list[str], writes: bool) -> Iterator[dict[str, Any]]:
     """The statement on the key of SSE-KMS: S3 uses it in the caller's name, and nobody may use it beside S3."""
-    if account.bucket_key and buckets:
-        arns = [arn for bucket in buckets for arn in (_s3_arn(account, bucket), _s3_arn(account, bucket, "*"))]
-        yield {
-            **_allow("BucketKey", ["kms:Decrypt", *(["kms:GenerateDataKey"] if writes else [])], [account.bucket_key]),
-            "Condition": {
-                "StringEquals": {"kms:ViaService": f"s3.{account.region}.amazonaws.com"},
-                "StringLike": {"kms:EncryptionContext:aws:s3:arn": arns},
-            },
-        }
+    if not (account.bucket_key and buckets):
+        return
+    arns = [arn for bucket in buckets for arn in (_s3_arn(account, bucket), _s3_arn(account, bucket, "*"))]
+    alias = account.bucket_key.partition(":alias/")[2]  # a statement names keys, and an alias by a condition
+    condition: dict[str, Any] = {
+        "StringEquals": {"kms:ViaService": f"s3.{account.region}.amazonaws.com"},
+        "StringLike": {"kms:EncryptionContext:aws:s3:arn": arns},
+    }
+    if alias:
+        condition["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": f"alias/{alias}"}
+    key = account.arn("kms", "key/*") if alias else account.bucket_key
+    actions = ["kms:Decrypt", *(["kms:GenerateDataKey"] if writes else [])]
+    yield {**_allow("BucketKey", actions, [key]), "Condition": condition}
 
 
 def _glue(kinds: Mapping[str, list[Location]], work: Work, account: Account) -> Iterator[dict[str, Any]]:

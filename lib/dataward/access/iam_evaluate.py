@@ -105,7 +105,10 @@ COMPARE: dict[str, Callable[[str, str], bool]] = {
     "StringLike": matches,
     "ArnLike": matches,
     "ArnEquals": matches,
-    "NumericLessThanEquals": lambda wanted, found: float(found) <= float(wanted),
     "NumericEquals": lambda wanted, found: float(found) == float(wanted),
+    "NumericLessThan": lambda wanted, found: float(found) < float(wanted),
+    "NumericLessThanEquals": lambda wanted, found: float(found) <= float(wanted),
+    "NumericGreaterThan": lambda wanted, found: float(found) > float(wanted),
+    "NumericGreaterThanEquals": lambda wanted, found: float(found) >= float(wanted),
     "Bool": lambda wanted, found: wanted.lower() == found.lower(),
 }

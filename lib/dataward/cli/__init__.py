@@ -23,6 +23,7 @@ from dataward.cli import (
     files,
     history,
     iam,
+    init,
     keys,
     ledger,
     lineage,
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         preflight,
         monitor,
         dashboard,
+        init,
     ):
         room.add(verb)
     return parser

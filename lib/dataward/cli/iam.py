@@ -54,11 +54,12 @@ def _iam(arguments: argparse.Namespace) -> int:
     asked = Asked(**{name: getattr(arguments, name) for name in names}, locations=_locations(arguments.location))
     if arguments.cloudformation and not asked.account:
         asked = dataclasses.replace(asked, account=PSEUDO[0], region=asked.region or PSEUDO[1])
-    given = grant(plan(arguments.contract), asked)
+    planned = plan(arguments.contract)
+    given = grant(planned, asked)
     if arguments.diff:
         return _differences(arguments, compare(given.policy, arguments.diff))
     if arguments.cloudformation:
-        document = template(f"{plan(arguments.contract).name} {arguments.verb}", given)
+        document = template({f"{planned.name} {arguments.verb}": given})
     elif arguments.json or arguments.role:
         document = dataclasses.asdict(given)
     else:
