@@ -57,7 +57,7 @@ class Federation:
     def site(self, name: str, plan: TrainingPlan | None = None, fit: Any = None, **more: Any) -> Site:
         plan, memory = plan or self.plan, Memory(self.root / name)
         rows = rows_of(plan, self.tables[name], name.encode())  # a fixed key: the same rows are held out in every run
-        table = more.pop("table", {"version": 3, "protections": []})
+        table = more.pop("table", {"version": 3, "protections": {}})
         return Site(name, self.keys[name], (accept(plan, self.pems, rows, table, fit, **more),), memory)
 
     def coordinator(

@@ -241,7 +241,7 @@ def test_a_site_whose_table_changes_during_the_run_is_refused_by_itself(small):
     def restarts(site, stage, message):
         calls.append(stage)
         if len(calls) == 40:  # some steps later the site is started again, and serves a newer version
-            small.sites["west"] = small.site("west", table={"version": 4, "protections": []})
+            small.sites["west"] = small.site("west", table={"version": 4, "protections": {}})
             carried.inner._sites["west"] = small.sites["west"]
 
     carried = Watched(small.sites, restarts)
@@ -275,7 +275,7 @@ def test_a_site_answers_no_more_steps_than_the_plan_pays_for(tmp_path):
     from dataward.federated.encode import sha256
 
     question = made.coordinator().course.ask(made.coordinator().course.start())
-    message = {**hello, "sequence": 9, "table": sha256({"version": 3, "protections": []}), "question": question}
+    message = {**hello, "sequence": 9, "table": sha256({"version": 3, "protections": {}}), "question": question}
     with pytest.raises(RunError, match="answered all 4 steps"):
         site.answer("advertise", message)
 

@@ -21,6 +21,7 @@ from dataward.federated import protocol
 from dataward.federated.combine import total
 from dataward.federated.course import State
 from dataward.federated.encode import Integers, canonical, sha256, to_signed
+from dataward.federated.model import same_protections
 from dataward.federated.plan import TrainingPlan
 from dataward.federated.rows import Rows
 from dataward.federated.site import PROTOCOL, Accepted, accept, bytes_of, session_of, vector_of
@@ -247,8 +248,9 @@ class Coordinator:
         if before and before["table"] != table:
             return "it serves another version of its table than when the run began"
         peers = [one["table"] for site, one in self.progress.tables.items() if site != name]
-        if peers and table.get("protections") != peers[0].get("protections"):
-            return "its features are protected by other operators than those of the sites before it"
+        read = [*(feature.name for feature in self.plan.model.features), self.plan.model.label]
+        if peers and (odd := same_protections(table.get("protections") or {}, peers[0].get("protections") or {}, read)):
+            return f"its columns {', '.join(odd)} are protected by other operators or keys than those of the sites before it"
         return ""
 
     def _summed(self, pool: ThreadPoolExecutor, names: tuple[str, ...], question: Mapping[str, Any]) -> Integers:

@@ -154,6 +154,11 @@ class Site:
         """Return a text without keys."""
         return f"Site({self.name!r}, plans={[one.plan.plan for one in self._accepted.values()]})"
 
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """Names of the accepted plans."""
+        return tuple(one.plan.plan for one in self._accepted.values())
+
     def answer(self, stage: str, message: Mapping[str, Any]) -> dict[str, Any]:
         """Answer a message of the coordinator.
 

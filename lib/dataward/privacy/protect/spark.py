@@ -32,6 +32,7 @@ __all__ = [
     "Protected",
     "arrow_schema",
     "attempt",
+    "described",
     "on_workers",
     "output_fields",
     "protect",
@@ -272,6 +273,12 @@ def on_workers(nodes: dict[str, tree.Node]) -> Callable[[Iterable[pa.RecordBatch
             yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
     return run
+
+
+def described(made: Compiled) -> list[Protected]:
+    """Return the protections of compiled columns as seals name them, without Spark; their stage is not decided."""
+    leaves = (leaf for _, node in made.columns for leaf in tree.leaves(node))
+    return [protection for leaf in leaves for protection in _protections_of(leaf, "arrow")]
 
 
 def _protections_of(leaf: Leaf, stage: Stage) -> Iterator[Protected]:

@@ -1,0 +1,191 @@
+"""Train a model over sites, write it with its card and a signed statement, and verify what was written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from dataward.errors import ProofError, SourceError, TargetError
+from dataward.federated import certificates
+from dataward.federated.card import card_of, croissant, ml_bom, model_of
+from dataward.federated.coordinator import Coordinator, Store, Transport
+from dataward.federated.encode import canonical
+from dataward.federated.encode import sha256 as digest
+from dataward.federated.model import Model
+from dataward.federated.plan import TrainingPlan, read_plan
+from dataward.federated.transport import Https
+from dataward.integrity.dsse import Ed25519Signer, Envelope, key_id
+from dataward.integrity.seal import code_version
+from dataward.integrity.statement import Statement, Subject, predicate_type
+from dataward.report.html import draw
+
+__all__ = ["Checked", "Trained", "train", "verify_model"]
+
+STATEMENT = "statement.json"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: where it is, the hash of the model, and the card."""
+
+    path: str
+    sha256: str
+    card: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One thing about a trained model that was checked."""
+
+    name: str
+    holds: bool
+    detail: str
+
+
+def train(
+    path: str | Path,
+    key: str | Path,
+    say: Callable[[str], None] = lambda line: None,
+    transport: Transport | None = None,
+) -> Trained:
+    """Run a plan to its end, going on where an earlier process stopped.
+
+    Args:
+        path: the plan's file.
+        key: the coordinator's private key (PEM).
+        say: receives a line for each round and incident.
+        transport: what carries messages; default: HTTP with mutual TLS to the plan's addresses.
+
+    Raises:
+        ContractError: the plan is wrong.
+        RunError: fewer sites than the plan's minimum take part.
+    """
+    plan, private = read_plan(path), certificates.private_key(Path(key))
+    keys = plan.public_keys()
+    carry = transport or Https({site.name: site.url for site in plan.sites}, keys, private, plan.timeout)
+    folder = Path(plan.output.path)
+    coordinator = Coordinator(plan, keys, carry, Store(folder / "progress.json"), say)
+    if coordinator.progress.sequence:
+        say(f"run {coordinator.progress.run} goes on after step {coordinator.progress.sequence}")
+    coordinator.run()
+    return _written(folder, coordinator, private, key_pem=keys)
+
+
+def _written(folder: Path, coordinator: Coordinator, private: Any, key_pem: dict[str, bytes]) -> Trained:
+    """Write the model, its card, the exports, and last the statement that makes them count."""
+    model = model_of(coordinator)
+    statement = folder / STATEMENT
+    if statement.exists():
+        try:
+            card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+            if card["training"]["run"] == coordinator.progress.run and card["model"]["sha256"] == model.sha256:
+                return Trained(str(folder), model.sha256, card)
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # damaged: written again from the kept progress
+    finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    card = card_of(coordinator, model, finished)
+    greetings = {site: dict(one) for site, one in coordinator.progress.tables.items()}
+    sites = {"greetings": greetings, "certificates": {name: pem.decode() for name, pem in key_pem.items()}}
+    texts = {
+        "model.json": model.bytes(),
+        "card.json": _json(card),
+        "card.html": draw("model_card.html.j2", card=card).encode(),
+        "sites.json": _json(sites),
+        "bom.cdx.json": _json(ml_bom(card, finished)),
+        "croissant.json": _json(croissant(card)),
+    }
+    for name, text in texts.items():
+        _put(folder / name, text)
+    subjects = tuple(Subject(name, digest(text)) for name, text in texts.items())
+    predicate = {**card, "code": code_version()}
+    envelope = Statement(subjects, predicate_type("training"), predicate).signed(Ed25519Signer(private))
+    _put(folder / "coordinator.pub", certificates.certificate(private, "coordinator"))
+    _put(statement, envelope.text())
+    return Trained(str(folder), model.sha256, card)
+
+
+def verify_model(path: str | Path, coordinator: str | Path | None = None) -> tuple[Checked, ...]:
+    """Check a training's output: the statement's signature, every file's hash, and what each site signed about its table.
+
+    Args:
+        path: the output folder.
+        coordinator: the coordinator's public key (PEM certificate) as its reader knows it; None: the one in the folder, which
+            only shows that nothing was changed by someone without the key.
+
+    Raises:
+        SourceError: there is no training's output.
+        ProofError: the statement is none.
+    """
+    folder = Path(path)
+    try:
+        envelope = Envelope.parse((folder / STATEMENT).read_bytes())
+        statement = Statement.parse(envelope)
+        known = certificates.public_key(Path(coordinator or folder / "coordinator.pub").read_bytes())
+    except OSError as error:
+        raise SourceError(f"{folder}: there is no finished training ({error.strerror})") from None
+    except ValueError as error:
+        raise ProofError(f"{folder}/{STATEMENT}: {error}") from None
+    checks = [
+        Checked("signature", envelope.signed_by({key_id(known): known}) is not None, f"by key {key_id(known)[:16]}"),
+        Checked("kind", statement.predicate_type == predicate_type("training"), statement.predicate_type),
+    ]
+    for subject in statement.subject:
+        file = folder / subject.name
+        same = file.is_file() and digest(file.read_bytes()) == subject.sha256
+        checks.append(Checked(subject.name, same, "as stated" if same else "was changed or is gone"))
+    checks += _of_sites(folder, statement)
+    return tuple(checks)
+
+
+def _of_sites(folder: Path, statement: Statement) -> list[Checked]:
+    from cryptography.exceptions import InvalidSignature
+
+    checks = []
+    try:
+        sites = json.loads((folder / "sites.json").read_text(encoding="utf-8"))
+        model = Model.read(folder)
+        stated = {one["site"]: one for one in statement.predicate["training"]["sites"]}
+        keys = {name: certificates.public_key(pem.encode()) for name, pem in sites["certificates"].items()}
+        raw = {name: key.public_bytes_raw().hex() for name, key in keys.items()}
+        same = _digest(model.plan, raw) == statement.predicate["training"]["plan_sha256"] == model.digest
+        checks.append(Checked("plan", same, model.digest if same else "the model's plan is not the one that the sites accepted"))
+        for name, greeting in sites["greetings"].items():
+            said = {key: value for key, value in greeting.items() if key != "signature"}
+            told = {key: value for key, value in stated[name].items() if key not in ("site", "takes_part")}
+            try:
+                signature = bytes.fromhex(greeting["signature"])
+                keys[name].verify(signature, b"dataward/federated/1\0hello" + canonical(said))
+                holds = said["table"] == told and said["plan"] == model.digest
+            except (InvalidSignature, ValueError):
+                holds = False
+            detail = f"version {told.get('version')} under seal {str(told.get('seal_sha256'))[:16]}"
+            checks.append(Checked(f"site {name}", holds, detail if holds else "its signed statement is another"))
+    except (OSError, SourceError, ValueError, KeyError, TypeError, AttributeError):
+        checks.append(Checked("sites", False, "what the sites signed is gone or damaged"))
+    return checks
+
+
+def _digest(plan: TrainingPlan, raw: dict[str, str]) -> str:
+    try:
+        return plan.digest(raw)
+    except KeyError:
+        return ""
+
+
+def _json(data: Any) -> bytes:
+    return (json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def _put(path: Path, text: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(text)
+        os.replace(draft, path)
+    except OSError as error:
+        raise TargetError(f"{path} cannot be written ({error.strerror})") from None
