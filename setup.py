@@ -35,6 +35,7 @@ TEST = [
     "securesystemslib>=1.3,<2",
     "parliament>=1.6,<2",
     "scikit-learn>=1.4",
+    "cyclonedx-python-lib[json-validation]>=11,<12",
     "cfn-lint>=1.20,<2",
 ]
 LINT = ["ruff>=0.8", "mypy>=1.13", "import-linter>=2.1", "types-PyYAML", "pre-commit>=4", "build"]

@@ -28,7 +28,7 @@ class Federation:
                  bounds: bool = False, **plan: Any) -> None:  # fmt: skip
         self.root, self.columns = root, [f"x{number}" for number in range(inputs.shape[1])]
         self.keys = {name: Ed25519PrivateKey.generate() for name in names}
-        self.pems = {name: certificate(key, name) for name, key in self.keys.items()}
+        self.pems = {name: certificate(key) for name, key in self.keys.items()}
         low, high = inputs.min(axis=0), inputs.max(axis=0)
         features = [
             {"name": name, "bounds": [float(a), float(max(b, a + 1e-3))]} if bounds else {"name": name}

@@ -35,6 +35,7 @@ from dataward.cli import (
     rights,
     suggest,
     tables,
+    train,
 )
 from dataward.cli.parsing import Verb
 from dataward.cli.say import flushed, merged, print_json, say, unread, warned
@@ -119,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         monitor,
         dashboard,
         init,
+        train,
     ):
         room.add(verb)
     return parser

@@ -21,20 +21,37 @@ def add(verb: Verb) -> None:
     command = verb("train", _train, "Train one model over several sites without moving their rows; killed, it goes on.")
     command.add_argument("plan", metavar="PLAN", help="the plan (YAML); with --verify also a training's output folder")
     command.add_argument(
-        "--key", default="keys/coordinator.key", metavar="FILE", help="the coordinator's key (default: keys/coordinator.key)"
+        "--key",
+        default="keys/coordinator.key",
+        metavar="FILE",
+        help="the coordinator's key (default: keys/coordinator.key)",
     )
-    command.add_argument("--verify", action="store_true", help="check model, card and signatures of a finished training")
     command.add_argument(
-        "--coordinator", metavar="FILE", help="with --verify: the coordinator's public key, as you know it from elsewhere"
+        "--verify", action="store_true", help="check model, card and signatures of a finished training"
     )
-    command.add_argument("--digest", action="store_true", help="print the digest by which sites accept the plan, and end")
-    command = with_contract(verb("score", _score, "Apply a trained model to a sealed table, or to records without Spark."))
+    command.add_argument(
+        "--coordinator",
+        metavar="FILE",
+        help="with --verify: the coordinator's public key, as you know it from elsewhere",
+    )
+    command.add_argument(
+        "--digest", action="store_true", help="print the digest by which sites accept the plan, and end"
+    )
+    command = with_contract(
+        verb("score", _score, "Apply a trained model to a sealed table, or to records without Spark.")
+    )
     command.add_argument("model", metavar="MODEL", help="output folder of a training, or its model.json")
     way = command.add_mutually_exclusive_group(required=True)
-    way.add_argument("--out", metavar="PLACE", help="score the contract's target into this Delta table (a path, or table:NAME)")
-    way.add_argument("--records", metavar="FILE", help="protect and score raw records (JSON lines; - is stdin), print answers")
+    way.add_argument(
+        "--out", metavar="PLACE", help="score the contract's target into this Delta table (a path, or table:NAME)"
+    )
+    way.add_argument(
+        "--records", metavar="FILE", help="protect and score raw records (JSON lines; - is stdin), print answers"
+    )
     command.add_argument("--keep", default="", metavar="A,B", help="with --out: columns that go with the scores")
-    command.add_argument("--version", type=int, dest="table_version", metavar="N", help="with --out: default: the newest sealed one")
+    command.add_argument(
+        "--version", type=int, dest="table_version", metavar="N", help="with --out: default: the newest sealed one"
+    )
     action = verb.group("site", "A site of federated training.")
     command = action("init", _init, "Create a key: NAME.key stays here, NAME.pub goes into the plan.")
     command.add_argument("name", metavar="NAME", help="name of the site, or coordinator")
@@ -125,11 +142,10 @@ def _score_records(arguments: argparse.Namespace) -> int:
     from dataward.verbs.score import score_records
 
     try:
-        stream = sys.stdin if arguments.records == "-" else Path(arguments.records).open(encoding="utf-8")
-        with stream:
-            lines = [line for line in stream if line.strip()]
-    except OSError as error:
-        raise UsageError(f"--records {arguments.records} cannot be read ({error.strerror})") from None
+        text = sys.stdin.read() if arguments.records == "-" else Path(arguments.records).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--records {arguments.records} cannot be read ({type(error).__name__})") from None
+    lines = [line for line in text.splitlines() if line.strip()]
     records = []
     for number, line in enumerate(lines, 1):
         try:

@@ -180,7 +180,7 @@ def croissant(card: Mapping[str, Any]) -> dict[str, Any]:
             "@type": "cr:FileObject",
             "@id": site["site"],
             "name": site["site"],
-            "description": f"Seal of version {site.get('version', '?')} of the table of contract {site.get('contract', '?')}, which stays there",
+            "description": f"Seal of version {site.get('version')} of the table of contract {site.get('contract')}, which stays there",
             "contentUrl": f"urn:dataward:site:{site['site']}:{site.get('contract', 'table')}:{site.get('version', '')}:seal",
             "encodingFormat": "application/json",
             "sha256": str(site.get("seal_sha256", "")),

@@ -5,8 +5,9 @@ The certificate carries the public key in TLS and in plans. Peers trust this one
 
 from __future__ import annotations
 
+import hashlib
 import os
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -23,7 +24,8 @@ from dataward.errors import KeyringError, TargetError
 
 __all__ = ["certificate", "create", "private_key", "public_key"]
 
-YEARS = 10
+NEVER = datetime(9999, 12, 31, 23, 59, 59)
+"""No well-defined expiration (RFC 5280, 4.1.2.5): a key is valid as long as plans name it."""
 
 
 def create(folder: Path, name: str) -> tuple[Path, Path]:
@@ -40,7 +42,7 @@ def create(folder: Path, name: str) -> tuple[Path, Path]:
         for path in (key, public):
             if path.exists():
                 raise TargetError(f"{path} exists already; a site's key is never overwritten. Move it away first")
-        for path, text, mode in ((key, secret, 0o600), (public, certificate(private, name), 0o644)):
+        for path, text, mode in ((key, secret, 0o600), (public, certificate(private), 0o644)):
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
                 stream.write(text)
     except OSError as error:
@@ -48,18 +50,18 @@ def create(folder: Path, name: str) -> tuple[Path, Path]:
     return key, public
 
 
-def certificate(private: Ed25519PrivateKey, name: str) -> bytes:
-    """Return a self-signed certificate (PEM) of a key."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(timezone.utc)
+def certificate(private: Ed25519PrivateKey) -> bytes:
+    """Return the self-signed certificate (PEM) of a key; a key has one, always of the same bytes, so that peers can pin it."""
+    digest = hashlib.sha256(private.public_key().public_bytes_raw()).hexdigest()
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"dataward {digest[:32]}")])
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=365 * YEARS))
+        .serial_number(int(digest[:38], 16))
+        .not_valid_before(datetime(2020, 1, 1))
+        .not_valid_after(NEVER)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     )
     return builder.sign(private, None).public_bytes(Encoding.PEM)

@@ -26,7 +26,7 @@ FORMAT = 1
 SCORE = "score"
 
 Protections = Mapping[str, Mapping[str, Any]]
-"""By column: ``protection`` (text), and ``domain``, ``key_version`` and ``fingerprint`` where it has a key. Columns that are kept are left out."""
+"""By column: ``protection`` (text); ``domain``, ``key_version`` and ``fingerprint`` where it has a key. Kept columns are left out."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Server(ThreadingHTTPServer):
             TargetError: the address cannot be listened at.
         """
         self.site = site
-        self._context = tls(True, key, site.name, coordinator)
+        self._context = tls(True, key, coordinator)
         self._trusted = x509.load_pem_x509_certificate(coordinator).public_key()
         try:
             super().__init__(address, _Handler)

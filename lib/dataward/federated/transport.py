@@ -47,13 +47,12 @@ class InProcess:
         return answer
 
 
-def tls(server: bool, key: Ed25519PrivateKey, name: str, trusted: bytes) -> ssl.SSLContext:
+def tls(server: bool, key: Ed25519PrivateKey, trusted: bytes) -> ssl.SSLContext:
     """Return settings for TLS 1.3 with certificates of both sides.
 
     Args:
         server: whether this side listens.
         key: the own key.
-        name: the own name.
         trusted: the one certificate (PEM) that the peer must prove to own.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
@@ -65,7 +64,7 @@ def tls(server: bool, key: Ed25519PrivateKey, name: str, trusted: bytes) -> ssl.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pair.pem"
         path.touch(0o600)
-        path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate(key, name))
+        path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate(key))
         context.load_cert_chain(path)
     return context
 
@@ -85,7 +84,7 @@ class Https:
             timeout: seconds for one answer.
         """
         self._urls, self._certificates, self._timeout = urls, certificates, timeout
-        self._contexts = {name: tls(False, key, "coordinator", pem) for name, pem in certificates.items()}
+        self._contexts = {name: tls(False, key, pem) for name, pem in certificates.items()}
         self._open: dict[str, http.client.HTTPSConnection] = {}
         self._lock = threading.Lock()
 

@@ -35,7 +35,9 @@ class Scored:
     rows: int
 
 
-def score_records(model: str | Path | Model, contract: str | Path | Protector, records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def score_records(
+    model: str | Path | Model, contract: str | Path | Protector, records: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Protect records as a contract says, then apply a model; needs no Spark.
 
     Args:

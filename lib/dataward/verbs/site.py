@@ -14,6 +14,7 @@ from dataward.federated.plan import SiteFile, TrainingPlan, read_plan, read_site
 from dataward.federated.rows import columns_of, rows_of
 from dataward.federated.server import Server
 from dataward.federated.site import Accepted, Memory, Site, accept
+from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.integrity.seal import Seal
 from dataward.pipeline.guard import guarded
@@ -95,7 +96,9 @@ def _accepted(spark: SparkSession, described: SiteFile, contract: Plan, memory: 
     with isolated(spark) as own:
         frame = delta.read(own, contract.contract.target, seal.version)
         if missing := [name for name in columns_of(plan) if name not in frame.columns]:
-            raise UsageError(f"plan '{plan.plan}' reads {', '.join(missing)}, which {contract.contract.target} does not have")
+            raise UsageError(
+                f"plan '{plan.plan}' reads {', '.join(missing)}, which {contract.contract.target} does not have"
+            )
         if unit and (why := _split(unit, frame.columns, seal)):
             raise UsageError(f"plan '{plan.plan}': '{unit}' names no persons: {why}")
         table = _arrow(frame.select(*columns_of(plan)))
@@ -120,19 +123,15 @@ def sealed(spark: SparkSession, contract: Plan, version: int | None) -> Seal:
     Raises:
         ProofError: it does not hold.
     """
-    from dataward.integrity import ledger
-
     proof = verify(spark, contract, version)
     if not proof.holds:
         told = "; ".join(f"{check.name}: {check.detail}" for check in proof.checks if not check.holds)
-        raise ProofError(f"{proof.target} version {proof.version} is not what was sealed, so nothing is trained on it: {told}")
-    for entry in reversed(ledger.entries(spark, contract.contract.ledger_location)):
-        try:
-            seal = entry.seal
-        except ValueError:
-            continue
-        if (seal.target, seal.version) == (str(contract.contract.target), proof.version):
-            return seal
+        raise ProofError(
+            f"{proof.target} version {proof.version} is not what was sealed, so nothing is trained on it: {told}"
+        )
+    for entry in reversed(ledger.entries(contract.contract.ledger_location, "seal", contract.contract.target)):
+        if entry.seal_text and entry.seal.version == proof.version:
+            return entry.seal
     raise ProofError(f"{proof.target} version {proof.version}: its seal is gone from the ledger")
 
 
@@ -192,4 +191,3 @@ def _fit(described: SiteFile, plan: TrainingPlan) -> Any:
         return getattr(importlib.import_module(module), name)()
     except (ImportError, AttributeError) as error:
         raise UsageError(f"fit '{described.fit[plan.plan]}' cannot be imported ({type(error).__name__})") from None
-

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from dataward.errors import ProofError, SourceError, TargetError
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from dataward.errors import DatawardError, KeyringError, ProofError, SourceError, TargetError
 from dataward.federated import certificates
 from dataward.federated.card import card_of, croissant, ml_bom, model_of
 from dataward.federated.coordinator import Coordinator, Store, Transport
@@ -19,14 +21,64 @@ from dataward.federated.encode import sha256 as digest
 from dataward.federated.model import Model
 from dataward.federated.plan import TrainingPlan, read_plan
 from dataward.federated.transport import Https
+from dataward.integrity import ledger
 from dataward.integrity.dsse import Ed25519Signer, Envelope, key_id
 from dataward.integrity.seal import code_version
 from dataward.integrity.statement import Statement, Subject, predicate_type
+from dataward.keys import Purpose
 from dataward.report.html import draw
 
 __all__ = ["Checked", "Trained", "train", "verify_model"]
 
 STATEMENT = "statement.json"
+DOMAIN = "training"
+"""Key domain under which a ledger knows the coordinator's key."""
+
+
+@dataclass(frozen=True)
+class OwnKey:
+    """The coordinator's key as a keyring with one version, as ledgers ask for keys."""
+
+    private: Ed25519PrivateKey = field(repr=False)
+
+    def current(self, domain: str) -> int:
+        """Return 1."""
+        return 1
+
+    def window(self, domain: str) -> int | None:
+        """Return None: the key is not rotated."""
+        return None
+
+    def key(self, purpose: Purpose, domain: str, version: int) -> bytes:
+        """Return the private key for signatures.
+
+        Raises:
+            KeyringError: the key is asked for another purpose, domain or version.
+        """
+        if (purpose, domain, version) != ("seal", DOMAIN, 1):
+            raise KeyringError(
+                f"the coordinator has no key for {purpose} in domain '{domain}': give training a ledger of its own"
+            )
+        return self.private.private_bytes_raw()
+
+    def public_key(self, domain: str, version: int) -> Ed25519PublicKey:
+        """Return the public key; raises KeyringError for another domain."""
+        if (domain, version) != (DOMAIN, 1):
+            raise KeyringError(f"the coordinator has no key of domain '{domain}': give training a ledger of its own")
+        return self.private.public_key()
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    """The coordinator's public key, as ledgers ask for keys."""
+
+    public: Ed25519PublicKey
+
+    def public_key(self, domain: str, version: int) -> Ed25519PublicKey:
+        """Return the public key; raises KeyringError for another domain."""
+        if (domain, version) != (DOMAIN, 1):
+            raise KeyringError(f"the coordinator has no key of domain '{domain}'")
+        return self.public
 
 
 @dataclass(frozen=True)
@@ -104,7 +156,10 @@ def _written(folder: Path, coordinator: Coordinator, private: Any, key_pem: dict
     subjects = tuple(Subject(name, digest(text)) for name, text in texts.items())
     predicate = {**card, "code": code_version()}
     envelope = Statement(subjects, predicate_type("training"), predicate).signed(Ed25519Signer(private))
-    _put(folder / "coordinator.pub", certificates.certificate(private, "coordinator"))
+    _put(folder / "coordinator.pub", certificates.certificate(private))
+    if place := coordinator.plan.output.ledger:
+        about = ledger.About(run_id=coordinator.progress.run, target=str(folder))
+        ledger.record(place, OwnKey(private), DOMAIN, "training", envelope.text(), about)
     _put(statement, envelope.text())
     return Trained(str(folder), model.sha256, card)
 
@@ -139,7 +194,28 @@ def verify_model(path: str | Path, coordinator: str | Path | None = None) -> tup
         same = file.is_file() and digest(file.read_bytes()) == subject.sha256
         checks.append(Checked(subject.name, same, "as stated" if same else "was changed or is gone"))
     checks += _of_sites(folder, statement)
+    checks += _of_ledger(folder, envelope.text(), known)
     return tuple(checks)
+
+
+def _of_ledger(folder: Path, envelope: bytes, known: Ed25519PublicKey) -> list[Checked]:
+    """Check the ledger of the plan, if it has one: it verifies, and its newest entry of this training is the statement."""
+    try:
+        place = Model.read(folder).plan.output.ledger
+        if place is None:
+            return []
+        checked = ledger.flaws(place, KnownKey(known))
+        if checked.flaws:
+            return [Checked("ledger", False, "; ".join(flaw.message for flaw in checked.flaws))]
+        mine = [entry for entry in ledger.entries(place, "training") if entry.seal_text.encode() == envelope]
+    except DatawardError as error:
+        return [Checked("ledger", False, str(error))]
+    detail = (
+        f"entry {mine[-1].seq} of {checked.head.size} under a signed checkpoint"
+        if mine
+        else f"{place} has no entry of it"
+    )
+    return [Checked("ledger", bool(mine), detail)]
 
 
 def _of_sites(folder: Path, statement: Statement) -> list[Checked]:
@@ -153,7 +229,9 @@ def _of_sites(folder: Path, statement: Statement) -> list[Checked]:
         keys = {name: certificates.public_key(pem.encode()) for name, pem in sites["certificates"].items()}
         raw = {name: key.public_bytes_raw().hex() for name, key in keys.items()}
         same = _digest(model.plan, raw) == statement.predicate["training"]["plan_sha256"] == model.digest
-        checks.append(Checked("plan", same, model.digest if same else "the model's plan is not the one that the sites accepted"))
+        checks.append(
+            Checked("plan", same, model.digest if same else "the model's plan is not the one that the sites accepted")
+        )
         for name, greeting in sites["greetings"].items():
             said = {key: value for key, value in greeting.items() if key != "signature"}
             told = {key: value for key, value in stated[name].items() if key not in ("site", "takes_part")}
