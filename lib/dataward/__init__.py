@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataward.contract import Source
-    from dataward.inference import Protector, protect
+    from dataward.inference import Protector, protect, score
     from dataward.keys import create_keyring
     from dataward.pipeline.plan import Plan, plan
     from dataward.pipeline.publish import publish
@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from dataward.verbs.discover import Asked, discover
     from dataward.verbs.history import history
     from dataward.verbs.profile import profile
+    from dataward.verbs.score import score_table
     from dataward.verbs.stream import stream
     from dataward.verbs.suggest import suggest
+    from dataward.verbs.train import train
     from dataward.verbs.verify import verify
 
 __all__ = [
@@ -59,8 +61,11 @@ __all__ = [
     "profile",
     "protect",
     "publish",
+    "score",
+    "score_table",
     "stream",
     "suggest",
+    "train",
     "verify",
 ]
 
@@ -68,7 +73,7 @@ __version__ = (files(__name__) / "VERSION").read_text(encoding="utf-8").strip()
 
 _HOMES = {
     "contract": ("Source",),
-    "inference": ("Protector", "protect"),
+    "inference": ("Protector", "protect", "score"),
     "keys": ("create_keyring",),
     "pipeline.plan": ("Plan", "plan"),
     "pipeline.publish": ("publish",),
@@ -76,8 +81,10 @@ _HOMES = {
     "verbs.discover": ("Asked", "discover"),
     "verbs.history": ("history",),
     "verbs.profile": ("profile",),
+    "verbs.score": ("score_table",),
     "verbs.stream": ("stream",),
     "verbs.suggest": ("suggest",),
+    "verbs.train": ("train",),
     "verbs.verify": ("verify",),
 }
 

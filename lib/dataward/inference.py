@@ -7,20 +7,23 @@ What comes out equals, byte for byte, what ``publish`` writes for the same value
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dataward.contract import Contract, load
 from dataward.errors import Problem, ProtectionError, UsageError
-from dataward.keys import KeyProvider, open_keys
+from dataward.keys import KeyProvider, Keyring, open_keys
 from dataward.privacy.protect.compiled import Compiled, compiled, key_of, misfits, needing_spark, undecided
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Protector", "protect"]
+    from dataward.federated.model import Model, Protections
+
+__all__ = ["Protector", "protect", "score"]
 
 Batch = TypeVar("Batch", "dict[str, Any]", "pd.DataFrame", "pa.RecordBatch", "pa.Table")
 
@@ -50,7 +53,8 @@ class Protector:
     def __init__(self, contract: str | Path | Contract, keys: KeyProvider | None = None) -> None:
         """Load a contract and open its keyring, unless keys are given."""
         self.contract = contract if isinstance(contract, Contract) else load(contract)
-        self._keys = key_of(keys or open_keys(self.contract.keys))
+        self.keys = keys or open_keys(self.contract.keys)
+        self._keys = key_of(self.keys)
         self._compiled: dict[pa.Schema, Compiled] = {}
 
     def __repr__(self) -> str:
@@ -106,6 +110,66 @@ class Protector:
             )
             raise UsageError(f"{told} ({', '.join(columns)}); leave these columns out, or use encrypt or token")
         return made
+
+
+def score(
+    model: str | Path | Model, contract: str | Path | Protector, records: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Protect records as a contract says, then apply a model; needs no Spark.
+
+    Args:
+        model: a model, its file or the output folder of its training.
+        contract: the contract by which the training's tables were protected; a :class:`Protector` saves reading it again.
+        records: raw records; columns that the model does not read may be missing.
+
+    Returns:
+        One answer for each record: ``prediction`` and ``score``, or ``score`` alone where a number is predicted.
+
+    Raises:
+        NotPermitted: the contract protects the features otherwise than they were in training.
+    """
+    import pyarrow as pa
+
+    from dataward.federated.model import Model
+
+    model = model if isinstance(model, Model) else Model.read(Path(model))
+    protector = contract if isinstance(contract, Protector) else Protector(contract)
+    rows = [{name: record.get(name) for name in _needed(model, protector, record)} for record in records]
+    if not rows:
+        return []
+    table = pa.Table.from_pylist(rows)
+    model.permit(_protections(protector, table.schema))
+    answers: list[dict[str, Any]] = model.answers(protector(table)).to_pylist()
+    return answers
+
+
+def _needed(model: Model, protector: Protector, record: Mapping[str, Any]) -> list[str]:
+    """Return the columns of a record that the contract decides about; it may have others that nobody reads."""
+    if missing := [name for name in model.columns() if name not in record]:
+        raise UsageError(f"a record has no {', '.join(map(repr, missing))}, which the model reads")
+    known = protector.contract.columns
+    return [name for name in record if name in known or name in model.columns()]
+
+
+def _protections(protector: Protector, schema: pa.Schema) -> Protections:
+    """Return how a contract protects the columns of a schema, as a seal would say it."""
+    from dataward.privacy.protect.spark import described
+
+    keys = protector.keys
+    if not isinstance(keys, Keyring):
+        raise UsageError(
+            "scores need the contract's keyring: its fingerprints say whether keys are those of the training"
+        )
+    return {
+        one.column: {
+            "protection": one.protection,
+            "domain": one.domain,
+            "key_version": one.key_version,
+            "fingerprint": keys.fingerprint(one.domain, one.key_version) if one.domain and one.key_version else None,
+        }
+        for one in described(compiled(protector.contract, key_of(keys), schema))
+        if one.protection != "keep"
+    }
 
 
 @lru_cache(maxsize=32)

@@ -11,11 +11,12 @@ import pytest
 from dataward.contract import Location
 from dataward.errors import NotPermitted, ProofError, UsageError
 from dataward.federated.plan import read_site
+from dataward.inference import score as score_records
 from dataward.keys import create_keyring
 from dataward.pipeline.plan import plan
 from dataward.pipeline.publish import publish
 from dataward.verbs.budget import Amount, set_cap, show
-from dataward.verbs.score import score_records, score_table
+from dataward.verbs.score import score_table
 from dataward.verbs.site import init, load, serve
 from dataward.verbs.train import train, verify_model
 

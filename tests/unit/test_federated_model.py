@@ -19,8 +19,8 @@ from dataward.federated.certificates import private_key
 from dataward.federated.model import Model
 from dataward.federated.plan import read_plan, read_site
 from dataward.federated.transport import InProcess
+from dataward.inference import score as score_records
 from dataward.keys import create_keyring
-from dataward.verbs.score import score_records
 from dataward.verbs.site import init
 from dataward.verbs.train import train, verify_model
 from tests.federation import NAMES, Federation
@@ -197,7 +197,7 @@ def test_another_domain_key_version_key_or_operator_is_another_protection(traine
 def test_scoring_records_needs_no_spark(trained):
     root, done, _ = trained
     code = (
-        "import sys; from dataward.verbs.score import score_records\n"
+        "import sys; from dataward.inference import score as score_records\n"
         f"print(score_records({done.path!r}, {str(root / 'same.yaml')!r}, [{{'x0': 1.0, 'x1': 2.0, 'ward': 'A'}}]))\n"
         "assert 'pyspark' not in sys.modules"
     )

@@ -139,7 +139,7 @@ def _score(arguments: argparse.Namespace) -> int:
 
 
 def _score_records(arguments: argparse.Namespace) -> int:
-    from dataward.verbs.score import score_records
+    from dataward.inference import score as score_records
 
     try:
         text = sys.stdin.read() if arguments.records == "-" else Path(arguments.records).read_text(encoding="utf-8")

@@ -1,17 +1,15 @@
-"""Apply a trained model: to a sealed table with Spark, or to records without it. Both give the same scores."""
+"""Apply a trained model to a sealed table. :func:`dataward.inference.score` does the same to records, without Spark, with equal scores."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataward.contract import Location
 from dataward.errors import NotPermitted, ProofError, TargetError, UsageError
-from dataward.federated.model import Model, Protections
-from dataward.inference import Protector
-from dataward.keys import open_keys
+from dataward.federated.model import Model
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.spark.session import isolated
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Scored", "score_records", "score_table"]
+__all__ = ["Scored", "score_table"]
 
 
 @dataclass(frozen=True)
@@ -33,61 +31,6 @@ class Scored:
     model_sha256: str
     target: str
     rows: int
-
-
-def score_records(
-    model: str | Path | Model, contract: str | Path | Protector, records: Iterable[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """Protect records as a contract says, then apply a model; needs no Spark.
-
-    Args:
-        model: a model, its file or the output folder of its training.
-        contract: the contract by which the training's tables were protected; a :class:`Protector` saves reading it again.
-        records: raw records; columns that the model does not read may be missing.
-
-    Returns:
-        One answer for each record: ``prediction`` and ``score``, or ``score`` alone where a number is predicted.
-
-    Raises:
-        NotPermitted: the contract protects the features otherwise than they were in training.
-    """
-    import pyarrow as pa
-
-    model = model if isinstance(model, Model) else Model.read(Path(model))
-    protector = contract if isinstance(contract, Protector) else Protector(contract)
-    rows = [{name: record.get(name) for name in _needed(model, protector, record)} for record in records]
-    if not rows:
-        return []
-    table = pa.Table.from_pylist(rows)
-    model.permit(_protections(protector, table.schema))
-    answers: list[dict[str, Any]] = model.answers(protector(table)).to_pylist()
-    return answers
-
-
-def _needed(model: Model, protector: Protector, record: Mapping[str, Any]) -> list[str]:
-    """Return the columns of a record that the contract decides about; it may have others that nobody reads."""
-    if missing := [name for name in model.columns() if name not in record]:
-        raise UsageError(f"a record has no {', '.join(map(repr, missing))}, which the model reads")
-    known = protector.contract.columns
-    return [name for name in record if name in known or name in model.columns()]
-
-
-def _protections(protector: Protector, schema: pa.Schema) -> Protections:
-    """Return how a contract protects the columns of a schema, as a seal would say it."""
-    from dataward.privacy.protect.compiled import compiled, key_of
-    from dataward.privacy.protect.spark import described
-
-    keys = open_keys(protector.contract.keys)
-    return {
-        one.column: {
-            "protection": one.protection,
-            "domain": one.domain,
-            "key_version": one.key_version,
-            "fingerprint": keys.fingerprint(one.domain, one.key_version) if one.domain and one.key_version else None,
-        }
-        for one in described(compiled(protector.contract, key_of(keys), schema))
-        if one.protection != "keep"
-    }
 
 
 @guarded("read")
