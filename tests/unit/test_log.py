@@ -1,6 +1,7 @@
 """The transparency log: RFC 6962 hashes, C2SP notes, tiles and proofs; writers that meet, that die, and that lie."""
 
 import hashlib
+import os
 import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,11 @@ from dataward.integrity.ledger import About
 from dataward.integrity.log import entries as pointers
 from dataward.integrity.log import log as writing
 from dataward.integrity.log import merkle, notes, tiles
+from dataward.integrity.log.check import check
 from dataward.integrity.log.entries import Body, KeyringRules
+from dataward.integrity.log.pinned import PinnedKeys
 from dataward.integrity.log.proofs import InclusionProof
+from dataward.integrity.log.repair import repair
 from dataward.tables.store import Local, store_at
 from tests.aws import aws
 from tests.keys import Ring
@@ -156,6 +160,50 @@ def test_offline_proof_of_every_entry_holds_for_it_alone(place):
         assert "not signed" in proof.trouble(log.entry(index), [notes.Verifier(keys[0].name, RING.public_key("x", 2))])
     with pytest.raises(ProofError, match="covers 6 entries"):
         log.proof(6)
+
+
+def test_roots_of_all_sizes_are_there_also_of_those_without_a_checkpoint(place):
+    built(Path(place.path), 5)
+    log = ledger.open_log(place)
+    leaves = [merkle.leaf_hash(entry) for entry in log.entries(0, 5)]
+    assert [log.root(size) for size in range(6)] == [merkle.root_of(leaves[:size]) for size in range(6)]
+    assert merkle.holds_inclusion(1, 3, leaves[1], log.inclusion_proof(1, 3), merkle.root_of(leaves[:3]))
+
+
+def test_repair_makes_anew_what_is_derived_and_nothing_else(place, tmp_path):
+    filled(place, 4)
+    log, folder = ledger.open_log(place), tmp_path / "people_ledger"
+    rules, signer = KeyringRules(log, log.origin(), RING), ledger.signer_of(log, RING, "people", 1)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and ".p/" not in str(path)}
+    old = log.checkpoint()
+    for name in ("tile/0", "index"):
+        shutil.rmtree(folder / name)
+    (folder / "checkpoint").write_text("x")
+    forged(place, b"garbage")
+    done = repair(log, rules, signer, [old])
+    assert (done.head.size, done.removed) == (4, ("tile/entries/000.p/5",))
+    assert {path: path.read_bytes() for path in before} == before
+    assert kinds(place, [old]) == []
+    assert ledger.open_log(place).root(2) == merkle.root_of([merkle.leaf_hash(entry) for entry in log.entries(0, 2)])
+    flipped(folder / "tile/entries/000.p/4")
+    with pytest.raises(ProofError, match="entry 3, which a checkpoint covers, was changed"):
+        repair(log, rules, signer)
+    (folder / "checkpoint").unlink()
+    (folder / "tile/entries/000.p/4").unlink()
+    with pytest.raises(ProofError, match="the end of the log was cut off"):  # it would sign a shorter history anew
+        repair(log, rules, signer, [old])
+    assert not (folder / "checkpoint").exists()
+
+
+def test_public_keys_that_were_handed_over_verify_a_log_without_a_keyring(place):
+    filled(place, 2)
+    log = ledger.open_log(place)
+    (own,) = ledger.verifiers(place, RING)
+    stranger = notes.Verifier(own.name, Ring(1, {1: b"x" * 32}).public_key("people", 1))
+    assert check(log, KeyringRules(log, log.origin(), PinnedKeys(log, [own]))).flaws == ()
+    found = check(log, KeyringRules(log, log.origin(), PinnedKeys(log, [stranger]))).flaws
+    assert [flaw.kind for flaw in found] == ["checkpoint-unsigned", "entry-forged", "entry-forged"]
+    assert "not among the keys that were given" in found[1].message
 
 
 def test_spellings_of_a_place_are_one_table(place):
@@ -341,7 +389,7 @@ def test_a_writer_killed_at_any_step_is_completed_by_the_next(place, tmp_path, m
     for step in range(1, 30):
         shutil.rmtree(place.path, ignore_errors=True)
         if before:
-            shutil.copytree(tmp_path / "before", place.path)
+            shutil.copytree(tmp_path / "before", place.path, copy_function=os.link)
         store = Dying(tmp_path / "people_ledger", step, late)
         with monkeypatch.context() as patch:
             patch.setattr(ledger, "store_at", lambda _, store=store: store)

@@ -211,7 +211,11 @@ class Log:
         return self._immutable[name]
 
     def _tiles(self, size: int) -> Tiles:
-        return Tiles(self.fixed, size)
+        return Tiles(self.fixed, size, self._covered)
+
+    def _covered(self) -> int:
+        note = self.checkpoint()
+        return Checkpoint.parsed(note.text).size if note else 0
 
 
 def verified_head(log: Log, rules: Rules) -> Head:

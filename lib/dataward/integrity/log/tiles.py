@@ -60,11 +60,15 @@ def unpacked(bundle: bytes) -> list[bytes]:
 
 
 class Tiles:
-    """The hashes of a tree of so many entries; each file is read at most once."""
+    """The hashes of a tree of so many entries; each file is read at most once.
 
-    def __init__(self, read: Read, size: int) -> None:
+    ``largest`` returns the size of the newest checkpoint: its tiles hold the hashes of every earlier tree, and those of a size
+    that no checkpoint had, or whose files were removed, are taken from there.
+    """
+
+    def __init__(self, read: Read, size: int, largest: Callable[[], int] = lambda: 0) -> None:
         """Read nothing yet."""
-        self._read, self.size = read, size
+        self._read, self.size, self._largest = read, size, largest
         self._known: dict[tuple[int, int], list[bytes]] = {}
 
     def node(self, level: int, index: int) -> bytes:
@@ -88,6 +92,8 @@ class Tiles:
             data = self._read(path(level, index, width)) if width > 0 else b""
             if data is None and width < WIDTH:  # once the full tile is there, partial ones may be removed
                 data = self._read(path(level, index))
+                more = (self._largest() >> 8 * level) - index * WIDTH if data is None else 0
+                data = self._read(path(level, index, more)) if width < more < WIDTH else data
             if data is None or len(data) < width * HASH:
                 what = "is missing" if data is None else "is cut off"
                 raise ProofError(
