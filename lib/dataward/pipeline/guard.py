@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from dataward.access.decide import Asking, Decision, Principal, decide
+from dataward.access.decide import Asking, Decision, Principal, TableFacts, decide
+from dataward.access.events import Begun, Outcome
 from dataward.access.policies import Policies, of_access
 from dataward.access.principals import of_arn, of_databricks, of_process
 from dataward.access.sight import table_facts
 from dataward.access.site import Settings, settings
-from dataward.access.verbs import Verb, verb
+from dataward.access.verbs import FINDING, Verb, verb
 from dataward.contract import Contract
-from dataward.errors import NotPermitted, UsageError
+from dataward.errors import NotPermitted, TargetError, UsageError
+from dataward.integrity.seal import code_version
 from dataward.pipeline.plan import Plan
+from dataward.pipeline.trail import Trail, subject_of
 from dataward.spark.session import platform
 
 __all__ = ["asker", "guarded", "permit"]
@@ -51,29 +55,106 @@ def guarded(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
             token = _INSIDE.set(True)
+            calls: list[_Call] = []
             try:
-                with _watched(known, given.arguments):
-                    return function(*args, **kwargs)
+                for contract in _contracts(given.arguments):
+                    calls += _begun(known, contract, given.arguments)
+                for call in calls:
+                    call.decide()
+                result = function(*args, **kwargs)
+            except BaseException as error:
+                with suppress(TargetError):  # the verb's own error says more
+                    _end(calls, failed(error))
+                raise
             finally:
                 _INSIDE.reset(token)
+            _end(calls, came_to(known, result))
+            return result
 
         return run
 
     return wrap
 
 
-@contextmanager
-def _watched(known: Verb, given: Mapping[str, Any]) -> Iterator[None]:
-    """Decide a call for each of its contracts."""
-    contracts: list[Contract | None] = [*_contracts(given)]
-    for contract in contracts or [None]:
-        governing = settings(contract)
-        if governing.silent:
-            continue
-        who = asker(given.get("spark"), contract, governing)
-        if governing.access.governed and known.on == "Table":
-            permit(of_access(governing.access), _asking(known.name, who, contract, given))
-    yield
+@dataclass(frozen=True)
+class _Call:
+    """One call of a verb about one contract, or about none."""
+
+    verb: Verb
+    contract: Contract | None
+    governing: Settings
+    who: Principal
+    begun: Begun
+    spark: Any
+
+    @property
+    def trail(self) -> Trail | None:
+        return Trail(self.governing.audit, self.contract) if self.governing.audit else None
+
+    def decide(self) -> None:
+        if self.governing.access.governed and self.verb.on == "Table":
+            table = table_facts(self.contract) if self.contract else TableFacts("", self.begun.subject.table)
+            asking = Asking(self.who, self.verb.name, table, None, self.begun.purpose, self.begun.ticket)
+            permit(of_access(self.governing.access), asking)
+
+    def end(self, outcome: Outcome) -> None:
+        if self.trail:
+            self.trail.end(self.begun, outcome, self.spark)
+
+
+def _begun(known: Verb, contract: Contract | None, given: Mapping[str, Any]) -> Iterator[_Call]:
+    """Find out who asks, and record that the verb begins; nothing where neither is configured."""
+    governing = settings(contract)
+    if governing.silent:
+        return
+    who = asker(given.get("spark"), contract, governing)
+    purpose, ticket = (str(_named(given, word) or "") for word in ("purpose", "ticket"))
+    subject = subject_of(contract, str(given.get("source") or given.get("root") or ""))
+    begun = Begun(known, who, subject, code_version()["version"], purpose, ticket)
+    call = _Call(known, contract, governing, who, begun, given.get("spark"))
+    if call.trail:
+        call.trail.begin(begun)
+    yield call
+
+
+def _end(calls: Sequence[_Call], outcome: Outcome) -> None:
+    for call in calls:
+        call.end(outcome)
+
+
+def failed(error: BaseException) -> Outcome:
+    """Return the outcome of an error: a denial says why; the message of another may hold what a caller typed, and is left out."""
+    if isinstance(error, NotPermitted):
+        return Outcome("denied", str(error), "denied")
+    return Outcome("failure", "", type(error).__name__)
+
+
+_DETAILS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("version", "rows", "entry", "left_today", "skipped"), lambda value: type(value) is int),
+    **dict.fromkeys(("run_id", "condition"), lambda value: isinstance(value, str)),
+    "entries": lambda value: isinstance(value, list | tuple) and all(type(one) is int for one in value),
+    "sees": lambda value: isinstance(value, dict) and all(isinstance(one, str) for one in value.values()),
+}
+"""Attributes of results that events carry, and the kind that each must be of: numbers, and names of runs and columns."""
+
+
+def came_to(known: Verb, result: Any) -> Outcome:
+    """Return the outcome of a result; a proof that does not hold and a run that stopped are failures."""
+    details: dict[str, Any] = {}
+    for name, fits in _DETAILS.items():
+        if fits(value := getattr(result, name, None)):
+            details[name] = value
+    if isinstance(rows := getattr(result, "rows", None), dict) and all(type(one) is int for one in rows.values()):
+        details["rows"] = dict(rows)
+    if (target := getattr(result, "target", None)) is not None and hasattr(target, "version"):
+        details["version"] = target.version
+    if known.class_uid == FINDING and hasattr(result, "columns"):
+        details["columns"] = [{"column": one.column, "class": one.class_} for one in result.columns]
+    if getattr(result, "status", "") == "stopped":
+        return Outcome("failure", "the data failed the contract", "stopped", details)
+    if getattr(result, "holds", True) is False:
+        return Outcome("failure", "the proof does not hold", "proof", details)
+    return Outcome("success", details=details)
 
 
 def permit(policies: Policies, asking: Asking) -> Decision:
@@ -92,17 +173,6 @@ def permit(policies: Policies, asking: Asking) -> Decision:
     return decision
 
 
-def _asking(name: str, who: Principal, contract: Contract | None, given: Mapping[str, Any]) -> Asking:
-    if contract is None:
-        from dataward.access.decide import TableFacts
-
-        table = TableFacts("", "", "")
-    else:
-        table = table_facts(contract)
-    purpose, ticket = (str(_named(given, word) or "") for word in ("purpose", "ticket"))
-    return Asking(who, name, table, purpose=purpose, ticket=ticket)
-
-
 def _named(given: Mapping[str, Any], word: str) -> Any:
     """Return an argument, or the attribute of that name of an argument that groups several."""
     if word in given:
@@ -110,16 +180,16 @@ def _named(given: Mapping[str, Any], word: str) -> Any:
     return next((getattr(value, word) for value in given.values() if hasattr(value, word)), None)
 
 
-def _contracts(given: Mapping[str, Any]) -> list[Contract]:
-    """Return the contracts among the arguments of a call."""
-    found = []
+def _contracts(given: Mapping[str, Any]) -> list[Contract | None]:
+    """Return the contracts among the arguments of a call; None alone where there is none."""
+    found: list[Contract | None] = []
     for value in given.values():
         for one in value if isinstance(value, list | tuple) else (value,):
             if isinstance(one, Plan):
                 found.append(one.contract)
             elif isinstance(one, Contract):
                 found.append(one)
-    return found
+    return found or [None]
 
 
 def asker(spark: Any, contract: Contract | None, governing: Settings) -> Principal:

@@ -1,0 +1,137 @@
+"""The trail of events: record a call of a verb in its spool, deliver events to the sinks, enter digests in the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataward.access.events import Begun, Outcome, Subject, event
+from dataward.access.sinks import sink_of
+from dataward.access.spool import Line, Sink, SinkDown, Spool
+from dataward.contract import Audit, Contract
+from dataward.errors import DatawardError
+from dataward.integrity import ledger
+from dataward.integrity.records import Events
+from dataward.integrity.seal import code_version
+from dataward.keys import open_keys
+from dataward.pipeline.seal import signer
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Trail", "digest_of", "subject_of"]
+
+MACHINE = "_site"
+"""Folder of the events of verbs without a contract."""
+
+
+def subject_of(contract: Contract | None, place: str = "") -> Subject:
+    """Return what an event says about its table."""
+    if contract is None:
+        return Subject("", place)
+    return Subject(contract.contract, str(contract.target), contract.keys.domain)
+
+
+def digest_of(lines: Iterable[Line]) -> str:
+    """Return the SHA-256 of events as the ledger holds it."""
+    whole = hashlib.sha256()
+    for line in lines:
+        whole.update(line.text.encode() + b"\n")
+    return whole.hexdigest()
+
+
+@dataclass(frozen=True)
+class Trail:
+    """Events of one contract, or of verbs without a contract."""
+
+    audit: Audit
+    contract: Contract | None
+
+    @property
+    def spool(self) -> Spool:
+        """The spool; a folder of its own for each contract."""
+        return Spool(Path(self.audit.spool) / (self.contract.contract if self.contract else MACHINE))
+
+    def sinks(self, spark: Any = None) -> list[Sink]:
+        """Return the sinks that can be used now; those that need Spark only with a session."""
+        return [sink for one in self.audit.sinks if (sink := sink_of(one, spark)) is not None]
+
+    def begin(self, begun: Begun) -> None:
+        """Record that a verb begins.
+
+        Raises:
+            TargetError: the spool cannot be written: then the verb must not run.
+        """
+        self.spool.begin(begun)
+
+    def end(self, begun: Begun, outcome: Outcome, spark: Any = None) -> None:
+        """Record what became of a verb, and deliver what waits; a sink that is down gets it later.
+
+        Raises:
+            TargetError: the spool cannot be written.
+        """
+        self.spool.end(event(begun, outcome))
+        for trouble in self.flush(spark):
+            warnings.warn(f"audit: {trouble}", stacklevel=2)
+        if spark is not None and self.contract is not None:
+            self.seal(spark, at_least=self.audit.batch)
+
+    def flush(self, spark: Any = None) -> list[str]:
+        """Deliver what waits to every sink; returns what is wrong with those that are down."""
+        spool, troubles = self.spool, []
+        sinks = self.sinks(spark)
+        for sink in sinks:
+            try:
+                spool.deliver(sink)
+            except SinkDown as down:
+                troubles.append(
+                    f"{down}; {spool.waiting(sink):,} event(s) wait in {spool.folder} and are sent by the next verb"
+                )
+            except Exception as error:  # a sink's fault must not undo what the verb did
+                troubles.append(
+                    f"{sink.name}: {type(error).__name__}; {spool.waiting(sink):,} event(s) wait in {spool.folder}"
+                )
+        if not troubles and len(sinks) == len(self.audit.sinks):
+            spool.prune(sinks)
+        return troubles
+
+    def seal(self, spark: SparkSession, at_least: int = 1) -> int | None:
+        """Enter the digest of events that are not in the ledger yet; returns the entry, None where there are fewer than asked.
+
+        A principal who may not use the signing key or write the ledger leaves this to the next.
+        """
+        spool, contract = self.spool, self.contract
+        lines = spool.unsealed()
+        if contract is None or len(lines) < at_least or not _whole(lines):
+            return None
+        try:
+            keys = open_keys(contract.keys)
+            record = Events(
+                contract=contract.contract,
+                run_id=f"events-{uuid.uuid4().hex[:12]}",
+                target=str(contract.target),
+                version=None,
+                time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                who="",
+                code=code_version(),
+                key=signer(keys, contract.keys.domain),
+                spool=spool.id,
+                first=lines[0].sequence,
+                last=lines[-1].sequence,
+                sha256=digest_of(lines),
+            )
+            entry = ledger.append(spark, contract.ledger_location, keys, record)
+        except DatawardError:
+            return None
+        spool.seal(lines[-1].sequence)
+        return entry.seq
+
+
+def _whole(lines: Sequence[Line]) -> bool:
+    return bool(lines) and lines[-1].sequence - lines[0].sequence == len(lines) - 1
