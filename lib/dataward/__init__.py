@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from dataward.verbs.discover import Asked, discover
     from dataward.verbs.history import history
     from dataward.verbs.profile import profile
+    from dataward.verbs.read import read, reading
     from dataward.verbs.score import score_table
     from dataward.verbs.stream import stream
     from dataward.verbs.suggest import suggest
@@ -61,6 +62,8 @@ __all__ = [
     "profile",
     "protect",
     "publish",
+    "read",
+    "reading",
     "score",
     "score_table",
     "stream",
@@ -81,6 +84,7 @@ _HOMES = {
     "verbs.discover": ("Asked", "discover"),
     "verbs.history": ("history",),
     "verbs.profile": ("profile",),
+    "verbs.read": ("read", "reading"),
     "verbs.score": ("score_table",),
     "verbs.stream": ("stream",),
     "verbs.suggest": ("suggest",),

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -336,6 +336,7 @@ def out(tmp_path):
 
 
 def test_every_call_leaves_one_event_allowed_denied_or_failed(tmp_path, planned):
+    @dataclass
     class Proof:
         version, run_id, holds = 7, "r-1", False
 
@@ -376,6 +377,7 @@ def test_every_call_leaves_one_event_allowed_denied_or_failed(tmp_path, planned)
 
 
 def test_only_numbers_and_names_of_a_result_get_into_its_event():
+    @dataclass
     class Shown:
         rows, columns, version, run_id, entries = [[CANARY]], [CANARY], CANARY, 5, [CANARY]
         sees, condition, shown, left_today = {"c": 1}, None, CANARY, True

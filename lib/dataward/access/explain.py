@@ -10,7 +10,7 @@ from typing import Any
 from dataward.access.decide import Asking, Decision, Principal, decide
 from dataward.access.policies import Policies, cedar, parsed
 
-__all__ = ["Explained", "Near", "explain", "who_can"]
+__all__ = ["Explained", "Near", "alone", "explain", "who_can"]
 
 ANY = {"op": "All"}
 SCOPE = ("principal", "action", "resource")
@@ -48,10 +48,10 @@ def explain(policies: Policies, asking: Asking) -> Explained:
         return Explained(decision, texts)
     near = []
     for name, part in policies.parts.items():
-        alone = [
+        parts = [
             {**part, **dict.fromkeys(set(SCOPE) - {scope}, ANY), "conditions": []} for scope in ("action", "resource")
         ]
-        if part["effect"] == "permit" and all(_holds(one, asking) for one in alone) and (lacks := _lacks(part, asking)):
+        if part["effect"] == "permit" and all(alone(one, asking) for one in parts) and (lacks := _lacks(part, asking)):
             near.append(Near(policies.name(name), lacks, _text(part)))
     return Explained(decision, texts, tuple(sorted(near, key=lambda one: len(one.lacks))))
 
@@ -60,13 +60,13 @@ def _lacks(part: dict[str, Any], asking: Asking) -> tuple[str, ...]:
     """Return the parts of a policy's principal and conditions that do not hold for a request, each judged alone."""
     bare = {**part, **dict.fromkeys(SCOPE, ANY), "conditions": [], "annotations": {}}
     scope = {**bare, "principal": part["principal"]}
-    missing = [] if _holds(scope, asking) else [_inside(_text(scope), "(", ", action")]
+    missing = [] if alone(scope, asking) else [_inside(_text(scope), "(", ", action")]
     for condition in part["conditions"]:
         bodies = list(_conjuncts(condition["body"])) if condition["kind"] == "when" else [condition["body"]]
         for body in bodies:
-            alone = {**bare, "conditions": [{**condition, "body": body}]}
-            if not _holds(alone, asking):
-                words = _inside(_text(alone), "{", "};")
+            single = {**bare, "conditions": [{**condition, "body": body}]}
+            if not alone(single, asking):
+                words = _inside(_text(single), "{", "};")
                 missing.append(words if condition["kind"] == "when" else f"not ({words})")
     return tuple(missing)
 
@@ -80,8 +80,9 @@ def _conjuncts(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield body
 
 
-def _holds(part: dict[str, Any], asking: Asking) -> bool:
-    # Parts of a policy that was validated as a whole may not validate alone: what cannot be evaluated does not hold.
+def alone(part: dict[str, Any], asking: Asking) -> bool:
+    """Return whether a policy, given in Cedar's JSON, permits a request by itself; what cannot be evaluated does not."""
+    # Parts of a policy that was validated as a whole may not validate alone.
     return decide(parsed(_text({**part, "effect": "permit"}), "policy", valid=False), [asking])[0].allowed
 
 

@@ -13,7 +13,20 @@ from dataward.contract import Contract
 from dataward.contract.operation import ALIASED, COARSENED, ENCRYPTED, KEPT, REMOVED
 from dataward.contract.protections import Json
 
-__all__ = ["Look", "Shown", "Sight", "column_facts", "shown", "sight", "table_facts"]
+__all__ = [
+    "MASK",
+    "Look",
+    "Shown",
+    "Sight",
+    "column_facts",
+    "open_sight",
+    "projection",
+    "shown",
+    "sight",
+    "table_facts",
+]
+
+MASK = "[masked]"
 
 STORED = {KEPT: "kept", COARSENED: "coarsened", ENCRYPTED: "encrypted", ALIASED: "aliased", REMOVED: "removed"}
 
@@ -37,7 +50,7 @@ def column_facts(contract: Contract, name: str) -> ColumnFacts:
         next((class_ for class_ in classes if class_), ""),
         STORED[weakest],
         contract.sensitive(name) or any(classes),
-        any(part.reversible for part in parts),
+        any(part.reversible for part in (*parts, *(p for one in inside for p in one.protect.parts()))),
     )
 
 
@@ -83,6 +96,23 @@ def sight(policies: Policies, asking: Asking) -> Sight:
         permits = answers[level].policies if level and answers[level].allowed else ()
         looks.append(Look(column, way, permits))
     return Sight(first, first.rows, tuple(looks))
+
+
+def open_sight(table: TableFacts) -> Sight:
+    """Return what everybody sees where neither grants nor policies govern: what DEFAULT permits, without Cedar."""
+    looks = [Look(one, shown(one, {"clear": not one.sealed, "token": True, "masked": True})) for one in table.columns]
+    return Sight(Decision(True, ("default",)), None, tuple(looks))
+
+
+def projection(look: Look, kind: str, quote: str = "`") -> str | None:
+    """Return the SQL of a column as it is shown; None where it is absent. ``kind``: its type as SQL names it."""
+    name = quote + look.column.name.replace(quote, quote * 2) + quote
+    if look.shown == "absent":
+        return None
+    if look.shown != "masked":
+        return name
+    masked = f"CASE WHEN {name} IS NOT NULL THEN '{MASK}' END" if kind == "string" else f"CAST(NULL AS {kind})"
+    return f"{masked} AS {name}"
 
 
 def shown(column: ColumnFacts, may: Mapping[str, bool]) -> Shown:

@@ -35,6 +35,18 @@ def add(verb: Verb) -> None:
     _with_groups(command)
     command = action("test", _test, "Decide every case of a file and compare with what it expects.")
     command.add_argument("file", metavar="FILE", help="YAML: contract, and cases with who, verb and expect")
+    command = action("views", _views, "Generate what enforces the policies elsewhere: views, masks and filters.")
+    command.add_argument("table", metavar="CONTRACT", help="the table's contract (YAML)")
+    command.add_argument("--for", dest="platform", required=True, choices=("sql", "unity", "lakeformation"),
+                         help="SQL views, Unity Catalog masks and row filters, or Lake Formation cell filters")  # fmt: skip
+    command.add_argument(
+        "--group", default="", metavar="G", help="sql: the group that the view is for; default: everybody"
+    )
+    command.add_argument("--purpose", default="", metavar="P", help="the purpose that readers there have")
+    command.add_argument(
+        "--name", default="", metavar="T", help="the table's name in the catalog; default: the target's"
+    )
+    command.add_argument("--account", default="", metavar="A", help="lakeformation: AWS account of the Data Catalog")
     action("schema", _schema, "Print the Cedar schema that policies are validated against.")
 
 
@@ -152,6 +164,26 @@ def _test(arguments: argparse.Namespace) -> int:
         )
     print(f"{counted(len(results), 'case')}, {len(failed)} failed")
     return 1 if failed else 0
+
+
+def _views(arguments: argparse.Namespace) -> int:
+    from dataward.contract import load
+    from dataward.spark import session
+    from dataward.verbs.access import For, views
+
+    contract = load(arguments.table)
+    wanted = For(arguments.platform, arguments.group, arguments.purpose, arguments.name, arguments.account)
+    made = views(session.get(), contract, wanted)
+    if arguments.json:
+        print_json({"statements": list(made.statements), "notes": list(made.notes)})
+    elif arguments.platform == "lakeformation":
+        print_json(list(made.statements))
+    else:
+        print("".join(f"{statement};\n" for statement in made.statements), end="")
+    if not arguments.json:
+        for note in made.notes:
+            say(f"note: {note}")
+    return 0 if made.statements else 4
 
 
 def _schema(arguments: argparse.Namespace) -> int:

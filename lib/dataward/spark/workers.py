@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
-__all__ = ["batch_of", "column_of", "mapped", "named", "settled"]
+__all__ = ["batch_of", "collected", "column_of", "mapped", "named", "settled"]
 
 NUMBERS = {"int": "int32", "bigint": "int64", "double": "float64"}
 READ = zipimporter.invalidate_caches
@@ -65,6 +65,15 @@ def _read_if_changed(importer: zipimporter) -> None:
         if seen == now:
             return
     READ(importer)
+
+
+def collected(frame: DataFrame) -> pa.Table:
+    """Collect a frame as an Arrow table."""
+    import pyarrow as pa
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    given: Any = frame  # DataFrame.toArrow comes with Spark 4
+    return pa.Table.from_batches(given._collect_as_arrow(), to_arrow_schema(frame.schema))
 
 
 def batch_of(rows: Sequence[Sequence[Any]], schema: str) -> pa.RecordBatch:

@@ -1,11 +1,12 @@
-"""Answer questions about a contract's policies, without Spark and without data."""
+"""Answer questions about a contract's policies without Spark and without data, and generate views from them."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,12 +16,18 @@ from dataward.access.policies import Policies, of_access
 from dataward.access.sight import Sight, sight, table_facts
 from dataward.access.site import settings
 from dataward.access.verbs import VERBS
+from dataward.access.views import Generated, cell_filters, masks_and_filters, sql_view
 from dataward.contract import Contract, load, read_model
 from dataward.contract.access import Level
 from dataward.contract.base import Model, Name
-from dataward.errors import UsageError, did_you_mean
+from dataward.errors import TargetError, UsageError, did_you_mean
+from dataward.spark.session import isolated
+from dataward.tables import delta
 
-__all__ = ["CaseResult", "Question", "explained", "run_cases", "seen", "who"]
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["CaseResult", "For", "Question", "explained", "run_cases", "seen", "views", "who"]
 
 LEVELS = {"original": "clear", "opened": "clear", "stored": "token", "masked": "masked", "absent": "absent"}
 
@@ -86,6 +93,59 @@ def who(path: str | Path, question: Question) -> list[tuple[str, str, Decision]]
     """Decide a question for everybody whom the policies name, and for anybody else."""
     contract, policies = _loaded(path)
     return who_can(policies, question.asking(table_facts(contract)))
+
+
+@dataclass(frozen=True)
+class For:
+    """What to generate: for which platform, for whom (``sql``: members of a group), and under which names.
+
+    Attributes:
+        platform: ``sql``, ``unity`` or ``lakeformation``.
+        group: group that a SQL view is for.
+        purpose: purpose that the readers state.
+        name: table name in the catalog, ``[catalog.]schema.table``; default: the target's own.
+        account: AWS account of the Data Catalog.
+    """
+
+    platform: Literal["sql", "unity", "lakeformation"]
+    group: str = ""
+    purpose: str = ""
+    name: str = ""
+    account: str = ""
+
+
+def views(spark: SparkSession, contract: Contract, wanted: For) -> Generated:
+    """Generate what enforces the contract's policies on another platform; needs the table, for its columns and types.
+
+    Raises:
+        TargetError: there is no table yet.
+        UsageError: a name or group is missing.
+    """
+    with isolated(spark) as own:
+        if not delta.exists(own, contract.target):
+            raise TargetError(f"{contract.target}: there is no table yet. Publish first")
+        schema = delta.read(own, contract.target, delta.latest_version(own, contract.target)).schema
+    kinds = {field.name: field.dataType.simpleString() for field in schema.fields}
+    policies = of_access(settings(contract).access)
+    groups = (wanted.group,) if wanted.group else ()
+    asking = Asking(
+        Principal("somebody else", groups=groups), "read", table_facts(contract, kinds), None, wanted.purpose
+    )
+    name = wanted.name or contract.target.table or ""
+    if wanted.platform == "sql":
+        source = name or f"delta.`{contract.target.path}`"
+        suffix = re.sub(r"[^A-Za-z0-9_]", "_", wanted.group or "everybody")
+        return sql_view(policies, asking, f"{name or contract.contract}_for_{suffix}", source, kinds)
+    if not name:
+        raise UsageError(f"{contract.target} is a path: name its table in the catalog with --name")
+    if wanted.platform == "unity":
+        return masks_and_filters(policies, asking, name, kinds)
+    database, _, table = name.rpartition(".")
+    if not database or not re.fullmatch("[0-9]{12}", wanted.account):
+        raise UsageError(
+            "Lake Formation needs --name DATABASE.TABLE and --account with the 12 digits of the catalog's account"
+        )
+    return cell_filters(policies, asking, wanted.account, database.rpartition(".")[2], table)
 
 
 class _Case(Model):

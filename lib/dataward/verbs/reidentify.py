@@ -38,11 +38,11 @@ from dataward.privacy.protect import arrow_schema, within
 from dataward.privacy.reidentify import originals
 from dataward.spark.session import isolated
 from dataward.spark.sql import column, identifier
+from dataward.spark.workers import collected
 from dataward.tables import delta
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["Given", "Wanted", "principal", "reidentify"]
@@ -237,7 +237,7 @@ class _Asking:
 
     def opened(self, chosen: DataFrame) -> _Opened:
         """Decrypt the rows; at most a day's budget, so that the driver can hold them."""
-        table = _arrow(chosen)
+        table = collected(chosen)
         live = live_versions(self.spark, self.contract, self.contract.target, self.version)
         made: dict[str, list[Any]] = {}
         given, skipped = set[int](), 0
@@ -254,13 +254,6 @@ class _Asking:
             made[place.name] = there.by_row([None if text is None else _text(text) for text in texts], table.num_rows)
         rows = [dict(zip(made, row, strict=True)) for row in zip(*made.values(), strict=True)]
         return _Opened(rows, len(given), skipped)
-
-
-def _arrow(frame: DataFrame) -> pa.Table:
-    import pyarrow as pa
-
-    given: Any = frame  # DataFrame.toArrow comes with Spark 4
-    return pa.Table.from_batches(given._collect_as_arrow(), arrow_schema(frame.schema))
 
 
 def _text(data: bytes) -> str:

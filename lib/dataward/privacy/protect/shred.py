@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["ShredOperator", "key_names", "out_of_shred", "through_shred", "shredded"]
+__all__ = ["ShredOperator", "key_names", "out_of_keys", "out_of_shred", "through_shred", "shredded"]
 
 NAME = 16  # bytes of the name of a subject's key
 PREFIX = "s1."
@@ -157,12 +157,22 @@ def out_of_shred(
     Raises:
         ValueError: a value or an entry is damaged, or belongs to another key; the message holds no value.
     """
+    rows = Table(spark, path, "shred", KEY).of_tokens(_parts(text)[0] for text in texts if text is not None)
+    return out_of_keys(
+        texts, {row.token: opened(secret(row.key_version), bytes(row.sealed), row.token)[:KEY] for row in rows}
+    )
+
+
+def out_of_keys(texts: list[str | None], keys: dict[str, bytes]) -> list[bytes | None]:
+    """Decrypt values by the subjects' keys, given by their tokens; returns None where a key was destroyed.
+
+    Raises:
+        ValueError: a value is damaged, or belongs to another key; the message holds no value.
+    """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     parts = [_parts(text) if text is not None else None for text in texts]
-    rows = Table(spark, path, "shred", KEY).of_tokens(part[0] for part in parts if part)
-    keys = {row.token: opened(secret(row.key_version), bytes(row.sealed), row.token)[:KEY] for row in rows}
     originals: list[bytes | None] = []
     for part in parts:
         if part is None or part[0] not in keys:

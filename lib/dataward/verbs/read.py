@@ -1,0 +1,248 @@
+"""Read a verified version of a table as far as its policies let the caller see it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dataward.access.decide import Asking
+from dataward.access.policies import of_access
+from dataward.access.sight import Sight, open_sight, projection, sight, table_facts
+from dataward.access.site import settings
+from dataward.errors import NotPermitted, ProofError, TargetError, UsageError
+from dataward.integrity import ledger
+from dataward.integrity.canonical import sha256
+from dataward.integrity.records import Ask
+from dataward.integrity.seal import code_version
+from dataward.keys import open_keys
+from dataward.pipeline.guard import asker, guarded
+from dataward.pipeline.key_uses import live_versions, told
+from dataward.pipeline.plan import Plan, plan
+from dataward.pipeline.seal import signer
+from dataward.privacy.opening import openable, with_originals
+from dataward.spark.session import isolated
+from dataward.spark.workers import collected
+from dataward.tables import delta
+from dataward.tables.reason import from_worker, reason
+from dataward.verbs.verify import verify
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Reading", "Wish", "read", "reading"]
+
+Form = Literal["spark", "pandas", "arrow"]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to read, what for, and in which form.
+
+    Attributes:
+        version: a sealed version; None: the newest.
+        as_of: the version that was the newest at a time; a time without a zone is UTC.
+        purpose: the stated purpose, which policies may ask for.
+        verified: recompute the version's proof first.
+    """
+
+    version: int | None = None
+    as_of: datetime | None = None
+    purpose: str = ""
+    form: Form = "spark"
+    verified: bool = True
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A frame, and what it shows.
+
+    Attributes:
+        sees: how each column is shown: original, opened, stored, masked or absent.
+        condition: the SQL condition that its rows fulfil; empty: all rows.
+        rows: number of rows; None for a Spark frame, which nobody has counted.
+        entry: entry of the ledger, where originals were opened.
+    """
+
+    frame: Any = field(repr=False)
+    version: int
+    run_id: str
+    sees: dict[str, str]
+    condition: str = ""
+    rows: int | None = None
+    entry: int | None = None
+
+
+def read(
+    spark: SparkSession,
+    contract: str | Path | Plan,
+    *,
+    version: int | None = None,
+    as_of: datetime | str | None = None,
+    purpose: str = "",
+    form: Form = "spark",
+) -> Any:
+    """Return a verified version of a table as far as the caller may see it.
+
+    Columns come clear (reversible protections opened), as they are stored, masked, or not at all; rows by the policies'
+    conditions. Every call is an event; opening originals is an entry of the ledger too. :func:`reading` gives the details, and can
+    leave out the proof.
+
+    Args:
+        spark: the session.
+        contract: the contract's file, or its plan.
+        version: a sealed version; default: the newest.
+        as_of: a time instead of a version: a datetime, or ISO 8601; without a zone UTC.
+        purpose: the stated purpose.
+        form: ``spark``, ``pandas`` or ``arrow``.
+
+    Raises:
+        NotPermitted: no policy permits the caller to read the table.
+        ProofError: the version is not sealed, or its proof does not hold.
+    """
+    return reading(spark, contract, Wish(version, _time(as_of), purpose, form)).frame
+
+
+def reading(spark: SparkSession, contract: str | Path | Plan, wish: Wish | None = None) -> Reading:
+    """Return a frame with its version, and how each column is shown; see :func:`read`."""
+    planned = contract if isinstance(contract, Plan) else plan(contract)
+    return _read(spark, planned, wish or Wish())
+
+
+def _time(given: datetime | str | None) -> datetime | None:
+    if isinstance(given, str):
+        try:
+            given = datetime.fromisoformat(given.replace("Z", "+00:00"))
+        except ValueError:
+            raise UsageError(f"as_of '{given}': write a time such as 2026-11-25T10:00:00+00:00") from None
+    return given.replace(tzinfo=timezone.utc) if given and given.tzinfo is None else given
+
+
+@guarded("read")
+def _read(spark: SparkSession, plan: Plan, wish: Wish) -> Reading:
+    contract = plan.contract
+    if wish.form not in ("spark", "pandas", "arrow"):
+        raise UsageError(f"form '{wish.form}': give spark, pandas or arrow")
+    # Not in a session of its own: the caller goes on with the frame.
+    version, run_id = _version(spark, plan, wish)
+    whole = delta.read(spark, contract.target, version)
+    seen = _sight(spark, plan, wish, whole)
+    opened = seen.named("opened")
+    frame = whole if seen.rows is None else _where(whole, seen.rows)
+    kinds = {one.name: one.dataType.simpleString() for one in whole.schema.fields}
+    shown = [sql for look in seen.columns if (sql := projection(look, kinds[look.column.name]))]
+    frame = frame.selectExpr(*shown)
+    entry = None
+    if opened:
+        keys = open_keys(contract.keys)
+        with isolated(spark) as own:
+            live = live_versions(own, contract, contract.target, version)
+        frame = with_originals(spark, contract, keys, frame, live, opened)
+        entry = _entered(spark, plan, wish, opened, version, seen.rows)
+    made, rows = _formed(frame, wish.form)
+    sees = {look.column.name: str(look.shown) for look in seen.columns}
+    return Reading(made, version, run_id, sees, seen.rows or "", rows, entry)
+
+
+def _version(spark: SparkSession, plan: Plan, wish: Wish) -> tuple[int, str]:
+    """Return the version to read, with the run that made it; its proof holds, unless that is left out.
+
+    Raises:
+        ProofError: it is not sealed, or its proof does not hold.
+    """
+    if wish.version is not None and wish.as_of is not None:
+        raise UsageError("give version or as_of, not both")
+    version = wish.version
+    if wish.as_of is not None or not wish.verified:
+        with isolated(spark) as own:
+            seals, _ = told(own, plan.contract)
+        sealed = sorted(seals)
+        if wish.as_of is not None:
+            sealed = [number for number in sealed if datetime.fromisoformat(seals[number].time) <= wish.as_of]
+        if not sealed:
+            raise ProofError(
+                f"{plan.contract.target}: no version was sealed" + (f" at {wish.as_of}" if wish.as_of else "")
+            )
+        version = sealed[-1] if version is None else version
+        if version not in seals:
+            raise ProofError(
+                f"{plan.contract.target}: version {version} is not sealed; sealed are {sealed[0]} to {sealed[-1]}"
+            )
+        if not wish.verified:
+            return version, seals[version].run_id
+    proof = verify(spark, plan, version)
+    if not proof.holds:
+        wrong = "; ".join(check.detail for check in proof.checks if not check.holds)
+        raise ProofError(f"{proof.target} version {proof.version}: the proof does not hold: {wrong}. Nothing was read")
+    return proof.version, proof.run_id
+
+
+def _sight(spark: SparkSession, plan: Plan, wish: Wish, whole: DataFrame) -> Sight:
+    """Return what the caller sees; columns that only ``reidentify`` can open (nested, JSON) are shown as stored."""
+    contract = plan.contract
+    table, governing = table_facts(contract, whole.columns), settings(contract)
+    if governing.access.governed:
+        who = asker(spark, contract, governing)
+        seen = sight(of_access(governing.access), Asking(who, "read", table, None, wish.purpose))
+    else:
+        seen = open_sight(table)
+    if not seen.decision.allowed:
+        raise NotPermitted(f"not permitted to read {contract.target}: {seen.decision.why}")
+    looks = tuple(
+        replace(look, shown="stored") if look.shown == "opened" and not openable(contract, look.column.name) else look
+        for look in seen.columns
+    )
+    if all(look.shown == "absent" for look in looks):
+        raise NotPermitted(f"not permitted to read {contract.target}: no policy shows any of its columns")
+    return replace(seen, columns=looks)
+
+
+def _where(whole: DataFrame, condition: str) -> DataFrame:
+    try:
+        return whole.where(condition)
+    except Exception as error:
+        raise UsageError(f"the policies' condition on rows does not fit the table: {reason(error)}") from None
+
+
+def _entered(
+    spark: SparkSession, plan: Plan, wish: Wish, opened: tuple[str, ...], version: int, rows: str | None
+) -> int:
+    """Enter the opening of originals in the ledger, before the frame is given."""
+    contract = plan.contract
+    keys = open_keys(contract.keys)
+    record = Ask(
+        contract=contract.contract,
+        run_id=f"read-{uuid.uuid4().hex[:12]}",
+        target=str(contract.target),
+        version=version,
+        time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        who=asker(spark, contract, settings(contract)).name,
+        code=code_version(),
+        key=signer(keys, contract.keys.domain),
+        columns=list(opened),
+        classes=sorted({contract.line(name).class_ or "" for name in opened}),
+        purpose=wish.purpose,
+        ticket="",
+        where_sha256=sha256(rows or "true"),
+        rows=0,
+        granted=True,
+        reason="read",
+    )
+    with isolated(spark) as own:
+        return ledger.append(own, contract.ledger_location, keys, record).seq
+
+
+def _formed(frame: DataFrame, form: Form) -> tuple[Any, int | None]:
+    if form == "spark":
+        return frame, None
+    try:
+        table = collected(frame)
+    except AttributeError:
+        raise UsageError(
+            f"form '{form}' needs a classic Spark session: take the Spark frame's own toPandas()"
+        ) from None
+    except Exception as error:
+        raise TargetError(from_worker(error) or f"the frame cannot be collected: {reason(error)}") from None
+    return (table if form == "arrow" else table.to_pandas()), table.num_rows
