@@ -95,7 +95,7 @@ def test_an_owner_sees_originals_also_of_vaults_and_it_is_entered(table):
         assert row["dot.ted"] == f"+61 {n}"
     (entry,) = [
         one
-        for one in ledger.records(table.spark, plan(contract_of(table)).contract.ledger_location)
+        for one in ledger.records(plan(contract_of(table)).contract.ledger_location)
         if one.kind == "ask"
     ]
     assert (entry.who, entry.columns, entry.reason, entry.granted) == (

@@ -18,6 +18,7 @@ from typing import NoReturn
 from dataward import __version__
 from dataward.cli import (
     access,
+    audit,
     dashboard,
     discovery,
     files,
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         release,
         keys,
         access,
+        audit,
         files,
         iam,
         preflight,

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from dataward.contract.access import Approval
+from dataward.contract.approvals import statement, trouble
 from dataward.contract.discovery import CustomDetector, DetectorFile
 from dataward.contract.document import Document
 from dataward.contract.models import Contract
@@ -138,14 +140,47 @@ def _protected(line: Any, classes: dict[str, Any]) -> Any:
 
 
 def _too_little(contract: Contract, document: Document) -> list[Problem]:
-    """Return problems of entries that protect less than the policy demands."""
-    if contract.policy is None:
-        return []
-    return [
-        Problem(document.file, document.line_of(("columns", name)), f"columns.{name}", what, remedy)
+    """Return problems of lines that do less than the policy, unless an approver has signed them, and of approvals that do not hold."""
+    policy, approvals = contract.policy, enumerate(contract.approvals)
+    if policy is None:
+        what = "without a policy there is nobody whose signature counts"
+        remedy = "name a policy with approvers, or remove it"
+        places = [("approvals", number) for number, _ in approvals]
+        return [
+            Problem(document.file, document.line_of(place), f"approvals.{place[1]}", what, remedy) for place in places
+        ]
+    problems, approved = [], set()
+    for number, approval in approvals:
+        if why := _unapproved(contract, policy, approval):
+            place = ("approvals", number)
+            remedy = "sign it again: dataward access approve"
+            problems.append(Problem(document.file, document.line_of(place), f"approvals.{number}", why, remedy))
+        approved.add(approval.column)
+    return problems + [
+        Problem(
+            document.file,
+            document.line_of(("columns", name)),
+            f"columns.{name}",
+            what,
+            f"{remedy}, or have it approved",
+        )
+        if policy.approvers
+        else Problem(document.file, document.line_of(("columns", name)), f"columns.{name}", what, remedy)
         for name, line in contract.columns.items()
-        for what, remedy in contract.policy.too_little(name, line)
+        if name not in approved
+        for what, remedy in policy.too_little(name, line)
     ]
+
+
+def _unapproved(contract: Contract, policy: Policy, approval: Approval) -> str:
+    """Return why an approval does not hold; empty where it does."""
+    line = contract.columns.get(approval.column)
+    if line is None:
+        return f"the contract has no line for column '{approval.column}'"
+    if approval.by not in policy.approvers:
+        return f"'{approval.by}' is no approver of policy '{policy.policy}'"
+    said = statement(contract.contract, str(contract.target), approval.column, line, approval)
+    return trouble(said, approval, policy.approvers[approval.by])
 
 
 def _told(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from dataward.contract.approvals import key_of
 from dataward.contract.base import Model, Name
 from dataward.contract.operation import KEPT, REMOVED, Operation
 from dataward.contract.protections import Column, Json, Protection
@@ -36,10 +37,26 @@ class Policy(Model):
 
     policy: Name
     classes: dict[str, ClassPolicy] = Field(min_length=1)
+    approvers: dict[str, str] = Field(
+        default_factory=dict,
+        description="Ed25519 public keys (PEM) by name: what they sign may do less than the policy ('dataward access approve')",
+    )
     frequency: Literal["warn", "refuse"] = Field(
         default="warn", description="what happens where counting alone would give away a share of a column"
     )
     frequency_share: float = Field(default=0.2, gt=0, le=1, description="the share from which on that counts")
+
+    @field_validator("approvers", mode="after")
+    @classmethod
+    def _are_keys(cls, approvers: dict[str, str]) -> dict[str, str]:
+        for name, text in approvers.items():
+            try:
+                key_of(text)
+            except ValueError as error:
+                raise ValueError(
+                    f"approver '{name}': {error}; make one with: openssl genpkey -algorithm ed25519"
+                ) from None
+        return approvers
 
     def by_name(self, path: str) -> Column | None:
         """Return the entry for a column or path by its name, or by the last part of it, without case."""

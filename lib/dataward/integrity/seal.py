@@ -72,6 +72,7 @@ class Seal(Record):
     protections: list[dict[str, Any]]
     verdicts_after: list[dict[str, Any]] = []
     joins: list[dict[str, Any]] = []
+    approvals: list[dict[str, Any]] = []
     quarantine: dict[str, Any] | None
     changes: dict[str, Any] | None = None
     releases: str | None = None

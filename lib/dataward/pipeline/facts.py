@@ -36,6 +36,7 @@ class Facts:
     repairs: Dicts = dataclasses.field(default_factory=list)
     protections: Dicts = dataclasses.field(default_factory=list)
     joins: Dicts = dataclasses.field(default_factory=list)
+    approvals: Dicts = dataclasses.field(default_factory=list)
     quarantine: Place | None = None
     changes: Place | None = None
     releases: str | None = None

@@ -269,6 +269,7 @@ def _facts(
         statistics=as_dicts(judgement.statistics),
         protections=as_dicts(protections),
         discovered=as_dicts(looked.findings),
+        approvals=[one.model_dump(mode="json") for one in ctx.contract.approvals],
         warnings=[*mended.notes, *warnings],
     )
 

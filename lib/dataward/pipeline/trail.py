@@ -7,9 +7,8 @@ import uuid
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dataward.access.events import Begun, Outcome, Subject, event
 from dataward.access.sinks import sink_of
@@ -17,15 +16,13 @@ from dataward.access.spool import Line, Sink, SinkDown, Spool
 from dataward.contract import Audit, Contract
 from dataward.errors import DatawardError
 from dataward.integrity import ledger
-from dataward.integrity.records import Events
-from dataward.integrity.seal import code_version
+from dataward.integrity.canonical import canonical
 from dataward.keys import open_keys
-from dataward.pipeline.seal import signer
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+__all__ = ["EVENTS", "Trail", "digest_of", "subject_of"]
 
-__all__ = ["Trail", "digest_of", "subject_of"]
+EVENTS = "events"
+"""Kind of the ledger's entries that hold the digest of a batch of events: spool, first and last sequence, SHA-256 of the lines."""
 
 MACHINE = "_site"
 """Folder of the events of verbs without a contract."""
@@ -79,8 +76,7 @@ class Trail:
         self.spool.end(event(begun, outcome))
         for trouble in self.flush(spark):
             warnings.warn(f"audit: {trouble}", stacklevel=2)
-        if spark is not None and self.contract is not None:
-            self.seal(spark, at_least=self.audit.batch)
+        self.seal(at_least=self.audit.batch)
 
     def flush(self, spark: Any = None) -> list[str]:
         """Deliver what waits to every sink; returns what is wrong with those that are down."""
@@ -101,7 +97,7 @@ class Trail:
             spool.prune(sinks)
         return troubles
 
-    def seal(self, spark: SparkSession, at_least: int = 1) -> int | None:
+    def seal(self, at_least: int = 1) -> int | None:
         """Enter the digest of events that are not in the ledger yet; returns the entry, None where there are fewer than asked.
 
         A principal who may not use the signing key or write the ledger leaves this to the next.
@@ -110,23 +106,13 @@ class Trail:
         lines = spool.unsealed()
         if contract is None or len(lines) < at_least or not _whole(lines):
             return None
+        said = {"spool": spool.id, "first": lines[0].sequence, "last": lines[-1].sequence, "sha256": digest_of(lines)}
+        about = ledger.About(f"events-{uuid.uuid4().hex[:12]}", contract.target)
         try:
             keys = open_keys(contract.keys)
-            record = Events(
-                contract=contract.contract,
-                run_id=f"events-{uuid.uuid4().hex[:12]}",
-                target=str(contract.target),
-                version=None,
-                time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                who="",
-                code=code_version(),
-                key=signer(keys, contract.keys.domain),
-                spool=spool.id,
-                first=lines[0].sequence,
-                last=lines[-1].sequence,
-                sha256=digest_of(lines),
+            entry = ledger.record(
+                contract.ledger_location, keys, contract.keys.domain, EVENTS, canonical(said).encode(), about
             )
-            entry = ledger.append(spark, contract.ledger_location, keys, record)
         except DatawardError:
             return None
         spool.seal(lines[-1].sequence)

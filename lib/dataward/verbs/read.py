@@ -230,8 +230,7 @@ def _entered(
         granted=True,
         reason="read",
     )
-    with isolated(spark) as own:
-        return ledger.append(own, contract.ledger_location, keys, record).seq
+    return ledger.append(contract.ledger_location, keys, record).seq
 
 
 def _formed(frame: DataFrame, form: Form) -> tuple[Any, int | None]:
