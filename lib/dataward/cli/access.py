@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,15 @@ def add(verb: Verb) -> None:
         "--name", default="", metavar="T", help="the table's name in the catalog; default: the target's"
     )
     command.add_argument("--account", default="", metavar="A", help="lakeformation: AWS account of the Data Catalog")
+    command = action(
+        "approve", _approve, "Sign that a column may be protected less than the policy asks; prints the approval."
+    )
+    command.add_argument("table", metavar="CONTRACT", help="the table's contract (YAML)")
+    command.add_argument("--column", required=True, metavar="C", help="the column, whose line is signed as it is now")
+    command.add_argument("--by", required=True, metavar="NAME", help="the approver's name in the policy")
+    command.add_argument("--key", required=True, metavar="FILE", help="the approver's Ed25519 private key (PEM)")
+    command.add_argument("--until", metavar="DATE", help="the last day on which it holds (UTC), e.g. 2027-06-30")
+    command.add_argument("--reason", default="", metavar="TEXT", help="why, for whoever reads the seal")
     action("schema", _schema, "Print the Cedar schema that policies are validated against.")
 
 
@@ -184,6 +194,31 @@ def _views(arguments: argparse.Namespace) -> int:
         for note in made.notes:
             say(f"note: {note}")
     return 0 if made.statements else 4
+
+
+def _approve(arguments: argparse.Namespace) -> int:
+    from datetime import date
+
+    from dataward.contract import Approval
+    from dataward.verbs.access import approve
+
+    try:
+        until = date.fromisoformat(arguments.until) if arguments.until else None
+    except ValueError:
+        raise UsageError(f"--until {arguments.until}: write a date such as 2027-06-30") from None
+    asked = Approval(column=arguments.column, by=arguments.by, signature="-", until=until, reason=arguments.reason)
+    signed = approve(arguments.table, asked, arguments.key).model_dump(mode="json", exclude_none=True)
+    if arguments.json:
+        print_json(signed)
+        return 0
+    say(f"add to {arguments.table}:")
+    print("approvals:")
+    print(
+        "  - {"
+        + ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in signed.items() if value)
+        + "}"
+    )
+    return 0
 
 
 def _schema(arguments: argparse.Namespace) -> int:

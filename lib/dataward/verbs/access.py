@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -17,17 +18,18 @@ from dataward.access.sight import Sight, sight, table_facts
 from dataward.access.site import settings
 from dataward.access.verbs import VERBS
 from dataward.access.views import Generated, cell_filters, masks_and_filters, sql_view
-from dataward.contract import Contract, load, read_model
+from dataward.contract import Approval, Contract, Document, load, problems_of, read_model
 from dataward.contract.access import Level
+from dataward.contract.approvals import encoded, statement
 from dataward.contract.base import Model, Name
-from dataward.errors import TargetError, UsageError, did_you_mean
+from dataward.errors import ContractError, TargetError, UsageError, did_you_mean
 from dataward.spark.session import isolated
 from dataward.tables import delta
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["CaseResult", "For", "Question", "explained", "run_cases", "seen", "views", "who"]
+__all__ = ["CaseResult", "For", "Question", "approve", "explained", "run_cases", "seen", "views", "who"]
 
 LEVELS = {"original": "clear", "opened": "clear", "stored": "token", "masked": "masked", "absent": "absent"}
 
@@ -146,6 +148,42 @@ def views(spark: SparkSession, contract: Contract, wanted: For) -> Generated:
             "Lake Formation needs --name DATABASE.TABLE and --account with the 12 digits of the catalog's account"
         )
     return cell_filters(policies, asking, wanted.account, database.rpartition(".")[2], table)
+
+
+def approve(path: str | Path, approval: Approval, private_key: str | Path) -> Approval:
+    """Sign an approval of a contract's column as its line is now; nothing is written.
+
+    Args:
+        path: the contract, which may be refused as it is now: only the line of the column counts.
+        approval: column, approver, last day and reason; its signature is replaced.
+        private_key: file with the approver's Ed25519 private key (PEM, without a password).
+
+    Raises:
+        ContractError: the contract's models do not accept it.
+        UsageError: the column or the key is missing.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    contract, problems = problems_of(Document.read(path))
+    if contract is None:
+        raise ContractError(problems)
+    line = contract.columns.get(approval.column)
+    if line is None:
+        remedy = did_you_mean(approval.column, contract.columns)
+        raise UsageError(
+            f"contract '{contract.contract}' has no line for column '{approval.column}'; {remedy or 'see columns'}"
+        )
+    try:
+        key = load_pem_private_key(Path(private_key).read_bytes(), None)
+    except OSError as error:
+        raise UsageError(f"{private_key}: {error.strerror}") from None
+    except (ValueError, TypeError):
+        raise UsageError(f"{private_key}: no private key in PEM without a password") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UsageError(f"{private_key}: not an Ed25519 key; make one with: openssl genpkey -algorithm ed25519")
+    said = statement(contract.contract, str(contract.target), approval.column, line, approval)
+    return approval.model_copy(update={"signature": base64.b64encode(key.sign(encoded(said))).decode()})
 
 
 class _Case(Model):
