@@ -53,6 +53,10 @@ class Protector:
     def __init__(self, contract: str | Path | Contract, keys: KeyProvider | None = None) -> None:
         """Load a contract and open its keyring, unless keys are given."""
         self.contract = contract if isinstance(contract, Contract) else load(contract)
+        from dataward.pipeline.guard import watched
+
+        with watched("protect", contract=self.contract):  # once, and not for each record
+            pass
         self.keys = keys or open_keys(self.contract.keys)
         self._keys = key_of(self.keys)
         self._compiled: dict[pa.Schema, Compiled] = {}

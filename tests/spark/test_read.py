@@ -93,11 +93,7 @@ def test_an_owner_sees_originals_also_of_vaults_and_it_is_entered(table):
         assert row["ssn"].startswith("v1.")  # one-way: there is nothing to open
         assert row["city"] == f"****{n:>2}"
         assert row["dot.ted"] == f"+61 {n}"
-    (entry,) = [
-        one
-        for one in ledger.records(plan(contract_of(table)).contract.ledger_location)
-        if one.kind == "ask"
-    ]
+    (entry,) = [one for one in ledger.records(plan(contract_of(table)).contract.ledger_location) if one.kind == "ask"]
     assert (entry.who, entry.columns, entry.reason, entry.granted) == (
         "ana",
         ["mail", "card", "name", "pay"],

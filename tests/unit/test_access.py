@@ -536,3 +536,80 @@ def test_the_machines_settings_govern_contracts_without_their_own(tmp_path, monk
     assert site.settings(_contract()).access.grants[0].groups == ("ops",)
     own = site.settings(_contract(access={"grants": [{"anyone": True, "verbs": ["read"]}]}))
     assert (own.access.grants[0].anyone, own.audit is not None) == (True, True)
+
+
+UNITY = """
+@id("staff read") @rows("state = 'nsw'") permit (principal in Dataward::Group::"staff", action == Dataward::Action::"read", resource);
+@id("all rows for fraud") permit (principal, action == Dataward::Action::"read", resource)
+  when { (principal in Dataward::Group::"fraud" || principal == Dataward::User::"o'hara") && context.purpose == "fraud-case" };
+@id("at noon") permit (principal in Dataward::Group::"interns", action == Dataward::Action::"read", resource) when { context.hour == 12 };
+@id("staff mail") permit (principal in Dataward::Group::"staff", action == Dataward::Action::"read_masked", resource) when { resource.class == "email" };
+@id("not contractors") forbid (principal in Dataward::Group::"contractors", action, resource);
+@id("never at night") forbid (principal, action == Dataward::Action::"read_masked", resource) when { resource.class == "phone" && context.hour < 6 };
+@id("staff phone") permit (principal in Dataward::Group::"staff", action == Dataward::Action::"read_masked", resource) when { resource.class == "phone" };
+"""
+
+
+def test_unity_catalog_gets_conditions_of_membership_and_what_it_cannot_express_shows_less():
+    from dataward.access.views import masks_and_filters
+
+    table = replace(
+        PEOPLE,
+        columns=(
+            ColumnFacts("state"),
+            ColumnFacts("mail", "email", "kept", True),
+            ColumnFacts("phone", "phone", "kept", True),
+        ),
+    )
+    kinds = {"state": "string", "mail": "string", "phone": "bigint"}
+    asking = Asking(person("nobody"), "read", table, purpose="fraud-case", now=NOON)
+    made = masks_and_filters(house(UNITY), asking, "main.hr.people", kinds)
+    rows, set_rows, *masks = made.statements
+    assert rows == (
+        "CREATE OR REPLACE FUNCTION main.hr.people_rows(`state` STRING) RETURN "
+        "(((is_account_group_member('staff')) AND (state = 'nsw')) OR ((is_account_group_member('fraud')) OR (current_user() = 'o\\'hara'))) "
+        "AND NOT (is_account_group_member('contractors'))"
+    )
+    assert set_rows == "ALTER TABLE main.hr.people SET ROW FILTER main.hr.people_rows ON (`state`)"
+    functions = [one.partition(" RETURN ")[2] for one in masks if "FUNCTION" in one]
+    assert functions == [
+        "CAST(NULL AS STRING)",  # no policy shows `state`
+        "CASE WHEN (is_account_group_member('staff')) AND NOT (is_account_group_member('contractors')) "
+        "THEN CASE WHEN value IS NOT NULL THEN '[masked]' END ELSE NULL END",
+        "CAST(NULL AS BIGINT)",  # a forbid that depends on the time holds always
+    ]
+    assert sorted(made.notes) == [
+        "at noon has a condition that cannot be expressed: it is left out",
+        "never at night has a condition that cannot be expressed: it holds always",
+    ]
+    other = masks_and_filters(house(UNITY), replace(asking, purpose="study"), "main.hr.people", kinds)
+    assert "o\\'hara" not in other.statements[0]
+
+
+def test_lake_formation_gets_no_condition_that_it_does_not_have():
+    from dataward.access.views import cell_filters
+
+    text = (
+        UNITY.replace("state = 'nsw'", "upper(state) = 'NSW'")
+        + '\npermit (principal, action == Dataward::Action::"read_clear", resource) when { !resource.sensitive };'
+    )
+    asking = Asking(person("nobody"), "read", PEOPLE, purpose="study", now=NOON)
+    made = cell_filters(house(text), asking, "111122223333", "hr", "people")
+    names = [one["CreateDataCellsFilter"]["TableData"]["Name"] for one in made.statements]
+    assert names == ["people_interns"]
+    assert "staff: left out, Lake Formation's filters have no UPPER: upper(state) = 'NSW'" in made.notes
+    assert any("these forbids are lost: not contractors, never at night" in note for note in made.notes)
+
+
+def test_every_test_that_the_threat_model_names_exists():
+    import re
+    from pathlib import Path
+
+    text = Path("docs/threat-model.md").read_text()
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text)
+    assert len(named) > 15
+    for file, name in named:
+        (found,) = [*Path("tests/unit").glob(file), *Path("tests/spark").glob(file)]
+        assert f"def {name}(" in found.read_text(), name
+    for path in re.findall(r"`(tests/\w+/\w+\.py)`", text):
+        assert Path(path).exists(), path

@@ -154,10 +154,9 @@ class Spool:
     def last(self) -> int:
         """Return the sequence of the newest event; 0 where there is none."""
         segments = self._segments()
-        if not segments:
-            return 0
-        newest = _newest(segments[-1], repair=False)
-        return newest.sequence if newest else _first(segments[-1]) - 1
+        if segments and (newest := _newest(segments[-1], repair=False)):
+            return newest.sequence
+        return max([self.sealed, *self._delivered(), _first(segments[-1]) - 1 if segments else 0])
 
     @property
     def id(self) -> str:
@@ -201,7 +200,8 @@ class Spool:
         segments = self._segments()
         path = segments[-1] if segments else self.folder / _named(1)
         newest = _newest(path)
-        sequence = (newest.sequence if newest else _first(path) - 1) + 1
+        # Where segments were emptied or removed, no sequence is given twice: a sink takes it for one that it has.
+        sequence = max([newest.sequence if newest else _first(path) - 1, self.sealed, *self._delivered()]) + 1
         if sequence - _first(path) >= SEGMENT:
             path = self.folder / _named(sequence)
         metadata = {**told["metadata"], "sequence": sequence, "log_name": f"dataward/{self._id_under_lock()}"}
@@ -213,6 +213,9 @@ class Spool:
         finally:
             os.close(descriptor)
         return Line(sequence, time, text)
+
+    def _delivered(self) -> list[int]:
+        return [int(self._state(path).get("sequence", 0)) for path in self.folder.glob("sink-*.json")]
 
     def _id_under_lock(self) -> str:
         path = self.folder / "id"

@@ -213,8 +213,8 @@ def _conditions(policies: Policies, asking: Asking, effect: str, notes: list[str
             for negated, body in _clauses(condition):
                 sql = _clause(policies, asking, part, body, negated)
                 if sql is None:
-                    kind = "left out" if effect == "permit" else "holds always"
-                    notes.append(f"{policies.name(name)} has a condition that cannot be expressed: it is {kind}")
+                    words = "it is left out" if effect == "permit" else "it holds always"
+                    notes.append(f"{policies.name(name)} has a condition that cannot be expressed: {words}")
                     found = None if effect == "permit" else found
                 elif found is not None:
                     found = _both(found, sql)

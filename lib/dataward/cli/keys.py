@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dataward.cli.parsing import Verb
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from dataward.keys import Keyring
 
 __all__ = ["add"]
+
+Run = Callable[[argparse.Namespace], int]
 
 WHERE = "a keyring's file, or a contract (.yaml) that names the keyring"
 
@@ -49,12 +52,31 @@ def _keys(where: str) -> tuple[Keys, tuple[str, ...]]:
     return Keys(path=where, domain="default"), ()
 
 
+def _asked(name: str) -> Callable[[Run], Run]:
+    """Decide an action on a contract's keyring, and record it; a keyring's file alone is governed by the machine's settings."""
+
+    def wrap(run: Run) -> Run:
+        def asked(arguments: argparse.Namespace) -> int:
+            from dataward.contract import load
+            from dataward.pipeline.guard import watched
+
+            contract = load(arguments.where) if arguments.where.endswith((".yaml", ".yml")) else None
+            verb = name or ("keys_enable" if arguments.enabled else "keys_disable")
+            with watched(verb, contract=contract, source=arguments.where):
+                return run(arguments)
+
+        return asked
+
+    return wrap
+
+
 def _opened(arguments: argparse.Namespace) -> Keyring:
     from dataward.keys import open_keys
 
     return open_keys(_keys(arguments.where)[0])
 
 
+@_asked("keys_create")
 def _create(arguments: argparse.Namespace) -> int:
     from dataward.keys import create_keyring, has_keyring, open_keys
 
@@ -78,6 +100,7 @@ def _create(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@_asked("keys_list")
 def _list(arguments: argparse.Namespace) -> int:
     ring = _opened(arguments)
     by_domain = {
@@ -104,6 +127,7 @@ def _list(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@_asked("keys_verify")
 def _verify(arguments: argparse.Namespace) -> int:
     ring = _opened(arguments)
     checks = [
@@ -123,6 +147,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 0 if holds else 1
 
 
+@_asked("")
 def _set_enabled(arguments: argparse.Namespace) -> int:
     ring = _opened(arguments)
     ring.set_enabled(arguments.domain, arguments.version, arguments.enabled)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ from dataward.pipeline.plan import Plan
 from dataward.pipeline.trail import Trail, subject_of
 from dataward.spark.session import platform
 
-__all__ = ["asker", "guarded", "permit"]
+__all__ = ["asker", "guarded", "permit", "watched"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,30 +52,49 @@ def guarded(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            if _INSIDE.get():
-                return function(*args, **kwargs)
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
-            token = _INSIDE.set(True)
-            calls: list[_Call] = []
-            try:
-                for contract in _contracts(given.arguments):
-                    calls += _begun(known, contract, given.arguments)
-                for call in calls:
-                    call.decide()
+            with _watching(known, given.arguments) as finish:
                 result = function(*args, **kwargs)
-            except BaseException as error:
-                with suppress(TargetError):  # the verb's own error says more
-                    _end(calls, failed(error))
-                raise
-            finally:
-                _INSIDE.reset(token)
-            _end(calls, came_to(known, result))
-            return result
+                finish(result)
+                return result
 
         return run
 
     return wrap
+
+
+def watched(name: str, **given: Any) -> AbstractContextManager[Callable[[Any], None]]:
+    """Decide a verb, and record what became of the block that follows.
+
+    For code that is no function of a plan; ``given`` are ``contract`` (or None), ``spark``, ``purpose``, ``source`` and ``ticket``. The
+    block may call what it is given with a result, whose numbers the event then carries.
+    """
+    return _watching(verb(name), given)
+
+
+@contextmanager
+def _watching(known: Verb, given: Mapping[str, Any]) -> Iterator[Callable[[Any], None]]:
+    """Decide a call, and record its outcome; inside of another verb do neither."""
+    if _INSIDE.get():
+        yield lambda result: None
+        return
+    token = _INSIDE.set(True)
+    calls: list[_Call] = []
+    came: list[Outcome] = []
+    try:
+        for contract in _contracts(given):
+            calls += _begun(known, contract, given)
+        for call in calls:
+            call.decide()
+        yield lambda result: came.append(came_to(known, result))
+    except BaseException as error:
+        with suppress(TargetError):  # the verb's own error says more
+            _end(calls, failed(error))
+        raise
+    finally:
+        _INSIDE.reset(token)
+    _end(calls, came[-1] if came else Outcome("success"))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from dataward.integrity.log.pinned import PinnedKeys
 from dataward.integrity.log.proofs import InclusionProof
 from dataward.integrity.log.repair import Repaired
 from dataward.keys import PublicKeys, open_keys
+from dataward.pipeline.guard import guarded
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -51,6 +52,7 @@ class HeadOf:
     keys: tuple[str, ...]
 
 
+@guarded("ledger_show")
 def listed(contract: Contract, kind: str | None = None) -> list[ledger.Entry]:
     """Return the entries of a contract's ledger, oldest first; of one kind where that is given.
 
@@ -60,6 +62,7 @@ def listed(contract: Contract, kind: str | None = None) -> list[ledger.Entry]:
     return ledger.entries(contract.ledger_location, kind)
 
 
+@guarded("ledger_show")
 def head(contract: Contract) -> HeadOf:
     """Return the newest checkpoint.
 
@@ -80,6 +83,7 @@ def head(contract: Contract) -> HeadOf:
     return HeadOf(str(log), rules.origin, checkpoint.size, checkpoint.root.hex(), str(note), keys)
 
 
+@guarded("ledger_show")
 def prove(contract: Contract, index: int) -> tuple[InclusionProof, bytes]:
     """Return the offline proof of an entry, and the entry.
 
@@ -108,6 +112,7 @@ class LedgerCheck:
         return not self.checked.flaws and not self.unread
 
 
+@guarded("ledger_show")
 def check_ledger(contract: Contract, heads: Sequence[Note] = (), pinned: Sequence[Verifier] = ()) -> LedgerCheck:
     """Check a ledger whole, against given heads and those of the contract; by pinned public keys, or else by the keyring.
 
@@ -146,6 +151,7 @@ def publish_heads(contract: Contract) -> list[Published]:
     return publish(_log(contract), contract.heads)
 
 
+@guarded("ledger_repair")
 def repair(contract: Contract, heads: Sequence[Note] = ()) -> Repaired:
     """Make tiles, pointers and checkpoint anew from the entries.
 
@@ -162,6 +168,7 @@ def repair(contract: Contract, heads: Sequence[Note] = ()) -> Repaired:
     return repairing.repair(log, _rules(log, keys), ledger.signer_of(log, keys, domain, keys.current(domain)), heads)
 
 
+@guarded("ledger_migrate")
 def migrate(spark: SparkSession, contract: Contract) -> int:
     """Bring a ledger of an older Dataward over; returns its number of entries.
 

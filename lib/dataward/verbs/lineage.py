@@ -10,6 +10,7 @@ from dataward.contract import Contract, Location
 from dataward.errors import UsageError
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan, plan
 from dataward.report.lineage import Edge, Graph, Table
 from dataward.spark.session import isolated
@@ -39,6 +40,7 @@ def plans_of(places: Iterable[str]) -> list[Plan]:
     return [plan(file) for file in files]
 
 
+@guarded("lineage")
 def lineage(spark: SparkSession, plans: Sequence[Plan]) -> Graph:
     """Return the graph of contracts by the newest seal of each target."""
     with isolated(spark):

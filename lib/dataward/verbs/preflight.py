@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.spark import settings
 from dataward.spark.sql import names
@@ -71,6 +72,7 @@ class Finding:
     remedy: str
 
 
+@guarded("preflight")
 def preflight(spark: SparkSession | None, plan: Plan, asked: Asked) -> list[Finding]:
     """Collect the facts and return the findings, those that stop the job first."""
     return findings(plan.contract, collect(spark, plan.contract, asked))

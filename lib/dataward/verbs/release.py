@@ -20,6 +20,7 @@ from dataward.integrity.canonical import sha256
 from dataward.integrity.records import Charge
 from dataward.integrity.seal import code_version
 from dataward.keys import Keyring, open_keys
+from dataward.pipeline.guard import watched
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.seal import seal_version, signer
 from dataward.pipeline.units import vouched
@@ -151,6 +152,13 @@ def release(
         SourceError: the table does not exist, or is not sealed.
     """
     asked_for = _query(query)
+    with watched("release", spark=spark, contract=asked_for.contract) as finish:
+        released = _released(spark, asked_for, run_id, say)
+        finish(released)
+        return released
+
+
+def _released(spark: SparkSession, asked_for: Query, run_id: str | None, say: Callable[[str], None]) -> Released:
     run_id = run_id or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
     with isolated(spark) as own:
         if asked_for.keys.spill == "encrypted":
