@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataward.access.decide import Asking, ColumnFacts, Principal, TableFacts, decide
@@ -211,6 +211,7 @@ REIDENTIFY = [
 ]
 
 
+@settings(deadline=None)
 @given(
     who=st.sampled_from(["ana", "bob", "eve"]),
     purpose=st.sampled_from(["fraud", "support", ""]),
@@ -265,6 +266,7 @@ def test_a_policy_that_fails_denies_also_where_another_permits(text):
     assert (decision.allowed, bool(decision.errors)) == (False, True)
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=60), cut=st.integers(0, len(HOUSE)), length=st.integers(0, 40))
 def test_a_damaged_policy_file_is_refused_or_decides_as_cedar_alone_does(text, cut, length):
     damaged = HOUSE[:cut] + text + HOUSE[cut + length :]
@@ -316,6 +318,7 @@ def _alone(cedarpy, text, one):
     return cedarpy.is_authorized(request, text, entities, schema=schema()).decision.value
 
 
+@settings(deadline=None)
 @given(
     name=st.text(max_size=20), groups=st.lists(st.text(max_size=12), max_size=3), purpose=st.text(max_size=12),
     verb=st.sampled_from([*VERBS, "", "publish ", "any", "operate"]), class_=st.text(max_size=12), table=st.text(max_size=8),
@@ -331,6 +334,7 @@ def test_odd_entities_are_denied_or_permitted_by_a_policy_that_names_them(name, 
     assert not decision.allowed or verb in VERBS
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_a_quoted_name_is_read_back_as_it_was(name):
     policies = parsed(f"permit (principal == Dataward::User::{quoted(name)}, action, resource);", "p")
@@ -399,7 +403,7 @@ def test_no_environment_variable_changes_the_principal(monkeypatch):
 
 
 def test_databricks_needs_more_than_its_variable(monkeypatch):
-    from dataward.access.site import settings
+    from dataward.access.site import settings as settings_of
     from dataward.pipeline.guard import asker
 
     class Session:
@@ -409,10 +413,10 @@ def test_databricks_needs_more_than_its_variable(monkeypatch):
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "15.4")
     monkeypatch.setenv("SPARK_USER", "boss")
     contract = _contract()
-    assert asker(Session(), contract, settings(contract)).kind == "os"
+    assert asker(Session(), contract, settings_of(contract)).kind == "os"
     explicit = _contract(access={"identity": "databricks"})
     with pytest.raises(UsageError, match="on Databricks"):
-        asker(Session(), explicit, settings(explicit))
+        asker(Session(), explicit, settings_of(explicit))
 
 
 @pytest.mark.parametrize(("arn", "groups"), [
