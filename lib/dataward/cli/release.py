@@ -1,4 +1,4 @@
-"""The verbs release and budget."""
+"""The verbs release, synthesize and budget."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ def add(verb: Verb) -> None:
     way.add_argument("--verify", action="store_true", help="verify the newest sealed answer")
     command.add_argument(
         "--draws", type=int, default=40_000, metavar="N", help="with --audit: draws per neighbour (40000)"
+    )
+    command = verb(
+        "synthesize", _synthesize, "Write a synthetic table with differential privacy, paid from a budget and sealed."
+    )
+    command.add_argument("file", metavar="FILE", help="what to synthesize (YAML)")
+    command.add_argument(
+        "--run-id", metavar="ID", help="name of this run; under the same name nothing is drawn or paid twice"
+    )
+    command.add_argument(
+        "--utility",
+        metavar="REPORT",
+        help="new file: compare with the real rows, without noise; for those who may see them",
     )
     action = verb.group("budget", "Show, set or reserve privacy budgets.")
     command = _with_account(action("show", _show, "Show caps, what is spent and what is reserved."), required=False)
@@ -81,6 +93,35 @@ def _release(arguments: argparse.Namespace) -> int:
         f"{done.source['version']}",
         f"  charged epsilon {cost.epsilon:g}, delta {cost.delta:g} ({done.mechanism} noise) to {query.spend.budget}; run id {done.run_id}",
     )
+    return 0
+
+
+def _synthesize(arguments: argparse.Namespace) -> int:
+    from dataward.release.synthesis import load_synthesis
+    from dataward.spark import session
+    from dataward.verbs.synthesize import synthesize
+
+    wanted = load_synthesis(arguments.file)
+    spark = session.get()
+    say(f"synthesize {wanted.synthesize}: {wanted.source} -> {wanted.target}")
+    done = synthesize(spark, wanted, arguments.run_id, arguments.utility, say)
+    if arguments.json:
+        print_json(dataclasses.asdict(done))
+        return 0
+    made = done.released
+    say(
+        f"{made.status}: {made.target} version {made.version}, {made.groups:,} rows; charged epsilon {made.cost.epsilon:g}, "
+        f"delta {made.cost.delta:g} to {wanted.spend.budget}; run id {made.run_id}"
+    )
+    if done.utility:
+        told = done.utility
+        print(
+            f"distance of columns: {max(told.marginals.values()):.3f} at most; of pairs {told.pairs[0]:.3f} on average, "
+            f"{told.pairs[1]:.3f} at most"
+        )
+        print(f"'{told.predicted}' predicted on real rows: {told.synthetic:.3f} trained on synthetic ones, {told.real:.3f} on real ones, "
+              f"{told.majority:.3f} without a model")  # fmt: skip
+        print(f"{arguments.utility} holds exact comparisons with the real table: not for publication")
     return 0
 
 

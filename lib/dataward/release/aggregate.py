@@ -16,7 +16,7 @@ from dataward.spark.sql import column as named
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-__all__ = ["exact_of"]
+__all__ = ["bins_of", "exact_of", "pairs_of"]
 
 HASH = 16
 """Bytes of a keyed hash, by which rows are put in order."""
@@ -49,6 +49,52 @@ def exact_of(frame: DataFrame, plan: ReleasePlan, secret: bytes) -> Exact:
     for part in parts[1:]:
         whole = whole.unionByName(part)
     return _collected(whole.toPandas(), plan, scalars, keys)
+
+
+def pairs_of(frame: DataFrame, plan: ReleasePlan, secret: bytes) -> Any:
+    """Count every pair of binned columns of the bounded rows, in one pass and one collect.
+
+    A value outside the domain, or null, is in a last bin of its own.
+
+    Returns:
+        A pandas frame: number of the pair (by :func:`itertools.combinations`), bins ``a`` and ``b``, rows ``n``. Of one column,
+        its pair is with itself.
+    """
+    from itertools import combinations_with_replacement
+
+    from pyspark.sql import functions as F
+
+    rows = _binned(frame, plan, secret)
+    count = len(rows.columns)
+    pairs = list(combinations_with_replacement(range(count), 2))
+    entries = [
+        F.struct(F.lit(n).alias("p"), F.col(f"b{a}").alias("a"), F.col(f"b{b}").alias("b"))
+        for n, (a, b) in enumerate(pairs)
+    ]
+    exploded = rows.select(F.explode(F.array(*entries)).alias("e")).select("e.*")
+    return exploded.groupBy("p", "a", "b").agg(F.count(F.lit(1)).alias("n")).toPandas()
+
+
+def bins_of(frame: DataFrame, plan: ReleasePlan, secret: bytes, most: int) -> Any:
+    """Return the bins of some bounded rows (rows x columns), in no order; for those who may see them."""
+    import numpy as np
+
+    found: Any = _binned(frame, plan, secret).limit(most).toPandas()
+    return found.to_numpy(np.int64)
+
+
+def _binned(frame: DataFrame, plan: ReleasePlan, secret: bytes) -> DataFrame:
+    """Return the bounded rows with the bin of each column (b0, ...)."""
+    from pyspark.sql import functions as F
+
+    rows = _bounded(frame, plan, secret, [])
+    types = dict(rows.dtypes)
+    bins = []
+    for one in plan.measures:
+        assert one.leaves is not None  # noqa: S101 - histograms alone are planned
+        column, there = _present(one, types)
+        bins.append(F.coalesce(F.when(there, _leaf(column, one.leaves)), F.lit(one.leaves.count)).cast("int"))
+    return rows.select(*(column.alias(f"b{number}") for number, column in enumerate(bins)))
 
 
 def _bounded(frame: DataFrame, plan: ReleasePlan, secret: bytes, keys: list[str]) -> DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dataward.release.accounting import Noise, missing_extra
 
-__all__ = ["Sampler", "draw", "loss"]
+__all__ = ["Sampler", "draw", "loss", "noisy_max"]
 
 Sampler = Callable[[Noise, Any], Any]
 """Adds noise to a numpy array of int64 and returns another."""
@@ -51,3 +51,15 @@ def _measurement(noise: Noise) -> Any:
     if noise.mechanism == "laplace":
         return dp.m.make_laplace(domain, dp.l1_distance(T="i64"), scale=noise.scale)
     return dp.m.make_gaussian(domain, dp.l2_distance(T="f64"), scale=noise.scale)
+
+
+def noisy_max(scores: list[int], scale: float) -> int:
+    """Return the index of the largest score under Gumbel noise: the exponential mechanism, (d/scale)^2/2-zCDP at sensitivity d."""
+    try:
+        import opendp.prelude as dp
+    except ImportError:
+        raise missing_extra() from None
+    dp.enable_features("contrib")
+    domain = dp.vector_domain(dp.atom_domain(T="i64"))
+    chosen = dp.m.make_noisy_max(domain, dp.linf_distance(T="i64"), dp.zero_concentrated_divergence(), scale=scale)
+    return int(chosen(scores))
