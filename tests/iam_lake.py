@@ -32,6 +32,9 @@ columns:
 default: keep
 discovery: off
 history: {{}}
+heads:
+  - {{s3: "s3://locks-{tag}/heads", retain_days: 30}}
+  - {{cloudwatch: /dataward/heads}}
 erasure: {{subject: id}}
 access: {{reidentify: [{{principals: ["arn:aws:sts::123456789012:user/moto"], classes: [free_text], purposes: [support], rows_per_day: 100}}]}}
 rules: |
@@ -101,6 +104,8 @@ def cloud(spark: Any, folder: Path) -> Iterator[Cloud]:
             hadoop.set(name, value)
         for bucket in ("raw", "lake", "keys"):
             made.client("s3").create_bucket(Bucket=f"{bucket}-{tag}")
+        made.client("s3").create_bucket(Bucket=f"locks-{tag}", ObjectLockEnabledForBucket=True)
+        made.client("logs").create_log_group(logGroupName="/dataward/heads")
         key = made.client("kms").create_key()["KeyMetadata"]["Arn"]
         contract = folder / "people.yaml"
         contract.write_text(CONTRACT.format(tag=tag, key=key))

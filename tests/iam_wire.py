@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from dataward.access.iam_evaluate import Request
@@ -45,7 +46,7 @@ def _json_call(target: str, said: dict) -> Iterator[Request]:
             f"kms:{name}", key if key.startswith("arn:") else f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{key}", context
         )
     elif service.startswith("Logs_"):
-        stream = f":log-stream:{said.get('logStreamName', '')}"
+        stream = f":log-stream:{said.get('logStreamName') or said.get('logStreamNamePrefix', '')}"
         yield Request(
             f"logs:{name}", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{said.get('logGroupName', '*')}{stream}"
         )
@@ -77,7 +78,11 @@ def _s3(method: str, target: str, headers: Mapping[str, str], body: bytes) -> It
             yield Request("s3:GetObject", f"arn:aws:s3:::{unquote(source).lstrip('/')}")
         mode = headers.get("x-amz-object-lock-mode")
         if mode:
-            yield Request("s3:PutObjectRetention", thing, {"s3:object-lock-mode": (mode,)})
+            left = datetime.fromisoformat(
+                headers["x-amz-object-lock-retain-until-date"].replace("Z", "+00:00")
+            ) - datetime.now(timezone.utc)
+            days = {"s3:object-lock-remaining-retention-days": (str(round(left.total_seconds() / 86_400)),)}
+            yield Request("s3:PutObjectRetention", thing, {"s3:object-lock-mode": (mode,), **days})
         yield Request("s3:PutObject", thing)
 
 

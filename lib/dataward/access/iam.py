@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dataward.contract import Contract, Location
@@ -58,7 +58,9 @@ class Work:
     A kind is ``source``, ``references``, ``joins``, ``vaults``, a key of ``Contract.tables`` or ``tables`` (all of these).
 
     Attributes:
-        absent: tables that the verb reads may not be there yet; those that it writes are then created.
+        absent: tables that the verb reads may not be there, and are looked for in the folders above.
+        creates: tables that the verb writes may be made by it, with their folders.
+        report: ``write``, ``search`` (write, and read those of all runs), or empty.
         keyring: ``read``, ``write``, or empty where the verb uses no key.
         stat: whether the folders that are read are looked at themselves, as a path that may be a file.
         columns: whether the keys of columns are used beside those of the contract's own domain, which seals.
@@ -69,32 +71,35 @@ class Work:
     deletes: tuple[str, ...] = ()
     kms: tuple[str, ...] = ("Decrypt",)
     keyring: str = "read"
-    report: bool = False
+    report: str = ""
     absent: bool = False
+    creates: bool = False
     stat: bool = False
     columns: bool = True
 
 
-ROWS = ("target", "quarantine", "changes", "vaults")
-PUBLISH = Work(reads=("source", "references", "joins", "erased subjects"), writes=("tables",), report=True, absent=True)
+ROWS = ("target", "quarantine", "changes", "vaults", "ledger")
+READS = ("source", "references", "joins", "erased subjects")
 VERBS: dict[str, Work] = {
-    "publish": PUBLISH,
+    "publish": Work(
+        reads=READS, writes=(*ROWS, "history", "states", "windows"), report="write", absent=True, creates=True
+    ),
     "verify": Work(reads=("target", "ledger"), columns=False),
     "history": Work(reads=("target", "ledger", "history", "windows"), kms=(), keyring=""),
     "profile": Work(reads=("source",), kms=(), keyring="", stat=True),
     "anonymize": Work(reads=("target",), kms=(), keyring=""),
     "quarantine-list": Work(reads=("quarantine", "ledger"), kms=(), keyring=""),
-    "quarantine-release": PUBLISH,
+    "quarantine-release": Work(reads=(*READS, "history"), writes=ROWS, report="write", absent=True),
     "quarantine-discard": Work(writes=("quarantine", "ledger"), columns=False),
     "reidentify": Work(reads=("target", "vaults"), writes=("ledger",)),
     "rotate": Work(
         reads=("source", "erased subjects"),
-        writes=(*ROWS, "ledger"),
+        writes=ROWS,
         kms=("Decrypt", "GenerateDataKey"),
         keyring="write",
         absent=True,
     ),
-    "erase": Work(writes=("tables",), deletes=("tables",), report=True, absent=True),
+    "erase": Work(writes=("tables",), deletes=("tables",), report="search", absent=True, creates=True),
     "keys-create": Work(kms=("GenerateDataKey",), keyring="write"),
     "keys-verify": Work(),
 }
@@ -162,16 +167,19 @@ def policy(
     kinds = _kinds(contract, joined)
     reads, writes = _places(kinds, work.reads, account), _places(kinds, work.writes, account)
     reports = [place for place in [Place.of(report) if work.report and report else None] if place]
+    made = [place for place in _places(kinds, [k for k in work.writes if k != "ledger"], account) if work.creates]
     used = _Used(
-        read=_different([*reads, *writes, *reports]),
+        listed=_different([*reads, *writes, *reports]),
+        read=_different([*reads, *writes, *(reports if work.report == "search" else [])]),
         written=_different([*writes, *reports]),
         deleted=_places(kinds, work.deletes, account),
-        sought=_places(kinds, [kind for kind in (*work.reads, *work.writes) if kind not in PRESENT], account),
-        created=writes,
-        itself=writes,
+        sought=_places(kinds, [k for k in (*work.reads, *work.writes) if k not in PRESENT and work.absent], account),
+        created=made,
+        itself=[*made, *(reads if work.stat else [])],
     )
     statements = [
-        *_s3(used if work.absent else replace(used, sought=[], created=[], itself=reads if work.stat else []), account),
+        *_s3(used, account),
+        *_heads(contract, work, account),
         *_keyring(contract, work, account),
         *_kms(contract, work, account),
         *_bucket_key(account, _buckets([*reads, *writes, *reports], contract, work), bool(writes or reports)),
@@ -232,6 +240,7 @@ class _Used:
         itself: places whose own name is looked at, beside what is below it.
     """
 
+    listed: list[Place]
     read: list[Place]
     written: list[Place]
     deleted: list[Place]
@@ -248,8 +257,8 @@ def _s3(used: _Used, account: Account) -> Iterator[dict[str, Any]]:
     """
     probes = [(place.bucket, key) for place in used.sought for key in _above(place, "_delta_log")]
     probes += [(place.bucket, key) for place in used.created for key in _above(place)]
-    for number, bucket in enumerate(_different(place.bucket for place in used.read), 1):
-        prefixes = [f"{place.prefix}/*" if place.prefix else "*" for place in used.read if place.bucket == bucket]
+    for number, bucket in enumerate(_different(place.bucket for place in used.listed), 1):
+        prefixes = [f"{place.prefix}/*" if place.prefix else "*" for place in used.listed if place.bucket == bucket]
         yield {
             **_allow(f"List{number}", ["s3:ListBucket"], [_s3_arn(account, bucket)]),
             "Condition": {"StringLike": {"s3:prefix": _one(sorted(set(prefixes)))}},
@@ -278,6 +287,39 @@ def _above(place: Place, name: str = "") -> Iterator[str]:
     parts = place.prefix.split("/")[:-1]
     for depth in range(0 if name else 1, len(parts) + 1 if place.prefix else 0):
         yield "/".join((*parts[:depth], *((name,) if name else ())))
+
+
+def _heads(contract: Contract, work: Work, account: Account) -> Iterator[dict[str, Any]]:
+    """Statements on the places where checkpoints of the ledger are kept: under locks that nobody may shorten."""
+    keeps = bool({"ledger", "tables"} & set(work.writes))
+    if not (keeps or "heads" in work.reads):
+        return
+    for number, head in enumerate(contract.heads, 1):
+        place = Place.of(head.s3 or head.directory or "")
+        if place is not None:
+            key = f"{place.prefix}/*" if place.prefix else "*"
+            objects = [_s3_arn(account, place.bucket, key)]
+            listed = {"StringLike": {"s3:prefix": key}}
+            yield {
+                **_allow(f"HeadList{number}", ["s3:ListBucket"], [_s3_arn(account, place.bucket)]),
+                "Condition": listed,
+            }
+            actions = ["s3:GetObject", *(["s3:PutObject"] if keeps else [])]
+            yield _allow(f"Head{number}", actions, objects)
+        if place is not None and keeps and head.s3:
+            condition = {
+                "StringEquals": {"s3:object-lock-mode": "COMPLIANCE"},
+                "NumericGreaterThanEquals": {"s3:object-lock-remaining-retention-days": str(head.retain_days - 1)},
+            }
+            yield {**_allow(f"HeadLock{number}", ["s3:PutObjectRetention"], objects), "Condition": condition}
+        if head.cloudwatch:
+            group = account.arn("logs", f"log-group:{head.cloudwatch}:log-stream:*")
+            reading = ["logs:DescribeLogStreams", "logs:GetLogEvents"]
+            yield _allow(
+                f"HeadLog{number}",
+                [*reading, *(["logs:CreateLogStream", "logs:PutLogEvents"] if keeps else [])],
+                [group],
+            )
 
 
 def _keyring(contract: Contract, work: Work, account: Account) -> Iterator[dict[str, Any]]:

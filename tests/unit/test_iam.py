@@ -1,0 +1,277 @@
+"""Policies of `dataward iam`: held to the requests that the verbs really sent (tests/data/iam), and minimal by deletion."""
+
+import copy
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from dataward.access import iam
+from dataward.access.iam_diff import against_policy, against_trail
+from dataward.access.iam_evaluate import Request, allows, as_list
+from dataward.cli import main
+from tests.iam_lake import CONTRACT, KEY
+from tests.iam_lake import contract_of as contract
+from tests.iam_wire import ACCOUNT, REGION, harmless
+
+DATA = Path(__file__).parents[1] / "data" / "iam"
+HOME = iam.Account(ACCOUNT, REGION)
+REPORTS = "s3a://lake-TAG/reports"
+RECORDED = sorted(file.stem for file in DATA.glob("*.json"))
+
+
+def policy_of(verb, of=None, account=HOME):
+    return iam.policy(of or contract(heads=()), verb, account, REPORTS)
+
+
+def recorded(verb):
+    lines = json.loads((DATA / f"{verb}.json").read_text())
+    return [
+        Request(action, resource, {key: tuple(values) for key, values in context})
+        for action, resource, context in lines
+    ]
+
+
+def refused(policy, verb):
+    return [request for request in recorded(verb) if not allows(policy, request) and not harmless(request)]
+
+
+def without(policy):
+    """Every policy that lacks one action, one resource or one value of a condition."""
+    for number, statement in enumerate(policy["Statement"]):
+        for field in ("Action", "Resource"):
+            values = as_list(statement[field])
+            for value in values:
+                part = copy.deepcopy(policy)
+                part["Statement"][number][field] = [v for v in values if v != value]
+                yield f"{statement['Sid']}: {value}", part
+        for operator, keys in statement.get("Condition", {}).items():
+            for key, values in keys.items():
+                if key == "s3:prefix" or key == "kms:EncryptionContext:domain":
+                    for value in as_list(values):
+                        part = copy.deepcopy(policy)
+                        part["Statement"][number]["Condition"][operator][key] = [
+                            v for v in as_list(values) if v != value
+                        ]
+                        yield f"{statement['Sid']}: {key} {value}", part
+
+
+def test_each_verb_with_a_policy_was_recorded():
+    assert sorted(set(iam.VERBS) - {"anonymize", "erase"}) == RECORDED  # reads a target, as verify does
+
+
+@pytest.mark.parametrize("verb", RECORDED)
+def test_a_verb_may_do_all_that_it_was_seen_to_do(verb):
+    assert refused(policy_of(verb), verb) == []
+
+
+@pytest.mark.parametrize("verb", RECORDED)
+def test_no_action_resource_or_condition_value_can_be_left_out(verb):
+    spare = [what for what, part in without(policy_of(verb)) if not refused(part, verb)]
+    assert spare in ([], ["Write: arn:aws:s3:::lake-TAG/silver/people_quarantine/*"] if verb == "rotate" else [])
+
+
+@pytest.mark.parametrize("change", [
+    {"keys": {"provider": "aws_kms", "key": KEY.replace("UUID", "other"), "path": "s3://keys-TAG/rings/people.json", "domain": "people", "env": "prod"}},
+    {"keys": {"provider": "aws_kms", "key": KEY, "path": "s3://keys-TAG/rings/people.json", "domain": "people", "env": "test"}},
+    {"keys": {"provider": "aws_kms", "key": KEY, "path": "s3://keys-TAG/rings/people.json", "domain": "others", "env": "prod"}},
+    {"keys": {"provider": "aws_kms", "key": KEY, "path": "s3://keys-TAG/rings/others.json", "domain": "people", "env": "prod"}},
+    {"source": {"path": "s3a://raw-TAG/other"}},
+    {"target": {"path": "s3a://lake-TAG/silver/peopl", "mode": "merge", "on": ["id"]}},
+])  # fmt: skip
+def test_the_policy_of_another_contract_refuses_the_job(change):
+    assert refused(policy_of("publish", contract(**change)), "publish")
+
+
+def test_no_publisher_may_delete_and_only_erasure_does():
+    deletes = {verb for verb in iam.VERBS if "s3:DeleteObject" in json.dumps(policy_of(verb))}
+    assert deletes == {"erase"}
+    assert not any(
+        "*" in action for verb in iam.VERBS for s in policy_of(verb)["Statement"] for action in as_list(s["Action"])
+    )
+
+
+def test_a_probe_of_a_folder_above_lists_two_names_and_no_more():
+    policy = policy_of("publish")
+    probe = {"s3:prefix": ("silver/",), "s3:delimiter": ("/",), "s3:max-keys": ("2",)}
+    asked = Request("s3:ListBucket", "arn:aws:s3:::lake-TAG", probe)
+    assert allows(policy, asked)
+    assert not allows(policy, Request(asked.action, asked.resource, {**probe, "s3:max-keys": ("1000",)}))
+    assert not allows(policy, Request(asked.action, asked.resource, {"s3:prefix": ("silver/",)}))
+
+
+def test_a_key_named_by_its_alias_is_granted_by_that_alias():
+    keys = {"provider": "aws_kms", "key": "alias/people", "path": "conf/ring", "domain": "people", "env": "prod"}
+    policy = policy_of("publish", contract(keys=keys))
+    context = {"kms:EncryptionContext:env": ("prod",), "kms:EncryptionContext:domain": ("people",),
+               "kms:EncryptionContext:purpose": ("derivation",), "kms:EncryptionContext:version": ("1",),
+               "kms:EncryptionContextKeys": ("env", "domain", "purpose", "version"), "kms:RequestAlias": ("alias/people",)}  # fmt: skip
+    assert allows(policy, Request("kms:Decrypt", KEY, context))
+    assert not allows(policy, Request("kms:Decrypt", KEY, {**context, "kms:RequestAlias": ("alias/others",)}))
+    assert not allows(policy, Request("kms:Decrypt", KEY, {**context, "kms:EncryptionContextKeys": ("env", "more")}))
+
+
+def test_buckets_keys_catalog_and_logs():
+    account = iam.Account(
+        ACCOUNT,
+        REGION,
+        bucket_key=f"{KEY}-of-bucket",
+        log_group="/dataward/people",
+        locations={"lake.people": "s3://lake-TAG/p"},
+    )
+    policy = policy_of("publish", contract(target={"table": "lake.people", "mode": "merge", "on": ["id"]},
+                                           history=None, erasure=None, ledger={"path": "s3://lake-TAG/ledger"}), account)  # fmt: skip
+    through = {
+        "kms:ViaService": (f"s3.{REGION}.amazonaws.com",),
+        "kms:EncryptionContext:aws:s3:arn": ("arn:aws:s3:::lake-TAG/p/part",),
+    }
+    assert allows(policy, Request("kms:GenerateDataKey", f"{KEY}-of-bucket", through))
+    assert not allows(
+        policy, Request("kms:GenerateDataKey", f"{KEY}-of-bucket", {**through, "kms:ViaService": ("ebs",)})
+    )
+    table = f"arn:aws:glue:{REGION}:{ACCOUNT}:table/lake/people"
+    assert allows(policy, Request("glue:UpdateTable", table))
+    assert not allows(policy, Request("glue:UpdateTable", table + "2"))
+    stream = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/dataward/%s:log-stream:r1"
+    assert allows(policy, Request("logs:PutLogEvents", stream % "people"))
+    assert not allows(policy, Request("logs:PutLogEvents", stream % "others"))
+    assert "glue:UpdateTable" not in json.dumps(policy_of("verify", contract(target={"table": "lake.people"}, erasure=None,
+                                                          history=None, ledger={"path": "s3://lake-TAG/ledger"}), account))  # fmt: skip
+
+
+@pytest.mark.parametrize("role", iam.ROLES)
+def test_only_the_service_of_this_account_takes_the_role(role):
+    (statement,) = iam.trust(role, HOME)["Statement"]
+    assert statement["Principal"] == {"Service": iam.ROLES[role][0]}
+    if role != "emr-ec2":
+        assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+
+
+@pytest.mark.parametrize("verb", iam.VERBS)
+def test_policies_are_linted(verb):
+    from parliament import analyze_policy_string
+
+    account = iam.Account(
+        ACCOUNT, REGION, bucket_key=KEY.replace("UUID", "4d1f2f3a-0000-4000-8000-000000000000"), log_group="/dataward/t"
+    )
+    good = contract(CONTRACT.format(tag="abc", key=KEY.replace("UUID", "4d1f2f3a-0000-4000-8000-000000000001")))
+    found = analyze_policy_string(json.dumps(iam.policy(good, verb, account, REPORTS.lower()))).findings
+    assert [str(finding) for finding in found] == []
+
+
+@pytest.mark.parametrize(("condition", "context", "holds"), [
+    ({"StringEquals": {"K": "a"}}, {"k": ("a",)}, True), ({"StringEquals": {"k": ["a", "b"]}}, {"k": ("b",)}, True),
+    ({"StringEquals": {"k": "a*"}}, {"k": ("ab",)}, False), ({"StringLike": {"k": "a*"}}, {"k": ("ab",)}, True),
+    ({"StringEquals": {"k": "a"}}, {}, False), ({"StringEqualsIfExists": {"k": "a"}}, {}, True),
+    ({"StringNotEquals": {"k": "a"}}, {}, True), ({"StringNotEquals": {"k": ["a", "b"]}}, {"k": ("b",)}, False),
+    ({"Null": {"k": "true"}}, {}, True), ({"Null": {"k": "false"}}, {}, False), ({"Bool": {"k": "true"}}, {"k": ("TRUE",)}, True),
+    ({"ForAllValues:StringEquals": {"k": ["a", "b"]}}, {"k": ("a", "c")}, False), ({"ForAllValues:StringEquals": {"k": "a"}}, {}, True),
+    ({"ForAnyValue:StringEquals": {"k": ["a", "b"]}}, {"k": ("a", "c")}, True), ({"ForAnyValue:StringEquals": {"k": "a"}}, {}, False),
+    ({"NumericLessThanEquals": {"k": "2"}}, {"k": ("3",)}, False), ({"Unheard": {"k": "a"}}, {"k": ("a",)}, False),
+    ({"StringEquals": {"k": "a", "l": "b"}}, {"k": ("a",)}, False),
+])  # fmt: skip
+def test_conditions_are_evaluated_as_aws_documents_them(condition, context, holds):
+    allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Condition": condition}
+    assert allows({"Statement": [allow]}, Request("s3:GetObject", "r", context)) is holds
+
+
+def test_a_deny_wins_also_where_it_is_not_understood():
+    allow = {"Effect": "Allow", "Action": "S3:Get*", "Resource": "arn:aws:s3:::b/?*"}
+    asked = Request("s3:GetObject", "arn:aws:s3:::b/k")
+    assert allows({"Statement": allow}, asked)
+    for deny in ({"Action": "s3:*", "Resource": "*"}, {"NotAction": "kms:*", "NotResource": "x"},
+                 {"Action": "*", "Resource": "*", "Condition": {"Unheard": {"k": "a"}}}):  # fmt: skip
+        assert not allows({"Statement": [allow, {"Effect": "Deny", **deny}]}, asked)
+    assert not allows({"Statement": []}, asked)
+
+
+def test_a_wide_policy_is_named_with_what_is_enough():
+    ours = policy_of("publish")
+    assert against_policy(ours, ours) == []
+    wide = {"Statement": [*ours["Statement"], {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+                          {"Effect": "Allow", "Action": "ec2:RunInstances", "Resource": "*"}]}  # fmt: skip
+    found = {(d.kind, d.action): d.remedy for d in against_policy(ours, wide)}
+    assert set(found) == {("too wide", "s3:*"), ("too wide", "ec2:RunInstances")}
+    assert found["too wide", "ec2:RunInstances"] == "the verb does not need it: remove it"
+    loose = copy.deepcopy(ours)
+    del next(s for s in loose["Statement"] if s["Sid"] == "UseKey")["Condition"]["StringEquals"][
+        "kms:EncryptionContext:env"
+    ]
+    (difference,) = against_policy(ours, loose)
+    assert (difference.kind, difference.action) == ("too wide", "kms:Decrypt")
+    assert "kms:encryptioncontext:env" in difference.remedy
+    less = {"Statement": [s for s in ours["Statement"] if s["Sid"] != "Keyring"]}
+    assert {d.kind for d in against_policy(ours, less)} == {"missing"}
+
+
+def record(name, source="s3.amazonaws.com", **said):
+    return {
+        "eventSource": source,
+        "eventName": name,
+        "requestParameters": said,
+        "resources": [{"ARN": KEY}] if "kms" in source else [],
+    }
+
+
+def test_records_of_cloudtrail_show_what_is_missing_and_what_nobody_used():
+    context = {"env": "prod", "domain": "people", "purpose": "derivation", "version": "1"}
+    records = [record("HeadObject", bucketName="raw-TAG", key="people/part"), record("UploadPart", bucketName="lake-TAG", key="silver/people/p"),
+               record("GetCallerIdentity", "sts.amazonaws.com"), record("Decrypt", "kms.amazonaws.com", encryptionContext=context),
+               record("Decrypt", "kms.amazonaws.com", encryptionContext={**context, "domain": "pay"}), record("DeleteObject", bucketName="lake-TAG", key="x")]  # fmt: skip
+    found = against_trail(policy_of("publish"), records)
+    assert {(d.action, d.resource) for d in found if d.kind == "missing"} == {
+        ("kms:Decrypt", KEY),
+        ("s3:DeleteObject", "arn:aws:s3:::lake-TAG/x"),
+    }
+    unused = {(d.action, d.resource) for d in found if d.kind == "unused"}
+    assert ("kms:DescribeKey", KEY) in unused
+    assert ("s3:GetObject", "arn:aws:s3:::raw-TAG/people/*") not in unused
+
+
+def test_the_command(tmp_path, capsys):
+    file = tmp_path / "people.yaml"
+    file.write_text(CONTRACT.format(tag="abc", key=KEY))
+    argv = ["iam", str(file), "publish"]
+    assert main(argv) == 0
+    policy = json.loads(capsys.readouterr().out)
+    assert policy == iam.policy(contract(file.read_text()), "publish", HOME)
+    assert main([*argv, "--role", "glue", "--cloudformation"]) == 0
+    (role,) = json.loads(capsys.readouterr().out)["Resources"].values()
+    assert role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {
+        "Service": "glue.amazonaws.com"
+    }
+    (tmp_path / "given.json").write_text(json.dumps(policy))
+    assert main([*argv, "--diff", str(tmp_path / "given.json")]) == 0
+    trail = tmp_path / "trail"
+    trail.mkdir()
+    (trail / "a.json.gz").write_bytes(
+        gzip.compress(json.dumps({"Records": [record("GetObject", bucketName="b", key="k")]}).encode())
+    )
+    capsys.readouterr()
+    assert main([*argv, "--diff", str(trail), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["differences"][0]["resource"] == "arn:aws:s3:::b/k"
+
+
+@pytest.mark.parametrize(("more", "said"), [
+    (["publihs"], "did you mean 'publish'?"), (["publish", "--role", "lambda"], "choose one of glue"),
+    (["publish", "--cloudformation"], "--role"), (["publish", "--diff", "gone.json"], "No such file"),
+    (["publish", "--location", "x"], "TABLE=s3://"), (["publish", "--account", "12"], "12 digits")])  # fmt: skip
+def test_wrong_arguments_are_exit_2_with_a_remedy(tmp_path, capsys, more, said):
+    (tmp_path / "people.yaml").write_text(CONTRACT.format(tag="abc", key=KEY))
+    assert main(["iam", str(tmp_path / "people.yaml"), *more]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_places_outside_of_aws_and_unknown_folders_are_said(tmp_path, capsys):
+    file = tmp_path / "t.yaml"
+    file.write_text(
+        "contract: t\nsource: {path: raw}\ntarget: {table: lake.t}\nkeys: {path: conf/keys, domain: t}\ndefault: keep\n"
+    )
+    assert main(["iam", str(file), "publish", "--account", ACCOUNT, "--region", REGION]) == 2
+    assert "--location lake.t=s3://BUCKET/FOLDER" in capsys.readouterr().err
+    more = ["--location", "lake.t=s3://lake/t", "--location", "lake.t_ledger=s3://lake/t_ledger"]
+    assert main(["iam", str(file), "publish", "--account", ACCOUNT, "--region", REGION, *more]) == 0
+    told = capsys.readouterr()
+    assert "raw is not in S3" in told.err
+    assert "conf/keys is not in S3" in told.err
