@@ -1,4 +1,4 @@
-"""Draws docs/rules/, docs/protections.md and the table of docs/discovery.md from docstrings: ``python docs/build.py`` (``make docs``).
+"""Draws pages and tables of docs/ from docstrings and models: ``python docs/build.py`` (``make docs``).
 
 The parse tables of the grammar of DQDL are computed too, where it changed.
 
@@ -7,12 +7,15 @@ run every one of them.
 """
 
 import inspect
+import json
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from dataward.contract.protections import OPERATORS as PARAMETERS
+from dataward.integrity.proof.findings import SECTIONS
+from dataward.integrity.statement import predicate_schema
 from dataward.privacy.discover.detectors import DETECTORS
 from dataward.privacy.protect import OPERATORS, canonical
 from dataward.quality.dqdl import tables
@@ -142,12 +145,22 @@ def discovery() -> str:
     return written + "\n".join([*head, *rows]) + "\n"
 
 
+def verification() -> str:
+    """The page about verification, with the codes of findings at its end."""
+    written = (HERE / "verify.md").read_text(encoding="utf-8").partition("<!-- findings -->")[0]
+    rows = [f"| {name} | `{code}` | {words} |" for name, codes in SECTIONS.items() for code, words in codes.items()]
+    head = ["<!-- findings -->", "| check | code | |", "|---|---|---|"]
+    return written + "\n".join([*head, *rows]) + "\n"
+
+
 def pages() -> dict[Path, str]:
     made = {HERE / "rules" / f"{kind.__name__}.md": page(kind) for kind in DOCUMENTED}
     return {
         HERE / "rules" / "README.md": index(),
         HERE / "protections.md": protections(),
         HERE / "discovery.md": discovery(),
+        HERE / "verify.md": verification(),
+        HERE / "seal.schema.json": json.dumps(predicate_schema(), indent=2) + "\n",
         **made,
     }
 

@@ -60,12 +60,11 @@ def test_an_edited_commit_file_is_named(sealed):
     file.write_text(file.read_text().replace('\\"run_id\\": \\"r1\\"', '\\"run_id\\": \\"r9\\"'))
     (file.parent / f".{file.name}.crc").unlink(missing_ok=True)
     sealed.forget()
-    assert "00000000000000000000.json: the commit file was changed" in failed(sealed)["commit"]
+    assert "commit-edited: 00000000000000000000.json" in failed(sealed)["commit"]
 
 
 def test_an_add_removed_from_a_commit_is_named(sealed):
     file = sealed.root / "target/_delta_log/00000000000000000000.json"
-    name = data_file(sealed).name
     file.write_text("".join(line for line in file.read_text().splitlines(True) if '"add"' not in line))
     for crc in file.parent.glob("*.crc"):
         crc.unlink()
@@ -73,15 +72,16 @@ def test_an_add_removed_from_a_commit_is_named(sealed):
         crc.unlink()
     sealed.forget()
     told = failed(sealed)
-    assert "commit file was changed" in told["commit"]
-    assert f"data file {name}: sealed, but not in the table" in told["content"]
+    assert "commit-edited: 00000000000000000000.json" in told["commit"]
+    assert f"{data_file(sealed).name} (sealed, but not listed)" in told["commit"]
+    assert "rows-changed" in told["content"]
 
 
 def test_an_edited_statement_is_named(sealed):
     sealed.publish("r2")
     name = sealed.root / "target_ledger/statements" / sealed.entries()[0].body.statement
-    name.write_text(name.read_text().replace('"who":"', '"who":"not '))
-    assert "ledger entry 0: its statement was changed" in failed(sealed)["ledger"]
+    name.write_text(name.read_text().replace('"payload":"e', '"payload":"f'))
+    assert "statement-changed: ledger entry 0" in failed(sealed)["ledger"]
 
 
 def test_an_edited_entry_is_named(sealed):
@@ -89,8 +89,7 @@ def test_an_edited_entry_is_named(sealed):
     bundle = sealed.root / "target_ledger/tile/entries/000.p/2"
     bundle.write_bytes(bundle.read_bytes().replace(b'"version":0', b'"version":7', 1))
     told = failed(sealed)["ledger"]
-    assert "entry 0 was not written by Dataward: its signature is not by this keyring's key" in told
-    assert "its entries do not have the root that the checkpoint signs" in told
+    assert "entry-damaged: ledger entry 0: its bytes do not lead to the root that the checkpoint signs" in told
 
 
 def test_a_ledger_whose_tail_is_cut_is_named(sealed):
@@ -99,7 +98,7 @@ def test_a_ledger_whose_tail_is_cut_is_named(sealed):
     sealed.publish("r3")
     shutil.rmtree(sealed.root / "target_ledger")
     (sealed.root / "older").rename(sealed.root / "target_ledger")
-    assert "version 2 (WRITE of run r3" in failed(sealed)["newest"]
+    assert "version-without-entry: version 2 (WRITE): rerun it with --run-id r3" in failed(sealed)["newest"]
     (sealed.root / "target_ledger/tile/entries/000.p/2").unlink()
     with pytest.raises(ProofError, match=r"000\.p/2: the bundle of entries is missing\. Restore it"):
         sealed.verify()
@@ -116,7 +115,7 @@ def test_no_ledger_and_no_such_version(sealed):
 
 def test_a_write_that_is_not_ours_is_named_and_older_versions_still_verify(sealed):
     sealed.spark.sql(f"delete from delta.`{sealed.root}/target` where id = 1")
-    assert "version 1 (DELETE) is not sealed" in failed(sealed)["newest"]
+    assert "commit-unattested: version 1 (DELETE)" in failed(sealed)["newest"]
     assert sealed.verify(0).holds
 
 
@@ -128,7 +127,7 @@ def test_maintenance_that_changes_no_row_keeps_the_proof(lake):
     lake.spark.sql(f"optimize delta.`{lake.root}/target`")
     proof = lake.verify()
     assert proof.holds
-    assert "only OPTIMIZE since; same rows" in [check.detail for check in proof.checks]
+    assert "commit-neutral: version 2 (OPTIMIZE)" in {check.name: check.detail for check in proof.checks}["newest"]
 
 
 def test_an_edited_contract_is_a_note_not_a_failure(sealed):

@@ -1,6 +1,7 @@
 """Keys wrapped by KMS and kept in a file or in S3, against moto's server over HTTP; Databricks against its REST paths."""
 
 import base64
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +12,7 @@ import pytest
 from dataward.contract import Keys
 from dataward.errors import KeyringError
 from dataward.keys import create_keyring, open_keys
-from dataward.keys.aws import caller
+from dataward.keys.aws import KmsSigner, caller
 from tests.aws import aws
 
 
@@ -177,3 +178,18 @@ def test_a_databricks_secret_holds_a_keyring(databricks):
         create_keyring(named)
     with pytest.raises(KeyringError, match="PERMISSION_DENIED; check the scope's access list"):
         open_keys(Keys(provider="databricks", path="closed/name", domain="x"))
+
+
+def test_a_kms_key_signs_statements_and_its_public_half_verifies_them(cloud, key):
+    from dataward.integrity.dsse import encoded, key_id, sign, verifies
+
+    made = cloud.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    signer = KmsSigner(made)
+    envelope = sign("text/plain", b"said", signer)
+    digest = hashlib.sha256(encoded("text/plain", b"said")).digest()
+    # moto signs the digest that it is given as if it were the message; AWS does not.
+    assert verifies(signer.public, envelope.signatures[0][1], digest)
+    assert envelope.signatures[0][0] == key_id(signer.public)
+    assert cloud.calls["GetPublicKey"] == 1
+    with pytest.raises(KeyringError, match="GetPublicKey|ECDSA_SHA_256"):
+        _ = KmsSigner(key).public

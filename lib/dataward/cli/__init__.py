@@ -37,6 +37,7 @@ from dataward.cli import (
     suggest,
     tables,
     train,
+    verify,
 )
 from dataward.cli.parsing import Verb
 from dataward.cli.say import flushed, merged, print_json, say, unread, warned
@@ -123,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         dashboard,
         init,
         train,
+        verify,
     ):
         room.add(verb)
     return parser

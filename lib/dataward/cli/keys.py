@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataward.cli.parsing import Verb
@@ -31,6 +32,10 @@ def add(verb: Verb) -> None:
     command.add_argument("where", metavar="WHERE", help=WHERE)
     command = action("verify", _verify, "Unwrap every enabled version and compare it with its fingerprint.")
     command.add_argument("where", metavar="WHERE", help=WHERE)
+    command = action("public", _public, "Print the public keys (PEM) by which anybody verifies seals; shows no secret.")
+    command.add_argument("where", metavar="WHERE", help=WHERE)
+    command.add_argument("--domain", metavar="D", help="default: every domain")
+    command.add_argument("--output", metavar="FILE", help="write the PEM text to a file")
     disabling = "Refuse to use a version, so that its values cannot be read; 'dataward history --keys' lists its uses."
     for name, what in (("disable", disabling), ("enable", "Use a disabled version again.")):
         command = action(name, _set_enabled, what)
@@ -145,6 +150,38 @@ def _verify(arguments: argparse.Namespace) -> int:
             print(f"{mark}  {check['domain']} v{check['version']}  {check['detail']}".rstrip())
         say(f"{len(checks)} key versions: " + ("every one is as it was made" if holds else "not all can be used"))
     return 0 if holds else 1
+
+
+@_asked("keys_list")
+def _public(arguments: argparse.Namespace) -> int:
+    from dataward.integrity.dsse import PublicKey, key_id, pem
+
+    keys, _ = _keys(arguments.where)
+    ring = _opened(arguments)
+    if arguments.domain and arguments.domain not in ring.domains:
+        raise UsageError(
+            f"keyring {keys.path} has no domain '{arguments.domain}': it has {', '.join(ring.domains) or 'none'}"
+        )
+    found: list[tuple[str, PublicKey]] = [
+        (f"{domain} v{version}", ring.public_key(domain, version))
+        for domain in ring.domains
+        if arguments.domain in (None, domain)
+        for version in sorted(ring.versions(domain))
+    ]
+    if keys.sign:
+        from dataward.keys.aws import KmsSigner
+
+        found.append((f"kms {keys.sign}", KmsSigner(keys.sign).public))
+    text = "".join(pem(key) for _, key in found)
+    if arguments.output:
+        Path(arguments.output).write_text(text, encoding="ascii")
+    if arguments.json:
+        print_json({"keys": [{"name": name, "key_id": key_id(key), "pem": pem(key)} for name, key in found]})
+    elif not arguments.output:
+        print(text, end="")
+    for name, key in found:
+        say(f"{name}: {key_id(key)}")
+    return 0
 
 
 @_asked("")

@@ -1,4 +1,4 @@
-"""The verbs publish and verify."""
+"""The verb publish."""
 
 from __future__ import annotations
 
@@ -37,10 +37,6 @@ def add(verb: Verb) -> None:
         help='with --stream: repeat at this interval, e.g. "30 seconds"; default: end after all present data',
     )
     with_monitoring(command)
-    command = with_contract(verb("verify", _verify, "Recompute a sealed version's proof and name what does not hold."))
-    command.add_argument(
-        "--version", type=int, dest="table_version", metavar="N", help="default: the newest sealed one"
-    )
 
 
 def _publish(arguments: argparse.Namespace) -> int:
@@ -160,21 +156,3 @@ def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
         domain = f", key domain {protected.domain} version {protected.key_version}" if protected.domain else ""
         print(f"  {protected.stage:<8} {protected.column}: {protected.protection}{domain}")
     return 0
-
-
-def _verify(arguments: argparse.Namespace) -> int:
-    from dataward.pipeline.plan import plan
-    from dataward.spark import session
-    from dataward.verbs.verify import verify
-
-    planned = plan(arguments.contract)
-    proof = verify(session.get(), planned, arguments.table_version)
-    if arguments.json:
-        print_json({**dataclasses.asdict(proof), "holds": proof.holds})
-    else:
-        print(f"{proof.target} version {proof.version}, sealed {proof.sealed_at} by run {proof.run_id}")
-        for check in proof.checks:
-            mark = "note  " if check.warning else "ok    " if check.holds else "FAILED"
-            print(f"  {mark}  {check.name:<9} {check.detail}")
-        print("the proof holds" if proof.holds else "THE PROOF DOES NOT HOLD")
-    return 0 if proof.holds else 1

@@ -35,6 +35,11 @@ class Keys(Model):
     domain: Name = Field(description="key domain of the columns that name none")
     key: str | None = Field(default=None, min_length=1, description="aws_kms: id, ARN or alias of the KMS key")
     env: Name = Field(default="default", description="aws_kms: part of the encryption context, e.g. prod")
+    sign: str | None = Field(
+        default=None,
+        min_length=1,
+        description="id, ARN or alias of a KMS key (ECC_NIST_P256) that signs statements; default: the domain's key",
+    )
     spill: Literal["encrypted", "plain"] = Field(
         default="encrypted",
         description="on a cluster, whether Spark must encrypt what it spills and sends (plain: the disks are encrypted)",

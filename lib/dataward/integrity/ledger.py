@@ -15,6 +15,7 @@ The folder: ``tile/`` and ``checkpoint`` as C2SP tlog-tiles has them, ``statemen
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import secrets
@@ -32,6 +33,8 @@ from dataward.contract.places import identity
 from dataward.errors import ProofError, TargetError, UsageError
 from dataward.integrity.canonical import canonical, sha256
 from dataward.integrity.digest import FileContent
+from dataward.integrity.dsse import Ed25519Signer
+from dataward.integrity.dsse import Signer as Signing
 from dataward.integrity.log import entries as pointers
 from dataward.integrity.log import log as writing
 from dataward.integrity.log.check import Checked, check
@@ -40,11 +43,13 @@ from dataward.integrity.log.log import ORIGIN, Head, Log
 from dataward.integrity.log.notes import Note, Signer, Verifier
 from dataward.integrity.records import Ask, Charge, Discard, Erased, Erasure, parsed
 from dataward.integrity.seal import Record, Seal
+from dataward.integrity.statement import Statement, Subject, predicate_type, record_text
 from dataward.keys import KeyProvider, PublicKeys, signing_key
 from dataward.tables.store import store_at
 
 __all__ = [
     "About",
+    "Attached",
     "Entry",
     "Keys",
     "append",
@@ -118,13 +123,14 @@ class Entry:
         Raises:
             ProofError: the list is missing or was changed.
         """
-        if self.body.manifest is None:
+        if not self.seal_text or self.body.kind != "seal":
             return ()
-        data = self.log.statement(self.body.manifest)
+        name = self.seal.content.files_sha256
+        data = self.log.statement(name)
         if data is None:
             raise ProofError(
-                f"ledger {self.log}: the list of files of entry {self.seq} (statements/{self.body.manifest}) is missing or "
-                "was changed. Restore it from your backup"
+                f"ledger {self.log}: the list of files of entry {self.seq} (statements/{name}) is missing or was changed. "
+                "Restore it from your backup"
             )
         return tuple(FileContent(*file) for file in json.loads(data))
 
@@ -183,13 +189,29 @@ def _refuse_old(log: Log, begun: bool) -> None:
     raise ProofError(f"ledger {log}: {what}. Run: dataward ledger migrate CONTRACT")
 
 
+@dataclass(frozen=True)
+class Attached:
+    """What a seal's statement is about, beside the record itself.
+
+    Attributes:
+        manifest: the manifest of the version, which is the statement's first subject.
+        subjects: further subjects, such as manifests of the tables beside the target.
+        documents: further documents that the record names by their SHA-256.
+        more: what the entry says in the clear.
+        signer: signs the statement; None: the key of the record's domain.
+    """
+
+    manifest: bytes
+    subjects: tuple[Subject, ...] = ()
+    documents: tuple[bytes, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+    signer: Signing | None = None
+
+
 def append(
-    place: Location,
-    provider: Keys,
-    given: Record | Callable[[], Record],
-    files: tuple[FileContent, ...] = (),
+    place: Location, provider: Keys, given: Record | Callable[[], Record], attached: Attached | None = None
 ) -> Entry:
-    """Append a record; writers that meet take turns.
+    """Append a record as a signed in-toto statement; writers that meet take turns.
 
     A function is asked for the record in every turn, so that what it reads in the ledger holds when it is entered.
 
@@ -197,16 +219,27 @@ def append(
         TargetError: the ledger cannot be written.
         ProofError: what is there does not verify, so nothing is added to it.
     """
-    manifest = listed(files).encode() if files else None
+    log = _current(place)
 
     def drafted() -> Draft:
         made = given if isinstance(given, Record) else given()
         key = (str(made.key["domain"]), int(made.key["version"]))
-        about = About(made.run_id, made.target, made.version, manifest)
-        return Draft(made.kind, made.text().encode(), key, made.time, about)
+        manifest, more = (attached.manifest, attached.more) if attached else (None, {})
+        about = About(made.run_id, made.target, made.version, manifest, more)
+        return Draft(made.kind, _signed(provider, made, key, attached), key, made.time, about)
 
+    for document in attached.documents if attached else ():
+        log.keep(document)
     first = drafted()
-    return enter(_current(place), provider, first, None if isinstance(given, Record) else drafted)
+    return enter(log, provider, first, None if isinstance(given, Record) else drafted)
+
+
+def _signed(provider: Keys, made: Record, key: tuple[str, int], attached: Attached | None) -> bytes:
+    """Return the envelope of the statement about a record; its subject is the manifest or, without one, the record."""
+    about = [Subject("manifest", hashlib.sha256(attached.manifest).hexdigest()), *attached.subjects] if attached else []
+    subject = tuple(about) or (Subject(made.kind, sha256(made.text())),)
+    signer = attached.signer if attached and attached.signer else Ed25519Signer(signing_key(provider, *key))
+    return Statement(subject, predicate_type(made.kind), made.model_dump(mode="json")).signed(signer).text()
 
 
 def record(place: Location, keys: Keys, domain: str, kind: str, statement: bytes, about: About | None = None) -> Entry:
@@ -256,7 +289,7 @@ def enter(log: Log, keys: Keys, first: Draft, again: Callable[[], Draft] | None 
     def entry(head: Head) -> bytes:
         draft = again() if again else first
         body = _body(log, draft)
-        made[:] = [(body, draft.statement.decode("utf-8", "replace"))]
+        made[:] = [(body, record_text(draft.statement))]
         return body.entry(signer.name, head.size, signing_key(keys, *draft.key))
 
     index = writing.append(log, rules, signer, entry)
@@ -332,7 +365,7 @@ def _with_statements(log: Log, bodies: Iterable[tuple[int, Body]]) -> Iterator[E
 
 
 def _entry(log: Log, index: int, body: Body) -> Entry:
-    return Entry(index, body, (log.statement(body.statement) or b"").decode("utf-8", "replace"), log)
+    return Entry(index, body, record_text(log.statement(body.statement) or b""), log)
 
 
 def records(place: Location, kind: str | None = None, target: Location | None = None) -> list[AnyRecord]:

@@ -177,32 +177,23 @@ def build(
         hashes: SHA-256 (hex) by path, of the files that :func:`needed` names; with ``whole``, of all its files.
         earlier: the manifest before; None for a table's first.
         state: returns what the manifests up to the earlier one attest; called where a whole manifest is due.
-        whole: the version's state as the log has it; needed for a first manifest of a table that had versions before.
+        whole: the version's state as the log has it; needed where commits since the earlier manifest (or since the table's
+            first version) are gone, so that the manifest has to be whole.
     """
     told = tuple(_commit(commit, hashes) for commit in commits)
-    newest = commits[-1]
     number = earlier.number + 1 if earlier else 0
-    table = earlier.table if earlier else str(_last(commits, whole)["id"])
-    due = earlier is None or number % WHOLE_EVERY == 0
+    due = whole is not None or earlier is None or number % WHOLE_EVERY == 0
     base = Attested(-1)
-    if due and earlier is not None:
-        base = state()
-    elif whole is not None:
-        base = Attested(
-            whole.version,
-            {key: _file(one, hashes, hashes) for key, one in whole.files.items()},
-            whole.metadata,
-            whole.protocol,
-        )
-        return Manifest(
-            table=table, version=newest.version, number=number, commits=told, files=_listed(base), metadata=base.metadata,
-            protocol=base.protocol,
-        )  # fmt: skip
-    for commit in told:
-        base = after(base, commit)
+    if whole is not None:
+        files = {key: _file(one, hashes, hashes) for key, one in whole.files.items()}
+        base = Attested(whole.version, files, whole.metadata, whole.protocol)
+    elif due:
+        base = state() if earlier is not None else base
+        for commit in told:
+            base = after(base, commit)
     return Manifest(
-        table=table,
-        version=newest.version,
+        table=earlier.table if earlier else str(_last(commits, whole)["id"]),
+        version=commits[-1].version,
         number=number,
         predecessor=Predecessor(version=earlier.version, sha256=earlier.sha256) if earlier else None,
         commits=told,
@@ -283,16 +274,14 @@ def after(state: Attested, commit: ManifestCommit) -> Attested:
 
 def states(chain: Sequence[Manifest]) -> Iterator[Attested]:
     """Yield the attested state of every version that a chain covers, oldest first; the chain begins with a whole manifest."""
-    first = chain[0]
     state = Attested(-1)
-    if first.number or (first.commits and first.commits[0].version > 0):
-        state = _of_whole(first)
-        yield state
-        chain = chain[1:]
     for manifest in chain:
-        for commit in manifest.commits:
-            state = after(state, commit)
-            yield state
+        commits = [commit for commit in manifest.commits if commit.version > state.version]
+        if manifest.whole and (not commits or commits[0].version != state.version + 1):
+            yield (state := _of_whole(manifest))
+            continue
+        for commit in commits:
+            yield (state := after(state, commit))
 
 
 def _of_whole(manifest: Manifest) -> Attested:
@@ -305,8 +294,5 @@ def _of_whole(manifest: Manifest) -> Attested:
 
 def attested(chain: Sequence[Manifest]) -> Attested:
     """Return the attested state at the end of a chain that begins with a whole manifest."""
-    state = _of_whole(chain[0])
-    for manifest in chain[1:]:
-        for commit in manifest.commits:
-            state = after(state, commit)
+    *_, state = states(chain)
     return state

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dataward.integrity.canonical import canonical
 
-__all__ = ["Record", "Seal", "SealedCommit", "SealedContent", "code_version"]
+__all__ = ["Record", "Seal", "SealedBeside", "SealedCommit", "SealedContent", "code_version"]
 
 
 class _Frozen(BaseModel):
@@ -36,6 +36,14 @@ class SealedCommit(_Frozen):
 
     file: str
     sha256: str | None
+
+
+class SealedBeside(_Frozen):
+    """A table beside the target at the time of the seal: its ID, version, and the SHA-256 (hex) of its manifest."""
+
+    table: str
+    version: int
+    manifest: str
 
 
 class Record(_Frozen):
@@ -76,6 +84,8 @@ class Seal(Record):
     quarantine: dict[str, Any] | None
     changes: dict[str, Any] | None = None
     releases: str | None = None
+    environment: dict[str, str] = {}
+    beside: dict[str, SealedBeside] = {}
     content: SealedContent
     commit: SealedCommit
 

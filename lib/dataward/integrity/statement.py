@@ -16,7 +16,16 @@ from dataward.integrity.canonical import canonical
 from dataward.integrity.dsse import Envelope, Signer, sign
 from dataward.integrity.seal import Seal
 
-__all__ = ["PAYLOAD_TYPE", "TEST_RESULT", "Statement", "Subject", "predicate_schema", "predicate_type", "test_results"]
+__all__ = [
+    "PAYLOAD_TYPE",
+    "TEST_RESULT",
+    "Statement",
+    "Subject",
+    "predicate_schema",
+    "predicate_type",
+    "record_text",
+    "test_results",
+]
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -76,6 +85,14 @@ class Statement:
             return cls(subject, str(found["predicateType"]), found["predicate"])
         except (KeyError, TypeError, AttributeError, RecursionError, ValueError):
             raise ValueError("it is no in-toto Statement v1") from None
+
+
+def record_text(data: bytes) -> str:
+    """Return the canonical JSON of the record that a statement is about; other data as text."""
+    try:
+        return canonical(Statement.parse(Envelope.parse(data)).predicate)
+    except ValueError:
+        return data.decode("utf-8", "replace")
 
 
 def test_results(seal: Seal, subject: Sequence[Subject]) -> Statement:

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from dataward.errors import KeyringError
 
-__all__ = ["Kms", "S3Object", "caller"]
+__all__ = ["Kms", "KmsSigner", "S3Object", "caller"]
 
 TRIES = 8  # of a conditional write that other writers preceded
 ATTEMPTS = 8  # of one call, with exponential backoff (botocore's "standard" mode)
@@ -122,6 +125,37 @@ class Kms:
                 )
             self._kms = kms
         return self._kms
+
+
+@dataclass(frozen=True)
+class KmsSigner:
+    """An asymmetric KMS key (ECC_NIST_P256, SIGN_VERIFY) that signs statements; the private half never leaves KMS."""
+
+    key: str
+
+    @cached_property
+    def public(self) -> EllipticCurvePublicKey:
+        """The key that verifies, read once.
+
+        Raises:
+            KeyringError: KMS refused, could not be reached, or the key is of another kind.
+        """
+        answer = _call(f"kms GetPublicKey of {self.key}", lambda: _client("kms").get_public_key(KeyId=self.key))
+        if "ECDSA_SHA_256" not in answer.get("SigningAlgorithms", ()):
+            raise KeyringError(f"kms key {self.key} signs no ECDSA_SHA_256: create one with --key-spec ECC_NIST_P256")
+        found = load_der_public_key(answer["PublicKey"])
+        assert isinstance(found, EllipticCurvePublicKey)  # noqa: S101 - its algorithm says so
+        return found
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature of a message (ASN.1 DER).
+
+        Raises:
+            KeyringError: KMS refused, or could not be reached.
+        """
+        digest = hashlib.sha256(message).digest()
+        told = {"KeyId": self.key, "Message": digest, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
+        return bytes(_call(f"kms Sign with {self.key}", lambda: _client("kms").sign(**told))["Signature"])
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataward.integrity import ledger
 from dataward.integrity.digest import Content, digest, sums
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent, code_version
 from dataward.keys import KeyProvider, Keyring
+from dataward.pipeline.attest import attached, beside_of, environment
 from dataward.spark.session import who
 from dataward.tables import delta
 from dataward.tables.partitions import parts_of_version
@@ -109,10 +110,13 @@ def seal_version(
         ),
         commit=SealedCommit(file=file.rsplit("/", 1)[-1], sha256=file_sha256),
         code=code_version(),
+        environment=environment(spark),
+        beside=beside_of(spark, contract),
         key={**key, "fingerprints": fingerprints},
         **told,
     )
-    ledger.append(contract.ledger_location, keys, seal, content.files)
+    listed = ledger.listed(content.files).encode()
+    ledger.append(contract.ledger_location, keys, seal, attached(spark, contract, keys, seal, (listed,)))
     return seal
 
 

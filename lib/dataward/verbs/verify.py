@@ -1,27 +1,36 @@
-"""Recompute everything that a seal says, and name what does not hold."""
+"""Verify a sealed table without Spark: ledger, log and bytes; with a session also the keyed digest of its rows."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataward.contract import Contract
-from dataward.errors import ProofError
+from dataward.errors import DatawardError, KeyringError, ProofError, UsageError
 from dataward.integrity import ledger
-from dataward.integrity.digest import Content, digest
-from dataward.integrity.seal import Seal
-from dataward.keys import KeyProvider, PublicKeys, open_keys
+from dataward.integrity.canonical import sha256
+from dataward.integrity.dsse import PublicKey
+from dataward.integrity.log.log import Log
+from dataward.integrity.log.notes import Note, parse
+from dataward.integrity.proof.data import Counted
+from dataward.integrity.proof.findings import Finding, fail, note, section
+from dataward.integrity.proof.proof import Proved, Request, VersionState, prove
+from dataward.integrity.proof.trust import Trust, from_keyring, from_pem
+from dataward.keys import open_keys
 from dataward.pipeline.guard import guarded
-from dataward.pipeline.plan import Plan
-from dataward.spark.session import isolated
-from dataward.tables import delta
-from dataward.tables.reason import reason
+from dataward.tables.deltalog.folder import folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Check", "Proof", "verify"]
+    from dataward.integrity.seal import Seal
+    from dataward.pipeline.plan import Plan
+
+__all__ = ["Asked", "Check", "Proof", "proved", "trusted", "verify", "verify_contract"]
+
+Progress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Proof:
-    """All checks of one version."""
+    """All checks of one version, and what they found: each finding has a stable code (docs/verify.md)."""
 
     contract: str
     target: str
@@ -44,6 +53,9 @@ class Proof:
     run_id: str
     sealed_at: str
     checks: tuple[Check, ...]
+    findings: tuple[Finding, ...] = ()
+    hashed: Counted = field(default_factory=Counted)
+    versions: tuple[VersionState, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -51,106 +63,196 @@ class Proof:
         return all(check.holds for check in self.checks)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """How to verify.
+
+    Attributes:
+        version: the version; None: the newest sealed one, and what came after it.
+        every: every sealed version, and the whole ledger.
+        public_keys: PEM files of trusted keys; none: the contract's keyring is opened.
+        heads: files with checkpoints of the ledger that were kept elsewhere.
+        table: the table's folder, where it is not the contract's.
+        rows: recompute the keyed digest of the rows; needs a session and the keyring.
+        progress: called while files are hashed.
+    """
+
+    version: int | None = None
+    every: bool = False
+    public_keys: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    table: str | None = None
+    rows: bool = False
+    progress: Progress = field(default=lambda done, total, size: None)
+
+
 @guarded("verify")
-def verify(spark: SparkSession, plan: Plan, version: int | None = None) -> Proof:
+def verify(spark: SparkSession | None, plan: Plan, version: int | None = None, asked: Asked | None = None) -> Proof:
     """Check a sealed version of the contract's target (default: the newest sealed one).
 
+    With a session the rows are digested as well, unless ``asked`` says otherwise.
+
     Raises:
-        ProofError: there is nothing to check against: no ledger, no seal for the version, no table.
+        ProofError: there is nothing to check against: no ledger, no seal for the version.
     """
-    with isolated(spark) as own:
-        contract = plan.contract
-        keys = open_keys(contract.keys)
-        mine = ledger.entries(contract.ledger_location, "seal", contract.target)
-        mine = [entry for entry in mine if entry.seal_text]
-        wanted = [entry for entry in mine if version is None or entry.seal.version == version]
-        if not wanted:
-            raise ProofError(_nothing_sealed(contract, {entry.seal.version for entry in mine}, version))
-        entry = wanted[-1]
-        seal = entry.seal
-        checks = [_check_chain(contract, keys)]
-        if not delta.exists(own, contract.target):
-            checks.append(Check("table", False, f"{contract.target}: there is no Delta table any more"))
-        else:
-            checks.append(_check_commit(own, plan, seal))
-            checks.append(_check_content(own, plan, keys, entry, seal.version))
-            if version is None:
-                checks.append(_check_newest(own, plan, keys, entry))
-        checks.append(_check_contract(plan, seal))
-        return Proof(contract.contract, str(contract.target), seal.version, seal.run_id, seal.time, tuple(checks))
+    return verify_contract(spark, plan.contract, asked or Asked(version, rows=spark is not None))
 
 
-def _nothing_sealed(contract: Contract, sealed: set[int], version: int | None) -> str:
-    """What to say where there is no seal to check."""
-    if not sealed:
-        return f"{contract.target}: no version of it is sealed in ledger {contract.ledger_location}. Publish first"
-    there = f"sealed are {min(sealed)} to {max(sealed)}" if len(sealed) > 1 else f"sealed is {min(sealed)} alone"
-    return f"{contract.target}: version {version} is not sealed in ledger {contract.ledger_location}; {there}"
+@guarded("verify")
+def verify_contract(spark: SparkSession | None, contract: Contract, asked: Asked) -> Proof:
+    """Verify the target of a contract; see :func:`verify`."""
+    found = proved(spark, contract, asked)
+    seal = found.sealed.seal
+    assert seal is not None  # noqa: S101 - `prove` returns only such
+    findings = [*found.findings, *_contract(contract, seal)]
+    if asked.rows:
+        findings += _rows(spark, contract, seal)
+    checks = tuple(_checks(found, seal, findings))
+    target = str(contract.target)
+    return Proof(
+        contract.contract,
+        target,
+        seal.version,
+        seal.run_id,
+        seal.time,
+        checks,
+        tuple(findings),
+        found.counted,
+        found.versions,
+    )
 
 
-def _check_chain(contract: Contract, keys: PublicKeys) -> Check:
-    checked = ledger.flaws(contract.ledger_location, keys)
-    told = f"{checked.head.size} entries under a signed checkpoint"
-    return Check("ledger", not checked.flaws, "; ".join(flaw.message for flaw in checked.flaws) or told)
+def proved(spark: SparkSession | None, contract: Contract, asked: Asked) -> Proved:
+    """Return the proof of ledger, log and files.
 
-
-def _check_commit(spark: SparkSession, plan: Plan, seal: Seal) -> Check:
-    path, found = delta.commit_file(spark, plan.contract.target, seal.version)
-    if found is None:
-        return Check("commit", False, f"{path}: the commit file is gone (log retention or removal)")
-    held = found == seal.commit.sha256
-    return Check("commit", held, f"{seal.commit.file} is as sealed" if held else f"{path}: the commit file was changed")
-
-
-def _check_content(spark: SparkSession, plan: Plan, keys: KeyProvider, entry: ledger.Entry, version: int) -> Check:
-    seal, target = entry.seal, plan.contract.target
+    Raises:
+        ProofError: there is nothing to check against.
+        UsageError: the table has a name in the catalog, and there is no session to ask for its folder.
+    """
+    place = contract.ledger_location
+    if not ledger.exists(place):
+        raise ProofError(
+            f"ledger {place}: there is none. Nothing can be proved without it; restore it from your backup"
+        )
+    log = ledger.open_log(place)
+    trust = trusted(log, contract, asked.public_keys)
+    request = Request(asked.version, asked.every, tuple(_heads(asked.heads)), _erased(log), asked.progress)
     try:
-        key = keys.key("digest", str(seal.key["domain"]), int(seal.key["version"]))
-        found = digest(delta.read(spark, target, version), key, seal.content.nonce)
+        return prove(log, folder(_location(spark, contract, asked)), ledger.table_id(contract.target), trust, request)
+    except ProofError as error:
+        raise ProofError(f"{contract.target}: {error}") from None
+
+
+def trusted(log: Log, contract: Contract, public_keys: Sequence[str]) -> Trust:
+    """Return the trusted keys: of PEM files, or of the contract's keyring.
+
+    Raises:
+        KeyringError: a file holds no key, or there is neither a file nor a keyring.
+        UsageError: a file cannot be read.
+    """
+    if public_keys:
+        return from_pem(log, [_read(path) for path in public_keys])
+    try:
+        ring = open_keys(contract.keys)
+    except KeyringError as error:
+        raise KeyringError(f"{error}. Who has no keyring verifies with --public-key KEYS.pem") from None
+    return from_keyring(log, ring, _signing_key(contract))
+
+
+def _signing_key(contract: Contract) -> Iterable[PublicKey]:
+    if contract.keys.sign:
+        from dataward.keys.aws import KmsSigner
+
+        yield KmsSigner(contract.keys.sign).public
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def _heads(paths: Iterable[str]) -> Iterable[Note]:
+    for path in paths:
+        try:
+            yield parse(_read(path))
+        except ValueError as error:
+            raise UsageError(f"{path}: {error}") from None
+
+
+def _erased(log: Log) -> Callable[[int], bool]:
+    """Return whether the ledger says that an entry's statement was removed by an erasure."""
+    known: list[set[int]] = []
+
+    def erased(index: int) -> bool:
+        if not known:
+            known.append(ledger.redacted(log))
+        return index in known[0]
+
+    return erased
+
+
+def _location(spark: SparkSession | None, contract: Contract, asked: Asked) -> str:
+    if asked.table:
+        return asked.table
+    if contract.target.path is not None:
+        return contract.target.path
+    if spark is None:
+        raise UsageError(
+            f"{contract.target} is a name in the catalog: give its folder with --table PATH, or let Spark look it up with --rows"
+        )
+    from dataward.tables import delta
+
+    return delta.location(spark, contract.target)
+
+
+def _contract(contract: Contract, seal: Seal) -> list[Finding]:
+    if sha256(contract.model_dump(mode="json", by_alias=True)) == seal.contract_sha256:
+        return []
+    return [note("contract-edited", contract.contract)]
+
+
+def _rows(spark: SparkSession | None, contract: Contract, seal: Seal) -> list[Finding]:
+    """Recompute the keyed digest of the rows."""
+    if spark is None:
+        raise UsageError("the digest of the rows needs a Spark session")
+    from dataward.integrity.digest import digest
+    from dataward.spark.session import isolated
+    from dataward.tables import delta
+    from dataward.tables.reason import reason
+
+    place = f"version {seal.version}"
+    try:
+        with isolated(spark) as own:
+            frame = delta.read(own, contract.target, seal.version)
+            key = open_keys(contract.keys).key("digest", str(seal.key["domain"]), int(seal.key["version"]))
+            same = digest(frame, key, seal.content.nonce).digest == seal.content.digest
+            return [] if same else [fail("rows-changed", place)]
+    except DatawardError as error:
+        return [fail("rows-changed", place, f"it cannot be computed: {error}")]
     except Exception as error:
-        file = re.search(r"[^\s/]+\.parquet", str(error))
-        where = f"data file {file.group(0)}" if file else f"version {version}"
-        return Check("content", False, f"{target}: {where} cannot be read ({reason(error)})")
-    if found.digest == seal.content.digest:
-        return Check("content", True, f"{found.rows:,} rows in {len(found.files)} file(s) are as sealed")
-    return Check("content", False, f"{target}: {'; '.join(_differences(entry, found))}")
+        return [fail("rows-changed", place, f"the version cannot be read ({reason(error)})")]
 
 
-def _differences(entry: ledger.Entry, found: Content) -> list[str]:
-    sealed, here = ({file.path: file for file in files} for files in (entry.files, found.files))
-    told = [
-        f"data file {name}: its rows were changed" for name in sealed if name in here and sealed[name] != here[name]
-    ]
-    told += [f"data file {name}: sealed, but not in the table" for name in sealed if name not in here]
-    told += [f"data file {name}: in the table, but not sealed" for name in here if name not in sealed]
-    return told or ["the schema was changed"]
-
-
-def _check_newest(spark: SparkSession, plan: Plan, keys: KeyProvider, entry: ledger.Entry) -> Check:
-    """What came after the newest seal must not have changed a row."""
-    target, seal = plan.contract.target, entry.seal
-    later = [commit for commit in delta.history(spark, target) if commit.version > seal.version]
-    if not later:
-        return Check("newest", True, f"version {seal.version} is the newest")
-    foreign = [commit for commit in later if commit.operation not in delta.ROW_NEUTRAL]
-    if foreign:
-        told = [
-            f"version {commit.version} ({commit.operation}"
-            + (
-                f" of run {commit.metadata['run_id']}: rerun it with this --run-id to seal it"
-                if "run_id" in commit.metadata
-                else ""
-            )
-            + ") is not sealed"
-            for commit in foreign
-        ]
-        return Check("newest", False, f"{target}: {'; '.join(told)}")
-    again = _check_content(spark, plan, keys, entry, later[0].version)
-    names = ", ".join(sorted({commit.operation for commit in later}))
-    return Check("newest", again.holds, f"only {names} since; same rows" if again.holds else again.detail)
-
-
-def _check_contract(plan: Plan, seal: Seal) -> Check:
-    if plan.sha256 == seal.contract_sha256:
-        return Check("contract", True, "the contract is the one that was sealed")
-    return Check("contract", True, "the contract was edited after this version was sealed", warning=True)
+def _checks(found: Proved, seal: Seal, findings: Sequence[Finding]) -> Iterable[Check]:
+    """Group findings by what they are about; a group without any says what holds."""
+    counted = found.counted
+    holding = {
+        "ledger": f"{found.entries} entries under a signed checkpoint; entry {found.sealed.index} seals the version",
+        "table": "",
+        "commit": f"{seal.commit.file} is as sealed, and so is what summarises it",
+        "content": f"{counted.files:,} file(s), {counted.bytes:,} bytes are as sealed",
+        "newest": f"version {seal.version} is the newest",
+        "beside": "",
+        "contract": "the contract is the one that was sealed",
+    }
+    for name, words in holding.items():
+        mine = [one for one in findings if section(one.code) == name]
+        failing = [one for one in mine if one.fails]
+        if failing:
+            yield Check(name, False, "; ".join(map(str, failing)))
+        elif mine:
+            yield Check(name, True, "; ".join(map(str, mine)), warning=True)
+        elif words and not (name == "newest" and found.newest != seal.version):
+            yield Check(name, True, words)

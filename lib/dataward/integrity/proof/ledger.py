@@ -1,0 +1,109 @@
+"""Check the ledger: its signed checkpoint, the entries that it proves, and heads that were kept elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from dataward.errors import ProofError
+from dataward.integrity.log import merkle
+from dataward.integrity.log.check import Flaw, check
+from dataward.integrity.log.entries import Body, KeyringRules
+from dataward.integrity.log.log import Head, Log, verified_head
+from dataward.integrity.log.notes import Checkpoint, Note, signers
+from dataward.integrity.log.tiles import WIDTH
+from dataward.integrity.proof.findings import Finding, fail, note
+from dataward.integrity.proof.trust import Trust
+
+__all__ = ["Ledger", "check_all", "check_entries", "check_heads", "open_ledger"]
+
+CODES = {
+    "log-missing": "ledger-missing",
+    "other-log": "ledger-forked",
+    "entry-forged": "entry-damaged",
+    "entry-order": "entry-removed",
+    "statement-missing": "statement-missing",
+    "statement-changed": "statement-changed",
+    "manifest-missing": "manifest-missing",
+    "manifest-changed": "manifest-changed",
+    "log-cut": "ledger-tail-cut",
+    "log-forked": "ledger-forked",
+    "root-differs": "ledger-forked",
+}
+"""Codes of flaws of a log; all others are damage."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A log, the keys by which it is read, and its verified head."""
+
+    log: Log
+    rules: KeyringRules
+    head: Head
+
+
+def open_ledger(log: Log, trust: Trust) -> tuple[Ledger, list[Finding]]:
+    """Verify the signed checkpoint against the tiles; returns what does not hold of it."""
+    rules = KeyringRules(log, log.origin() or "", trust)
+    try:
+        head = verified_head(log, rules)
+    except ProofError as error:
+        return Ledger(log, rules, Head(0, merkle.EMPTY)), [fail("ledger-damaged", str(log), str(error))]
+    return Ledger(log, rules, head), []
+
+
+def check_entries(ledger: Ledger, entries: Sequence[tuple[int, Body]]) -> Iterator[Finding]:
+    """Yield a finding for each entry that is not signed, or that the checkpoint does not prove."""
+    for index, body in entries:
+        place = f"ledger entry {index}"
+        if trouble := body.signed_by(ledger.rules.keys, ledger.rules.origin, index):
+            yield fail("entry-damaged", place, trouble)
+        if index >= ledger.head.size:
+            yield note("ledger-uncovered", place)
+            continue
+        try:
+            first, last = index // WIDTH * WIDTH, min((index // WIDTH + 1) * WIDTH, ledger.head.size)
+            leaf = merkle.leaf_hash(ledger.log.bundle(last)[index - first])
+            path = ledger.log.inclusion_proof(index, ledger.head.size)
+            proved = merkle.holds_inclusion(index, ledger.head.size, leaf, path, ledger.head.root)
+        except ProofError as error:
+            yield fail("ledger-damaged", place, str(error))
+            continue
+        if not proved:
+            yield fail("entry-damaged", place, "its bytes do not lead to the root that the checkpoint signs")
+
+
+def check_heads(ledger: Ledger, heads: Iterable[Note]) -> Iterator[Finding]:
+    """Yield a finding for each head, kept elsewhere, that the ledger does not continue."""
+    for kept in heads:
+        known = Checkpoint.parsed(kept.text)
+        place = f"head of {known.size} entries"
+        size, root = ledger.head.size, ledger.head.root
+        if known.origin != ledger.rules.origin:
+            yield fail("ledger-forked", place, f"it is of log '{known.origin}', this is '{ledger.rules.origin}'")
+        elif not signers(kept, ledger.rules.known(kept)):
+            yield fail("head-unsigned", place)
+        elif known.size > size:
+            yield fail("ledger-tail-cut", place, f"the ledger's checkpoint covers {size} entries")
+        elif not _continues(ledger.log, known, size, root):
+            yield fail("ledger-forked", place)
+
+
+def _continues(log: Log, known: Checkpoint, size: int, root: bytes) -> bool:
+    if known.size in (0, size):
+        return known.size == 0 or known.root == root
+    try:
+        return merkle.holds_consistency(known.size, size, log.consistency_proof(known.size, size), known.root, root)
+    except ProofError:
+        return False
+
+
+def check_all(ledger: Ledger, erased: Callable[[int], bool], heads: Iterable[Note]) -> list[Finding]:
+    """Check every entry, statement and tile."""
+    checked = check(ledger.log, ledger.rules, erased, heads)
+    return [_finding(ledger.log, flaw) for flaw in checked.flaws]
+
+
+def _finding(log: Log, flaw: Flaw) -> Finding:
+    place = f"ledger entry {flaw.entry}" if flaw.entry is not None else str(log)
+    return fail(CODES.get(flaw.kind, "ledger-damaged"), place, flaw.message)

@@ -1,0 +1,168 @@
+"""Verify a table against its ledger, without Spark: the whole proof of one version, or of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from dataward.errors import ProofError
+from dataward.integrity.log import entries as pointers
+from dataward.integrity.log.entries import Body
+from dataward.integrity.log.log import Log
+from dataward.integrity.log.notes import Note
+from dataward.integrity.manifest import Attested, states
+from dataward.integrity.proof.data import Counted, check_data
+from dataward.integrity.proof.delta import Looked, check_log, look
+from dataward.integrity.proof.findings import Finding, unique
+from dataward.integrity.proof.ledger import check_all, check_entries, check_heads, open_ledger
+from dataward.integrity.proof.sealed import SealedVersion, chain, read_sealed
+from dataward.integrity.proof.tail import check_tail, check_unattested
+from dataward.integrity.proof.trust import Trust
+from dataward.tables.deltalog.folder import Folder
+
+__all__ = ["Proved", "Request", "VersionState", "prove", "table_entries"]
+
+MARGIN = 16
+"""Entries that are read beyond that of a whole manifest: runs that committed at the same time are sealed in any order."""
+
+HOPELESS = frozenset(["table-missing", "other-table"])
+"""Codes after which nothing in the folder is worth a look."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be proved.
+
+    Attributes:
+        version: the version; None: the newest sealed one, and what came after it.
+        every: every version, and every entry of the ledger.
+        heads: signed checkpoints of the ledger that were kept elsewhere.
+        erased: whether the statement of an entry was removed by an erasure that the ledger records.
+        progress: called while files are hashed: files done, files in all, bytes of the last one.
+    """
+
+    version: int | None = None
+    every: bool = False
+    heads: tuple[Note, ...] = ()
+    erased: Callable[[int], bool] = field(default=lambda index: False)
+    progress: Callable[[int, int, int], None] = field(default=lambda done, total, size: None)
+
+
+@dataclass(frozen=True)
+class VersionState:
+    """How much of a sealed version is left: ``whole``, ``partly`` (files are gone) or ``metadata`` (all of them are)."""
+
+    version: int
+    state: str
+    files: int
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proved:
+    """The outcome: the sealed version (its seal is there), findings, what was hashed, and with ``every`` what is left of each version."""
+
+    sealed: SealedVersion
+    findings: tuple[Finding, ...]
+    entries: int
+    counted: Counted = field(default_factory=Counted)
+    versions: tuple[VersionState, ...] = ()
+    newest: int | None = None
+
+
+def prove(log: Log, table: Folder, target: str, trust: Trust, request: Request) -> Proved:
+    """Check ledger, log and files.
+
+    Args:
+        log: the ledger's log.
+        table: the table's folder.
+        target: digest of the table's place, by which entries name it.
+        trust: the trusted keys.
+        request: what is to be proved.
+
+    Raises:
+        ProofError: there is nothing to check against: no ledger, or no seal of the version.
+    """
+    ledger, findings = open_ledger(log, trust)
+    pairs = table_entries(log, target, request.version, request.every)
+    sealed, flaws = read_sealed(log, pairs, trust, request.erased)
+    findings += [*flaws, *check_entries(ledger, pairs), *check_heads(ledger, request.heads)]
+    if request.every:
+        findings += check_all(ledger, request.erased, ())
+    wanted = [
+        (one.manifest.version, one.index, one)
+        for one in sealed
+        if one.seal and request.version in (None, one.seal.version)
+    ]
+    if not wanted:
+        raise ProofError(_nothing(log, sealed, request.version, findings))
+    version, _, newest = max(wanted, key=lambda one: one[:2])
+    manifests, flaws = chain(sealed, 0 if request.every else version)
+    looked = look(table, manifests)
+    proved = Proved(newest, (), ledger.head.size, newest=looked.listing.newest)
+    findings += [*flaws, *check_log(looked)]
+    if not any(one.code in HOPELESS for one in findings):
+        proved, more = _files(looked, proved, request)
+        findings += more
+    return replace(proved, findings=unique(_both_cut(findings)))
+
+
+def _files(looked: Looked, proved: Proved, request: Request) -> tuple[Proved, list[Finding]]:
+    sealed = {manifest.version for manifest in looked.chain}
+    version = proved.sealed.manifest.version
+    sealed.add(version)
+    all_states = {state.version: state for state in states(looked.chain) if state.version in sealed}
+    newest = request.version is None
+    found = check_unattested(looked)
+    found += check_tail(looked, list(all_states.values())) if newest else []
+    if not request.every:
+        told, counted = check_data(looked, all_states[version], request.progress)
+        return replace(proved, counted=counted), found + told
+    union = Attested(version, {key: one for state in all_states.values() for key, one in state.files.items()})
+    told, counted = check_data(looked, union, request.progress)
+    bad = {one.place for one in told}
+    versions = tuple(_version_state(state, bad) for state in all_states.values())
+    return replace(proved, counted=counted, versions=versions), found + told
+
+
+def _version_state(state: Attested, bad: set[str]) -> VersionState:
+    paths = {one.path for one in state.files.values()}
+    paths |= {one.vector.path for one in state.files.values() if one.vector and one.vector.path}
+    gone = tuple(sorted(paths & bad))
+    kind = "whole" if not gone else "metadata" if len(gone) == len(paths) else "partly"
+    return VersionState(state.version, kind, len(paths), gone)
+
+
+def table_entries(log: Log, target: str, version: int | None, every: bool) -> list[tuple[int, Body]]:
+    """Return the entries of a table's seals, oldest first: all, or those from the last whole manifest before a version on."""
+    found: list[tuple[int, Body]] = []
+    left = None if every else MARGIN
+    for index, body in pointers.chain_of(log, "seal", target):
+        found.append((index, body))
+        reached = version is None or (body.version is not None and body.version <= version)
+        if left is not None and (left < MARGIN or (reached and body.about.get("whole"))):
+            left -= 1
+            if not left:
+                break
+    return found[::-1]
+
+
+def _nothing(log: Log, sealed: Sequence[SealedVersion], version: int | None, findings: Sequence[Finding]) -> str:
+    why = "; ".join(str(one) for one in findings if one.fails)
+    versions = sorted({one.manifest.version for one in sealed})
+    if version is None or not versions:
+        return f"no version of it is sealed in ledger {log}{': ' + why if why else '. Publish first'}"
+    there = f"sealed are {versions[0]} to {versions[-1]}" if len(versions) > 1 else f"sealed is {versions[0]} alone"
+    return f"version {version} is not sealed in ledger {log}; {there}"
+
+
+def _both_cut(findings: list[Finding]) -> list[Finding]:
+    """Name it where the ledger is shorter than a head says and the table's log ends with the ledger: both were cut."""
+    codes = {one.code for one in findings}
+    if "ledger-tail-cut" in codes and not codes & {"version-without-entry", "commit-unattested", "log-tail-cut"}:
+        cut = next(one for one in findings if one.code == "ledger-tail-cut")
+        return [
+            *findings,
+            replace(cut, code="both-cut", detail="no commit after the ledger's last entry is there either"),
+        ]
+    return findings

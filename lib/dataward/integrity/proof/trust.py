@@ -1,0 +1,72 @@
+"""The public keys that a verification trusts: those of PEM files, or of a keyring."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from dataward.errors import KeyringError
+from dataward.integrity.dsse import PublicKey, key_id, read_public_keys
+from dataward.integrity.log.log import Log
+from dataward.integrity.log.notes import Verifier
+from dataward.keys import PublicKeys
+
+__all__ = ["Trust", "from_keyring", "from_pem", "named_keys"]
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Trusted keys.
+
+    Attributes:
+        keys: by key ID, as envelopes name them.
+        versions: the keys of versions of key domains, as entries and checkpoints of the ledger name them.
+    """
+
+    keys: Mapping[str, PublicKey]
+    versions: Mapping[tuple[str, int], Ed25519PublicKey] = field(default_factory=dict)
+
+    def public_key(self, domain: str, version: int) -> Ed25519PublicKey:
+        """Return the key that verifies signatures of a version.
+
+        Raises:
+            KeyringError: it is not among the trusted keys.
+        """
+        if (domain, version) not in self.versions:
+            raise KeyringError(f"no trusted key is that of version {version} of domain '{domain}'")
+        return self.versions[domain, version]
+
+
+def named_keys(log: Log) -> dict[tuple[str, int], Verifier]:
+    """Return what the ledger says its keys are; anybody may have written it, so that it is compared with trusted keys."""
+    found = {}
+    for name in log.store.names("keys"):
+        with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            told = json.loads(log.store.read(name) or b"")
+            found[str(told["domain"]), int(told["version"])] = Verifier.parsed(str(told["vkey"]))
+    return found
+
+
+def from_pem(log: Log, texts: Iterable[bytes]) -> Trust:
+    """Trust the keys of PEM texts.
+
+    Raises:
+        KeyringError: a text holds no public key.
+    """
+    keys = read_public_keys(texts)
+    versions = {name: one.key for name, one in named_keys(log).items() if key_id(one.key) in keys}
+    return Trust(keys, versions)
+
+
+def from_keyring(log: Log, ring: PublicKeys, others: Iterable[PublicKey] = ()) -> Trust:
+    """Trust the signing keys of a keyring, and others such as a key in KMS."""
+    versions = {}
+    for domain, version in named_keys(log):
+        with suppress(KeyringError):
+            versions[domain, version] = ring.public_key(domain, version)
+    keys: dict[str, PublicKey] = {key_id(key): key for key in (*versions.values(), *others)}
+    return Trust(keys, versions)

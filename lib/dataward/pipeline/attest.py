@@ -1,0 +1,199 @@
+"""Make the manifest of a version that is being sealed, and the signer of its statement."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import suppress
+from importlib import metadata
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from dataward.contract import Contract, Location
+from dataward.errors import ProofError, TargetError
+from dataward.integrity import ledger
+from dataward.integrity.dsse import Ed25519Signer, Signer
+from dataward.integrity.log import entries as pointers
+from dataward.integrity.log.log import Log
+from dataward.integrity.manifest import Attested, Manifest, attested, build, needed
+from dataward.integrity.seal import Seal, SealedBeside
+from dataward.integrity.statement import Subject
+from dataward.keys import KeyProvider, signing_key
+from dataward.spark.hmac import sha256_of_files
+from dataward.tables import delta
+from dataward.tables.deltalog.actions import Damaged
+from dataward.tables.deltalog.checkpoint import read_checkpoint
+from dataward.tables.deltalog.folder import Folder, Missing
+from dataward.tables.deltalog.hadoop import table_folder
+from dataward.tables.deltalog.log import CommitFile, State, apply, read_commit, read_listing
+from dataward.tables.reason import reason
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["BESIDE", "attached", "beside_of", "environment", "manifest_of", "signer_of", "state_at"]
+
+BESIDE = ("quarantine", "changes", "history")
+"""Tables beside the target that seals attest."""
+
+RECENT = 32
+"""Seals that are looked at for the predecessor: runs that committed at the same time are sealed in any order."""
+
+
+def signer_of(contract: Contract, keys: KeyProvider, domain: str, version: int) -> Signer:
+    """Return what signs the statements of a contract: its key in KMS if it names one, else its domain's key."""
+    if contract.keys.sign:
+        from dataward.keys.aws import KmsSigner
+
+        return KmsSigner(contract.keys.sign)
+    return Ed25519Signer(signing_key(keys, domain, version))
+
+
+def manifest_of(spark: SparkSession, contract: Contract, version: int) -> Manifest:
+    """Return the manifest of a version of the target; the files of earlier sealed versions are not read again.
+
+    Raises:
+        TargetError: the log or a file of the version cannot be read.
+    """
+    log, place = ledger.open_log(contract.ledger_location), contract.target
+    earlier = _predecessor(log, ledger.table_id(contract.target), version)
+    return _manifest(spark, log, place, version, earlier)
+
+
+def _manifest(spark: SparkSession, log: Log, place: Location, version: int, earlier: Manifest | None) -> Manifest:
+    if earlier is not None and earlier.version == version:
+        return earlier
+    table = table_folder(spark, place)
+    try:
+        commits = [read_commit(table, one) for one in range(earlier.version + 1 if earlier else 0, version + 1)]
+        whole, known = None, dict[str, str]()
+    except (Missing, Damaged):  # the log before the version was removed: log cleanup, erasure
+        commits, whole = _alone(table, place, version)
+        known = _hashes(_attested(log, earlier)) if earlier else {}
+    paths = needed(commits) if whole is None else _all_paths(whole)
+    try:
+        hashes = known | _hashed(spark, str(table), [path for path in paths if path not in known], commits, whole)
+    except Exception as error:
+        raise TargetError(f"{place}: a file of version {version} cannot be hashed ({reason(error)})") from None
+    return build(commits, hashes, earlier, lambda: _attested(log, earlier), whole)
+
+
+def beside_of(spark: SparkSession, contract: Contract) -> dict[str, SealedBeside]:
+    """Attest the tables beside the target as they are now: quarantine, changed cells, metric history.
+
+    Raises:
+        TargetError: one of them cannot be read.
+    """
+    log = ledger.open_log(contract.ledger_location)
+    earlier = ledger.newest_seal(contract.ledger_location, contract.target)
+    found = {}
+    for what, place in _beside(contract).items():
+        if not delta.exists(spark, place):
+            continue
+        version = read_listing(table_folder(spark, place)).newest
+        assert version is not None  # noqa: S101 - the table exists
+        before = earlier.beside.get(what) if earlier else None
+        known = _read(log, before.manifest) if before and before.version <= version else None
+        made = _manifest(spark, log, place, version, known)
+        log.keep(made.text())
+        found[what] = SealedBeside(table=made.table, version=version, manifest=made.sha256)
+    return found
+
+
+def _beside(contract: Contract) -> dict[str, Location]:
+    return {what: place for what, place in contract.tables.items() if what in BESIDE}
+
+
+def attached(
+    spark: SparkSession, contract: Contract, keys: KeyProvider, seal: Seal, documents: tuple[bytes, ...]
+) -> ledger.Attached:
+    """Return what the statement of a seal is about: the manifest of the version, and those of the tables beside it."""
+    made = manifest_of(spark, contract, seal.version)
+    subjects = tuple(Subject(f"manifest of {what}", one.manifest) for what, one in seal.beside.items())
+    more = {"table": made.table, **({"whole": True} if made.whole else {})}
+    signer = signer_of(contract, keys, str(seal.key["domain"]), int(seal.key["version"]))
+    return ledger.Attached(made.text(), subjects, documents, more, signer)
+
+
+def environment(spark: SparkSession) -> dict[str, str]:
+    """Return the versions of what a run ran on."""
+    found = {"python": platform.python_version(), "system": platform.system(), "spark": spark.version}
+    for name in ("delta-spark", "pydeequ", "pyarrow", "cryptography"):
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def _hashed(
+    spark: SparkSession, root: str, paths: list[str], commits: list[CommitFile], whole: State | None
+) -> dict[str, str]:
+    listed = [one for commit in commits for one in commit.added] + list(whole.files.values() if whole else ())
+    sizes = {one.path: one.size for one in listed}
+    sizes |= {one.vector.path: one.vector.size for one in listed if one.vector and one.vector.path}
+    full = {path if path.startswith("/") or "://" in path else f"{root.rstrip('/')}/{path}": path for path in paths}
+    found = sha256_of_files(spark, {name: sizes[path] for name, path in full.items()})
+    return {full[name]: sha256 for name, sha256 in found.items()}
+
+
+def _alone(table: Folder, place: Location, version: int) -> tuple[list[CommitFile], State]:
+    try:
+        return [read_commit(table, version)], state_at(table, version)
+    except (Missing, Damaged) as error:
+        raise TargetError(f"{place}: the log of version {version} cannot be read ({error})") from None
+
+
+def state_at(table: Folder, version: int) -> State:
+    """Return a version as readers find it: from the newest checkpoint at or before it, and the commits since.
+
+    Raises:
+        Missing: a commit is gone.
+        Damaged: a checkpoint or a commit is damaged.
+    """
+    listing, state = read_listing(table), State()
+    for checkpoint in reversed(listing.checkpoints):
+        if checkpoint.complete and checkpoint.version <= version:
+            state = read_checkpoint(table, checkpoint)
+            break
+    for number in range(state.version + 1, version + 1):
+        state = apply(state, read_commit(table, number))
+    return state
+
+
+def _all_paths(state: State) -> list[str]:
+    paths = [one.path for one in state.files.values()]
+    return paths + [one.vector.path for one in state.files.values() if one.vector and one.vector.path]
+
+
+def _predecessor(log: Log, target: str, version: int) -> Manifest | None:
+    """Return the manifest of the newest version, up to this one, that is sealed; None where none has a manifest of files."""
+    if log.origin() is None:
+        return None
+    recent = [body for _, body in islice(pointers.chain_of(log, "seal", target), RECENT)]
+    fitting = [
+        (body.version, body.manifest) for body in recent if body.about.get("table") and (body.version or 0) <= version
+    ]
+    newest = max(fitting, key=lambda one: one[0] or 0, default=None)
+    return _read(log, newest[1]) if newest and newest[1] else None
+
+
+def _read(log: Log, sha256: str) -> Manifest:
+    data = log.statement(sha256)
+    if data is not None:
+        with suppress(ValueError):
+            return Manifest.parse(data)
+    raise ProofError(
+        f"ledger {log}: statements/{sha256}, the manifest of a sealed version, is missing or was changed. Restore it from your backup"
+    )
+
+
+def _attested(log: Log, newest: Manifest | None) -> Attested:
+    """Return the state that the manifests up to one attest."""
+    chain = [newest] if newest else []
+    while chain and not chain[-1].whole and (before := chain[-1].predecessor):
+        chain.append(_read(log, before.sha256))
+    return attested(chain[::-1])
+
+
+def _hashes(state: Attested) -> dict[str, str]:
+    found = {one.path: one.sha256 for one in state.files.values() if one.sha256}
+    vectors = [one.vector for one in state.files.values() if one.vector]
+    return found | {one.path: one.sha256 for one in vectors if one.path and one.sha256}

@@ -1,0 +1,61 @@
+"""Read folders through Spark's file systems, where no library reaches them without it (HDFS, DBFS)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Location
+from dataward.errors import SourceError
+from dataward.tables import delta
+from dataward.tables.deltalog.folder import Folder, Missing, folder
+from dataward.tables.files import on_system
+from dataward.tables.maintenance import read_bytes
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["HadoopFolder", "table_folder"]
+
+
+def table_folder(spark: SparkSession, place: Location) -> Folder:
+    """Return the folder of a table."""
+    root = delta.location(spark, place)
+    try:
+        return folder(root)
+    except SourceError:
+        return HadoopFolder(spark, root.rstrip("/"))
+
+
+class HadoopFolder:
+    """A folder on one of Spark's file systems."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        """Take session and folder."""
+        self._spark, self._root = spark, root
+
+    def __str__(self) -> str:
+        """Return the folder's URL."""
+        return self._root
+
+    def names(self, below: str = "") -> dict[str, int]:
+        """Return the files directly in a folder below, with their sizes in bytes."""
+        system, place = on_system(self._spark, f"{self._root}/{below}".rstrip("/"))
+        try:
+            found: list[Any] = list(system.listStatus(place))
+        except Exception as error:
+            if "FileNotFound" in str(error):
+                return {}
+            raise SourceError(f"{self._root}/{below}: the folder cannot be listed") from None
+        return {str(one.getPath().getName()): int(one.getLen()) for one in found if one.isFile()}
+
+    def read(self, path: str) -> bytes:
+        """Return a file's bytes; raises Missing."""
+        try:
+            return read_bytes(self._spark, f"{self._root}/{path}")
+        except Exception:
+            raise Missing(path) from None
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """Yield a file's bytes in order; raises Missing."""
+        yield self.read(path)
