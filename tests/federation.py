@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dataward.federated.certificates import certificate
 from dataward.federated.coordinator import Coordinator, Progress, Store
-from dataward.federated.course import standardised
+from dataward.federated.course import Course, standardised
 from dataward.federated.plan import TrainingPlan
 from dataward.federated.rows import inputs_of, rows_of
 from dataward.federated.site import Memory, Site, accept
@@ -58,7 +58,7 @@ class Federation:
         plan, memory = plan or self.plan, Memory(self.root / name)
         rows = rows_of(plan, self.tables[name], name.encode())  # a fixed key: the same rows are held out in every run
         table = more.pop("table", {"version": 3, "protections": {}})
-        return Site(name, self.keys[name], (accept(plan, self.pems, rows, table, fit, **more),), memory)
+        return Site(name, self.keys[name], (accept(plan, self.pems, rows, table, Course(plan, fit), **more),), memory)
 
     def coordinator(
         self, transport: Any = None, plan: TrainingPlan | None = None, lines: list[str] | None = None

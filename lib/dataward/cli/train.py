@@ -37,6 +37,9 @@ def add(verb: Verb) -> None:
     command.add_argument(
         "--digest", action="store_true", help="print the digest by which sites accept the plan, and end"
     )
+    command = verb("survey", _survey, "Judge rules over several sites' tables by masked sums; no row leaves its site.")
+    command.add_argument("survey", metavar="SURVEY", help="the survey (YAML)")
+    command.add_argument("--key", default="keys/coordinator.key", metavar="FILE", help="the coordinator's key")
     command = with_contract(
         verb("score", _score, "Apply a trained model to a sealed table, or to records without Spark.")
     )
@@ -87,6 +90,20 @@ def _train(arguments: argparse.Namespace) -> int:
     say(f"trained {done.path}/model.json in {done.card['training']['rounds']} rounds: {measured}, {cost}")
     say(f"card: {done.path}/card.html")
     return 0
+
+
+def _survey(arguments: argparse.Namespace) -> int:
+    from dataward.verbs.survey import survey
+
+    done = survey(arguments.survey, arguments.key, say)
+    if arguments.json:
+        print_json({**dataclasses.asdict(done), "holds": done.holds})
+    else:
+        print(f"{done.survey}: {done.rows:,} rows at {', '.join(done.sites)}")
+        for one in done.verdicts:
+            measured = "-" if one.measured is None else f"{one.measured:.6g}"
+            print(f"  {one.outcome:<8} {measured:>12}  {one.rule}" + (f"  ({one.message})" if one.message else ""))
+    return 0 if done.holds else 1
 
 
 def _digest(arguments: argparse.Namespace, plan: Any) -> int:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from dataward.federated.coordinator import Coordinator
+from dataward.federated.course import Course
 from dataward.federated.evaluation import advantage_bound
 from dataward.federated.model import Model
+from dataward.federated.plan import TrainingPlan
 
 __all__ = ["card_of", "croissant", "ml_bom", "model_of"]
 
@@ -26,9 +28,13 @@ WITHOUT = "No noise was added: each sum, and so the model, may reveal something 
 def model_of(coordinator: Coordinator) -> Model:
     """Return the model of a finished run."""
     state, tables = coordinator.progress.state, coordinator.progress.tables
+    plan, course = _training(coordinator)
     protections = {site: dict(one["table"].get("protections", {})) for site, one in tables.items()}
-    trained = coordinator.course.chosen(state)
-    return Model(coordinator.plan, coordinator.digest, state.center, state.spread, trained, protections)
+    return Model(plan, coordinator.digest, state.center, state.spread, course.chosen(state), protections)
+
+
+def _training(coordinator: Coordinator) -> tuple[TrainingPlan, Course]:
+    return cast("TrainingPlan", coordinator.plan), cast("Course", coordinator.course)
 
 
 def card_of(coordinator: Coordinator, model: Model, finished: str) -> dict[str, Any]:
@@ -39,7 +45,7 @@ def card_of(coordinator: Coordinator, model: Model, finished: str) -> dict[str, 
         model: its model.
         finished: when it was finished (UTC, ISO 8601).
     """
-    plan, progress = coordinator.plan, coordinator.progress
+    plan, progress = _training(coordinator)[0], coordinator.progress
     excluded = set(progress.excluded)
     return {
         "format": 1,
@@ -74,7 +80,7 @@ def card_of(coordinator: Coordinator, model: Model, finished: str) -> dict[str, 
 
 
 def _privacy(coordinator: Coordinator) -> dict[str, Any] | None:
-    plan, course, progress = coordinator.plan, coordinator.course, coordinator.progress
+    (plan, course), progress = _training(coordinator), coordinator.progress
     if plan.privacy is None or course.noise is None:
         return None
     told = plan.privacy

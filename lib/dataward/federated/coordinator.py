@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from cryptography.exceptions import InvalidSignature
@@ -19,12 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from dataward.errors import DatawardError, RunError, SiteRefused, TargetError
 from dataward.federated import protocol
 from dataward.federated.combine import total
-from dataward.federated.course import State
+from dataward.federated.course import Course, State
 from dataward.federated.encode import Integers, canonical, sha256, to_signed
 from dataward.federated.model import same_protections
 from dataward.federated.plan import TrainingPlan
 from dataward.federated.rows import Rows
 from dataward.federated.site import PROTOCOL, Accepted, accept, bytes_of, session_of, vector_of
+from dataward.federated.survey import SurveyPlan, Tally
 
 __all__ = ["Coordinator", "Incident", "Progress", "Store", "Transport", "Unreachable"]
 
@@ -135,8 +136,8 @@ class Coordinator:
     """Runs one plan over a transport."""
 
     def __init__(
-        self, plan: TrainingPlan, keys: Mapping[str, bytes], transport: Transport, store: Store,
-        say: Callable[[str], None] = lambda line: None,
+        self, plan: TrainingPlan | SurveyPlan, keys: Mapping[str, bytes], transport: Transport, store: Store,
+        say: Callable[[str], None] = lambda line: None, course: Course | Tally | None = None,
     ) -> None:  # fmt: skip
         """Prepare the run.
 
@@ -146,10 +147,11 @@ class Coordinator:
             transport: what carries messages.
             store: where progress is kept.
             say: receives a line for each round and incident.
+            course: what is asked; default: the training of the plan.
         """
         nothing = np.empty(0)
         rows = Rows(nothing, nothing, nothing.astype(np.int64), nothing.astype(bool))
-        self._mine: Accepted = accept(plan, keys, rows, {})
+        self._mine: Accepted = accept(plan, keys, rows, {}, course or Course(cast("TrainingPlan", plan)))
         self.plan, self.course, self._transport, self._store, self._say = plan, self._mine.course, transport, store, say
         self._keys = {name: Ed25519PublicKey.from_public_bytes(key) for name, key in self._mine.keys.items()}
         self.progress = self._begin()
@@ -248,8 +250,11 @@ class Coordinator:
         if before and before["table"] != table:
             return "it serves another version of its table than when the run began"
         peers = [one["table"] for site, one in self.progress.tables.items() if site != name]
-        read = [*(feature.name for feature in self.plan.model.features), self.plan.model.label]
-        if peers and (odd := same_protections(table.get("protections") or {}, peers[0].get("protections") or {}, read)):
+        if peers and (
+            odd := same_protections(
+                table.get("protections") or {}, peers[0].get("protections") or {}, self.course.columns
+            )
+        ):
             return f"its columns {', '.join(odd)} are protected by other operators or keys than those of the sites before it"
         return ""
 

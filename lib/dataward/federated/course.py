@@ -96,6 +96,11 @@ class Course:
             self.noise = budgeted(plan.privacy.epsilon, plan.privacy.delta, self.steps, honest)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that must be protected alike at all sites."""
+        return (*(feature.name for feature in self.plan.model.features), self.plan.model.label)
+
+    @property
     def steps(self) -> int:
         """Number of sums that a site answers at most, interrupted ones included."""
         moments = 1 if self.plan.privacy else 2

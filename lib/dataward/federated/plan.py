@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,8 +15,20 @@ from dataward.errors import ContractError, Problem
 from dataward.federated.certificates import public_key
 from dataward.federated.encode import sha256
 
-__all__ = ["Evaluation", "Feature", "ModelPlan", "Privacy", "SiteEntry", "SiteFile", "Training", "TrainingPlan", "read_plan",
-           "read_site"]  # fmt: skip
+__all__ = [
+    "Evaluation",
+    "Feature",
+    "ModelPlan",
+    "Privacy",
+    "SiteEntry",
+    "SiteFile",
+    "Training",
+    "TrainingPlan",
+    "more_than_half",
+    "read_plan",
+    "read_site",
+    "unreadable_keys",
+]
 
 Category = str | int | bool
 
@@ -178,13 +190,7 @@ class TrainingPlan(Model):
 
     @model_validator(mode="after")
     def _holds_together(self) -> TrainingPlan:
-        names = [site.name for site in self.sites]
-        if len(set(names)) < len(names):
-            raise ValueError("'sites' has a name twice")
-        if not len(names) // 2 < self.minimum_sites <= len(names):
-            raise ValueError(
-                "'minimum_sites' is more than half of the sites and at most all: else two sums could be told apart"
-            )
+        more_than_half(self.sites, self.minimum_sites)
         if self.privacy:
             self._can_be_private(self.privacy)
         known = {feature.name: feature for feature in self.model.features}
@@ -247,22 +253,47 @@ class SiteFile(Model):
     )
 
 
+def more_than_half(sites: Sequence[SiteEntry], minimum: int) -> None:
+    """Refuse a plan whose sums could be of two disjoint groups of sites, or that names a site twice.
+
+    Raises:
+        ValueError: says why.
+    """
+    names = [site.name for site in sites]
+    if len(set(names)) < len(names):
+        raise ValueError("'sites' has a name twice")
+    if not len(names) // 2 < minimum <= len(names):
+        raise ValueError(
+            "'minimum_sites' is more than half of the sites and at most all: else two sums could be told apart"
+        )
+
+
 def read_plan(path: str | Path) -> TrainingPlan:
     """Read a plan.
 
     Raises:
         ContractError: with every mistake in the file, or a key that cannot be read.
     """
-    plan, document = read_model(path, TrainingPlan), Document.read(path)
+    plan = read_model(path, TrainingPlan)
+    unreadable_keys(path, plan.sites)
+    return plan
+
+
+def unreadable_keys(path: str | Path, sites: Sequence[SiteEntry]) -> None:
+    """Refuse a plan with a public key that cannot be read.
+
+    Raises:
+        ContractError: names them.
+    """
+    document = Document.read(path)
     problems = [
         Problem(document.file, document.line_of(("sites", number, "public_key")), f"sites.{number}.public_key", trouble,
                 "give the file NAME.pub that 'dataward site init' wrote at the site")
-        for number, site in enumerate(plan.sites)
+        for number, site in enumerate(sites)
         if (trouble := _unreadable(Path(site.public_key)))
     ]  # fmt: skip
     if problems:
         raise ContractError(problems)
-    return plan
 
 
 def read_site(path: str | Path) -> SiteFile:

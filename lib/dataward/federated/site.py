@@ -22,10 +22,10 @@ from dataward.errors import DatawardError, SiteRefused, TargetError
 from dataward.federated import protocol
 from dataward.federated.certificates import public_key
 from dataward.federated.course import Course
-from dataward.federated.custom import Fit
-from dataward.federated.encode import canonical, pack, sha256, unpack
+from dataward.federated.encode import Numbers, canonical, pack, sha256, unpack
 from dataward.federated.plan import TrainingPlan
 from dataward.federated.rows import Rows
+from dataward.federated.survey import SurveyPlan, Tally
 
 __all__ = ["PROTOCOL", "Accepted", "Memory", "Site", "accept", "bytes_of", "session_of"]
 
@@ -43,22 +43,22 @@ class Accepted:
         runs: number of runs that the site takes part in.
     """
 
-    plan: TrainingPlan
+    plan: TrainingPlan | SurveyPlan
     digest: str
     keys: Mapping[str, bytes] = field(repr=False)
-    course: Course = field(repr=False)
-    rows: Rows = field(repr=False)
+    course: Course | Tally = field(repr=False)
+    rows: Any = field(repr=False)
     table: Mapping[str, Any]
     charge: Callable[[str], None] = field(repr=False)
     runs: int = 1
 
 
 def accept(
-    plan: TrainingPlan,
+    plan: TrainingPlan | SurveyPlan,
     keys: Mapping[str, bytes],
-    rows: Rows,
+    rows: Rows | Numbers,
     table: Mapping[str, Any],
-    fit: Fit | None = None,
+    course: Course | Tally,
     **more: Any,
 ) -> Accepted:
     """Prepare a plan for a site.
@@ -66,14 +66,14 @@ def accept(
     Args:
         plan: the site's own copy of the plan.
         keys: certificates (PEM) of the plan's sites.
-        rows: the site's rows.
+        rows: the site's rows; for a survey its numbers.
         table: see :class:`Accepted`.
-        fit: the site's code for a custom model.
+        course: what the plan's questions are, and how they are answered.
         more: further fields of :class:`Accepted`.
     """
     raw = {name: public_key(pem).public_bytes_raw() for name, pem in keys.items()}
     digest = plan.digest({name: key.hex() for name, key in raw.items()})
-    return Accepted(plan, digest, raw, Course(plan, fit), rows, table, more.pop("charge", lambda run: None), **more)
+    return Accepted(plan, digest, raw, course, rows, table, more.pop("charge", lambda run: None), **more)
 
 
 def session_of(accepted: Accepted, run: str, sequence: int, question: Mapping[str, Any]) -> protocol.Session:

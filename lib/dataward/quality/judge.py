@@ -39,7 +39,7 @@ from dataward.spark.sql import identifier
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Engine", "Judgement", "Measuring", "Options", "Verdict", "judge", "needed_flags"]
+__all__ = ["Engine", "Judgement", "Measuring", "Options", "Verdict", "judge", "needed_flags", "verdict_of"]
 
 SAMPLED = 64
 
@@ -224,6 +224,12 @@ def _uncertain(rule: Rule, values: Values, now: datetime) -> list[Metric]:
     ends = [rule.measure(values.at(end), now) for end in (0, 1)]
     low, high = min(end or 0.0 for end in ends), max(end or 0.0 for end in ends)
     return mine if any(low <= number <= high for number in rule.bound().numbers) else []
+
+
+def verdict_of(rule: Rule, values: Values, now: datetime) -> Verdict:
+    """Evaluate a rule on numbers that are measured already; no rule that looks at rows itself."""
+    nothing: Any = None
+    return _judge(rule, Scene(nothing, nothing, {}, {}, values, now))
 
 
 def _judge(rule: Rule, scene: Scene) -> Verdict:

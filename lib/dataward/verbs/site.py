@@ -7,13 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Location
+from dataward.contract import Document, Location
 from dataward.errors import KeyringError, ProofError, UsageError
 from dataward.federated import certificates
+from dataward.federated.course import Course
 from dataward.federated.plan import SiteFile, TrainingPlan, read_plan, read_site
 from dataward.federated.rows import columns_of, rows_of
 from dataward.federated.server import Server
 from dataward.federated.site import Accepted, Memory, Site, accept
+from dataward.federated.survey import read_survey
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.integrity.seal import Seal
@@ -24,6 +26,7 @@ from dataward.release.units import splits
 from dataward.spark.session import isolated
 from dataward.tables import delta
 from dataward.verbs.budget import Amount, Payment, charge
+from dataward.verbs.survey import numbers_of, tally_of
 from dataward.verbs.verify import verify
 
 if TYPE_CHECKING:
@@ -74,7 +77,10 @@ def load(spark: SparkSession, described: SiteFile) -> tuple[Site, Any]:
     key = certificates.private_key(Path(described.key))
     contract = read_contract(described.contract)
     memory = Memory(Path(described.state))
-    accepted = tuple(_accepted(spark, described, contract, memory, path) for path in described.plans)
+    accepted = tuple(
+        (_surveyed if _is_survey(path) else _accepted)(spark, described, contract, memory, path)
+        for path in described.plans
+    )
     mine = key.public_key().public_bytes_raw()
     for one in accepted:
         if one.keys.get(described.site) != mine:
@@ -83,6 +89,21 @@ def load(spark: SparkSession, described: SiteFile) -> tuple[Site, Any]:
                 "give the plan this site's NAME.pub"
             )
     return Site(described.site, key, accepted, memory), key
+
+
+def _is_survey(path: str) -> bool:
+    data = Document.read(path).data
+    return isinstance(data, dict) and "survey" in data
+
+
+@guarded("train")
+def _surveyed(spark: SparkSession, described: SiteFile, contract: Plan, memory: Memory, path: str) -> Accepted:
+    asked = read_survey(path)
+    tally, _, metrics = tally_of(asked, path)
+    seal = sealed(spark, contract, described.version)
+    with isolated(spark) as own:
+        numbers = numbers_of(delta.read(own, contract.contract.target, seal.version), asked, metrics)
+    return accept(asked, asked.public_keys(), numbers, _statement(contract, seal, {}), tally, runs=described.runs)
 
 
 @guarded("train")
@@ -103,16 +124,9 @@ def _accepted(spark: SparkSession, described: SiteFile, contract: Plan, memory: 
             raise UsageError(f"plan '{plan.plan}': '{unit}' names no persons: {why}")
         table = _arrow(frame.select(*columns_of(plan)))
     rows = rows_of(plan, table, memory.secret())
-    said = {
-        "contract": contract.name,
-        "version": seal.version,
-        "seal_sha256": sha256(seal.text()),
-        "sealed_at": seal.time,
-        "content_digest": seal.content.digest,
-        "protections": how,
-    }
+    said = _statement(contract, seal, how)
     return accept(
-        plan, plan.public_keys(), rows, said, _fit(described, plan), charge=_charging(spark, described, contract, plan),
+        plan, plan.public_keys(), rows, said, Course(plan, _fit(described, plan)), charge=_charging(spark, described, contract, plan),
         runs=described.runs,
     )  # fmt: skip
 
@@ -133,6 +147,18 @@ def sealed(spark: SparkSession, contract: Plan, version: int | None) -> Seal:
         if entry.seal_text and entry.seal.version == proof.version:
             return entry.seal
     raise ProofError(f"{proof.target} version {proof.version}: its seal is gone from the ledger")
+
+
+def _statement(contract: Plan, seal: Seal, how: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what the site states about its table."""
+    return {
+        "contract": contract.name,
+        "version": seal.version,
+        "seal_sha256": sha256(seal.text()),
+        "sealed_at": seal.time,
+        "content_digest": seal.content.digest,
+        "protections": how,
+    }
 
 
 def _arrow(frame: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from dataward.contract import Location
 from dataward.errors import DatawardError, KeyringError, ProofError, SourceError, TargetError
 from dataward.federated import certificates
 from dataward.federated.card import card_of, croissant, ml_bom, model_of
@@ -125,10 +126,12 @@ def train(
     if coordinator.progress.sequence:
         say(f"run {coordinator.progress.run} goes on after step {coordinator.progress.sequence}")
     coordinator.run()
-    return _written(folder, coordinator, private, key_pem=keys)
+    return _written(folder, coordinator, private, keys, plan.output.ledger)
 
 
-def _written(folder: Path, coordinator: Coordinator, private: Any, key_pem: dict[str, bytes]) -> Trained:
+def _written(
+    folder: Path, coordinator: Coordinator, private: Any, key_pem: dict[str, bytes], place: Location | None
+) -> Trained:
     """Write the model, its card, the exports, and last the statement that makes them count."""
     model = model_of(coordinator)
     statement = folder / STATEMENT
@@ -157,7 +160,7 @@ def _written(folder: Path, coordinator: Coordinator, private: Any, key_pem: dict
     predicate = {**card, "code": code_version()}
     envelope = Statement(subjects, predicate_type("training"), predicate).signed(Ed25519Signer(private))
     _put(folder / "coordinator.pub", certificates.certificate(private))
-    if place := coordinator.plan.output.ledger:
+    if place:
         about = ledger.About(run_id=coordinator.progress.run, target=str(folder))
         ledger.record(place, OwnKey(private), DOMAIN, "training", envelope.text(), about)
     _put(statement, envelope.text())
