@@ -24,7 +24,7 @@ def run(lake, monkeypatch):
 
 
 def test_every_notebook_is_tested_here():
-    assert {file.stem for file in NOTEBOOKS.glob("*.py")} == {"publish", "clean"}
+    assert {file.stem for file in NOTEBOOKS.glob("*.py")} == {"publish", "release", "clean"}
 
 
 def test_publish(lake, run, monkeypatch):
@@ -51,3 +51,17 @@ def test_clean(lake, run, monkeypatch):
         "PASSED",
     )
     assert sorted(row["id"] for row in diverted) in ([1, 5], [2, 5])
+
+
+@pytest.mark.long
+def test_release(lake, run, monkeypatch):
+    monkeypatch.setenv("DATAWARD_LAKE", str(lake.root / "release"))
+    made, shown = run("release")
+    assert (made["released"].status, made["again"].status, made["proof"].holds) == ("released", "unchanged", True)
+    assert made["audited"].holds
+    forecasts, checks, answers, left = shown
+    assert {row["answer"] for row in forecasts} == {"count", "count_distinct_customer", "mean_amount"}
+    assert len(checks) >= 10
+    assert [row["city"] for row in answers] == ["Bern", "Oslo", "Rome"]
+    assert all(row["count_low"] < row["count"] < row["count_high"] for row in answers)
+    assert [tuple(row) for row in left] == [(3.0, 2.0, 1)]

@@ -16,11 +16,13 @@ from dataward.release.aggregate import exact_of
 from dataward.release.exact import aggregated, bounded
 from dataward.release.plan import compiled
 from dataward.release.query import Query
+from dataward.release.synthesis import Synthesis
 from dataward.spark.session import isolated
 from dataward.tables import commits, delta
 from dataward.verbs import release as verb
 from dataward.verbs.budget import Amount, Payment, charge, reserve, set_cap, show
 from dataward.verbs.release import plan_release, release, verify_release
+from dataward.verbs.synthesize import synthesize
 
 SCHEMA = "customer_id string, city string, day date, amount decimal(9,2), age int, x double"
 ANSWERS = [
@@ -257,3 +259,58 @@ def test_units_are_those_that_the_seal_of_the_source_vouches_for(lake):
     with pytest.raises(SourceError, match="is not sealed in ledger"):
         plan_release(lake.spark, asked)
     assert delta.exists(lake.spark, asked.target)
+
+
+def test_metrics_of_a_private_table_are_released_and_no_exact_number_is_told(lake):
+    lake.source([(f"c{n % 40}", n % 100, "canary") for n in range(800)], "customer_id string, age int, note string")
+    place = f"{lake.root}/budgets"
+    extra = (
+        "metrics: private\nhistory: {{}}\nquarantine: {{path: {root}/quarantine}}\n"
+        "private_metrics: {{unit: customer_id, rows_per_unit: 20, between: {{age: [0, 120]}}, distinct: [customer_id], epsilon: 2.0,"
+        " from: {root}/budgets}}\n"
+    )
+    lake.contract(
+        rules='Mean "age" > 10, ColumnValues "age" < 99',
+        columns="{customer_id: {class: customer, protect: token}}",
+        extra=extra,
+    )
+    set_cap(lake.spark, place, f"{lake.root}/target", "customer_id", Amount(2.0))
+    found = lake.publish("r1")
+    assert found.status == "published"
+    assert [verdict["measured"] for verdict in found.verdicts] == [None, None]
+    told = {one["analyzer"]: one["measured"] for one in found.statistics}
+    assert abs(told["count"] - 792) < 400
+    assert {"mean_age", "quantiles_age 0.5", "histogram_age bin 9", "count_distinct_customer_id"} <= set(told)
+    history = lake.read("target_history").where("measured is not null").select("series").collect()
+    assert [row.series for row in history] == ["RowCount"]
+    assert lake.publish("r1").status == "unchanged"
+    assert show(lake.spark, place)[0].charges == 1
+    again = lake.publish("r2")
+    assert again.status == "published"
+    assert any("metrics are not released" in warning for warning in again.warnings)
+
+
+def test_a_synthetic_table_is_drawn_paid_and_sealed_once(orders):
+    wanted = Synthesis.model_validate(
+        {
+            "synthesize": "s", "source": {"path": str(orders.root / "source"), "sealed": False}, "unit": "customer_id",
+            "bounds": {"rows_per_unit": 10}, "target": {"path": str(orders.root / "synthetic")}, "keys": {"path": str(orders.root / "keys"), "domain": "t"},
+            "columns": {"age": {"between": [0, 140], "bins": 7}, "city": {"values": ["Bern", "Oslo", "Rome"]}, "x": {"between": [-2, 2]}},
+            "spend": {"epsilon": 8.0, "delta": 1e-5, "from": str(orders.root / "budgets")}, "rows": 500,
+        }
+    )  # fmt: skip
+    with pytest.raises(Overdrawn):
+        synthesize(orders.spark, wanted, "s1")
+    capped(orders, 8.0)
+    report = orders.root / "utility.json"
+    done = synthesize(orders.spark, wanted, "s1", str(report))
+    first = orders.rows("synthetic")
+    assert len(first) == done.released.groups == 500
+    assert {row[1] for row in first} <= {"Bern", "Oslo", "Rome", None}
+    assert all(row[0] is None or 0 <= row[0] <= 140 for row in first)
+    assert orders.read("synthetic").dtypes == [("age", "int"), ("city", "string"), ("x", "double")]
+    assert max(done.utility.marginals.values()) < 0.5
+    assert (report.stat().st_mode & 0o777, "not differentially private" in report.read_text()) == (0o600, True)
+    assert synthesize(orders.spark, wanted, "s1").released.status == "unchanged"
+    assert (orders.rows("synthetic"), state(orders).charges) == (first, 1)
+    assert verify_release(orders.spark, wanted.query.model_copy()).checks[0].holds

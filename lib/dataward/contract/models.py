@@ -29,7 +29,7 @@ from dataward.contract.protections import (
     written_form,
 )
 from dataward.contract.reserved import SHADOW
-from dataward.contract.settings import Erasure, Join, Keys, Limits, Lineage, Windows
+from dataward.contract.settings import Erasure, Join, Keys, Limits, Lineage, PrivateMetrics, Windows
 from dataward.contract.treatment import Treatment
 
 __all__ = ["Contract", "json_schema"]
@@ -110,6 +110,12 @@ class Contract(Model):
         description="columns by which, together, people could be told: the report shows the crowds they stand in. A list of "
         "names, or name: [generalize parameters from fine to coarse] for 'dataward anonymize'",
     )
+    metrics: Literal["exact", "private"] = Field(
+        default="exact",
+        description="private: reports, history and profiles hold no exact number of the rows; what 'private_metrics' names is "
+        "released with differential privacy",
+    )
+    private_metrics: PrivateMetrics | None = Field(default=None, description="with metrics: private")
     parity: bool = Field(default=False, description="report what protection keeps of each column; two more passes")
 
     @field_validator("columns", mode="after")
@@ -148,6 +154,21 @@ class Contract(Model):
                 raise ValueError(
                     f"{one} ({place}) and {other} ({beside}) lie one inside the other: put them side by side"
                 )
+
+    @model_validator(mode="after")
+    def _tells_privately(self) -> Contract:
+        if (self.metrics == "private") != (self.private_metrics is not None):
+            raise ValueError(
+                "'metrics: private' and 'private_metrics' go together: add private_metrics: {unit: COLUMN, rows_per_unit: N, "
+                "between: {COLUMN: [low, high]}, epsilon: E, from: BUDGETS}, or remove the other"
+            )
+        if self.metrics == "private":
+            of_rows = ("windows", "parity", "quasi_identifiers")
+            if given := [name for name in of_rows if getattr(self, name)]:
+                raise ValueError(f"'{given[0]}' reports exact numbers of the rows: with metrics: private remove it")
+            if self.target.profile:
+                raise ValueError("'target.profile' keeps exact sketches of the rows: with metrics: private remove it")
+        return self
 
     @model_validator(mode="after")
     def _refreshes(self) -> Contract:

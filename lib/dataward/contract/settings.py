@@ -14,6 +14,7 @@ __all__ = [
     "Join",
     "Keys",
     "Limits",
+    "PrivateMetrics",
     "Lineage",
     "Retain",
     "Windows",
@@ -121,6 +122,26 @@ class Erasure(Model):
         default="quarantine",
         description="what becomes of rows of an erased person that a later run finds in the source",
     )
+
+
+class PrivateMetrics(Model):
+    """What is told of a private table in place of exact numbers: a release of each published version."""
+
+    unit: str = Field(min_length=1, description="the target's column that names a person, or row")
+    rows_per_unit: int = Field(default=1, ge=1, le=2**20, description="rows of one unit that count, at most")
+    between: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="numeric columns that are told, each with public bounds: {amount: [0, 500]}"
+    )
+    distinct: tuple[str, ...] = Field(default=(), description="columns whose distinct values are counted")
+    epsilon: float = Field(gt=0, le=100, description="price of one version's metrics")
+    delta: float = Field(default=0.0, ge=0, lt=0.1)
+    from_: str = Field(alias="from", min_length=1, description="the table of budgets")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> PrivateMetrics:
+        if wrong := [name for name, (low, high) in self.between.items() if not low < high]:
+            raise ValueError(f"private_metrics.between.{wrong[0]} is [low, high] with low below high")
+        return self
 
 
 class Windows(Model):

@@ -6,6 +6,7 @@ seal. A run that is killed anywhere and started again under its run id finishes 
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -22,16 +23,32 @@ from dataward.pipeline.seal import seal_version, signer
 from dataward.pipeline.units import vouched
 from dataward.release import budget, draws
 from dataward.release.account import Entry, decided
+from dataward.release.aggregate import exact_of
+from dataward.release.answers import drawn
+from dataward.release.once import once
 from dataward.release.plan import Cost, ReleasePlan, compiled
 from dataward.release.query import Query
-from dataward.spark.session import who
+from dataward.release.shape import schema_of, table_of
+from dataward.spark.session import demand_encryption, isolated, who
+from dataward.spark.sql import column
 from dataward.tables import commits, delta
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Asked", "InDelta", "Released", "asked_of", "compiled_for", "enter", "published", "seal_answer", "sha256_of"]
+__all__ = [
+    "Asked",
+    "InDelta",
+    "Released",
+    "answer",
+    "asked_of",
+    "compiled_for",
+    "enter",
+    "published",
+    "seal_answer",
+    "sha256_of",
+]
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,37 @@ class Asked:
     def draws(self) -> Location:
         """Location of the table of draws."""
         return self.query.target.beside("draws")
+
+
+def answer(spark: SparkSession, asked_for: Query, run_id: str | None, say: Callable[[str], None]) -> Released:
+    """Answer a query, charge its budget and seal the answer; under the same run id nothing is drawn or paid twice."""
+    run_id = run_id or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+    with isolated(spark) as own:
+        if asked_for.keys.spill == "encrypted":
+            demand_encryption(own)
+        asked = asked_of(own, asked_for, run_id)
+        charged = once(InDelta(own, asked), asked.charge, lambda: _draw(own, asked, say))
+        return published(own, asked, charged, say, lambda table: _frame(own, asked.plan, table))
+
+
+def _draw(spark: SparkSession, asked: Asked, say: Callable[[str], None]) -> Any:
+    """Aggregate the pinned version and draw its answer."""
+    query = asked.query
+    secret = asked.keys.key("release", query.keys.domain, asked.keys.current(query.keys.domain))
+    say(f"  aggregate {query.source} version {asked.version}")
+    try:
+        exact = exact_of(delta.read(spark, query.source, asked.version), asked.plan, secret)
+    except Exception as error:
+        raise SourceError(f"{query.source} version {asked.version}: {reason(error)}. Nothing was charged") from None
+    say(f"  draw {asked.plan.mechanism} noise, charge {query.spend.budget}")
+    return table_of(asked.plan, drawn(asked.plan, exact))
+
+
+def _frame(spark: SparkSession, plan: ReleasePlan, table: Any) -> DataFrame:
+    """Return an answer as a frame, its keys of the source's types."""
+    frame = spark.createDataFrame(table.to_pandas(), schema_of(plan)).coalesce(1)
+    keys = dict(zip(plan.keys, plan.types, strict=True))
+    return frame.select(*(column(name).cast(keys.get(name, kind)).alias(name) for name, kind in frame.dtypes))
 
 
 @dataclass(frozen=True)

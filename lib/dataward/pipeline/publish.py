@@ -26,6 +26,7 @@ from dataward.pipeline.metric_history import Line, Ran, drawn, remember
 from dataward.pipeline.monitoring.otel import run_spans
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.preflight import opened_keys, preflight
+from dataward.pipeline.private_metrics import quieted, with_metrics
 from dataward.pipeline.refusals import against_place
 from dataward.pipeline.repair import Mended, mend, to_mend
 from dataward.pipeline.seal import seal_version
@@ -103,6 +104,7 @@ def _reported(
             found = _run(spark, asked, run_id, intake, trace, resources)
         except KeyboardInterrupt:
             raise Interrupted(_standing(spark, asked.plan, run_id, trace)) from None
+    found = with_metrics(spark, asked.plan.contract, found, trace.progress)
     found = with_event(asked, found)
     if found.status == "unchanged" and found.seal:  # the run that sealed it has written the report
         return found.model_copy(update={"report": report.place(found, asked.report_folder)})
@@ -129,7 +131,7 @@ def _run(
     repaired = _repair(ctx, ready, frame)
     intake.try_protections(ctx, ready, repaired)
     with trace.phase("judge") as say:
-        judged = intake.judge(ctx, ready, repaired)
+        judged = quieted(ctx.contract, intake.judge(ctx, ready, repaired))
         resume.same_verdicts(ctx.run_id, ctx.earlier.metadata, judged.settled)
         say(judged.words)
     with trace.phase("split") as say:
@@ -265,7 +267,7 @@ def _facts(
         verdicts=as_dicts(judgement.verdicts),
         verdicts_before=as_dicts(mended.verdicts_before),
         repairs=as_dicts(mended.repairs),
-        missing=as_dicts(mended.patterns),
+        missing=[] if ctx.contract.metrics == "private" else as_dicts(mended.patterns),
         statistics=as_dicts(judgement.statistics),
         protections=as_dicts(protections),
         discovered=as_dicts(looked.findings),

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataward.contract import Document
-from dataward.errors import SourceError
 from dataward.pipeline.guard import watched
-from dataward.pipeline.paid import Asked, InDelta, Released, asked_of, compiled_for, published, sha256_of
+from dataward.pipeline.paid import Released, answer, asked_of, compiled_for, sha256_of
 from dataward.pipeline.plan import Plan
 from dataward.quality.suite import Suite
 from dataward.release import budget
 from dataward.release.account import decided
-from dataward.release.aggregate import exact_of
-from dataward.release.answers import Forecast, drawn, forecasts
+from dataward.release.answers import Forecast, forecasts
 from dataward.release.audit import Audited, audit
-from dataward.release.once import once
-from dataward.release.plan import Cost, ReleasePlan
+from dataward.release.plan import Cost
 from dataward.release.query import Query, load
-from dataward.release.shape import schema_of, table_of
-from dataward.spark.session import demand_encryption, isolated
-from dataward.spark.sql import column
-from dataward.tables import delta
-from dataward.tables.reason import reason
+from dataward.spark.session import isolated
 from dataward.verbs.verify import Proof, verify
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 __all__ = ["Planned", "Released", "audit_release", "plan_release", "release", "verify_release"]
 
@@ -71,8 +62,8 @@ def plan_release(spark: SparkSession, query: Query | str | Path) -> Planned:
     """
     with isolated(spark) as own:
         asked = asked_of(own, _query(query), "")
-        plan, answer = asked.plan, decided(budget.entries(own, asked.query.spend.budget), asked.charge)
-        covered = answer.reason if answer.kind == "refusal" else ""
+        plan, told = asked.plan, decided(budget.entries(own, asked.query.spend.budget), asked.charge)
+        covered = told.reason if told.kind == "refusal" else ""
         return Planned(
             asked.query.release,
             asked.version,
@@ -102,19 +93,9 @@ def release(
     """
     asked_for = _query(query)
     with watched("release", spark=spark, contract=asked_for.contract) as finish:
-        released = _released(spark, asked_for, run_id, say)
+        released = answer(spark, asked_for, run_id, say)
         finish(released)
         return released
-
-
-def _released(spark: SparkSession, asked_for: Query, run_id: str | None, say: Callable[[str], None]) -> Released:
-    run_id = run_id or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
-    with isolated(spark) as own:
-        if asked_for.keys.spill == "encrypted":
-            demand_encryption(own)
-        asked = asked_of(own, asked_for, run_id)
-        charged = once(InDelta(own, asked), asked.charge, lambda: _draw(own, asked, say))
-        return published(own, asked, charged, say, lambda table: _frame(own, asked.plan, table))
 
 
 def audit_release(spark: SparkSession, query: Query | str | Path, draws: int = 40_000) -> Audited:
@@ -136,23 +117,3 @@ def verify_release(spark: SparkSession, query: Query | str | Path, version: int 
 
 def _query(given: Query | str | Path) -> Query:
     return given if isinstance(given, Query) else load(given)
-
-
-def _draw(spark: SparkSession, asked: Asked, say: Callable[[str], None]) -> Any:
-    """Aggregate the pinned version and draw its answer."""
-    query = asked.query
-    secret = asked.keys.key("release", query.keys.domain, asked.keys.current(query.keys.domain))
-    say(f"  aggregate {query.source} version {asked.version}")
-    try:
-        exact = exact_of(delta.read(spark, query.source, asked.version), asked.plan, secret)
-    except Exception as error:
-        raise SourceError(f"{query.source} version {asked.version}: {reason(error)}. Nothing was charged") from None
-    say(f"  draw {asked.plan.mechanism} noise, charge {query.spend.budget}")
-    return table_of(asked.plan, drawn(asked.plan, exact))
-
-
-def _frame(spark: SparkSession, plan: ReleasePlan, table: Any) -> DataFrame:
-    """Return an answer as a frame, its keys of the source's types."""
-    frame = spark.createDataFrame(table.to_pandas(), schema_of(plan)).coalesce(1)
-    keys = dict(zip(plan.keys, plan.types, strict=True))
-    return frame.select(*(column(name).cast(keys.get(name, kind)).alias(name) for name, kind in frame.dtypes))
