@@ -605,6 +605,53 @@ def test_lake_formation_gets_no_condition_that_it_does_not_have():
     assert any("these forbids are lost: not contractors, never at night" in note for note in made.notes)
 
 
+def test_a_machines_binding_policies_hold_beside_the_contracts_own(tmp_path, monkeypatch):
+    """Who writes a contract cannot grant what the machine's settings do not."""
+    from dataward.access import site
+    from dataward.errors import NotPermitted
+    from dataward.pipeline.guard import guarded
+    from dataward.pipeline.plan import plan
+
+    monkeypatch.setattr(site, "SITE", tmp_path / "site.yaml")
+    (tmp_path / "c.yaml").write_text(
+        CONTRACT[: CONTRACT.index("access:")] + "access: {grants: [{anyone: true, verbs: [look, manage]}]}\n"
+    )
+    calls = [guarded(name)(lambda spark, plan, name=name: name) for name in ("verify", "rotate")]
+    planned = plan(tmp_path / "c.yaml")
+    assert [call(None, planned) for call in calls] == ["verify", "rotate"]
+    site.SITE.write_text("binding: true\naccess: {grants: [{anyone: true, verbs: [look, operate]}]}\n")
+    assert calls[0](None, planned) == "verify"
+    with pytest.raises(NotPermitted, match="may not rotate people"):
+        calls[1](None, planned)
+
+
+@pytest.mark.parametrize("verbs", ["[operate]", "[operate, change_contract]"])
+def test_publishing_a_changed_contract_asks_who_may_change_it(tmp_path, monkeypatch, verbs):
+    from dataward.errors import NotPermitted
+    from dataward.pipeline import guard
+    from dataward.pipeline.plan import plan
+
+    (tmp_path / "c.yaml").write_text(
+        CONTRACT[: CONTRACT.index("access:")] + f"access: {{grants: [{{anyone: true, verbs: {verbs}}}]}}\n"
+    )
+    planned = plan(tmp_path / "c.yaml")
+    publish = guard.guarded("publish")(lambda spark, plan: "published")
+
+    def seal(sha256):
+        return lambda *_: type("Seal", (), {"contract_sha256": sha256})()
+
+    monkeypatch.setattr(guard.ledger, "newest_seal", lambda *_: None)
+    assert publish(None, planned) == "published"
+    monkeypatch.setattr(guard.ledger, "newest_seal", seal(planned.sha256))
+    assert publish(None, planned) == "published"
+    monkeypatch.setattr(guard.ledger, "newest_seal", seal("another"))
+    if "change" in verbs:
+        assert publish(None, planned) == "published"
+    else:
+        with pytest.raises(NotPermitted, match="may not change_contract people"):
+            publish(None, planned)
+
+
 def test_every_test_that_the_threat_model_names_exists():
     import re
     from pathlib import Path

@@ -17,19 +17,27 @@ SITE = Path("/etc/dataward/site.yaml")
 class _Site(Model):
     access: Access = Access()
     audit: Audit | None = None
+    binding: bool = False
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What governs one call."""
+    """What governs one call.
+
+    Attributes:
+        access: who may do what.
+        audit: where events go; None: none is kept.
+        binding: the machine's policies, which must permit a verb as well as the contract's own.
+    """
 
     access: Access
     audit: Audit | None
+    binding: Access | None = None
 
     @property
     def silent(self) -> bool:
         """Whether nothing is to be decided and nothing to be recorded."""
-        return self.audit is None and not self.access.governed
+        return self.audit is None and not self.access.governed and self.binding is None
 
 
 def settings(contract: Contract | None) -> Settings:
@@ -45,4 +53,5 @@ def settings(contract: Contract | None) -> Settings:
     access = (
         own if own.governed else site.access.model_copy(update={"reidentify": own.reidentify or site.access.reidentify})
     )
-    return Settings(access if site.access.governed or own.governed else own, contract.audit or site.audit)
+    binding = site.access if site.binding and site.access.governed and own.governed else None
+    return Settings(access if site.access.governed or own.governed else own, contract.audit or site.audit, binding)

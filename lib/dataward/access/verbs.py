@@ -66,6 +66,7 @@ _ALL = (
     Verb("protect", "operate", activity=ENCRYPT),
     Verb("release", "operate", activity=QUERY),
     Verb("train", "operate"),
+    Verb("score", "operate", activity=WRITE, writes=True),
     Verb("rotate", "manage", activity=UPDATE, writes=True),
     Verb("erase", "manage", activity=DELETE, writes=True),
     Verb("change_contract", "manage", activity=3, class_uid=ENTITY),

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -25,7 +25,8 @@ from dataward.access.sight import table_facts
 from dataward.access.site import Settings, settings
 from dataward.access.verbs import FINDING, Verb, verb
 from dataward.contract import Contract
-from dataward.errors import NotPermitted, TargetError, UsageError
+from dataward.errors import DatawardError, NotPermitted, TargetError, UsageError
+from dataward.integrity import ledger
 from dataward.integrity.seal import code_version
 from dataward.pipeline.trail import Trail, subject_of
 from dataward.spark.session import platform
@@ -112,14 +113,28 @@ class _Call:
         return Trail(self.governing.audit, self.contract) if self.governing.audit else None
 
     def decide(self) -> None:
-        if self.governing.access.governed and self.verb.on == "Table":
-            table = table_facts(self.contract) if self.contract else TableFacts("", self.begun.subject.table)
-            asking = Asking(self.who, self.verb.name, table, None, self.begun.purpose, self.begun.ticket)
-            permit(of_access(self.governing.access), asking)
+        if self.verb.on != "Table":
+            return
+        table = table_facts(self.contract) if self.contract else TableFacts("", self.begun.subject.table)
+        asking = Asking(self.who, self.verb.name, table, None, self.begun.purpose, self.begun.ticket)
+        governing = [one for one in (self.governing.access, self.governing.binding) if one is not None and one.governed]
+        for access in governing:
+            permit(of_access(access), asking)
+        if governing and self.verb.name == "publish" and self.contract and _changed(self.contract):
+            for access in governing:
+                permit(of_access(access), replace(asking, verb="change_contract"))
 
     def end(self, outcome: Outcome) -> None:
         if self.trail:
             self.trail.end(self.begun, outcome, self.spark)
+
+
+def _changed(contract: Contract) -> bool:
+    """Whether the contract says something else than when its newest version was sealed."""
+    with suppress(DatawardError):  # a ledger that cannot be read stops the run itself
+        seal = ledger.newest_seal(contract.ledger_location, contract.target)
+        return seal is not None and seal.contract_sha256 != subject_of(contract).sha256
+    return False
 
 
 def _begun(known: Verb, contract: Contract | None, given: Mapping[str, Any]) -> Iterator[_Call]:

@@ -16,7 +16,7 @@ from dataward.access.spool import Line, Sink, SinkDown, Spool
 from dataward.contract import Audit, Contract
 from dataward.errors import DatawardError
 from dataward.integrity import ledger
-from dataward.integrity.canonical import canonical
+from dataward.integrity.canonical import canonical, sha256
 from dataward.keys import open_keys
 
 __all__ = ["EVENTS", "Trail", "digest_of", "subject_of"]
@@ -32,7 +32,8 @@ def subject_of(contract: Contract | None, place: str = "") -> Subject:
     """Return what an event says about its table."""
     if contract is None:
         return Subject("", place)
-    return Subject(contract.contract, str(contract.target), contract.keys.domain)
+    said = sha256(contract.model_dump(mode="json", by_alias=True))  # as a plan's and a seal's
+    return Subject(contract.contract, str(contract.target), contract.keys.domain, said)
 
 
 def digest_of(lines: Iterable[Line]) -> str:

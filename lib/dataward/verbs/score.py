@@ -34,6 +34,7 @@ class Scored:
 
 
 @guarded("read")
+@guarded("score")
 def score_table(
     spark: SparkSession, model: str | Path | Model, plan: Plan, out: Location, keep: tuple[str, ...] = (), version: int | None = None
 ) -> Scored:  # fmt: skip
