@@ -66,7 +66,12 @@ def board():
     ]
     budgets = [
         {"name": "people, 2026", "unit": "epsilon", "spent": 1.2, "cap": 4},
-        {"name": "payments, 2026", "unit": "epsilon", "spent": 2.9, "cap": 3},
+        {
+            "dataset": "payments",
+            "unit": "customer_id",
+            "spent": {"epsilon": 2.9, "delta": 0},
+            "cap": {"epsilon": 3, "delta": 1e-6},
+        },
     ]
     return Board(
         [(found, f"{found.contract}/{found.run_id}/report.html") for found in runs], events, proofs, budgets, NOW
@@ -89,7 +94,7 @@ def test_what_the_page_tells(page):
     assert "denied 1 of 25 accesses" in told
     assert "7 1 proof broken" in told
     assert "version 19 does not hold" in told
-    assert "2.9 of 3 epsilon" in told
+    assert "payments, customer_id 2.9 of 3 epsilon" in told
     assert (
         told.index("silver/weather")
         < told.index("silver/payments")

@@ -2,7 +2,9 @@
 
 import copy
 import gzip
+import http.client
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from dataward.access import iam
 from dataward.access.iam_diff import against_policy, against_trail
 from dataward.access.iam_evaluate import Request, allows, as_list
 from dataward.cli import main
+from tests.aws import aws, moto
 from tests.iam_lake import CONTRACT, KEY
 from tests.iam_lake import contract_of as contract
 from tests.iam_wire import ACCOUNT, REGION, harmless
@@ -45,6 +48,8 @@ def without(policy):
             for value in values:
                 part = copy.deepcopy(policy)
                 part["Statement"][number][field] = [v for v in values if v != value]
+                if len(values) == 1:
+                    del part["Statement"][number]
                 yield f"{statement['Sid']}: {value}", part
         for operator, keys in statement.get("Condition", {}).items():
             for key, values in keys.items():
@@ -158,6 +163,53 @@ def test_policies_are_linted(verb):
     good = contract(CONTRACT.format(tag="abc", key=KEY.replace("UUID", "4d1f2f3a-0000-4000-8000-000000000001")))
     found = analyze_policy_string(json.dumps(iam.policy(good, verb, account, REPORTS.lower()))).findings
     assert [str(finding) for finding in found] == []
+
+
+def test_a_keyring_is_made_with_its_policy_and_by_no_part_of_it_on_moto(tmp_path, monkeypatch, capsys):
+    """moto enforces actions, and of resources those of S3; it takes keys by Resource * alone, and no condition (FACTS)."""
+
+    def forgiving(policy):
+        told = copy.deepcopy(policy)
+        for statement in told["Statement"]:
+            if "kms:" in str(statement["Action"]):
+                statement["Resource"] = "*"
+                statement.pop("Condition", None)
+        return told
+
+    def tried(policy):
+        with aws() as cloud:
+            s3, kms, users = (cloud.client(name) for name in ("s3", "kms", "iam"))
+            s3.create_bucket(Bucket="keys-abc")
+            key = kms.create_key()["KeyMetadata"]["Arn"]
+            users.create_user(UserName="job")
+            document = json.dumps(policy).replace(KEY, key)
+            users.put_user_policy(UserName="job", PolicyName="p", PolicyDocument=document)
+            made = users.create_access_key(UserName="job")["AccessKey"]
+            file = tmp_path / "people.yaml"
+            file.write_text(CONTRACT.format(tag="abc", key=key))
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", made["AccessKeyId"])
+            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", made["SecretAccessKey"])
+            monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the credentials that it has seen
+            enforce(0)
+            try:
+                return main(["keys", "create", str(file)])
+            finally:
+                enforce(10_000)
+
+    whole = forgiving(policy_of("keys-create", contract(CONTRACT.format(tag="abc", key=KEY))))
+    assert tried(whole) == 0
+    parts = [part for what, part in without(whole) if "Encryption" not in what]
+    assert len(parts) == 7
+    for part in parts:
+        capsys.readouterr()
+        assert tried(part) == 3
+        assert re.search("AWS answered (AccessDenied|403)", capsys.readouterr().err)
+
+
+def enforce(free_calls):
+    connection = http.client.HTTPConnection(moto())
+    connection.request("POST", "/moto-api/reset-auth", str(free_calls), {"Content-Type": "text/plain"})
+    connection.getresponse().read()
 
 
 @pytest.mark.parametrize(("condition", "context", "holds"), [

@@ -6,7 +6,8 @@ import argparse
 import dataclasses
 from typing import Any
 
-from dataward.cli.parsing import Verb, with_contract
+from dataward.cli import monitor
+from dataward.cli.parsing import Verb, with_contract, with_monitoring
 from dataward.cli.say import print_json, say
 from dataward.cli.tables import told_run
 
@@ -28,6 +29,7 @@ def add(verb: Verb) -> None:
             "Evaluate the rules on a run's source again and publish the waiting rows that pass now.",
         )
     )
+    with_monitoring(command)
     command.add_argument("--run-id", metavar="ID", help="name of the release; a rerun under the same name completes it")
     command.add_argument("--report", default="reports", metavar="DIR", help="folder for reports (default: reports)")
     command = _with_run(action("discard", _discard, "Delete waiting rows; the ledger records who, how many and why."))
@@ -90,9 +92,12 @@ def _show(arguments: argparse.Namespace) -> int:
 def _release(arguments: argparse.Namespace) -> int:
     from dataward.verbs.quarantine import release
 
+    where = monitor.destinations(arguments)
     spark, planned = _session(arguments)
     say(f"release {arguments.of_run}: {planned.contract.quarantine_location} -> {planned.contract.target}")
-    result = release(spark, planned, arguments.of_run, arguments.run_id, arguments.report, say)
+    with monitor.failing(planned.name, arguments.run_id, where):
+        result = release(spark, planned, arguments.of_run, arguments.run_id, arguments.report, say)
+    monitor.sent(result, where, arguments.json)
     return told_run(result, arguments.json, "waited", "waiting on")
 
 

@@ -19,6 +19,7 @@ __all__ = ["Board", "dashboard"]
 
 RUNS, RECENT, ACCESSES, SERIES, RULES = 30, 14, 40, 3, 12
 BAD = ("FAILED", "ERRORED")
+FULL = 0.9
 ORDER = ("broken", "stopped", "warned", "healthy")
 
 
@@ -178,9 +179,17 @@ def _accesses(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _budget(budget: Mapping[str, Any]) -> dict[str, Any]:
-    spent, cap = float(budget.get("spent", 0)), float(budget.get("cap", 0)) or 1.0
-    return {"name": str(budget.get("name", "")), "unit": str(budget.get("unit", "")), "spent": spent, "cap": cap,
-            "share": min(spent / cap, 1), "full": spent / cap >= 0.9}  # fmt: skip
+    """Read an account as ``dataward budget show --json`` prints it, or a plain name, unit, spent and cap."""
+    spent, cap = (_epsilon(budget.get(name, 0)) for name in ("spent", "cap"))
+    account = [str(budget[name]) for name in ("dataset", "unit") if budget.get(name)]
+    named = "name" in budget
+    name, unit = (budget["name"], budget.get("unit", "")) if named else (", ".join(account), "epsilon")
+    share = min(spent / cap, 1.0) if cap else 1.0
+    return {"name": name, "unit": unit, "spent": spent, "cap": cap, "share": share, "full": share >= FULL}
+
+
+def _epsilon(amount: Any) -> float:
+    return float(amount.get("epsilon", 0) if isinstance(amount, Mapping) else amount)
 
 
 def _tiles(cards: Sequence[Mapping[str, Any]], accesses: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

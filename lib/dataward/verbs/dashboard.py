@@ -100,5 +100,5 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _list(document: dict[str, Any]) -> list[dict[str, Any]]:
-    found = document.get("budgets", [document])
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    lists = [value for value in document.values() if isinstance(value, list)]
+    return [entry for entry in (lists[0] if lists else [document]) if isinstance(entry, dict)]
