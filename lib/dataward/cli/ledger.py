@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,13 +43,22 @@ def add(verb: Verb) -> None:
     only = "verify by this public key, not by the keyring; may be repeated"
     command.add_argument("--key", action="append", default=[], metavar="VKEY", help=only)
     _with_heads(action("repair", _repair, "Make tiles, pointers and checkpoint anew from the signed entries."))
-    with_contract(
-        action(
-            "migrate",
-            _migrate,
-            "Bring a ledger of an older Dataward (a Delta table) over, with its proof; needs Spark.",
-        )
+    with_contract(action("publish", _publish_heads, "Keep the newest checkpoint at every place under 'heads'."))
+    _add_cloudtrail(action)
+    bring = "Bring a ledger of an older Dataward (a Delta table) over, with its proof; needs Spark."
+    with_contract(action("migrate", _migrate, bring))
+
+
+def _add_cloudtrail(action: Verb) -> None:
+    export = "Export new entries in CloudTrail's format, for 'aws cloudtrail validate-logs'."
+    command = with_contract(action("cloudtrail", _cloudtrail, export))
+    command.add_argument("--to", required=True, metavar="S3", help="s3://BUCKET/PREFIX")
+    command.add_argument(
+        "--key", required=True, metavar="PEM", help="RSA key of the digests (openssl genrsa -out PEM 3072)"
     )
+    command.add_argument("--account", required=True, metavar="ID", help="AWS account, 12 digits")
+    command.add_argument("--region", required=True, metavar="REGION")
+    command.add_argument("--trail", default="dataward", metavar="NAME", help="name of the trail (dataward)")
 
 
 def _with_heads(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -228,6 +238,27 @@ def _repair(arguments: argparse.Namespace) -> int:
     print(
         f"{contract.ledger_location}: size {done.head.size}; {counted(len(done.written), 'file')} made anew, {len(done.removed)} removed"
     )
+    return 0
+
+
+def _cloudtrail(arguments: argparse.Namespace) -> int:
+    from dataward.integrity.heads.cloudtrail import Trail
+    from dataward.verbs.ledger import cloudtrail
+
+    place = re.fullmatch(r"s3a?://([^/]+)/?(.*?)/*", arguments.to)
+    named = re.fullmatch(r"[a-z0-9-]+", arguments.region) and re.fullmatch(r"[A-Za-z0-9._-]{3,128}", arguments.trail)
+    if not place or not named or not re.fullmatch(r"[0-9]{12}", arguments.account):
+        raise UsageError(
+            "give --to s3://BUCKET/PREFIX, --account with 12 digits, --region such as eu-west-1, a trail's name"
+        )
+    trail = Trail(place[1], place[2], arguments.account, arguments.region, arguments.trail)
+    digest, keys = cloudtrail(_contract(arguments), trail, arguments.key)
+    if arguments.json:
+        print_json({"arn": trail.arn, "digest": digest.key if digest else None, "size": digest and digest.size, **keys})
+    elif digest is None:
+        print(f"{arguments.to}: nothing new since the last export")
+    else:
+        print(f"s3://{trail.bucket}/{digest.key}: {digest.size} entries exported so far; trail {trail.arn}")
     return 0
 
 

@@ -10,6 +10,8 @@ from dataward.errors import TargetError
 
 __all__ = ["Hadoop", "default_scheme"]
 
+TRIES = 8
+
 
 def default_scheme() -> str:
     """Return the scheme of paths without one, as the active session has it; empty where there is no classic session."""
@@ -76,11 +78,17 @@ class Hadoop:
     def put(self, name: str, data: bytes) -> None:
         """Write a hidden file and rename it over the old one."""
         hidden = self._written(name, data)
-        try:
-            self._context.rename(hidden, self._path(name), self._over)
-        except Exception as error:
-            self._system.delete(hidden, False)
-            raise self._trouble(name, "written", error) from None
+        for left in range(TRIES - 1, -1, -1):
+            try:
+                self._context.rename(hidden, self._path(name), self._over)
+                return
+            except Exception as error:
+                if left and "AlreadyExists" in str(
+                    error
+                ):  # where a rename is not atomic, of two that replace one fails
+                    continue
+                self._system.delete(hidden, False)
+                raise self._trouble(name, "written", error) from None
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a file; None where there is none."""

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract
 from dataward.errors import ProofError, TargetError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.heads import Published, known_heads, publish
+from dataward.integrity.heads.cloudtrail import Digest, Trail, public_keys
 from dataward.integrity.log import repair as repairing
 from dataward.integrity.log.check import Checked, check
 from dataward.integrity.log.entries import KeyringRules, derived
@@ -30,6 +31,7 @@ __all__ = [
     "HeadOf",
     "LedgerCheck",
     "check_ledger",
+    "cloudtrail",
     "head",
     "listed",
     "migrate",
@@ -178,6 +180,29 @@ def migrate(spark: SparkSession, contract: Contract) -> int:
     from dataward.integrity.migrate import migrate as bring
 
     return bring(spark, contract.ledger_location, open_keys(contract.keys))
+
+
+def cloudtrail(contract: Contract, trail: Trail, key_file: str) -> tuple[Digest | None, dict[str, Any]]:
+    """Export the entries since the last export in CloudTrail's format; returns the digest (None: nothing new) and the public key.
+
+    Raises:
+        UsageError: the file holds no RSA key.
+        ProofError: the ledger does not extend what was exported before.
+        TargetError: the bucket cannot be read or written.
+    """
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    from dataward.integrity.heads.aws import export_cloudtrail
+
+    key = None
+    with suppress(OSError, ValueError, TypeError):
+        key = load_pem_private_key(Path(key_file).read_bytes(), None)
+    if not isinstance(key, RSAPrivateKey):
+        raise UsageError(
+            f"{key_file}: it holds no RSA key (PEM, without password). Make one: openssl genrsa -out {key_file} 3072"
+        )
+    return export_cloudtrail(_log(contract), trail, key), public_keys(key)
 
 
 def note_of(path: str) -> Note:

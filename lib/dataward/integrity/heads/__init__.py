@@ -15,7 +15,7 @@ from dataward.errors import DatawardError, ProofError, TargetError
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Checkpoint, Note, parse
 
-__all__ = ["Place", "Published", "known_heads", "open_place", "publish"]
+__all__ = ["Place", "Published", "checkpoint_of", "extends", "known_heads", "open_place", "publish"]
 
 
 class Place(Protocol):
@@ -94,7 +94,7 @@ def _published(log: Log, head: Head, note: Note) -> Published:
     try:
         place = open_place(head, log)
         before = place.newest()
-        _extends(log, note, before, str(place))
+        extends(log, note, before, str(place))
         if before is not None and before.text == note.text:
             return Published(str(head), head.required, size, "kept before")
         return Published(str(head), head.required, size, place.keep(note))
@@ -102,7 +102,7 @@ def _published(log: Log, head: Head, note: Note) -> Published:
         return Published(str(head), head.required, size, trouble=str(error))
 
 
-def _extends(log: Log, note: Note, before: Note | None, place: str) -> None:
+def extends(log: Log, note: Note, before: Note | None, place: str) -> None:
     """Raise ProofError where a log does not extend the head that a place holds."""
     if before is None:
         return

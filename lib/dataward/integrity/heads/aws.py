@@ -11,13 +11,18 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from dataward.errors import ProofError, TargetError
-from dataward.integrity.heads import checkpoint_of
+from dataward.integrity.heads import checkpoint_of, extends
+from dataward.integrity.heads.cloudtrail import Digest, Trail, digest_of, log_file, parsed
 from dataward.integrity.heads.folder import name_of
+from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Checkpoint, Note
 
-__all__ = ["LockedObjects", "LogStream"]
+__all__ = ["LockedObjects", "LogStream", "export_cloudtrail"]
+
+PER_FILE = 1_000
 
 REMEDIES = {
     "AccessDenied": "grant the role s3:PutObject, s3:PutObjectRetention, s3:GetObject and s3:ListBucket there",
@@ -135,3 +140,49 @@ class LogStream:
                 f"{self}: CloudWatch rejected the event: check the clock of this machine and the group's retention"
             )
         return str(self)
+
+
+def export_cloudtrail(log: Log, trail: Trail, key: RSAPrivateKey) -> Digest | None:
+    """Write the entries since the last export, and the digest that names them; None where there is nothing new.
+
+    Raises:
+        TargetError: the bucket cannot be read or written.
+        ProofError: the ledger does not extend what was exported before.
+    """
+    note = log.checkpoint()
+    if note is None:
+        raise ProofError(f"ledger {log}: there is no checkpoint to export")
+    s3, size = _client("s3"), Checkpoint.parsed(note.text).size
+    before = _last_digest(s3, trail)
+    if before is not None:
+        extends(log, note, checkpoint_of(before.checkpoint.encode(), before.key), before.key)
+        if before.size == size:
+            return None
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    if before is not None and now <= before.end:
+        raise TargetError(f"{before.key}: it was written this second; digests are named by the second: run it again")
+    starts = range(before.size if before else 0, size, PER_FILE)
+    files = [log_file(trail, now, first, log.entries(first, min(first + PER_FILE, size))) for first in starts]
+    made = digest_of(trail, key, files, note, size, (now, before))
+    for name, content in [(file.key, file.content) for file in files]:
+        _put(s3, trail, name, content, {})
+    _put(s3, trail, made.key, made.content, {"signature": made.signature, "signature-algorithm": "SHA256withRSA"})
+    return made
+
+
+def _put(s3: Any, trail: Trail, key: str, content: bytes, said: dict[str, str]) -> None:
+    _call(f"put s3://{trail.bucket}/{key}", lambda: s3.put_object(
+        Bucket=trail.bucket, Key=key, Body=content, ContentType="application/json", ContentEncoding="gzip", Metadata=said))  # fmt: skip
+
+
+def _last_digest(s3: Any, trail: Trail) -> Digest | None:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=trail.bucket, Prefix=trail.digests)
+    named = f"_{trail.region}_{trail.name}_{trail.region}_"
+    keys = _call(
+        f"list s3://{trail.bucket}", lambda: [one["Key"] for page in pages for one in page.get("Contents", ())]
+    )
+    mine = [key for key in keys if named in key]
+    if not mine:
+        return None
+    found = _call(f"read s3://{trail.bucket}/{max(mine)}", lambda: s3.get_object(Bucket=trail.bucket, Key=max(mine)))
+    return parsed(max(mine), found["Body"].read(), str(found["Metadata"].get("signature", "")))
