@@ -16,7 +16,7 @@ from dataward.cli import main
 from tests.aws import aws, moto
 from tests.iam_lake import CONTRACT, KEY
 from tests.iam_lake import contract_of as contract
-from tests.iam_wire import ACCOUNT, REGION, harmless
+from tests.iam_wire import ACCOUNT, FREE, REGION, harmless, read
 
 DATA = Path(__file__).parents[1] / "data" / "iam"
 HOME = iam.Account(ACCOUNT, REGION)
@@ -63,7 +63,7 @@ def without(policy):
 
 
 def test_each_verb_with_a_policy_was_recorded():
-    assert sorted(set(iam.VERBS) - {"anonymize", "erase"}) == RECORDED  # reads a target, as verify does
+    assert sorted(set(iam.VERBS) - {"anonymize", "erase", "preflight"}) == RECORDED  # reads a target, as verify does
 
 
 @pytest.mark.parametrize("verb", RECORDED)
@@ -204,6 +204,22 @@ def test_a_keyring_is_made_with_its_policy_and_by_no_part_of_it_on_moto(tmp_path
         capsys.readouterr()
         assert tried(part) == 3
         assert re.search("AWS answered (AccessDenied|403)", capsys.readouterr().err)
+
+
+def test_preflight_asks_for_what_its_policy_grants_and_for_all_of_it(tmp_path):
+    seen = []
+    with aws() as cloud:
+        for name in ("raw", "lake", "keys"):
+            cloud.client("s3").create_bucket(Bucket=f"{name}-abc")
+        cloud.forbids = lambda *call: seen.extend(read(*call)) or False
+        (tmp_path / "people.yaml").write_text(CONTRACT.format(tag="abc", key=KEY))
+        (tmp_path / "spark.conf").write_text("spark.master local[2]\n")
+        assert main(["preflight", str(tmp_path / "people.yaml"), "--conf", str(tmp_path / "spark.conf")]) == 1
+    asked = [request for request in seen if request.action not in FREE]
+    policy = iam.policy(contract((tmp_path / "people.yaml").read_text()), "preflight", HOME)
+    assert [request for request in asked if not allows(policy, request)] == []
+    for what, part in without(policy):
+        assert [request for request in asked if not allows(part, request)], what
 
 
 def enforce(free_calls):

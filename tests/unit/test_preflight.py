@@ -162,3 +162,29 @@ def test_the_verb_reads_a_properties_file_and_exits_1_where_the_job_should_not_r
     assert main(argv) == 0
     assert main([*argv[:-2], str(tmp_path / "no.conf")]) == 2
     assert main([*argv, "--writers", "0"]) == 2
+
+
+def test_verify_reports_the_state_of_buckets_beside_the_proof_and_not_in_it(tmp_path, monkeypatch, capsys):
+    from dataward.verbs.verify import Check, Proof
+
+    proof = Proof("t", "s3://lake/t", 3, "r1", "2026-11-25", (Check("ledger", True, "7 entries"),))
+    monkeypatch.setattr("dataward.verbs.verify.verify_contract", lambda *_: proof)
+    file = tmp_path / "t.yaml"
+    file.write_text(
+        'contract: t\nsource: {path: raw}\ntarget: {path: "s3://lake/t"}\nkeys: {path: conf/keys, domain: t}\ndefault: keep\n'
+    )
+    with aws() as cloud:
+        cloud.client("s3").create_bucket(Bucket="lake")
+        assert main(["verify", "--contract", str(file), "--storage"]) == 0
+        told = capsys.readouterr().out
+        assert main(["verify", "--contract", str(file), "--storage", "--json"]) == 0
+        (state,) = json.loads(capsys.readouterr().out)["storage"]
+    assert "the proof holds" in told
+    assert "bucket lake, which is no part of the proof" in told
+    assert "note    versions   an overwritten object is gone" in told
+    assert (state["bucket"], state["plaintext"], state["lock"]) == ("lake", True, "")
+    file.write_text(file.read_text().replace("s3://lake/t", "lake/t"))
+    assert main(["verify", "--contract", str(file), "--storage", "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["storage"] == []
+    assert "no table of this contract is in S3" in told.err

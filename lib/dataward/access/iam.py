@@ -63,6 +63,7 @@ class Work:
         report: ``write``, ``search`` (write, and read those of all runs), or empty.
         keyring: ``read``, ``write``, or empty where the verb uses no key.
         stat: whether the folders that are read are looked at themselves, as a path that may be a file.
+        settings: the settings of all buckets are read, and one listing is tried over plain HTTP.
         columns: whether the keys of columns are used beside those of the contract's own domain, which seals.
     """
 
@@ -75,6 +76,7 @@ class Work:
     absent: bool = False
     creates: bool = False
     stat: bool = False
+    settings: bool = False
     columns: bool = True
 
 
@@ -100,6 +102,7 @@ VERBS: dict[str, Work] = {
         absent=True,
     ),
     "erase": Work(writes=("tables",), deletes=("tables",), report="search", absent=True, creates=True),
+    "preflight": Work(kms=(), keyring="", settings=True),
     "keys-create": Work(kms=("GenerateDataKey",), keyring="write"),
     "keys-verify": Work(),
 }
@@ -179,6 +182,7 @@ def policy(
     )
     statements = [
         *_s3(used, account),
+        *_settings(contract, work, kinds, account),
         *_heads(contract, work, account),
         *_keyring(contract, work, account),
         *_kms(contract, work, account),
@@ -287,6 +291,29 @@ def _above(place: Place, name: str = "") -> Iterator[str]:
     parts = place.prefix.split("/")[:-1]
     for depth in range(0 if name else 1, len(parts) + 1 if place.prefix else 0):
         yield "/".join((*parts[:depth], *((name,) if name else ())))
+
+
+SETTINGS = (
+    "s3:GetBucketLogging",
+    "s3:GetBucketObjectLockConfiguration",
+    "s3:GetBucketPolicy",
+    "s3:GetBucketPublicAccessBlock",
+    "s3:GetBucketVersioning",
+    "s3:GetEncryptionConfiguration",
+    "s3:GetLifecycleConfiguration",
+    "s3:ListBucket",
+)
+
+
+def _settings(
+    contract: Contract, work: Work, kinds: Mapping[str, list[Location]], account: Account
+) -> Iterator[dict[str, Any]]:
+    """The statement on settings of the buckets of tables, source and keyring."""
+    if work.settings:
+        paths = [place.path or "" for kind in ("source", "tables") for place in kinds[kind]]
+        places = [Place.of(path) for path in (*paths, contract.keys.path)]
+        if buckets := sorted({_s3_arn(account, place.bucket) for place in places if place}):
+            yield _allow("Settings", list(SETTINGS), buckets)
 
 
 def _heads(contract: Contract, work: Work, account: Account) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from dataward.errors import UsageError
 
 if TYPE_CHECKING:
     from dataward.contract import Contract
+    from dataward.tables.aws import StorageState
     from dataward.verbs.verify import Asked, Progress, Proof
 
 __all__ = ["add"]
@@ -42,6 +43,9 @@ def add(verb: Verb) -> None:
     command.add_argument(
         "--rows", action="store_true", help="also recompute the keyed digest of the rows, with Spark and the keyring"
     )
+    command.add_argument(
+        "--storage", action="store_true", help="also report encryption, TLS, versions and locks of the tables' buckets"
+    )
     command.add_argument("--bundle", metavar="ZIP", help="also write proofs, statements and a checker, for use offline")
     command.add_argument(
         "--test-result", metavar="FILE", help="also write the verdicts as a signed in-toto test result"
@@ -66,12 +70,27 @@ def _verify(arguments: argparse.Namespace) -> int:
         spark = session.get()
     proof = verify_contract(spark, contract, asked)
     written = list(_written(arguments, contract, asked, proof))
+    states = _storage(contract) if arguments.storage else ()
     if arguments.json:
-        print_json({**dataclasses.asdict(proof), "holds": proof.holds})
+        storage = {"storage": [dataclasses.asdict(state) for state in states]} if arguments.storage else {}
+        print_json({**dataclasses.asdict(proof), "holds": proof.holds, **storage})
     else:
         _print(proof)
+        for state in states:
+            print(f"bucket {state.bucket}, which is no part of the proof:")
+            for name, good, words in state.lines():
+                print(f"  {'ok    ' if good else 'note  '}  {name:<10} {words}")
     say(*written)
     return 0 if proof.holds else 1
+
+
+def _storage(contract: Contract) -> tuple[StorageState, ...]:
+    from dataward.verbs.preflight import storage_of
+
+    states = storage_of(contract)
+    if not states:
+        say("warning: --storage: no table of this contract is in S3")
+    return states
 
 
 def _written(arguments: argparse.Namespace, contract: Contract, asked: Asked, proof: Proof) -> list[str]:

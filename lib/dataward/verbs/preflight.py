@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dataward.tables.aws import StorageState
 
-__all__ = ["Asked", "Facts", "Finding", "collect", "findings", "preflight"]
+__all__ = ["Asked", "Facts", "Finding", "collect", "findings", "preflight", "storage_of"]
 
 SKEW_WARNS, SKEW_STOPS = 60, 600  # seconds; AWS refuses signatures that are 900 s off
 SAFE_STORES = ("S3DynamoDBLogStore",)
@@ -108,6 +108,14 @@ def collect(spark: SparkSession | None, contract: Contract, asked: Asked) -> Fac
 def _places(contract: Contract) -> dict[str, str]:
     found = {kind: place.path for kind, place in contract.tables.items() if place.path}
     return {**found, "source": contract.source.path or "", "keyring": contract.keys.path}
+
+
+def storage_of(contract: Contract) -> tuple[StorageState, ...]:
+    """Return the settings of every bucket that holds a table of the contract, in the order of its tables."""
+    from dataward.tables import aws
+
+    buckets = dict.fromkeys(aws.bucket_of(place.path or "") for place in contract.tables.values())
+    return tuple(aws.storage_state(f"s3://{bucket}", try_plaintext=True) for bucket in buckets if bucket)
 
 
 def _storage(contract: Contract) -> tuple[dict[str, StorageState], float | None]:
