@@ -246,3 +246,10 @@ def test_the_command_names_what_no_verb_explains_and_exits_1(file, tmp_path, cap
     assert main(["audit", "correlate", "--contract", str(file), "--cloudtrail", str(trail), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["unexplained"][0]["who"] == EVE
     assert main(["audit", "correlate", "--contract", str(file)]) == 2
+
+
+@pytest.mark.parametrize("change", [("/out.jsonl", "s3://lake/out.jsonl"), ("/spool", "dbfs:/spool")])
+def test_spools_and_files_of_events_are_on_the_machines_own_disk(file, tmp_path, change, capsys):
+    file.write_text(file.read_text().replace(f"{tmp_path}{change[0]}", change[1]))
+    assert main(["contract", "check", str(file)]) == 2
+    assert "give a local path" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 
 from dataward.access.decide import Principal
-from dataward.access.verbs import Verb, verb
+from dataward.access.verbs import ENTITY, Verb, verb
 
 __all__ = ["Begun", "Outcome", "Subject", "event", "interrupted", "line"]
 
@@ -122,6 +122,7 @@ def event(begun: Begun, outcome: Outcome, ended: datetime | None = None) -> dict
             "uid": begun.uid,
             "product": {"name": "Dataward", "vendor_name": "Dataward", "version": begun.product},
             "logged_time": time,
+            "profiles": ["host"] if known.class_uid == ENTITY else [],  # of which `actor` is, where the class has none
             "correlation_uid": str(outcome.details.get("run_id") or begun.uid),
         },
         "actor": {"app_name": f"dataward {known.name}", "user": _user(begun.who), "process": {"pid": os.getpid()}},

@@ -37,8 +37,10 @@ def sink_of(configured: Configured, spark: Any = None) -> Sink | None:
     if isinstance(configured, HttpSink):
         return RestProxy(configured.url, configured.topic, configured.partition)
     if isinstance(configured, CloudWatchSink):
-        from dataward.access.aws import CloudWatch
-
+        try:
+            from dataward.access.aws import CloudWatch
+        except ImportError:
+            raise SinkDown(f"cloudwatch {configured.group}: boto3 is missing: pip install 'dataward[aws]'") from None
         return CloudWatch(configured.group, configured.create)
     assert isinstance(configured, DeltaSink)  # noqa: S101 - the union has no other
     return None if spark is None else DeltaTable(configured.path, spark)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["FINDING", "GROUPS", "SEEING", "VERBS", "Verb", "verb"]
+__all__ = ["ENTITY", "FINDING", "GROUPS", "SEEING", "VERBS", "Verb", "verb"]
 
 Group = Literal["look", "operate", "manage", "see", "open"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from dataward.contract.base import Model, Name
 
@@ -22,6 +22,15 @@ __all__ = [
     "Level",
     "Sink",
 ]
+
+
+def _local(path: str) -> str:
+    if "://" in path or path.startswith("dbfs:"):
+        raise ValueError("events wait on the machine's own disk, which can lock files: give a local path")
+    return path
+
+
+LocalPath = Annotated[str, AfterValidator(_local)]
 
 Level = Literal["clear", "token", "masked", "absent"]
 """What a reader sees of a column: the original, what is stored, a constant, or no column."""
@@ -97,7 +106,7 @@ class JsonLinesSink(Model):
     """Events as lines of JSON in a file."""
 
     kind: Literal["jsonl"] = "jsonl"
-    path: str = Field(min_length=1, description="file; created with mode 0600")
+    path: LocalPath = Field(min_length=1, description="file; created with mode 0600")
 
 
 class DeltaSink(Model):
@@ -131,7 +140,7 @@ class Audit(Model):
     """Where the event of every verb goes."""
 
     sinks: tuple[Sink, ...] = Field(min_length=1)
-    spool: str = Field(
+    spool: LocalPath = Field(
         default=".dataward/spool",
         min_length=1,
         description="local folder of events that are not delivered everywhere yet",

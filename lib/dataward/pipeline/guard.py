@@ -25,7 +25,7 @@ from dataward.access.sight import table_facts
 from dataward.access.site import Settings, settings
 from dataward.access.verbs import FINDING, Verb, verb
 from dataward.contract import Contract
-from dataward.errors import DatawardError, NotPermitted, TargetError, UsageError
+from dataward.errors import DatawardError, NotPermitted, RunError, TargetError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.seal import code_version
 from dataward.pipeline.trail import Trail, subject_of
@@ -241,8 +241,10 @@ def asker(spark: Any, contract: Contract | None, governing: Settings) -> Princip
     """
     identity = governing.access.identity
     if identity == "sts" or (identity == "auto" and contract is not None and contract.keys.provider == "aws_kms"):
-        from dataward.keys.aws import caller
-
+        try:
+            from dataward.keys.aws import caller
+        except ImportError:
+            raise RunError("identity sts needs boto3: pip install 'dataward[aws]'") from None
         return of_arn(caller())
     if identity == "databricks" or (identity == "auto" and _on_databricks()):
         if spark is None or not _on_databricks():

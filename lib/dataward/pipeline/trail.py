@@ -56,10 +56,6 @@ class Trail:
         """The spool; a folder of its own for each contract."""
         return Spool(Path(self.audit.spool) / (self.contract.contract if self.contract else MACHINE))
 
-    def sinks(self, spark: Any = None) -> list[Sink]:
-        """Return the sinks that can be used now; those that need Spark only with a session."""
-        return [sink for one in self.audit.sinks if (sink := sink_of(one, spark)) is not None]
-
     def begin(self, begun: Begun) -> None:
         """Record that a verb begins.
 
@@ -81,8 +77,12 @@ class Trail:
 
     def flush(self, spark: Any = None) -> list[str]:
         """Deliver what waits to every sink; returns what is wrong with those that are down."""
-        spool, troubles = self.spool, []
-        sinks = self.sinks(spark)
+        spool, sinks, troubles = self.spool, list[Sink](), list[str]()
+        for one in self.audit.sinks:
+            try:
+                sinks += [sink] if (sink := sink_of(one, spark)) else []
+            except SinkDown as missing:
+                troubles.append(f"{missing}; events wait in {spool.folder}")
         for sink in sinks:
             try:
                 spool.deliver(sink)
@@ -104,8 +104,10 @@ class Trail:
         A principal who may not use the signing key or write the ledger leaves this to the next.
         """
         spool, contract = self.spool, self.contract
+        if contract is None or spool.last() - spool.sealed < at_least:
+            return None
         lines = spool.unsealed()
-        if contract is None or len(lines) < at_least or not _whole(lines):
+        if not _whole(lines):
             return None
         said = {"spool": spool.id, "first": lines[0].sequence, "last": lines[-1].sequence, "sha256": digest_of(lines)}
         about = ledger.About(f"events-{uuid.uuid4().hex[:12]}", contract.target)
