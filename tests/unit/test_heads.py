@@ -12,14 +12,18 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 
-from dataward.contract import Location
+from dataward.contract import Location, load
 from dataward.contract.heads import Head
 from dataward.errors import ProofError, TargetError
 from dataward.integrity import heads, ledger
 from dataward.integrity.heads.witness import Witness
 from dataward.integrity.log.notes import Checkpoint, parse
+from dataward.verbs.verify import Asked, proved
 from tests.aws import aws
+from tests.sealedmade import enter, made
 from tests.unit.test_log import RING, filled
+from tests.unit.test_manifest import manifests
+from tests.unit.test_proof import KEYS
 from tests.witness import authority, witness
 
 
@@ -128,7 +132,7 @@ def test_a_time_stamp_verifies_by_the_named_roots_alone(place, tmp_path):
         data = bytearray(token.read_bytes())
         data[-9] ^= 1
         token.write_bytes(data)
-        assert "does not verify" in heads.known_heads(ledger.open_log(place), [head])[1][0]
+        assert "does not verify" in str(heads.known_heads(ledger.open_log(place), [head])[1][0])
         filled(place, 1)
         tsa.broken = True
         token.unlink()
@@ -176,7 +180,6 @@ def test_a_line_of_heads_that_makes_no_sense_is_refused(line, words):
 
 
 def test_a_required_place_that_fails_is_an_error_that_a_rerun_mends(place, tmp_path):
-    from dataward.contract import load
     from dataward.pipeline.heads import keep_heads
 
     text = (
@@ -198,3 +201,31 @@ def test_a_required_place_that_fails_is_an_error_that_a_rerun_mends(place, tmp_p
     assert "lax/x" in warning
     assert parse(next((tmp_path / "audit").rglob("*.checkpoint")).read_bytes()).text.endswith("\n")
     assert json.loads(contract.model_dump_json())["heads"][1]["required"] is False
+
+
+def test_verify_compares_the_ledger_with_the_heads_of_the_contract(tmp_path):
+    sealed = made(tmp_path / "made")
+    (tmp_path / "keys.pem").write_bytes(KEYS)
+    (tmp_path / "c.yaml").write_text(
+        f"contract: people\nsource: {{path: x}}\ntarget: {{path: lake/people}}\nledger: {{path: {sealed.place}}}\n"
+        f"keys: {{path: {tmp_path}/ring, domain: people}}\ncolumns: {{a: {{protect: keep}}}}\n"
+        f"heads: [{{directory: {tmp_path}/audit}}, {{timestamp: 'http://127.0.0.1:9', certificate: {tmp_path}/none}}]\n"
+    )
+    contract = load(tmp_path / "c.yaml")
+    asked = Asked(public_keys=(str(tmp_path / "keys.pem"),), table=str(sealed.table.root))
+
+    def codes(fails=True):
+        return {one.code for one in proved(None, contract, asked).findings if one.fails is fails}
+
+    shutil.copytree(sealed.place.path, tmp_path / "older")
+    enter(sealed, 30, "r30", manifests(sealed.table.root)[0][-1])
+    heads.publish(ledger.open_log(sealed.place), contract.heads[:1])
+    assert "ledger-tail-cut" not in codes()
+    shutil.rmtree(sealed.place.path)
+    shutil.copytree(tmp_path / "older", sealed.place.path)
+    assert "ledger-tail-cut" in codes()
+    kept = next((tmp_path / "audit").rglob("*.checkpoint"))
+    kept.write_text("x")
+    assert "head-damaged" in codes()
+    shutil.rmtree(tmp_path / "audit")
+    assert codes() == set()

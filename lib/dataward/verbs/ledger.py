@@ -126,7 +126,9 @@ def check_ledger(contract: Contract, heads: Sequence[Note] = (), pinned: Sequenc
     keys: PublicKeys = PinnedKeys(log, pinned) if pinned else open_keys(contract.keys)
     kept, unread = known_heads(log, contract.heads)
     checked = check(log, _rules(log, keys), _excused(log).__contains__, [*heads, *kept])
-    return LedgerCheck(checked, len(heads) + len(kept), _wrong_pointers(log, checked.head.size), tuple(unread))
+    return LedgerCheck(
+        checked, len(heads) + len(kept), _wrong_pointers(log, checked.head.size), tuple(map(str, unread))
+    )
 
 
 def _excused(log: Log) -> set[int]:

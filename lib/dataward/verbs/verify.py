@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from dataward.errors import DatawardError, KeyringError, ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.integrity.dsse import PublicKey
+from dataward.integrity.heads import Unread, known_heads
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Note, parse
 from dataward.integrity.proof.data import Counted
@@ -136,11 +137,21 @@ def proved(spark: SparkSession | None, contract: Contract, asked: Asked) -> Prov
         )
     log = ledger.open_log(place)
     trust = trusted(log, contract, asked.public_keys)
-    request = Request(asked.version, asked.every, tuple(_heads(asked.heads)), _erased(log), asked.progress)
+    kept, unread = known_heads(log, contract.heads)
+    heads = (*_heads(asked.heads), *kept)
+    request = Request(asked.version, asked.every, heads, _erased(log), asked.progress)
     try:
-        return prove(log, folder(_location(spark, contract, asked)), ledger.table_id(contract.target), trust, request)
+        found = prove(log, folder(_location(spark, contract, asked)), ledger.table_id(contract.target), trust, request)
+        return replace(found, findings=(*found.findings, *map(_unknown, unread)))
     except ProofError as error:
         raise ProofError(f"{contract.target}: {error}") from None
+
+
+def _unknown(head: Unread) -> Finding:
+    """Return the finding for a place whose head is not known."""
+    if head.damaged:
+        return fail("head-damaged", head.place, head.trouble)
+    return note("head-unread", head.place, head.trouble)
 
 
 def trusted(log: Log, contract: Contract, public_keys: Sequence[str]) -> Trust:

@@ -15,7 +15,7 @@ from dataward.errors import DatawardError, ProofError, TargetError
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Checkpoint, Note, parse
 
-__all__ = ["Place", "Published", "checkpoint_of", "extends", "known_heads", "open_place", "publish"]
+__all__ = ["Place", "Published", "Unread", "checkpoint_of", "extends", "known_heads", "open_place", "publish"]
 
 
 class Place(Protocol):
@@ -122,16 +122,30 @@ def extends(log: Log, note: Note, before: Note | None, place: str) -> None:
         )
 
 
-def known_heads(log: Log, heads: Iterable[Head]) -> tuple[list[Note], list[str]]:
-    """Return the newest head of every place, and why places could not be read."""
-    notes, troubles = [], []
+@dataclass(frozen=True)
+class Unread:
+    """A place whose head is not known. ``damaged``: what it holds does not verify, else it could not be read."""
+
+    place: str
+    trouble: str
+    damaged: bool
+
+    def __str__(self) -> str:
+        """Return place and reason."""
+        return f"{self.place}: {self.trouble}"
+
+
+def known_heads(log: Log, heads: Iterable[Head]) -> tuple[list[Note], list[Unread]]:
+    """Return the newest head of every place, and the places whose head is not known."""
+    notes: list[Note] = []
+    unread = []
     for head in heads:
         try:
-            if (found := open_place(head, log).newest()) is not None:
-                notes.append(found)
+            found = open_place(head, log).newest()
+            notes += [found] if found is not None else []
         except DatawardError as error:
-            troubles.append(f"{head}: {error}")
-    return notes, troubles
+            unread.append(Unread(str(head), str(error), isinstance(error, ProofError)))
+    return notes, unread
 
 
 def checkpoint_of(data: bytes, where: str) -> Note:
