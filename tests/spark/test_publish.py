@@ -12,6 +12,7 @@ from dataward.errors import (
     AccountingError,
     ContractError,
     KeyringError,
+    ProofError,
     ProtectionError,
     SourceChanged,
     SourceError,
@@ -190,6 +191,23 @@ def test_a_killed_run_rerun_gives_what_an_unbroken_one_gives(lake, monkeypatch, 
     assert lake.read("quarantine").count() == 3
     assert (lake.versions(), lake.versions("quarantine"), len(lake.entries())) == (2, 1, 2)
     assert lake.verify().holds
+
+
+def test_a_sealed_source_is_published_until_somebody_changes_it(published):
+    lake = published
+    text = lake.contract(source=f"{{path: {lake.root}/target, sealed: true}}", extra="").read_text()
+    (lake.root / "contract.yaml").write_text(
+        text.replace(f"target: {{path: {lake.root}/target,", f"target: {{path: {lake.root}/mart,")
+    )
+    seal = lake.publish().seal
+    assert (seal["version"], lake.rows("mart", "id")) == (0, [(1,), (5,)])
+    mart = plan(lake.root / "contract.yaml").contract
+    assert ledger.newest_seal(mart.ledger_location, mart.target).source["seal"]["run_id"] == "r1"
+    file = next((lake.root / "target").glob("*.parquet"))
+    file.write_bytes(file.read_bytes() + b"!")
+    with pytest.raises(ProofError, match=f"version 0 is not as it was sealed.*{file.name}"):
+        lake.publish()
+    assert lake.versions("mart") == 1
 
 
 def test_a_run_id_belongs_to_one_contract(published):

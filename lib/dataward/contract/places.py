@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from dataward.contract.base import Model, Scalar
 
-__all__ = ["History", "Location", "Quarantine", "Source", "Target", "identity", "split_path"]
+__all__ = ["History", "Location", "Quarantine", "Sealed", "Source", "Target", "identity", "split_path"]
 
 
 SCHEMES = {"s3a": "s3", "s3n": "s3"}
@@ -76,6 +76,25 @@ class Location(Model):
         return self.path or self.table or ""
 
 
+class Sealed(Model):
+    """How the seal of a source is verified before a row is read."""
+
+    ledger: str | None = Field(
+        default=None,
+        min_length=1,
+        description="path of its ledger; default: the source's place with '_ledger' appended",
+    )
+    public_keys: tuple[str, ...] = Field(
+        default=(),
+        description="PEM files of whoever sealed it ('dataward keys public'); default: the contract's keyring",
+    )
+
+
+def _as_sealed(given: Any) -> Any:
+    """Convert ``true`` to the defaults, and ``false`` to none."""
+    return {} if given is True else None if given is False else given
+
+
 class Source(Location):
     """What is published. Delta is pinned by version, files by a manifest of path, size and modification time."""
 
@@ -84,6 +103,11 @@ class Source(Location):
     )
     version: int | None = Field(default=None, ge=0, le=2**53, description="Delta version to read; default: the newest")
     options: dict[str, Scalar] = Field(default_factory=dict, description="options of Spark's reader")
+    sealed: Annotated[Sealed | None, BeforeValidator(_as_sealed)] = Field(
+        default=None,
+        json_schema_extra={"anyOf": [{"type": "boolean"}, {"$ref": "#/$defs/Sealed"}]},
+        description="delta: read only a version whose seal holds, and that nobody changed since",
+    )
     schema_: str | None = Field(
         default=None, alias="schema", description="DDL, e.g. 'id BIGINT, name STRING'; csv and json only"
     )
@@ -92,6 +116,8 @@ class Source(Location):
     def _fits_format(self) -> Source:
         if self.version is not None and self.format != "delta":
             raise ValueError(f"'version' goes with format delta, not {self.format}")
+        if self.sealed is not None and self.format != "delta":
+            raise ValueError(f"'sealed' goes with format delta, not {self.format}: other files have no seal")
         if self.schema_ is not None and self.format not in ("csv", "json"):
             raise ValueError(f"'schema' goes with csv and json; {self.format} carries its own")
         if any(key.lower() == "mode" for key in self.options):

@@ -93,7 +93,8 @@ def _result(ctx: Context, status: Status, seal: Seal | None, facts: dict[str, An
 
 def pin_facts(pin: Pin) -> dict[str, Any]:
     """Return what names exactly the rows that were read, as commits and seals hold it."""
-    return {"version": pin.version, "sha256": pin.digest}
+    sealed = {"seal": dict(pin.seal)} if pin.seal else {}
+    return {"version": pin.version, "sha256": pin.digest, **sealed}
 
 
 def as_dicts(items: Any) -> Dicts:

@@ -30,6 +30,7 @@ from dataward.pipeline.private_metrics import quieted, with_metrics
 from dataward.pipeline.refusals import against_place
 from dataward.pipeline.repair import Mended, mend, to_mend
 from dataward.pipeline.seal import seal_version
+from dataward.pipeline.sealed_source import verified
 from dataward.pipeline.write import Output, Written, write
 from dataward.privacy.discover.gates import Looked, look
 from dataward.privacy.protect import ColumnPlan, Protected, protect_in_window
@@ -122,7 +123,7 @@ def _run(
         ctx = _context(spark, asked, run_id, trace, resources)
         if ctx.earlier.seal:
             return unchanged(ctx, ctx.earlier.seal, _heads(ctx, ctx.earlier.seal))
-        pinned = intake.pin(ctx)
+        pinned = verified(ctx, intake.pin(ctx))
         ready = preflight(ctx, pinned)
         rows = intake.rows(ctx, pinned)
         forgotten = count_forgotten(ctx.contract, ready.memory, rows)

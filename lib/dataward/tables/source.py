@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dataward.contract import Source
 from dataward.contract.reserved import MALFORMED
@@ -46,6 +46,7 @@ class Pin:
         digest: SHA-256 (hex) that identifies what is read.
         source: the source.
         now: function that computes the digest again; None where the pinned rows cannot change.
+        seal: what of a ledger covers the version, once it was verified.
         size: bytes of its files; None where that is not known.
     """
 
@@ -56,6 +57,7 @@ class Pin:
     source: Source = field(repr=False)
     now: Callable[[SparkSession], str] | None = field(default=None, repr=False)
     size: int | None = None
+    seal: Mapping[str, Any] | None = None
 
     @property
     def columns(self) -> list[str]:

@@ -1,0 +1,105 @@
+"""Verify the source of a contract that demands `sealed`: its seal, and every byte that was read under it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Location, Source
+from dataward.errors import ProofError, UsageError
+from dataward.integrity import ledger
+from dataward.integrity.log.log import Log
+from dataward.integrity.proof.proof import Proved, Request, prove
+from dataward.integrity.proof.trust import Trust, from_keyring, from_pem
+from dataward.keys import Keyring
+from dataward.pipeline.context import Context
+from dataward.pipeline.intake.base import Pinned
+from dataward.tables import delta
+from dataward.tables.deltalog.folder import Folder, folder
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dataward.tables.source import Pin
+
+__all__ = ["seal_of", "verified"]
+
+
+def verified(ctx: Context, pinned: Pinned) -> Pinned:
+    """Verify the source and the references of which the contract demands a seal; returns them with these seals.
+
+    Every file of their versions is hashed by threads of the driver.
+
+    Raises:
+        ProofError: the version is not sealed, or differs from what was sealed.
+        UsageError: a file of public keys cannot be read.
+        KeyringError: such a file holds no public key.
+    """
+    source = _with_seal(ctx, pinned.source)
+    references = {alias: _with_seal(ctx, pin) for alias, pin in pinned.references.items()}
+    return replace(pinned, source=source, references=references)
+
+
+def _with_seal(ctx: Context, pin: Pin) -> Pin:
+    if pin.source.sealed is None or pin.version is None:
+        return pin
+    return replace(pin, seal=seal_of(ctx.spark, pin.source, pin.version, ctx.keys))
+
+
+def seal_of(spark: SparkSession, source: Source, version: int, keys: Keyring) -> dict[str, Any]:
+    """Return the seal that covers a version: ``ledger``, ``entry``, ``statement`` (SHA-256), ``version``, ``run_id``.
+
+    Raises:
+        ProofError: the version is not sealed, or differs from what was sealed.
+    """
+    named = source.sealed.ledger if source.sealed else None
+    place = Location(path=named) if named else source.beside("ledger")
+    if not ledger.exists(place):
+        raise ProofError(
+            f"source {source}: it must be sealed, and there is no ledger {place}. Name its ledger under 'source.sealed', or "
+            "publish the source with Dataward"
+        )
+    log = ledger.open_log(place)
+    table = folder(source.path or delta.location(spark, source))
+    found = _proved(log, table, source, _trusted(log, source, keys), version)
+    seal = found.sealed.seal
+    failing = [finding for finding in found.findings if finding.fails]
+    if failing or seal is None or seal.version > version:
+        what = "; ".join(map(str, failing)) or "its newest seal is of a later version"
+        raise ProofError(f"source {source}: version {version} is not as it was sealed: {what}. Nothing was read")
+    about = found.sealed
+    return {
+        "ledger": str(place),
+        "entry": about.index,
+        "statement": about.body.statement,
+        "version": seal.version,
+        "run_id": seal.run_id,
+    }
+
+
+def _proved(log: Log, table: Folder, source: Source, trust: Trust, version: int) -> Proved:
+    """Prove the version, or the sealed one before it and that only commits without effect on rows came after."""
+    request = Request(erased=lambda index: index in ledger.redacted(log))
+    target = ledger.table_id(source)
+    try:
+        return prove(log, table, target, trust, replace(request, version=version))
+    except ProofError:
+        pass  # the version has no seal of its own
+    try:
+        return prove(log, table, target, trust, request)
+    except ProofError as error:
+        raise ProofError(f"source {source}: it must be sealed, and {error}") from None
+
+
+def _trusted(log: Log, source: Source, keys: Keyring) -> Trust:
+    files = source.sealed.public_keys if source.sealed else ()
+    if not files:
+        return from_keyring(log, keys)
+    texts = []
+    for file in files:
+        try:
+            texts.append(Path(file).read_bytes())
+        except OSError as error:
+            raise UsageError(f"source.sealed.public_keys: {file}: {error.strerror}") from None
+    return from_pem(log, texts)
