@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from dataward.contract.base import Model, Scalar
 
@@ -90,9 +90,9 @@ class Sealed(Model):
     )
 
 
-def _as_sealed(given: Any) -> Any:
-    """Convert ``true`` to the defaults, and ``false`` to none."""
-    return {} if given is True else None if given is False else given
+def _as_sealed(given: Sealed | bool) -> Sealed | bool:
+    """Convert ``true`` to the defaults."""
+    return Sealed() if given is True else given
 
 
 class Source(Location):
@@ -103,10 +103,8 @@ class Source(Location):
     )
     version: int | None = Field(default=None, ge=0, le=2**53, description="Delta version to read; default: the newest")
     options: dict[str, Scalar] = Field(default_factory=dict, description="options of Spark's reader")
-    sealed: Annotated[Sealed | None, BeforeValidator(_as_sealed)] = Field(
-        default=None,
-        json_schema_extra={"anyOf": [{"type": "boolean"}, {"$ref": "#/$defs/Sealed"}]},
-        description="delta: read only a version whose seal holds, and that nobody changed since",
+    sealed: Annotated[Sealed | bool, AfterValidator(_as_sealed)] = Field(
+        default=False, description="delta: read only a version whose seal holds, and that nobody changed since"
     )
     schema_: str | None = Field(
         default=None, alias="schema", description="DDL, e.g. 'id BIGINT, name STRING'; csv and json only"
@@ -116,7 +114,7 @@ class Source(Location):
     def _fits_format(self) -> Source:
         if self.version is not None and self.format != "delta":
             raise ValueError(f"'version' goes with format delta, not {self.format}")
-        if self.sealed is not None and self.format != "delta":
+        if self.sealed and self.format != "delta":
             raise ValueError(f"'sealed' goes with format delta, not {self.format}: other files have no seal")
         if self.schema_ is not None and self.format not in ("csv", "json"):
             raise ValueError(f"'schema' goes with csv and json; {self.format} carries its own")

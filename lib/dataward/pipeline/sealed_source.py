@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location, Source
+from dataward.contract.places import Sealed
 from dataward.errors import ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.log.log import Log
@@ -42,7 +43,7 @@ def verified(ctx: Context, pinned: Pinned) -> Pinned:
 
 
 def _with_seal(ctx: Context, pin: Pin) -> Pin:
-    if pin.source.sealed is None or pin.version is None:
+    if not pin.source.sealed or pin.version is None:
         return pin
     return replace(pin, seal=seal_of(ctx.spark, pin.source, pin.version, ctx.keys))
 
@@ -53,7 +54,7 @@ def seal_of(spark: SparkSession, source: Source, version: int, keys: Keyring) ->
     Raises:
         ProofError: the version is not sealed, or differs from what was sealed.
     """
-    named = source.sealed.ledger if source.sealed else None
+    named = source.sealed.ledger if isinstance(source.sealed, Sealed) else None
     place = Location(path=named) if named else source.beside("ledger")
     if not ledger.exists(place):
         raise ProofError(
@@ -93,7 +94,7 @@ def _proved(log: Log, table: Folder, source: Source, trust: Trust, version: int)
 
 
 def _trusted(log: Log, source: Source, keys: Keyring) -> Trust:
-    files = source.sealed.public_keys if source.sealed else ()
+    files = source.sealed.public_keys if isinstance(source.sealed, Sealed) else ()
     if not files:
         return from_keyring(log, keys)
     texts = []

@@ -100,7 +100,7 @@ def _fits(plan: Plan) -> None:
         )
     if source.version is not None:
         raise UsageError("a stream has no version: remove 'version' from the source")
-    if source.sealed is not None:
+    if source.sealed:
         raise UsageError("the rows of a stream's batch are no version with a seal: remove 'sealed' from the source")
 
 
