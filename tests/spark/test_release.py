@@ -19,7 +19,6 @@ from dataward.release.query import Query
 from dataward.release.synthesis import Synthesis
 from dataward.spark.session import isolated
 from dataward.tables import commits, delta
-from dataward.verbs import release as verb
 from dataward.verbs.budget import Amount, Payment, charge, reserve, set_cap, show
 from dataward.verbs.release import plan_release, release, verify_release
 from dataward.verbs.synthesize import synthesize
@@ -152,9 +151,15 @@ class Killed(BaseException):
     """As a kill, nothing catches it."""
 
 
-@pytest.mark.parametrize(("place", "name"), [
-    (verb, "exact_of"), (draws, "stage"), (budget, "ask"), (paid, "enter"), (commits, "commit_target"), (paid, "seal_answer"),
-])  # fmt: skip
+LONG = pytest.mark.long
+KILLS = [
+    pytest.param(paid, "exact_of", marks=LONG), pytest.param(draws, "stage", marks=LONG), (budget, "ask"),
+    pytest.param(paid, "enter", marks=LONG), pytest.param(commits, "commit_target", marks=LONG),
+    pytest.param(paid, "seal_answer", marks=LONG),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "name"), KILLS)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_killed_run_leaves_no_answer_without_a_charge_and_ends_as_one_that_was_not(
     orders, monkeypatch, place, name, after
@@ -230,6 +235,7 @@ def test_thirty_two_asks_at_once_never_overdraw(orders):
     assert orders.versions("budgets") <= 12, "asks of one process share transactions"
 
 
+@pytest.mark.long
 def test_writers_without_a_common_queue_never_overdraw(orders, monkeypatch):
     capped(orders, 1.0)
     place = query(orders).spend.budget

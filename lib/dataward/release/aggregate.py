@@ -204,9 +204,8 @@ def _leaf(column: Column, leaves: Leaves) -> Column:
     from pyspark.sql import functions as F
 
     if leaves.values:
-        text = column.cast("string")
-        place = F.array_position(F.array(*map(F.lit, leaves.values)), text) - 1
-        found: Column = F.when(place >= 0, place)
+        places = [part for number, text in enumerate(leaves.values) for part in (F.lit(text), F.lit(number))]
+        found: Column = F.create_map(*places)[column.cast("string")]
         return found
     value = column.cast("double")
     if leaves.edges:
