@@ -2,6 +2,8 @@
 
 import pytest
 
+from dataward.spark.held import hold
+
 ROWS = [(n, f"p{n}@example.org", str(n % 7), float(n % 100), None if n % 50 == 0 else "a", f"2020-01-{n % 28 + 1:02d}")
         for n in range(3000)]  # fmt: skip
 SCHEMA = "id bigint, mail string, region string, amount double, note string, day string"
@@ -71,3 +73,17 @@ def test_every_feature_takes_sixty_jobs_at_most(lake, jobs_of):
     (lake.root / "other.yaml").write_text(other)
     lake.forget()
     assert max(jobs_of_second(lake, jobs_of, **contract, extra=BESIDE + MORE)) <= 60
+
+
+def test_a_held_frame_begins_a_plan_of_its_own(spark, jobs_of):
+    frame = spark.range(100).selectExpr("id", "id % 7 as `a.b`").where("id > 3")
+    held = hold(frame)
+    with jobs_of() as told:
+        assert held.frame.selectExpr("sum(id)").first()[0] == sum(range(4, 100))
+        assert held.frame.columns == ["id", "a.b"]
+    assert told["jobs"] == 1
+    plan = held.frame.where("id < 50")._jdf.queryExecution().toString()
+    assert "ExistingRDD" in plan
+    assert "Range" not in plan  # nothing of how it was made
+    held.release()
+    assert held.frame.count() == 96  # computed again

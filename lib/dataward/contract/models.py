@@ -189,7 +189,7 @@ class Contract(Model):
     @model_validator(mode="after")
     def _finds_people(self) -> Contract:
         if self.erasure is None:
-            if shredding := [name for name, line in self.columns.items() if line.protect.op == "shred"]:
+            if shredding := [name for name, line in self.columns.items() if line.protect.shreds]:
                 raise ValueError(
                     f"column '{shredding[0]}': shred needs erasure: {{subject: COLUMN}}, whose keys it uses"
                 )

@@ -31,6 +31,8 @@ class Operation(Model):
         shows_version: a protected value says by which version of the key it was made.
         keeps: it leaves the value as it is.
         drops: it takes the column away.
+        by_class: equal values of two classes may become different ones, as each class has its own canonical spelling.
+        shreds: a person's values can be made unreadable by destroying that person's key.
         form: pattern of a protected value that is nothing but such a text; its first group is the version.
         entered: its originals or keys lie in a Delta table of their own, which says their versions.
         readable: it protects, and a part of the value stays readable all the same.
@@ -53,6 +55,8 @@ class Operation(Model):
     shows_version: ClassVar[bool] = False
     keeps: ClassVar[bool] = False
     drops: ClassVar[bool] = False
+    by_class: ClassVar[bool] = False
+    shreds: ClassVar[bool] = False
     form: ClassVar[re.Pattern[str] | None] = None
     entered: ClassVar[bool] = False
     readable: ClassVar[bool] = False

@@ -48,6 +48,7 @@ class Token(Fallible):
     """One-way token: HMAC-SHA-256 under the domain's key, ``v<key version>.<bits as hex>``."""
 
     op: Literal["token"] = "token"
+    by_class: ClassVar[bool] = True
     strength: ClassVar[int] = ALIASED
     injective: ClassVar[bool] = True
     guessable: ClassVar[bool] = True
@@ -288,6 +289,7 @@ class Shred(Operation):
     """Encryption under a key of the row's own subject (``erasure.subject``), which ``dataward erase`` destroys."""
 
     op: Literal["shred"] = "shred"
+    shreds: ClassVar[bool] = True
     strength: ClassVar[int] = ENCRYPTED
     reversible: ClassVar[bool] = True
     keyed: ClassVar[bool] = True

@@ -16,7 +16,7 @@ from dataward.pipeline.metric_history import recall
 from dataward.pipeline.refusals import against_keys, against_names, against_schema, against_target
 from dataward.pipeline.seal import same_keys
 from dataward.pipeline.small import settle_small
-from dataward.privacy.protect import ColumnPlan, output_schema
+from dataward.privacy.protect import ColumnPlan
 from dataward.quality.repair.fit import normalised
 from dataward.report import openlineage
 from dataward.spark.session import demand_encryption
@@ -70,7 +70,7 @@ def preflight(ctx: Context, pinned: Pinned) -> Ready:
     memory = memory_of(ctx)
     plain = normalised(source.frame, contract.treat).drop(MALFORMED)
     columns = ColumnPlan.resolve(contract, ctx.keys, plain.schema)
-    changes = against_target(ctx.spark, ctx.plan, ctx.target, *output_schema(columns), pinned.replaces_all)
+    changes = against_target(ctx.spark, ctx.plan, ctx.target, columns, pinned.replaces_all)
     announced = tuple(f"schema of {contract.target}: the run {change}" for change in changes)
     for line in announced:
         ctx.trace.progress(f"  {line}")

@@ -14,7 +14,7 @@ from dataward.errors import ContractError, Problem, TargetError, UsageError, did
 from dataward.pipeline.columns import clashing, unmapped
 from dataward.pipeline.key_uses import live_versions
 from dataward.pipeline.plan import Plan, of_rule
-from dataward.privacy.protect import arrow_schema, key_of, misfits, undecided, within
+from dataward.privacy.protect import ColumnPlan, arrow_schema, key_of, misfits, output_schema, undecided, within
 from dataward.privacy.protect.compiled import uses
 from dataward.quality.repair.fit import misfit, normalised
 from dataward.quality.rules import RowRule, Rule, WellFormed
@@ -32,7 +32,6 @@ from dataward.tables.source import MALFORMED
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import StructType
 
     from dataward.pipeline.context import Context
 
@@ -131,12 +130,12 @@ def against_place(spark: SparkSession, plan: Plan) -> Newest | None:
 
 
 def against_target(
-    spark: SparkSession, plan: Plan, present: Newest | None, output: StructType, beside: Iterable[str], whole: bool
+    spark: SparkSession, plan: Plan, present: Newest | None, columns: ColumnPlan, whole: bool
 ) -> list[str]:
     """Check a plan against the table that it will write to; gives what will become of the table's schema, in words.
 
-    ``present``: its newest version, None where there is none; ``output``: the columns as they will be written; ``beside``:
-    those that a rotation adds; ``whole``: all rows are replaced.
+    ``present``: its newest version, None where there is none; ``columns``: the decisions about the source's; ``whole``: all rows
+    are replaced.
 
     Raises:
         ContractError: files of the table are laid out by a column that the contract protects: its order would show in
@@ -148,13 +147,14 @@ def against_target(
     problems = []
     table = declarations(present)
     for name, why in delta.laid_out_by(spark, target, present, partial(_looked, plan.sha256)).items():
-        operator = plan.contract.column(name).protect
-        if not operator.keeps:
+        operator = columns.of(name).line.protect if columns.named(name) else None
+        if operator is not None and not operator.keeps:
             what = f"'{name}' is a {why} of {target}, and protected by {operator.op}"
             line = plan.document.line_of(("columns", name))
             problems.append(
                 Problem(plan.document.file, line, f"columns.{name}", what, "lay the table out by other columns")
             )
+    output, beside = output_schema(columns)
     found = fit(output, table, whole, target.evolve, beside)
     lacking = found.lacks if target.mode == "merge" else ()
     what, remedy = (
@@ -208,13 +208,11 @@ def against_keys(ctx: Context, frame: DataFrame) -> None:
         return
     live = live_versions(spark, contract, contract.target, ctx.target.version)
     for name, version in rotated.items():
-        operator = silent[name].parameters.op
-        told_beside = (
-            operator == "fpe" and name in frame.columns and keys.window(contract.domain(contract.column(name)))
-        )
+        parameters, key = silent[name].parameters, silent[name].key
+        told_beside = parameters.shadowed and name in frame.columns and key is not None and keys.window(key.domain)
         if live.get(name, set()) - {version} and not told_beside:
             raise UsageError(
-                f"column '{name}': {contract.target} holds values of {operator} by another version of the key than the "
+                f"column '{name}': {contract.target} holds values of {parameters.op} by another version of the key than the "
                 f"current one ({version}), and they do not say which. Bring the table over first (dataward rotate), or publish "
                 "all of it anew (mode overwrite)"
             )

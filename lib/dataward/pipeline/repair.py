@@ -79,7 +79,7 @@ class Mended:
         """Verdicts before the repairs."""
         return self.before.verdicts if self.before else ()
 
-    def counted(self, contract: Contract, judged: Judgement) -> Mended:
+    def counted(self, columns: ColumnPlan, judged: Judgement) -> Mended:
         """With the repairs counted; a job of its own where rows were diverted by them."""
         if self.treated is None or self.before is None:
             return self
@@ -87,7 +87,8 @@ class Mended:
         of_diverted = [dataframes.measure(self.treated.diverted, self.metrics)] if gone and self.metrics else []
         repairs = self.treated.repairs(judged.counted, *of_diverted)
         unknown = [repair.column for repair in repairs if repair.what == "unknown" and repair.column]
-        told = [line for name in unknown if not contract.sensitive(name) for line in self._suggestions(contract, name)]
+        shown = [name for name in unknown if not columns.of(name).sensitive]
+        told = [line for name in shown for line in self._suggestions(columns.contract, name)]
         return replace(self, repairs=repairs, rows_diverted=gone, suggestions=tuple(told))
 
     def _suggestions(self, contract: Contract, name: str) -> Iterator[str]:

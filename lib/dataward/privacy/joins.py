@@ -70,7 +70,7 @@ def _difference(own: Column, foreign: Column, mine: Contract, other: Contract) -
         return f"{own.protect.op} has other parameters in {other.contract}", "use the same parameters for both"
     if own.protect.keeps:
         return None
-    if own.protect.op == "token" and own.class_ != foreign.class_:
+    if own.protect.by_class and own.class_ != foreign.class_:
         return (
             f"class {own.class_} here and {foreign.class_} in {other.contract}: they have other canonical spellings",
             "give both one class",

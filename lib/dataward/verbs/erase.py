@@ -178,7 +178,7 @@ class _Table:
     @property
     def shredded(self) -> list[str]:
         """The columns whose values lie under keys of their subjects."""
-        return [name for name, line in self.contract.columns.items() if line.protect.op == "shred"]
+        return [name for name, line in self.contract.columns.items() if line.protect.shreds]
 
     @property
     def places(self) -> list[Location]:

@@ -12,7 +12,7 @@ from dataward.pipeline.passes import Pass, passes
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.refresh import Refresh
 from dataward.pipeline.refusals import against_names, against_place, against_schema, against_target
-from dataward.privacy.protect import ColumnPlan, Protected, output_schema, protect_in_window
+from dataward.privacy.protect import ColumnPlan, Protected, protect_in_window
 from dataward.quality.explain import Explanation
 from dataward.quality.explain import explain as explain_suite
 from dataward.quality.repair.fit import normalised
@@ -68,6 +68,6 @@ def explain(spark: SparkSession, plan: Plan) -> Explained:
         if contract.target.mode == "refresh":
             refresh = Refresh(own, plan, keys, pinned, others, None)
             reads, whole = f"{reads}, {refresh}", refresh.base is None
-        changes = against_target(own, plan, delta.newest(own, contract.target), *output_schema(columns), whole)
+        changes = against_target(own, plan, delta.newest(own, contract.target), columns, whole)
         judging = explain_suite(suite, contract.engine, now)
         return Explained(reads, judging, protections, tuple(changes), passes(columns, suite, judging))

@@ -70,7 +70,7 @@ class WholeTable:
     def judge(self, ctx: Context, ready: Ready, mended: Mended) -> Judged:
         """Judge by the contract's engine."""
         judgement = self._verdicts(ctx, ready, mended)
-        return Judged(ready, judgement, mended.counted(ctx.contract, judgement), str(judgement))
+        return Judged(ready, judgement, mended.counted(ready.columns, judgement), str(judgement))
 
     def _verdicts(self, ctx: Context, ready: Ready, mended: Mended, measure: Measuring | None = None) -> Any:
         contract = ctx.contract
