@@ -28,8 +28,11 @@ def test_a_small_publish_takes_twelve_jobs_at_most(lake, jobs_of):
 
 
 def test_with_quarantine_and_history_it_takes_twenty_at_most(lake, jobs_of):
-    rules = RULES + ',\nIsComplete "note"'
+    rules = RULES.replace(">= 0", "> 0") + ',\nIsComplete "note"'  # rows that fail both are counted once, in the scan
     assert max(jobs_of_second(lake, jobs_of, **SMALL | {"rules": rules}, extra=BESIDE)) <= 20
+    bad = [row for row in ROWS if row[3] == 0 or row[4] is None]
+    assert lake.read("quarantine").count() == 2 * len(bad)
+    assert len(bad) < sum(row[3] == 0 for row in ROWS) + sum(row[4] is None for row in ROWS)
 
 
 EVERYTHING = """{

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dataward.contract import Contract
+from dataward.pipeline.intake.whole import TOGETHER
 from dataward.pipeline.repair import steps
 from dataward.privacy.protect import ColumnPlan
 from dataward.quality.explain import Explanation
@@ -64,11 +65,15 @@ def _before_judging(contract: Contract, columns: ColumnPlan, judging: Explanatio
 
 
 def _diverting(contract: Contract, suite: Suite) -> list[Pass]:
-    """Rows are counted by themselves only where they may fail several rules."""
+    """Rows are counted by themselves where they may fail several rules, of which one compares rows; else with the verdicts."""
     rules = [rule for rule in suite.rules if isinstance(rule, RowRule) and not rule.warns_only]
-    if len(rules) < 2 and contract.target.mode != "refresh":
-        return []
-    return [Pass("source", "count the rows to divert", "rows fail more than one rule")]
+    if contract.target.mode == "refresh" and rules:
+        return [Pass("source", "count the rows to divert", "a row fails")]
+    if any(rule.flags() for rule in rules) or len(rules) > TOGETHER:
+        return [
+            Pass("source", "count the rows to divert", "a row fails a rule about other rows, or rows fail many rules")
+        ]
+    return []
 
 
 def _looking(contract: Contract) -> list[Pass]:

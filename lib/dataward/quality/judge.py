@@ -118,6 +118,7 @@ class Options:
         internal: helper columns, which are not the source's own.
         estimate: columns whose distinct values engine ``spark`` estimates in the same shuffle.
         count: additional metrics.
+        also: metrics that are left out where they cannot be measured.
         past: numbers of earlier runs.
         measure: function to use instead of the engine.
         seconds: time limit of one rule; None: no limit.
@@ -130,6 +131,7 @@ class Options:
     internal: tuple[str, ...] = ()
     estimate: tuple[str, ...] = ()
     count: tuple[Metric, ...] = ()
+    also: tuple[Metric, ...] = ()
     past: Past = field(default_factory=Past)
     measure: Measuring | None = None
     seconds: int | None = None
@@ -157,7 +159,7 @@ def judge(
     estimates = {name: _one_in(SAMPLED, name) for name in options.estimate} if options.engine == "spark" else {}
     wanted = [Metric("size"), *(metric for rule in suite.rules for metric in rule.metrics(now))]
     wanted += [metric for analyzer in suite.analyzers for metric in metrics_of(analyzer, types, options.sensitive)]
-    wanted += [*estimates.values(), *options.count]
+    wanted += [*estimates.values(), *options.count, *options.also]
     patience = Patience(spark, options.seconds)
     values = _values(plain, suite, wanted, now, options, patience)
     frame.createOrReplaceTempView("primary")
@@ -175,7 +177,9 @@ def judge(
         diverting=tuple(rule for verdict, rule in judged if verdict.failed_rows and _diverts(rule)),
         statistics=statistics(suite.analyzers, values, types, options.sensitive),
         distinct={name: SAMPLED * int(values.get(metric) or 0) for name, metric in estimates.items()},
-        counted=Values({metric: values[metric] for metric in options.count}),
+        counted=Values(
+            {metric: values[metric] for metric in (*options.count, *(one for one in options.also if one in values))}
+        ),
     )
 
 

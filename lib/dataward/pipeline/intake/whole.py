@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from dataward.errors import ProtectionError
 from dataward.pipeline import resume
@@ -14,13 +14,18 @@ from dataward.pipeline.repair import Mended
 from dataward.privacy.protect import attempt
 from dataward.quality.internal import SOURCE_ROW
 from dataward.quality.judge import Measuring, Options, judge
-from dataward.quality.rules import RowRule
-from dataward.quality.split import failed_rows
+from dataward.quality.measuring import risky
+from dataward.quality.metrics import Metric
+from dataward.quality.rules import RowRule, Rule
+from dataward.quality.split import failed_rows, with_paths
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 __all__ = ["WholeTable"]
+
+TOGETHER = 40
+"""Rules up to which the rows that fail any of them are counted in the scan: each is then evaluated twice."""
 
 
 class WholeTable:
@@ -82,6 +87,7 @@ class WholeTable:
             internal=tuple(mended.internal),
             estimate=ready.columns.guessable,
             count=tuple(mended.metrics),
+            also=tuple(filter(None, [None if measure else _diverted(ctx, ready, mended)])),
             past=ready.past,
             measure=measure,
             seconds=contract.limits.seconds,
@@ -89,11 +95,16 @@ class WholeTable:
         return judge(ctx.spark, mended.frame, ready.suite, ctx.now, options)
 
     def count(self, ctx: Context, judged: Judged) -> Counted:
-        """Count; a job of its own where rules overlap or keys were counted by their hashes."""
+        """Count; a job of its own where rows of overlapping rules could not be counted with the verdicts, or keys by their hashes."""
         judgement, mended = judged.judgement, judged.mended
         whole = judgement.rows + mended.rows_diverted
+        together = [rule for rule in judgement.diverting if _judged_alone(rule)]
+        metric = _diverted(ctx, judged.ready, mended)
+        of_all = judgement.counted.get(metric) if metric else None
         by_key = ctx.contract.engine == "spark" and any(rule.flags() for rule in judgement.diverting)
-        if len(judgement.diverting) > 1 or by_key:
+        if len(judgement.diverting) > 1 and len(together) == len(judgement.diverting) and of_all is not None:
+            failed = int(of_all)
+        elif len(judgement.diverting) > 1 or by_key:
             failed = failed_rows(mended.frame, judgement.diverting, ctx.now)
         else:
             failed = sum(one.failed_rows or 0 for one in judgement.verdicts if one.action == "quarantine")
@@ -126,3 +137,18 @@ class WholeTable:
 
     def after_commit(self, ctx: Context, judged: Judged, split: Split) -> None:
         """Do nothing more."""
+
+
+def _judged_alone(rule: Rule) -> bool:
+    """Return whether a rule judges each row by itself, and quickly."""
+    return isinstance(rule, RowRule) and not rule.warns_only and not rule.flags() and not risky(rule)
+
+
+def _diverted(ctx: Context, ready: Ready, mended: Mended) -> Metric | None:
+    """Return the metric of the rows that fail any rule which may divert them; None where it would not save a pass."""
+    rules = [rule.recalled(ready.past, ctx.now) for rule in ready.suite.rules if _judged_alone(rule)]
+    if not 2 <= len(rules) <= TOGETHER or any(rule.awaits for rule in rules):
+        return None
+    types = dict(with_paths(mended.frame, (name for rule in rules for name in rule.columns)).dtypes)
+    fails = (f"not coalesce({cast(RowRule, rule.typed(types)).outcome(ctx.now)}, true)" for rule in rules)
+    return Metric("size", where=" or ".join(fails))
