@@ -93,7 +93,7 @@ def grown(spark: Any, root: Path, versions: list[int], rows: int) -> dict[str, d
     create_keyring(root / "keys")
     source(spark, root, "few", 10)
     source(spark, root, "rows", rows)
-    source(spark, root, "many", 10 * rows)
+    source(spark, root, "many", 100 * rows)
     warm = Table(spark, root, "warm", "rows")
     for _ in range(3):
         warm.publish()
@@ -106,8 +106,7 @@ def grown(spark: Any, root: Path, versions: list[int], rows: int) -> dict[str, d
         table.reads("rows")
         told[f"append of {rows:,} rows at version {version}"] = table.measured()
     large = Table(spark, root, "large", "many")
-    for _ in range(10):
-        large.publish()
+    large.publish()
     large.reads("rows")
     told[f"append of {rows:,} rows to {100 * rows:,}"] = large.measured()
     beside = Table(spark, root, "beside", "rows", beside=True)
