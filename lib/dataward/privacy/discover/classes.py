@@ -33,10 +33,10 @@ def misspelt(contract: Contract) -> Iterator[tuple[Place, str, str]]:
 
 def _near(name: str, known: Iterable[str]) -> str | None:
     """Return the most similar known class; None where none is similar."""
-    from rapidfuzz.distance import OSA
-
     if name in CLASSES or len(name) < SHORTEST:
         return None
+    from rapidfuzz.distance import OSA
+
     far, nearest = min((OSA.distance(name, candidate, score_cutoff=NEAR), candidate) for candidate in sorted(known))
     return nearest if far <= NEAR and len(nearest) >= SHORTEST else None
 
