@@ -38,14 +38,17 @@ if TYPE_CHECKING:
     from dataward.pipeline.plan import Plan, plan
     from dataward.pipeline.publish import publish
     from dataward.report import RunResult
+    from dataward.verbs.diff import diff
     from dataward.verbs.discover import Asked, discover
     from dataward.verbs.history import history
     from dataward.verbs.profile import profile
     from dataward.verbs.read import read, reading
+    from dataward.verbs.restore import restore
     from dataward.verbs.score import score_table
     from dataward.verbs.stream import stream
     from dataward.verbs.suggest import suggest
     from dataward.verbs.train import train
+    from dataward.verbs.vacuum import vacuum
     from dataward.verbs.verify import verify
 
 __all__ = [
@@ -56,6 +59,7 @@ __all__ = [
     "Source",
     "__version__",
     "create_keyring",
+    "diff",
     "discover",
     "history",
     "plan",
@@ -66,9 +70,11 @@ __all__ = [
     "reading",
     "score",
     "score_table",
+    "restore",
     "stream",
     "suggest",
     "train",
+    "vacuum",
     "verify",
 ]
 
@@ -81,14 +87,17 @@ _HOMES = {
     "pipeline.plan": ("Plan", "plan"),
     "pipeline.publish": ("publish",),
     "report": ("RunResult",),
+    "verbs.diff": ("diff",),
     "verbs.discover": ("Asked", "discover"),
     "verbs.history": ("history",),
     "verbs.profile": ("profile",),
     "verbs.read": ("read", "reading"),
     "verbs.score": ("score_table",),
+    "verbs.restore": ("restore",),
     "verbs.stream": ("stream",),
     "verbs.suggest": ("suggest",),
     "verbs.train": ("train",),
+    "verbs.vacuum": ("vacuum",),
     "verbs.verify": ("verify",),
 }
 

@@ -38,6 +38,7 @@ from dataward.cli import (
     tables,
     train,
     verify,
+    versions,
 )
 from dataward.cli.parsing import Verb
 from dataward.cli.say import flushed, merged, print_json, say, unread, warned
@@ -125,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         init,
         train,
         verify,
+        versions,
     ):
         room.add(verb)
     return parser

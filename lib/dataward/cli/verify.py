@@ -40,6 +40,7 @@ def add(verb: Verb) -> None:
     command.add_argument("--head", action="append", default=[], metavar="FILE",
                          help="a checkpoint of the ledger that was kept elsewhere, which the ledger must continue")  # fmt: skip
     command.add_argument("--table", metavar="PATH", help="the table's folder, where it is not the contract's")
+    command.add_argument("--report", metavar="DIR", help="also compare the run's report in this folder with the seal")
     command.add_argument(
         "--rows", action="store_true", help="also recompute the keyed digest of the rows, with Spark and the keyring"
     )
@@ -60,9 +61,15 @@ def _verify(arguments: argparse.Namespace) -> int:
         raise UsageError("--rows needs the keyring, and --public-key is for those who have none: give one of the two")
     contract = load(arguments.contract)
     asked = Asked(
-        arguments.table_version, arguments.every, tuple(arguments.public_key), tuple(arguments.head), arguments.table, arguments.rows,
-        _bar() if sys.stderr.isatty() else (lambda done, total, size: None),
-    )  # fmt: skip
+        version=arguments.table_version,
+        every=arguments.every,
+        public_keys=tuple(arguments.public_key),
+        heads=tuple(arguments.head),
+        table=arguments.table,
+        reports=arguments.report,
+        rows=arguments.rows,
+        progress=_bar() if sys.stderr.isatty() else (lambda done, total, size: None),
+    )
     spark = None
     if arguments.rows:
         from dataward.spark import session

@@ -29,7 +29,7 @@ from dataward.contract.protections import (
     written_form,
 )
 from dataward.contract.reserved import SHADOW
-from dataward.contract.settings import Erasure, Join, Keys, Limits, Lineage, PrivateMetrics, Windows
+from dataward.contract.settings import Erasure, Join, Keys, Limits, Lineage, PrivateMetrics, Retention, Windows
 from dataward.contract.treatment import Treatment
 
 __all__ = ["Contract", "json_schema"]
@@ -92,6 +92,9 @@ class Contract(Model):
         default=None, description="where the event of every verb goes; without it, none is kept"
     )
     erasure: Erasure | None = Field(default=None, description="without it, 'dataward erase' has nobody to look for")
+    retention: Retention | None = Field(
+        default=None, description="how long old versions stay readable; default: Delta's week"
+    )
     rules_after: str = Field(default="", description="DQDL about the protected rows, judged before they are published")
     joins: tuple[Join, ...] = Field(default=(), description="columns of other tables that must join, or must not")
     quasi_identifiers: Annotated[

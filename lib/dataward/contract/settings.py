@@ -17,6 +17,7 @@ __all__ = [
     "PrivateMetrics",
     "Lineage",
     "Retain",
+    "Retention",
     "Windows",
 ]
 
@@ -142,6 +143,15 @@ class PrivateMetrics(Model):
         if wrong := [name for name, (low, high) in self.between.items() if not low < high]:
             raise ValueError(f"private_metrics.between.{wrong[0]} is [low, high] with low below high")
         return self
+
+
+class Retention(Model):
+    """How long files of old versions are kept by 'dataward vacuum', and whether a legal hold keeps all of them."""
+
+    days: int = Field(default=7, ge=0, le=36_500, description="versions younger than this stay readable")
+    hold: str | None = Field(
+        default=None, min_length=1, description="a legal hold, and its reason: nothing may be removed"
+    )
 
 
 class Windows(Model):

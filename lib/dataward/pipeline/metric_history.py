@@ -8,6 +8,7 @@ newest run of each partition counts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from dataward.quality.suite import Suite
 from dataward.spark.session import isolated
 from dataward.spark.sql import literal
 from dataward.tables import commits, delta
+from dataward.tables.maintenance import settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -93,7 +95,9 @@ def _append(spark: SparkSession, plan: Plan, app: str, rows: list[tuple[Any, ...
     place, metadata = plan.contract.history_location, {"contract": plan.name, "contract_sha256": plan.sha256}
     commit = commits.append_once(spark, frame, place, app, metadata)
     if commit.version % FILES == FILES // 2:  # apart from the commits (0 modulo 10) at which Delta writes a checkpoint
-        with suppress(Exception):  # a concurrent run is compacting
+        told = json.dumps({"dataward": 1, "trims": plan.name})
+        named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": told})
+        with suppress(Exception), named:  # a concurrent run is compacting
             delta.delta_table(spark, place).optimize().executeCompaction()
 
 
@@ -125,7 +129,9 @@ def _trim(spark: SparkSession, plan: Plan, now: datetime, past: Past) -> None:
     if oldest < now - timedelta(days=days * 1.1):
         before = (now - timedelta(days=days)).isoformat()
         condition = f"contract = {literal(plan.name)} and time < timestamp'{before}'"
-        with suppress(Exception):  # a concurrent run is deleting; the next run tries again
+        told = json.dumps({"dataward": 1, "trims": plan.name})
+        named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": told})
+        with suppress(Exception), named:  # a concurrent run is deleting; the next run tries again
             delta.delta_table(spark, plan.contract.history_location).delete(condition)
 
 

@@ -17,7 +17,17 @@ from dataward.tables.reason import reason
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["File", "append_only", "delete_rows", "files", "forget_past", "read_bytes", "replace_bytes", "settings"]
+__all__ = [
+    "File",
+    "append_only",
+    "delete_rows",
+    "files",
+    "forget_past",
+    "read_bytes",
+    "replace_bytes",
+    "settings",
+    "vacuum",
+]
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,31 @@ def forget_past(spark: SparkSession, place: Location, metadata: dict[str, Any]) 
             raise
         except Exception as error:
             raise TargetError(f"{place}: its past cannot be removed ({reason(error)}); run it again") from None
+
+
+def vacuum(spark: SparkSession, place: Location, hours: int, dry_run: bool) -> list[File]:
+    """Remove files that no version within so many hours needs; returns those that went (or would go).
+
+    Raises:
+        TargetError: the table cannot be vacuumed.
+    """
+    name, root = delta.identifier(spark, place), delta.location(spark, place)
+    own = {
+        "spark.databricks.delta.retentionDurationCheck.enabled": "false",  # whoever calls has compared with the contract
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * spark.sparkContext.defaultParallelism),
+    }
+    with settings(spark, own), console_to_stderr(spark):
+        try:
+            before = {file.path: file for file in files(spark, root)}
+            listed = spark.sql(f"vacuum {name} retain {int(hours)} hours dry run").collect() if dry_run else []
+            if dry_run:
+                named = {str(row[0]).rsplit("/", 1)[-1] for row in listed}
+                return [file for path, file in before.items() if path.rsplit("/", 1)[-1] in named]
+            spark.sql(f"vacuum {name} retain {int(hours)} hours")
+            left = {file.path for file in files(spark, root)}
+            return [file for path, file in before.items() if path not in left and "/_delta_log/" not in path]
+        except Exception as error:
+            raise TargetError(f"{place}: it cannot be vacuumed ({reason(error)})") from None
 
 
 def append_only(spark: SparkSession, place: Location, wanted: bool) -> None:

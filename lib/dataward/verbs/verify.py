@@ -15,6 +15,7 @@ from dataward.integrity.dsse import PublicKey
 from dataward.integrity.heads import Unread, known_heads
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Note, parse
+from dataward.integrity.proof.beside import check_beside
 from dataward.integrity.proof.data import Counted
 from dataward.integrity.proof.findings import Finding, fail, note, section
 from dataward.integrity.proof.proof import Proved, Request, VersionState, prove
@@ -22,6 +23,7 @@ from dataward.integrity.proof.trust import Trust, from_keyring, from_pem
 from dataward.keys import open_keys
 from dataward.pipeline.guard import guarded
 from dataward.tables.deltalog.folder import folder
+from dataward.verbs.reports import check_report
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -74,6 +76,7 @@ class Asked:
         public_keys: PEM files of trusted keys; none: the contract's keyring is opened.
         heads: files with checkpoints of the ledger that were kept elsewhere.
         table: the table's folder, where it is not the contract's.
+        reports: the folder of reports, to compare that of the version's run with the seal.
         rows: recompute the keyed digest of the rows; needs a session and the keyring.
         progress: called while files are hashed.
     """
@@ -83,6 +86,7 @@ class Asked:
     public_keys: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
     table: str | None = None
+    reports: str | None = None
     rows: bool = False
     progress: Progress = field(default=lambda done, total, size: None)
 
@@ -105,7 +109,9 @@ def verify_contract(spark: SparkSession | None, contract: Contract, asked: Asked
     found = proved(spark, contract, asked)
     seal = found.sealed.seal
     assert seal is not None  # noqa: S101 - `prove` returns only such
-    findings = [*found.findings, *_contract(contract, seal)]
+    findings = [*found.findings, *_beside(spark, contract, seal, asked), *_contract(contract, seal)]
+    if asked.reports:
+        findings += check_report(asked.reports, contract.contract, seal)
     if asked.rows:
         findings += _rows(spark, contract, seal)
     checks = tuple(_checks(found, seal, findings))
@@ -216,6 +222,22 @@ def _location(spark: SparkSession | None, contract: Contract, asked: Asked) -> s
     from dataward.tables import delta
 
     return delta.location(spark, contract.target)
+
+
+def _beside(spark: SparkSession | None, contract: Contract, seal: Seal, asked: Asked) -> list[Finding]:
+    """Check the tables beside the target as the newest seal names them; those of the catalog need a session."""
+    log, found = ledger.open_log(contract.ledger_location), list[Finding]()
+    for what, sealed in seal.beside.items() if asked.version is None else ():
+        place = contract.tables.get(what)
+        if place is None or (place.path is None and spark is None):
+            continue
+        root = place.path
+        if root is None and spark is not None:
+            from dataward.tables import delta
+
+            root = delta.location(spark, place)
+        found += check_beside(log, folder(str(root)), what, sealed)
+    return found
 
 
 def _contract(contract: Contract, seal: Seal) -> list[Finding]:

@@ -230,6 +230,8 @@ def _checksum(table: Folder, state: Attested, name: str) -> Iterator[Finding]:
         data = read_json(table.read(f"{LOG}/{name}"))
         if not isinstance(data, dict):
             raise Damaged("it is no JSON object")
+        if not {"numFiles", "tableSizeBytes"} <= data.keys():
+            raise Damaged("it lacks what every version checksum has")
         told = list(_checksum_differs(state, data, name))
     except (Damaged, Missing) as error:
         yield fail("checksum-edited", name, f"it cannot be read: {error}")

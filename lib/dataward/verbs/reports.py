@@ -1,0 +1,53 @@
+"""Compare a run's report with the seal of the version that it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from dataward.integrity.canonical import canonical
+from dataward.integrity.proof.findings import Finding, fail, note
+from dataward.report import RunResult
+from dataward.report.html import page
+from dataward.tables.deltalog.folder import Missing, folder
+
+if TYPE_CHECKING:
+    from dataward.integrity.seal import Seal
+
+__all__ = ["check_report"]
+
+SHARED = ("verdicts", "verdicts_before", "verdicts_after", "repairs", "protections", "joins", "rows", "references")
+"""Fields of a report that the seal has as well; times and phases are the report's own."""
+
+
+def check_report(reports: str, contract: str, seal: Seal) -> Iterator[Finding]:
+    """Yield a finding where the report says other things than the seal, or its page other things than its data."""
+    place = PurePosixPath(contract) / seal.run_id
+    where = folder(reports)
+    try:
+        data, html = where.read(f"{place}/report.json"), where.read(f"{place}/report.html")
+    except Missing as error:
+        yield note("report-missing", str(error))
+        return
+    try:
+        result = RunResult.model_validate_json(data)
+    except ValidationError:
+        yield fail("report-changed", f"{place}/report.json", "it is no report")
+        return
+    told, sealed = result.model_dump(mode="json"), seal.model_dump(mode="json")
+    differing = [name for name in SHARED if name in told and name in sealed and not _same(told[name], sealed[name])]
+    inside = told.get("seal") or {}
+    differing += [f"seal.{name}" for name in inside if name in sealed and not _same(inside[name], sealed[name])]
+    if (result.run_id, result.contract) != (seal.run_id, seal.contract):
+        differing.append("run_id")
+    if differing:
+        yield fail("report-changed", f"{place}/report.json", f"it differs from the seal in {', '.join(differing)}")
+    if page(result) != html.decode("utf-8", "replace"):
+        yield fail("report-changed", f"{place}/report.html", "it is not the page that is drawn from report.json")
+
+
+def _same(one: object, other: object) -> bool:
+    return canonical(one) == canonical(other)

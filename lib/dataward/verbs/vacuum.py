@@ -1,0 +1,94 @@
+"""Remove files of old versions, within what the contract's retention and legal holds allow; recorded in the ledger."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from dataward.contract import Contract, Location
+from dataward.errors import NotPermitted, UsageError
+from dataward.integrity import ledger
+from dataward.integrity.ledger import About
+from dataward.keys import open_keys
+from dataward.pipeline.guard import guarded
+from dataward.pipeline.plan import Plan
+from dataward.spark.session import isolated
+from dataward.tables import delta, maintenance
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Vacuumed", "retained_hours", "vacuum"]
+
+DELTA_HOURS = 168
+"""Delta's own default: a week, within which readers and writers of older versions may still be active."""
+
+
+@dataclass(frozen=True)
+class Vacuumed:
+    """A table that was vacuumed: hours of retained versions, files and bytes that went (or, in a dry run, would go)."""
+
+    table: str
+    hours: int
+    files: int
+    bytes: int
+    dry_run: bool
+
+
+def retained_hours(contract: Contract, asked: int | None) -> int:
+    """Return for how many hours versions are kept.
+
+    Raises:
+        NotPermitted: there is a legal hold, or fewer hours are asked for than the contract retains.
+    """
+    hold = (contract.retention and contract.retention.hold) or (contract.erasure and contract.erasure.hold)
+    if hold:
+        raise NotPermitted(f"{contract.contract}: legal hold ({hold}): no file of an old version may be removed")
+    least = contract.retention.days * 24 if contract.retention else DELTA_HOURS
+    hours = least if asked is None else asked
+    if hours < least:
+        whose = "the contract's retention" if contract.retention else "Delta's safe retention"
+        raise NotPermitted(f"{contract.contract}: {hours} hours are fewer than {whose} of {least} hours")
+    return hours
+
+
+@guarded("vacuum")
+def vacuum(spark: SparkSession, plan: Plan, hours: int | None = None, dry_run: bool = False) -> list[Vacuumed]:
+    """Vacuum the target, its quarantine and its changes.
+
+    Raises:
+        NotPermitted: the contract does not allow it.
+        TargetError: a table cannot be vacuumed.
+        UsageError: no table of the contract exists.
+    """
+    contract = plan.contract
+    kept = retained_hours(contract, hours)
+    with isolated(spark) as own:
+        places = [place for place in contract.row_tables if delta.exists(own, place)]
+        if not places:
+            raise UsageError(f"{contract.target}: there is no table yet")
+        done = [_vacuumed(own, place, kept, dry_run) for place in places]
+    if not dry_run and any(one.files for one in done):
+        _record(contract, done)
+    return done
+
+
+def _vacuumed(spark: SparkSession, place: Location, hours: int, dry_run: bool) -> Vacuumed:
+    files = maintenance.vacuum(spark, place, hours, dry_run)
+    return Vacuumed(str(place), hours, len(files), sum(one.size for one in files), dry_run)
+
+
+def _record(contract: Contract, done: list[Vacuumed]) -> None:
+    told = {"kind": "vacuum", "contract": contract.contract, "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "tables": [asdict(one) for one in done]}  # fmt: skip
+    about = About(target=contract.target)
+    ledger.record(
+        contract.ledger_location,
+        open_keys(contract.keys),
+        contract.keys.domain,
+        "vacuum",
+        json.dumps(told).encode(),
+        about,
+    )
