@@ -190,16 +190,17 @@ def _publish_heads(arguments: argparse.Namespace) -> int:
 
     contract = _contract(arguments)
     kept = publish_heads(contract)
-    failed = any(one.trouble and one.required for one in kept)
+    contradicted = any(one.contradicts for one in kept)
+    code = 1 if contradicted else 3 if any(one.trouble and one.required for one in kept) else 0
     if arguments.json:
         print_json({"ledger": str(contract.ledger_location), "heads": [dataclasses.asdict(one) for one in kept]})
-        return 3 if failed else 0
+        return code
     for one in kept:
         print(f"  {one.place}: " + (f"not kept: {one.trouble}" if one.trouble else one.where))
     print(
         f"{contract.ledger_location}: head of size {kept[0].size} kept at {sum(not one.trouble for one in kept)} of {len(kept)} places"
     )
-    return 3 if failed else 0
+    return code
 
 
 def _heads(paths: Sequence[str]) -> list[Note]:

@@ -157,6 +157,13 @@ class Contract(Model):
                 raise ValueError(
                     f"{one} ({place}) and {other} ({beside}) lie one inside the other: put them side by side"
                 )
+        for head in (Location(path=head.directory) for head in self.heads if head.directory):
+            for what, place in self.tables.items():
+                if place.same(head) or place.holds(head):
+                    raise ValueError(
+                        f"heads lie in the {what}'s folder ({place}), where whoever can change it can change them too: name "
+                        "a folder of another owner"
+                    )
 
     @model_validator(mode="after")
     def _tells_privately(self) -> Contract:

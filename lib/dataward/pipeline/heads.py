@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from dataward.contract import Contract
-from dataward.errors import TargetError
+from dataward.errors import ProofError, TargetError
 from dataward.integrity import heads, ledger
 
 __all__ = ["PUBLISH", "RERUN", "keep_all", "keep_heads"]
@@ -20,7 +20,8 @@ def keep_heads(contract: Contract, done: str, finish: str) -> list[str]:
     ``done`` says what stands although a required place failed, ``finish`` what to do now.
 
     Raises:
-        TargetError: a required place could not be written, or holds what the ledger no longer does.
+        TargetError: a required place could not be written.
+        ProofError: a required place holds what the ledger no longer does.
     """
     if not contract.heads:
         return []
@@ -28,7 +29,8 @@ def keep_heads(contract: Contract, done: str, finish: str) -> list[str]:
     failed = [one for one in kept if one.trouble]
     if required := [one for one in failed if one.required]:
         told = "; ".join(f"{one.place}: {one.trouble}" for one in required)
-        raise TargetError(
+        error = ProofError if any(one.contradicts for one in required) else TargetError
+        raise error(
             f"{done}; the ledger's head of {required[0].size} entries is not kept at a required place: {told}. {finish}"
         )
     return [f"the ledger's head is not kept at {one.place}: {one.trouble}" for one in failed]
@@ -38,7 +40,7 @@ def keep_all(contracts: Iterable[Contract], done: str, finish: str, progress: Ca
     """Publish the checkpoints of several contracts' ledgers; warnings are shown as progress.
 
     Raises:
-        TargetError: a required place failed.
+        TargetError, ProofError: a required place failed.
     """
     for contract in contracts:
         for warning in keep_heads(contract, f"{contract.target}: {done}", finish):

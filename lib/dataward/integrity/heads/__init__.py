@@ -42,13 +42,17 @@ class Place(Protocol):
 
 @dataclass(frozen=True)
 class Published:
-    """What became of one place: ``trouble`` is empty where the checkpoint of ``size`` entries is kept there."""
+    """What became of one place: ``trouble`` is empty where the checkpoint of ``size`` entries is kept there.
+
+    ``contradicts``: the place holds what the ledger no longer does.
+    """
 
     place: str
     required: bool
     size: int
     where: str = ""
     trouble: str = ""
+    contradicts: bool = False
 
 
 def open_place(head: Head, log: Log) -> Place:
@@ -99,7 +103,8 @@ def _published(log: Log, head: Head, note: Note) -> Published:
             return Published(str(head), head.required, size, "kept before")
         return Published(str(head), head.required, size, place.keep(note))
     except DatawardError as error:
-        return Published(str(head), head.required, size, trouble=str(error))
+        contradicts = isinstance(error, ProofError)
+        return Published(str(head), head.required, size, trouble=str(error), contradicts=contradicts)
 
 
 def extends(log: Log, note: Note, before: Note | None, place: str) -> None:
