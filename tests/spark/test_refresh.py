@@ -258,7 +258,7 @@ def test_what_is_kept_gives_no_value_away_and_an_old_file_cannot_be_changed_unse
     days.publish()
     proof = days.verify()
     assert not proof.holds
-    assert any(f"data file {first.name}: its rows were changed" in check.detail for check in proof.checks)
+    assert any(f"{first.name}: its bytes were changed" in check.detail for check in proof.checks)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])

@@ -119,6 +119,15 @@ def test_a_write_that_is_not_ours_is_named_and_older_versions_still_verify(seale
     assert sealed.verify(0).holds
 
 
+def test_a_write_of_others_is_named_by_the_next_run_and_shows_after_it(lake):
+    lake.source(ROWS, SCHEMA)
+    lake.publish(target="mode: append")
+    lake.read().where("id = 1").write.format("delta").mode("append").save(str(lake.root / "target"))
+    result = lake.publish()
+    assert any("version 1 was written by others since version 0 was sealed" in words for words in result.warnings)
+    assert "version 1 was written by others and is not sealed; 7 rows, sealed are 6" in failed(lake)["content"]
+
+
 @pytest.mark.long
 def test_maintenance_that_changes_no_row_keeps_the_proof(lake):
     for number in range(2):

@@ -23,12 +23,29 @@ class _Frozen(BaseModel):
 
 
 class SealedContent(_Frozen):
-    """Digest and nonce (hex) of a version, its rows, and the SHA-256 of the list of its files."""
+    """Keyed digest of a version's rows (docs/digest.md).
 
+    Attributes:
+        encoding: version of the rows' encoding.
+        digest: digest (hex).
+        nonce: its nonce (hex).
+        rows: number of rows.
+        schema_sha256: SHA-256 (hex) of names and types of the columns.
+        basis: what the digest rests on. ``written``: every row came with this commit; a number: the sealed version of that number,
+            and what was added and removed since; ``whole``: all rows of the version were read, as nothing sealed was there to rest on.
+        measured: ``written``: rows of the commit were summed as they were written; ``read``: some were read after the commit.
+        unsealed: versions since the basis that others wrote; what they changed is not in the digest.
+    """
+
+    encoding: int = 1
     digest: str
     nonce: str
     rows: int
-    files_sha256: str
+    schema_sha256: str = ""
+    basis: int | Literal["written", "whole"] = "whole"
+    measured: Literal["written", "read"] = "read"
+    unsealed: tuple[int, ...] = ()
+    files_sha256: str = ""
 
 
 class SealedCommit(_Frozen):

@@ -166,9 +166,9 @@ def _run(
         facts = _with_written(ctx, facts, written, ready.schema_changes)
         say(f"{ctx.contract.target} version {written.commit.version}, {written.commit.rows:,} rows")
     with trace.phase("seal") as say:
-        seal = _seal(ctx, facts, written, intake.since(pinned))
+        seal = _seal(ctx, facts, written)
         say(f"content {seal.content.digest[:16]}, key {seal.key['domain']} v{seal.key['version']}")
-    facts = replace(facts, warnings=[*facts.warnings, *_heads(ctx, seal)])
+    facts = replace(facts, warnings=[*facts.warnings, *_differs(ctx, seal), *_heads(ctx, seal)])
     if ctx.contract.parity:
         facts = replace(facts, parity=_parity(ctx, split.good, ready.columns, written))
     return result(ctx, "published", facts, seal)
@@ -301,12 +301,12 @@ def _with_written(ctx: Context, facts: Facts, written: Written, schema_changes: 
     )
 
 
-def _seal(ctx: Context, facts: Facts, written: Written, since: str | None) -> Seal:
+def _seal(ctx: Context, facts: Facts, written: Written) -> Seal:
     """Seal the version; where that fails, the error says which rerun makes the seal."""
     version = written.commit.version
     try:
         seal = seal_version(
-            ctx.spark, ctx.contract, ctx.plan.sha256, ctx.keys, ctx.run_id, version, since, **facts.of(Seal)
+            ctx.spark, ctx.contract, ctx.plan.sha256, ctx.keys, ctx.run_id, version, written.change, **facts.of(Seal)
         )
     except Exception as error:
         why = str(error) if isinstance(error, DatawardError) else reason(error)
@@ -326,6 +326,18 @@ def _heads(ctx: Context, seal: Seal) -> list[str]:
     return keep_heads(
         ctx.contract, done, f"Mend it and rerun with --run-id {ctx.run_id}: that keeps it, and writes no version"
     )
+
+
+def _differs(ctx: Context, seal: Seal) -> list[str]:
+    """Say what others did to the table since it was sealed; the seal does not cover it, and verify will show it."""
+    target, content = ctx.contract.target, seal.content
+    if not content.unsealed:
+        return []
+    numbers = ", ".join(map(str, content.unsealed))
+    return [
+        f"{target}: version {numbers} was written by others since version {content.basis} was sealed. The seal does not cover it, "
+        "so dataward verify fails: restore the sealed version, or publish in mode overwrite"
+    ]
 
 
 def _parity(ctx: Context, good: DataFrame, columns: ColumnPlan, written: Written) -> list[dict[str, object]]:

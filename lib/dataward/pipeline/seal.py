@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Contract
 from dataward.errors import KeyringError
 from dataward.integrity import ledger
-from dataward.integrity.digest import Content, digest, sums
-from dataward.integrity.seal import Seal, SealedCommit, SealedContent, code_version
+from dataward.integrity.seal import Seal, SealedCommit, code_version
 from dataward.keys import KeyProvider, Keyring
 from dataward.pipeline.attest import attached, beside_of, environment
+from dataward.pipeline.content import REREAD, Change, Sealing, content_of
 from dataward.spark.session import who
 from dataward.tables import delta
-from dataward.tables.partitions import parts_of_version
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -72,27 +71,20 @@ def seal_version(
     keys: Keyring,
     run_id: str,
     version: int,
-    since: str | None = None,
+    change: Change = REREAD,
     **told: Any,
 ) -> Seal:
     """Seal a version of the target. ``told``: the fields of :class:`Seal` that the run itself knows.
 
-    Files that the seal of run ``since`` has are not read again; a change of their bytes would show against both seals.
-
     Raises:
-        TargetError: the ledger cannot be written.
+        TargetError: the ledger cannot be written, or an earlier version on which this one rests is not as it was sealed.
     """
     key = signer(keys, contract.keys.domain)
     used = {(one["domain"], one["key_version"]) for one in told["protections"] if one["domain"] and one["key_version"]}
     used.add((key["domain"], key["version"]))
     fingerprints = {f"{domain} v{number}": keys.fingerprint(domain, number) for domain, number in sorted(used)}
-    secret = keys.key("digest", key["domain"], key["version"])
-    earlier = ledger.find(contract.ledger_location, since, contract.target) if since else None
-    content = (
-        _since(spark, contract, version, earlier, secret)
-        if earlier
-        else digest(delta.read(spark, contract.target, version), secret)
-    )
+    sealing = Sealing(spark, contract, keys, key["domain"], key["version"], version)
+    content = content_of(sealing, change)
     file, file_sha256 = delta.commit_file(spark, contract.target, version)
     seal = Seal(
         contract=contract.contract,
@@ -102,12 +94,7 @@ def seal_version(
         version=version,
         time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         who=who(spark),
-        content=SealedContent(
-            digest=content.digest,
-            nonce=content.nonce,
-            rows=content.rows,
-            files_sha256=ledger.files_sha256(content.files),
-        ),
+        content=content,
         commit=SealedCommit(file=file.rsplit("/", 1)[-1], sha256=file_sha256),
         code=code_version(),
         environment=environment(spark),
@@ -115,19 +102,5 @@ def seal_version(
         key={**key, "fingerprints": fingerprints},
         **told,
     )
-    listed = ledger.listed(content.files).encode()
-    ledger.append(contract.ledger_location, keys, seal, attached(spark, contract, keys, seal, (listed,)))
+    ledger.append(contract.ledger_location, keys, seal, attached(spark, contract, keys, seal, ()))
     return seal
-
-
-def _since(spark: SparkSession, contract: Contract, version: int, earlier: ledger.Entry, secret: bytes) -> Content:
-    """Digest a version, reading only the partitions with files that the earlier seal does not have."""
-    frame, of = delta.read(spark, contract.target, version), earlier.seal.content
-    sealed = sums(frame, Content(of.digest, of.nonce, of.rows, earlier.files), secret)
-    parts = parts_of_version(spark, contract.target, version, contract.target.partition_by)
-    # A mark says that rows of the file were deleted since it was written.
-    names = {part: {name.rsplit("/", 1)[-1]: mark for name, mark in files} for part, files in parts.files.items()}
-    known = {name for files in names.values() for name, mark in files.items() if name in sealed and not mark}
-    new = [part for part, files in names.items() if not files.keys() <= known]
-    kept = {name: sealed[name] for part, files in names.items() if part not in new for name in files}
-    return digest(frame.where(parts.among(new)) if kept else frame, secret, known=kept)

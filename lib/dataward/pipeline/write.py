@@ -10,6 +10,7 @@ from dataward.contract.reserved import RUN_ID
 from dataward.errors import AccountingError, SourceChanged
 from dataward.integrity.canonical import sha256
 from dataward.pipeline.account import Rows
+from dataward.pipeline.content import REREAD, Change, Sealing, Watch, commit_mac
 from dataward.pipeline.context import Context
 from dataward.pipeline.facts import pin_facts, place_of
 from dataward.pipeline.identify import identified
@@ -48,6 +49,7 @@ class Written:
     quarantine: Commit | None = None
     changes: Place | None = None
     target: Commit | None = None
+    change: Change = REREAD
     rows: Rows | None = None
 
     @property
@@ -72,21 +74,19 @@ def write(ctx: Context, output: Output) -> Written:
         TargetError: a table cannot be written.
     """
     judged, pinned = output.judged, output.judged.ready.pinned
-    written = Written(
-        {
-            "contract": ctx.contract.contract,
-            "contract_sha256": ctx.plan.sha256,
-            "verdicts_sha256": sha256(judged.settled),
-            "source": pin_facts(pinned.source),
-            "references": {alias: pin_facts(pin) for alias, pin in pinned.references.items()},
-            "as_of": ctx.now.isoformat(),
-            "mode": ctx.contract.target.mode,
-            "target_version": ctx.target.version if ctx.target else -1,
-            "key_versions": {
-                one.column: f"{one.domain} v{one.key_version}" for one in output.protections if one.domain
-            },
-        }
-    )
+    metadata = {
+        "contract": ctx.contract.contract,
+        "contract_sha256": ctx.plan.sha256,
+        "verdicts_sha256": sha256(judged.settled),
+        "source": pin_facts(pinned.source),
+        "references": {alias: pin_facts(pin) for alias, pin in pinned.references.items()},
+        "as_of": ctx.now.isoformat(),
+        "mode": ctx.contract.target.mode,
+        "target_version": ctx.target.version if ctx.target else -1,
+        "key_versions": {one.column: f"{one.domain} v{one.key_version}" for one in output.protections if one.domain},
+    }
+    mac = commit_mac(sealing(ctx, 0).secret, ctx.contract, ctx.run_id, metadata)
+    written = Written({**metadata, "mac": mac})
     for _, step in WRITES:
         written = step(ctx, output, written)
     return written
@@ -135,10 +135,19 @@ def _target(ctx: Context, output: Output, written: Written) -> Written:
     manner = commits.Manner(columns.shadows, output.intake.swapped(pinned), table)
     statistics = columns.statistics(output.ready.schema)
     ctx.trace.committing = True
-    commit = commits.commit_target(
-        ctx.spark, output.ready, contract.target, ctx.run_id, written.metadata, statistics, manner
-    )
-    return replace(written, target=commit)
+    with Watch(ctx.spark, sealing(ctx, 0).secret, first=not ctx.earlier.metadata) as watch:
+        manner = replace(manner, watch=watch.through)
+        commit = commits.commit_target(
+            ctx.spark, output.ready, contract.target, ctx.run_id, written.metadata, statistics, manner
+        )
+        change = watch.change(sealing(ctx, commit.version), commit)
+    return replace(written, target=commit, change=change)
+
+
+def sealing(ctx: Context, version: int) -> Sealing:
+    """Return what a version of the target is sealed with."""
+    domain = ctx.contract.keys.domain
+    return Sealing(ctx.spark, ctx.contract, ctx.keys, domain, ctx.keys.current(domain), version)
 
 
 def _account(ctx: Context, output: Output, written: Written) -> Written:

@@ -21,9 +21,15 @@ public final class Observed implements QueryExecutionListener {
 
   public void onFailure(String action, QueryExecution query, Exception error) {}
 
-  /** The first metric of that name; null where no query has told it. */
-  public Object of(String name) {
+  /** The numbers that were observed under that name, as little-endian longs; null where no query has told them. */
+  public byte[] of(String name) {
     Row row = (Row) found.get(name);
-    return row == null ? null : row.get(0);
+    if (row == null) return null;
+    byte[] made = new byte[8 * row.size()];
+    for (int n = 0; n < row.size(); n++) {
+      long number = row.isNullAt(n) ? 0 : row.getLong(n); // no row, no sum
+      for (int b = 0; b < 8; b++) made[8 * n + b] = (byte) (number >> (8 * b));
+    }
+    return made;
   }
 }

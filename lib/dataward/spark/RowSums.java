@@ -6,45 +6,56 @@ import java.util.Arrays;
 import java.util.List;
 import org.apache.spark.sql.Column;
 import org.apache.spark.sql.catalyst.InternalRow;
+import org.apache.spark.sql.catalyst.expressions.ApplyFunctionExpression;
+import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 import org.apache.spark.sql.catalyst.expressions.SpecializedGetters;
 import org.apache.spark.sql.catalyst.expressions.aggregate.V2Aggregator;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.catalyst.util.MapData;
 import org.apache.spark.sql.connector.catalog.functions.AggregateFunction;
+import org.apache.spark.sql.connector.catalog.functions.ScalarFunction;
 import org.apache.spark.sql.types.*;
 import org.apache.spark.unsafe.Platform;
 import org.apache.spark.unsafe.types.UTF8String;
 import scala.collection.JavaConverters;
 
 /**
- * Number of rows, and sum of their MACs in four lanes of 64 bits: five little-endian longs. docs/digest.md has the encoding of a row.
+ * MACs of rows in four lanes of 64 bits. docs/digest.md has the encoding of a row.
  *
- * Reads Spark's own rows; no value becomes a Java object but decimals and what stands in arrays and maps. Plans show the
- * function's name only. Spark's compiler takes Java without generics and lambdas; nothing here is newer than Java 8.
+ * As an aggregate: number of rows and sum of their MACs, five little-endian longs. As a function of one row: its MAC, a struct
+ * of four longs; for metrics that are observed, whose aggregates Spark sends from executors to the driver as objects, so that they
+ * must be Spark's own.
+ *
+ * Reads Spark's own rows; texts do not become Java objects. Plans show the function's name only. Spark's compiler takes Java without
+ * generics and lambdas; nothing here is newer than Java 8.
  */
-public final class RowSums implements AggregateFunction {
+public final class RowSums implements AggregateFunction, ScalarFunction {
   private static final int BLOCK = 64, LANES = 4;
   private static final byte ROW = 2;
 
   private final byte[] key;
   private final StructType schema;
+  private final boolean aggregates;
   private transient Encoder encoder;
 
-  /** A key of at most 64 bytes, and the columns. */
-  public RowSums(byte[] key, StructType schema) {
+  /** A key of at most 64 bytes, the columns, and which of both it is. */
+  public RowSums(byte[] key, StructType schema, boolean aggregates) {
     this.key = key;
     this.schema = schema;
+    this.aggregates = aggregates;
   }
 
-  /** As an aggregate over these columns. */
+  /** Applied to these columns. */
   public Column of(Column[] columns) {
-    List children = new ArrayList();
-    for (int n = 0; n < columns.length; n++) children.add(columns[n].expr());
-    return new Column(new V2Aggregator(this, JavaConverters.asScalaBuffer(children).toSeq(), 0, 0).toAggregateExpression());
+    List list = new ArrayList();
+    for (int n = 0; n < columns.length; n++) list.add(columns[n].expr());
+    scala.collection.Seq children = JavaConverters.asScalaBuffer(list).toSeq();
+    if (!aggregates) return new Column(new ApplyFunctionExpression(this, children));
+    return new Column(new V2Aggregator(this, children, 0, 0).toAggregateExpression());
   }
 
   public String name() {
-    return "row_sums";
+    return aggregates ? "row_sums" : "row_mac";
   }
 
   public String toString() {
@@ -59,7 +70,10 @@ public final class RowSums implements AggregateFunction {
   }
 
   public DataType resultType() {
-    return DataTypes.BinaryType;
+    if (aggregates) return DataTypes.BinaryType;
+    StructType lanes = new StructType();
+    for (int n = 0; n < LANES; n++) lanes = lanes.add("l" + n, DataTypes.LongType, false);
+    return lanes;
   }
 
   public boolean isResultNullable() {
@@ -71,7 +85,7 @@ public final class RowSums implements AggregateFunction {
   }
 
   public String canonicalName() {
-    return "dataward.row_sums";
+    return "dataward." + name();
   }
 
   public java.io.Serializable newAggregationState() {
@@ -82,6 +96,15 @@ public final class RowSums implements AggregateFunction {
     if (encoder == null) encoder = new Encoder(key, schema);
     encoder.add(row, (long[]) state);
     return state;
+  }
+
+  public synchronized Object produceResult(InternalRow row) {
+    if (encoder == null) encoder = new Encoder(key, schema);
+    long[] sums = new long[1 + LANES];
+    encoder.add(row, sums);
+    Object[] lanes = new Object[LANES];
+    for (int n = 0; n < LANES; n++) lanes[n] = Long.valueOf(sums[1 + n]);
+    return new GenericInternalRow(lanes);
   }
 
   public java.io.Serializable merge(java.io.Serializable left, java.io.Serializable right) {
@@ -168,7 +191,7 @@ public final class RowSums implements AggregateFunction {
         case Type.LONG: number(values.getLong(n), 8); break;
         case Type.FLOAT: number(Float.floatToIntBits(values.getFloat(n)), 4); break;
         case Type.DOUBLE: number(Double.doubleToLongBits(values.getDouble(n)), 8); break;
-        case Type.DECIMAL: decimal(values.getDecimal(n, type.precision, type.scale)); break;
+        case Type.DECIMAL: decimal(values.getDecimal(n, type.precision, type.scale), type.scale); break;
         case Type.STRING: text(values.getUTF8String(n)); break;
         case Type.BINARY: bytes(values.getBinary(n)); break;
         case Type.STRUCT: fields(values.getStruct(n, type.inside.length), type); break;
@@ -178,14 +201,14 @@ public final class RowSums implements AggregateFunction {
       }
     }
 
-    private void decimal(Decimal value) {
-      if (value.precision() <= 18) {
+    private void decimal(Decimal value, int scale) {
+      if (value.precision() <= 18 && value.scale() == scale) {
         long unscaled = value.toUnscaledLong();
         number(unscaled, 8);
         number(unscaled >> 63, 8);
         return;
       }
-      byte[] big = value.toJavaBigDecimal().unscaledValue().toByteArray();
+      byte[] big = value.toJavaBigDecimal().setScale(scale).unscaledValue().toByteArray();
       byte sign = (byte) (big[0] >> 7);
       for (int b = 0; b < 16; b++) put(b < big.length ? big[big.length - 1 - b] : sign);
     }

@@ -14,6 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from dataward.spark.sql import column
+
 __all__ = ["Observing", "hmac", "row_sums", "sha256_of_files"]
 
 COMPILING = threading.Lock()
@@ -51,58 +53,67 @@ def row_sums(columns: Sequence[Any], schema: Any, secret: bytes) -> Any:
         schema: their names and types (StructType).
         secret: the key; plans show the function's name only.
     """
+    return _row_macs(columns, schema, secret, True)
+
+
+def _row_macs(columns: Sequence[Any], schema: Any, secret: bytes, aggregates: bool) -> Any:
     from pyspark.sql import Column, SparkSession
 
     spark: Any = SparkSession.active()
     gateway, jvm = spark.sparkContext._gateway, spark.sparkContext._jvm
     with COMPILING, _unlogged():
-        arguments = gateway.new_array(jvm.Object, 2)
+        arguments = gateway.new_array(jvm.Object, 3)
         arguments[0] = secret
         arguments[1] = spark._jsparkSession.parseDataType(schema.json())
-        aggregate = _class(spark, "RowSums").getConstructors()[0].newInstance(arguments)
+        arguments[2] = aggregates
+        function = _class(spark, "RowSums").getConstructors()[0].newInstance(arguments)
     given = gateway.new_array(jvm.org.apache.spark.sql.Column, len(columns))
-    for number, column in enumerate(columns):
-        given[number] = column._jc
-    return Column(aggregate.of(given))
+    for number, given_column in enumerate(columns):
+        given[number] = given_column._jc
+    return Column(function.of(given))
 
 
 class Observing:
-    """Context manager that collects one aggregate of the rows that pass through a frame while it is written.
+    """Context manager that sums the rows that pass through a frame while it is written, as :func:`row_sums` does.
 
     The result is exact where the frame's last stage writes: Spark counts each task of such a stage once, however often it failed.
     """
 
-    def __init__(self, spark: Any) -> None:
-        """Create it for a session."""
-        self._spark, self._name = spark, f"dataward-{uuid.uuid4().hex}"
-        self._used = False
+    def __init__(self) -> None:
+        """Create it; it begins with the frame."""
+        self._name = f"dataward-{uuid.uuid4().hex}"
+        self._session: Any = None
+        self._listener: Any = None
 
     def __enter__(self) -> Observing:
-        """Listen to the session's queries."""
-        with COMPILING:
-            self._listener = (
-                _class(self._spark, "Observed")
-                .getConstructors()[0]
-                .newInstance(self._spark.sparkContext._gateway.new_array(self._spark.sparkContext._jvm.Object, 0))
-            )
-        self._spark._jsparkSession.listenerManager().register(self._listener)
+        """Begin."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """Listen no longer."""
-        self._spark._jsparkSession.listenerManager().unregister(self._listener)
+        if self._listener is not None:
+            self._session.listenerManager().unregister(self._listener)
 
-    def through(self, frame: Any, aggregate: Any) -> Any:
-        """Return the same frame, which computes the aggregate as it is written."""
-        self._used = True
-        return frame.observe(self._name, aggregate)
+    def through(self, frame: Any, columns: Sequence[Any], schema: Any, secret: bytes) -> Any:
+        """Return the same frame, whose rows are summed as they are written; arguments as of :func:`row_sums`."""
+        from pyspark.sql import functions as F
+
+        spark = frame.sparkSession
+        with COMPILING:
+            nothing = spark.sparkContext._gateway.new_array(spark.sparkContext._jvm.Object, 0)
+            self._listener = _class(spark, "Observed").getConstructors()[0].newInstance(nothing)
+        self._session = frame._jdf.sparkSession()  # a stream's batch has a session of its own
+        self._session.listenerManager().register(self._listener)
+        with_mac = frame.select("*", _row_macs(columns, schema, secret, False).alias(self._name))
+        sums = [F.sum(column(self._name, f"l{lane}")) for lane in range(4)]
+        return with_mac.observe(self._name, F.count(F.lit(1)), *sums).drop(self._name)
 
     def result(self) -> Any:
-        """Return the aggregate; None where no query of this session has written the frame."""
-        if not self._used:
+        """Return the sums (40 bytes); None where no query has written the frame."""
+        if self._listener is None:
             return None
         with suppress(Exception):  # more events than Spark delivers in time: the caller reads the rows instead
-            self._spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty(WAIT)
+            self._session.sparkContext().listenerBus().waitUntilEmpty(WAIT)
         return self._listener.of(self._name)
 
 

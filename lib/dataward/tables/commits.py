@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -13,15 +13,17 @@ from dataward.contract import Location, Target
 from dataward.errors import ProtectionError, TargetError
 from dataward.spark.sql import identifier, literal, names
 from dataward.tables import delta
-from dataward.tables.declared import Declared, Fit, conformed, declared, fit
+from dataward.tables.declared import Declared, Fit, conformed, declared, fit, read_back
 from dataward.tables.delta import Commit
 from dataward.tables.reason import from_worker, reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 __all__ = [
     "Manner",
+    "Meeting",
     "append_in_turn",
     "append_once",
     "commit_target",
@@ -35,16 +37,37 @@ __all__ = [
 
 
 @dataclass(frozen=True)
+class Meeting:
+    """What a commit is going to do.
+
+    Attributes:
+        schema: the columns by which its rows will be read as they are in the frame; None where the table changes or adds values.
+        partition_by: partition columns.
+        whole: whether no row of the table stays.
+        where: SQL of the rows that give way; None where no condition says it.
+        keys: SQL by which a merge takes rows of the table (``t``) and of the frame (``s``) for the same; None for no merge.
+    """
+
+    schema: StructType | None
+    partition_by: tuple[str, ...] = ()
+    whole: bool = False
+    where: str | None = None
+    keys: str | None = None
+
+
+@dataclass(frozen=True)
 class Manner:
     """How a run's rows meet those of the table.
 
     ``beside`` names, for columns whose key is being rotated, the column with the tokens of the version that goes out of use;
     ``where``: the rows that mode refresh swaps (SQL), None for all. ``table``: what is declared of the table, where that is known.
+    ``watch`` gets the frame just before it is written, and returns the one to write.
     """
 
     beside: Mapping[str, str] = field(default_factory=dict)
     where: str | None = None
     table: Declared | None = None
+    watch: Callable[[DataFrame, Meeting], DataFrame] | None = None
 
 
 WHOLE = Manner()
@@ -142,9 +165,9 @@ def commit_target(
     if target.mode == "replace":
         where = " and ".join(f"{identifier(name)} = {_sql(value)}" for name, value in target.partition.items())
     options: dict[str, str] = {}
-    partition_by = target.partition_by
+    partition_by, found, keys = target.partition_by, None, None
+    whole = table is None or (target.mode in ("overwrite", "refresh") and where is None)
     if table is not None:
-        whole = target.mode in ("overwrite", "refresh") and where is None
         found = fit(frame.schema, table, whole, target.evolve, manner.beside.values())
         if found.problems:
             name, what, remedy = found.problems[0]
@@ -152,7 +175,11 @@ def commit_target(
         frame, options, partition_by = conformed(frame, found, table), _schema_options(found), table.partition_by
         if target.mode == "merge":
             keys = " and ".join(_same(name, manner.beside.get(name), table.names) for name in target.on)
-            return _merge(spark, frame, target, keys, run_id, metadata, stats, evolves=bool(found.adds))
+    if manner.watch is not None:
+        schema = read_back(frame.schema, table, found, partition_by)
+        frame = manner.watch(frame, Meeting(schema, tuple(partition_by), whole, where, keys))
+    if keys is not None and found is not None:
+        return _merge(spark, frame, target, keys, run_id, metadata, stats, evolves=bool(found.adds))
     if where:
         options["replaceWhere"] = where
     mode = "append" if target.mode in ("append", "merge") else "overwrite"
@@ -174,8 +201,11 @@ def replace_all(
     metadata: dict[str, Any],
     stats: list[str],
     read: int,
+    watch: Callable[[DataFrame, Meeting], DataFrame] | None = None,
 ) -> Commit:
     """Put a frame made from version ``read`` in place of all rows, unless rows came in since; partitions stay.
+
+    ``watch``: see :class:`Manner`.
 
     Raises:
         TargetError: it cannot be written, or somebody else wrote meanwhile: then nothing is changed.
@@ -185,6 +215,9 @@ def replace_all(
     found = fit(frame.schema, table, whole=True)
     options = {"overwriteSchema": "true"} if found.rewrites or found.nulls else _schema_options(found)
     before = json.dumps({"dataward": 1, "run_id": run_id, **metadata})
+    if watch is not None:
+        schema = read_back(frame.schema, table, found, table.partition_by)
+        frame = watch(frame, Meeting(schema, table.partition_by, whole=True))
 
     def write() -> None:
         writer = frame.write.format("delta").mode("overwrite").options(**_statistics(stats), **options)

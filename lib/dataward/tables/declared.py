@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import DataType, StructField, StructType
 
-__all__ = ["Breach", "Declared", "Fit", "breaches", "conformed", "declarations", "declared", "fit"]
+__all__ = ["Breach", "Declared", "Fit", "breaches", "conformed", "declarations", "declared", "fit", "read_back"]
 
 GENERATED, IDENTITY, EXPLICIT = (
     "delta.generationExpression",
@@ -27,6 +27,8 @@ DEFAULT, TEXT_TYPE, COMMENT = "CURRENT_DEFAULT", "__CHAR_VARCHAR_TYPE_STRING", "
 CHECK = "delta.constraints."
 INTEGERS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 19}
 """Types of whole numbers by Spark's simple names, narrow to wide, with the decimal digits of their largest values."""
+EXACT = {"string", "date", "boolean", *INTEGERS}
+"""Types (Spark's simple names) whose values have exactly one text, by which partitions are named."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,36 @@ def conformed(frame: DataFrame, found: Fit, table: Declared) -> DataFrame:
         told = {"metadata": {COMMENT: comments[low]}} if found.rewrites and low in comments else {}
         columns.append(made.alias(name, **told))
     return frame.select(*columns)
+
+
+def read_back(
+    given: StructType, table: Declared | None, found: Fit | None, partition_by: Iterable[str]
+) -> StructType | None:
+    """Return the columns by which rows with these columns will be read as they are written.
+
+    None where the table changes values (char, varchar, partitions of types without an exact text), adds some of its own, or has
+    other fields inside of a column.
+    """
+    from pyspark.sql.types import StructType
+
+    made = given
+    if table is not None and found is not None and not found.rewrites:
+        here = {column.name.lower(): column for column in given.fields}
+        there = {column.name.lower() for column in table.schema.fields}
+        for column in table.schema.fields:
+            mine = here.get(column.name.lower())
+            if (
+                _fills_itself(column)
+                if mine is None
+                else mine.dataType.simpleString() != column.dataType.simpleString()
+            ):
+                return None
+        new = [column for column in given.fields if column.name.lower() not in there]
+        made = StructType([*table.schema.fields, *new])
+    types = {column.name.lower(): _simple(column.dataType) for column in made.fields}
+    if TEXT_TYPE in made.json() or any(types[name.lower()] not in EXACT for name in partition_by):
+        return None
+    return made
 
 
 def breaches(table: Declared, names: Iterable[str]) -> list[Breach]:

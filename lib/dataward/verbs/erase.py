@@ -15,6 +15,7 @@ from dataward.integrity import ledger
 from dataward.integrity.records import Erasure
 from dataward.integrity.seal import code_version
 from dataward.keys import open_keys
+from dataward.pipeline.content import Change, Sealing, without
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.heads import PUBLISH, keep_all
 from dataward.pipeline.key_uses import live_versions
@@ -290,6 +291,7 @@ class _Table:
                  for place in self.places}  # fmt: skip
         found |= {table.path: len(table.of_tokens(mine)) for table, mine in tokens.items()}
         self.rows = self._noted(begun, found)
+        change = self._change(begun, found)
         for place in self.places:
             maintenance.delete_rows(self.spark, place, subject, ids, metadata)
         for table, mine in tokens.items():
@@ -297,7 +299,7 @@ class _Table:
         for place in self.places:
             version = maintenance.forget_past(self.spark, place, metadata)
             if place == self.contract.target:
-                self.seal(version)
+                self.seal(version, change)
 
     def _noted(self, begun: dict[str, int], found: dict[str, int]) -> dict[str, int]:
         """How many rows the whole erasure removes by place: those found now, or by the attempt that was killed."""
@@ -317,7 +319,16 @@ class _Table:
         newest = delta.read(self.spark, place, delta.latest_version(self.spark, place))
         return of_values(newest, self.erasure.subject, self.ids, "leftanti")
 
-    def seal(self, version: int) -> None:
+    def _change(self, begun: dict[str, int], found: dict[str, int]) -> Change:
+        """What will be left of the target's sealed rows; an attempt that was killed after it deleted some has not left its sums."""
+        target = self.contract.target
+        if target not in self.places or begun.get(str(target), 0) > found[str(target)]:
+            return Change(basis="whole")
+        domain, version = self.contract.keys.domain, delta.latest_version(self.spark, target)
+        sealing = Sealing(self.spark, self.contract, self.keys, domain, self.keys.current(domain), version)
+        return without(sealing, self.mine(sealing.read(version)))
+
+    def seal(self, version: int, change: Change) -> None:
         """The newest version, whose log is the only one left, under a seal of its own."""
         rows = delta.read(self.spark, self.contract.target, version).count()
         gone = self.rows[str(self.contract.target)]
@@ -328,8 +339,8 @@ class _Table:
             "sha256": None,
         }
         told = {"in": rows + gone, "published": rows, "quarantined": 0, "dropped": gone}
-        seal_version(self.spark, self.contract, self.plan.sha256, self.keys, self.run_id, version, source=source, verdicts=[],
-                     rows=told, protections=earlier.protections if earlier else [], quarantine=None)  # fmt: skip
+        seal_version(self.spark, self.contract, self.plan.sha256, self.keys, self.run_id, version, change, source=source,
+                     verdicts=[], rows=told, protections=earlier.protections if earlier else [], quarantine=None)  # fmt: skip
 
     def folders(self) -> list[str]:
         """Everything that holds, or held, something of this table."""

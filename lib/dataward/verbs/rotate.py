@@ -17,8 +17,10 @@ from dataward.contract import Location
 from dataward.contract.reserved import ROW_ID
 from dataward.errors import ProofError, UsageError
 from dataward.integrity import ledger
-from dataward.integrity.digest import digest
+from dataward.integrity.encoding import ENCODING
+from dataward.integrity.seal import Seal
 from dataward.keys import Keyring, open_keys
+from dataward.pipeline.content import Change, Sealing, Watch, commit_mac, verified
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.heads import RERUN, keep_all
 from dataward.pipeline.key_uses import by_column, key_uses, live_versions, told
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["Carrier", "Rotated", "rotate"]
 
 Progress = Callable[[str], None]
+REPLACED = Change(whole=True)
+"""A step of a rotation: it leaves no row as it was."""
 
 
 @dataclass(frozen=True)
@@ -201,13 +205,7 @@ class _Table:
         earlier = seals[max(seals)] if seals else None
         if earlier is None or (earlier.key["domain"], earlier.key["version"]) != (self.domain, old):
             return
-        frame = delta.read(self.spark, target, version)
-        secret = self.keys.key("digest", self.domain, old)
-        if digest(frame, secret, earlier.content.nonce).digest != earlier.content.digest:
-            raise ProofError(
-                f"{target}: it is not as it was sealed, so it is not sealed under version {self.keys.newest(self.domain)}. See "
-                "dataward verify"
-            )
+        self.as_sealed(earlier, version)
         source = {
             "described": f"{target} version {version}, sealed under another key",
             "version": version,
@@ -216,7 +214,22 @@ class _Table:
         rows = earlier.content.rows
         counts = {"in": rows, "published": rows, "quarantined": 0, "dropped": 0}
         seal_version(self.spark, self.contract, self.plan.sha256, self.keys, f"reseal-{uuid.uuid4().hex[:12]}", version,
-                     source=source, verdicts=[], rows=counts, protections=earlier.protections, quarantine=None)  # fmt: skip
+                     Change(basis=version), source=source, verdicts=[], rows=counts, protections=earlier.protections,
+                     quarantine=None)  # fmt: skip
+
+    def as_sealed(self, seal: Seal, version: int) -> None:
+        """Raise ProofError where a version of the target does not hold the rows of a seal: nobody may vouch for them anew."""
+        target = self.contract.target
+        if seal.content.encoding != ENCODING:
+            raise ProofError(
+                f"{target}: version {seal.version} was sealed by another Dataward (row encoding {seal.content.encoding}, here "
+                f"{ENCODING}), so it cannot be verified; publish contract '{self.contract.contract}' once more, then rotate"
+            )
+        if not verified(self.keys, seal, delta.read(self.spark, target, version)):
+            raise ProofError(
+                f"{target}: it is not as it was sealed, so it is not sealed under version {self.keys.newest(self.domain)}. See "
+                "dataward verify"
+            )
 
     def replaced(
         self, place: Location, ready: DataFrame, read: int, metadata: dict[str, Any], made: list[dict[str, Any]]
@@ -231,8 +244,21 @@ class _Table:
         }
         statistics = statistics_columns(self.contract, ready) if place == self.contract.target else []
         run_id = f"rotate-{uuid.uuid4().hex[:12]}"
-        commits.replace_all(self.spark, ready, place, run_id, metadata, statistics, read)
-        self.sealed_if_not(place)
+        if place != self.contract.target:
+            commits.replace_all(self.spark, ready, place, run_id, metadata, statistics, read)
+            return
+        if seal := ledger.newest_seal(self.contract.ledger_location, place):
+            self.as_sealed(seal, read)
+        metadata["mac"] = commit_mac(self.sealing(0).secret, self.contract, run_id, metadata)
+        with Watch(self.spark, self.sealing(0).secret) as watch:
+            commit = commits.replace_all(self.spark, ready, place, run_id, metadata, statistics, read, watch.through)
+            change = watch.change(self.sealing(commit.version), commit)
+        self.sealed_if_not(place, change)
+
+    def sealing(self, version: int) -> Sealing:
+        """Return what a version of the target is sealed with."""
+        domain = self.contract.keys.domain
+        return Sealing(self.spark, self.contract, self.keys, domain, self.keys.current(domain), version)
 
     def protections(self, ready: DataFrame, step: Step, left: dict[str, int]) -> list[dict[str, Any]]:
         """Return the protections with values in the table, one per key version; ``left`` are unchanged values."""
@@ -255,7 +281,7 @@ class _Table:
                           "domain": domain, "key_version": version} for version in sorted(versions)]  # fmt: skip
         return made
 
-    def sealed_if_not(self, place: Location) -> None:
+    def sealed_if_not(self, place: Location, change: Change = REPLACED) -> None:
         """Seal the target's newest version if a step of a rotation made it and was killed before it was sealed."""
         if place != self.contract.target:
             return
@@ -269,8 +295,8 @@ class _Table:
             "version": said["read"],
             "sha256": None,
         }
-        seal_version(self.spark, self.contract, self.plan.sha256, self.keys, said["run_id"], newest.version, source=source,
-                     verdicts=[], rows=rows, protections=said["protections"], quarantine=None)  # fmt: skip
+        seal_version(self.spark, self.contract, self.plan.sha256, self.keys, said["run_id"], newest.version, change,
+                     source=source, verdicts=[], rows=rows, protections=said["protections"], quarantine=None)  # fmt: skip
 
     def carriers(self, old: int, new: int) -> list[Carrier]:
         """Return what still depends on the outgoing version."""

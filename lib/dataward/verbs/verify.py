@@ -250,22 +250,36 @@ def _rows(spark: SparkSession | None, contract: Contract, seal: Seal) -> list[Fi
     """Recompute the keyed digest of the rows."""
     if spark is None:
         raise UsageError("the digest of the rows needs a Spark session")
-    from dataward.integrity.digest import digest
+    from dataward.integrity.encoding import ENCODING
+    from dataward.pipeline.content import digest_of
     from dataward.spark.session import isolated
     from dataward.tables import delta
     from dataward.tables.reason import reason
 
     place = f"version {seal.version}"
+    if seal.content.encoding != ENCODING:
+        words = f"it was sealed by another Dataward (row encoding {seal.content.encoding}, here {ENCODING}); publish once more"
+        return [fail("rows-changed", place, words)]
     try:
         with isolated(spark) as own:
             frame = delta.read(own, contract.target, seal.version)
             key = open_keys(contract.keys).key("digest", str(seal.key["domain"]), int(seal.key["version"]))
-            same = digest(frame, key, seal.content.nonce).digest == seal.content.digest
-            return [] if same else [fail("rows-changed", place)]
+            found, rows = digest_of(seal, frame, key)
+            return [] if found == seal.content.digest else [fail("rows-changed", place, _differing(seal, rows))]
     except DatawardError as error:
         return [fail("rows-changed", place, f"it cannot be computed: {error}")]
     except Exception as error:
         return [fail("rows-changed", place, f"the version cannot be read ({reason(error)})")]
+
+
+def _differing(seal: Seal, rows: int) -> str:
+    content = seal.content
+    told = [f"version {one} was written by others and is not sealed" for one in content.unsealed]
+    if rows != content.rows:
+        told.append(f"{rows:,} rows, sealed are {content.rows:,}")
+    if not told and isinstance(content.basis, int):
+        told.append(f"its rows follow from those of sealed version {content.basis}: verify that one")
+    return "; ".join(told)
 
 
 def _checks(found: Proved, seal: Seal, findings: Sequence[Finding]) -> Iterable[Check]:

@@ -154,7 +154,7 @@ def _sum(opened: Mapping[str, Any], paths: Sequence[str], schema: Any, secret: b
     """Return number and sum of the MACs of the rows of files; a column that a file does not have is null."""
     import pyarrow as pa
 
-    from dataward.integrity.digest import row_macs
+    from dataward.integrity.encoding import row_macs
 
     count, lanes = 0, [0, 0, 0, 0]
     for path in paths:

@@ -159,9 +159,6 @@ class Intake(Protocol):
     def swapped(self, pinned: Pinned) -> str | None:
         """Return SQL for the target's rows that give way; None for what the contract's mode says."""
 
-    def since(self, pinned: Pinned) -> str | None:
-        """Return the run whose seal knows the files that this run left alone."""
-
     def nothing_left(self, judged: Judged, split: Split) -> Rows | None:
         """Return the account of a run that has no row to publish and ends without a version; None of any other."""
 

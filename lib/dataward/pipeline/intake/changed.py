@@ -59,11 +59,6 @@ class ChangedPartitions(WholeTable):
         """Swap the partitions that were read or are gone."""
         return _of(pinned).where
 
-    def since(self, pinned: Pinned) -> str | None:
-        """Take the digests of other files from the seal of the run that the states are of."""
-        base = _of(pinned).base
-        return base.run_id if base else None
-
 
 def _of(pinned: Pinned) -> Refresh:
     """Return the partitions of this run."""

@@ -123,10 +123,6 @@ class WholeTable:
         """Leave it to the contract's mode."""
         return None
 
-    def since(self, pinned: Pinned) -> str | None:
-        """Have every file read for the seal."""
-        return None
-
     def nothing_left(self, judged: Judged, split: Split) -> Rows | None:
         """Go on: a version without rows is a version."""
         return None
