@@ -27,7 +27,7 @@ from dataward.spark.session import isolated
 from dataward.spark.workers import collected
 from dataward.tables import delta
 from dataward.tables.reason import from_worker, reason
-from dataward.verbs.verify import verify
+from dataward.verbs.verify import Asked, verify
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -45,7 +45,8 @@ class Wish:
         version: a sealed version; None: the newest.
         as_of: the version that was the newest at a time; a time without a zone is UTC.
         purpose: the stated purpose, which policies may ask for.
-        verified: recompute the version's proof first.
+        verified: prove the version first: ledger, log and the hash of every file.
+        public_keys: PEM files of trusted keys, for a reader without the keyring.
     """
 
     version: int | None = None
@@ -53,6 +54,7 @@ class Wish:
     purpose: str = ""
     form: Form = "spark"
     verified: bool = True
+    public_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,8 @@ def _version(spark: SparkSession, plan: Plan, wish: Wish) -> tuple[int, str]:
             )
         if not wish.verified:
             return version, seals[version].run_id
-    proof = verify(spark, plan, version)
+    # Ledger, log and the hash of every file: no keyed digest of rows, which would read the table once more.
+    proof = verify(spark, plan, version, Asked(version, public_keys=wish.public_keys))
     if not proof.holds:
         wrong = "; ".join(check.detail for check in proof.checks if not check.holds)
         raise ProofError(f"{proof.target} version {proof.version}: the proof does not hold: {wrong}. Nothing was read")

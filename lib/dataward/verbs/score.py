@@ -33,7 +33,6 @@ class Scored:
     rows: int
 
 
-@guarded("read")
 @guarded("score")
 def score_table(
     spark: SparkSession, model: str | Path | Model, plan: Plan, out: Location, keep: tuple[str, ...] = (), version: int | None = None

@@ -107,7 +107,6 @@ def _surveyed(spark: SparkSession, described: SiteFile, contract: Plan, memory: 
 
 
 @guarded("train")
-@guarded("train")
 def _accepted(spark: SparkSession, described: SiteFile, contract: Plan, memory: Memory, path: str) -> Accepted:
     plan = read_plan(path)
     if plan.privacy and described.budget is None:
