@@ -623,6 +623,28 @@ def test_a_machines_binding_policies_hold_beside_the_contracts_own(tmp_path, mon
     assert calls[0](None, planned) == "verify"
     with pytest.raises(NotPermitted, match="may not rotate people"):
         calls[1](None, planned)
+    allowed = {"reidentify": REIDENTIFY, "grants": [{"anyone": True, "verbs": ["verify"]}]}
+    ask = Asking(Principal("ana"), "reidentify", PEOPLE, purpose="fraud")
+    assert budget(_contract(access=allowed), ask, {"e": "email"}) == (0, "the machine's settings do not permit it")
+
+
+def test_of_two_sights_the_less_is_shown():
+    from dataward.access.sight import narrowed
+
+    asking = Asking(person("eve"), "read", PEOPLE)
+    seen = []
+    for see, rows in (
+        ({"email": "clear", "phone": "masked", "default": "token"}, "state = 'nsw'"),
+        ({"email": "token", "default": "clear"}, "id < 3"),
+    ):
+        grant = {"groups": ["staff"], "verbs": ["read"], "see": see, "rows": rows}
+        seen.append(sight(of_access(Access.model_validate({"grants": [grant]})), asking))
+    both, other = narrowed(*seen), narrowed(*reversed(seen))
+    assert [look.shown for look in both.columns] == ["original", "stored", "masked", "stored", "stored"]
+    assert [look.shown for look in other.columns] == [look.shown for look in both.columns]
+    assert both.rows == "(state = 'nsw') AND (id < 3)"
+    denied = narrowed(seen[0], sight(house("permit (principal, action, resource) when { false };"), asking))
+    assert (denied.decision.allowed, {look.shown for look in denied.columns}) == (False, {"absent"})
 
 
 @pytest.mark.parametrize("verbs", ["[operate]", "[operate, change_contract]"])
@@ -664,3 +686,30 @@ def test_every_test_that_the_threat_model_names_exists():
         assert f"def {name}(" in found.read_text(), name
     for path in re.findall(r"`(tests/\w+/\w+\.py)`", text):
         assert Path(path).exists(), path
+
+
+def test_the_views_command_prints_statements_and_tells_notes_apart(tmp_path, monkeypatch, capsys):
+    from dataward.access.views import Generated
+
+    (tmp_path / "c.yaml").write_text(CONTRACT)
+    asked = []
+
+    def views(spark, contract, wanted):
+        asked.append((contract.contract, wanted.platform, wanted.group, wanted.purpose, wanted.name))
+        return made
+
+    monkeypatch.setattr("dataward.spark.session.get", lambda: None)
+    monkeypatch.setattr("dataward.verbs.access.views", views)
+    made = Generated(("CREATE VIEW a AS\nSELECT 1", "ALTER TABLE b"), ("c is masked",))
+    assert (
+        main(["access", "views", str(tmp_path / "c.yaml"), "--for", "sql", "--group", "analysts", "--purpose", "fraud"])
+        == 0
+    )
+    assert capsys.readouterr() == ("CREATE VIEW a AS\nSELECT 1;\nALTER TABLE b;\n", "note: c is masked\n")
+    made = Generated(({"CreateDataCellsFilter": {}},))
+    assert main(["access", "views", str(tmp_path / "c.yaml"), "--for", "lakeformation", "--name", "hr.people"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"CreateDataCellsFilter": {}}]
+    made = Generated((), ("group x may not read people",))
+    assert main(["access", "views", str(tmp_path / "c.yaml"), "--for", "sql", "--group", "x", "--json"]) == 4
+    assert json.loads(capsys.readouterr().out) == {"statements": [], "notes": ["group x may not read people"]}
+    assert asked[0] == ("people", "sql", "analysts", "fraud", "")

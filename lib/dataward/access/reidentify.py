@@ -28,12 +28,16 @@ def budget(contract: Contract, asking: Asking, classes: Mapping[str, str | None]
     unclassed = [name for name, class_ in classes.items() if class_ is None]
     if unclassed:
         return 0, f"column '{unclassed[0]}' has no class, so no line can allow it"
-    access = settings(contract).access
+    governing = settings(contract)
+    access = governing.access
     if not (access.governed or access.reidentify):
         return 0, f"no line of access.reidentify names '{asking.principal.name}'"
     policies = of_access(access)
     columns = [ColumnFacts(name, str(class_), "encrypted", True, True) for name, class_ in classes.items()]
-    decisions = decide(policies, [asking.about(column) for column in columns])
+    asked = [asking.about(column) for column in columns]
+    decisions = decide(policies, asked)
+    if governing.binding is not None and not all(one.allowed for one in decide(of_access(governing.binding), asked)):
+        return 0, "the machine's settings do not permit it"
     if errors := [decision.why for decision in decisions if decision.errors]:
         return 0, errors[0]
     if all(decision.allowed for decision in decisions):

@@ -19,6 +19,7 @@ __all__ = [
     "Shown",
     "Sight",
     "column_facts",
+    "narrowed",
     "open_sight",
     "projection",
     "shown",
@@ -81,6 +82,16 @@ class Sight:
     def named(self, *shown: Shown) -> tuple[str, ...]:
         """Return the columns that are shown in one of some ways."""
         return tuple(look.column.name for look in self.columns if look.shown in shown)
+
+
+def narrowed(wide: Sight, other: Sight) -> Sight:
+    """Return what both of two sights show: of each column the less, and rows that fulfil both conditions."""
+    order: tuple[Shown, ...] = ("absent", "masked", "stored", "opened", "original")
+    by_name = {look.column.name: look for look in other.columns}
+    looks = tuple(min(look, by_name[look.column.name], key=lambda one: order.index(one.shown)) for look in wide.columns)
+    conditions = [f"({rows})" for rows in (wide.rows, other.rows) if rows is not None]
+    decision = wide.decision if other.decision.allowed else other.decision
+    return Sight(decision, " AND ".join(conditions) or None, looks)
 
 
 def sight(policies: Policies, asking: Asking) -> Sight:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dataward.access.decide import Asking
 from dataward.access.policies import of_access
-from dataward.access.sight import Sight, open_sight, projection, sight, table_facts
+from dataward.access.sight import Sight, narrowed, open_sight, projection, sight, table_facts
 from dataward.access.site import settings
 from dataward.errors import NotPermitted, ProofError, TargetError, UsageError
 from dataward.integrity import ledger
@@ -188,7 +188,10 @@ def _sight(spark: SparkSession, plan: Plan, wish: Wish, whole: DataFrame) -> Sig
     table, governing = table_facts(contract, whole.columns), settings(contract)
     if governing.access.governed:
         who = asker(spark, contract, governing)
-        seen = sight(of_access(governing.access), Asking(who, "read", table, None, wish.purpose))
+        asking = Asking(who, "read", table, None, wish.purpose)
+        seen = sight(of_access(governing.access), asking)
+        if governing.binding is not None:
+            seen = narrowed(seen, sight(of_access(governing.binding), asking))
     else:
         seen = open_sight(table)
     if not seen.decision.allowed:
