@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 
-.PHONY: help setup demo tour test test-quarter test-all bench docs lint lint-aws clean
+.PHONY: help setup demo tour test test-quarter test-all bench bench-dp docs lint lint-aws clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -55,6 +55,12 @@ lint-aws: $(DEV) ## checkov on the CloudFormation that `dataward init --aws` lay
 bench: $(DEV) ## one table of ratios beside a plain copy, a pipeline by hand, PyDeequ and cuallee; BENCH="publish growth" runs these only
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -W ignore tests/benchmarks/all.py $(BENCH)
+
+bench-dp: $(DEV) ## releases beside Tumult Analytics and PipelineDP, each in a virtual environment of its own
+	$(PYTHON) -m venv bench/tumult && bench/tumult/bin/pip install --quiet --disable-pip-version-check 'tmlt.analytics==0.21.*' 'pyspark>=3.5,<3.6'
+	$(PYTHON) -m venv bench/pipelinedp && bench/pipelinedp/bin/pip install --quiet --disable-pip-version-check 'pipeline-dp==0.3.1' 'numpy<2' pandas pyarrow
+	$(BIN)/python -W ignore tests/benchmarks/release.py --tumult bench/tumult/bin/python --pipelinedp bench/pipelinedp/bin/python
+	$(BIN)/python -W ignore tests/benchmarks/release.py --large
 
 docs: $(DEV) ## docs/rules/ and docs/protections.md from docstrings
 	$(BIN)/python docs/build.py

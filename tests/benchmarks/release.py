@@ -3,7 +3,7 @@
     python tests/benchmarks/release.py [--tumult VENV/bin/python] [--pipelinedp VENV/bin/python] [--trials 30] [--large]
 
 The two others conflict with what Dataward pins, so that each runs in a virtual environment of its own (`make bench-dp`):
-`tmlt.analytics==0.21.*` with `pyspark>=3.5,<3.6`, and `pipeline-dp==0.3.1` with `apache-beam`. Pure epsilon 1, half for counts, half for
+`tmlt.analytics==0.21.*` with `pyspark>=3.5,<3.6`, and `pipeline-dp==0.3.1` on its local backend. Pure epsilon 1, half for counts, half for
 sums; at most 10 rows of a person; values from 0 to 100; 300 public keys. The error is the root mean square over keys and trials
 against the exact answers of the unbounded table.
 """
