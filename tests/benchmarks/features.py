@@ -71,11 +71,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--warm", type=int, default=1, help="rounds before the first that counts")
     parser.add_argument("--out", default="bench")
     arguments = parser.parse_args()
     spark = session.get(**{"spark.driver.memory": "4g"})
     with tempfile.TemporaryDirectory() as place:
-        told = compared(spark, Path(place), arguments.rows, arguments.rounds)
+        told = compared(spark, Path(place), arguments.rows, arguments.warm, arguments.rounds)
     out = Path(arguments.out)
     out.mkdir(exist_ok=True)
     (out / "features.json").write_text(json.dumps({"rows": arguments.rows, "features": told}, indent=2) + "\n")
@@ -85,7 +86,7 @@ def main() -> None:
         print(f"{name:<28} {one['seconds']:6.2f} s  {one['ratio']:5.2f}x  {one['jobs']:3d} jobs  {phases}")
 
 
-def compared(spark: Any, root: Path, rows: int, rounds: int) -> dict[str, dict[str, Any]]:
+def compared(spark: Any, root: Path, rows: int, warm: int, rounds: int) -> dict[str, dict[str, Any]]:
     create_keyring(root / "keys")
     made = spark.range(rows).selectExpr(
         "id", "concat('p', id, '@example.org') mail", "cast(id % 7 as string) region", "id % 1000 / 10 amount",
@@ -110,10 +111,10 @@ def compared(spark: Any, root: Path, rows: int, rounds: int) -> dict[str, dict[s
         (root / f"{place}.yaml").write_text(text)
         files[name] = root / f"{place}.yaml"
     runs: dict[str, list[tuple[float, int, Any]]] = {name: [] for name in files}
-    for number in range(rounds + 1):  # one round to warm up
+    for number in range(warm + rounds):
         for name, contract in files.items():
             spent, jobs, result = publishing(spark, contract)
-            if number:
+            if number >= warm:
                 runs[name].append((spent, jobs, result))
             print(f"round {number} {name:<28} {spent:6.2f} s", file=sys.stderr, flush=True)
     told = {}
