@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,7 +111,9 @@ def get(**conf: str) -> SparkSession:
     if active is None and not given:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ["JAVA_HOME"] = find_java()
-        builder: Any = SparkSession.builder.appName("dataward").config(*_classpath(conf))
+        # Not on the JVM's class path, where they would come before Spark's own libraries of other versions.
+        classpath = ",".join(str(path) for path in jars.ensure())
+        builder: Any = SparkSession.builder.appName("dataward").config("spark.jars", classpath)
         logging = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
         for key, value in {**LOCAL, "spark.driver.extraJavaOptions": logging, **conf}.items():
             builder = builder.config(key, value)
@@ -121,14 +123,6 @@ def get(**conf: str) -> SparkSession:
     assert active is not None  # noqa: S101 - one of the branches above made it
     _require(active)
     return active
-
-
-def _classpath(conf: Mapping[str, str]) -> tuple[str, str]:
-    """Return the setting that names the jars: on one machine the JVM's class path, as Spark copies what is in ``spark.jars``."""
-    paths = [str(path) for path in jars.ensure()]
-    if "spark.jars" not in conf and re.match(r"local(\[|$)", conf.get("spark.master", LOCAL["spark.master"])):
-        return "spark.driver.extraClassPath", os.pathsep.join(paths)
-    return "spark.jars", ",".join(paths)
 
 
 def _import_pyspark() -> Any:
