@@ -17,7 +17,9 @@ EXTRAS = {
     "databricks": ["databricks-sdk>=0.40"],
     "dp": ["opendp>=0.16,<0.17", "dp-accounting>=0.6,<0.7"],
     "federated": ["opendp>=0.16,<0.17"],  # exact samplers of discrete noise
+    "huggingface": ["datasets>=3,<4"],
     "lineage": ["openlineage-python>=1.54,<2"],
+    "mlflow": ["mlflow-skinny>=3,<4"],
     "otel": ["opentelemetry-sdk>=1.27,<2", "opentelemetry-exporter-otlp-proto-http>=1.27,<2"],
     "timestamp": ["rfc3161-client>=1,<2"],  # heads of the ledger under RFC 3161 time stamps
 }

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dataward.pipeline.plan import Plan, plan
     from dataward.pipeline.publish import publish
     from dataward.report import RunResult
+    from dataward.verbs.datasets import hugging_face_dataset, torch_dataset
     from dataward.verbs.diff import diff
     from dataward.verbs.discover import Asked, discover
     from dataward.verbs.history import history
@@ -62,6 +63,7 @@ __all__ = [
     "diff",
     "discover",
     "history",
+    "hugging_face_dataset",
     "plan",
     "profile",
     "protect",
@@ -73,6 +75,7 @@ __all__ = [
     "score_table",
     "stream",
     "suggest",
+    "torch_dataset",
     "train",
     "vacuum",
     "verify",
@@ -87,6 +90,7 @@ _HOMES = {
     "pipeline.plan": ("Plan", "plan"),
     "pipeline.publish": ("publish",),
     "report": ("RunResult",),
+    "verbs.datasets": ("hugging_face_dataset", "torch_dataset"),
     "verbs.diff": ("diff",),
     "verbs.discover": ("Asked", "discover"),
     "verbs.history": ("history",),

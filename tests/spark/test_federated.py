@@ -196,3 +196,38 @@ def test_a_private_plan_is_not_served_without_a_budget(spark, hospitals, tmp_pat
     )
     with pytest.raises(UsageError, match="give the site's file a 'budget'"):
         load(spark, read_site(tmp_path / "site.yaml"))
+
+
+def test_a_site_measures_what_a_survey_asks_for(spark):
+    from dataward.federated.survey import SurveyPlan
+    from dataward.verbs.survey import numbers_of, tally_of
+
+    sites = [{"name": name, "url": "https://127.0.0.1:1", "public_key": name} for name in ("a", "b")]
+    rules = 'Rules = [ Completeness "x" > 0, Mean "x" > 0, StandardDeviation "x" > 0, ColumnValues "x" > 1, IsComplete "s" ]'
+    asked = SurveyPlan.model_validate(
+        {
+            "survey": "s",
+            "rules": rules,
+            "sites": sites,
+            "minimum_sites": 2,
+            "output": "o",
+            "columns": {"x": "double", "s": "string"},
+        }
+    )
+    frame = spark.createDataFrame([(1.0, "a"), (2.0, None), (None, "c"), (4.0, "d")], "x double, s string")
+    _, _, metrics = tally_of(asked, "survey.yaml")
+    by_kind = {}
+    start, numbers = 0, numbers_of(frame, asked, metrics).tolist()
+    from dataward.verbs.survey import LAYOUTS
+
+    for metric in metrics:
+        width = len(LAYOUTS[metric.kind])
+        by_kind.setdefault(metric.kind, []).append(numbers[start : start + width])
+        start += width
+    assert by_kind["size"] == [[4.0]]
+    assert by_kind["completeness"][0] == [3.0, 4.0]
+    assert by_kind["mean"] == [[3.0, 7.0]]
+    assert by_kind["standard_deviation"][0] == pytest.approx([3.0, 7.0, 21.0])
+    assert sorted(by_kind["compliance"]) == [[2.0, 4.0], [3.0, 4.0]]
+    with pytest.raises(UsageError, match="'x' is string"):
+        numbers_of(spark.createDataFrame([("a", "b")], "x string, s string"), asked, metrics)

@@ -278,3 +278,26 @@ def test_no_private_key_is_in_any_file_of_a_training(trained):
         assert raw not in written
         assert raw.hex().encode() not in written
         assert key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).split(b"\n")[1] not in written
+
+
+def test_the_examples_and_the_page_load_as_they_are_shown(tmp_path, monkeypatch):
+    from dataward.federated.survey import read_survey
+    from dataward.pipeline.plan import plan
+    from tests.doc_contracts import blocks, keys_of
+
+    texts = {place: text for place, text in blocks() if place.startswith("docs/federated.md")}
+    examples = {path.name: path.read_text() for path in Path("conf/federated").glob("*.yaml")}
+    contract = Path("conf/federated/patients.yaml").resolve()
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES:
+        init(tmp_path / "keys", name)
+    readers = {"plan": read_plan, "site": read_site, "survey": read_survey}
+    read = []
+    for text in (*texts.values(), *examples.values()):
+        first = keys_of(text)[0]
+        if first in readers:
+            (tmp_path / "file.yaml").write_text(text)
+            assert readers[first](tmp_path / "file.yaml")
+            read.append(first)
+    assert sorted(read) == ["plan", "plan", "site", "site", "survey"]
+    assert plan(contract).name == "patients"

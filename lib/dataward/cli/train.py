@@ -55,6 +55,15 @@ def add(verb: Verb) -> None:
     command.add_argument(
         "--version", type=int, dest="table_version", metavar="N", help="with --out: default: the newest sealed one"
     )
+    command = verb("mlflow", _mlflow, "Log a trained model, or a verified table, with its seal to MLflow.")
+    way = command.add_mutually_exclusive_group(required=True)
+    way.add_argument("--model", metavar="DIR", help="output folder of a training")
+    way.add_argument("--contract", metavar="FILE", help="contract whose sealed target is the data set of a run")
+    command.add_argument("--experiment", default="dataward", metavar="NAME", help="default: dataward")
+    command.add_argument("--tracking", metavar="URI", help="tracking server; default: as MLflow is configured")
+    command.add_argument(
+        "--version", type=int, dest="table_version", metavar="N", help="with --contract: default: the newest sealed"
+    )
     action = verb.group("site", "A site of federated training.")
     command = action("init", _init, "Create a key: NAME.key stays here, NAME.pub goes into the plan.")
     command.add_argument("name", metavar="NAME", help="name of the site, or coordinator")
@@ -178,6 +187,26 @@ def _score_records(arguments: argparse.Namespace) -> int:
     else:
         for answer in answers:
             print(json.dumps(answer))
+    return 0
+
+
+def _mlflow(arguments: argparse.Namespace) -> int:
+    from dataward.verbs.mlflow import log_model, log_table
+
+    if arguments.model:
+        if arguments.table_version is not None:
+            raise UsageError("--version goes with --contract")
+        done = log_model(arguments.model, arguments.experiment, arguments.tracking)
+    else:
+        from dataward.pipeline.plan import plan
+        from dataward.spark import session
+
+        planned = plan(arguments.contract)
+        done = log_table(session.get(), planned, arguments.experiment, arguments.tracking, arguments.table_version)
+    if arguments.json:
+        print_json(dataclasses.asdict(done))
+    else:
+        say(f"logged run {done.run_id} of experiment {done.experiment}: {', '.join(done.datasets)}")
     return 0
 
 

@@ -210,7 +210,7 @@ def _of_ledger(folder: Path, envelope: bytes, known: Ed25519PublicKey) -> list[C
         checked = ledger.flaws(place, KnownKey(known))
         if checked.flaws:
             return [Checked("ledger", False, "; ".join(flaw.message for flaw in checked.flaws))]
-        mine = [entry for entry in ledger.entries(place, "training") if entry.seal_text.encode() == envelope]
+        mine = [entry for entry in ledger.entries(place, "training") if entry.body.statement == digest(envelope)]
     except DatawardError as error:
         return [Checked("ledger", False, str(error))]
     detail = (
