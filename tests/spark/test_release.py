@@ -139,6 +139,7 @@ def test_an_answer_is_drawn_paid_and_sealed_once(orders):
     assert state(orders).spent.epsilon == 1.0
 
 
+@pytest.mark.long
 def test_a_changed_answer_does_not_verify(orders):
     capped(orders)
     asked = query(orders)
@@ -151,16 +152,22 @@ class Killed(BaseException):
     """As a kill, nothing catches it."""
 
 
-LONG = pytest.mark.long
+PLACES = [
+    (paid, "exact_of"),
+    (draws, "stage"),
+    (budget, "ask"),
+    (paid, "enter"),
+    (commits, "commit_target"),
+    (paid, "seal_answer"),
+]
 KILLS = [
-    pytest.param(paid, "exact_of", marks=LONG), pytest.param(draws, "stage", marks=LONG), (budget, "ask"),
-    pytest.param(paid, "enter", marks=LONG), pytest.param(commits, "commit_target", marks=LONG),
-    pytest.param(paid, "seal_answer", marks=LONG),
+    pytest.param(place, name, after, id=f"{'after' if after else 'before'} {name}",
+                 marks=() if (name, after) == ("ask", True) else pytest.mark.long)
+    for place, name in PLACES for after in (False, True)
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("place", "name"), KILLS)
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("place", "name", "after"), KILLS)
 def test_a_killed_run_leaves_no_answer_without_a_charge_and_ends_as_one_that_was_not(
     orders, monkeypatch, place, name, after
 ):
@@ -190,6 +197,7 @@ def test_a_killed_run_leaves_no_answer_without_a_charge_and_ends_as_one_that_was
         assert orders.rows("answer") == sorted(tuple(row.values()) for row in answer.to_pylist()), "not drawn again"
 
 
+@pytest.mark.long
 def test_a_staged_draw_tells_nothing_without_its_key_and_is_missed(orders):
     capped(orders)
     asked = query(orders, target={"path": str(orders.root / "answer")})
