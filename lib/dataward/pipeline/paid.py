@@ -96,6 +96,7 @@ class Asked:
 def answer(spark: SparkSession, asked_for: Query, run_id: str | None, say: Callable[[str], None]) -> Released:
     """Answer a query, charge its budget and seal the answer; under the same run id nothing is drawn or paid twice."""
     run_id = run_id or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+    say(f"  run id {run_id}")
     with isolated(spark) as own:
         if asked_for.keys.spill == "encrypted":
             demand_encryption(own)

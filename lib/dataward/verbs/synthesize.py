@@ -78,6 +78,7 @@ def _synthesized(
     spark: SparkSession, wanted: Synthesis, run_id: str | None, report: str | None, say: Callable[[str], None]
 ) -> Synthesized:
     run_id = run_id or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+    say(f"  run id {run_id}")
     with isolated(spark) as own:
         if wanted.keys.spill == "encrypted":
             demand_encryption(own)
