@@ -70,7 +70,7 @@ def test_every_feature_takes_sixty_jobs_at_most(lake, jobs_of):
     lake.source(ROWS, SCHEMA)
     lake.publish(**SMALL, extra="engine: spark")
     (lake.root / "other.yaml").write_text((lake.root / "contract.yaml").read_text())
-    contract = SMALL | {"rules": ALL_RULES, "treat": EVERYTHING, "target": "mode: merge, on: [id]"}
+    contract = SMALL | {"rules": ALL_RULES, "treat": EVERYTHING}
     (lake.root / "target").rename(lake.root / "other")
     other = (lake.root / "other.yaml").read_text().replace("/target,", "/other,")
     (lake.root / "other.yaml").write_text(other)

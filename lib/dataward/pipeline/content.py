@@ -343,7 +343,9 @@ def _between(sealing: Sealing, earlier: Seal) -> list[Commit]:
     number = sealing.version - earlier.version
     if number == 1:
         return []
-    newest = delta.history(sealing.spark, sealing.contract.target)
+    present = delta.newest(sealing.spark, sealing.contract.target)
+    since = present.version - earlier.version if present else None
+    newest = delta.commits(sealing.spark, sealing.contract.target, since, present)
     found = [one for one in newest if earlier.version < one.version < sealing.version]
     taken_back = {int(one.metadata["takes_back"]) for one in found if "takes_back" in one.metadata}
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -189,6 +189,13 @@ def _repair(ctx: Context, ready: Ready, frame: DataFrame) -> Mended:
     if not to_mend(ctx.contract, ready.suite):
         return Mended(frame)
     with ctx.trace.phase("treat") as say:
+        if (
+            ready.small and ctx.contract.treat
+        ):  # the rules are judged before, and each repair that compares rows reads them
+            with suppress(Exception):  # rows that cannot be read are what judging reports
+                held = hold(frame)
+                ctx.resources.callback(held.release)
+                frame = held.frame
         mended = mend(ctx, ready, frame)
         ctx.resources.callback(mended.release)
         say(mended.begun)
@@ -216,7 +223,7 @@ def _held(ctx: Context, output: Output) -> Output:
     except Exception as error:
         if said := from_worker(error):
             raise ProtectionError(said) from None
-        raise
+        return output  # the write reports it
     ctx.resources.callback(held.release)
     return replace(output, ready=held.frame)
 

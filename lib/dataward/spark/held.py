@@ -32,7 +32,11 @@ class Held:
 def hold(frame: DataFrame) -> Held:
     """Compute a frame (one Spark job) and persist it until :meth:`Held.release`."""
     kept = frame.persist()
-    kept.count()
+    try:
+        kept.count()
+    except Exception:
+        kept.unpersist()
+        raise
     return Held(_without_lineage(kept), kept)
 
 

@@ -6,6 +6,7 @@ Helper columns beside the source's own record what was done to each cell, until 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -82,10 +83,11 @@ class Working:
         return f"(size({WHY}) = 0{readable})"
 
     def hold(self) -> None:
-        """Compute the frame now and hold it, so that what follows begins there."""
-        held = hold(self.frame)
-        self.releases.append(held.release)
-        self.frame = held.frame
+        """Compute the frame now and hold it, so that what follows begins there; where it cannot be computed, judging reports it."""
+        with suppress(Exception):
+            held = hold(self.frame)
+            self.releases.append(held.release)
+            self.frame = held.frame
 
     def replace(self, changes: Mapping[str, str]) -> None:
         """Set several columns at once; each SQL is evaluated over the frame before the change."""
