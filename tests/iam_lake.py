@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 
@@ -78,7 +79,8 @@ class Cloud:
         self.spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
         self.policy = policy
         try:
-            return main([*argv, *(["--contract", str(self.contract)] if contract else [])])
+            with patch("dataward.cli.say.under_spark_submit", return_value=False):  # messages go where pytest looks
+                return main([*argv, *(["--contract", str(self.contract)] if contract else [])])
         finally:
             self.policy = None
 

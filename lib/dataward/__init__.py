@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from dataward.verbs.diff import diff
     from dataward.verbs.discover import Asked, discover
     from dataward.verbs.history import history
+    from dataward.verbs.monitor import monitor
+    from dataward.verbs.preflight import preflight
     from dataward.verbs.profile import profile
     from dataward.verbs.read import read, reading
     from dataward.verbs.restore import restore
@@ -64,7 +66,9 @@ __all__ = [
     "discover",
     "history",
     "hugging_face_dataset",
+    "monitor",
     "plan",
+    "preflight",
     "profile",
     "protect",
     "publish",
@@ -94,6 +98,8 @@ _HOMES = {
     "verbs.diff": ("diff",),
     "verbs.discover": ("Asked", "discover"),
     "verbs.history": ("history",),
+    "verbs.monitor": ("monitor",),
+    "verbs.preflight": ("preflight",),
     "verbs.profile": ("profile",),
     "verbs.read": ("read", "reading"),
     "verbs.score": ("score_table",),

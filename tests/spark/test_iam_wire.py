@@ -76,6 +76,8 @@ def test_verbs_that_read_work_with_their_policies(lake):
     seen = run(lake, "history", "history", name="later") + run(lake, "history", "history", "--metric", name="later")
     kept(lake, "history", seen)
     run(lake, "profile", "profile", f"s3a://raw-{lake.tag}/people", "--report", str(lake.folder), contract=False)
+    run(lake, "ledger-show", "ledger", "show")
+    run(lake, "ledger-check", "ledger", "check")
     run(lake, "keys-verify", "keys", "verify", str(lake.contract), contract=False)
     run(lake, "quarantine-list", "quarantine", "list")
     run(lake, "reidentify", "reidentify", "--columns", "note", "--purpose", "support", "--ticket", "T1", "--show")

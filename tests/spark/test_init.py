@@ -16,7 +16,8 @@ def test_a_project_publishes_and_its_examples_train_on_what_was_verified(spark, 
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     assert (metrics[0]["RowsIn"], metrics[0]["RowsQuarantined"]) == (240, 6)  # six customers have no e-mail address
     assert main(["dashboard", "reports"]) == 0
-    assert "customers" in (project / "reports" / "index.html").read_text()
+    page = (project / "reports" / "index.html").read_text()
+    assert "version 0 · key customers v1" in page
     capsys.readouterr()
     assert main(["verify", "--contract", "contracts/customers.yaml", "--json"]) == 0
     proof = json.loads(capsys.readouterr().out)

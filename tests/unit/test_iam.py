@@ -63,7 +63,9 @@ def without(policy):
 
 
 def test_each_verb_with_a_policy_was_recorded():
-    assert sorted(set(iam.VERBS) - {"anonymize", "erase", "preflight"}) == RECORDED  # reads a target, as verify does
+    assert (
+        sorted(set(iam.VERBS) - {"anonymize", "erase", "preflight", "ledger-show", "ledger-check"}) == RECORDED
+    )  # reads a target, as verify does
 
 
 @pytest.mark.parametrize("verb", RECORDED)

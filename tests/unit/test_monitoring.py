@@ -258,3 +258,13 @@ def test_alerts_go_to_every_destination(hook, monkeypatch):
     warned = []
     alert(failure("t", "", SourceError("x")), Destinations((), ("webhook:env:HOOK", "webhook:env:HOOK")), warned.append)
     assert (len(hook.bodies), warned) == (2, [])
+
+
+def test_a_notebook_sends_a_result_and_is_warned_about_what_is_down(hook, monkeypatch, capsys):
+    import dataward
+
+    monkeypatch.setenv("HOOK", hook.url)
+    with pytest.warns(UserWarning, match="no variable NO_HOOK"):
+        dataward.monitor(result(), metrics=["stdout"], alerts=["webhook:env:NO_HOOK", "webhook:env:HOOK"])
+    assert len(hook.bodies) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["RunsStopped"] == 1

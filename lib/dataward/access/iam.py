@@ -103,6 +103,8 @@ VERBS: dict[str, Work] = {
     ),
     "erase": Work(writes=("tables",), deletes=("tables",), report="search", absent=True, creates=True),
     "preflight": Work(kms=(), keyring="", settings=True),
+    "ledger-show": Work(reads=("ledger",), kms=(), keyring=""),
+    "ledger-check": Work(reads=("ledger", "heads"), columns=False),
     "keys-create": Work(kms=("GenerateDataKey",), keyring="write"),
     "keys-verify": Work(),
 }
