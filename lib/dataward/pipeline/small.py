@@ -22,6 +22,9 @@ ROW_BYTES = 50
 MOST = 32 << 20
 """Bytes that one task may read and sort, whatever the number of partitions is."""
 
+PARTITIONS = 200
+"""Shuffle partitions where the session names no number (Databricks has "auto")."""
+
 SETTINGS = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "1",
@@ -49,7 +52,8 @@ def settle_small(ctx: Context, pinned: Pinned) -> bool:
     for _, other in ctx.plan.joins:
         present = delta.newest(ctx.spark, other.target)
         sizes.append(present.size if present else 0)
-    small = is_small(sizes, int(ctx.spark.conf.get("spark.sql.shuffle.partitions", "200") or 200))
+    given = str(ctx.spark.conf.get("spark.sql.shuffle.partitions", ""))
+    small = is_small(sizes, int(given) if given.isdigit() else PARTITIONS)
     for key, value in SETTINGS.items() if small else ():
         ctx.spark.conf.set(key, value)
     return small
