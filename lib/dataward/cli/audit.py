@@ -37,7 +37,7 @@ def add(verb: Verb) -> None:
     )
     command.add_argument("--verb", default="", metavar="V", help="query: such as publish, read, reidentify")
     command.add_argument(
-        "--status", default="", choices=("", "success", "failure", "denied", "interrupted"), help="query: outcome"
+        "--status", default="", choices=("success", "failure", "denied", "interrupted"), help="query: outcome"
     )
     command.add_argument("--since", metavar="TIME", help="query: ISO 8601, or a length before now such as 24h or 7d")
     command.add_argument("--cloudtrail", metavar="PATH", help="correlate: file or folder of CloudTrail's records")
