@@ -212,7 +212,7 @@ class Site:
         if run not in runs:
             if len(runs) >= accepted.runs:
                 raise SiteRefused(
-                    f"site '{self.name}' has taken part in {len(runs)} run(s) of this plan, which it allows"
+                    f"site '{self.name}' has taken part in {len(runs)} run(s) of this plan, and its file allows no more (runs: N)"
                 )
             accepted.charge(run)
         self._memory.keep(accepted.digest, {**runs, run: {**past, "sequence": sequence}})
