@@ -46,7 +46,7 @@ def _json_call(target: str, said: dict) -> Iterator[Request]:
             f"kms:{name}", key if key.startswith("arn:") else f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{key}", context
         )
     elif service.startswith("Logs_"):
-        stream = f":log-stream:{said.get('logStreamName') or said.get('logStreamNamePrefix', '')}"
+        stream = f":log-stream:{said.get('logStreamName', '')}"
         yield Request(
             f"logs:{name}", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{said.get('logGroupName', '*')}{stream}"
         )

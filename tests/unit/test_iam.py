@@ -64,7 +64,8 @@ def without(policy):
 
 def test_each_verb_with_a_policy_was_recorded():
     assert (
-        sorted(set(iam.VERBS) - {"anonymize", "erase", "preflight", "ledger-show", "ledger-check"}) == RECORDED
+        sorted(set(iam.VERBS) - {"anonymize", "erase", "preflight", "ledger-show", "ledger-check", "ledger-publish"})
+        == RECORDED
     )  # reads a target, as verify does
 
 
@@ -222,6 +223,45 @@ def test_preflight_asks_for_what_its_policy_grants_and_for_all_of_it(tmp_path):
     assert [request for request in asked if not allows(policy, request)] == []
     for what, part in without(policy):
         assert [request for request in asked if not allows(part, request)], what
+
+
+def test_ledger_verbs_and_heads_ask_for_what_their_policies_grant_and_for_all_of_it(tmp_path, monkeypatch):
+    """Over HTTP, each request decided by the policy itself; no Spark is needed for a ledger in S3 and its heads."""
+    from dataward.integrity import ledger
+    from dataward.keys import open_keys
+
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    with aws() as cloud:
+        for name in ("lake", "keys"):
+            cloud.client("s3").create_bucket(Bucket=f"{name}-abc")
+        cloud.client("s3").create_bucket(Bucket="locks-abc", ObjectLockEnabledForBucket=True)
+        cloud.client("logs").create_log_group(logGroupName="/dataward/heads")
+        key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+        (tmp_path / "people.yaml").write_text(CONTRACT.format(tag="abc", key=key))
+        assert main(["keys", "create", str(tmp_path / "people.yaml")]) == 0
+        mine = contract((tmp_path / "people.yaml").read_text())
+        ring = open_keys(mine.keys)
+        for number in range(3):
+            ledger.record(mine.ledger_location, ring, "people", "note", b"%d" % number)
+        for verb in ("ledger-publish", "ledger-publish", "ledger-show", "ledger-check"):
+            policy, seen = policy_of(verb, mine), []
+
+            def decide(*call, policy=policy, seen=seen):
+                asked = [request for request in read(*call) if request.action not in FREE]
+                seen += asked
+                return not all(allows(policy, request) for request in asked)
+
+            if verb == "ledger-publish":
+                ledger.record(mine.ledger_location, ring, "people", "note", b"one more")
+            cloud.forbids = decide
+            code = main(["ledger", verb.removeprefix("ledger-"), "--contract", str(tmp_path / "people.yaml")])
+            cloud.forbids = lambda *call: False
+            assert (code, [request for request in seen if not allows(policy, request)]) == (0, [])
+            if verb != "ledger-publish" or "logs:GetLogEvents" in {
+                request.action for request in seen
+            }:  # the second time
+                spare = [what for what, part in without(policy) if all(allows(part, request) for request in seen)]
+                assert spare == []
 
 
 def enforce(free_calls):

@@ -105,6 +105,7 @@ VERBS: dict[str, Work] = {
     "preflight": Work(kms=(), keyring="", settings=True),
     "ledger-show": Work(reads=("ledger",), kms=(), keyring=""),
     "ledger-check": Work(reads=("ledger", "heads"), columns=False),
+    "ledger-publish": Work(reads=("ledger",), writes=("heads",), kms=(), keyring=""),
     "keys-create": Work(kms=("GenerateDataKey",), keyring="write"),
     "keys-verify": Work(),
 }
@@ -320,7 +321,7 @@ def _settings(
 
 def _heads(contract: Contract, work: Work, account: Account) -> Iterator[dict[str, Any]]:
     """Statements on the places where checkpoints of the ledger are kept: under locks that nobody may shorten."""
-    keeps = bool({"ledger", "tables"} & set(work.writes))
+    keeps = bool({"ledger", "tables", "heads"} & set(work.writes))
     if not (keeps or "heads" in work.reads):
         return
     for number, head in enumerate(contract.heads, 1):
