@@ -174,19 +174,7 @@ def exists(place: Location) -> bool:
     Raises:
         ProofError: it is one of an older Dataward, and has to be migrated first.
     """
-    log = open_log(place)
-    found = log.store.exists(ORIGIN)
-    if not found or not log.store.exists(MIGRATED):
-        _refuse_old(log, found)
-    return found
-
-
-def _refuse_old(log: Log, begun: bool) -> None:
-    """Raise ProofError where a Delta table of an older Dataward lies at the place of a ledger."""
-    if next(iter(log.store.names("_delta_log")), None) is None:
-        return
-    what = "its migration was not finished" if begun else "it is a Delta table of an older Dataward"
-    raise ProofError(f"ledger {log}: {what}. Run: dataward ledger migrate CONTRACT")
+    return _current(place).origin() is not None
 
 
 @dataclass(frozen=True)
@@ -265,8 +253,12 @@ def now() -> str:
 
 def _current(place: Location) -> Log:
     """Return the log at a place, refusing a ledger that has to be migrated first."""
-    exists(place)
-    return open_log(place)
+    log = open_log(place)
+    if log.store.names("_delta_log") and not log.store.exists(MIGRATED):
+        begun = log.origin() is not None
+        what = "its migration was not finished" if begun else "it is a Delta table of an older Dataward"
+        raise ProofError(f"ledger {log}: {what}. Run: dataward ledger migrate CONTRACT")
+    return log
 
 
 @dataclass(frozen=True)
@@ -299,7 +291,7 @@ def enter(log: Log, keys: Keys, first: Draft, again: Callable[[], Draft] | None 
 
 def _body(log: Log, draft: Draft) -> Body:
     about, target = draft.about, table_id(draft.about.target)
-    last = pointers.newest(log, draft.kind, target)
+    last = pointers.newest(log, draft.kind, target, settled=True)
     return Body(
         kind=draft.kind,
         time=draft.time,

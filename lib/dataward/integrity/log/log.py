@@ -210,6 +210,10 @@ class Log:
             self._immutable[name] = data
         return self._immutable[name]
 
+    def remember(self, name: str, data: bytes) -> None:
+        """Take note of a file that never changes and was written just now."""
+        self._immutable[name] = data
+
     def _tiles(self, size: int) -> Tiles:
         return Tiles(self.fixed, size, self._covered)
 
@@ -240,15 +244,17 @@ def verified_head(log: Log, rules: Rules) -> Head:
     return Head(head.size, head.root, note)
 
 
-def complete(log: Log, rules: Rules, signer: Signer) -> Head:
+def complete(log: Log, rules: Rules, signer: Signer, known: int = 0) -> Head:
     """Derive tiles, pointers and checkpoint of entries that no checkpoint covers yet; returns the head after that.
+
+    ``known``: how many entries are known to be there.
 
     Raises:
         ProofError: what is there does not verify; nothing is signed then.
     """
     while True:
         head = verified_head(log, rules)
-        size = log.grown(head.size)
+        size = log.grown(max(head.size, known))
         if size == head.size:
             return head
         if head.note is None and size > WIDTH:
@@ -259,8 +265,10 @@ def complete(log: Log, rules: Rules, signer: Signer) -> Head:
         _cover(log, signer, head, entries)
         for index, entry in enumerate(entries, head.size):
             rules.derive(index, entry)
-        _publish(log, signer, size)
+        signed = _publish(log, signer, size)
         _tidy(log, head.size, size)
+        if signed is not None and log.grown(size) == size:  # else this checkpoint may have replaced a larger one
+            return signed
 
 
 def _cover(log: Log, signer: Signer, head: Head, entries: list[bytes]) -> None:
@@ -269,16 +277,19 @@ def _cover(log: Log, signer: Signer, head: Head, entries: list[bytes]) -> None:
     for name, data in extended(tiles, [merkle.leaf_hash(entry) for entry in entries]):
         if not log.store.create(name, data) and log.store.read(name) not in (data, None):
             raise ProofError(f"{log}/{name}: the tile was changed. Repair with: dataward ledger repair")
+        log.remember(name, data)
 
 
-def _publish(log: Log, signer: Signer, size: int) -> None:
-    """Sign and write a checkpoint, unless a larger one was written meanwhile."""
+def _publish(log: Log, signer: Signer, size: int) -> Head | None:
+    """Sign and write a checkpoint; None where one as large was written meanwhile."""
     with suppress(ProofError):
         note = log.checkpoint()
         if note is not None and Checkpoint.parsed(note.text).size >= size:
-            return
-    text = Checkpoint(signer.name, size, log.root(size)).text
-    log.store.put(CHECKPOINT, str(signer.sign(text)).encode())
+            return None
+    head = Checkpoint(signer.name, size, log.root(size))
+    note = signer.sign(head.text)
+    log.store.put(CHECKPOINT, str(note).encode())
+    return Head(size, head.root, note)
 
 
 def _tidy(log: Log, old: int, new: int) -> None:
@@ -308,7 +319,7 @@ def append(log: Log, rules: Rules, signer: Signer, make: Callable[[Head], bytes 
         if entry is None:
             return None
         if _committed(log, head.size, entry):
-            complete(log, rules, signer)
+            complete(log, rules, signer, head.size + 1)
             return head.size
         turn += 1
         if time.monotonic() - begun > PATIENCE:
