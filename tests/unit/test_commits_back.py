@@ -54,6 +54,8 @@ def test_a_commit_is_read_from_its_action_as_from_the_history():
     )
     assert optimized.z_order == ("a",)
     assert optimized.metadata == {}  # not by Dataward
+    silent = delta._commit(5, datetime(2026, 1, 2), {})  # some writers say nothing of their commits
+    assert (silent.version, silent.operation, silent.rows, silent.metadata) == (5, "", 0, {})
     overwritten = {"operation": "WRITE", "operationParameters": {"mode": "Overwrite", "partitionBy": "[]"}}
     assert delta._commit(6, datetime(2026, 1, 2), overwritten).replaces_all
 

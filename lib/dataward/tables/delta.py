@@ -130,12 +130,12 @@ def commits(
             if version == present.version:
                 yield from history(spark, place, limit)
             return
-        yield _commit(version, datetime.fromtimestamp(info["timestamp"] / 1000), info)
+        yield _commit(version, datetime.fromtimestamp(info.get("timestamp", 0) / 1000), info)
 
 
 def _commit(version: int, at: datetime, info: dict[str, Any]) -> Commit:
     """Return a commit from its commitInfo, or from its row of the history."""
-    operation, metrics = info["operation"], info.get("operationMetrics") or {}
+    operation, metrics = info.get("operation") or "", info.get("operationMetrics") or {}
     parameters = info.get("operationParameters") or {}
     return Commit(
         version,

@@ -104,7 +104,7 @@ def _described(spark: SparkSession, place: Location) -> Newest:
 
 
 def commit_info(spark: SparkSession, folder: str, version: int) -> dict[str, Any] | None:
-    """Read the commitInfo action of a version from its file; None where the file, or the action, is not there."""
+    """Read the commitInfo action of a version from its file: empty where a writer left it out, None where the file is not there."""
     system, place = files.on_system(spark, f"{folder.rstrip('/')}/_delta_log/{version:020d}.json")
     if not system.exists(place):
         return None
@@ -115,10 +115,10 @@ def commit_info(spark: SparkSession, folder: str, version: int) -> dict[str, Any
         while (line := reader.readLine()) is not None:  # the first line, as Spark writes it
             if line.startswith('{"commitInfo"'):
                 found = json.loads(line)["commitInfo"]
-                return found if isinstance(found, dict) else None
+                return found if isinstance(found, dict) else {}
     finally:
         stream.close()
-    return None
+    return {}
 
 
 def snapshot(spark: SparkSession, place: Location, version: int) -> Any:
