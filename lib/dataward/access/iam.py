@@ -1,9 +1,9 @@
 """Generate the smallest IAM policy with which one verb carries out one contract.
 
-What a verb does with each place is data (:data:`VERBS`); a contract says where the places are. A place in S3 becomes its prefix, a table of
-the catalog its Glue ARNs, the keyring its object, the KMS key its ARN with conditions on the encryption context. Places outside AWS need
-no statement and are listed in the notes. ``tests/unit/test_iam.py`` holds every action and resource to the requests that the verbs really
-sent (``tests/data/iam``): none is refused, and none is left over.
+What a verb does with each place is data (:mod:`dataward.access.iam_verbs`); a contract says where the places are. A place in S3
+becomes its prefix, a table of the catalog its Glue ARNs, the keyring its object, the KMS key its ARN with conditions on the encryption
+context. Places outside AWS need no statement and are listed in the notes. ``tests/unit/test_iam.py`` holds every action and resource to
+the requests that the verbs really sent (``tests/data/iam``): none is refused, and none is left over.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from dataward.access.iam_verbs import VERBS, Work, work_of
 from dataward.contract import Contract, Location
-from dataward.errors import UsageError, did_you_mean
+from dataward.errors import UsageError
 
 T = TypeVar("T")
 
@@ -52,66 +53,6 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a verb does: ``reads``, ``writes`` and ``deletes`` name kinds of places, ``kms`` actions on the keyring's key.
-
-    A kind is ``source``, ``references``, ``joins``, ``vaults``, a key of ``Contract.tables`` or ``tables`` (all of these).
-
-    Attributes:
-        absent: tables that the verb reads may not be there, and are looked for in the folders above.
-        creates: tables that the verb writes may be made by it, with their folders.
-        report: ``write``, ``search`` (write, and read those of all runs), or empty.
-        keyring: ``read``, ``write``, or empty where the verb uses no key.
-        stat: whether the folders that are read are looked at themselves, as a path that may be a file.
-        settings: the settings of all buckets are read, and one listing is tried over plain HTTP.
-        columns: whether the keys of columns are used beside those of the contract's own domain, which seals.
-    """
-
-    reads: tuple[str, ...] = ()
-    writes: tuple[str, ...] = ()
-    deletes: tuple[str, ...] = ()
-    kms: tuple[str, ...] = ("Decrypt",)
-    keyring: str = "read"
-    report: str = ""
-    absent: bool = False
-    creates: bool = False
-    stat: bool = False
-    settings: bool = False
-    columns: bool = True
-
-
-ROWS = ("target", "quarantine", "changes", "vaults", "ledger")
-READS = ("source", "references", "joins", "erased subjects")
-VERBS: dict[str, Work] = {
-    "publish": Work(
-        reads=READS, writes=(*ROWS, "history", "states", "windows"), report="write", absent=True, creates=True
-    ),
-    "verify": Work(reads=("target", "ledger"), columns=False),
-    "history": Work(reads=("target", "ledger", "history", "windows"), kms=(), keyring=""),
-    "profile": Work(reads=("source",), kms=(), keyring="", stat=True),
-    "anonymize": Work(reads=("target",), kms=(), keyring=""),
-    "quarantine-list": Work(reads=("quarantine", "ledger"), kms=(), keyring=""),
-    "quarantine-release": Work(reads=(*READS, "history"), writes=ROWS, report="write", absent=True),
-    "quarantine-discard": Work(writes=("quarantine", "ledger"), columns=False),
-    "reidentify": Work(reads=("target", "vaults"), writes=("ledger",)),
-    "rotate": Work(
-        reads=("source", "erased subjects"),
-        writes=ROWS,
-        kms=("Decrypt", "GenerateDataKey"),
-        keyring="write",
-        absent=True,
-    ),
-    "erase": Work(writes=("tables",), deletes=("tables",), report="search", absent=True, creates=True),
-    "preflight": Work(kms=(), keyring="", settings=True),
-    "ledger-show": Work(reads=("ledger",), kms=(), keyring=""),
-    "ledger-check": Work(reads=("ledger", "heads"), columns=False),
-    "ledger-publish": Work(reads=("ledger",), writes=("heads",), kms=(), keyring=""),
-    "keys-create": Work(kms=("GenerateDataKey",), keyring="write"),
-    "keys-verify": Work(),
-}
-
-
-@dataclass(frozen=True)
 class Place:
     """A folder or an object in S3."""
 
@@ -123,17 +64,6 @@ class Place:
         """Read an s3, s3a or s3n URI; None for any other path."""
         found = re.fullmatch(r"s3[an]?://([^/]+)(?:/(.*))?", path)
         return cls(found[1], (found[2] or "").strip("/")) if found else None
-
-
-def work_of(verb: str) -> Work:
-    """Return what a verb does.
-
-    Raises:
-        UsageError: there is no such verb; the message lists them.
-    """
-    if verb not in VERBS:
-        raise UsageError(f"no policy for verb '{verb}': {did_you_mean(verb, VERBS) or 'there are ' + ', '.join(VERBS)}")
-    return VERBS[verb]
 
 
 def trust(role: str, account: Account) -> dict[str, Any]:
