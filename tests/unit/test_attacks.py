@@ -21,11 +21,20 @@ def findings(root, chain):
     looked = look(folder(str(root)), chain)
     told = check_log(looked)
     if not any(one.code in ("other-table", "table-missing") for one in told):
-        told += check_tail(looked, list(states(chain))) + check_unattested(looked) + check_data(looked, looked.state)[0]
+        told += (
+            check_tail(looked, {state.mark: state.version for state in states(chain)})
+            + check_unattested(looked)
+            + check_data(looked, looked.state)[0]
+        )
     return told
 
 
-@pytest.fixture(scope="module", params=SHAPES)
+LONG = ("merge", "multipart")  # much like others; each shape takes some seconds
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(one, marks=pytest.mark.long) if one in LONG else one for one in SHAPES]
+)
 def sealed(request, tmp_path_factory):
     """A table of thirty sealed versions, and a function that gives copies of it."""
     root = tmp_path_factory.mktemp(request.param)

@@ -136,13 +136,21 @@ class Manifest(_Frozen):
 
 @dataclass(frozen=True)
 class Attested:
-    """State of a version as manifests attest it, and the version at which each file came."""
+    """State of a version as manifests attest it, and the version at which each file came.
+
+    ``mark``: equal for versions with the same files; versions with equal marks are candidates, no proof.
+    """
 
     version: int
     files: dict[Key, ManifestFile] = field(default_factory=dict)
     metadata: dict[str, Any] | None = None
     protocol: dict[str, Any] | None = None
     since: dict[Key, int] = field(default_factory=dict)
+    mark: int = 0
+
+
+def _mark(key: Key) -> int:
+    return int.from_bytes(hashlib.sha256("\0".join(key).encode()).digest()[:16], "big")
 
 
 def digest(text: str) -> str:
@@ -259,17 +267,21 @@ def unhashed(commit: CommitFile) -> ManifestCommit:
 
 def after(state: Attested, commit: ManifestCommit) -> Attested:
     """Return the state after a commit."""
-    files, since = dict(state.files), dict(state.since)
+    files, since, mark = dict(state.files), dict(state.since), state.mark
     old: dict[str, ManifestFile] = {}
     for key in commit.removed:
         if (gone := files.pop(key, None)) is not None:
             old[gone.path] = gone
+            mark -= _mark(key)
         since.pop(key, None)
     for added in commit.added:
         if added.sha256 is None and added.path in old:
             added = added.model_copy(update={"sha256": old[added.path].sha256})
+        mark += 0 if added.key in files else _mark(added.key)
         files[added.key], since[added.key] = added, commit.version
-    return Attested(commit.version, files, commit.metadata or state.metadata, commit.protocol or state.protocol, since)
+    return Attested(
+        commit.version, files, commit.metadata or state.metadata, commit.protocol or state.protocol, since, mark
+    )
 
 
 def states(chain: Sequence[Manifest]) -> Iterator[Attested]:
@@ -289,7 +301,7 @@ def _of_whole(manifest: Manifest) -> Attested:
     since = dict.fromkeys(files, manifest.version)
     for commit in manifest.commits:
         since |= {one.key: commit.version for one in commit.added if one.key in files}
-    return Attested(manifest.version, files, manifest.metadata, manifest.protocol, since)
+    return Attested(manifest.version, files, manifest.metadata, manifest.protocol, since, sum(map(_mark, files)))
 
 
 def attested(chain: Sequence[Manifest]) -> Attested:

@@ -47,7 +47,7 @@ def _told(table: Folder, chain: list[Manifest]) -> Iterator[Finding]:
     ours = {commit.version for commit in looked.tail if commit.info.dataward}
     yield from (
         one
-        for one in check_tail(looked, list(states(looked.chain)))
+        for one in check_tail(looked, {state.mark: state.version for state in states(looked.chain)})
         if not any(f"version {v} " in one.place for v in ours)
     )
     yield from check_data(looked, looked.state)[0]

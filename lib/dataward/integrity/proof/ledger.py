@@ -54,6 +54,7 @@ def open_ledger(log: Log, trust: Trust) -> tuple[Ledger, list[Finding]]:
 
 def check_entries(ledger: Ledger, entries: Sequence[tuple[int, Body]]) -> Iterator[Finding]:
     """Yield a finding for each entry that is not signed, or that the checkpoint does not prove."""
+    bundles: dict[int, list[bytes]] = {}
     for index, body in entries:
         place = f"ledger entry {index}"
         if trouble := body.signed_by(ledger.rules.keys, ledger.rules.origin, index):
@@ -63,7 +64,9 @@ def check_entries(ledger: Ledger, entries: Sequence[tuple[int, Body]]) -> Iterat
             continue
         try:
             first, last = index // WIDTH * WIDTH, min((index // WIDTH + 1) * WIDTH, ledger.head.size)
-            leaf = merkle.leaf_hash(ledger.log.bundle(last)[index - first])
+            if last not in bundles:
+                bundles[last] = ledger.log.bundle(last)
+            leaf = merkle.leaf_hash(bundles[last][index - first])
             path = ledger.log.inclusion_proof(index, ledger.head.size)
             proved = merkle.holds_inclusion(index, ledger.head.size, leaf, path, ledger.head.root)
         except ProofError as error:

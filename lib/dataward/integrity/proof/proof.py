@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from dataward.errors import ProofError
@@ -10,7 +11,7 @@ from dataward.integrity.log import entries as pointers
 from dataward.integrity.log.entries import Body
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Note
-from dataward.integrity.manifest import Attested, states
+from dataward.integrity.manifest import Attested, ManifestFile, states
 from dataward.integrity.proof.data import Counted, check_data
 from dataward.integrity.proof.delta import Looked, check_log, look
 from dataward.integrity.proof.findings import Finding, unique
@@ -18,6 +19,7 @@ from dataward.integrity.proof.ledger import check_all, check_entries, check_head
 from dataward.integrity.proof.sealed import SealedVersion, chain, read_sealed
 from dataward.integrity.proof.tail import check_tail, check_unattested
 from dataward.integrity.proof.trust import Trust
+from dataward.tables.deltalog.actions import Key
 from dataward.tables.deltalog.folder import Folder
 
 __all__ = ["Proved", "Request", "VersionState", "prove", "table_entries"]
@@ -86,9 +88,8 @@ def prove(log: Log, table: Folder, target: str, trust: Trust, request: Request) 
     ledger, findings = open_ledger(log, trust)
     pairs = table_entries(log, target, request.version, request.every)
     sealed, flaws = read_sealed(log, pairs, trust, request.erased)
-    findings += [*flaws, *check_entries(ledger, pairs), *check_heads(ledger, request.heads)]
-    if request.every:
-        findings += check_all(ledger, request.erased, ())
+    findings += [*flaws, *check_heads(ledger, request.heads)]
+    findings += check_all(ledger, request.erased, ()) if request.every else check_entries(ledger, pairs)
     wanted = [
         (one.manifest.version, one.index, one)
         for one in sealed
@@ -108,39 +109,46 @@ def prove(log: Log, table: Folder, target: str, trust: Trust, request: Request) 
 
 
 def _files(looked: Looked, proved: Proved, request: Request) -> tuple[Proved, list[Finding]]:
-    sealed = {manifest.version for manifest in looked.chain}
+    sealed = {manifest.version for manifest in looked.chain} | {proved.sealed.manifest.version}
     version = proved.sealed.manifest.version
-    sealed.add(version)
-    all_states = {state.version: state for state in states(looked.chain) if state.version in sealed}
-    newest = request.version is None
+    marks: dict[int, int] = {}
+    wanted = Attested(-1)
+    union: dict[Key, ManifestFile] = {}
+    for state in states(looked.chain):
+        if state.version in sealed:
+            marks[state.mark] = state.version
+            wanted = state if state.version == version else wanted
+            union |= state.files if request.every else {}
     found = check_unattested(looked)
-    found += check_tail(looked, list(all_states.values())) if newest else []
-    if not request.every:
-        told, counted = check_data(looked, all_states[version], request.progress)
-        return replace(proved, counted=counted), found + told
-    union = Attested(version, {key: one for state in all_states.values() for key, one in state.files.items()})
-    told, counted = check_data(looked, union, request.progress)
-    bad = {one.place for one in told}
-    versions = tuple(_version_state(state, bad) for state in all_states.values())
-    return replace(proved, counted=counted, versions=versions), found + told
+    found += check_tail(looked, marks) if request.version is None else []
+    told, counted = check_data(looked, Attested(version, union) if request.every else wanted, request.progress)
+    places = {one.place for one in told}
+    bad = {key: one for key, one in union.items() if one.path in places or (one.vector and one.vector.path in places)}
+    kept = (state for state in states(looked.chain) if request.every and state.version in sealed)
+    return replace(proved, counted=counted, versions=tuple(_version_state(state, bad) for state in kept)), found + told
 
 
-def _version_state(state: Attested, bad: set[str]) -> VersionState:
-    paths = {one.path for one in state.files.values()}
-    paths |= {one.vector.path for one in state.files.values() if one.vector and one.vector.path}
-    gone = tuple(sorted(paths & bad))
-    kind = "whole" if not gone else "metadata" if len(gone) == len(paths) else "partly"
-    return VersionState(state.version, kind, len(paths), gone)
+def _version_state(state: Attested, bad: dict[Key, ManifestFile]) -> VersionState:
+    gone = tuple(sorted(one.path for key, one in bad.items() if key in state.files))
+    kind = "whole" if not gone else "metadata" if len(gone) == len(state.files) else "partly"
+    return VersionState(state.version, kind, len(state.files), gone)
 
 
 def table_entries(log: Log, target: str, version: int | None, every: bool) -> list[tuple[int, Body]]:
     """Return the entries of a table's seals, oldest first: all, or those from the last whole manifest before a version on."""
     found: list[tuple[int, Body]] = []
-    left = None if every else MARGIN
+    if every:
+        for index, entry in enumerate(log.entries(0, log.size())):
+            with suppress(ValueError):  # the check of the whole ledger names it
+                body = Body.parsed(entry)
+                if (body.kind, body.target) == ("seal", target):
+                    found.append((index, body))
+        return found
+    left = MARGIN
     for index, body in pointers.chain_of(log, "seal", target):
         found.append((index, body))
         reached = version is None or (body.version is not None and body.version <= version)
-        if left is not None and (left < MARGIN or (reached and body.about.get("whole"))):
+        if left < MARGIN or (reached and body.about.get("whole")):
             left -= 1
             if not left:
                 break

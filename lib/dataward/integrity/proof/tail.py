@@ -17,8 +17,12 @@ LARGEST = 256 * 1024 * 1024
 """Bytes of the files of one commit whose rows are compared here; more are left to --rows."""
 
 
-def check_tail(looked: Looked, restorable: Sequence[Attested]) -> list[Finding]:
-    """Return what the commits after the newest sealed version did; ``restorable``: earlier sealed versions."""
+Restorable = Mapping[int, int]
+"""Sealed versions by the mark of their state."""
+
+
+def check_tail(looked: Looked, restorable: Restorable) -> list[Finding]:
+    """Return what the commits after the newest sealed version did; ``restorable``: the sealed versions."""
     state, found = looked.state, []
     expected = looked.sealed + 1
     for commit in looked.tail:
@@ -33,7 +37,7 @@ def check_tail(looked: Looked, restorable: Sequence[Attested]) -> list[Finding]:
             )
             found.append(fail("version-without-entry", _place(told), remedy))
         elif told.added or told.removed or not told.ours:
-            found += judged(looked.table, before, told, state, restorable)
+            found += judged(looked, before, told, state, restorable)
     return found
 
 
@@ -44,36 +48,36 @@ def check_unattested(looked: Looked) -> list[Finding]:
     """
     found: list[Finding] = []
     state = Attested(-1)
-    earlier: list[Attested] = []
+    earlier: dict[int, int] = {}
     numbers = {manifest.version for manifest in looked.chain}
     started = False
     for following in states(looked.chain):
         commit = looked.commits.get(following.version)
         if commit is not None and started and not commit.ours:
-            found += judged(looked.table, state, commit, following, earlier)
+            found += judged(looked, state, commit, following, earlier)
         elif commit is not None and commit.ours and all(since == commit.version for since in following.since.values()):
             found.clear()
         state, started = following, True
         if following.version in numbers:
-            earlier.append(following)
+            earlier[following.mark] = following.version
     return found
 
 
 def judged(
-    table: Folder, before: Attested, commit: ManifestCommit, state: Attested, restorable: Sequence[Attested]
+    looked: Looked, before: Attested, commit: ManifestCommit, state: Attested, restorable: Restorable
 ) -> Iterator[Finding]:
     """Yield what a commit outside of Dataward did."""
     place = _place(commit)
     if not commit.added and not commit.removed:
         yield note("commit-neutral", place, "it changed no file" + _changed(before, commit))
-    elif (same := _restored(state, restorable)) is not None:
+    elif (same := _restored(looked, state, restorable)) is not None:
         yield note("commit-neutral", place, f"its files are those of sealed version {same}")
     elif commit.changes_data:
         yield fail(
             "commit-unattested", place, f"it added {len(commit.added)} and removed {len(commit.removed)} data files"
         )
     else:
-        yield _rows(table, before, commit)
+        yield _rows(looked.table, before, commit)
 
 
 def _place(commit: ManifestCommit) -> str:
@@ -91,8 +95,11 @@ def _changed(before: Attested, commit: ManifestCommit) -> str:
     return f"; it set {', '.join(names)}" if names else "; it set the schema"
 
 
-def _restored(state: Attested, restorable: Sequence[Attested]) -> int | None:
-    return next((one.version for one in reversed(restorable) if one.files.keys() == state.files.keys()), None)
+def _restored(looked: Looked, state: Attested, restorable: Restorable) -> int | None:
+    """Return the sealed version that has the same files; None where there is none."""
+    version = restorable.get(state.mark)
+    sealed = looked.at(version) if version is not None else None
+    return version if sealed is not None and sealed.files.keys() == state.files.keys() else None
 
 
 def _rows(table: Folder, before: Attested, commit: ManifestCommit) -> Finding:
