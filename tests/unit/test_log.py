@@ -533,11 +533,11 @@ def test_files_read_grow_with_the_logarithm_of_the_log(tmp_path, monkeypatch, co
 
     deep = count.bit_length()
     log = ledger.open_log
-    assert read(lambda: ledger.find(place, f"r{997 if count < 99_000 else 99_700}", PEOPLE, "note")) <= 12
+    assert read(lambda: ledger.find(place, f"r{997 if count < 99_000 else 99_700}", PEOPLE, "note")) <= 6
     assert read(lambda: pointers.newest(log(place), "note", ledger.table_id(PEOPLE))) <= 2 * deep + 10
     assert read(lambda: log(place).proof(count // 3)) <= 2 * deep
     assert read(lambda: log(place).consistency_proof(count // 3, count)) <= 2 * deep
     rules = KeyringRules(log(place), log(place).origin(), RING)
     assert read(lambda: writing.verified_head(log(place), rules)) <= 10
-    assert read(lambda: ledger.record(place, RING, "people", "note", b"more", About("more", PEOPLE))) <= 2 * deep + 45
-    assert read(lambda: ledger.record(place, RING, "people", "note", b"more", About("more", PEOPLE))) <= 45
+    assert read(lambda: ledger.record(place, RING, "people", "note", b"more", About("more", PEOPLE))) <= 2 * deep + 25
+    assert read(lambda: ledger.record(place, RING, "people", "note", b"more", About("more", PEOPLE))) <= 24
