@@ -48,6 +48,11 @@ def test_the_file_of_a_deletion_vector_is_the_one_that_the_protocol_names():
 def test_one_folder_however_it_is_written(tmp_path):
     for text in (f"{tmp_path}", f"{tmp_path}/", f"file:{tmp_path}", f"file://{tmp_path}", f"file://{tmp_path}/"):
         assert folder(text).root == tmp_path
+    odd = tmp_path / "a b%20c#d"
+    odd.mkdir()
+    assert folder(f"file:{odd}").root == odd
+    (tmp_path / "a b").mkdir()
+    assert folder(f"file://{tmp_path}/a%20b").root == tmp_path / "a b"
 
 
 def test_a_pipe_in_the_place_of_a_file_is_missing_and_nobody_waits(tmp_path):

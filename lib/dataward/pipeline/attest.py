@@ -87,10 +87,10 @@ def beside_of(spark: SparkSession, contract: Contract) -> dict[str, SealedBeside
     earlier = ledger.newest_seal(contract.ledger_location, contract.target)
     found = {}
     for what, place in _beside(contract).items():
-        if not delta.exists(spark, place):
+        newest = delta.newest(spark, place)
+        if newest is None:
             continue
-        version = read_listing(table_folder(spark, place)).newest
-        assert version is not None  # noqa: S101 - the table exists
+        version = newest.version
         before = earlier.beside.get(what) if earlier else None
         known = _read(log, before.manifest) if before and before.version <= version else None
         made = _manifest(spark, log, place, version, known)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from dataward.errors import SourceError
 
@@ -57,12 +57,18 @@ def folder(location: str) -> Folder:
     if not colon or len(scheme) < 2 or "/" in scheme:
         return LocalFolder(Path(location))
     if scheme == "file":
-        return LocalFolder(Path(unquote(urlsplit(location).path or rest)))
+        return LocalFolder(_local(rest))
     if scheme not in SCHEMES:
         raise SourceError(
             f"{location}: files of '{scheme}:' are read by Spark alone: verify with --spark where a session has that file system"
         )
     return ObjectFolder(f"{SCHEMES[scheme]}:{rest.rstrip('/')}")
+
+
+def _local(rest: str) -> Path:
+    """Return the path of a file URI; Hadoop writes it as it is, others escape it."""
+    path = f"/{rest[2:].partition('/')[2]}" if rest.startswith("//") else rest
+    return Path(path) if "%" not in path or Path(path).exists() else Path(unquote(path))
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class ObjectFolder:
         try:
             import obstore.store
         except ImportError:
-            raise SourceError(f"{url}: object stores need obstore: pip install 'dataward[log]'") from None
+            raise SourceError(f"{url}: object stores need obstore: pip install 'obstore>=0.12,<0.13'") from None
         try:
             self._store: Any = obstore.store.from_url(url, **_options(url))
         except Exception as error:
@@ -131,6 +137,10 @@ class ObjectFolder:
             found = obstore.list_with_delimiter(self._store, below or None)
         except FileNotFoundError:
             return {}
+        except Exception as error:
+            raise SourceError(
+                f"{self._url}: it cannot be listed ({type(error).__name__}); check credentials, region and endpoint (AWS_...)"
+            ) from None
         return {item["path"].rsplit("/", 1)[-1]: item["size"] for item in found["objects"]}
 
     def read(self, path: str) -> bytes:

@@ -19,12 +19,11 @@ __all__ = ["HadoopFolder", "table_folder"]
 
 
 def table_folder(spark: SparkSession, place: Location) -> Folder:
-    """Return the folder of a table."""
+    """Return the folder of a table: on this machine, or as Spark reaches it, whose settings name endpoints and credentials."""
     root = delta.location(spark, place)
-    try:
+    if root.startswith(("/", "file:")) or not hasattr(spark, "_jsparkSession"):
         return folder(root)
-    except SourceError:
-        return HadoopFolder(spark, root.rstrip("/"))
+    return HadoopFolder(spark, root.rstrip("/"))
 
 
 class HadoopFolder:
