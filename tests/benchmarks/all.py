@@ -24,6 +24,7 @@ NAMES = (
     "wide",
     "refresh",
     "anomalies",
+    "federated",
 )
 
 

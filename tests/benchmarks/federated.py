@@ -1,6 +1,6 @@
 """Federated training: accuracy beside central training over ten seeds, with and without privacy, and the time of a round.
 
-    PYTHONPATH=lib:. python tests/benchmarks/federated.py [SEEDS]
+    make bench BENCH=federated
 
 With FLOWER=/path/to/venv/bin/python (a venv with ``flwr[simulation]`` and scikit-learn, no part of this project's) the same model
 and data also run with Flower's SecAgg+.
@@ -23,6 +23,9 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # it shares the tests' sites
+
 from tests.federation import Federation, split
 
 from dataward.federated.certificates import certificate
