@@ -134,7 +134,7 @@ def test_rows_are_summed_in_the_write_only_where_the_table_leaves_them_as_they_a
                                 for text in ("x", "", "y z")], schema)  # fmt: skip
     with Watch(own, KEY) as watch:
         manner = commits.Manner(watch=watch.through)
-        commit = commits.commit_target(own, rows, target, "r1", {}, [], manner)
+        commit = commits.commit_target(own, rows, target, commits.Transaction("r1", {}), manner)
         contract = SimpleNamespace(target=target)
         change = watch.change(Sealing(own, contract, None, "d", 1, commit.version), commit)
     assert (change.added is not None) == told

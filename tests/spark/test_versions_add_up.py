@@ -34,7 +34,7 @@ class Chain:
         told["mac"] = commit_mac(self.sealing(0).secret, self.sealing(0).contract, run_id, told)
         with Watch(self.spark, self.sealing(0).secret, first) as watch:
             manner = commits.Manner(watch=watch.through)
-            done = commits.commit_target(self.spark, frame, target, run_id, told, [], manner)
+            done = commits.commit_target(self.spark, frame, target, commits.Transaction(run_id, told), manner)
             change = watch.change(self.sealing(done.version), done)
         if seal:
             self.seal(done.version, change)

@@ -142,10 +142,10 @@ class DeltaTable:
         rows = [_row(spool, line) for line in lines]
         try:
             frame = self.spark.createDataFrame(rows, SCHEMA).coalesce(1)
-            app, stats = f"dataward/events/{spool}", ["sequence", "time", "contract"]
-            commits.append_in_turn(
-                self.spark, frame, Location(path=self.path), app, lines[-1].sequence, stats, {"events": len(rows)}
+            transaction = commits.Transaction(
+                f"dataward/events/{spool}", {"events": len(rows)}, ("sequence", "time", "contract")
             )
+            commits.append_in_turn(self.spark, frame, Location(path=self.path), transaction, lines[-1].sequence)
         except Exception as failed:
             raise SinkDown(f"{self.name}: {reason(failed)}") from None
         return None

@@ -93,7 +93,7 @@ def _append(spark: SparkSession, plan: Plan, app: str, rows: list[tuple[Any, ...
     """Append rows once per ``app``, and compact the table now and then."""
     frame = spark.createDataFrame(rows, SCHEMA).coalesce(1)
     place, metadata = plan.contract.history_location, {"contract": plan.name, "contract_sha256": plan.sha256}
-    commit = commits.append_once(spark, frame, place, app, metadata)
+    commit = commits.append_once(spark, frame, place, commits.Transaction(app, metadata))
     if commit.version % FILES == FILES // 2:  # apart from the commits (0 modulo 10) at which Delta writes a checkpoint
         told = json.dumps({"dataward": 1, "trims": plan.name})
         named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": told})

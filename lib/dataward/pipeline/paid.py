@@ -217,7 +217,7 @@ def published(
     metadata = {"release": query.release, "query_sha256": asked.sha256, "read": about["version"]}
     frame = form(table)
     target = Target(path=query.target.path, table=query.target.table)
-    written = commits.commit_target(spark, frame, target, run_id, metadata, [])
+    written = commits.commit_target(spark, frame, target, commits.Transaction(run_id, metadata))
     made = replace(made, version=written.version, groups=written.rows)
     keys = {key.lower() for key in asked.plan.keys}
     seal_answer(spark, asked, made, (name for name in frame.columns if name.lower() not in keys))

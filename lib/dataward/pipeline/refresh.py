@@ -348,8 +348,9 @@ class Refresh:
         app = f"{run_id}/{sha256([self.source.digest, before])[:16]}"
         told = {"contract": self.contract.contract, "contract_sha256": contract_sha256}
         where = None if before is None else f"part in ({swapped})"
+        transaction = commits.Transaction(app, told)
         commit = commits.swap_once(
-            self.spark, frame.repartition("kind", "part"), place, app, told, ("kind", "part"), where
+            self.spark, frame.repartition("kind", "part"), place, transaction, ("kind", "part"), where
         )
         return {"before": before, "version": commit.version, "made_by": self.made_by}
 

@@ -97,6 +97,10 @@ def _states(ctx: Context, output: Output, written: Written) -> Written:
     return replace(written, metadata={**written.metadata, **marks})
 
 
+def _transaction(ctx: Context, written: Written) -> commits.Transaction:
+    return commits.Transaction(ctx.run_id, written.metadata)
+
+
 def _quarantine(ctx: Context, output: Output, written: Written) -> Written:
     """Write diverted rows before the target: a run that ends between the two has lost no row."""
     from pyspark.sql import functions as F
@@ -105,7 +109,7 @@ def _quarantine(ctx: Context, output: Output, written: Written) -> Written:
     if place is None or not output.judged.counted.diverted or "quarantine" not in output.intake.beside:
         return written
     rows = identified(ctx, output.bad).withColumn(RUN_ID, F.lit(ctx.run_id))
-    return replace(written, quarantine=commits.append_once(ctx.spark, rows, place, ctx.run_id, written.metadata))
+    return replace(written, quarantine=commits.append_once(ctx.spark, rows, place, _transaction(ctx, written)))
 
 
 def _changes(ctx: Context, output: Output, written: Written) -> Written:
@@ -119,7 +123,7 @@ def _changes(ctx: Context, output: Output, written: Written) -> Written:
     finds |= {contract.erasure.subject.lower()} if contract.erasure else set()
     own = {name: name.lower() in finds for name in output.judged.mended.plain.columns}
     rows = identified(ctx, only_changed(output.changes, own)).withColumn(RUN_ID, F.lit(ctx.run_id))
-    commit = commits.append_once(ctx.spark, rows, place, ctx.run_id, written.metadata)
+    commit = commits.append_once(ctx.spark, rows, place, _transaction(ctx, written))
     return replace(written, changes=place_of(place, commit))
 
 
@@ -137,9 +141,8 @@ def _target(ctx: Context, output: Output, written: Written) -> Written:
     ctx.trace.committing = True
     with Watch(ctx.spark, sealing(ctx, 0).secret, first=not ctx.earlier.metadata) as watch:
         manner = replace(manner, watch=watch.through)
-        commit = commits.commit_target(
-            ctx.spark, output.ready, contract.target, ctx.run_id, written.metadata, statistics, manner
-        )
+        transaction = replace(_transaction(ctx, written), stats=tuple(statistics))
+        commit = commits.commit_target(ctx.spark, output.ready, contract.target, transaction, manner)
         change = watch.change(sealing(ctx, commit.version), commit)
     return replace(written, target=commit, change=change)
 
@@ -172,7 +175,7 @@ def _windows(ctx: Context, output: Output, written: Written) -> Written:
     if contract.windows and "windows" in output.intake.beside:
         found = windowed(judged.ready.columns, judged.ready.suite, judged.mended.frame, ctx.now)
         rows = found.withColumn(RUN_ID, F.lit(ctx.run_id))
-        commits.append_once(ctx.spark, rows, contract.windows_location, ctx.run_id, written.metadata)
+        commits.append_once(ctx.spark, rows, contract.windows_location, _transaction(ctx, written))
     return written
 
 

@@ -88,7 +88,8 @@ def _entered(spark: SparkSession, place: Location, asked: list[Entry]) -> list[E
         rows = [(turn + 1, number, nonce, *astuple(one)) for number, one in enumerate(new)]
         try:
             frame = spark.createDataFrame(rows, SCHEMA).coalesce(1)
-            commits.append_in_turn(spark, frame, place, APP, turn + 1, [], {"turn": turn + 1, "nonce": nonce})
+            transaction = commits.Transaction(APP, {"turn": turn + 1, "nonce": nonce})
+            commits.append_in_turn(spark, frame, place, transaction, turn + 1)
         except Exception as error:
             if "another writer" not in (why := reason(error)) and _turn(spark, place) == turn:
                 raise TargetError(f"budget {place}: {why}. Nothing was entered; mend it and rerun") from None

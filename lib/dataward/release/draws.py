@@ -59,7 +59,7 @@ def stage(spark: SparkSession, place: Location, table: Any, about: dict[str, Any
         writer.write_table(table)
     sealed = AESGCM(key).encrypt(nonce, sink.getvalue(), draw.encode())
     frame = spark.createDataFrame([(draw, bytearray(nonce), bytearray(sealed))], SCHEMA).coalesce(1)
-    commits.append_once(spark, frame, place, f"draw-{draw}", {})
+    commits.append_once(spark, frame, place, commits.Transaction(f"draw-{draw}", {}))
     return Staged(draw, key.hex())
 
 

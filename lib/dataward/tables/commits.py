@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Manner",
+    "Transaction",
     "Meeting",
     "append_in_turn",
     "append_once",
@@ -56,6 +57,30 @@ class Meeting:
 
 
 @dataclass(frozen=True)
+class Transaction:
+    """Identity of a commit, by which it happens once, and what its log entry holds.
+
+    Attributes:
+        app: ID of the run, or of another writer.
+        metadata: facts for the commit's ``userMetadata``.
+        stats: columns whose minima and maxima may be in the log: none that is sensitive.
+    """
+
+    app: str
+    metadata: Mapping[str, Any]
+    stats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _How:
+    """How rows are written: Spark's save mode, options of the writer, partition columns of a new table."""
+
+    mode: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    partition_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Manner:
     """How a run's rows meet those of the table.
 
@@ -73,52 +98,40 @@ class Manner:
 WHOLE = Manner()
 
 
-def append_once(
-    spark: SparkSession, frame: DataFrame, place: Location, run_id: str, metadata: dict[str, Any]
-) -> Commit:
-    """Append a run's rows unless that run has appended before; tells which commit holds them. New columns are added."""
-    return _write(spark, frame, place, "append", run_id, metadata, [], (), {"mergeSchema": "true"})
+def append_once(spark: SparkSession, frame: DataFrame, place: Location, transaction: Transaction) -> Commit:
+    """Append rows unless the transaction was committed before; returns its commit. New columns are added."""
+    return _write(spark, frame, place, transaction, _How("append", {"mergeSchema": "true"}))
 
 
 def swap_once(
     spark: SparkSession,
     frame: DataFrame,
     place: Location,
-    app: str,
-    metadata: dict[str, Any],
+    transaction: Transaction,
     partition_by: Iterable[str],
     where: str | None,
 ) -> Commit:
-    """Put a frame in the place of the rows that meet ``where`` (None: of all), unless ``app`` has done so before."""
+    """Replace the rows that meet ``where`` (None: all rows), unless the transaction was committed before."""
     options = {"replaceWhere": where} if where else {"overwriteSchema": "true"}
-    return _write(spark, frame, place, "overwrite", app, metadata, [], partition_by, options)
+    return _write(spark, frame, place, transaction, _How("overwrite", options, tuple(partition_by)))
 
 
-def append_in_turn(
-    spark: SparkSession,
-    frame: DataFrame,
-    place: Location,
-    app: str,
-    turn: int,
-    stats: list[str],
-    metadata: dict[str, Any],
-) -> None:
-    """Append as the ``turn``-th transaction of ``app``: of writers with the same turn one wins.
+def append_in_turn(spark: SparkSession, frame: DataFrame, place: Location, transaction: Transaction, turn: int) -> None:
+    """Append as the ``turn``-th transaction of an app: of writers with the same turn one wins.
 
-    A loser gets Delta's concurrency error, or, when it comes after the winner's commit, nothing is written and nothing
-    is said: read back what stands there.
+    A loser gets Delta's concurrency error or, after the winner's commit, no error although nothing is written: read the table back.
     """
-    writer = frame.write.format("delta").mode("append").options(**_statistics(stats)).option("delta.appendOnly", "true")
-    writer = writer.option("txnAppId", app).option("txnVersion", turn)
-    _save(writer.option("userMetadata", json.dumps({"dataward": 1, **metadata})), place)
+    writer = frame.write.format("delta").mode("append").options(**_statistics(transaction.stats))
+    writer = writer.option("delta.appendOnly", "true").option("txnAppId", transaction.app).option("txnVersion", turn)
+    _save(writer.option("userMetadata", json.dumps({"dataward": 1, **transaction.metadata})), place)
 
 
 def insert_missing(
     spark: SparkSession, frame: DataFrame, schema: str, place: Location, key: str, update: bool = False
 ) -> None:
-    """Insert the rows whose key the table does not hold, also when others insert at the same time; makes the table.
+    """Insert the rows whose key the table lacks, also with concurrent inserts; creates the table.
 
-    ``update``: rows whose key it does hold are replaced.
+    ``update``: rows with a present key are replaced.
 
     Raises:
         TargetError: it cannot be written.
@@ -151,15 +164,10 @@ def commit_target(
     spark: SparkSession,
     frame: DataFrame,
     target: Target,
-    run_id: str,
-    metadata: dict[str, Any],
-    stats: list[str],
+    transaction: Transaction,
     manner: Manner = WHOLE,
 ) -> Commit:
-    """Publish a run's rows as one Delta version unless that run has committed before.
-
-    ``stats`` are the columns whose minima and maxima may stand in the log: none that is sensitive.
-    """
+    """Publish a run's rows as one Delta version unless that run has committed before."""
     manner = replace(manner, table=manner.table or declared(spark, target))
     table, where = manner.table, manner.where
     if target.mode == "replace":
@@ -179,15 +187,15 @@ def commit_target(
         schema = read_back(frame.schema, table, found, partition_by)
         frame = manner.watch(frame, Meeting(schema, tuple(partition_by), whole, where, keys))
     if keys is not None and found is not None:
-        return _merge(spark, frame, target, keys, run_id, metadata, stats, evolves=bool(found.adds))
+        return _merge(spark, frame, target, keys, transaction, evolves=bool(found.adds))
     if where:
         options["replaceWhere"] = where
     mode = "append" if target.mode in ("append", "merge") else "overwrite"
-    return _write(spark, frame, target, mode, run_id, metadata, stats, partition_by, options)
+    return _write(spark, frame, target, transaction, _How(mode, options, tuple(partition_by)))
 
 
 def _schema_options(found: Fit) -> dict[str, str]:
-    """The schema is replaced only where columns go or change their type: all that is declared of the others would be lost."""
+    """Return the options of the schema; it is replaced only where columns go or change type, which loses declarations."""
     if found.rewrites:
         return {"overwriteSchema": "true"}
     return {"mergeSchema": "true"} if found.adds else {}
@@ -197,9 +205,7 @@ def replace_all(
     spark: SparkSession,
     frame: DataFrame,
     place: Location,
-    run_id: str,
-    metadata: dict[str, Any],
-    stats: list[str],
+    transaction: Transaction,
     read: int,
     watch: Callable[[DataFrame, Meeting], DataFrame] | None = None,
 ) -> Commit:
@@ -214,50 +220,38 @@ def replace_all(
     assert table is not None  # noqa: S101 - its version was read
     found = fit(frame.schema, table, whole=True)
     options = {"overwriteSchema": "true"} if found.rewrites or found.nulls else _schema_options(found)
-    before = json.dumps({"dataward": 1, "run_id": run_id, **metadata})
     if watch is not None:
         schema = read_back(frame.schema, table, found, table.partition_by)
         frame = watch(frame, Meeting(schema, table.partition_by, whole=True))
 
-    def write() -> None:
-        writer = frame.write.format("delta").mode("overwrite").options(**_statistics(stats), **options)
-        writer = writer.option("userMetadata", before).partitionBy(*table.partition_by)
-        _save(writer.option("txnAppId", f"dataward/{run_id}").option("txnVersion", 1), place)
-
-    done = _once(spark, place, run_id, stats, write)
-    between = [
-        one
-        for one in delta.history(spark, place)
-        if read < one.version < done.version and "TBLPROPERTIES" not in one.operation
+    done = _write(spark, frame, place, transaction, _How("overwrite", options, table.partition_by))
+    others = [
+        commit
+        for commit in delta.history(spark, place)
+        if read < commit.version < done.version and "TBLPROPERTIES" not in commit.operation
     ]
-    if between:
+    if others:
         restore(spark, place, done)
-        raise TargetError(f"{place}: somebody wrote version {between[0].version} meanwhile; it stands, try again")
+        raise TargetError(f"{place}: somebody wrote version {others[0].version} meanwhile; it stays, try again")
     return done
 
 
-def _write(
-    spark: SparkSession,
-    frame: DataFrame,
-    place: Location,
-    mode: str,
-    run_id: str,
-    metadata: dict[str, Any],
-    stats: list[str],
-    partition_by: Iterable[str],
-    options: dict[str, str] | None = None,
-) -> Commit:
+def _write(spark: SparkSession, frame: DataFrame, place: Location, transaction: Transaction, how: _How) -> Commit:
     def write() -> None:
-        writer = frame.write.format("delta").mode(mode).options(**(options or {})).options(**_statistics(stats))
-        writer = writer.option("txnAppId", f"dataward/{run_id}").option("txnVersion", 1)
-        writer = writer.option("userMetadata", json.dumps({"dataward": 1, "run_id": run_id, **metadata}))
-        if partition_by:
-            writer = writer.partitionBy(*partition_by)
+        writer = frame.write.format("delta").mode(how.mode).options(**how.options, **_statistics(transaction.stats))
+        writer = writer.option("txnAppId", f"dataward/{transaction.app}").option("txnVersion", 1)
+        writer = writer.option("userMetadata", _metadata(transaction))
+        if how.partition_by:
+            writer = writer.partitionBy(*how.partition_by)
         if delta.needs_mapping(frame.schema) and not delta.exists(spark, place):
             writer = writer.options(**delta.MAPPING)
         _save(writer, place)
 
-    return _once(spark, place, run_id, stats, write)
+    return _once(spark, place, transaction, write)
+
+
+def _metadata(transaction: Transaction) -> str:
+    return json.dumps({"dataward": 1, "run_id": transaction.app, **transaction.metadata})
 
 
 def _merge(
@@ -265,15 +259,13 @@ def _merge(
     frame: DataFrame,
     target: Target,
     keys: str,
-    run_id: str,
-    metadata: dict[str, Any],
-    stats: list[str],
+    transaction: Transaction,
     evolves: bool,
 ) -> Commit:
     # A merge takes these from the session only, and the session is this run's own (dataward.spark.session.isolated).
     settings = {
-        "spark.databricks.delta.commitInfo.userMetadata": json.dumps({"dataward": 1, "run_id": run_id, **metadata}),
-        "spark.databricks.delta.write.txnAppId": f"dataward/{run_id}",
+        "spark.databricks.delta.commitInfo.userMetadata": _metadata(transaction),
+        "spark.databricks.delta.write.txnAppId": f"dataward/{transaction.app}",
         "spark.databricks.delta.write.txnVersion": "1",
     }
 
@@ -292,11 +284,11 @@ def _merge(
             for key in settings:
                 spark.conf.unset(key)
 
-    return _once(spark, target, run_id, stats, merge)
+    return _once(spark, target, transaction, merge)
 
 
 def _same(name: str, beside: str | None = None, there: Container[str] = ()) -> str:
-    """When a row of the target is a row of the source: in a rotation, by the tokens of the version that goes out of use."""
+    """Return SQL of whether a row of the target is a row of the source; in a rotation, by tokens of the outgoing version."""
     if beside is None:
         return f"{identifier('t', name)} = {identifier('s', name)}"
     old = identifier("t", name)
@@ -305,10 +297,11 @@ def _same(name: str, beside: str | None = None, there: Container[str] = ()) -> s
     return f"{old} = {identifier('s', beside)}"
 
 
-def _once(spark: SparkSession, place: Location, run_id: str, stats: list[str], write: Any) -> Commit:
-    """Write, then read the commit back: Delta skips a transaction that it has seen, without a word."""
+def _once(spark: SparkSession, place: Location, transaction: Transaction, write: Callable[[], None]) -> Commit:
+    """Write, then read the commit back: Delta silently skips a transaction that it has seen."""
+    run_id = transaction.app
     try:
-        _tighten_statistics(spark, place, stats)
+        _tighten_statistics(spark, place, transaction.stats)
         write()
         done = delta.find_run(spark, place, run_id, limit=1) or delta.find_run(spark, place, run_id, limit=None)
     except Exception as error:
@@ -328,7 +321,7 @@ def _once(spark: SparkSession, place: Location, run_id: str, stats: list[str], w
 
 
 def found_late(spark: SparkSession, place: Location, run_id: str) -> Commit | None:
-    """A run's commit, also one that the JVM was about to write when the run was interrupted."""
+    """Return a run's commit, also one that the JVM was writing when the run was interrupted; None where there is none."""
     for wait in (0.0, 0.5, 1.0):
         time.sleep(wait)
         if found := delta.find_run(spark, place, run_id):
@@ -336,15 +329,15 @@ def found_late(spark: SparkSession, place: Location, run_id: str) -> Commit | No
     return None
 
 
-def _statistics(stats: list[str]) -> dict[str, str]:
+def _statistics(stats: Sequence[str]) -> dict[str, str]:
     """Table properties that keep every column but these out of the log's minima and maxima."""
     if stats:
         return {"delta.dataSkippingStatsColumns": ",".join(map(identifier, stats))}
     return {"delta.dataSkippingNumIndexedCols": "0"}
 
 
-def _tighten_statistics(spark: SparkSession, place: Location, stats: list[str]) -> None:
-    """Before rows of this run reach an existing table: only columns that may have statistics keep them."""
+def _tighten_statistics(spark: SparkSession, place: Location, stats: Sequence[str]) -> None:
+    """Restrict an existing table's statistics to columns that may have them, before rows of this run reach it."""
     if (present := delta.newest(spark, place)) is None:
         return
     properties = present.properties

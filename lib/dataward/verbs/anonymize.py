@@ -93,7 +93,8 @@ def anonymize(
             "read": version,
         }
         run_id = f"anonymize-{uuid.uuid4().hex[:12]}"
-        commits.commit_target(own, copy, Target(path=place.path), run_id, metadata, statistics_columns(contract, copy))
+        transaction = commits.Transaction(run_id, metadata, tuple(statistics_columns(contract, copy)))
+        commits.commit_target(own, copy, Target(path=place.path), transaction)
         written = delta.read(own, place, delta.latest_version(own, place))
         return Anonymized(
             version, levels_by_column, chosen, smallest(written, [steps.column for steps in ladders]), out

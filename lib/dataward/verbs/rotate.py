@@ -242,16 +242,17 @@ class _Table:
             "read": read,
             **metadata,
         }
-        statistics = statistics_columns(self.contract, ready) if place == self.contract.target else []
+        statistics = tuple(statistics_columns(self.contract, ready)) if place == self.contract.target else ()
         run_id = f"rotate-{uuid.uuid4().hex[:12]}"
         if place != self.contract.target:
-            commits.replace_all(self.spark, ready, place, run_id, metadata, statistics, read)
+            commits.replace_all(self.spark, ready, place, commits.Transaction(run_id, metadata, statistics), read)
             return
         if seal := ledger.newest_seal(self.contract.ledger_location, place):
             self.as_sealed(seal, read)
         metadata["mac"] = commit_mac(self.sealing(0).secret, self.contract, run_id, metadata)
         with Watch(self.spark, self.sealing(0).secret) as watch:
-            commit = commits.replace_all(self.spark, ready, place, run_id, metadata, statistics, read, watch.through)
+            transaction = commits.Transaction(run_id, metadata, statistics)
+            commit = commits.replace_all(self.spark, ready, place, transaction, read, watch.through)
             change = watch.change(self.sealing(commit.version), commit)
         self.sealed_if_not(place, change)
 

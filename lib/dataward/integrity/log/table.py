@@ -145,7 +145,8 @@ class TableStore:
         spark = _session(self.place)
         frame = spark.createDataFrame([(seq, name, bytearray(data)) for seq, name, data in rows], SCHEMA)
         with suppress(*([] if app == APP else [Exception])):  # a checkpoint that is not written is written by the next
-            commits.append_in_turn(spark, frame.coalesce(1), self.place, app, turn, ["ledger_seq"], {"seq": turn})
+            transaction = commits.Transaction(app, {"seq": turn}, ("ledger_seq",))
+            commits.append_in_turn(spark, frame.coalesce(1), self.place, transaction, turn)
 
 
 def _derived(files: dict[str, bytes], entries: list[bytes]) -> None:

@@ -126,7 +126,8 @@ class Table:
             settled(_rekeyed(*old_and_new, old, new, self.random)), SCHEMA
         )
         metadata = {"step": f"{domain} v{old} -> v{new}"}
-        commits.replace_all(self.spark, rekeyed, self.place, f"rekey-{secrets.token_hex(6)}", metadata, [], version)
+        transaction = commits.Transaction(f"rekey-{secrets.token_hex(6)}", metadata)
+        commits.replace_all(self.spark, rekeyed, self.place, transaction, version)
 
     def forget(self, tokens: Iterable[str], metadata: dict[str, Any]) -> int:
         """Delete entries, and all files of earlier versions that hold them; returns the number of entries.
