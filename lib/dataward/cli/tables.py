@@ -66,7 +66,7 @@ def _publish(arguments: argparse.Namespace) -> int:
 
 
 def _stream(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
-    from dataward.verbs.stream import stream
+    from dataward.verbs.stream import Following, stream
 
     say(f"stream {planned.name}: {planned.contract.source} -> {planned.contract.target}")
     codes, where = [0], monitor.destinations(arguments)
@@ -76,7 +76,7 @@ def _stream(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
         codes.append(told_run(result, arguments.json))
 
     with monitor.failing(planned.name, None, where):
-        results = stream(spark, planned, arguments.stream, arguments.every, arguments.report, say, told)
+        results = stream(spark, planned, arguments.stream, arguments.every, arguments.report, Following(say, told))
     say(
         (f"{len(results):,} batch" + ("es" if len(results) > 1 else ""))
         if results

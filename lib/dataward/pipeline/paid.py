@@ -19,7 +19,7 @@ from dataward.integrity.canonical import sha256
 from dataward.integrity.records import Charge
 from dataward.integrity.seal import code_version
 from dataward.keys import Keyring, open_keys
-from dataward.pipeline.seal import seal_version, signer
+from dataward.pipeline.seal import SealingRun, seal_version, signer
 from dataward.pipeline.units import vouched
 from dataward.release import budget, draws
 from dataward.release.account import Entry, decided
@@ -265,7 +265,8 @@ def seal_answer(spark: SparkSession, asked: Asked, made: Released, answers: Iter
         "protections": protections,
         "quarantine": None,
     }
-    seal_version(spark, asked.query.contract, asked.sha256, asked.keys, made.run_id, made.version, **told)
+    run = SealingRun(asked.query.contract, asked.sha256, asked.keys, made.run_id)
+    seal_version(spark, run, made.version, **told)
 
 
 def sha256_of(query: Query) -> str:

@@ -29,7 +29,7 @@ from dataward.pipeline.preflight import opened_keys, preflight
 from dataward.pipeline.private_metrics import quieted, with_metrics
 from dataward.pipeline.refusals import against_place
 from dataward.pipeline.repair import Mended, mend, to_mend
-from dataward.pipeline.seal import seal_version
+from dataward.pipeline.seal import SealingRun, seal_version
 from dataward.pipeline.sealed_source import verified
 from dataward.pipeline.write import Output, Written, write
 from dataward.privacy.discover.gates import Looked, look
@@ -312,9 +312,8 @@ def _seal(ctx: Context, facts: Facts, written: Written) -> Seal:
     """Seal the version; where that fails, the error says which rerun makes the seal."""
     version = written.commit.version
     try:
-        seal = seal_version(
-            ctx.spark, ctx.contract, ctx.plan.sha256, ctx.keys, ctx.run_id, version, written.change, **facts.of(Seal)
-        )
+        run = SealingRun(ctx.contract, ctx.plan.sha256, ctx.keys, ctx.run_id)
+        seal = seal_version(ctx.spark, run, version, written.change, **facts.of(Seal))
     except Exception as error:
         why = str(error) if isinstance(error, DatawardError) else reason(error)
         raise TargetError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from dataward.tables import delta
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["same_keys", "seal_version", "signer", "stranger"]
+__all__ = ["SealingRun", "same_keys", "seal_version", "signer", "stranger"]
 
 
 def signer(keys: KeyProvider, domain: str) -> dict[str, Any]:
@@ -64,23 +65,39 @@ def stranger(seal: Seal, keys: Keyring) -> str:
     return ""
 
 
-def seal_version(
-    spark: SparkSession,
-    contract: Contract,
-    sha256: str,
-    keys: Keyring,
-    run_id: str,
-    version: int,
-    change: Change = REREAD,
-    **told: Any,
-) -> Seal:
-    """Seal a version of the target. ``told``: the fields of :class:`Seal` that the run itself knows.
+@dataclass(frozen=True)
+class SealingRun:
+    """The run that seals a version.
+
+    Attributes:
+        contract: the contract of the target.
+        sha256: SHA-256 (hex) of the contract's text.
+        keys: the keyring.
+        run_id: ID of the run.
+    """
+
+    contract: Contract
+    sha256: str
+    keys: Keyring
+    run_id: str
+
+
+def seal_version(spark: SparkSession, run: SealingRun, version: int, change: Change = REREAD, **facts: Any) -> Seal:
+    """Seal a version of the target.
+
+    Args:
+        spark: the session.
+        run: the run that seals it.
+        version: the version.
+        change: rows that the version adds and removes.
+        facts: the fields of :class:`Seal` that the run itself knows.
 
     Raises:
         TargetError: the ledger cannot be written, or an earlier version on which this one rests is not as it was sealed.
     """
+    contract, keys = run.contract, run.keys
     key = signer(keys, contract.keys.domain)
-    used = {(one["domain"], one["key_version"]) for one in told["protections"] if one["domain"] and one["key_version"]}
+    used = {(one["domain"], one["key_version"]) for one in facts["protections"] if one["domain"] and one["key_version"]}
     used.add((key["domain"], key["version"]))
     fingerprints = {f"{domain} v{number}": keys.fingerprint(domain, number) for domain, number in sorted(used)}
     sealing = Sealing(spark, contract, keys, key["domain"], key["version"], version)
@@ -88,8 +105,8 @@ def seal_version(
     file, file_sha256 = delta.commit_file(spark, contract.target, version)
     seal = Seal(
         contract=contract.contract,
-        contract_sha256=sha256,
-        run_id=run_id,
+        contract_sha256=run.sha256,
+        run_id=run.run_id,
         target=str(contract.target),
         version=version,
         time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -100,7 +117,7 @@ def seal_version(
         environment=environment(spark),
         beside=beside_of(spark, contract),
         key={**key, "fingerprints": fingerprints},
-        **told,
+        **facts,
     )
     ledger.append(contract.ledger_location, keys, seal, attached(spark, contract, keys, seal, ()))
     return seal

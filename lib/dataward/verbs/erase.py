@@ -20,7 +20,7 @@ from dataward.pipeline.guard import guarded
 from dataward.pipeline.heads import PUBLISH, keep_all
 from dataward.pipeline.key_uses import live_versions
 from dataward.pipeline.plan import Plan
-from dataward.pipeline.seal import same_keys, seal_version, signer
+from dataward.pipeline.seal import SealingRun, same_keys, seal_version, signer
 from dataward.privacy.erased import Memory
 from dataward.privacy.needles import SHORTEST, Needle, at_home, erased, holds
 from dataward.privacy.protect.entries import tables_of
@@ -339,7 +339,8 @@ class _Table:
             "sha256": None,
         }
         told = {"in": rows + gone, "published": rows, "quarantined": 0, "dropped": gone}
-        seal_version(self.spark, self.contract, self.plan.sha256, self.keys, self.run_id, version, change, source=source,
+        run = SealingRun(self.contract, self.plan.sha256, self.keys, self.run_id)
+        seal_version(self.spark, run, version, change, source=source,
                      verdicts=[], rows=told, protections=earlier.protections if earlier else [], quarantine=None)  # fmt: skip
 
     def folders(self) -> list[str]:

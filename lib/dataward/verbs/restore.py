@@ -13,7 +13,7 @@ from dataward.integrity.seal import Seal
 from dataward.keys import open_keys
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
-from dataward.pipeline.seal import same_keys, seal_version
+from dataward.pipeline.seal import SealingRun, same_keys, seal_version
 from dataward.spark.session import isolated
 from dataward.tables import commits, delta
 from dataward.tables.maintenance import settings
@@ -66,7 +66,7 @@ def restore(spark: SparkSession, plan: Plan, to: int, run_id: str | None = None)
             "sha256": sealed.content.digest,
         }
         seal_version(
-            own, contract, plan.sha256, keys, run, done.version, source=source, verdicts=sealed.verdicts,
+            own, SealingRun(contract, plan.sha256, keys, run), done.version, source=source, verdicts=sealed.verdicts,
             rows={"in": rows, "published": rows, "quarantined": 0, "dropped": 0}, protections=sealed.protections, quarantine=None,
         )  # fmt: skip
         return Restored(str(contract.target), done.version, to, run, rows)

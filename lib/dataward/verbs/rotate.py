@@ -26,7 +26,7 @@ from dataward.pipeline.heads import RERUN, keep_all
 from dataward.pipeline.key_uses import by_column, key_uses, live_versions, told
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.repair import repaired
-from dataward.pipeline.seal import same_keys, seal_version
+from dataward.pipeline.seal import SealingRun, same_keys, seal_version
 from dataward.privacy.erased import Memory
 from dataward.privacy.protect import arrow_schema, key_of, statistics_columns
 from dataward.privacy.protect.compiled import FALLBACK, uses
@@ -213,9 +213,13 @@ class _Table:
         }
         rows = earlier.content.rows
         counts = {"in": rows, "published": rows, "quarantined": 0, "dropped": 0}
-        seal_version(self.spark, self.contract, self.plan.sha256, self.keys, f"reseal-{uuid.uuid4().hex[:12]}", version,
+        seal_version(self.spark, self.run(f"reseal-{uuid.uuid4().hex[:12]}"), version,
                      Change(basis=version), source=source, verdicts=[], rows=counts, protections=earlier.protections,
                      quarantine=None)  # fmt: skip
+
+    def run(self, run_id: str) -> SealingRun:
+        """Return a run that seals."""
+        return SealingRun(self.contract, self.plan.sha256, self.keys, run_id)
 
     def as_sealed(self, seal: Seal, version: int) -> None:
         """Raise ProofError where a version of the target does not hold the rows of a seal: nobody may vouch for them anew."""
@@ -296,7 +300,7 @@ class _Table:
             "version": said["read"],
             "sha256": None,
         }
-        seal_version(self.spark, self.contract, self.plan.sha256, self.keys, said["run_id"], newest.version, change,
+        seal_version(self.spark, self.run(said["run_id"]), newest.version, change,
                      source=source, verdicts=[], rows=rows, protections=said["protections"], quarantine=None)  # fmt: skip
 
     def carriers(self, old: int, new: int) -> list[Carrier]:

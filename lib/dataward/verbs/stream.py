@@ -28,9 +28,17 @@ from dataward.tables.source import Pin, streaming
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["stream"]
+__all__ = ["Following", "stream"]
 
 QUERY = "sql.streaming.queryId"
+
+
+@dataclass(frozen=True)
+class Following:
+    """Functions that follow a stream: ``progress`` gets lines of text, ``after`` the result of each batch."""
+
+    progress: Progress = lambda line: None
+    after: Callable[[RunResult], None] = lambda result: None
 
 
 @guarded("publish")
@@ -40,26 +48,35 @@ def stream(
     checkpoint: str,
     every: str | None = None,
     report_folder: str = "reports",
-    progress: Progress = lambda line: None,
-    after: Callable[[RunResult], None] = lambda result: None,
+    following: Following | None = None,
 ) -> list[RunResult]:
-    """Publish what has come since the checkpoint, batch by batch: what is there now, or for good, ``every`` so often ("30 seconds").
+    """Publish what arrived since the checkpoint, batch by batch.
 
-    ``after`` is told of each batch; the last result is the one that stopped the stream, if one did.
+    Args:
+        spark: the session.
+        plan: plan of the contract.
+        checkpoint: folder of the stream's checkpoint.
+        every: interval ("30 seconds") at which to continue without end; None: end after what is there now.
+        report_folder: folder of the batches' reports.
+        following: called during the stream.
+
+    Returns:
+        One result per batch; the last one stopped the stream, if one did.
 
     Raises:
         UsageError: the contract's target or source does not go with a stream.
         DatawardError: as ``publish``; the batch is done when the stream is started again.
     """
+    following = following or Following()
     _fits(plan)
     results: list[RunResult] = []
     failed: list[BaseException] = []
 
     def one(batch: DataFrame, number: int) -> None:
         try:
-            result = _published(batch, number, plan, checkpoint, report_folder, progress)
+            result = _published(batch, number, plan, checkpoint, report_folder, following.progress)
             results.append(result)
-            after(result)
+            following.after(result)
             if result.status == "stopped":
                 raise _Stopped
         except BaseException as error:
