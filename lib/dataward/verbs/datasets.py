@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def _read(spark: SparkSession, contract: str | Path | Plan, wish: Wish | None) -
     wish = wish or Wish()
     if not wish.verified:
         raise UsageError("data sets are of verified versions only: leave 'verified' as it is")
-    return reading(spark, contract, Wish(wish.version, wish.as_of, wish.purpose, "arrow"))
+    return reading(spark, contract, replace(wish, form="arrow"))
 
 
 def torch_of(table: pa.Table) -> Any:
