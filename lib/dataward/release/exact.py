@@ -91,9 +91,11 @@ def _mac(plan: ReleasePlan, row: Row, secret: bytes, columns: Iterable[str | Non
 
 
 def _text(value: Any) -> str | None:
-    """Return a value as Spark casts it to text (of integers, texts, booleans and dates)."""
+    """Return a value as Spark casts it to text (of doubles, those that both write with the same digits)."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return None if value is None else str(value)
 
 
