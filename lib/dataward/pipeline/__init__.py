@@ -1,1 +1,1 @@
-"""The way of the data: publish and its stages."""
+"""Publish and the stages of a run."""

@@ -9,7 +9,7 @@ __all__ = ["Rows"]
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows in = published + quarantined + dropped. ``expected``: how many must be published, where that is known before."""
+    """Rows in = published + quarantined + dropped. ``expected``: the number to publish, where it is known before."""
 
     taken_in: int
     published: int
@@ -25,7 +25,7 @@ class Rows:
 
     @property
     def words(self) -> str:
-        """What does not balance."""
+        """The counts that do not balance, in words."""
         if self.expected is not None:
             return f"rows to release ({self.expected}) != published ({self.published})"
         return (

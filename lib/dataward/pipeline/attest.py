@@ -36,11 +36,11 @@ BESIDE = ("quarantine", "changes", "history")
 """Tables beside the target that seals attest."""
 
 RECENT = 32
-"""Seals that are looked at for the predecessor: runs that committed at the same time are sealed in any order."""
+"""Newest seals among which the predecessor is searched: concurrent runs are sealed in any order."""
 
 
 def signer_of(contract: Contract, keys: KeyProvider, domain: str, version: int) -> Signer:
-    """Return what signs the statements of a contract: its key in KMS if it names one, else its domain's key."""
+    """Return the signer of a contract's statements: its key in KMS if the contract names one, else its domain's key."""
     if contract.keys.sign:
         from dataward.keys.aws import KmsSigner
 
@@ -106,7 +106,7 @@ def _beside(contract: Contract) -> dict[str, Location]:
 def attached(
     spark: SparkSession, contract: Contract, keys: KeyProvider, seal: Seal, documents: tuple[bytes, ...]
 ) -> ledger.Attached:
-    """Return what the statement of a seal is about: the manifest of the version, and those of the tables beside it."""
+    """Return the subjects of a seal's statement: the manifest of the version, and those of the tables beside it."""
     made = manifest_of(spark, contract, seal.version)
     subjects = tuple(Subject(f"manifest of {what}", one.manifest) for what, one in seal.beside.items())
     more = {"table": made.table, **({"whole": True} if made.whole else {})}
@@ -115,7 +115,7 @@ def attached(
 
 
 def environment(spark: SparkSession) -> dict[str, str]:
-    """Return the versions of what a run ran on."""
+    """Return the versions of Python, Spark and the packages that a run used."""
     found = {"python": platform.python_version(), "system": platform.system(), "spark": spark.version}
     for name in ("delta-spark", "pydeequ", "pyarrow", "cryptography"):
         with suppress(metadata.PackageNotFoundError):
@@ -142,10 +142,10 @@ def _alone(table: Folder, place: Location, version: int) -> tuple[list[CommitFil
 
 
 def state_at(table: Folder, version: int) -> State:
-    """Return a version as readers find it: from the newest checkpoint at or before it, and the commits since.
+    """Return the state of a version as readers find it: from the newest checkpoint at or before it, and the commits since.
 
     Raises:
-        Missing: a commit is gone.
+        Missing: a commit was removed.
         Damaged: a checkpoint or a commit is damaged.
     """
     listing, state = read_listing(table), State()

@@ -1,4 +1,4 @@
-"""Rows that break what the target's owner declared: counted, and named by column, before anything is committed."""
+"""Count the rows that violate what the target's owner declared, by column, before anything is committed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["broken"]
 
 
 def broken(columns: ColumnPlan, table: Declared | None, good: DataFrame, ready: DataFrame) -> list[str]:
-    """Reasons to stop; a job only where something is declared that rows can break.
+    """Return the reasons to stop; a Spark job only where a declaration exists that rows can violate.
 
-    ``good`` are the rows before protection: what kept columns can tell is asked there, as protection may be costly.
+    ``good`` are the rows before protection: conditions on kept columns are evaluated there, as protection may be costly.
 
     Raises:
         ProtectionError: a value cannot be protected.
@@ -51,7 +51,7 @@ def _counted(frame: DataFrame, asked: list[Breach]) -> list[int]:
 
 
 def _empty_partitions(contract: Contract, table: Declared | None, ready: DataFrame) -> Iterable[Breach]:
-    """``''`` in a partition column, which Delta stores as null. A refreshed source is partitioned alike, and has none."""
+    """Yield a breach for ``''`` in a partition column, which Delta stores as null; a refreshed source is partitioned alike and has none."""
     names = table.partition_by if table else contract.target.partition_by
     texts = {name.lower() for name, kind in ready.dtypes if kind == "string"}
     for name in names if contract.target.mode != "refresh" else ():
@@ -61,7 +61,7 @@ def _empty_partitions(contract: Contract, table: Declared | None, ready: DataFra
 
 
 def _resolves(frame: DataFrame, breach: Breach) -> bool:
-    """Whether the rows have the columns that it is about; what Delta alone can tell, it tells when it writes."""
+    """Return whether a frame has the columns of a breach's condition; Delta itself checks the others when it writes."""
     try:
         frame.selectExpr(f"count_if({breach.sql})")
     except Exception:

@@ -1,4 +1,4 @@
-"""What a source's column names rule out, decided on the contract and the schema alone."""
+"""Problems of a source's column names, decided on the contract and the schema alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The content of a version, as its seal states it: what was sealed before, and what the run itself added and removed.
+"""The content of a version for its seal: the content sealed before, plus and minus the rows of the run.
 
-A version's sum follows from the sealed sum before it, so that old rows are never read. A row that somebody else changed is not in what
-is added or removed; the table then differs from its seals from there on, until a run replaces all rows.
+A version's sum follows from the sealed sum before it, so that old rows are never read again. Rows that somebody else changed are in
+neither the added nor the removed rows; the table then differs from its seals until a run replaces all rows.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 @dataclass(frozen=True)
 class Change:
-    """What a commit did to the rows of a table.
+    """Effect of a commit on the rows of a table.
 
     Attributes:
-        whole: it left no row of the version before.
-        added: sum of the rows that it added, as they were written; None: the files that it added are read.
-        removed: sum of the rows that gave way; None: the files that it removed are read.
-        basis: given where the sum of the version is known, or must not follow from an earlier one (``whole``).
-        total: the sum of the version; None: it is read.
+        whole: the commit left no row of the version before.
+        added: sum of the added rows as they were written; None: the added files are read.
+        removed: sum of the removed rows; None: the removed files are read.
+        basis: set where the sum of the version is known, or must not follow from an earlier one (``whole``).
+        total: the sum of the version; None: the version is read.
     """
 
     whole: bool = False
@@ -78,12 +78,12 @@ class Change:
 
 
 REREAD = Change()
-"""A commit of which nothing is known but what it left behind."""
+"""A commit with unknown rows: its added and removed files are read."""
 
 
 @dataclass(frozen=True)
 class Sealing:
-    """A version to seal, and the key (domain and version) to do it with."""
+    """A version to seal, and the key (domain and version) to seal it with."""
 
     spark: SparkSession
     contract: Contract
@@ -94,7 +94,7 @@ class Sealing:
 
     @property
     def secret(self) -> bytes:
-        """The digest's key."""
+        """The key of the digest."""
         return self.keys.key("digest", self.domain, self.key_version)
 
     def read(self, version: int) -> DataFrame:
@@ -106,9 +106,9 @@ class Watch:
     """Sum a run's rows while they are written."""
 
     def __init__(self, spark: SparkSession, secret: bytes, first: bool = True) -> None:
-        """Create it for one commit of a session.
+        """Create the watch for one commit of a session.
 
-        ``first``: whether no attempt before may have written the rows; otherwise only what lies in the table is sure.
+        ``first``: whether no earlier attempt may have written the rows; otherwise only the rows in the table are certain.
         """
         self._spark, self._secret, self._first = spark, secret, first
         self._observing = Observing()
@@ -117,18 +117,18 @@ class Watch:
         self._added: Sum | None = None
 
     def __enter__(self) -> Watch:
-        """Begin."""
+        """Start to observe the session's writes."""
         self._observing.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop watching, and let go of cached rows."""
+        """Stop observing, and unpersist cached rows."""
         self._observing.__exit__()
         if self._source is not None:
             self._source.unpersist()
 
     def through(self, frame: DataFrame, meeting: Meeting) -> DataFrame:
-        """Return the frame to write in place of this one; called by the commit, with all that is known of it."""
+        """Return the frame to write instead of this one; called by the commit, with what the commit knows about the write."""
         self._meeting = meeting
         if not self._first or meeting.schema is None or _truncates(self._spark, meeting.schema):
             return frame
@@ -136,7 +136,7 @@ class Watch:
             columns = _as_read(frame, meeting)
             return self._observing.through(frame, columns, meeting.schema, self._secret)  # type: ignore[no-any-return]
         if len(frame.columns) < len(meeting.schema.fields):
-            return frame  # rows that are met keep the old values of the other columns
+            return frame  # matched rows keep the old values of the other columns
         # A merge reads its source twice, so that its passes cannot be observed.
         self._source = frame.persist()
         row = self._source.agg(row_sums(_as_read(frame, meeting), meeting.schema, self._secret)).first()
@@ -144,7 +144,7 @@ class Watch:
         return self._source
 
     def change(self, sealing: Sealing, commit: Commit) -> Change:
-        """Return what the commit did. Its number of rows must be that of the rows watched, else they are read back."""
+        """Return what the commit did. If its number of rows differs from that of the rows watched, the rows are read back."""
         meeting = self._meeting
         assert meeting is not None  # noqa: S101 - the commit called `through`
         if meeting.keys is None:
@@ -160,12 +160,12 @@ class Watch:
         if meeting.whole or commit.version == 0:
             return Change(whole=True, added=added)
         removed = None
-        with suppress(Exception):  # the version is committed: whatever is wrong, its seal says it
+        with suppress(Exception):  # the files that the commit removed are read instead
             removed = self._removed(sealing, commit, meeting) if added is not None else None
         return Change(added=added, removed=removed)
 
     def _removed(self, sealing: Sealing, commit: Commit, meeting: Meeting) -> Sum | None:
-        """Sum the rows that had to give way, by what the run asked for and not by what the log says of it."""
+        """Sum the removed rows, by the condition of the run and not by the removed files in the log."""
         if meeting.keys is None and meeting.where is None:
             return Sum()
         if meeting.where is not None:
@@ -191,7 +191,7 @@ def _truncates(spark: SparkSession, schema: StructType) -> bool:
 
 
 def _as_read(frame: DataFrame, meeting: Meeting) -> list[Column]:
-    """Return the columns of the committed schema as they will be read: a partition has no empty text, and what is missing is null."""
+    """Return the columns of the committed schema as readers see them: empty text in a partition column and missing columns are null."""
     from pyspark.sql import functions as F
 
     assert meeting.schema is not None  # noqa: S101 - the caller asked
@@ -213,7 +213,7 @@ def content_of(sealing: Sealing, change: Change) -> SealedContent:
     """Return the content of a version for its seal.
 
     Raises:
-        TargetError: it would have to rest on an earlier version that is not as it was sealed, or cannot be read.
+        TargetError: an earlier version that the sum must follow from differs from its seal, or cannot be read.
     """
     schema, secret = sealing.read(sealing.version).schema, sealing.secret
     found = _total(sealing, change, schema)
@@ -261,7 +261,7 @@ def _total(sealing: Sealing, change: Change, schema: StructType) -> _Found:
 
 
 def without(sealing: Sealing, rows: DataFrame) -> Change:
-    """Return what the table will be once rows of its newest version (that of ``sealing``) are deleted, and its past with them."""
+    """Return the change that deletes rows of the table's newest version (that of ``sealing``) together with all earlier versions."""
     after = replace(sealing, version=sealing.version + 1)
     earlier = earlier_seal(after)
     schema = sealing.read(sealing.version).schema
@@ -272,7 +272,7 @@ def without(sealing: Sealing, rows: DataFrame) -> Change:
 
 
 def _read_back(sealing: Sealing, version: int) -> Sum:
-    """Sum what a commit did by the files that it added and removed."""
+    """Sum the rows that a commit added minus those that it removed, from its files."""
     spark, target = sealing.spark, sealing.contract.target
     added = summed(rows_added(spark, target, version), sealing.secret)
     return added - summed(rows_removed(spark, target, version), sealing.secret)
@@ -293,9 +293,9 @@ def earlier_seal(sealing: Sealing) -> Seal | None:
 
 
 def _carried(sealing: Sealing, earlier: Seal, schema: StructType) -> Sum | None:
-    """Return the sum of a sealed version; None where rows have another encoding now, so that the whole version must be read.
+    """Return the sum of a sealed version; None where the encoding of rows has changed, so that the whole version must be read.
 
-    Where the key or the columns changed, the earlier version is read, and must be as it was sealed.
+    Where the key or the columns changed, the earlier version is read, and must equal its seal.
     """
     if earlier.content.encoding != ENCODING:
         return None
@@ -327,19 +327,19 @@ def _unmasked(seal: Seal, secret: bytes) -> Sum:
 
 
 def verified(keys: KeyProvider, seal: Seal, frame: DataFrame) -> bool:
-    """Return whether the rows of a frame are those of a seal: one pass."""
+    """Return whether the rows of a frame are those of a seal, in one pass."""
     secret = keys.key("digest", str(seal.key["domain"]), int(seal.key["version"]))
     return digest_of(seal, frame, secret)[0] == seal.content.digest
 
 
 def digest_of(seal: Seal, frame: DataFrame, secret: bytes) -> tuple[str, int]:
-    """Return digest and number of rows of a frame, under the mask of a seal."""
+    """Return the digest and the number of rows of a frame, with the nonce of a seal."""
     found = summed(frame, secret)
     return digest(found, secret, seal.content.nonce, schema_sha256(frame.schema)), found.rows
 
 
 def _between(sealing: Sealing, earlier: Seal) -> list[Commit]:
-    """Return the commits between a sealed version and this one that say of themselves that they change rows, oldest first."""
+    """Return the commits between a sealed version and this one whose operation may change rows, oldest first."""
     number = sealing.version - earlier.version
     if number == 1:
         return []
@@ -356,7 +356,7 @@ def _between(sealing: Sealing, earlier: Seal) -> list[Commit]:
 
 
 def _ours(sealing: Sealing, between: list[Commit]) -> tuple[list[int], tuple[int, ...]]:
-    """Part commits into those of runs that were killed before they were sealed, and those of others."""
+    """Split commits into those of runs that were killed before their seal, and those of others."""
     ours: dict[str, int] = {}
     others = []
     for one in between:
@@ -371,6 +371,6 @@ def _ours(sealing: Sealing, between: list[Commit]) -> tuple[list[int], tuple[int
 
 
 def commit_mac(secret: bytes, contract: Contract, run_id: str, metadata: Mapping[str, Any]) -> str:
-    """Return the MAC by which a later run knows that a commit was made by one with the key."""
+    """Return the MAC that proves to a later run that the holder of the key made a commit."""
     told = [str(contract.target), run_id, metadata.get("contract_sha256"), metadata.get("as_of")]
     return hmac.digest(secret, COMMIT + canonical(told).encode(), "sha256").hex()

@@ -1,4 +1,4 @@
-"""What a run knows from its start, and the log of its phases."""
+"""Context of a run from its start, and the log of its phases."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def silent(line: str) -> None:
 
 
 def unwatched(phase: str, seconds: float, error: BaseException | None) -> None:
-    """Tell nobody that a phase has ended."""
+    """Ignore the end of a phase."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request to carry out a contract.
+    """A request to publish a contract.
 
     Attributes:
-        run_id: None for a fresh one. A run whose ID is given may be a rerun: what it did before is looked up.
+        run_id: None for a new one. A run with a given ID may be a rerun: its earlier attempts are looked up.
     """
 
     plan: Plan
@@ -53,7 +53,7 @@ class Asked:
         """Return the run ID, or make one.
 
         Raises:
-            UsageError: the ID has characters that folder names and SQL may not hold.
+            UsageError: the ID has characters that are not allowed in folder names and SQL.
         """
         run_id = self.run_id or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", run_id):
@@ -63,10 +63,10 @@ class Asked:
 
 @dataclass
 class Trace:
-    """Log of one run: its ended phases, and how far its commits are, for the message after Ctrl-C.
+    """Log of one run: its finished phases and the state of its commits, for the message after Ctrl-C.
 
     Attributes:
-        watch: is told the name of a phase that has ended, its seconds, and the error that ended it.
+        watch: is called with the name of a finished phase, its seconds, and the error that ended it.
     """
 
     progress: Progress
@@ -79,7 +79,7 @@ class Trace:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Time a phase; the caller gets a function that sets its words."""
+        """Time a phase; the caller gets a function that sets the phase's description."""
         begun, words = time.perf_counter(), [""]
         try:
             yield lambda text: words.__setitem__(0, text)
@@ -99,12 +99,12 @@ class Trace:
 
 @dataclass(frozen=True)
 class Context:
-    """What every stage of one run may read.
+    """Inputs that every stage of one run may read.
 
     Attributes:
-        now: the time that rules see; a rerun sees the first attempt's.
-        earlier: what an earlier attempt under the same run ID did.
-        target: the target's newest version as the run found it; None where there was no table.
+        now: the time that rules use; a rerun uses the time of the first attempt.
+        earlier: results of an earlier attempt under the same run ID.
+        target: the target's newest version at the start of the run; None where there was no table.
         resources: closed when the run ends: cached frames and the like.
     """
 
@@ -120,5 +120,5 @@ class Context:
 
     @property
     def contract(self) -> Contract:
-        """The contract that the run carries out."""
+        """The contract of the run."""
         return self.plan.contract

@@ -1,4 +1,4 @@
-"""Decisions of a run that depend on nothing but its contract and counts of rows."""
+"""Decisions of a run that depend only on its contract and on counts of rows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dataward.quality.judge import Verdict
 __all__ = ["REPLACING", "Counted", "gate", "reasons_of_counts", "reasons_to_stop"]
 
 REPLACING = ("overwrite", "replace", "refresh")
-"""Modes in which rows of the target give way to those of the run."""
+"""Modes that remove rows of the target."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Rows of one run: ``whole`` of the source, ``read`` of them by this run (all, unless it refreshes), ``diverted`` of those read."""
+    """Rows of one run: ``whole`` in the source, ``read`` by this run (all, unless it refreshes), and ``diverted`` of those read."""
 
     whole: int
     read: int
@@ -29,7 +29,7 @@ class Counted:
 def reasons_of_counts(contract: Contract, rows: Counted, part_of_many: bool = False) -> list[str]:
     """Return the reasons to stop a run that would publish nothing, or divert more than the contract allows.
 
-    ``part_of_many``: the rows are a micro-batch or released from the quarantine, of which all may well be diverted.
+    ``part_of_many``: the rows are a micro-batch or released from the quarantine; all of them may be diverted.
     """
     reasons = []
     limits, target = contract.limits, contract.target
@@ -57,7 +57,7 @@ def reasons_of_counts(contract: Contract, rows: Counted, part_of_many: bool = Fa
 def reasons_to_stop(
     contract: Contract, verdicts: Iterable[Verdict], rows: Counted, part_of_many: bool = False
 ) -> list[str]:
-    """Return the reasons to stop that verdicts and counts give."""
+    """Return the reasons to stop from verdicts and counts."""
     failed = [
         f"{verdict.rule}: {verdict.outcome}" + (f" ({verdict.message})" if verdict.message else "")
         for verdict in verdicts
@@ -67,10 +67,10 @@ def reasons_to_stop(
 
 
 def gate(plan: Plan, looked: Looked) -> tuple[list[str], list[str]]:
-    """Return the reasons to stop, and the warnings, of what a sample shows that nobody may read.
+    """Return the reasons to stop and the warnings about sensitive data in a sample of the output.
 
     Raises:
-        ContractError: a column looks sensitive and has no line in the contract.
+        ContractError: a column looks sensitive and is not in the contract.
     """
     problems = looked.problems(plan.document.file, plan.document.line_of(("columns",)))
     if plan.contract.discovery.gate == "warn":

@@ -30,7 +30,7 @@ class Examined:
     crowds: tuple[Crowd, ...] = ()
 
     def __str__(self) -> str:
-        """Return the numbers of checks and warnings, as the progress shows them."""
+        """Return the numbers of checks and warnings for the progress line."""
         counts = ("rule", len(self.verdicts)), ("join", len(self.joins)), ("warning", len(self.warnings))
         return (
             ", ".join(f"{count} {word}{'s' * (count != 1)}" for word, count in counts if count) or "nothing to warn of"
@@ -42,7 +42,7 @@ def examine(ctx: Context, checked: Ready, raw: DataFrame, ready: DataFrame) -> E
 
     Args:
         ctx: the run.
-        checked: what preflight found.
+        checked: results of preflight.
         raw: the rows before protection.
         ready: the rows after protection.
 

@@ -1,4 +1,4 @@
-"""Everything that a run found out. The seal, the result, and the result of an unchanged rerun are derived from it."""
+"""Facts of a run, from which the seal, the result, and the result of an unchanged rerun are derived."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Status = Literal["published", "stopped", "unchanged"]
 Dicts = list[dict[str, Any]]
 
 _SHARED = sorted(Seal.model_fields.keys() & RunResult.model_fields.keys() - {"run_id", "contract", "target"})
-"""Fields that both the seal and the result have; the result shows them once."""
+"""Fields that both the seal and the result have; the result repeats none of them."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts of one run. A field with the name of a field of ``Seal`` goes into the seal, one of ``RunResult`` into the result."""
+    """Facts of one run. Fields named like those of ``Seal`` go into the seal, fields named like those of ``RunResult`` into the result."""
 
     source: dict[str, Any]
     rows: dict[str, int]
@@ -51,7 +51,7 @@ class Facts:
     discovered: Dicts = dataclasses.field(default_factory=list)
 
     def of(self, model: type[Seal] | type[RunResult]) -> dict[str, Any]:
-        """Return the facts that a model has fields for, places as plain data in a seal."""
+        """Return the facts for the fields of a model; in a seal, places are plain data."""
         found = {name: getattr(self, name) for name in _NAMES if name in model.model_fields}
         if model is Seal:
             found.pop("target")
@@ -64,12 +64,12 @@ _NAMES = tuple(one.name for one in dataclasses.fields(Facts))
 
 
 def result(ctx: Context, status: Status, facts: Facts, seal: Seal | None = None) -> RunResult:
-    """Return what ``--json`` prints and the report holds."""
+    """Return the result of a run, which ``--json`` prints and the report holds."""
     return _result(ctx, status, seal, facts.of(RunResult))
 
 
 def unchanged(ctx: Context, seal: Seal, warnings: list[str]) -> RunResult:
-    """Return the result of a run that was sealed before, from its seal."""
+    """Return the result of a run that was sealed before, taken from its seal."""
     ctx.trace.progress(f"  run '{ctx.run_id}' is sealed already as version {seal.version}: nothing to do")
     shared = {name: getattr(seal, name) for name in _SHARED}
     target = Place(path=seal.target, version=seal.version, rows=seal.rows["published"])
@@ -92,7 +92,7 @@ def _result(ctx: Context, status: Status, seal: Seal | None, facts: dict[str, An
 
 
 def pin_facts(pin: Pin) -> dict[str, Any]:
-    """Return what names exactly the rows that were read, as commits and seals hold it."""
+    """Return the version, digest and seal of the rows that were read, for commits and seals."""
     sealed = {"seal": dict(pin.seal)} if pin.seal else {}
     return {"version": pin.version, "sha256": pin.digest, **sealed}
 
@@ -103,5 +103,5 @@ def as_dicts(items: Any) -> Dicts:
 
 
 def place_of(location: Location | None, commit: delta.Commit) -> Place:
-    """Return where a commit of this run went."""
+    """Return the place and version of a commit of this run."""
     return Place(path=str(location), version=commit.version, rows=commit.rows)

@@ -1,4 +1,4 @@
-"""Keep out people whom the table was asked to forget: rows about them are diverted, or dropped before anything is judged."""
+"""Exclude forgotten people: their rows are diverted, or dropped before the rules judge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["count_forgotten", "memory_of", "with_rule", "without_forgotten"]
 
 
 def memory_of(ctx: Context) -> Memory | None:
-    """Return whom the table has forgotten; None where that is nobody."""
+    """Return the memory of forgotten people; None where there are none."""
     memory = Memory(ctx.spark, ctx.contract, ctx.keys)
     return memory if memory.exists() else None
 
@@ -32,7 +32,7 @@ def with_rule(contract: Contract, memory: Memory | None, suite: Suite) -> Suite:
 
 
 def count_forgotten(contract: Contract, memory: Memory | None, frame: DataFrame) -> int:
-    """Count the rows that will be dropped; a job only where there may be any."""
+    """Count the rows to drop; a Spark job only where there may be any."""
     return memory.flagged(frame).where(ERASED).count() if memory and _drops(contract) else 0
 
 

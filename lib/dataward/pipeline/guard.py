@@ -1,7 +1,7 @@
-"""The one place that decides whether a verb may run, and records what became of it.
+"""Decide whether a verb may run, and record its outcome. No other module does.
 
-Every function of the API that touches data is ``@guarded("VERB")``. The outermost of nested calls is decided and recorded: a
-verb that calls another asks once.
+Every function of the API that touches data is ``@guarded("VERB")``. Of nested calls, only the outermost is decided and recorded.
+A verb that calls another asks once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def guarded(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decide a verb before a function runs, and record its outcome.
 
     The contract is taken from the function's arguments (a plan, plans, or a contract), and so are ``spark``, ``purpose`` and
-    ``ticket``. Verbs on columns are decided inside of the function, which knows the columns.
+    ``ticket``. Verbs on columns are decided inside the function, which knows the columns.
     """
     known = verb(name)
 
@@ -65,17 +65,17 @@ def guarded(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def watched(name: str, **given: Any) -> AbstractContextManager[Callable[[Any], None]]:
-    """Decide a verb, and record what became of the block that follows.
+    """Decide a verb, and record the outcome of the block that follows.
 
-    For code that is no function of a plan; ``given`` are ``contract`` (or None), ``spark``, ``purpose``, ``source`` and ``ticket``. The
-    block may call what it is given with a result, whose numbers the event then carries.
+    For code that is not a function of a plan; ``given`` are ``contract`` (or None), ``spark``, ``purpose``, ``source`` and ``ticket``. The
+    block may call the yielded function with a result; the event then contains the numbers of the result.
     """
     return _watching(verb(name), given)
 
 
 @contextmanager
 def _watching(known: Verb, given: Mapping[str, Any]) -> Iterator[Callable[[Any], None]]:
-    """Decide a call, and record its outcome; inside of another verb do neither."""
+    """Decide a call, and record its outcome; inside another verb, do neither."""
     if _INSIDE.get():
         yield lambda result: None
         return
@@ -99,7 +99,7 @@ def _watching(known: Verb, given: Mapping[str, Any]) -> Iterator[Callable[[Any],
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of a verb about one contract, or about none."""
+    """One call of a verb on one contract, or on none."""
 
     verb: Verb
     contract: Contract | None
@@ -130,7 +130,7 @@ class _Call:
 
 
 def _changed(contract: Contract) -> bool:
-    """Whether the contract says something else than when its newest version was sealed."""
+    """Return whether the contract differs from the contract of the newest seal."""
     with suppress(DatawardError):  # a ledger that cannot be read stops the run itself
         seal = ledger.newest_seal(contract.ledger_location, contract.target)
         return seal is not None and seal.contract_sha256 != subject_of(contract).sha256
@@ -138,7 +138,7 @@ def _changed(contract: Contract) -> bool:
 
 
 def _begun(known: Verb, contract: Contract | None, given: Mapping[str, Any]) -> Iterator[_Call]:
-    """Find out who asks, and record that the verb begins; nothing where neither is configured."""
+    """Identify the principal, and record that the verb begins; yield nothing where neither access nor audit is configured."""
     governing = settings(contract)
     if governing.silent:
         return
@@ -158,7 +158,7 @@ def _end(calls: Sequence[_Call], outcome: Outcome) -> None:
 
 
 def failed(error: BaseException) -> Outcome:
-    """Return the outcome of an error: a denial says why; the message of another may hold what a caller typed, and is left out."""
+    """Return the outcome of an error. A denial keeps its message; any other is left out, as it may contain what a caller typed."""
     if isinstance(error, NotPermitted):
         return Outcome("denied", str(error), "denied")
     return Outcome("failure", "", type(error).__name__)
@@ -170,11 +170,11 @@ _DETAILS: dict[str, Callable[[Any], bool]] = {
     "entries": lambda value: isinstance(value, list | tuple) and all(type(one) is int for one in value),
     "sees": lambda value: isinstance(value, dict) and all(isinstance(one, str) for one in value.values()),
 }
-"""Attributes of results that events carry, and the kind that each must be of: numbers, and names of runs and columns."""
+"""Attributes of results that events contain, with their kinds: numbers, and names of runs and columns."""
 
 
 def came_to(known: Verb, result: Any) -> Outcome:
-    """Return the outcome of a result; a proof that does not hold and a run that stopped are failures."""
+    """Return the outcome of a result; a failed proof and a stopped run are failures."""
     details: dict[str, Any] = {}
     if not (is_dataclass(result) or isinstance(result, BaseModel)):  # a frame answers to any name
         return Outcome("success")
@@ -211,14 +211,14 @@ def permit(policies: Policies, asking: Asking) -> Decision:
 
 
 def _named(given: Mapping[str, Any], word: str) -> Any:
-    """Return an argument, or the attribute of that name of an argument that groups several."""
+    """Return an argument, or the attribute of that name of an argument object."""
     if word in given:
         return given[word]
     return next((getattr(value, word) for value in given.values() if hasattr(value, word)), None)
 
 
 def _contracts(given: Mapping[str, Any]) -> list[Contract | None]:
-    """Return the contracts among the arguments of a call; None alone where there is none."""
+    """Return the contracts among the arguments of a call, or ``[None]``."""
     found: list[Contract | None] = []
     for value in given.values():
         for one in value if isinstance(value, list | tuple) else (value,):
@@ -230,14 +230,14 @@ def _contracts(given: Mapping[str, Any]) -> list[Contract | None]:
 
 
 def asker(spark: Any, contract: Contract | None, governing: Settings) -> Principal:
-    """Return who asks: with keys in KMS the caller as STS knows it, on Databricks the session's user, else the process's user.
+    """Return the principal: with keys in KMS the caller according to STS, on Databricks the session's user, else the process's user.
 
-    No environment variable changes it. It is no more than the platform's word: whoever can read a local keyring can open values
+    No environment variable changes it. The identity is as strong as the platform: whoever can read a local keyring can decrypt values
     without this package (docs/access.md).
 
     Raises:
         KeyringError: STS refused, or could not be reached.
-        UsageError: the contract asks for a platform that cannot vouch here.
+        UsageError: the contract names a platform that does not provide the identity here.
     """
     identity = governing.access.identity
     if identity == "sts" or (identity == "auto" and contract is not None and contract.keys.provider == "aws_kms"):
@@ -255,8 +255,8 @@ def asker(spark: Any, contract: Contract | None, governing: Settings) -> Princip
 
 
 def _on_databricks() -> bool:
-    """Whether this is Databricks: by its folder, which a user cannot make, as well as by the environment.
+    """Return whether this is Databricks: by the environment and by its folder, which a user cannot create.
 
-    Elsewhere Spark takes its user from an environment variable.
+    Elsewhere Spark takes the user from an environment variable.
     """
     return platform() == "databricks" and Path("/databricks").is_dir()

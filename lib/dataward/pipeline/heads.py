@@ -1,4 +1,4 @@
-"""Keep the ledger's newest checkpoint at the places that a contract names."""
+"""Publish the ledger's newest checkpoint to the places that a contract names."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PUBLISH = "Mend it, and keep the head with: dataward ledger publish"
 def keep_heads(contract: Contract, done: str, finish: str) -> list[str]:
     """Publish the checkpoint; returns a warning for every place that is not required and failed.
 
-    ``done`` says what stands although a required place failed, ``finish`` what to do now.
+    ``done`` describes what is committed although a required place failed, ``finish`` what to do now.
 
     Raises:
         TargetError: a required place could not be written.
-        ProofError: a required place holds what the ledger no longer does.
+        ProofError: a required place holds a checkpoint that the ledger contradicts.
     """
     if not contract.heads:
         return []

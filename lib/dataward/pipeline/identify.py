@@ -1,4 +1,4 @@
-"""Identify rows: by their place in the source inside of a run, by a keyed ID in tables."""
+"""Identify rows: by their position in the source within a run, by a keyed ID in tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["admitted", "identified"]
 
 
 def admitted(contract: Contract, memory: Memory | None, frame: DataFrame) -> DataFrame:
-    """Add the hash of the source row, where a table of the contract holds rows by their ID; leave out forgotten people."""
+    """Add the hash of the source row, where a table of the contract holds rows by ID; leave out forgotten people."""
     known = contract.quarantine or contract.treat.changes
     frame = frame.withColumn(SOURCE_ROW, row_id(frame)) if known else frame
     return without_forgotten(contract, memory, frame)

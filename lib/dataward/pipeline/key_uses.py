@@ -1,4 +1,4 @@
-"""Which table versions depend on which key versions, told from Delta's log and the ledger."""
+"""Table versions that depend on each key version, from Delta's log and the ledger."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["KeyUse", "by_column", "key_uses", "live_versions", "told"]
 
 @dataclass(frozen=True)
 class KeyUse:
-    """What depends on one key version, and so what disabling it takes away.
+    """Dependents of one key version: what would be lost if it were disabled.
 
-    ``columns``: by column, the versions of the target with values made by it (at most: a merge may have replaced them all).
-    ``quarantined``: columns of the quarantine and the table of changes. ``sealed``: versions that could be verified no longer.
+    ``columns``: by column, the versions of the target with values made with the key (at most: a merge may have replaced them all).
+    ``quarantined``: columns of the quarantine and the table of changes. ``sealed``: versions that could not be verified any more.
     """
 
     domain: str
@@ -40,11 +40,11 @@ class KeyUse:
     quarantined: tuple[str, ...]
     sealed: tuple[int, ...]
     entries: dict[str, int] = field(default_factory=dict)
-    """By table beside the target (vaults, keys of subjects, erased subjects), how many entries are sealed under it."""
+    """Number of entries encrypted under the key, by table beside the target (vaults, keys of subjects, erased subjects)."""
 
 
 def key_uses(spark: SparkSession, contract: Contract) -> list[KeyUse]:
-    """Every key version of the contract's domains with what depends on it, from the log and the ledger.
+    """Return every key version of the contract's domains with its dependents, from the log and the ledger.
 
     Raises:
         TargetError: there is no target yet.
@@ -76,7 +76,7 @@ def key_uses(spark: SparkSession, contract: Contract) -> list[KeyUse]:
 
 
 def by_column(protections: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """By column (or place inside of it), the keys that its values are made with, as commits name them."""
+    """Return the keys of each column (or place inside it), as commits name them."""
     found: dict[str, list[str]] = defaultdict(list)
     for one in protections:
         if one["domain"]:
@@ -85,7 +85,7 @@ def by_column(protections: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _named(commit: delta.Commit) -> set[tuple[str, str]]:
-    """Columns and keys that a commit names."""
+    """Return the columns and keys that a commit names."""
     named = commit.metadata.get("key_versions", {})
     return {(column, name) for column, names in named.items() for name in names.split(", ")}
 
@@ -95,7 +95,7 @@ def _key_name(domain: object, version: object) -> str:
 
 
 def _made_by(seals: dict[int, Seal], commits: dict[int, delta.Commit]) -> dict[tuple[str, str], list[int]]:
-    """By column and key, the versions that hold values made by it; what a version does not replace it holds as well."""
+    """Return by column and key the versions with values made with the key; values that a version does not replace stay in it."""
     made: dict[tuple[str, str], list[int]] = defaultdict(list)
     live: set[tuple[str, str]] = set()
     for version in sorted(set(seals) | set(commits)):
@@ -130,14 +130,14 @@ def live_versions(spark: SparkSession, contract: Contract, place: Location, vers
 
 
 def _quarantined(spark: SparkSession, contract: Contract) -> set[tuple[str, str]]:
-    """Columns of the quarantine and of the table of changes, each with a key that values in it were made by."""
+    """Return the columns of the quarantine and of the table of changes, each with the key of values in it."""
     places = [place for place in contract.row_tables[1:] if delta.exists(spark, place)]
     commits = [commit for place in places for commit in delta.history(spark, place)]
     return {use for commit in commits for use in _named(commit)}
 
 
 def _entries(spark: SparkSession, contract: Contract, keys: Keyring) -> dict[tuple[str, str], int]:
-    """By table of entries and key, how many of them are sealed under it."""
+    """Return the number of entries encrypted under a key, by table of entries and key."""
     found = {}
     for domain in {*contract.domains} & {*keys.domains}:
         for version in keys.versions(domain):
@@ -151,7 +151,7 @@ def _entries(spark: SparkSession, contract: Contract, keys: Keyring) -> dict[tup
 
 
 def told(spark: SparkSession, contract: Contract) -> tuple[dict[int, Seal], dict[int, delta.Commit]]:
-    """What the ledger and Delta's log say of the target, by version."""
+    """Return the seals and the commits of the target by version."""
     target = contract.target
     if not delta.exists(spark, target):
         raise TargetError(f"{target}: there is no table yet. Publish first")

@@ -12,7 +12,7 @@ __all__ = ["with_event"]
 
 
 def with_event(asked: Asked, found: RunResult) -> RunResult:
-    """Send a run's event, if the contract asks for it; where that fails, the returned result warns."""
+    """Send a run's event if the contract asks for it; on failure, the returned result has a warning."""
     contract = asked.plan.contract
     if contract.lineage is None:
         return found

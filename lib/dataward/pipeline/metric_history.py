@@ -1,7 +1,7 @@
-"""Store what every run measured in the history, a Delta table beside the target with one append per run.
+"""Store the measurements of every run in the history, a Delta table beside the target with one append per run.
 
-A row is (contract, run, series): the number and, where a rule measured it, the rule and its outcome. ``series`` names a number
-independently of the condition (``RowCount``, ``Mean "age"``), so that a rule may change and keep its past. Rules compare with
+A row is (contract, run, series): the number and, if a rule measured it, the rule and its outcome. ``series`` names a number
+independently of the condition (``RowCount``, ``Mean "age"``), so that a changed rule keeps its past. Rules compare with
 runs that were accepted or marked good, not with runs that were stopped or marked bad. Where runs replace one partition, the
 newest run of each partition counts.
 """
@@ -39,13 +39,13 @@ SCHEMA = (
     "measured double, failed_rows bigint, rows bigint, status string"
 )
 ACCEPTED, STOPPED, GOOD, BAD = "accepted", "stopped", "marked good", "marked bad"
-DRAWN = 60  # newest runs in a report's line
+DRAWN = 60  # newest runs in a chart of the report
 FILES = 10  # runs (one file each) between two compactions, so that a long history stays fast to read
 
 
 @dataclass(frozen=True)
 class Line:
-    """The newest numbers of a series, the present run's last, and the band expected for that one (None: too few runs)."""
+    """The newest numbers of a series, the present run's last, and the expected band of the latter (None: too few runs)."""
 
     series: str
     values: tuple[float, ...]
@@ -69,7 +69,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Ran:
-    """A run that is to be remembered."""
+    """A finished run to store in the history."""
 
     run_id: str
     now: datetime
@@ -80,7 +80,7 @@ class Ran:
 
 
 def remember(spark: SparkSession, plan: Plan, ran: Ran) -> None:
-    """Append what a run measured, once per run (each time for a stopped one), and delete runs beyond the retention."""
+    """Append the measurements of a run, once per run (each time for a stopped one), and delete runs beyond the retention."""
     contract, run_id, now = plan.contract, ran.run_id, ran.now
     run = (contract.contract, run_id, now, _partition(contract))
     status = STOPPED if ran.stopped else ACCEPTED
@@ -105,7 +105,7 @@ def _series(suite: Suite, judged: Judgement) -> Iterator[tuple[str, str | None, 
     """Yield (series, rule, outcome, measured, failed rows) of each verdict, and of each further number."""
     of_rules = list(
         zip(suite.rules, judged.verdicts, strict=False)
-    )  # verdicts of user-defined checks come last and have no series
+    )  # verdicts of user-defined checks are last and have no series
     for rule, verdict in of_rules:
         yield rule.series, verdict.rule, verdict.outcome, verdict.measured, verdict.failed_rows
     seen = {rule.series for rule, _ in of_rules}
@@ -208,7 +208,7 @@ def measured(spark: SparkSession, plan: Plan) -> list[Measured]:
 
 
 def mark(spark: SparkSession, plan: Plan, run_id: str, good: bool, reason: str) -> None:
-    """Mark a run as good or bad: whether rules compare with it, whatever its outcome; its newest mark counts.
+    """Mark a run as good or bad: rules compare with good runs, whatever their outcome; the newest mark counts.
 
     Raises:
         UsageError: the contract keeps no history, or it has no such run.

@@ -1,7 +1,7 @@
-"""Answers that are paid from a budget: pinned, drawn once, charged, published and sealed; shared by releases and synthetic data.
+"""Answer queries that a budget pays for: pinned, drawn once, charged, published and sealed; shared by releases and synthetic data.
 
 The order of writes: the drawn answer as ciphertext, the charge with its key, the ledger's entry of the charge, the target, its
-seal. A run that is killed anywhere and started again under its run id finishes what was begun; it neither draws nor pays twice.
+seal. A killed run that is started again under its run ID finishes the remaining writes; it neither draws nor pays twice.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class Released:
         release: name of the query.
         run_id: the run.
         status: released, or unchanged where this run was sealed before.
-        target: the table of answers, and ``version``, the one with this answer.
+        target: the table of answers; ``version``: its version with this answer.
         groups: number of its rows.
-        source: what was asked: place and version.
-        cost: what was charged; and ``mechanism``, by which noise.
+        source: location and version of the queried table.
+        cost: the charge; ``mechanism``: the noise mechanism.
     """
 
     release: str
@@ -94,7 +94,7 @@ class Asked:
 
 
 def answer(spark: SparkSession, asked_for: Query, run_id: str | None, say: Callable[[str], None]) -> Released:
-    """Answer a query, charge its budget and seal the answer; under the same run id nothing is drawn or paid twice."""
+    """Answer a query, charge its budget and seal the answer; under the same run ID nothing is drawn or charged twice."""
     run_id = run_id or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
     say(f"  run id {run_id}")
     with isolated(spark) as own:
@@ -119,7 +119,7 @@ def _draw(spark: SparkSession, asked: Asked, say: Callable[[str], None]) -> Any:
 
 
 def _frame(spark: SparkSession, plan: ReleasePlan, table: Any) -> DataFrame:
-    """Return an answer as a frame, its keys of the source's types."""
+    """Return an answer as a frame; its keys have the types of the source."""
     frame = spark.createDataFrame(table.to_pandas(), schema_of(plan)).coalesce(1)
     keys = dict(zip(plan.keys, plan.types, strict=True))
     return frame.select(*(column(name).cast(keys.get(name, kind)).alias(name) for name, kind in frame.dtypes))
@@ -141,7 +141,7 @@ class InDelta:
         return budget.found(self.spark, self._place, charge)
 
     def covered(self, charge: Entry) -> str:
-        """Return why a charge would be refused now, and enter the refusal where there is a table of budgets."""
+        """Return why a charge would be refused now, and enter the refusal where a table of budgets exists."""
         answer = decided(budget.entries(self.spark, self._place), charge)
         if answer.kind != "refusal":
             return ""
@@ -154,7 +154,7 @@ class InDelta:
         return draws.stage(self.spark, self.asked.draws, answer, {"version": self.asked.version})
 
     def ask(self, charge: Entry) -> Entry:
-        """Enter the charge, or a refusal."""
+        """Enter the charge or its refusal, and return the entry."""
         return budget.ask(self.spark, self._place, charge)
 
 
@@ -173,7 +173,7 @@ def compiled_for(spark: SparkSession, query: Query) -> tuple[int, ReleasePlan, l
 
 
 def asked_of(spark: SparkSession, query: Query, run_id: str) -> Asked:
-    """Pin the table's version, compile the query for it, and check whom the unit stands for."""
+    """Pin the table's version, compile the query for it, and check that the unit identifies people."""
     source = query.source
     version, plan, columns = compiled_for(spark, query)
     keys = open_keys(query.keys)
@@ -199,9 +199,9 @@ def asked_of(spark: SparkSession, query: Query, run_id: str) -> Asked:
 def published(
     spark: SparkSession, asked: Asked, charged: Entry, say: Callable[[str], None], form: Callable[[Any], DataFrame]
 ) -> Released:
-    """Write and seal a charged answer; what an earlier attempt did is not done again.
+    """Write and seal a charged answer; writes of an earlier attempt are not repeated.
 
-    ``form`` makes the target's rows of the staged draw; it must make the same of the same.
+    ``form`` makes the target's rows from the staged draw; it must be deterministic.
     """
     query, run_id = asked.query, charged.run_id
     done = ledger.find(query.ledger_location, run_id, query.target)
@@ -251,7 +251,7 @@ def enter(asked: Asked, charged: Entry) -> None:
 
 
 def seal_answer(spark: SparkSession, asked: Asked, made: Released, answers: Iterable[str]) -> None:
-    """Seal the target's version; each answer is named with the protection that noise is."""
+    """Seal the target's version; the protection of each answer is its noise."""
     cost, unit = made.cost, asked.query.unit
     how = f"differential privacy, {made.mechanism}, epsilon {cost.epsilon:g}, delta {cost.delta:g} in all, unit {unit}"
     protections = [
@@ -270,5 +270,5 @@ def seal_answer(spark: SparkSession, asked: Asked, made: Released, answers: Iter
 
 
 def sha256_of(query: Query) -> str:
-    """Return the hash of what a query says."""
+    """Return the hash of a query's content."""
     return sha256(query.model_dump(mode="json", by_alias=True))

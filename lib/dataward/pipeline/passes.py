@@ -1,4 +1,4 @@
-"""The passes of a publish over its source and its target, in their order: decided on the contract, the rules and the columns."""
+"""The passes of a publish over its source and its target, in order, from the contract, the rules and the columns."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Pass:
     """One pass.
 
     Attributes:
-        over: what it reads.
-        what: what it does.
+        over: the table that it reads.
+        what: its purpose.
         when: the condition under which it runs; empty: always.
     """
 
@@ -39,7 +39,7 @@ def passes(columns: ColumnPlan, suite: Suite, judging: Explanation) -> tuple[Pas
     Args:
         columns: the decisions about the source's columns.
         suite: the rules.
-        judging: how they are measured.
+        judging: how the rules are measured.
     """
     contract = columns.contract
     return (
@@ -65,7 +65,7 @@ def _before_judging(contract: Contract, columns: ColumnPlan, judging: Explanatio
 
 
 def _diverting(contract: Contract, suite: Suite) -> list[Pass]:
-    """Rows are counted by themselves where they may fail several rules, of which one compares rows; else with the verdicts."""
+    """Return the pass that counts diverted rows, needed where a row can fail several rules and one of them compares rows."""
     rules = [rule for rule in suite.rules if isinstance(rule, RowRule) and not rule.warns_only]
     if contract.target.mode == "refresh" and rules:
         return [Pass("source", "count the rows to divert", "a row fails")]

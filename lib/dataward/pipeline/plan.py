@@ -1,4 +1,4 @@
-"""Read a contract file into a plan: everything that can be checked without Spark."""
+"""Read a contract file into a plan, with all checks that need no Spark."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Plan", "of_rule", "plan"]
 
 @dataclass(frozen=True)
 class Plan:
-    """A contract that holds together, its suite, and the SHA-256 of what it says (not of how it is written)."""
+    """A valid contract, its suite, and the SHA-256 of its content (not of its formatting)."""
 
     contract: Contract
     suite: Suite
@@ -48,7 +48,7 @@ def plan(path: str | Path) -> Plan:
     """Read and check a contract file; needs no Spark.
 
     Raises:
-        ContractError: with every mistake in the file.
+        ContractError: the file has mistakes; the error lists all of them.
     """
     document = Document.read(path)
     contract, problems = problems_of(document)
@@ -64,7 +64,7 @@ def plan(path: str | Path) -> Plan:
     merge_key = contract.target.on
     keys = [set(rule.columns) for rule in judged.rules if isinstance(rule, IsPrimaryKey)]
     if merge_key and set(merge_key) not in keys:
-        # Two rows with one key, or a row without, would make the merge ambiguous or insert forever.
+        # Two rows with the same key would make the merge ambiguous; a row without a key would be inserted by every run.
         names = " ".join(map(quoted, merge_key))
         added = IsPrimaryKey(Statement("IsPrimaryKey", merge_key, text=f"IsPrimaryKey {names}"))
         judged = replace(judged, rules=(*judged.rules, added))
@@ -89,7 +89,7 @@ def _read_rules(document: Document, contract: Contract | None, key: str) -> tupl
 
 
 def _read_joins(contract: Contract, document: Document) -> tuple[tuple[tuple[Join, Contract], ...], list[Problem]]:
-    """The contracts of the tables to join with, and why their columns do not join as they are asked to."""
+    """Return the contracts of the tables to join with, and the problems of their join columns."""
     found, problems = [], []
     for number, join in enumerate(contract.joins):
         place = ("joins", number)
@@ -115,7 +115,7 @@ def _unknown_classes(contract: Contract, document: Document) -> Iterator[Problem
 
 
 def _access_problems(contract: Contract, document: Document) -> Iterator[Problem]:
-    """Mistakes in policies and grants; they are decided by Cedar, which a contract without them does not need."""
+    """Yield mistakes in policies and grants; Cedar is imported only for contracts that have them."""
     if not contract.access.governed:
         return
     try:
@@ -127,7 +127,7 @@ def _access_problems(contract: Contract, document: Document) -> Iterator[Problem
 
 def _unknown_references(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:
     for rule in judged.rules:
-        # SQL names views, which Spark finds whatever their case.
+        # SQL names views, and Spark ignores the case of their names.
         known = [*contract.references, *({name.lower() for name in contract.references} if _asks_sql(rule) else ())]
         for alias in rule.aliases:
             if (alias.lower() if _asks_sql(rule) else alias) not in known:
@@ -159,7 +159,7 @@ def _without_past(contract: Contract, judged: Suite, document: Document, key: st
 
 
 def _of_all_rows(judged: Suite, document: Document, key: str) -> Iterator[Problem]:
-    """Rules that mode refresh cannot judge from what its partitions come to."""
+    """Yield problems of rules that mode refresh cannot evaluate from the states of partitions."""
     for rule in judged.rules:
         if why := next(filter(None, map(_needs_all, (rule, *rule.leaves()))), ""):
             yield of_rule(document, key, rule, why, "leave it out, or use another mode than refresh")

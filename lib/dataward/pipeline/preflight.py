@@ -1,4 +1,4 @@
-"""Preflight: refuse what cannot end well before a row is read."""
+"""Preflight: refuse runs that cannot succeed, before a row is read."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ __all__ = ["opened_keys", "preflight"]
 
 
 def opened_keys(spark: SparkSession, contract: Contract) -> Keyring:
-    """Open the keyring and unwrap the key that will seal.
+    """Open the keyring and unwrap the signing key.
 
     Raises:
-        KeyringError: it cannot be had, or is not the one that sealed the target before.
-        SessionError: the contract wants spills encrypted and the session does not encrypt them.
+        KeyringError: the keyring cannot be opened, or is not the one that sealed the target before.
+        SessionError: the contract demands encrypted spills and the session does not encrypt them.
     """
     if contract.keys.spill == "encrypted":
         demand_encryption(spark)
@@ -57,8 +57,8 @@ def preflight(ctx: Context, pinned: Pinned) -> Ready:
 
     Raises:
         ContractError: a rule, an operator or a column does not fit the source or the target.
-        UsageError: values of two key versions would mix in one column indistinguishably, or 'lineage' needs a package or a
-            variable that is missing.
+        UsageError: values of two key versions would be indistinguishable in one column, or 'lineage' needs a missing package or
+            environment variable.
     """
     contract, source, small = ctx.contract, pinned.source, settle_small(ctx, pinned)
     if contract.lineage:

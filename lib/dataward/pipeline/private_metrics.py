@@ -1,4 +1,4 @@
-"""Metrics of a private table: no exact number in reports, history and profiles; a release of each version in their place."""
+"""Metrics of a private table: reports, history and profiles have no exact numbers; a release of each version replaces them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ BINS = 10
 
 
 def quieted(contract: Contract, judged: Judged) -> Judged:
-    """Return verdicts without the numbers that they were made from, where a contract's metrics are private.
+    """Return verdicts without their measured numbers, where a contract's metrics are private.
 
-    Whether a rule passed stays: the run goes on or stops by it.
+    Whether a rule passed is kept, because it decides whether the run continues.
     """
     if contract.metrics != "private":
         return judged
@@ -43,7 +43,7 @@ def _quiet(judgement: Judgement) -> Judgement:
 
 
 def metrics_query(contract: Contract, version: int) -> Query:
-    """Return the query that tells of a published version."""
+    """Return the query for the metrics of a published version."""
     wanted = contract.private_metrics
     assert wanted is not None  # noqa: S101 - the contract demands it
     answers: list[Any] = ["count", *({"count_distinct": name} for name in wanted.distinct)]
@@ -73,9 +73,9 @@ def _place(location: Any) -> dict[str, Any]:
 
 
 def with_metrics(spark: SparkSession, contract: Contract, found: RunResult, say: Callable[[str], None]) -> RunResult:
-    """Release the metrics of a published version, once, and put them among the report's statistics.
+    """Release the metrics of a published version, once, and add them to the report's statistics.
 
-    What keeps them from being released, such as a spent budget, is a warning: the version is published.
+    A failed release, for example because of a spent budget, is a warning: the version is already published.
     """
     version = found.target.version
     if contract.metrics != "private" or found.status == "stopped" or version is None:

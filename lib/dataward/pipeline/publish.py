@@ -56,31 +56,31 @@ def publish(
     report_folder: str = "reports",
     progress: Progress = silent,
 ) -> RunResult:
-    """Carry out a contract. A rerun of a run ID repeats nothing that the run did, and finishes what it did not.
+    """Publish a contract. A rerun of a run ID repeats nothing that the run did, and finishes the rest.
 
     Raises:
-        DatawardError: see ``dataward.errors``; the target's newest version is then what it was, or a whole new one.
+        DatawardError: see ``dataward.errors``; the target's newest version is then unchanged, or a whole new one.
     """
     intake: Intake = ChangedPartitions() if plan.contract.target.mode == "refresh" else WholeTable()
     return carry_out(spark, Asked(plan, run_id, report_folder, progress), intake)
 
 
 def carry_out(spark: SparkSession, asked: Asked, intake: Intake) -> RunResult:
-    """Carry out a run in a session of its own, and write its report."""
+    """Execute a run in a session of its own, and write its report."""
     try:
         with isolated(spark) as own, ExitStack() as resources:
             return reported(own, asked, intake, resources)
     except Exception as error:
-        if isinstance(error.__context__, Interrupted):  # to tidy up failed too: the signal has reached the JVM
+        if isinstance(error.__context__, Interrupted):  # the cleanup failed too: the signal has reached the JVM
             raise error.__context__ from None
         raise
 
 
 def reported(spark: SparkSession, asked: Asked, intake: Intake, resources: ExitStack) -> RunResult:
-    """Carry out a run and write its report, unless an earlier attempt did both.
+    """Execute a run and write its report, unless an earlier attempt did both.
 
     Raises:
-        Interrupted: by Ctrl-C; the message says what is committed, and how to finish the run.
+        Interrupted: by Ctrl-C; the message names what is committed, and how to finish the run.
     """
     run_id = asked.name()
     spans = run_spans(asked.plan.name, run_id)
@@ -118,7 +118,7 @@ def _reported(
 def _run(
     spark: SparkSession, asked: Asked, run_id: str, intake: Intake, trace: Trace, resources: ExitStack
 ) -> RunResult:
-    """Take the data the whole way, from the pinned source to the sealed version."""
+    """Execute all stages, from the pinned source to the sealed version."""
     with trace.phase("pin") as say:
         ctx = _context(spark, asked, run_id, trace, resources)
         if ctx.earlier.seal:
@@ -191,8 +191,8 @@ def _repair(ctx: Context, ready: Ready, frame: DataFrame) -> Mended:
     with ctx.trace.phase("treat") as say:
         if (
             ready.small and ctx.contract.treat
-        ):  # the rules are judged before, and each repair that compares rows reads them
-            with suppress(Exception):  # rows that cannot be read are what judging reports
+        ):  # the rules are evaluated before, and each repair that compares rows reads them
+            with suppress(Exception):  # judging reports rows that cannot be read
                 held = hold(frame)
                 ctx.resources.callback(held.release)
                 frame = held.frame
@@ -203,7 +203,7 @@ def _repair(ctx: Context, ready: Ready, frame: DataFrame) -> Mended:
 
 
 def _look(ctx: Context, judged: Judged, plain: DataFrame, changes: DataFrame | None) -> Looked:
-    """Look at a sample of the rows as they would leave the job."""
+    """Scan a sample of the output rows for sensitive data."""
     if ctx.contract.discovery.gate == "off":
         return Looked()
     with ctx.trace.phase("discover") as say:
@@ -215,7 +215,7 @@ def _look(ctx: Context, judged: Judged, plain: DataFrame, changes: DataFrame | N
 
 
 def _held(ctx: Context, output: Output) -> Output:
-    """Protect small inputs once where more than the write reads them: an examination, or a merge, which reads its rows twice."""
+    """Protect small inputs once if not only the write reads them: an examination does, and a merge reads its rows twice."""
     if not output.judged.ready.small or not (ctx.contract.asks_output or ctx.contract.target.mode == "merge"):
         return output
     try:
@@ -229,7 +229,7 @@ def _held(ctx: Context, output: Output) -> Output:
 
 
 def _examine(ctx: Context, output: Output) -> Examined:
-    """Ask the protected rows what the contract and the target's declarations demand of them."""
+    """Check the protected rows against the contract and the target's declarations."""
     ready, examined = output.judged.ready, Examined()
     if ctx.contract.asks_output:
         with ctx.trace.phase("examine") as say:
@@ -245,13 +245,13 @@ def _stopped(ctx: Context, intake: Intake, judged: Judged, facts: Facts) -> RunR
 
 
 def _with_present(ctx: Context, facts: Facts) -> Facts:
-    """Name the target's present version, which the run leaves as it is."""
+    """Add the target's present version, which the run leaves unchanged."""
     version = ctx.target.version if ctx.target else None
     return replace(facts, target=Place(path=str(ctx.contract.target), version=version))
 
 
 def _remember(ctx: Context, intake: Intake, judged: Judged, stopped: bool) -> tuple[Line, ...]:
-    """Write the history before anything is committed: a run that ends between is finished under its ID, and is in it once."""
+    """Write the history before any commit: a run killed in between is finished under its ID, and is recorded once."""
     if ctx.contract.history is None or "history" not in intake.beside:
         return ()
     ready, judgement = judged.ready, judged.judgement
@@ -265,7 +265,7 @@ def _remember(ctx: Context, intake: Intake, judged: Judged, stopped: bool) -> tu
 def _facts(
     ctx: Context, judged: Judged, protections: tuple[Protected, ...], looked: Looked, warnings: list[str]
 ) -> Facts:
-    """What is known before anything is written."""
+    """Return the facts that are known before anything is written."""
     pinned, mended, judgement = judged.ready.pinned, judged.mended, judged.judgement
     return Facts(
         source={"described": pinned.source.described, **pin_facts(pinned.source)},
@@ -309,7 +309,7 @@ def _with_written(ctx: Context, facts: Facts, written: Written, schema_changes: 
 
 
 def _seal(ctx: Context, facts: Facts, written: Written) -> Seal:
-    """Seal the version; where that fails, the error says which rerun makes the seal."""
+    """Seal the version; on failure, the error names the rerun that seals it."""
     version = written.commit.version
     try:
         run = SealingRun(ctx.contract, ctx.plan.sha256, ctx.keys, ctx.run_id)
@@ -325,7 +325,7 @@ def _seal(ctx: Context, facts: Facts, written: Written) -> Seal:
 
 
 def _heads(ctx: Context, seal: Seal) -> list[str]:
-    """Keep the head that covers a seal; a rerun finishes it."""
+    """Publish the checkpoint that covers a seal; a rerun finishes it."""
     if not ctx.contract.heads:
         return []
     done = f"{ctx.contract.target} version {seal.version} is committed and sealed"
@@ -335,7 +335,7 @@ def _heads(ctx: Context, seal: Seal) -> list[str]:
 
 
 def _differs(ctx: Context, seal: Seal) -> list[str]:
-    """Say what others did to the table since it was sealed; the seal does not cover it, and verify will show it."""
+    """Return warnings about changes of others since the last seal: no seal covers them, and verify reports them."""
     target, content = ctx.contract.target, seal.content
     if not content.unsealed:
         return []
@@ -354,7 +354,7 @@ def _parity(ctx: Context, good: DataFrame, columns: ColumnPlan, written: Written
 
 
 def _standing(spark: SparkSession, plan: Plan, run_id: str, trace: Trace) -> str:
-    """Say in one line what an interrupted run has committed, and what finishes it."""
+    """Return one line about what an interrupted run has committed, and how to finish it."""
     target, finish = plan.contract.target, f"rerun with --run-id {run_id} to"
     if trace.sealed_version is not None:
         return (
@@ -370,7 +370,7 @@ def _standing(spark: SparkSession, plan: Plan, run_id: str, trace: Trace) -> str
 
 
 def _outcome(found: RunResult) -> str:
-    """Say what became of a run, for an error that came after all of it was done."""
+    """Return the outcome of a run, for an error after all of its writes."""
     if found.status == "published":
         return f"{found.target.path} version {found.target.version} is published and sealed by run {found.run_id}."
     return f"The run {found.run_id} ended ({found.status}): nothing was published."

@@ -1,13 +1,13 @@
-"""Mode refresh: only the partitions whose source changed are read, and swapped; the rest is known by what it came to.
+"""Mode refresh: read and swap only the partitions whose source changed; reuse stored states for the others.
 
-Beside the target lie the **states** of its partitions: the numbers that metrics add up from, and how often each key occurs, shut
-away under the contract's key. A run compares the source's partitions with those that the states were made of. New and changed
-ones are read; what they come to, with the states of the others, gives the verdicts of the whole table. A partition that did not
-change is read all the same where a key of its rows has become a duplicate of another partition's, or is one no more.
+Beside the target, a table stores the **states** of its partitions: the numbers that metrics add up from, and the frequency of each
+key, encrypted under the contract's key. A run compares the source's partitions with those of the stored states. New and changed
+partitions are read; their states and the stored ones give the verdicts of the whole table. An unchanged partition is read as well
+if a key of its rows has become a duplicate of another partition's key, or is no longer one.
 
-The target's commit names the version of the states that goes with it, so both are swapped at once: states of a run that was
-killed or stopped belong to no commit, and are not looked at. Everything is read where the states are no use: at the first run,
-under another text of the contract, another key, other references, another Dataward, or after somebody else wrote to the target.
+The target's commit names its version of the states, so that both are swapped at once: states of a run that was
+killed or stopped belong to no commit, and are ignored. Everything is read where no states can be reused: in the first run,
+with a changed contract, another key, other references, another version of Dataward, or after somebody else wrote to the target.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ __all__ = ["Refresh", "sketches"]
 SCHEMA = f"kind string, fingerprint string, {frequencies.BLOCKS}"
 NUMBERS, KEYS, TOTALS, SKETCHES = "numbers", "keys", "totals", "sketches"
 PROBES = 4_000_000
-"""Codes at most that the driver sends to the tasks, for them to look for: 32 MB."""
+"""Most codes that the driver sends to the tasks for a search: 32 MB."""
 (ROWS,) = aggregates(Metric("size"))
 WHOLE = "all"
 NO_FINGERPRINT = "cast(null as string) as fingerprint"
@@ -75,7 +75,7 @@ NO_FINGERPRINT = "cast(null as string) as fingerprint"
 
 @dataclass(frozen=True)
 class _Base:
-    """What the target was made of: the run and the version of the states, and of each partition its fingerprint and numbers."""
+    """The states to reuse: their run and version, and the fingerprint and numbers of each partition."""
 
     run_id: str
     version: int
@@ -85,10 +85,10 @@ class _Base:
 
 
 class Refresh:
-    """One run's partitions: what is read, what that and the states come to, and what is swapped.
+    """Partitions of one run: those to read, the metrics from them and the stored states, and those to swap.
 
     Raises:
-        SourceError: the source is not partitioned as the target is to be.
+        SourceError: the source is not partitioned like the target.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Refresh:
 
     @property
     def rows(self) -> int:
-        """How many these are."""
+        """Number of these rows."""
         return sum(_rows(self.numbers.get(part, {})) for part in self.read)
 
     @property
@@ -169,10 +169,10 @@ class Refresh:
         for frame in self.held:
             frame.unpersist()
 
-    # what the states are, and whether they are of use
+    # stored states, and whether they can be reused
 
     def _base(self, earlier: dict[str, Any] | None) -> tuple[_Base | None, str]:
-        """What to start from, or why that is nothing; a rerun starts from what the run began with."""
+        """Return the states to reuse, or None with the reason; a rerun reuses the states that the run began with."""
         target, version = self.contract.target, earlier["states"]["before"] if earlier else None
         if earlier and version is None:
             return None, "as when the run began"
@@ -200,10 +200,10 @@ class Refresh:
         marks = {row.part: row.fingerprint for row in rows if row.kind == NUMBERS}
         return _Base(run_id, version, marks, numbers, tuple(Counts(*one) for one in told[TOTALS, WHOLE]))
 
-    # what the table comes to
+    # metrics of the whole table
 
     def measure(self, frame: DataFrame, metrics: Iterable[Metric]) -> Values:
-        """Every metric of the whole table, from the rows that are read and the states of the others."""
+        """Return every metric of the whole table, from the rows that are read and the states of the others."""
         types = {field.name.lower(): field.dataType.typeName() for field in frame.schema.fields}
         wanted, failures = measurable(metrics, types)
         try:
@@ -225,7 +225,7 @@ class Refresh:
             )
         before = self.base.numbers if self.base else {}
         kept = {part: before[part] for part in self.fingerprints if part not in self.fresh}
-        # Of a partition without rows nothing is told.
+        # A partition without rows has no numbers.
         self.numbers = kept | {part: fresh.get(part, {}) for part in self.fresh}
         parts = [numbers for numbers in self.numbers.values() if numbers]
         if not parts:
@@ -279,7 +279,7 @@ class Refresh:
     def completed(
         self, suite: Suite, diverting: Iterable[RowRule], now: datetime, identified: Callable[[DataFrame], DataFrame]
     ) -> Mended:
-        """The rows to part, with a column that tells duplicates of the whole table; those of partitions that are touched too."""
+        """Return the rows to split, those of touched partitions included, with a flag for duplicates in the whole table."""
         from pyspark.sql import functions as F
 
         rules = [rule for rule in suite.rules if isinstance(rule, RowRule) and not rule.warns_only and rule.flags()]
@@ -289,7 +289,7 @@ class Refresh:
             sets = [self.sets.index(grouping) for grouping in of.values()]
             moved = holders.where("kept and before <> now").where(F.col("grouping").isin(sets)).select("part")
             self.touched = sorted(row.part for row in moved.distinct().collect())
-        if self.touched:  # their other duplicates are to be found as well
+        if self.touched:  # their other duplicates are needed as well
             holders = self._holders(self.touched)
         frame, flags = identified(self.frame), []
         for flag in dict.fromkeys(flag for rule in diverting for flag in rule.flags() if isinstance(flag, Duplicate)):
@@ -301,7 +301,7 @@ class Refresh:
         return next(Grouping.of(metric) for metric in rule.metrics(now) if is_grouped(metric))
 
     def _holders(self, also: list[str]) -> DataFrame:
-        """Each code that occurs, or occurred, more than once, with each part that holds it."""
+        """Return each code that occurs, or occurred, more than once, with each partition that contains it."""
         holders = self._together(also).mapInArrow(settled(frequencies.holding()), frequencies.HOLDERS).persist()
         self.held.append(holders)
         with settings(self.spark, frequencies.FEW):
@@ -309,7 +309,7 @@ class Refresh:
         return holders
 
     def _flagged(self, frame: DataFrame, flag: Duplicate, grouping: Grouping, holders: DataFrame | None) -> DataFrame:
-        """The frame with a flag's column."""
+        """Return the frame with the column of a flag."""
         from pyspark.sql import functions as F
 
         if holders is None:
@@ -323,10 +323,10 @@ class Refresh:
         joined = coded.join(keys.withColumn(names[2], F.lit(True)), names[:2], "left")
         return joined.withColumn(flag.name, F.coalesce(column(names[2]), F.lit(False))).drop(*names)
 
-    # what is kept for the next run
+    # states for the next run
 
     def keep(self, run_id: str, contract_sha256: str) -> dict[str, Any]:
-        """Write the states that go with this run's commit; what the commit is to say of them."""
+        """Write the states of this run, and return what its commit must record about them."""
         place, before = self.contract.states_location, self.base.version if self.base else None
         if before is not None and not (self.fresh or self.gone):
             return {"before": before, "version": before, "made_by": self.made_by}
@@ -359,10 +359,10 @@ class Refresh:
 
 
 def sketches(spark: SparkSession, contract: Contract, keys: KeyProvider) -> list[tuple[str, str, Sketch]]:
-    """Name, type and sketch of each column of the source, as the target's newest refresh knew it; no row is read.
+    """Return name, type and sketch of each column of the source from the target's newest refresh; no row is read.
 
     Raises:
-        TargetError: there is no refresh that kept any, or what was kept cannot be read.
+        TargetError: no refresh has stored sketches, or they cannot be read.
     """
     place, domain = contract.states_location, contract.keys.domain
     commit, why = _last(spark, contract.target)
@@ -380,7 +380,7 @@ def sketches(spark: SparkSession, contract: Contract, keys: KeyProvider) -> list
 
 
 def _last(spark: SparkSession, target: Target, version: int | None = None) -> tuple[Commit | None, str]:
-    """The newest commit of a refresh (of one that began with a ``version`` of the states), or why what it knew is no use."""
+    """Return the newest commit of a refresh (of one that began with this version of the states), or None with the reason."""
     if not delta.exists(spark, target):
         return None, "the target is new"
     for commit in delta.commits(spark, target, limit=50):
@@ -395,5 +395,5 @@ def _last(spark: SparkSession, target: Target, version: int | None = None) -> tu
 
 
 def _rows(numbers: Numbers) -> int:
-    """The rows of a partition; one of which nothing is told has none."""
+    """Return the number of rows of a partition; 0 if it has no numbers."""
     return int(numbers.get(ROWS) or 0)

@@ -1,4 +1,4 @@
-"""Refusals: what of a plan does not fit the schema of its source, its target or its output, before any row is read."""
+"""Refuse a plan that does not fit the schema of its source, its target or its output, before any row is read."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ __all__ = [
 def against_schema(
     spark: SparkSession, plan: Plan, frame: DataFrame, references: Mapping[str, DataFrame], now: datetime
 ) -> Suite:
-    """Check a plan against the source's columns; gives the suite to judge, with rules that the source itself adds.
+    """Check a plan against the source's columns; returns the suite to judge, with the rules that the source adds.
 
     Raises:
-        ContractError: a column is named that is not there, a column is there that nobody decided about, an operator
+        ContractError: a named column is missing, a column has no decision in the contract, an operator
             does not fit a column's type, or a rule's SQL does not fit the columns.
     """
     if problems := [*_clashing_names(plan, frame)]:
@@ -73,14 +73,14 @@ def against_schema(
 
 
 def _record_rules(frame: DataFrame, column: str) -> Iterator[Rule]:
-    """The rules about records of csv and json, of which the frame holds those that Spark could not read."""
+    """Yield the rules about csv and json records that Spark could not parse, which the frame contains."""
     yield WellFormed.of(MALFORMED, column)
     if encoding := frame.schema[MALFORMED].metadata.get("encoding"):
         yield WellFormed.decoded(MALFORMED, column, UNDECODABLE, encoding)
 
 
 def _clashing_names(plan: Plan, frame: DataFrame) -> Iterator[Problem]:
-    ours = plan.contract.source.format in ("csv", "json")  # which have a column for records that cannot be read
+    ours = plan.contract.source.format in ("csv", "json")  # which have a column for records that cannot be parsed
     names = [name for name in frame.columns if not (ours and name == MALFORMED)]
     schema = arrow_schema(frame.schema)
     for name, what, remedy in clashing(plan.contract, names, schema):
@@ -106,7 +106,7 @@ def _treatment_problems(plan: Plan, frame: DataFrame, references: Mapping[str, D
 def fitting(
     spark: SparkSession, rules: Iterable[Rule], frame: DataFrame, references: Mapping[str, DataFrame], now: datetime
 ) -> Iterator[Rule]:
-    """The rules whose SQL fits a frame's types."""
+    """Yield the rules whose SQL fits a frame's types."""
     types = dict(frame.dtypes)
     for rule in rules:
         wide = with_paths(frame, (column for leaf in rule.leaves() for column in leaf.columns))
@@ -132,14 +132,14 @@ def against_place(spark: SparkSession, plan: Plan) -> Newest | None:
 def against_target(
     spark: SparkSession, plan: Plan, present: Newest | None, columns: ColumnPlan, whole: bool
 ) -> list[str]:
-    """Check a plan against the table that it will write to; gives what will become of the table's schema, in words.
+    """Check a plan against the table that it will write to; returns the changes of the table's schema, in words.
 
     ``present``: its newest version, None where there is none; ``columns``: the decisions about the source's; ``whole``: all rows
     are replaced.
 
     Raises:
-        ContractError: files of the table are laid out by a column that the contract protects: its order would show in
-            file names and statistics, and a protected one is no use for skipping files; or a column does not fit the table.
+        ContractError: the contract protects a column that orders the table's files: the order would show in
+            file names and statistics, and a protected column is no use for skipping files; or a column does not fit the table.
     """
     target = plan.contract.target
     if present is None:
@@ -170,16 +170,16 @@ def against_target(
 
 
 def _looked(contract_sha256: str, commit: delta.Commit) -> int | None:
-    """Return up to which version a run of this same contract looked at the layout; None for any other commit."""
+    """Return the newest version whose layout a run of this same contract has checked; None for any other commit."""
     found = commit.metadata
     return found.get("target_version") if found.get("contract_sha256") == contract_sha256 else None
 
 
 def against_names(spark: SparkSession, plan: Plan, frame: DataFrame) -> None:
-    """Check that the tables which are there, and which rows of this source go to, can hold columns of these names.
+    """Check that existing tables which receive rows of this source can hold columns of these names.
 
     Raises:
-        TargetError: one cannot.
+        TargetError: a table cannot.
     """
     contract = plan.contract
     names = unmapped(contract, arrow_schema(frame.drop(MALFORMED).schema))
@@ -194,10 +194,10 @@ def against_names(spark: SparkSession, plan: Plan, frame: DataFrame) -> None:
 
 
 def against_keys(ctx: Context, frame: DataFrame) -> None:
-    """Check that rows of this run do not mix, in one place, values that were made by different versions of a key and cannot say so.
+    """Check that no place mixes values of different key versions that do not name their version.
 
     Raises:
-        UsageError: they would.
+        UsageError: values would mix.
     """
     spark, contract, keys = ctx.spark, ctx.contract, ctx.keys
     fields = arrow_schema(frame.drop(MALFORMED).schema)
@@ -221,7 +221,7 @@ def against_keys(ctx: Context, frame: DataFrame) -> None:
 def against_output(
     spark: SparkSession, plan: Plan, frame: DataFrame, references: Mapping[str, DataFrame], now: datetime
 ) -> Suite:
-    """The suite for the protected rows.
+    """Return the suite for the protected rows.
 
     Raises:
         ContractError: a rule does not fit the protected columns.
@@ -305,7 +305,7 @@ def _rule_trouble(
     types: dict[str, Any],
     now: datetime,
 ) -> tuple[str, str] | None:
-    """A column that is not there, SQL that Spark cannot resolve, or a pattern that does not compile; with a remedy."""
+    """Return a missing column, SQL that Spark cannot resolve, or an invalid pattern, with a remedy."""
     there = {name.lower() for name in frame.columns}
     for name in rule.columns:
         if name.lower() not in there:

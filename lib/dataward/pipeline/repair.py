@@ -1,4 +1,4 @@
-"""What is repaired before the rules judge: the repaired rows, what the rules said before, and what was done."""
+"""Repair rows before the rules judge: the repaired rows, the verdicts before, and the repairs."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from dataward.pipeline.intake.base import Ready
 
 SUGGESTED = 10
-"""Texts of a column that are told."""
+"""Most texts of a column that a suggestion lists."""
 
 __all__ = ["Mended", "mend", "repaired", "steps", "to_mend"]
 
 
 @dataclass(frozen=True)
 class Mended:
-    """``frame``: the rows that the rules judge. ``before``: what the rules said of the source, and of how many rows."""
+    """``frame``: the rows to judge. ``before``: the verdicts on the source, and its number of rows."""
 
     frame: DataFrame
     treated: Treated | None = None
@@ -50,10 +50,10 @@ class Mended:
     repairs: tuple[Repair, ...] = ()
     rows_diverted: int = 0
     suggestions: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()  # columns of the frame that were measured before it was split
+    flags: tuple[str, ...] = ()  # columns of the frame that were measured before the split
 
     def changes(self, columns: ColumnPlan) -> DataFrame | None:
-        """Both images of every row that a repair changed, unprotected; None where the contract does not keep them."""
+        """Return both images of every repaired row, unprotected; None where the contract does not keep them."""
         if self.treated is None or not columns.contract.treat.changes:
             return None
         everything = self.treated.frame.unionByName(self.treated.diverted.drop(WHY))
@@ -61,12 +61,12 @@ class Mended:
 
     @property
     def internal(self) -> tuple[str, ...]:
-        """Columns that are not the source's own."""
+        """Columns that are not in the source."""
         return (MALFORMED, ERASED, SOURCE_ROW, WAS, *self.flags, *(self.treated.internal if self.treated else ()))
 
     @property
     def plain(self) -> DataFrame:
-        """The frame without columns that are not the source's own."""
+        """The frame without columns that are not in the source."""
         return self.frame.drop(*self.internal)
 
     @property
@@ -80,7 +80,7 @@ class Mended:
         return self.before.verdicts if self.before else ()
 
     def counted(self, columns: ColumnPlan, judged: Judgement) -> Mended:
-        """With the repairs counted; a job of its own where rows were diverted by them."""
+        """Return a copy with the repairs counted; a separate job where repairs diverted rows."""
         if self.treated is None or self.before is None:
             return self
         gone = self.before.rows - judged.rows
@@ -92,7 +92,7 @@ class Mended:
         return replace(self, repairs=repairs, rows_diverted=gone, suggestions=tuple(told))
 
     def _suggestions(self, contract: Contract, name: str) -> Iterator[str]:
-        """The most frequent texts of a column that stand in no category, and what may be meant: one job."""
+        """Yield the most frequent texts of a column outside of its categories, each with the likely category: one job."""
         from pyspark.sql import functions as F
 
         assert self.treated is not None  # noqa: S101 - something was counted
@@ -107,7 +107,7 @@ class Mended:
             yield f"{told}; {meant}" if meant else told
 
     def parted(self, diverting: Sequence[RowRule], now: datetime) -> tuple[DataFrame, DataFrame]:
-        """(rows to publish; rows to divert, with the reasons of rules and of repairs), known by their row in the source."""
+        """Return (rows to publish, rows to divert with the reasons of rules and repairs), identified by their source row."""
         beside = [name for name in self.internal if name != SOURCE_ROW]
         good, bad = (frame.drop(*beside) for frame in split(self.frame, diverting, now))
         if self.treated is not None and self.treated.diverts:
@@ -136,13 +136,13 @@ class Mended:
 
     @property
     def begun(self) -> str:
-        """What was found before anything is counted."""
+        """The findings before the repairs, for the progress line."""
         failed = [verdict for verdict in self.verdicts_before if verdict.action != "none"]
         return f"before: {len(failed)} of {len(self.verdicts_before)} rules fail" if self.before else "fences measured"
 
 
 def steps(how: Treatment) -> list[tuple[str, str]]:
-    """(what it costs, treatment) of everything that a contract repairs, in order."""
+    """Return (cost, treatment) of every repair of a contract, in order."""
     found = [
         ("with the scan" if not one.unicode else "Arrow", f"normalise.{name}") for name, one in how.normalise.items()
     ]
@@ -161,7 +161,7 @@ def steps(how: Treatment) -> list[tuple[str, str]]:
 
 
 def to_mend(contract: Contract, suite: Suite) -> bool:
-    """Whether there is anything to repair, or to measure before the rules can judge."""
+    """Return whether there is anything to repair, or to measure before the rules can judge."""
     return bool(contract.treat or _flags(suite))
 
 
@@ -170,7 +170,7 @@ def _flags(suite: Suite) -> list[Flag]:
 
 
 def mend(ctx: Context, ready: Ready, frame: DataFrame) -> Mended:
-    """Repair what the contract says, and measure fences and clusters that the rules need, once.
+    """Apply the contract's repairs, and measure the fences and clusters that the rules need, once.
 
     Raises:
         RunError: a block of possible duplicates is too large.
@@ -179,7 +179,7 @@ def mend(ctx: Context, ready: Ready, frame: DataFrame) -> Mended:
     references, past = ready.pinned.frames, ready.past
     before = None
     if contract.treat:
-        # A rule about a date may mean nothing on the text that it was.
+        # A rule for a date may not fit the text before its conversion.
         fit = Suite(tuple(fitting(spark, suite.rules, frame, references, now)))
         own = (MALFORMED, ERASED, SOURCE_ROW)
         options = Options(contract.engine, references, internal=own, past=past, seconds=contract.limits.seconds)
@@ -191,7 +191,7 @@ def mend(ctx: Context, ready: Ready, frame: DataFrame) -> Mended:
 
 
 def repaired(spark: SparkSession, contract: Contract, frame: DataFrame) -> DataFrame:
-    """All rows of a source as its repairs leave them, those included that are diverted."""
+    """Return all rows of a source after its repairs, including diverted rows."""
     if not contract.treat:
         return frame.drop(MALFORMED)
     references = {alias: pin(spark, place).frame.drop(MALFORMED) for alias, place in contract.references.items()}

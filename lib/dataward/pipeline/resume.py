@@ -1,4 +1,4 @@
-"""Resume a run: what an earlier attempt under the same run ID did, and whether the rest can be finished as it began."""
+"""Resume a run: find the results of an earlier attempt under the same run ID, and decide whether it can be finished."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ STREAMED = re.compile(r"stream-[0-9a-f-]{36}-\d{8,}")
 
 @dataclass(frozen=True)
 class Earlier:
-    """What an earlier attempt did: its seal, or else the metadata of its first commit; neither where there was none."""
+    """Results of an earlier attempt: its seal, or else the metadata of its first commit; neither where there was none."""
 
     seal: Seal | None = None
     metadata: dict[str, Any] | None = None
 
 
 def find(spark: SparkSession, plan: Plan, run_id: str) -> Earlier:
-    """Look a run ID up in the ledger, then in the commits of target and quarantine.
+    """Search a run ID in the ledger, then in the commits of target and quarantine.
 
     Raises:
         UsageError: the run began, or is sealed, under another text of the contract.
@@ -59,11 +59,11 @@ def _same_text(sha256: str, plan: Plan, run_id: str, what: str) -> None:
 def pinned(
     spark: SparkSession, contract: Contract, run_id: str, earlier: dict[str, Any] | None, schema_only: bool = False
 ) -> tuple[Pin, dict[str, Pin]]:
-    """The source and the references, held still; for a rerun, as the run found them when it began.
+    """Return the pinned source and references; for a rerun, at the versions that the run began with.
 
     Raises:
         SourceError: one of them cannot be read.
-        SourceChanged: one of them is no longer what it was.
+        SourceChanged: one of them has changed since.
     """
     began = earlier["source"] if earlier else None
     source = _held(spark, "source", contract.source, run_id, began, schema_only)
@@ -71,7 +71,7 @@ def pinned(
 
 
 def references(spark: SparkSession, contract: Contract, run_id: str, earlier: dict[str, Any] | None) -> dict[str, Pin]:
-    """The references alone, by alias."""
+    """Return the pinned references alone, by alias."""
     began = earlier["references"] if earlier else {}
     places = contract.references.items()
     return {alias: _held(spark, f"reference '{alias}'", place, run_id, began.get(alias)) for alias, place in places}
@@ -90,9 +90,9 @@ def _held(
 
 
 def no_stream_before(spark: SparkSession, contract: Contract, present: Newest | None) -> None:
-    """Raise UsageError where batches of a stream are in the target: to append the whole source would repeat their rows.
+    """Raise UsageError if the target contains batches of a stream: appending the whole source would repeat their rows.
 
-    ``present``: the target's newest version. A run of this contract that was no batch has looked at what is older.
+    ``present``: the target's newest version. An earlier run of this contract that was no batch has checked older commits.
     """
     target = contract.target
     if target.mode != "append" or present is None:
@@ -109,7 +109,7 @@ def no_stream_before(spark: SparkSession, contract: Contract, present: Newest | 
 
 
 def same_verdicts(run_id: str, earlier: dict[str, Any] | None, settled: list[list[Any]]) -> None:
-    """Raise SourceChanged where the same source was judged (or repaired) differently before."""
+    """Raise SourceChanged where an earlier attempt judged (or repaired) the same source differently."""
     if earlier and earlier["verdicts_sha256"] != sha256(settled):
         raise SourceChanged(
             f"run '{run_id}' judged the same source differently before: a rule depends on more than the data. Give a new "

@@ -24,7 +24,7 @@ __all__ = ["SealingRun", "same_keys", "seal_version", "signer", "stranger"]
 
 
 def signer(keys: KeyProvider, domain: str) -> dict[str, Any]:
-    """Return the current signing key of a domain, as records name it."""
+    """Return the current signing key of a domain in the form of records."""
     version = keys.current(domain)
     return {"domain": domain, "version": version, "public_key": ledger.public_key(keys, domain, version)}
 
@@ -33,7 +33,7 @@ def same_keys(spark: SparkSession, contract: Contract, keys: Keyring) -> None:
     """Compare the keyring with the newest seal of the target by fingerprints, without unwrapping keys.
 
     Raises:
-        KeyringError: a version that the seal names is missing, or is another secret.
+        KeyringError: a version that the seal names is missing, or has another secret.
     """
     seal = ledger.newest_seal(contract.ledger_location, contract.target)
     if seal is None:
@@ -47,11 +47,11 @@ def same_keys(spark: SparkSession, contract: Contract, keys: Keyring) -> None:
 
 
 def stranger(seal: Seal, keys: Keyring) -> str:
-    """Return why a keyring is not the one of a seal; empty if it is."""
+    """Return why a keyring is not that of a seal; empty if it is."""
     domain, version = str(seal.key["domain"]), int(seal.key["version"])
     sealed = seal.key.get("fingerprints")
     try:
-        if sealed is None:  # by an older Dataward; a version that is disabled now cannot be compared
+        if sealed is None:  # by an older Dataward; a disabled version cannot be compared
             with suppress(KeyringError):
                 if ledger.public_key(keys, domain, version) != seal.key["public_key"]:
                     return f"version {version} of domain '{domain}' is another secret"
@@ -93,7 +93,7 @@ def seal_version(spark: SparkSession, run: SealingRun, version: int, change: Cha
         facts: the fields of :class:`Seal` that the run itself knows.
 
     Raises:
-        TargetError: the ledger cannot be written, or an earlier version on which this one rests is not as it was sealed.
+        TargetError: the ledger cannot be written, or an earlier version that the sum follows from differs from its seal.
     """
     contract, keys = run.contract, run.keys
     key = signer(keys, contract.keys.domain)

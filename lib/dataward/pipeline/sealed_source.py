@@ -1,4 +1,4 @@
-"""Verify the source of a contract that demands `sealed`: its seal, and every byte that was read under it."""
+"""Verify the source of a contract that demands `sealed`: its seal, and every byte that was read under the seal."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ __all__ = ["seal_of", "verified"]
 
 
 def verified(ctx: Context, pinned: Pinned) -> Pinned:
-    """Verify the source and the references of which the contract demands a seal; returns them with these seals.
+    """Verify the source and the references for which the contract demands a seal, and return them with their seals.
 
-    Every file of their versions is hashed by threads of the driver.
+    Threads of the driver hash every file of their versions.
 
     Raises:
         ProofError: the version is not sealed, or differs from what was sealed.
         UsageError: a file of public keys cannot be read.
-        KeyringError: such a file holds no public key.
+        KeyringError: such a file contains no public key.
     """
     source = _with_seal(ctx, pinned.source)
     references = {alias: _with_seal(ctx, pin) for alias, pin in pinned.references.items()}
@@ -80,7 +80,7 @@ def seal_of(spark: SparkSession, source: Source, version: int, keys: Keyring) ->
 
 
 def _proved(log: Log, table: Folder, source: Source, trust: Trust, version: int) -> Proved:
-    """Prove the version, or the sealed one before it and that only commits without effect on rows came after."""
+    """Prove the version, or the newest sealed version before it if all later commits leave the rows unchanged."""
     request = Request(erased=lambda index: index in ledger.redacted(log))
     target = ledger.table_id(source)
     try:

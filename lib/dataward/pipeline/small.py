@@ -1,4 +1,4 @@
-"""Run small inputs with one partition and without adaptive planning: each stage of a plan is then no job of its own."""
+"""Run small inputs with one partition and without adaptive planning, so that the stages of a plan are not separate jobs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 __all__ = ["SETTINGS", "is_small", "settle_small"]
 
 ROWS = 10_000
-"""Rows of one shuffle partition up to which an input is small."""
+"""Most rows per shuffle partition of a small input."""
 
 ROW_BYTES = 50
-"""Bytes of one row in a file, roughly: what is compared is the size of files, which is known before they are read."""
+"""Approximate bytes of one row in a file: the comparison uses file sizes, which are known before files are read."""
 
 MOST = 32 << 20
-"""Bytes that one task may read and sort, whatever the number of partitions is."""
+"""Most bytes that one task may read and sort, whatever the number of partitions."""
 
 PARTITIONS = 200
-"""Shuffle partitions where the session names no number (Databricks has "auto")."""
+"""Shuffle partitions where the session sets no number (Databricks sets "auto")."""
 
 SETTINGS = {
     "spark.sql.adaptive.enabled": "false",
@@ -34,7 +34,7 @@ SETTINGS = {
 
 
 def is_small(sizes: Iterable[int | None], partitions: int) -> bool:
-    """Return whether inputs of these sizes (bytes; None: unknown) are small for a session with so many shuffle partitions."""
+    """Return whether inputs of these sizes (bytes; None: unknown) are small for a session's number of shuffle partitions."""
     known = list(sizes)
     if None in known:
         return False
@@ -42,9 +42,9 @@ def is_small(sizes: Iterable[int | None], partitions: int) -> bool:
 
 
 def settle_small(ctx: Context, pinned: Pinned) -> bool:
-    """Set what small inputs want on the session of this run, which is isolated from the user's; returns whether they are small.
+    """Configure the run's isolated session for small inputs, and return whether they are small.
 
-    A merge, and a comparison with another table, read more than the source: they count too.
+    A merge, and a comparison with another table, read more than the source: those tables count too.
     """
     sizes = [pinned.source.size, *(pin.size for pin in pinned.references.values())]
     if ctx.contract.target.mode in ("merge", "replace") and ctx.target is not None:

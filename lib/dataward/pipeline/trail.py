@@ -22,22 +22,22 @@ from dataward.keys import open_keys
 __all__ = ["EVENTS", "Trail", "digest_of", "subject_of"]
 
 EVENTS = "events"
-"""Kind of the ledger's entries that hold the digest of a batch of events: spool, first and last sequence, SHA-256 of the lines."""
+"""Kind of ledger entries with the digest of a batch of events: spool, first and last sequence, SHA-256 of the lines."""
 
 MACHINE = "_site"
 """Folder of the events of verbs without a contract."""
 
 
 def subject_of(contract: Contract | None, place: str = "") -> Subject:
-    """Return what an event says about its table."""
+    """Return the table of an event."""
     if contract is None:
         return Subject("", place)
-    said = sha256(contract.model_dump(mode="json", by_alias=True))  # as a plan's and a seal's
+    said = sha256(contract.model_dump(mode="json", by_alias=True))  # the same as in a plan and a seal
     return Subject(contract.contract, str(contract.target), contract.keys.domain, said)
 
 
 def digest_of(lines: Iterable[Line]) -> str:
-    """Return the SHA-256 of events as the ledger holds it."""
+    """Return the SHA-256 of a batch of events for the ledger."""
     whole = hashlib.sha256()
     for line in lines:
         whole.update(line.text.encode() + b"\n")
@@ -60,12 +60,12 @@ class Trail:
         """Record that a verb begins.
 
         Raises:
-            TargetError: the spool cannot be written: then the verb must not run.
+            TargetError: the spool cannot be written, so the verb must not run.
         """
         self.spool.begin(begun)
 
     def end(self, begun: Begun, outcome: Outcome, spark: Any = None) -> None:
-        """Record what became of a verb, and deliver what waits; a sink that is down gets it later.
+        """Record the outcome of a verb, and deliver waiting events; a sink that is down receives them later.
 
         Raises:
             TargetError: the spool cannot be written.
@@ -76,7 +76,7 @@ class Trail:
         self.seal(at_least=self.audit.batch)
 
     def flush(self, spark: Any = None) -> list[str]:
-        """Deliver what waits to every sink; returns what is wrong with those that are down."""
+        """Deliver waiting events to every sink, and return the problems of those that are down."""
         spool, sinks, troubles = self.spool, list[Sink](), list[str]()
         for one in self.audit.sinks:
             try:
@@ -90,7 +90,7 @@ class Trail:
                 troubles.append(
                     f"{down}; {spool.waiting(sink):,} event(s) wait in {spool.folder} and are sent by the next verb"
                 )
-            except Exception as error:  # a sink's fault must not undo what the verb did
+            except Exception as error:  # a failing sink must not undo the verb
                 troubles.append(
                     f"{sink.name}: {type(error).__name__}; {spool.waiting(sink):,} event(s) wait in {spool.folder}"
                 )
@@ -99,9 +99,9 @@ class Trail:
         return troubles
 
     def seal(self, at_least: int = 1) -> int | None:
-        """Enter the digest of events that are not in the ledger yet; returns the entry, None where there are fewer than asked.
+        """Enter the digest of new events in the ledger, and return the entry; None where there are fewer than asked.
 
-        A principal who may not use the signing key or write the ledger leaves this to the next.
+        A principal without access to the signing key or the ledger leaves this to the next one.
         """
         spool, contract = self.spool, self.contract
         if contract is None or spool.last() - spool.sealed < at_least:

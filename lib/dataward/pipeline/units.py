@@ -1,4 +1,4 @@
-"""Who vouches for the privacy units of a table: its seal, with the protection and the key versions of their column."""
+"""Check the privacy units of a table against its seal: the protection and the key versions of their column."""
 
 from __future__ import annotations
 

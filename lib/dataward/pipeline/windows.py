@@ -1,4 +1,4 @@
-"""Measure rules per window of event time, by counts and sums that add up over runs and batches, late rows included.
+"""Measure rules per window of event time, as counts and sums that add up over runs and batches, late rows included.
 
 A row of the table is (window, rule): ``count`` rows or values, and their ``total`` (rows that pass, values that are not null, or
 the sum of numbers). ``total / count`` is the rule's number in that window, except for RowCount (``count``) and Sum (``total``).
@@ -31,7 +31,7 @@ ADDITIVE = {"size", "completeness", "mean", "sum"}
 
 @dataclass(frozen=True)
 class Window:
-    """Measurement of one rule in one window; ``measured`` is None where there was no value."""
+    """Measurement of one rule in one window; ``measured`` is None where there is no value."""
 
     start: str
     end: str

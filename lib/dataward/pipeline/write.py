@@ -1,4 +1,4 @@
-"""The writes of a run, in their order."""
+"""The writes of a run, in order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["WRITES", "Output", "Written", "write"]
 
 @dataclass(frozen=True)
 class Output:
-    """Everything that is to be written. ``ready``, ``bad`` and ``changes`` are protected."""
+    """Everything to write. ``ready``, ``bad`` and ``changes`` are protected."""
 
     intake: Intake
     judged: Judged
@@ -43,7 +43,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Written:
-    """What has been written. ``metadata`` goes into every commit: enough to finish the run after an interruption."""
+    """Everything written. ``metadata`` goes into every commit: enough to finish the run after an interruption."""
 
     metadata: dict[str, Any]
     quarantine: Commit | None = None
@@ -66,10 +66,10 @@ class Written:
 
 
 def write(ctx: Context, output: Output) -> Written:
-    """Carry out the writes. Each is idempotent by run ID, so that a run killed between two is finished by its rerun.
+    """Execute the writes. Each is idempotent by run ID, so that a rerun finishes a run that was killed between two writes.
 
     Raises:
-        SourceChanged: the source's files changed since they were judged; nothing is in the target.
+        SourceChanged: the source's files changed since they were judged; the target is unchanged.
         AccountingError: rows were lost or doubled; the target was restored.
         TargetError: a table cannot be written.
     """
@@ -102,7 +102,7 @@ def _transaction(ctx: Context, written: Written) -> commits.Transaction:
 
 
 def _quarantine(ctx: Context, output: Output, written: Written) -> Written:
-    """Write diverted rows before the target: a run that ends between the two has lost no row."""
+    """Write diverted rows before the target, so that a run killed between the two has lost no row."""
     from pyspark.sql import functions as F
 
     place = ctx.contract.quarantine_location
@@ -113,7 +113,7 @@ def _quarantine(ctx: Context, output: Output, written: Written) -> Written:
 
 
 def _changes(ctx: Context, output: Output, written: Written) -> Written:
-    """Write each changed cell before and after, beside the columns by which its row is found."""
+    """Write each changed cell before and after, with the columns that identify its row."""
     from pyspark.sql import functions as F
 
     contract, place = ctx.contract, ctx.contract.changes_location
@@ -148,13 +148,13 @@ def _target(ctx: Context, output: Output, written: Written) -> Written:
 
 
 def sealing(ctx: Context, version: int) -> Sealing:
-    """Return what a version of the target is sealed with."""
+    """Return the inputs for sealing a version of the target."""
     domain = ctx.contract.keys.domain
     return Sealing(ctx.spark, ctx.contract, ctx.keys, domain, ctx.keys.current(domain), version)
 
 
 def _account(ctx: Context, output: Output, written: Written) -> Written:
-    """Take the commit back where a row was lost or doubled, or the source changed while it was read."""
+    """Revert the commit if a row was lost or doubled, or if the source changed while it was read."""
     quarantined = written.quarantine.rows if written.quarantine else 0
     rows = output.intake.account(output.judged, output.split, written.commit.rows, quarantined)
     if rows.balanced and not output.judged.ready.pinned.changed(ctx.spark):
@@ -168,7 +168,7 @@ def _account(ctx: Context, output: Output, written: Written) -> Written:
 
 
 def _windows(ctx: Context, output: Output, written: Written) -> Written:
-    """Write what the rules find in each window."""
+    """Write the measurements of the rules in each window."""
     from pyspark.sql import functions as F
 
     contract, judged = ctx.contract, output.judged
@@ -189,4 +189,4 @@ WRITES: tuple[tuple[str, Step], ...] = (
     ("account", _account),
     ("windows", _windows),
 )
-"""What is written, in this order; the history is written before all of it."""
+"""Writes in order; the history is written before all of them."""

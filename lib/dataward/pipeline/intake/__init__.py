@@ -1,4 +1,4 @@
-"""Intakes: what differs between a whole table, changed partitions, a micro-batch and released quarantine rows."""
+"""Intakes of a whole table, changed partitions, a micro-batch and released quarantine rows."""
 
 from dataward.pipeline.intake.base import Intake, Judged, Pinned, Ready, Split, Waiting
 from dataward.pipeline.intake.changed import ChangedPartitions

@@ -1,4 +1,4 @@
-"""The frozen intermediates of a run, and what an intake does with them."""
+"""The frozen intermediate results of a run, and the interface of an intake."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = ["Intake", "Judged", "Pinned", "Ready", "Split", "Waiting"]
 
 @dataclass(frozen=True)
 class Waiting:
-    """Quarantined rows of an earlier run, which are to be released.
+    """Quarantined rows of an earlier run that are to be released.
 
     Attributes:
-        version: of the quarantine, as the release began with it.
-        frame: the rows as they are in the quarantine, protected.
+        version: version of the quarantine at the start of the release.
+        frame: the protected rows of the quarantine.
     """
 
     of_run: str
@@ -47,13 +47,13 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Pinned:
-    """Source and references, held still. ``words`` describe what of them is read."""
+    """Pinned source and references. ``words`` describe the rows that are read."""
 
     source: Pin
     references: Mapping[str, Pin]
     words: str
     replaces_all: bool
-    """Whether no row of the target's present version stays."""
+    """Whether the run replaces all rows of the target."""
     refresh: Refresh | None = None
     waiting: Waiting | None = None
 
@@ -63,13 +63,13 @@ class Pinned:
         return {alias: pin.frame.drop(MALFORMED) for alias, pin in self.references.items()}
 
     def changed(self, spark: SparkSession) -> bool:
-        """Whether any of them is no longer what was pinned."""
+        """Return whether the source or a reference differs from its pinned version."""
         return any(pin.changed(spark) for pin in (self.source, *self.references.values()))
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A run that preflight let through: the suite to judge and everything that was looked up before a row is read."""
+    """A run that passed preflight: the suite to judge and all inputs that were looked up before a row is read."""
 
     pinned: Pinned
     columns: ColumnPlan
@@ -78,9 +78,9 @@ class Ready:
     table: Declared | None
     schema_changes: tuple[str, ...]
     small: bool
-    """Whether memory holds all rows easily."""
+    """Whether all rows easily fit into memory."""
     memory: Memory | None
-    """Whom the table has forgotten."""
+    """People whom the table has forgotten."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,16 @@ class Judged:
     words: str
     counted: Counted = field(default=Counted(0, 0, 0))
     dropped: int = 0
-    """Rows that are kept nowhere."""
+    """Rows that are stored nowhere."""
 
     @property
     def settled(self) -> list[list[Any]]:
-        """What a rerun must find again: verdicts and repairs."""
+        """Verdicts and repairs that a rerun must reproduce."""
         repairs = ([repair.treatment, repair.what, repair.count] for repair in self.mended.repairs)
         return [*self.judgement.settled, *repairs]
 
     def with_counts(self, contract: Contract, counted: Counted, forgotten: int) -> Judged:
-        """Return the same with the rows counted. ``forgotten``: rows that were dropped before they were judged."""
+        """Return a copy with the rows counted. ``forgotten``: rows dropped before the rules judged."""
         drops = contract.quarantine is not None and contract.quarantine.drop
         dropped = (counted.diverted if drops else 0) + forgotten
         return replace(self, counted=replace(counted, read=counted.read + forgotten), dropped=dropped)
@@ -113,8 +113,8 @@ class Split:
     """Rows to publish and rows to divert, not yet protected.
 
     Attributes:
-        released: IDs of quarantined rows that are among those to publish.
-        expected: how many rows are to be published, where that is known.
+        released: IDs of quarantined rows that are among the rows to publish.
+        expected: number of rows to publish, where it is known.
     """
 
     good: DataFrame
@@ -124,10 +124,10 @@ class Split:
 
 
 class Intake(Protocol):
-    """The rows that a run takes in, and what follows from where they come from."""
+    """The rows that a run takes in, and the steps that depend on their origin."""
 
     part_of_many: bool
-    """Whether all rows may well be diverted, as they are a part of what the contract publishes."""
+    """Whether all rows may be diverted, as they are only a part of the contract's rows."""
     beside: ClassVar[frozenset[str]]
     """The tables beside the target that the run writes: history, quarantine, changes, windows."""
 
@@ -136,7 +136,7 @@ class Intake(Protocol):
         """The run whose quarantined rows are released."""
 
     def pin(self, ctx: Context) -> Pinned:
-        """Hold source and references still."""
+        """Pin source and references."""
 
     def rows(self, ctx: Context, pinned: Pinned) -> DataFrame:
         """Return the rows to read."""
@@ -151,19 +151,19 @@ class Intake(Protocol):
         """Count the rows of the source, those that the run takes in, and those to divert."""
 
     def split(self, ctx: Context, judged: Judged) -> Split:
-        """Part the rows."""
+        """Split the rows into rows to publish and rows to divert."""
 
     def marks(self, ctx: Context, pinned: Pinned) -> dict[str, Any]:
-        """Write what belongs to the commits of this run, and return what they must say of it."""
+        """Write the records that belong to the commits of this run, and return what the commits must contain about them."""
 
     def swapped(self, pinned: Pinned) -> str | None:
-        """Return SQL for the target's rows that give way; None for what the contract's mode says."""
+        """Return SQL for the rows of the target to replace; None for those of the contract's mode."""
 
     def nothing_left(self, judged: Judged, split: Split) -> Rows | None:
-        """Return the account of a run that has no row to publish and ends without a version; None of any other."""
+        """Return the account of a run that has no row to publish and ends without a version; None for any other run."""
 
     def account(self, judged: Judged, split: Split, published: int, quarantined: int) -> Rows:
         """Account for every row."""
 
     def after_commit(self, ctx: Context, judged: Judged, split: Split) -> None:
-        """Do what may be done only once the rows are in the target."""
+        """Do the steps that must follow the target's commit."""

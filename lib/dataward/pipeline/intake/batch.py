@@ -16,13 +16,13 @@ __all__ = ["MicroBatch"]
 
 @dataclass(frozen=True)
 class MicroBatch(WholeTable):
-    """Rows that the checkpoint's offsets hold still."""
+    """Rows between fixed offsets of the stream's checkpoint."""
 
     batch: Pin
     part_of_many = True
 
     def pin(self, ctx: Context) -> Pinned:
-        """Take the batch as it is; a rerun must have been given the same."""
+        """Pin the batch; a rerun must receive the same rows."""
         earlier = ctx.earlier.metadata
         if earlier and earlier["source"]["sha256"] != self.batch.digest:
             raise SourceChanged(f"run '{ctx.run_id}' began with other rows: the checkpoint is not the one it was")

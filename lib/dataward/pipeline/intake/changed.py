@@ -24,10 +24,10 @@ class ChangedPartitions(WholeTable):
     """Rows of changed partitions; the verdicts are those of the whole table."""
 
     def pin(self, ctx: Context) -> Pinned:
-        """Hold the source still and compare its partitions with those that the target was made of."""
+        """Pin the source, and compare its partitions with those of the target's last refresh."""
         source, references = resume.pinned(
             ctx.spark, ctx.contract, ctx.run_id, ctx.earlier.metadata, schema_only=True
-        )  # files are looked at once it is known which of them are read
+        )  # files are checked once it is known which of them are read
         refresh = Refresh(ctx.spark, ctx.plan, ctx.keys, source, references, ctx.earlier.metadata)
         ctx.resources.callback(refresh.release)
         words = f"{source.described}, {refresh}"
@@ -46,21 +46,21 @@ class ChangedPartitions(WholeTable):
         return Judged(ready, judgement, whole, f"{judgement}{_of(ready.pinned).also}")
 
     def count(self, ctx: Context, judged: Judged) -> Counted:
-        """Count the rows to divert among those that are read: the verdicts count other partitions too."""
+        """Count the rows to divert among those that are read; the verdicts include other partitions."""
         judgement = judged.judgement
         failed = failed_rows(judged.mended.frame, judgement.diverting, ctx.now) if judgement.diverting else 0
         return Counted(judgement.rows, _of(judged.ready.pinned).rows, failed)
 
     def marks(self, ctx: Context, pinned: Pinned) -> dict[str, Any]:
-        """Write the states that go with this run."""
+        """Write the states of this run."""
         return {"states": _of(pinned).keep(ctx.run_id, ctx.plan.sha256)}
 
     def swapped(self, pinned: Pinned) -> str | None:
-        """Swap the partitions that were read or are gone."""
+        """Swap the partitions that were read or removed."""
         return _of(pinned).where
 
 
 def _of(pinned: Pinned) -> Refresh:
-    """Return the partitions of this run."""
+    """Return the refresh of this run."""
     assert pinned.refresh is not None  # noqa: S101 - `pin` made it
     return pinned.refresh

@@ -1,4 +1,4 @@
-"""Take in the source of an earlier run again, and publish what that run diverted and the contract now lets go on."""
+"""Take in the source of an earlier run again, and publish the rows that the run diverted and that the contract now accepts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GOOD, ALL, WAITING, RANK = (f"{INTERNAL}{name}" for name in ("good", "all", "wai
 
 @dataclass(frozen=True)
 class QuarantinedRows(WholeTable):
-    """Rows of ``of_run`` in the quarantine. The run that diverted them has measured and kept them: nothing is written beside the target."""
+    """Rows of ``of_run`` in the quarantine. The diverting run has measured and stored them: no table beside the target is written."""
 
     of_run: str
     place: Location
@@ -42,7 +42,7 @@ class QuarantinedRows(WholeTable):
         return self.of_run
 
     def pin(self, ctx: Context) -> Pinned:
-        """Hold the source as the earlier run found it, and the quarantine as this release found it."""
+        """Pin the source at the version of the earlier run, and the quarantine at its present version."""
         from pyspark.sql import functions as F
 
         began = delta.find_run(ctx.spark, self.place, self.of_run, None)
@@ -58,14 +58,14 @@ class QuarantinedRows(WholeTable):
         return Pinned(source, references, source.described, replaces_all=False, waiting=waiting)
 
     def try_protections(self, ctx: Context, ready: Ready, mended: Mended) -> None:
-        """Do nothing: which rows are released is not known yet, and any other row of the source stops nothing."""
+        """Do nothing: the rows to release are not known yet, and other rows of the source must not stop the release."""
 
     def marks(self, ctx: Context, pinned: Pinned) -> dict[str, Any]:
-        """Say what is released, and from which version of the quarantine."""
+        """Return the released run and the version of the quarantine."""
         return {"releases": self.of_run, "quarantine_version": _of(pinned).version}
 
     def split(self, ctx: Context, judged: Judged) -> Split:
-        """Choose the waiting rows that no rule diverts any more; none is diverted anew."""
+        """Choose the waiting rows that no rule diverts now; no row is diverted again."""
         from pyspark.sql import Window
         from pyspark.sql import functions as F
 
@@ -88,7 +88,7 @@ class QuarantinedRows(WholeTable):
     def _known(
         self, ctx: Context, waiting: DataFrame, everything: DataFrame, bad: DataFrame
     ) -> tuple[DataFrame, DataFrame]:
-        """Give rows the IDs that the earlier run gave them: the good ones whole, all of them by ID alone."""
+        """Return rows with the IDs of the earlier run: the good rows with all columns, and the IDs of all rows."""
         some = waiting.select(ROW_ID).head(1)[0]
         version = int(some[ROW_ID].partition(".")[0].removeprefix("v"))
         domain = ctx.contract.keys.domain
@@ -100,17 +100,17 @@ class QuarantinedRows(WholeTable):
         )
 
     def nothing_left(self, judged: Judged, split: Split) -> Rows | None:
-        """End without a version where no row may go on."""
+        """End without a version where no row may be published."""
         waiting = _of(judged.ready.pinned).rows
         return None if split.expected else Rows(waiting, 0, waiting)
 
     def account(self, judged: Judged, split: Split, published: int, quarantined: int) -> Rows:
-        """Account for the rows that waited: published, or waiting on."""
+        """Account for the waiting rows: published, or still waiting."""
         waiting = _of(judged.ready.pinned).rows
         return Rows(waiting, published, waiting - published, expected=split.expected)
 
     def after_commit(self, ctx: Context, judged: Judged, split: Split) -> None:
-        """Take the released rows out of the quarantine."""
+        """Delete the released rows from the quarantine."""
         assert split.released is not None  # noqa: S101 - `split` made it
         metadata = {"run_id": ctx.run_id, "contract_sha256": ctx.plan.sha256, "releases": self.of_run}
         maintenance.delete_rows(ctx.spark, self.place, ROW_ID, split.released, metadata)

@@ -1,4 +1,4 @@
-"""Take in a whole source; other intakes change parts of this."""
+"""Take in a whole source; the other intakes override parts of this one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["WholeTable"]
 
 TOGETHER = 40
-"""Rules up to which the rows that fail any of them are counted in the scan: each is then evaluated twice."""
+"""Most rules whose failing rows are counted together in the scan, which evaluates each of them twice."""
 
 
 class WholeTable:
@@ -40,7 +40,7 @@ class WholeTable:
         return None
 
     def pin(self, ctx: Context) -> Pinned:
-        """Hold source and references still; for a rerun, as the run found them when it began."""
+        """Pin source and references; for a rerun, at the versions that the run began with."""
         resume.no_stream_before(ctx.spark, ctx.contract, ctx.target)
         source, references = resume.pinned(ctx.spark, ctx.contract, ctx.run_id, ctx.earlier.metadata)
         return Pinned(source, references, source.described, ctx.contract.target.mode == "overwrite")
@@ -50,9 +50,9 @@ class WholeTable:
         return pinned.source.frame
 
     def try_protections(self, ctx: Context, ready: Ready, mended: Mended) -> None:
-        """Protect some rows before the long passes, so that a value which stops the run does so in seconds.
+        """Protect some rows before the long passes, so that a value which stops the run is found within seconds.
 
-        Rows that a rule will divert stop nothing. Duplicates are looked for only where a value was refused.
+        Rows that a rule will divert are not tried. Duplicates are searched only where a value was refused.
 
         Raises:
             ProtectionError: a value that would be published cannot be protected.
@@ -73,7 +73,7 @@ class WholeTable:
                     attempt(ready.columns, mended.parted(rules, ctx.now)[0], columns)
 
     def judge(self, ctx: Context, ready: Ready, mended: Mended) -> Judged:
-        """Judge by the contract's engine."""
+        """Judge with the contract's engine."""
         judgement = self._verdicts(ctx, ready, mended)
         return Judged(ready, judgement, mended.counted(ready.columns, judgement), str(judgement))
 
@@ -95,7 +95,7 @@ class WholeTable:
         return judge(ctx.spark, mended.frame, ready.suite, ctx.now, options)
 
     def count(self, ctx: Context, judged: Judged) -> Counted:
-        """Count; a job of its own where rows of overlapping rules could not be counted with the verdicts, or keys by their hashes."""
+        """Count the rows; a separate job where neither the verdicts nor the key hashes give the count of overlapping rules."""
         judgement, mended = judged.judgement, judged.mended
         whole = judgement.rows + mended.rows_diverted
         together = [rule for rule in judgement.diverting if _judged_alone(rule)]
@@ -111,24 +111,24 @@ class WholeTable:
         return Counted(whole, whole, failed + mended.rows_diverted)
 
     def split(self, ctx: Context, judged: Judged) -> Split:
-        """Part the rows by the rules that divert."""
+        """Split the rows by the rules that divert."""
         good, bad = judged.mended.parted(judged.judgement.diverting, ctx.now)
         return Split(good.drop(SOURCE_ROW), bad)
 
     def marks(self, ctx: Context, pinned: Pinned) -> dict[str, Any]:
-        """Add nothing."""
+        """Return nothing."""
         return {}
 
     def swapped(self, pinned: Pinned) -> str | None:
-        """Leave it to the contract's mode."""
+        """Return None: the contract's mode decides."""
         return None
 
     def nothing_left(self, judged: Judged, split: Split) -> Rows | None:
-        """Go on: a version without rows is a version."""
+        """Return None: a version without rows is published too."""
         return None
 
     def account(self, judged: Judged, split: Split, published: int, quarantined: int) -> Rows:
-        """Account for the rows that were taken in."""
+        """Account for the rows that the run took in."""
         return Rows(judged.counted.read, published, quarantined, judged.dropped)
 
     def after_commit(self, ctx: Context, judged: Judged, split: Split) -> None:
@@ -136,12 +136,12 @@ class WholeTable:
 
 
 def _judged_alone(rule: Rule) -> bool:
-    """Return whether a rule judges each row by itself, and quickly."""
+    """Return whether a rule judges each row alone, and quickly."""
     return isinstance(rule, RowRule) and not rule.warns_only and not rule.flags() and not risky(rule)
 
 
 def _diverted(ctx: Context, ready: Ready, mended: Mended) -> Metric | None:
-    """Return the metric of the rows that fail any rule which may divert them; None where it would not save a pass."""
+    """Return the metric that counts the rows failing any diverting rule; None where it would not save a pass."""
     rules = [rule.recalled(ready.past, ctx.now) for rule in ready.suite.rules if _judged_alone(rule)]
     if not 2 <= len(rules) <= TOGETHER or any(rule.awaits for rule in rules):
         return None

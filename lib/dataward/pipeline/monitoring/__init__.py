@@ -1,7 +1,7 @@
-"""Send measurements and alerts of runs where somebody watches. A destination that is down never fails a run: it is warned about.
+"""Send measurements and alerts of runs to monitoring. An unreachable destination causes a warning and never fails a run.
 
 Destinations of metrics: ``stdout`` (Embedded Metric Format), ``logs:GROUP`` (the same, to CloudWatch Logs), ``otel`` (OTLP). Of alerts:
-``sns:ARN``, ``webhook:@FILE`` and ``webhook:env:NAME`` (a Slack-compatible URL is a secret, so it never stands on a command line).
+``sns:ARN``, ``webhook:@FILE`` and ``webhook:env:NAME`` (a Slack-compatible URL is a secret, so no command line contains it).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ METRICS, ALERTS = "DATAWARD_METRICS", "DATAWARD_ALERTS"
 
 @dataclass(frozen=True)
 class Destinations:
-    """Where metrics and alerts go."""
+    """Destinations of metrics and alerts."""
 
     metrics: tuple[str, ...] = ()
     alerts: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Destinations:
         """Return the given destinations, or those of the environment (comma-separated) where none is given.
 
         Raises:
-            UsageError: a destination is none of those that there are.
+            UsageError: a destination is unknown.
         """
         found = cls(
             tuple(metrics) or _listed(environment.get(METRICS, "")),
@@ -51,7 +51,7 @@ class Destinations:
         return found
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Return whether there is any destination."""
         return bool(self.metrics or self.alerts)
 
 
@@ -61,8 +61,8 @@ def deliver(result: RunResult, where: Destinations, printed: Warn, warn: Warn) -
     Args:
         result: the run's result.
         where: destinations.
-        printed: writes one line where ``stdout`` goes.
-        warn: is told about what could not be sent.
+        printed: writes one line to ``stdout``.
+        warn: is called for each destination that failed.
     """
     documents = emf(result)
     for place in where.metrics:
@@ -117,5 +117,5 @@ def _tried(warn: Warn, what: str, send: Callable[[], None]) -> None:
         send()
     except DatawardError as error:
         warn(f"{what} could not be sent: {error}")
-    except Exception as error:  # monitoring never fails a run; a message may hold a URL or data
+    except Exception as error:  # monitoring never fails a run; the message may contain a URL or data
         warn(f"{what} could not be sent ({type(error).__name__})")

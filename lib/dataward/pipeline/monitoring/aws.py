@@ -25,10 +25,10 @@ REMEDIES = {
 
 
 def put_events(group: str, stream: str, documents: Sequence[dict[str, Any]]) -> None:
-    """Write documents as log events of one stream, which is created.
+    """Write documents as log events of one stream, and create the stream if needed.
 
     Raises:
-        RunError: CloudWatch Logs did not take them.
+        RunError: CloudWatch Logs did not accept them.
     """
     logs = _client("logs")
     events = [
@@ -49,7 +49,7 @@ def publish(topic: str, subject: str, message: str) -> None:
     """Publish a message to an SNS topic.
 
     Raises:
-        RunError: SNS did not take it.
+        RunError: SNS did not accept it.
     """
     region = topic.split(":")[3] if topic.count(":") >= 5 else None
     try:

@@ -1,7 +1,7 @@
 """Export a run to OpenTelemetry: one trace with a span for each phase, and its measurements. Extra ``otel``.
 
-A provider that the application has set is used. Without one, and with ``OTEL_EXPORTER_OTLP_ENDPOINT`` in the environment, OTLP over HTTP is
-set up by the SDK's own variables. Spans hold names, numbers and kinds of errors, never a message of an error.
+A provider that the application has set is used. Without one, and with ``OTEL_EXPORTER_OTLP_ENDPOINT`` in the environment, the SDK's
+own variables set up OTLP over HTTP. Spans contain names, numbers and kinds of errors, never the message of an error.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class RunSpans:
         self._root = self._tracer.start_span("dataward.publish", attributes=named)
 
     def phase(self, name: str, seconds: float, error: BaseException | None = None) -> None:
-        """Add a span for a phase that has just ended after so many seconds."""
+        """Add a span for a phase that has just ended, with its duration in seconds."""
         ended = time.time_ns()
         span = self._tracer.start_span(
             f"dataward.{name}",
@@ -51,7 +51,7 @@ class RunSpans:
         span.end(ended)
 
     def end(self, status: str, error: BaseException | None = None) -> None:
-        """End the root span and send what is buffered."""
+        """End the root span and flush the buffer."""
         self._root.set_attribute("dataward.status", status)
         self._mark(self._root, error)
         self._root.end()
@@ -64,7 +64,7 @@ class RunSpans:
 
 
 def run_spans(contract: str, run_id: str) -> RunSpans | None:
-    """Return the spans of a run; None where nobody asks for them or OpenTelemetry is not installed."""
+    """Return the spans of a run; None where no collector is configured or OpenTelemetry is not installed."""
     if not asked_for() and "opentelemetry" not in sys.modules:  # an application that has a provider has imported it
         return None
     try:

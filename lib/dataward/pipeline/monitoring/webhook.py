@@ -1,4 +1,4 @@
-"""Post JSON to a webhook over HTTPS, with retries; its URL is a secret and stands in no message."""
+"""Post JSON to a webhook over HTTPS, with retries; its URL is a secret and no message contains it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def post(url: str, body: dict[str, Any], pause: float = 1.0) -> None:
     """Post a document, three times at most; a refusal (4xx other than 429) is not tried again.
 
     Raises:
-        UsageError: the URL is not HTTPS (plain HTTP is taken for this machine alone).
-        RunError: the webhook did not take it.
+        UsageError: the URL is not HTTPS (plain HTTP is allowed for this machine only).
+        RunError: the webhook did not accept it.
     """
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOCAL):
