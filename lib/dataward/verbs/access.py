@@ -1,4 +1,4 @@
-"""Answer questions about a contract's policies without Spark and without data, and generate views from them."""
+"""Answer questions about a contract's policies without Spark and without data, and generate views from the policies."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LEVELS = {"original": "clear", "opened": "clear", "stored": "token", "masked": "
 
 @dataclass(frozen=True)
 class Question:
-    """One question: who asks for which verb, about which table and column, what for and when."""
+    """One question: principal, verb, table and column, purpose, and time."""
 
     who: str
     verb: str
@@ -75,35 +75,35 @@ def _loaded(path: str | Path) -> tuple[Contract, Policies]:
 
 
 def explained(path: str | Path, question: Question) -> Explained:
-    """Decide a question and say why; for a denial, also which policies would permit it, and what they lack.
+    """Decide a question with its reasons; for a denial, also the policies that would permit it, and their unmet conditions.
 
     Raises:
         ContractError: the contract is invalid.
-        UsageError: the policies are, or the question does not fit.
+        UsageError: the policies are invalid, or the question does not fit.
     """
     contract, policies = _loaded(path)
     return explain(policies, question.asking(table_facts(contract)))
 
 
 def seen(path: str | Path, question: Question) -> Sight:
-    """Return what a reader sees of each column that the contract names, and of which rows."""
+    """Return how a reader sees each column of the contract, and which rows."""
     contract, policies = _loaded(path)
     return sight(policies, replace(question, verb="read", column=None).asking(table_facts(contract)))
 
 
 def who(path: str | Path, question: Question) -> list[tuple[str, str, Decision]]:
-    """Decide a question for everybody whom the policies name, and for anybody else."""
+    """Decide a question for every user and group in the policies, and for anybody else."""
     contract, policies = _loaded(path)
     return who_can(policies, question.asking(table_facts(contract)))
 
 
 @dataclass(frozen=True)
 class For:
-    """What to generate: for which platform, for whom (``sql``: members of a group), and under which names.
+    """Platform, readers (``sql``: members of a group), and names of the views to generate.
 
     Attributes:
         platform: ``sql``, ``unity`` or ``lakeformation``.
-        group: group that a SQL view is for.
+        group: group that reads a SQL view.
         purpose: purpose that the readers state.
         name: table name in the catalog, ``[catalog.]schema.table``; default: the target's own.
         account: AWS account of the Data Catalog.
@@ -117,7 +117,7 @@ class For:
 
 
 def views(spark: SparkSession, contract: Contract, wanted: For) -> Generated:
-    """Generate what enforces the contract's policies on another platform; needs the table, for its columns and types.
+    """Generate statements that enforce the contract's policies on another platform; needs the table, for its columns and types.
 
     Raises:
         TargetError: there is no table yet.
@@ -151,10 +151,10 @@ def views(spark: SparkSession, contract: Contract, wanted: For) -> Generated:
 
 
 def approve(path: str | Path, approval: Approval, private_key: str | Path) -> Approval:
-    """Sign an approval of a contract's column as its line is now; nothing is written.
+    """Sign an approval of a contract's column with its present protection; nothing is written.
 
     Args:
-        path: the contract, which may be refused as it is now: only the line of the column counts.
+        path: the contract, which may be invalid otherwise: only the entry of the column matters.
         approval: column, approver, last day and reason; its signature is replaced.
         private_key: file with the approver's Ed25519 private key (PEM, without a password).
 
@@ -187,7 +187,7 @@ def approve(path: str | Path, approval: Approval, private_key: str | Path) -> Ap
 
 
 class _Case(Model):
-    """One case: a question and the answer that is expected."""
+    """One case: a question and the expected answer."""
 
     who: str = Field(min_length=1)
     groups: tuple[str, ...] = ()

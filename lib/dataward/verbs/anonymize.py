@@ -51,7 +51,7 @@ def anonymize(
         spark: the session.
         plan: plan of the contract.
         k: smallest size of a group, at least 2.
-        most_suppressed: largest share of rows that may be left out, from 0 to below 1.
+        most_suppressed: largest share of rows to leave out, from 0 to below 1.
         out: path of the copy; None: only find the levels.
 
     Raises:

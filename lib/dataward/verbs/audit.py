@@ -30,7 +30,7 @@ __all__ = ["Checked", "Filter", "Flushed", "check", "correlated", "events", "flu
 
 @dataclass(frozen=True)
 class Filter:
-    """Which events: by part of the principal's name, contract, verb, outcome, and time from which on."""
+    """Conditions on events: a part of the principal's name, contract, verb, outcome, and earliest time."""
 
     who: str = ""
     table: str = ""
@@ -39,7 +39,7 @@ class Filter:
     since: datetime | None = None
 
     def takes(self, event: Mapping[str, Any]) -> bool:
-        """Whether an event is asked for."""
+        """Return whether an event fulfils the conditions."""
         own, user = event["unmapped"]["dataward"], event["actor"]["user"]
         about = event.get("table") or event.get("entity") or {}
         groups = [group["name"] for group in user.get("groups", ())]
@@ -53,7 +53,7 @@ class Filter:
 
 
 def since(text: str) -> datetime:
-    """Return a time that is given as ISO 8601, or as a length before now: ``90m``, ``24h``, ``7d``.
+    """Return a time from ISO 8601 text, or from a duration before now: ``90m``, ``24h``, ``7d``.
 
     Raises:
         UsageError: it is neither.
@@ -78,7 +78,7 @@ def _trail(plan: Plan) -> Trail:
 
 
 def needs_spark(plan: Plan) -> bool:
-    """Whether the events lie where only Spark reads them."""
+    """Return whether the events are stored only in tables that Spark reads."""
     return not any(isinstance(sink, JsonLinesSink) for sink in _trail(plan).audit.sinks) and any(
         isinstance(sink, DeltaSink) for sink in _trail(plan).audit.sinks
     )
@@ -86,10 +86,10 @@ def needs_spark(plan: Plan) -> bool:
 
 @guarded("audit")
 def events(spark: SparkSession | None, plan: Plan, wanted: Filter) -> list[dict[str, Any]]:
-    """Return the events that fit a filter, in order of time: from the first sink that can be read, and from the spool.
+    """Return the events that pass a filter, by time: from the first readable sink, and from the spool.
 
     Raises:
-        UsageError: the contract keeps no events.
+        UsageError: the contract has no audit.
     """
     return [event for event in _events(spark, plan) if wanted.takes(event)]
 
@@ -103,7 +103,7 @@ def _events(spark: SparkSession | None, plan: Plan) -> list[dict[str, Any]]:
 
 
 def _lines(spark: SparkSession | None, plan: Plan) -> Iterator[Line]:
-    """Yield the events that a sink holds, and those in the spool."""
+    """Yield the events of a sink, and those in the spool."""
     trail = _trail(plan)
     for sink in trail.audit.sinks:
         if isinstance(sink, JsonLinesSink) and Path(sink.path).exists():
@@ -128,7 +128,7 @@ def _parsed(texts: Iterable[str], where: str) -> Iterator[Line]:
 
 @dataclass(frozen=True)
 class Flushed:
-    """What ``flush`` did: killed verbs recorded, troubles of sinks, and the ledger's entry of the digest."""
+    """Result of ``flush``: recorded killed verbs, problems of sinks, and the ledger's entry of the digest."""
 
     recovered: int
     troubles: tuple[str, ...]
@@ -136,7 +136,7 @@ class Flushed:
 
 
 def flush(spark: SparkSession | None, plan: Plan, seal: bool = False) -> Flushed:
-    """Record killed verbs, deliver what waits to every sink, and with ``seal`` enter the digest of what is not in the ledger yet."""
+    """Record killed verbs and deliver waiting events to every sink; with ``seal``, enter the digest of new events in the ledger."""
     trail = _trail(plan)
     recovered = trail.spool.recover()
     troubles = trail.flush(spark)
@@ -150,9 +150,9 @@ class Checked:
 
     Attributes:
         batches: digests in the ledger.
-        events: events that they cover.
-        open: events after the last digest, of which nothing can be said yet.
-        flaws: what is missing or changed.
+        events: events that the digests cover.
+        open: events after the last digest, which cannot be checked yet.
+        flaws: missing or changed events.
     """
 
     batches: int
@@ -162,7 +162,7 @@ class Checked:
 
     @property
     def holds(self) -> bool:
-        """Whether every event that was sealed is there as it was."""
+        """Whether every sealed event exists unchanged."""
         return not self.flaws
 
 
@@ -195,7 +195,7 @@ def check(spark: SparkSession | None, plan: Plan) -> Checked:
 
 
 def compared(batches: Iterable[Batch], lines: Iterable[Line], flaws: Iterable[str] = ()) -> Checked:
-    """Compare events with digests: pure, over the ledger's digests and the events' lines."""
+    """Compare the lines of events with the digests of the ledger; pure."""
     by_spool: dict[str, dict[int, Line]] = {}
     for line in lines:
         name = str(json.loads(line.text)["metadata"]["log_name"]).removeprefix("dataward/")
@@ -222,7 +222,7 @@ def correlated(spark: SparkSession | None, plan: Plan, trail: str, slack: float 
     """Join the events with CloudTrail's records of the contract's tables and keys.
 
     Args:
-        spark: a session, where the events lie in a Delta table.
+        spark: a session, where the events are in a Delta table.
         plan: plan of the contract.
         trail: file or folder of CloudTrail's records.
         slack: see :func:`dataward.access.correlate.correlate`.
@@ -234,7 +234,7 @@ def correlated(spark: SparkSession | None, plan: Plan, trail: str, slack: float 
 
 
 def watched(contract: Contract) -> Place:
-    """Return the prefixes in S3 of a contract's tables, and its key domains where they are in KMS."""
+    """Return the S3 prefixes of a contract's tables, and its key domains where the keys are in KMS."""
     paths = [place.path for place in contract.tables.values() if place.path]
     prefixes = [path.partition("://")[2] for path in paths if path.partition("://")[0] in ("s3", "s3a", "s3n")]
     if not prefixes:

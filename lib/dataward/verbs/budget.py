@@ -1,4 +1,4 @@
-"""Budgets: set a cap, reserve a part, show what is spent."""
+"""Budgets: set a cap, reserve a part, show the spent loss."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Amount", "Payment", "State", "charge", "reserve", "set_cap", "show"]
 
 @dataclass(frozen=True)
 class Amount:
-    """A privacy loss: epsilon and delta, and ``rho`` where it is known by zCDP (with ``hidden``, a part of delta beside it)."""
+    """A privacy loss: epsilon and delta, and ``rho`` where it is known by zCDP (with ``hidden``, an additional part of delta)."""
 
     epsilon: float
     delta: float = 0.0
@@ -32,7 +32,7 @@ class Amount:
 
 @dataclass(frozen=True)
 class Payment:
-    """What a run pays, once: its id, the amount, what for, and from which reservation (None: from none)."""
+    """A single payment of a run: its ID, amount, purpose, and reservation (None: none)."""
 
     run_id: str
     amount: Amount
@@ -47,12 +47,12 @@ class State:
     Attributes:
         dataset: the table.
         unit: the privacy unit.
-        composition: how its charges add up.
-        cap: the most that may be spent.
-        spent: what charges come to.
-        bound: what charges and open reservations come to.
-        reservations: by name, what is set aside, and what of it is spent.
-        charges: number of charges, and ``refusals``, of refusals.
+        composition: how its charges add up (basic or zcdp).
+        cap: most that may be spent.
+        spent: composed loss of the charges.
+        bound: composed loss of the charges and open reservations.
+        reservations: reserved and spent amount of each reservation, by name.
+        charges: number of charges; ``refusals``: number of refusals.
     """
 
     dataset: str
@@ -69,18 +69,18 @@ class State:
 def set_cap(
     spark: SparkSession, place: str, table: str, unit: str, cap: Amount, composition: Composition = "basic"
 ) -> State:
-    """Set the cap of a table and unit; a lower one than what is spent stops further charges.
+    """Set the cap of a table and unit; a cap below the spent loss stops further charges.
 
     Args:
         spark: the session.
         place: the table of budgets: a path, or a name as ``table:NAME``.
-        table: the asked table, likewise.
+        table: the queried table, likewise.
         unit: its column of units, or ``row``.
         cap: the cap.
         composition: basic adds epsilons; zcdp adds rhos, better for many releases with Gaussian noise.
 
     Raises:
-        UsageError: the cap is no privacy loss.
+        UsageError: the cap is not a privacy loss.
     """
     _checked(cap)
     if composition == "zcdp" and cap.delta == 0:
@@ -89,25 +89,25 @@ def set_cap(
 
 
 def reserve(spark: SparkSession, place: str, table: str, unit: str, name: str, amount: Amount) -> State:
-    """Set a part of the budget aside for charges that name the reservation; a later one of the name replaces it.
+    """Reserve a part of the budget for charges that name the reservation; a later reservation of the same name replaces it.
 
     Raises:
         Overdrawn: the budget does not cover it.
-        UsageError: the amount is no privacy loss.
+        UsageError: the amount is not a privacy loss.
     """
     if not name:
         raise UsageError("a reservation needs a name")
-    if amount != Amount(0.0):  # which gives a reservation up
+    if amount != Amount(0.0):  # an amount of 0 cancels a reservation
         _checked(amount)
     return _entered(spark, place, table, Entry("reserve", "", unit, name, amount.epsilon, amount.delta))
 
 
 def charge(spark: SparkSession, place: str, table: str, unit: str, payment: Payment) -> State:
-    """Charge a run of another kind, such as training, once.
+    """Charge a run other than a release, such as training, once.
 
     Raises:
         Overdrawn: the budget does not cover it.
-        UsageError: the amount is no privacy loss.
+        UsageError: the amount is not a privacy loss.
     """
     amount = payment.amount
     _checked(amount)

@@ -1,4 +1,4 @@
-"""Write a bundle by which anybody checks a table's seals offline, with the checker that is in it; no Spark, no keyring."""
+"""Write a bundle for offline checks of a table's seals, with its own checker; needs no Spark and no keyring."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Bundled:
-    """What a bundle holds: its path, and the sealed versions that it proves."""
+    """Path of a bundle, and the sealed versions that it proves."""
 
     path: str
     versions: tuple[int, ...]
 
 
 def bundle(contract: Contract, asked: Asked, out: str) -> Bundled:
-    """Write the bundle of the newest sealed version (or of the one that is asked for, or of all).
+    """Write the bundle of the newest sealed version, of one version, or of all.
 
     Raises:
-        ProofError: the ledger is gone or damaged.
+        ProofError: the ledger is missing or damaged.
         UsageError: nothing is sealed, or the file cannot be written.
     """
     log = ledger.open_log(contract.ledger_location)
@@ -59,7 +59,7 @@ def bundle(contract: Contract, asked: Asked, out: str) -> Bundled:
 
 
 def write_bundle(log: Log, target: str, trust: Trust, asked: Asked, out: str) -> tuple[int, ...]:
-    """Write a bundle; returns the versions that it proves. Versions whose statements were erased are left out."""
+    """Write a bundle and return the versions that it proves. Versions whose statements were erased are left out."""
     found, _ = read_sealed(log, table_entries(log, target, asked.version, asked.every), trust)
     sealed = [one for one in found if one.seal]
     if not sealed:

@@ -29,7 +29,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Where the page is, what it shows, and the files that could not be read."""
+    """Path of the page, its contents, and the files that could not be read."""
 
     page: str
     contracts: int
@@ -42,7 +42,7 @@ def draw_dashboard(asked: Asked) -> Drawn:
     """Write the page, by default as ``index.html`` of the folder.
 
     Raises:
-        UsageError: the folder or a named file is not there.
+        UsageError: the folder or a named file does not exist.
         TargetError: the page cannot be written.
     """
     folder = Path(asked.folder)

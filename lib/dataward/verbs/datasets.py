@@ -1,4 +1,4 @@
-"""Verified versions of a table as data sets of PyTorch and Hugging Face; what is read, and how, is decided by ``dataward.read``."""
+"""Verified versions of a table as data sets of PyTorch and Hugging Face; ``dataward.read`` decides access."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["hugging_face_dataset", "hugging_face_of", "torch_dataset", "torch_of
 def torch_dataset(spark: SparkSession, contract: str | Path | Plan, wish: Wish | None = None) -> Any:
     """Return a PyTorch ``IterableDataset`` of a verified version; it yields one dict per row.
 
-    The rows are in memory, and the workers of a ``DataLoader`` share them out.
+    The rows are in memory, and the workers of a ``DataLoader`` share them.
 
     Args:
         spark: the session.
         contract: the contract's file, or its plan.
-        wish: version and purpose; its form does not matter.
+        wish: version and purpose; its form is ignored.
 
     Raises:
         ProofError: the seal does not hold.
@@ -56,7 +56,7 @@ def torch_of(table: pa.Table) -> Any:
     data = _module("torch.utils.data", "torch")
     base: Any = data.IterableDataset
 
-    class Rows(base):  # type: ignore[misc] # the base class is there only where PyTorch is
+    class Rows(base):  # type: ignore[misc] # the base class exists only with PyTorch
         """Rows of a verified version."""
 
         def __iter__(self) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Compare two versions of a target: rows added, removed and changed by key; values stay protected as they are stored."""
+"""Compare two versions of a target: rows added, removed and changed by key; values stay protected."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["Difference", "diff"]
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs between two versions.
+    """Differences of two versions.
 
     Attributes:
         key: the columns by which rows were matched; empty: whole rows were compared, so that none counts as changed.
-        columns_changed: how many of the changed rows differ in a column, by column.
-        columns_added, columns_removed: columns that only the later, or only the earlier version has.
-        examples: keys of rows that differ, as they are stored, with ``what`` happened to them; as many as were asked for.
+        columns_changed: number of changed rows that differ in a column, by column.
+        columns_added, columns_removed: columns of only the later, or only the earlier version.
+        examples: stored keys of rows that differ, and their difference as ``what``; at most the requested number.
     """
 
     target: str
@@ -57,10 +57,10 @@ def diff(
         earlier: a version.
         later: another version.
         key: columns that identify a row; default: those of a merge.
-        examples: how many keys of differing rows are returned.
+        examples: number of keys of differing rows to return.
 
     Raises:
-        UsageError: a key column does not exist, or several rows have one key.
+        UsageError: a key column does not exist, or several rows have the same key.
         TargetError: a version cannot be read (VACUUM and log cleanup remove old ones).
     """
     target = plan.contract.target
@@ -130,7 +130,7 @@ def _by_key(
 
 
 def _comparable(frame: DataFrame, side: str, name: str) -> Any:
-    """Maps do not compare: their entries, sorted, do."""
+    """Return a column for comparison: a map as its sorted entries, as maps are not comparable."""
     from pyspark.sql import functions as F
     from pyspark.sql.types import MapType
 

@@ -1,6 +1,6 @@
-"""What a table holds, or many: classes, how sure that is, and why; a draft of a contract; one page over an estate.
+"""Find the classes of sensitive data in one table or many, with confidence and evidence; draft a contract; report an estate.
 
-No value leaves the workers: what comes back is counted, and evidence tells counts.
+No value leaves the workers: results are counts.
 """
 
 from __future__ import annotations
@@ -57,18 +57,18 @@ RECORDS = {
     "a table of windows": frozenset({"start", "end", "rule", "kind", "count", "total", "run_id"}),
     "a vault": _names(entries.SCHEMA),
 }
-"""Tables that hold no rows of a source, by the columns that tell them."""
+"""Tables without rows of a source, by the columns that identify them."""
 
 BESIDE_ROWS = (
     frozenset({FAILED_RULES, FAILED_COLUMNS, ROW_ID, RUN_ID}),
     frozenset({CHANGE, CHANGED, REPAIRS, ROW_ID, RUN_ID}),
 )
-"""What Dataward writes beside the rows of a quarantine, and of a table of changes: nobody's data."""
+"""Columns that Dataward adds to rows of a quarantine and of a table of changes: they hold no personal data."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """``rows``: about how many are looked at, drawn at random; None: all. ``custom``: a house's own detectors."""
+    """``rows``: approximate size of a random sample; None: all rows. ``custom``: user-defined detectors."""
 
     rows: int | None = 10_000
     custom: Mapping[str, CustomDetector] | None = None
@@ -76,7 +76,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Discovered:
-    """One table: ``rows`` in it, ``looked`` at about so many, what each column and path came to, and the columns' types."""
+    """Findings about one table: ``rows`` in it, sample size ``looked``, the finding of each column and path, and the columns' types."""
 
     source: str
     rows: int
@@ -103,10 +103,10 @@ class Discovered:
 
 @guarded("discover")
 def discover(spark: SparkSession, source: Source, asked: Asked) -> Discovered:
-    """Look at one table: one job counts its rows, one looks.
+    """Examine one table: one job counts its rows, one examines the sample.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the table cannot be read.
     """
     with isolated(spark) as own:
         return _looked(pin(own, source), asked)
@@ -126,10 +126,10 @@ def _looked(pinned: Pin, asked: Asked) -> Discovered:
 
 
 def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapping[str, str]) -> Source:
-    """Return a path or a name of the catalog as a source, with its format detected where none is given.
+    """Return a path or a name of the catalog as a source; its format is detected where none is given.
 
     Raises:
-        SourceError: there is nothing of that name.
+        SourceError: no table or path of that name exists.
     """
     if format_ is None and "/" not in text and not files.exists(spark, text):
         if (kind := catalog.kind(spark, text)) is None:
@@ -154,13 +154,13 @@ def discover_all(
     folder: str,
     progress: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Look at every table below a path, or of a database of the catalog; gives what ``as_data`` gives, and what failed.
+    """Examine every table below a path or of a database; returns the results in the form of ``as_data``, and the failures.
 
-    What is done stands in ``FOLDER/estate.jsonl``: interrupted, the next run goes on from there; a table that has changed
-    since is looked at again. Tables in which Dataward keeps its own records are left out, and named by ``progress``.
+    Finished tables are recorded in ``FOLDER/estate.jsonl``, from which the next run resumes; a table that has changed since is
+    examined again. Tables with Dataward's own records are left out, and named by ``progress``.
 
     Raises:
-        UsageError: there is no table there.
+        UsageError: no table exists there.
     """
     if report.is_remote(folder):
         raise UsageError(f"--report {folder}: what an estate has come to is kept in a local folder: name one")
@@ -237,7 +237,7 @@ def own_records(columns: Iterable[str]) -> str:
 
 
 def _mark(pinned: Pin, asked: Asked) -> str:
-    """Return the key of a table's state and of the requested way to examine it."""
+    """Return the key of a table's state and of the requested examination."""
     custom = {name: one.model_dump(by_alias=True) for name, one in (asked.custom or {}).items()}
     known = [(one.class_, one.names, one.hints, [(p.regex, p.odds) for p in one.patterns]) for one in DETECTORS]
     told = json.dumps([str(pinned.source), pinned.digest, asked.rows, custom, known], sort_keys=True, default=str)
@@ -256,13 +256,13 @@ def _done(state: Path) -> dict[str, dict[str, Any]]:
 
 
 IDENTIFYING = frozenset({"person_name", "health_id", "national_id", "username"})
-"""Classes whose values are looked for in the free text of the same row."""
+"""Classes whose values are searched in the free text of the same row."""
 
 
 def drafted(source: Source, found: Discovered, how: Drafting | None = None) -> str:
-    """Return the text of a contract that loads and fits the columns of the table.
+    """Return the text of a valid contract that fits the columns of the table.
 
-    Where the first choice for a column does not fit its type, or protects less than the policy demands, the next one is used.
+    Where the first choice for a column does not fit its type, or protects less than the policy demands, the next choice is used.
     """
     how, chosen = how or Drafting(), dict[str, int]()
     lines = list(draft_lines(found))
@@ -286,11 +286,11 @@ def _is_about(problem: Problem, path: str) -> bool:
 
 
 def draft_lines(found: Discovered) -> Iterator[DraftLine]:
-    """Yield an entry for each column and path; paths inside of JSON text belong to the entry of the text."""
+    """Yield an entry for each column and path; paths inside JSON text belong to the entry of the text."""
     import pyarrow as pa
 
     of_path = {one.column: one for one in found.columns}
-    # A string that holds JSON is a column of its own, before what lies inside of it.
+    # A string that holds JSON is a column of its own, before the paths inside it.
     whole = [path for field in found.schema for path in _paths(field)]
     in_json: dict[str, list[tuple[str, str | None]]] = {}
     for one in found.columns:

@@ -1,4 +1,4 @@
-"""Forget a person so that it can be proved: delete or shred, search every byte that is left, and enter the result in the ledger."""
+"""Erase a person with a proof: delete or shred, search every remaining byte, and enter the result in the ledger."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Asked:
-    """Whom to forget, under which ticket; ``values`` are more values of theirs to look for, ``also`` more folders to look in.
+    """The person to erase and the ticket; ``values`` are further values of the person, ``also`` further folders to search.
 
-    ``prove``: only look, change nothing.
+    ``prove``: only search, and change nothing.
     """
 
     subject: str
@@ -69,10 +69,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Erased:
-    """What came of it. ``residues`` name files in which something is left; with none, and nothing ``unread``, the proof holds.
+    """Result of an erasure. ``residues`` name files with remaining values; without any, and with nothing ``unread``, the proof holds.
 
-    ``shredded``: values were made unreadable where they stand, in some table at least. ``short`` counts values too short to be
-    looked for inside of longer text, ``shared`` those that other people have as well.
+    ``shredded``: values of at least one table were made unreadable by destroying their key. ``short`` counts values too short to be
+    searched inside longer text, ``shared`` those that other people have as well.
     """
 
     rows: dict[str, int]
@@ -99,13 +99,13 @@ def erase(spark: SparkSession, plans: Sequence[Plan], asked: Asked, progress: Pr
 
     Raises:
         UsageError: a contract names no subject column, or the subject cannot be one.
-        NotPermitted: a legal hold or a retention period forbids it; the ledger says so as well.
+        NotPermitted: a legal hold or a retention period forbids it; the refusal is entered in the ledger as well.
         TargetError: a table cannot be changed; run it again.
     """
     with isolated(spark) as own:
-        own.conf.set("spark.databricks.delta.formatCheck.enabled", "false")  # data files are read as they lie
+        own.conf.set("spark.databricks.delta.formatCheck.enabled", "false")  # data files are read without the log
         if any(plan.contract.keys.spill == "encrypted" for plan in plans):
-            demand_encryption(own)  # the values that are looked for travel to the executors
+            demand_encryption(own)  # the searched values are sent to the executors
         tables = [_Table(own, plan, asked) for plan in plans]
         for table in tables:
             table.permitted()
@@ -150,7 +150,7 @@ def erase(spark: SparkSession, plans: Sequence[Plan], asked: Asked, progress: Pr
 
 
 class _Table:
-    """One contract's places, and what of the person is in them."""
+    """Places of one contract, and the person's data in them."""
 
     def __init__(self, spark: SparkSession, plan: Plan, asked: Asked) -> None:
         self.spark, self.plan, self.contract, self.asked = spark, plan, plan.contract, asked
@@ -178,7 +178,7 @@ class _Table:
 
     @property
     def shredded(self) -> list[str]:
-        """The columns whose values lie under keys of their subjects."""
+        """The columns whose values are encrypted under keys of their subjects."""
         return [name for name, line in self.contract.columns.items() if line.protect.shreds]
 
     @property
@@ -189,19 +189,19 @@ class _Table:
         return delta.read(self.spark, self.contract.target, delta.latest_version(self.spark, self.contract.target))
 
     def mine(self, frame: DataFrame) -> DataFrame:
-        """The person's rows."""
+        """Return the person's rows."""
         return of_values(frame, self.erasure.subject, self.ids)
 
     def _raw(self) -> DataFrame | None:
         try:
             return pin(self.spark, self.contract.source).frame.drop(MALFORMED)
         except Exception:
-            return None  # a source that is gone holds nobody
+            return None  # a missing source contains nobody
 
-    # before anything is done
+    # before any change
 
     def permitted(self) -> None:
-        """A hold or a retention period is refused, and entered."""
+        """Refuse where a hold or a retention period applies, and enter the refusal."""
         why = f"legal hold: {self.erasure.hold}" if self.erasure.hold else ""
         retain = self.erasure.retain
         if not why and retain is not None:
@@ -214,7 +214,7 @@ class _Table:
             raise NotPermitted(f"{self.contract.target}: {why}. The ask is entry {entry.seq} of its ledger")
 
     def look(self) -> None:
-        """Every value of the person: in all data files that are there, in the source, and behind what the keys open."""
+        """Collect every value of the person: in all existing data files, in the source, and in decrypted values."""
         contract, subject = self.contract, self.erasure.subject
         protected: dict[str, set[str]] = {subject: set(self.ids)}
         raw: dict[str, set[str]] = {subject: {self.asked.subject}, "given": set(self.asked.values)}
@@ -234,14 +234,14 @@ class _Table:
             for name, values in sorted(raw.items())
             for value in sorted(values)
         ]
-        if not self.shredded:  # shredding leaves what is protected where it is: nobody can read it
+        if not self.shredded:  # shredding leaves protected values where they are, as nobody can read them
             raws = {needle.value for needle in self.needles}
             self.needles += [Needle(f"{name} (protected)", value, "" if at_home(name) in nobody_elses else at_home(name))
                              for name, values in sorted(protected.items()) for value in sorted(values - raws)]  # fmt: skip
         self.protected = protected
 
     def others(self) -> list[DataFrame]:
-        """The rows of everybody else, that are there now."""
+        """Return the present rows of everybody else."""
         found = [self._of_others(place) for place in self.places]
         if self.source is not None and self.erasure.subject.lower() in {name.lower() for name in self.source.columns}:
             found.append(of_values(self.source, self.erasure.subject, [self.asked.subject], "leftanti"))
@@ -255,7 +255,7 @@ class _Table:
         self.told = f"{len(self.needles)} values to look for, {self.shared} more that other people have as well"
 
     def _as_they_lie(self, place: Location) -> DataFrame:
-        """The rows of all data files below a table, those included that no version shows any more."""
+        """Return the rows of all data files below a table, including files that no version references any more."""
         root = maintenance.files(self.spark, delta.location(self.spark, place))
         data = [file.path for file in root if file.path.endswith(".parquet") and "/_delta_log/" not in file.path]
         newest = delta.read(self.spark, place, delta.latest_version(self.spark, place))
@@ -264,17 +264,17 @@ class _Table:
                 self.spark.read.option("mergeSchema", "true").schema(newest.schema).parquet(*data) if data else newest
             )
         except Exception:
-            return newest  # files whose types differ: what the newest version shows
+            return newest  # files whose types differ: the newest version
 
-    # doing it
+    # the erasure
 
     def forget(self) -> None:
-        """Delete, or destroy keys. What is to be deleted is noted first: a rerun of an erasure that was killed adds it up."""
+        """Delete rows, or destroy keys. The number of rows is recorded first, so that a rerun of a killed erasure adds them up."""
         metadata = {"run_id": self.run_id, "contract": self.contract.contract, "contract_sha256": self.plan.sha256}
         self.mark = self.memory.remember(self.asked.subject, self.kind)
         begun = self.memory.begun(self.mark)
         states = self.contract.states_location
-        if delta.exists(self.spark, states):  # made of everybody's values: the next run makes them anew
+        if delta.exists(self.spark, states):  # derived from everybody's values: the next run makes them again
             delta.delta_table(self.spark, states).delete()
             maintenance.forget_past(self.spark, states, metadata)
         if self.shredded:
@@ -302,13 +302,13 @@ class _Table:
                 self.seal(version, change)
 
     def _noted(self, begun: dict[str, int], found: dict[str, int]) -> dict[str, int]:
-        """How many rows the whole erasure removes by place: those found now, or by the attempt that was killed."""
+        """Return the number of rows that the whole erasure removes, by place: found now, or by the killed attempt."""
         rows = {place: max(count, begun.get(place, 0)) for place, count in found.items()}
         self.memory.begin(self.mark, rows)
         return rows
 
     def _tokens(self, names: list[str]) -> set[str]:
-        """The person's tokens in a vault that nobody else's rows hold."""
+        """Return the person's tokens in a vault that nobody else's rows contain."""
         mine = {name: self.protected.get(name, set()) for name in names}
         for place in self.places:
             held = shared(self._of_others(place), mine)
@@ -320,7 +320,7 @@ class _Table:
         return of_values(newest, self.erasure.subject, self.ids, "leftanti")
 
     def _change(self, begun: dict[str, int], found: dict[str, int]) -> Change:
-        """What will be left of the target's sealed rows; an attempt that was killed after it deleted some has not left its sums."""
+        """Return the change of the target's sealed rows; after a killed attempt that already deleted rows, the sums must be read again."""
         target = self.contract.target
         if target not in self.places or begun.get(str(target), 0) > found[str(target)]:
             return Change(basis="whole")
@@ -329,7 +329,7 @@ class _Table:
         return without(sealing, self.mine(sealing.read(version)))
 
     def seal(self, version: int, change: Change) -> None:
-        """The newest version, whose log is the only one left, under a seal of its own."""
+        """Seal the newest version, whose log is the only one left."""
         rows = delta.read(self.spark, self.contract.target, version).count()
         gone = self.rows[str(self.contract.target)]
         earlier = ledger.newest_seal(self.contract.ledger_location, self.contract.target)
@@ -344,7 +344,7 @@ class _Table:
                      verdicts=[], rows=told, protections=earlier.protections if earlier else [], quarantine=None)  # fmt: skip
 
     def folders(self) -> list[str]:
-        """Everything that holds, or held, something of this table."""
+        """Return all folders that contain, or contained, data of this table."""
         contract = self.contract
         places = {str(place): place for place in (*contract.tables.values(), contract.states_location)}.values()
         roots = [delta.location(self.spark, place) for place in places if delta.exists(self.spark, place)]
@@ -353,7 +353,7 @@ class _Table:
         return [*roots, f"{self.asked.reports.rstrip('/')}/{contract.contract}", *self.asked.also]
 
     def redacted(self, found: Searched, needles: list[Needle]) -> list[int]:
-        """Take values out of reports, and seals that hold them out of the ledger; gives these entries' numbers."""
+        """Remove values from reports, and seals with such values from the ledger; returns the numbers of these entries."""
         values = sorted({needle.value for needle in needles if len(needle.value) >= SHORTEST}, key=len, reverse=True)
         reports = f"/{self.contract.contract}/"
         for path in {one.path for one in found.residues if one.kind == "file" and reports in one.path}:
@@ -401,7 +401,7 @@ class _Table:
 
 
 def _of_this_person(tables: Sequence[_Table]) -> list[Needle]:
-    """What is to be looked for: the values of all tables, without those that other people have at the same place of any of them."""
+    """Return the values to search: of all tables, without those that other people have at the same place of any table."""
     needles = [needle for table in tables for needle in table.needles]
     values = {
         needles[number].value for table in tables for others in table.others() for number in common(others, needles)

@@ -35,7 +35,7 @@ class Explained:
         suite: how the rules would be measured.
         protections: how the columns would be protected.
         changes: changes of the target's schema as text.
-        passes: the passes over source and target, in their order.
+        passes: the passes over source and target, in order.
     """
 
     reads: str
@@ -50,7 +50,7 @@ def explain(spark: SparkSession, plan: Plan) -> Explained:
     """Explain a publish from schemas, manifests and, in mode refresh, the states of partitions; reads no data.
 
     Raises:
-        DatawardError: as ``publish`` would before it reads anything.
+        DatawardError: like ``publish`` before it reads anything.
     """
     contract, now = plan.contract, datetime.now(timezone.utc)
     with isolated(spark) as own:

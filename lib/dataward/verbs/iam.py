@@ -1,4 +1,4 @@
-"""Print the smallest IAM policy of a verb on a contract, with its trust policy, and compare it with what is granted or used."""
+"""Print the smallest IAM policy of a verb on a contract, with its trust policy, and compare it with granted or used permissions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Grant:
-    """What a job may do (``policy``), who may take the role (``trust``), and what a person should know (``notes``)."""
+    """Permissions of a job (``policy``), of its role's principals (``trust``), and notes for the reader."""
 
     policy: dict[str, Any]
     trust: dict[str, Any]

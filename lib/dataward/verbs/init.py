@@ -1,4 +1,4 @@
-"""Lay out a project: a contract that runs on this machine, the same for a platform, templates, roles and examples."""
+"""Create a project: a contract for this machine, the same for a platform, templates, roles and examples."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def init(asked: Asked) -> list[str]:
     """Write the files of a project and return their paths, in the folder, in order.
 
     Raises:
-        UsageError: a name is not valid, or the folder holds something already.
+        UsageError: a name is invalid, or the folder is not empty.
         TargetError: a file cannot be written.
     """
     for name, pattern in (("prefix", r"[a-z0-9][a-z0-9-]{2,40}"), ("account", r"\d{12}"), ("env", r"[a-z][a-z0-9-]{0,15}"),
@@ -83,7 +83,7 @@ def init(asked: Asked) -> list[str]:
 
 
 def _texts(asked: Asked) -> Iterator[tuple[str, str]]:
-    """Return the files that stand in the package, with names filled in."""
+    """Return the files of the package's project templates, with names filled in."""
     project = files("dataward") / "project"
     for path, text in _below(project / "common"):
         yield {"gitignore": ".gitignore"}.get(path, path), text
@@ -97,7 +97,7 @@ def _texts(asked: Asked) -> Iterator[tuple[str, str]]:
 
 
 def _place(platform: str, path: str) -> str:
-    """Return where a file of the package goes: contracts beside contracts, the bundle and the README on top."""
+    """Return the destination of a file of the package: contracts among contracts, the bundle and the README at the top."""
     if path in ("README.md", "databricks.yml"):
         return path
     if path.endswith("customers.yaml"):
@@ -112,7 +112,7 @@ def _filled(asked: Asked, text: str) -> str:
 
 
 def _generated(asked: Asked, folder: Path) -> Iterator[tuple[str, str]]:
-    """Return the files that are generated: roles from the contract, identifiers of Macie from the detectors."""
+    """Return the generated files: roles from the contract, identifiers of Macie from the detectors."""
     if asked.platform != "aws":
         return
     planned = plan(folder / "contracts" / "aws" / "customers.yaml")

@@ -1,4 +1,4 @@
-"""Look into the ledger of a contract, prove an entry, check it, repair it, bring over an older one."""
+"""List a contract's ledger, prove an entry, check it, repair it, and migrate an older one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class HeadOf:
 
 @guarded("ledger_show")
 def listed(contract: Contract, kind: str | None = None) -> list[ledger.Entry]:
-    """Return the entries of a contract's ledger, oldest first; of one kind where that is given.
+    """Return the entries of a contract's ledger, oldest first; optionally of one kind.
 
     Raises:
         ProofError: there is no ledger, or it is damaged.
@@ -90,7 +90,7 @@ def prove(contract: Contract, index: int) -> tuple[InclusionProof, bytes]:
     """Return the offline proof of an entry, and the entry.
 
     Raises:
-        ProofError: the checkpoint does not cover it, or the proof would not hold.
+        ProofError: the checkpoint does not cover it, or the proof does not hold.
     """
     log = _log(contract)
     proof, entry = log.proof(index), log.entry(index)
@@ -101,7 +101,7 @@ def prove(contract: Contract, index: int) -> tuple[InclusionProof, bytes]:
 
 @dataclass(frozen=True)
 class LedgerCheck:
-    """Result of a check; ``pointers``: how many derived pointers are missing or wrong; ``unread``: heads that could not be read."""
+    """Result of a check; ``pointers``: number of missing or wrong derived pointers; ``unread``: heads that could not be read."""
 
     checked: Checked
     heads: int
@@ -110,13 +110,13 @@ class LedgerCheck:
 
     @property
     def holds(self) -> bool:
-        """Whether the ledger holds, and every required place of heads could be asked."""
+        """Whether the ledger is intact, and every required place of heads could be read."""
         return not self.checked.flaws and not self.unread
 
 
 @guarded("ledger_show")
 def check_ledger(contract: Contract, heads: Sequence[Note] = (), pinned: Sequence[Verifier] = ()) -> LedgerCheck:
-    """Check a ledger whole, against given heads and those of the contract; by pinned public keys, or else by the keyring.
+    """Check a whole ledger, against given heads and those of the contract; with pinned public keys, or else with the keyring.
 
     Raises:
         ProofError: there is no ledger.
@@ -144,10 +144,10 @@ def _wrong_pointers(log: Log, size: int) -> int:
 
 
 def publish_heads(contract: Contract) -> list[Published]:
-    """Keep the newest checkpoint at every place that the contract names.
+    """Publish the newest checkpoint to every place that the contract names.
 
     Raises:
-        UsageError: it names none.
+        UsageError: the contract names no place.
         ProofError: there is no checkpoint.
     """
     if not contract.heads:
@@ -157,10 +157,10 @@ def publish_heads(contract: Contract) -> list[Published]:
 
 @guarded("ledger_repair")
 def repair(contract: Contract, heads: Sequence[Note] = ()) -> Repaired:
-    """Make tiles, pointers and checkpoint anew from the entries.
+    """Rebuild tiles, pointers and checkpoint from the entries.
 
     Raises:
-        ProofError: entries that a checkpoint or head covers were changed; they come back from a backup only.
+        ProofError: entries under a checkpoint or head were changed; only a backup restores them.
         TargetError: a place of heads cannot be read.
     """
     log, keys = _log(contract), open_keys(contract.keys)
@@ -174,10 +174,10 @@ def repair(contract: Contract, heads: Sequence[Note] = ()) -> Repaired:
 
 @guarded("ledger_migrate")
 def migrate(spark: SparkSession, contract: Contract) -> int:
-    """Bring a ledger of an older Dataward over; returns its number of entries.
+    """Migrate a ledger of an older Dataward; returns its number of entries.
 
     Raises:
-        ProofError: there is none, or it does not verify.
+        ProofError: there is no such ledger, or it does not verify.
     """
     from dataward.integrity.migrate import migrate as bring
 
@@ -185,11 +185,11 @@ def migrate(spark: SparkSession, contract: Contract) -> int:
 
 
 def cloudtrail(contract: Contract, trail: Trail, key_file: str) -> tuple[Digest | None, dict[str, Any]]:
-    """Export the entries since the last export in CloudTrail's format; returns the digest (None: nothing new) and the public key.
+    """Export the entries since the last export in CloudTrail's format; returns the digest (None: no new entries) and the public key.
 
     Raises:
         UsageError: the file holds no RSA key.
-        ProofError: the ledger does not extend what was exported before.
+        ProofError: the ledger does not extend the earlier export.
         TargetError: the bucket cannot be read or written.
     """
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -208,10 +208,10 @@ def cloudtrail(contract: Contract, trail: Trail, key_file: str) -> tuple[Digest 
 
 
 def note_of(path: str) -> Note:
-    """Read a checkpoint that was kept in a file.
+    """Read a checkpoint from a file.
 
     Raises:
-        UsageError: the file is missing or is no checkpoint.
+        UsageError: the file is missing or is not a checkpoint.
     """
     try:
         note = parse(Path(path).read_bytes())

@@ -1,4 +1,4 @@
-"""Lineage of contracts: which table was made of which, by the newest seals. ``dataward verify`` proves each of them."""
+"""Lineage of contracts: the sources of each table, by the newest seals. ``dataward verify`` proves each seal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plans_of(places: Iterable[str]) -> list[Plan]:
         places: contract files, and folders of contract files.
 
     Raises:
-        UsageError: there is no contract.
+        UsageError: no contract was found.
         ContractError: one is invalid.
     """
     files = []
@@ -50,7 +50,7 @@ def lineage(spark: SparkSession, plans: Sequence[Plan]) -> Graph:
 
 
 def graph(sealed: Sequence[tuple[Contract, Seal | None]]) -> Graph:
-    """Return the graph of contracts with the newest seals of their targets; equal places are one table."""
+    """Return the graph of contracts with the newest seals of their targets; equal locations are one table."""
     places: list[Location] = []
 
     def name(place: Location) -> str:

@@ -1,4 +1,4 @@
-"""Log a trained model, its card and the data that it was trained on to MLflow, or a verified table as the data set of a run."""
+"""Log a trained model, its card and its training data to MLflow, or a verified table as the data set of a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILES = ("model.json", "card.json", "card.html", "bom.cdx.json", "croissant.json
 
 @dataclass(frozen=True)
 class Logged:
-    """A run of MLflow, and what was logged to it."""
+    """A run of MLflow, and the logged items."""
 
     run_id: str
     experiment: str
@@ -35,8 +35,8 @@ def log_model(folder: str | Path, experiment: str, tracking: str | None = None) 
 
     Args:
         folder: the training's output.
-        experiment: name of the experiment; it is created where there is none.
-        tracking: tracking URI; default: as MLflow is configured.
+        experiment: name of the experiment; it is created if needed.
+        tracking: tracking URI; default: MLflow's configuration.
 
     Raises:
         ProofError: the training's statement does not hold.
@@ -128,7 +128,7 @@ def _inputs(mlflow: Any, found: list[tuple[str, str, dict[str, Any]]]) -> None:
 
     for name, seal, said in found:
         tags = {key: str(said[key]) for key in ("version", "seal_sha256", "sealed_at", "content_digest") if key in said}
-        # MLflow takes digests of up to 36 characters; the whole one is in the tags.
-        kind: Any = MetaDataset  # mypy takes its profile for abstract
+        # MLflow accepts digests of up to 36 characters; the whole digest is in the tags.
+        kind: Any = MetaDataset  # mypy considers its profile abstract
         dataset = kind(CodeDatasetSource(tags={"dataward.seal_sha256": seal}), name=name, digest=seal[:36])
         mlflow.log_input(dataset, context="training", tags=tags)

@@ -13,15 +13,15 @@ __all__ = ["monitor"]
 
 
 def monitor(result: RunResult, metrics: Sequence[str] = (), alerts: Sequence[str] = ()) -> None:
-    """Send a run's measurements, and its alert if it stopped or warns; what cannot be sent is a Python warning.
+    """Send a run's measurements, and its alert if it stopped or has warnings; a failed delivery is a Python warning.
 
     Args:
-        result: what publish, a stream or a release returned.
+        result: result of publish, of a stream or of a release.
         metrics: ``stdout``, ``logs:GROUP``, ``otel``; none: those of ``DATAWARD_METRICS``.
         alerts: ``sns:ARN``, ``webhook:@FILE``, ``webhook:env:NAME``; none: those of ``DATAWARD_ALERTS``.
 
     Raises:
-        UsageError: a destination is none of these.
+        UsageError: a destination is unknown.
     """
     where = Destinations.of(metrics, alerts, os.environ)
     deliver(result, where, print, lambda line: warnings.warn(line, stacklevel=2))

@@ -1,4 +1,4 @@
-"""Check what a contract's job would run with: settings, buckets, tables and the wire. Findings have a code and a remedy.
+"""Check the environment of a contract's job: settings, buckets, tables and connections. Findings have a code and a remedy.
 
 The checks are pure functions of :class:`Facts`; :func:`collect` reads the facts from Spark, Delta and AWS.
 """
@@ -33,7 +33,7 @@ DEFAULTS = {"delta.logRetentionDuration": "interval 30 days", "delta.deletedFile
 
 @dataclass(frozen=True)
 class Asked:
-    """What to look at: ``conf`` is a properties file instead of a session's settings; ``writers`` how many jobs write at once."""
+    """Inputs of a check: ``conf`` is a properties file instead of a session's settings; ``writers`` the number of concurrent jobs."""
 
     conf: str = ""
     writers: int = 1
@@ -42,15 +42,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Facts:
-    """What was read.
+    """Facts about the environment.
 
     Attributes:
         conf: settings of Spark and, without ``spark.hadoop.``, of Hadoop.
-        buckets: settings of the buckets by what lies in them (``target``, ``ledger``, ``keyring``, ...).
+        buckets: settings of the buckets, by content (``target``, ``ledger``, ``keyring``, ...).
         properties: Delta table properties by kind of table; tables that do not exist yet are left out.
         columns: columns of these tables, in order.
-        skew: seconds that the clock is ahead of AWS; None: not known.
-        unread: what could not be read, and why.
+        skew: seconds that the clock is ahead of AWS; None: unknown.
+        unread: facts that could not be read, and why.
     """
 
     conf: Mapping[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding; ``stops`` means that the job should not run like this."""
+    """One finding; ``stops`` means that the job should not run in this environment."""
 
     code: str
     stops: bool
@@ -74,12 +74,12 @@ class Finding:
 
 @guarded("preflight")
 def preflight(spark: SparkSession | None, plan: Plan, asked: Asked) -> list[Finding]:
-    """Collect the facts and return the findings, those that stop the job first."""
+    """Collect the facts and return the findings, stopping ones first."""
     return findings(plan.contract, collect(spark, plan.contract, asked))
 
 
 def findings(contract: Contract, facts: Facts) -> list[Finding]:
-    """Return the findings of all checks, those that stop the job first."""
+    """Return the findings of all checks, stopping ones first."""
     found = [finding for check in CHECKS for finding in check(contract, facts)]
     return sorted(dict.fromkeys(found), key=lambda finding: not finding.stops)
 
@@ -135,7 +135,7 @@ Check = Callable[[Contract, Facts], Iterator[Finding]]
 
 
 def _log_store(contract: Contract, facts: Facts) -> Iterator[Finding]:
-    """Two drivers that write one table on S3 overwrite each other's commits, unless a LogStore keeps them apart."""
+    """Yield LogStores with which two drivers that write one table on S3 would overwrite each other's commits."""
     for scheme in sorted({path.partition("://")[0] for path in _places(contract).values() if path.startswith("s3")}):
         name = f"spark.delta.logStore.{scheme}.impl"
         store = facts.conf.get(name, "S3SingleDriverLogStore").rpartition(".")[2]
@@ -148,7 +148,7 @@ def _log_store(contract: Contract, facts: Facts) -> Iterator[Finding]:
 
 
 def _parquet(_: Contract, facts: Facts) -> Iterator[Finding]:
-    """Delta ignores the options of Parquet's modular encryption without a word."""
+    """Yield settings of Parquet's modular encryption, which Delta silently ignores."""
     for name in sorted(facts.conf):
         if name.removeprefix("spark.sql.").startswith(("parquet.encryption.", "parquet.crypto.factory")):
             yield Finding(
@@ -158,7 +158,7 @@ def _parquet(_: Contract, facts: Facts) -> Iterator[Finding]:
 
 
 def _network(_: Contract, facts: Facts) -> Iterator[Finding]:
-    """Spark's processes talk in plain text unless told otherwise."""
+    """Yield a finding where Spark's processes communicate in plain text, the default."""
     if _one_process(facts):
         return
     crypto = facts.conf.get("spark.network.crypto.enabled") == YES or facts.conf.get("spark.ssl.rpc.enabled") == YES
@@ -170,7 +170,7 @@ def _network(_: Contract, facts: Facts) -> Iterator[Finding]:
 
 
 def _spill(contract: Contract, facts: Facts) -> Iterator[Finding]:
-    """Rows and keys are written to local disks when memory runs out."""
+    """Yield a finding where rows and keys would be written in plain text to local disks when memory runs out."""
     if facts.conf.get("spark.io.encryption.enabled") != YES and not _one_process(facts):
         plain = contract.keys.spill == "plain"
         yield Finding(
@@ -181,7 +181,7 @@ def _spill(contract: Contract, facts: Facts) -> Iterator[Finding]:
 
 
 def _endpoints(_: Contract, facts: Facts) -> Iterator[Finding]:
-    """Connections to S3 and to a metastore's database."""
+    """Yield unencrypted connections to S3 and to a metastore's database."""
     for name in sorted(facts.conf):
         value = facts.conf[name]
         if re.fullmatch(r"fs\.s3a(\.bucket\.[^.]+)?\.(endpoint|connection\.ssl\.enabled)", name):
@@ -200,7 +200,7 @@ def _endpoints(_: Contract, facts: Facts) -> Iterator[Finding]:
 
 
 def _statistics(contract: Contract, facts: Facts) -> Iterator[Finding]:
-    """Minima and maxima of columns stand in Delta's log as plain text."""
+    """Yield columns whose minima and maxima would be in Delta's log as plain text."""
     for kind, properties in facts.properties.items():
         if kind not in ("target", "quarantine", "changes"):
             continue
@@ -221,7 +221,7 @@ def _statistics(contract: Contract, facts: Facts) -> Iterator[Finding]:
 
 
 def _retention(contract: Contract, facts: Facts) -> Iterator[Finding]:
-    """What the contract wants kept must not be removed by Delta or by the bucket."""
+    """Yield settings by which Delta or the bucket would remove versions that the contract wants to keep."""
     wanted = _wanted_days(contract)
     for kind, properties in facts.properties.items() if wanted else ():
         for name, default in DEFAULTS.items():
@@ -243,7 +243,7 @@ def _retention(contract: Contract, facts: Facts) -> Iterator[Finding]:
 
 
 def _buckets(contract: Contract, facts: Facts) -> Iterator[Finding]:
-    """Settings of every bucket."""
+    """Yield unsafe settings of every bucket."""
     for state in dict.fromkeys(facts.buckets.values()):
         bucket = state.bucket
         if state.public:
@@ -269,7 +269,7 @@ def _buckets(contract: Contract, facts: Facts) -> Iterator[Finding]:
 
 
 def _clock(_: Contract, facts: Facts) -> Iterator[Finding]:
-    """Seals and events carry this machine's time, and AWS refuses signatures that are a quarter of an hour off."""
+    """Yield a finding for a wrong clock: seals and events contain its time, and AWS refuses signatures that are 15 minutes off."""
     if facts.skew is not None and abs(facts.skew) > SKEW_WARNS:
         side = "ahead of" if facts.skew > 0 else "behind"
         yield Finding("clock", abs(facts.skew) > SKEW_STOPS, f"this machine's clock is {abs(facts.skew):.0f} s {side} AWS",
@@ -291,7 +291,7 @@ def _one_process(facts: Facts) -> bool:
 
 
 def _wanted_days(contract: Contract) -> int:
-    """Return for how many days the contract wants old versions kept; 0: it does not say."""
+    """Return the number of days for which the contract wants to keep old versions; 0: none."""
     retention: Any = getattr(contract, "retention", None)
     return int(getattr(retention, "days", 0) or 0)
 

@@ -1,8 +1,8 @@
-"""What a table holds, column by column, in at most two passes whatever their number; and how it differs from an earlier profile.
+"""Profile a table column by column, in at most two passes whatever their number, and compare it with an earlier profile.
 
-The first pass sketches every column, correlates the numbers of some random rows, and looks at the same rows for what is
-sensitive; the second counts exactly how many values are unique where a column may be a key. No value of a column that
-looks sensitive is told.
+The first pass sketches every column, correlates the numbers of some random rows, and searches the same rows for sensitive
+data; the second counts unique values exactly where a column may be a key. Values of a column that looks sensitive are not
+shown.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 __all__ = ["Correlation", "Profile", "compared", "html", "profile", "profile_of", "profiled", "read"]
 
 KEYS = 32  # columns that are counted exactly because they may be keys
-ALMOST = 0.9  # of the rows: with fewer distinct values by the sketch a column is no key
-CORRELATED = 0.3  # weaker correlations are not told
+ALMOST = 0.9  # of the rows: a column with fewer distinct values by the sketch is not a key
+CORRELATED = 0.3  # weaker correlations are not shown
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """Pearson's, of two columns of numbers over ``rows`` random rows in which both have one."""
+    """Pearson correlation of two numeric columns over ``rows`` random rows without nulls in either."""
 
     one: str
     other: str
@@ -79,10 +79,10 @@ class Profile:
 def profile(
     spark: SparkSession, source: Source, share: float = 1.0, custom: Mapping[str, CustomDetector] | None = None
 ) -> Profile:
-    """Look at one table: a job that sketches, and one that counts keys where there may be some.
+    """Profile one table: one job sketches it, and one counts possible keys.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the table cannot be read.
     """
     detectors = with_custom(custom or {})
     with isolated(spark) as own:
@@ -106,7 +106,7 @@ def profile_of(spark: SparkSession, contract: Contract) -> Profile:
 
     Raises:
         UsageError: the contract keeps no sketches.
-        TargetError: none were written yet, or they cannot be read.
+        TargetError: no sketches were written yet, or they cannot be read.
     """
     if not contract.target.profile:
         raise UsageError(
@@ -127,7 +127,7 @@ def profile_of(spark: SparkSession, contract: Contract) -> Profile:
 def profiled(
     frame: DataFrame, detectors: tuple[Detector, ...], keys: bool
 ) -> tuple[tuple[ColumnProfile, ...], tuple[Correlation, ...]]:
-    """Profile a frame; columns that look sensitive show no values. ``keys`` says whether keys are searched."""
+    """Profile a frame; columns that look sensitive show no values. ``keys``: whether to search keys."""
     found, fields = seen(frame, detectors), frame.schema.fields
     classes = _classes(found, [field.name for field in fields], detectors)
     columns = [
@@ -181,14 +181,14 @@ def _counted(frame: DataFrame, columns: list[ColumnProfile]) -> list[ColumnProfi
     ]
 
 
-# telling
+# output
 
 
 def read(path: str) -> Profile:
     """Read a profile that ``--json`` wrote.
 
     Raises:
-        UsageError: the file holds none.
+        UsageError: the file contains no profile.
     """
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))

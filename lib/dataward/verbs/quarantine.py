@@ -1,9 +1,9 @@
-"""What became of rows that were diverted: looked at, released under the contract as it is now, or discarded.
+"""Diverted rows: list them, release them under the present contract, or discard them.
 
-Diverted rows lie protected, so nobody can judge them there. A release goes back to the source as the run found it, repairs and
-judges all of it under the present contract, and publishes those rows that the run diverted and that now go on, as a version
-of its own with its own seal. A row is known by a keyed hash of what it holds; of rows that hold the same, all are released or
-none. The target comes first and the quarantine after: killed between the two, a release under the same run id ends it.
+Diverted rows are stored protected, so nobody can judge them there. A release reads the source at the version of the run again,
+repairs and judges all of it under the present contract, and publishes the rows that the run diverted and that now pass, as a
+version with its own seal. A row is identified by a keyed hash of its content; of rows with equal content, all or none are
+released. The target is written before the quarantine: a release killed between the two is finished under the same run ID.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Shown:
 
 @guarded("quarantine_show")
 def batches(spark: SparkSession, plan: Plan) -> list[Batch]:
-    """Every run that diverted rows, oldest first.
+    """Return every run that diverted rows, oldest first.
 
     Raises:
         UsageError: the contract has no quarantine.
@@ -89,7 +89,7 @@ def batches(spark: SparkSession, plan: Plan) -> list[Batch]:
 
 @guarded("quarantine_show")
 def show(spark: SparkSession, plan: Plan, of_run: str, rows: int = 20) -> Shown:
-    """Why a run's rows wait, and some of them.
+    """Return the reasons for a run's waiting rows, and some of the rows.
 
     Raises:
         UsageError: the contract has no quarantine, or none of the run's rows wait.
@@ -115,12 +115,12 @@ def show(spark: SparkSession, plan: Plan, of_run: str, rows: int = 20) -> Shown:
 
 @guarded("quarantine_discard")
 def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reason: str) -> int:
-    """Take waiting rows of a run out of the quarantine for good (those that failed ``rule``, or all); how many.
+    """Delete waiting rows of a run from the quarantine (those that failed ``rule``, or all), and return their number.
 
-    Delta's older versions still hold them until they are vacuumed.
+    Delta's older versions still contain them until they are vacuumed.
 
     Raises:
-        UsageError: there are none.
+        UsageError: no such row waits.
     """
     from pyspark.sql import functions as F
 
@@ -167,15 +167,15 @@ def release(
     report_folder: str = "reports",
     progress: Progress = silent,
 ) -> RunResult:
-    """Publish the rows of a run that waited and that the contract, as it is now, lets go on.
+    """Publish the waiting rows of a run that pass the present contract.
 
     Raises:
         UsageError: none of the run's rows wait.
-        DatawardError: as ``publish``; what was not released waits on.
+        DatawardError: like ``publish``; rows that were not released keep waiting.
     """
     place = _place(plan.contract)
     target = plan.contract.target
-    if target.mode != "merge":  # what is there stays
+    if target.mode != "merge":  # present rows stay
         target = target.model_copy(update={"mode": "append", "partition": {}})
     ours = replace(plan, contract=plan.contract.model_copy(update={"target": target}))
     return carry_out(spark, Asked(ours, run_id, report_folder, progress), QuarantinedRows(of_run, place))
@@ -198,7 +198,7 @@ def _newest(spark: SparkSession, place: Location) -> DataFrame:
 
 
 def _waiting(spark: SparkSession, place: Location, of_run: str) -> DataFrame:
-    """Raises UsageError where no row of the run waits."""
+    """Return the waiting rows of a run; raises UsageError where there are none."""
     frame = _newest(spark, place).where(_of(of_run)) if delta.exists(spark, place) else None
     if frame is None or frame.isEmpty():
         raise UsageError(f"no row of run '{of_run}' waits in {place}: see dataward quarantine list")

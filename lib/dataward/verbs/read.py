@@ -1,4 +1,4 @@
-"""Read a verified version of a table as far as its policies let the caller see it."""
+"""Read the rows and columns of a verified version of a table that policies allow the caller to see."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ Form = Literal["spark", "pandas", "arrow"]
 
 @dataclass(frozen=True)
 class Wish:
-    """What to read, what for, and in which form.
+    """Version, purpose and form of a reading.
 
     Attributes:
         version: a sealed version; None: the newest.
-        as_of: the version that was the newest at a time; a time without a zone is UTC.
-        purpose: the stated purpose, which policies may ask for.
+        as_of: a time, to read the version that was the newest then; without a zone UTC.
+        purpose: the stated purpose, which policies may demand.
         verified: prove the version first: ledger, log and the hash of every file.
         public_keys: PEM files of trusted keys, for a reader without the keyring.
     """
@@ -59,13 +59,13 @@ class Wish:
 
 @dataclass(frozen=True)
 class Reading:
-    """A frame, and what it shows.
+    """A frame and its description.
 
     Attributes:
         sees: how each column is shown: original, opened, stored, masked or absent.
         condition: the SQL condition that its rows fulfil; empty: all rows.
-        rows: number of rows; None for a Spark frame, which nobody has counted.
-        entry: entry of the ledger, where originals were opened.
+        rows: number of rows; None for a Spark frame, which is not counted.
+        entry: the ledger's entry of the opened originals.
     """
 
     frame: Any = field(repr=False)
@@ -86,11 +86,11 @@ def read(
     purpose: str = "",
     form: Form = "spark",
 ) -> Any:
-    """Return a verified version of a table as far as the caller may see it.
+    """Return the rows and columns of a verified version that the caller may see.
 
-    Columns come clear (reversible protections opened), as they are stored, masked, or not at all; rows by the policies'
-    conditions. Every call is an event; opening originals is an entry of the ledger too. :func:`reading` gives the details, and can
-    leave out the proof.
+    Columns are clear (reversible protections opened), stored, masked, or absent; policies' conditions choose the rows.
+    Every call is an event; opening originals is an entry of the ledger too. :func:`reading` returns the details, and can
+    skip the proof.
 
     Args:
         spark: the session.
@@ -108,7 +108,7 @@ def read(
 
 
 def reading(spark: SparkSession, contract: str | Path | Plan, wish: Wish | None = None) -> Reading:
-    """Return a frame with its version, and how each column is shown; see :func:`read`."""
+    """Return a frame with its version, and the display of each column; see :func:`read`."""
     planned = contract if isinstance(contract, Plan) else plan(contract)
     return _read(spark, planned, wish or Wish())
 
@@ -127,7 +127,7 @@ def _read(spark: SparkSession, plan: Plan, wish: Wish) -> Reading:
     contract = plan.contract
     if wish.form not in ("spark", "pandas", "arrow"):
         raise UsageError(f"form '{wish.form}': give spark, pandas or arrow")
-    # Not in a session of its own: the caller goes on with the frame.
+    # Not in a session of its own: the caller uses the frame later.
     version, run_id = _version(spark, plan, wish)
     whole = delta.read(spark, contract.target, version)
     seen = _sight(spark, plan, wish, whole)
@@ -149,10 +149,10 @@ def _read(spark: SparkSession, plan: Plan, wish: Wish) -> Reading:
 
 
 def _version(spark: SparkSession, plan: Plan, wish: Wish) -> tuple[int, str]:
-    """Return the version to read, with the run that made it; its proof holds, unless that is left out.
+    """Return the version to read and its run, after its proof unless the wish skips it.
 
     Raises:
-        ProofError: it is not sealed, or its proof does not hold.
+        ProofError: the version is not sealed, or its proof does not hold.
     """
     if wish.version is not None and wish.as_of is not None:
         raise UsageError("give version or as_of, not both")
@@ -174,7 +174,7 @@ def _version(spark: SparkSession, plan: Plan, wish: Wish) -> tuple[int, str]:
             )
         if not wish.verified:
             return version, seals[version].run_id
-    # Ledger, log and the hash of every file: no keyed digest of rows, which would read the table once more.
+    # Ledger, log and the hash of every file, without the keyed digest of rows, which would read the table once more.
     proof = verify(spark, plan, version, Asked(version, public_keys=wish.public_keys))
     if not proof.holds:
         wrong = "; ".join(check.detail for check in proof.checks if not check.holds)
@@ -183,7 +183,7 @@ def _version(spark: SparkSession, plan: Plan, wish: Wish) -> tuple[int, str]:
 
 
 def _sight(spark: SparkSession, plan: Plan, wish: Wish, whole: DataFrame) -> Sight:
-    """Return what the caller sees; columns that only ``reidentify`` can open (nested, JSON) are shown as stored."""
+    """Return what the caller may see; columns that only ``reidentify`` can open (nested, JSON) are shown as stored."""
     contract = plan.contract
     table, governing = table_facts(contract, whole.columns), settings(contract)
     if governing.access.governed:
@@ -215,7 +215,7 @@ def _where(whole: DataFrame, condition: str) -> DataFrame:
 def _entered(
     spark: SparkSession, plan: Plan, wish: Wish, opened: tuple[str, ...], version: int, rows: str | None
 ) -> int:
-    """Enter the opening of originals in the ledger, before the frame is given."""
+    """Enter the opening of originals in the ledger, before the frame is returned."""
     contract = plan.contract
     keys = open_keys(contract.keys)
     record = Ask(

@@ -1,4 +1,4 @@
-"""Give originals back to those who may have them; every ask, granted or denied, is a signed entry of the ledger."""
+"""Return originals to permitted principals; every request, granted or denied, is a signed entry of the ledger."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ __all__ = ["Given", "Wanted", "principal", "reidentify"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for: columns of the rows that a SQL condition on the protected table chooses, why, and under which ticket."""
+    """A request: columns of the rows that a SQL condition on the protected table selects, with reason and ticket."""
 
     columns: tuple[str, ...]
     where: str
@@ -60,9 +60,9 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Given:
-    """What was given: the file, or the rows themselves where they were asked for.
+    """Result of a request: the file, or the rows themselves where they were requested.
 
-    ``rows`` counts those with an original, which are charged; ``skipped`` the values without one: their column's operator did
+    ``rows`` counts rows with an original, which are charged; ``skipped`` counts values without one: the column's operator did
     not make them, or their subject's key was destroyed.
     """
 
@@ -77,18 +77,18 @@ class Given:
 
 
 def principal(spark: SparkSession, plan: Plan) -> Principal:
-    """Return who asks (see :func:`dataward.pipeline.guard.asker`)."""
+    """Return the principal (see :func:`dataward.pipeline.guard.asker`)."""
     return asker(spark, plan.contract, settings(plan.contract))
 
 
 @guarded("reidentify")
 def reidentify(spark: SparkSession, plan: Plan, wanted: Wanted, out: str | None, show: bool = False) -> Given:
-    """Write the originals to a new file of mode 0600 (CSV), or give them back to be shown where that is asked for.
+    """Write the originals to a new file of mode 0600 (CSV), or return them to be shown on request.
 
     Raises:
         UsageError: a column is unknown or one-way, the condition does not fit, or the file exists.
-        NotPermitted: the contract does not allow it, or the day's rows are spent; the ledger says so as well.
-        KeyringError: a key is gone or disabled.
+        NotPermitted: the contract does not allow it, or the day's rows are spent; the denial is entered in the ledger as well.
+        KeyringError: a key is missing or disabled.
     """
     _sensible(wanted, out, show)
     with isolated(spark) as own:
@@ -111,7 +111,7 @@ def reidentify(spark: SparkSession, plan: Plan, wanted: Wanted, out: str | None,
 
 @dataclass(frozen=True)
 class _Opened:
-    """Rows with originals, how many have one at least, and how many values have none."""
+    """Rows with originals, the number of rows with at least one, and the number of values without one."""
 
     rows: list[dict[str, Any]]
     given: int
@@ -168,8 +168,8 @@ class _Asking:
         """Return the ledger's entry of this request, the decrypted rows, and the remaining budget of the day in rows.
 
         Raises:
-            NotPermitted: it is denied, and what was decrypted is discarded.
-            KeyringError: nothing can be decrypted; that is entered as well.
+            NotPermitted: the request is denied; decrypted values are discarded.
+            KeyringError: no value can be decrypted; that is entered as well.
         """
         a_day, why = budget(self.contract, self.asking(), {one.name: one.line.class_ for one in self.protected})
         rows = chosen.limit(a_day + 1).count() if a_day else 0
@@ -236,7 +236,7 @@ class _Asking:
         )
 
     def opened(self, chosen: DataFrame) -> _Opened:
-        """Decrypt the rows; at most a day's budget, so that the driver can hold them."""
+        """Decrypt the rows; at most a day's budget, so that they fit into the driver's memory."""
         table = collected(chosen)
         live = live_versions(self.spark, self.contract, self.contract.target, self.version)
         made: dict[str, list[Any]] = {}

@@ -1,4 +1,4 @@
-"""Answer a query with differential privacy, pay for it from a budget, and seal the answer."""
+"""Answer a query with differential privacy, charge its budget, and seal the answer."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ __all__ = ["Planned", "Released", "audit_release", "plan_release", "release", "v
 
 @dataclass(frozen=True)
 class Planned:
-    """What a release would cost and how far off its answers would be; nothing is read or spent.
+    """Cost and expected errors of a release; nothing is read or spent.
 
     Attributes:
         release: name of the query.
         version: version of the table.
-        mechanism: noise of the release.
+        mechanism: noise mechanism of the release.
         cost: its privacy loss.
         threshold: fewest units, with noise, of a released group; None: all groups are listed.
         forecasts: half widths of the answers' intervals.
-        covered: why the budget does not cover it; empty where it does.
+        covered: why the budget does not cover it; empty if it does.
     """
 
     release: str
@@ -55,7 +55,7 @@ def _nothing(_: str) -> None:
 
 
 def plan_release(spark: SparkSession, query: Query | str | Path) -> Planned:
-    """Forecast the errors of a release and what it would cost.
+    """Forecast the cost and the errors of a release.
 
     Raises:
         UsageError: the query does not fit the table.
@@ -83,12 +83,12 @@ def release(
     Args:
         spark: the session.
         query: a query, or the path of its file.
-        run_id: name of the run; under the same name nothing is drawn or paid twice.
+        run_id: name of the run; under the same name nothing is drawn or charged twice.
         say: prints progress.
 
     Raises:
         Overdrawn: the budget does not cover it; nothing is written.
-        UsageError: the query does not fit the table, or the run id belongs to another query.
+        UsageError: the query does not fit the table, or the run ID belongs to another query.
         SourceError: the table does not exist, or is not sealed.
     """
     asked_for = _query(query)
@@ -99,7 +99,7 @@ def release(
 
 
 def audit_release(spark: SparkSession, query: Query | str | Path, draws: int = 40_000) -> Audited:
-    """Attack a query on worst-case neighbours; reads the table's schema alone, and spends nothing.
+    """Attack a query on worst-case neighbours; reads only the table's schema, and spends nothing.
 
     Raises:
         UsageError: the query does not fit the table.
@@ -109,7 +109,7 @@ def audit_release(spark: SparkSession, query: Query | str | Path, draws: int = 4
 
 
 def verify_release(spark: SparkSession, query: Query | str | Path, version: int | None = None) -> Proof:
-    """Check a sealed version of a release's target, as ``dataward verify`` does for a contract's."""
+    """Verify a sealed version of a release's target, like ``dataward verify`` does for a contract's."""
     found = _query(query)
     said = sha256_of(found)
     return verify(spark, Plan(found.contract, Suite(), said, Document("", {}, {}, ())), version)

@@ -1,4 +1,4 @@
-"""Compare a run's report with the seal of the version that it tells of."""
+"""Compare a run's report with the seal of its version."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["check_report"]
 
 SHARED = ("verdicts", "verdicts_before", "verdicts_after", "repairs", "protections", "joins", "rows", "references")
-"""Fields of a report that the seal has as well; times and phases are the report's own."""
+"""Fields that both a report and its seal have; times and phases are only in the report."""
 
 
 def check_report(reports: str, contract: str, seal: Seal) -> Iterator[Finding]:
-    """Yield a finding where the report says other things than the seal, or its page other things than its data."""
+    """Yield a finding where the report differs from the seal, or its page from its data."""
     place = PurePosixPath(contract) / seal.run_id
     where = folder(reports)
     try:

@@ -1,4 +1,4 @@
-"""Restore a sealed version of a target; the version that results is sealed itself."""
+"""Restore a sealed version of a target; the resulting version is sealed as well."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Restored", "restore"]
 
 @dataclass(frozen=True)
 class Restored:
-    """The version that a restore made, which sealed version it holds again, and the run that sealed it."""
+    """The version that a restore made, the sealed version that it equals, and the run that sealed it."""
 
     target: str
     version: int
@@ -39,13 +39,13 @@ class Restored:
 
 @guarded("restore")
 def restore(spark: SparkSession, plan: Plan, to: int, run_id: str | None = None) -> Restored:
-    """Bring a sealed version back as the newest one, and seal it. A rerun of a run ID finishes what the run began.
+    """Restore a sealed version as the newest one, and seal it. A rerun of a run ID finishes the run.
 
-    The version is verified first: what was tampered with is not restored.
+    The version is verified first, so that no tampered version is restored.
 
     Raises:
-        ProofError: the version is not sealed, or is not as it was sealed.
-        TargetError: its files are gone, or the table cannot be written.
+        ProofError: the version is not sealed, or differs from its seal.
+        TargetError: its files were removed, or the table cannot be written.
         KeyringError: the keyring is not the one that sealed the table.
     """
     contract, run = plan.contract, run_id or f"restore-{uuid.uuid4().hex[:12]}"
@@ -103,6 +103,6 @@ def _restored(spark: SparkSession, plan: Plan, to: int, run: str) -> delta.Commi
     except Exception as error:
         raise TargetError(f"{target}: version {to} cannot be restored ({reason(error)})") from None
     done = delta.find_run(spark, target, run)
-    if done is None:  # Delta writes no commit where nothing changes
+    if done is None:  # Delta writes no commit without changes
         raise UsageError(f"{target}: the newest version holds what version {to} holds: nothing to restore")
     return done

@@ -1,8 +1,8 @@
-"""Rotate the key of a domain: a new version for new writes, every table brought to it, joins whole all the while.
+"""Rotate the key of a domain: a new version for new writes, conversion of every table, and complete joins meanwhile.
 
-The window: ``rotate`` opens it, and until ``finish`` closes it every write and every table that was brought over carries
-beside each column that joins the values under the outgoing version (``email__v1``). Each table is one Delta version, sealed;
-what is killed is taken up again by the same command.
+``rotate`` opens the window. Until ``finish`` closes it, every write and every converted table has, beside each joining
+column, its values under the outgoing version (``email__v1``). Each table gets one sealed Delta version;
+the same command resumes a killed rotation.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ __all__ = ["Carrier", "Rotated", "rotate"]
 
 Progress = Callable[[str], None]
 REPLACED = Change(whole=True)
-"""A step of a rotation: it leaves no row as it was."""
+"""A step of a rotation: it leaves no row unchanged."""
 
 
 @dataclass(frozen=True)
 class Carrier:
-    """What still carries the outgoing version: rows of a column (None: how many cannot be told), or older table versions."""
+    """Dependents of the outgoing version: rows of a column (None: unknown number), or older table versions."""
 
     place: str
     column: str
@@ -60,7 +60,7 @@ class Carrier:
 
 @dataclass(frozen=True)
 class Rotated:
-    """``window``: whether it is still open. ``carriers`` with ``blocks`` are in the way of closing it."""
+    """``window``: whether it is still open. ``carriers`` with ``blocks`` prevent its closing."""
 
     domain: str
     old: int
@@ -77,12 +77,12 @@ def rotate(
     finish: bool = False,
     progress: Progress = lambda line: None,
 ) -> Rotated:
-    """Bring the tables of these contracts to a new key version of a domain, or close the window when all are there.
+    """Convert the tables of these contracts to a new key version of a domain, or close the window after the last table.
 
     Raises:
-        UsageError: a contract does not use the domain, or a run of its is not sealed yet.
-        ProofError: the window cannot be closed: something still carries the outgoing version.
-        KeyringError, TargetError: see there; what was done stays, and the same command goes on from it.
+        UsageError: a contract does not use the domain, or has a run that is not sealed yet.
+        ProofError: the window cannot be closed: something still depends on the outgoing version.
+        KeyringError, TargetError: see there; finished steps stay, and the same command resumes.
     """
     with isolated(spark) as own:
         if plans[0].contract.keys.spill == "encrypted":
@@ -122,7 +122,7 @@ class _Table:
         self.memory = Memory(spark, plan.contract, keys)
 
     def check(self, first: Plan) -> None:
-        """Refuse before anything is changed."""
+        """Refuse a rotation that cannot be completed, before any change."""
         contract = self.contract
         if self.domain not in contract.domains:
             raise UsageError(
@@ -152,18 +152,18 @@ class _Table:
         return [place for place in self.contract.row_tables if delta.exists(self.spark, place)]
 
     def source(self) -> DataFrame | None:
-        """Return the raw rows that explain tokens; None where they are gone."""
+        """Return the raw rows that explain tokens; None if they are not available."""
         if self._source is None:
             try:
                 raw = pin(self.spark, self.contract.source).frame
                 self._source = repaired(self.spark, self.contract, raw)
-                if self.contract.treat.changes:  # what stood there before is kept as well
+                if self.contract.treat.changes:  # the values before repairs are kept as well
                     fields = self._source.schema.fields
                     self._source = self._source.unionByName(
                         raw.select(*(column(field.name).cast(field.dataType).alias(field.name) for field in fields))
                     )
             except Exception:
-                return None  # the tokens stay, and the report names them
+                return None  # the tokens stay, and the report lists them
         return self._source
 
     def step(self, place: Location, old: int, new: int) -> tuple[Step, DataFrame, int]:
@@ -194,10 +194,10 @@ class _Table:
         self.sealed_anew(old)
 
     def sealed_anew(self, old: int) -> None:
-        """Seal the newest version under the new key too where nothing had to be brought over, so that it can be verified by that key.
+        """Seal the newest version under the new key where no value had to be converted, so that the new key verifies it.
 
         Raises:
-            ProofError: it is not as it was sealed.
+            ProofError: the version differs from its seal.
         """
         target = self.contract.target
         version = delta.latest_version(self.spark, target)
@@ -218,11 +218,11 @@ class _Table:
                      quarantine=None)  # fmt: skip
 
     def run(self, run_id: str) -> SealingRun:
-        """Return a run that seals."""
+        """Return the run for a seal."""
         return SealingRun(self.contract, self.plan.sha256, self.keys, run_id)
 
     def as_sealed(self, seal: Seal, version: int) -> None:
-        """Raise ProofError where a version of the target does not hold the rows of a seal: nobody may vouch for them anew."""
+        """Raise ProofError where a version of the target differs from a seal, so that it must not be sealed again."""
         target = self.contract.target
         if seal.content.encoding != ENCODING:
             raise ProofError(
@@ -261,7 +261,7 @@ class _Table:
         self.sealed_if_not(place, change)
 
     def sealing(self, version: int) -> Sealing:
-        """Return what a version of the target is sealed with."""
+        """Return the inputs for sealing a version of the target."""
         domain = self.contract.keys.domain
         return Sealing(self.spark, self.contract, self.keys, domain, self.keys.current(domain), version)
 
@@ -287,7 +287,7 @@ class _Table:
         return made
 
     def sealed_if_not(self, place: Location, change: Change = REPLACED) -> None:
-        """Seal the target's newest version if a step of a rotation made it and was killed before it was sealed."""
+        """Seal the target's newest version if a killed step of a rotation made it without a seal."""
         if place != self.contract.target:
             return
         newest = delta.history(self.spark, place, limit=1)[0]
@@ -304,7 +304,7 @@ class _Table:
                      source=source, verdicts=[], rows=rows, protections=said["protections"], quarantine=None)  # fmt: skip
 
     def carriers(self, old: int, new: int) -> list[Carrier]:
-        """Return what still depends on the outgoing version."""
+        """Return everything that still depends on the outgoing version."""
         found = []
         for table in tables_of(self.spark, self.contract, self.domain):
             if rows := table.carries(old):
@@ -332,7 +332,7 @@ class _Table:
         return "the source no longer has these values: publish them again"
 
     def waiting(self, place: Location, frame: DataFrame, old: int) -> list[Carrier]:
-        """Return rows of the quarantine whose IDs depend on the outgoing version: without it they cannot be released."""
+        """Return quarantined rows whose IDs depend on the outgoing version, without which they cannot be released."""
         from pyspark.sql import functions as F
 
         if place != self.contract.quarantine_location or self.contract.keys.domain != self.domain:

@@ -24,7 +24,7 @@ __all__ = ["Scored", "score_table"]
 
 @dataclass(frozen=True)
 class Scored:
-    """A scored table: what was read, by which model, and where the scores are."""
+    """A scored table: the version that was read, the model, and the location of the scores."""
 
     source: str
     version: int
@@ -43,13 +43,13 @@ def score_table(
         spark: the session.
         model: a model, its file or the output folder of its training.
         plan: the contract.
-        out: where the scores go; an existing table gets a new version.
-        keep: columns of the table that go with the scores.
+        out: location of the scores; an existing table gets a new version.
+        keep: columns of the table to keep beside the scores.
         version: version of the target; default: the newest sealed one.
 
     Raises:
         ProofError: the seal of the version does not hold.
-        NotPermitted: the features are protected otherwise than in training.
+        NotPermitted: the features are protected differently than in training.
     """
     from dataward.verbs.site import protections_of, sealed
 

@@ -39,7 +39,7 @@ def init(folder: str | Path, name: str) -> tuple[Path, Path]:
     """Create a key for a site or a coordinator; returns the private file and the public one.
 
     Raises:
-        UsageError: the name is no name.
+        UsageError: the name is invalid.
         TargetError: a file exists, or cannot be written.
     """
     if not name.replace("-", "").replace("_", "").isalnum():
@@ -48,10 +48,10 @@ def init(folder: str | Path, name: str) -> tuple[Path, Path]:
 
 
 def serve(spark: SparkSession, path: str | Path) -> Server:
-    """Load what a site's file names and listen; the caller runs ``serve_forever``.
+    """Load the data of a site's file and listen; the caller runs ``serve_forever``.
 
     Raises:
-        ContractError: the file, its contract or a plan is wrong.
+        ContractError: the file, its contract or a plan is invalid.
         ProofError: the seal of the site's table does not hold.
     """
     described = read_site(path)
@@ -72,7 +72,7 @@ def load(spark: SparkSession, described: SiteFile) -> tuple[Site, Any]:
 
     Raises:
         ProofError: the seal of the table does not hold.
-        UsageError: a plan does not name this site with this key, or has privacy that nothing is charged for.
+        UsageError: a plan does not name this site with this key, or has privacy without a budget to charge.
     """
     key = certificates.private_key(Path(described.key))
     contract = read_contract(described.contract)
@@ -135,7 +135,7 @@ def sealed(spark: SparkSession, contract: Plan, version: int | None) -> Seal:
     """Verify a version of a contract's target (None: the newest sealed one) and return its seal.
 
     Raises:
-        ProofError: it does not hold.
+        ProofError: the seal does not hold.
     """
     proof = verify(spark, contract, version)
     if not proof.holds:
@@ -150,7 +150,7 @@ def sealed(spark: SparkSession, contract: Plan, version: int | None) -> Seal:
 
 
 def _statement(contract: Plan, seal: Seal, how: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return what the site states about its table."""
+    """Return the site's statement about its table."""
     return {
         "contract": contract.name,
         "version": seal.version,
@@ -168,7 +168,7 @@ def _arrow(frame: Any) -> Any:
 
 
 def protections_of(seal: Seal, columns: list[str]) -> dict[str, dict[str, Any]]:
-    """Return how a seal says that columns are protected; columns that are kept are left out."""
+    """Return how columns are protected according to a seal; kept columns are left out."""
     fingerprints = seal.key.get("fingerprints") or {}
     found = {}
     for one in seal.protections:
@@ -207,7 +207,7 @@ def _told(place: Location) -> str:
 
 
 def _fit(described: SiteFile, plan: TrainingPlan) -> Any:
-    """Import the site's own code for a custom model; the plan never names code."""
+    """Import the site's own code for a custom model; a plan never names code."""
     if plan.model.type != "custom":
         return None
     if plan.plan not in described.fit:

@@ -1,8 +1,8 @@
-"""The same contract over a stream: every micro-batch is a publish of its own, under a run id that its number gives.
+"""Publish a stream with a contract: every micro-batch is a publish under a run ID that its number determines.
 
-Structured Streaming repeats a batch until its end is written into the checkpoint. A batch that is sealed is not done again,
-one that was killed is finished as it began, and one that stops (a rule, a limit) ends the stream before the checkpoint moves
-on: each batch is in the target exactly once, and checkpoint and target never disagree.
+Structured Streaming repeats a batch until its end is in the checkpoint. A sealed batch is not repeated, a killed one is
+finished, and one that stops (a rule, a limit) ends the stream before the checkpoint advances: each batch is in the target
+exactly once, and checkpoint and target always agree.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ QUERY = "sql.streaming.queryId"
 
 @dataclass(frozen=True)
 class Following:
-    """Functions that follow a stream: ``progress`` gets lines of text, ``after`` the result of each batch."""
+    """Callbacks of a stream: ``progress`` gets lines of text, ``after`` the result of each batch."""
 
     progress: Progress = lambda line: None
     after: Callable[[RunResult], None] = lambda result: None
@@ -50,22 +50,22 @@ def stream(
     report_folder: str = "reports",
     following: Following | None = None,
 ) -> list[RunResult]:
-    """Publish what arrived since the checkpoint, batch by batch.
+    """Publish the rows that arrived since the checkpoint, batch by batch.
 
     Args:
         spark: the session.
         plan: plan of the contract.
         checkpoint: folder of the stream's checkpoint.
-        every: interval ("30 seconds") at which to continue without end; None: end after what is there now.
+        every: interval ("30 seconds") at which to continue without end; None: end after the present rows.
         report_folder: folder of the batches' reports.
         following: called during the stream.
 
     Returns:
-        One result per batch; the last one stopped the stream, if one did.
+        One result per batch; if a batch stopped the stream, its result is the last one.
 
     Raises:
-        UsageError: the contract's target or source does not go with a stream.
-        DatawardError: as ``publish``; the batch is done when the stream is started again.
+        UsageError: the contract's target or source does not support streams.
+        DatawardError: like ``publish``; the next start of the stream repeats the batch.
     """
     following = following or Following()
     _fits(plan)
@@ -81,7 +81,7 @@ def stream(
                 raise _Stopped
         except BaseException as error:
             failed.append(error)
-            raise RuntimeError("the batch was not published") from None  # the JVM waits for nothing but an Exception
+            raise RuntimeError("the batch was not published") from None  # the JVM waits only for an Exception
 
     with isolated(spark) as own:
         writer = streaming(own, plan.contract.source).writeStream.foreachBatch(one)
@@ -106,7 +106,7 @@ def stream(
 
 
 class _Stopped(Exception):
-    """The batch published nothing, so the checkpoint must not move on."""
+    """Error for a batch that published nothing, so that the checkpoint does not advance."""
 
 
 def _fits(plan: Plan) -> None:
@@ -126,7 +126,7 @@ def _published(
 ) -> RunResult:
     spark = batch.sparkSession  # the stream's own: it has the settings of an isolated one
     query = str(spark.sparkContext.getLocalProperty(QUERY))
-    activate(spark)  # a batch comes on a thread of its own
+    activate(spark)  # batches run in threads of their own
     with ExitStack() as held:
         offsets = maintenance.read_bytes(spark, f"{checkpoint.rstrip('/')}/offsets/{number}").decode()
         digest = sha256([str(plan.contract.source), query, number, offsets])
@@ -139,7 +139,7 @@ def _published(
 
 @dataclass(frozen=True)
 class _Batch(Pin):
-    """A micro-batch is held still by the checkpoint's offsets."""
+    """A micro-batch between fixed offsets of the checkpoint."""
 
     def changed(self, spark: SparkSession) -> bool:
         return False

@@ -1,8 +1,8 @@
-"""Rules for a table that nobody has written rules for, each tried before it is suggested; and what no rule would notice.
+"""Suggest rules for a table without rules, each one tested first; list the corruptions that no rule notices.
 
-Rules are drawn from a profile of four fifths of the rows (and from PyDeequ's suggestions), and judged on loads that they were not
-drawn from: four slices of the rest, the whole table, and earlier versions of a Delta table. A rule that would have raised a false
-alarm is left out. Then the table is corrupted in the ways in which loads go wrong, and each rule tells which of these it notices.
+Rules are derived from a profile of four fifths of the rows (and from PyDeequ's suggestions), and tested on other loads:
+four slices of the rest, the whole table, and earlier versions of a Delta table. A rule with a false alarm is left out.
+Then the table is corrupted in typical ways, and each rule lists the corruptions that it notices.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Suggested", "Suggestions", "mutate", "suggest"]
 
-SLICES, HELD = 20, 4  # the rows in so many parts by hash, of which so many are loads to try rules on
-VERSIONS = 3  # earlier ones that are replayed
-LOAD = 50_000  # rows that are corrupted
+SLICES, HELD = 20, 4  # number of parts of the rows by hash, and of parts that are loads for tests
+VERSIONS = 3  # earlier versions to test
+LOAD = 50_000  # rows to corrupt
 BAD = ("FAILED", "ERRORED")
 
 
 @dataclass(frozen=True)
 class Suggested:
-    """A rule, why, on how many of ``loads`` it raised a false alarm, and the corruptions that it notices."""
+    """A rule, its reason, the number of ``loads`` with a false alarm, and the corruptions that it notices."""
 
     rule: str
     why: str
@@ -58,7 +58,7 @@ class Suggested:
 
 @dataclass(frozen=True)
 class Suggestions:
-    """``rules`` raised no false alarm, ``left_out`` did; ``unnoticed``: the corruptions that no rule notices, of ``tried``."""
+    """``rules`` had no false alarm, ``left_out`` did; ``unnoticed``: the corruptions that no rule notices, of ``tried``."""
 
     source: str
     rows: int
@@ -70,7 +70,7 @@ class Suggestions:
 
 @dataclass(frozen=True)
 class _Tried:
-    """``names`` of the corruptions that were tried, and of each rule those that it ``caught``."""
+    """``names`` of the tested corruptions, and those that each rule ``caught``."""
 
     names: tuple[str, ...]
     caught: tuple[tuple[str, ...], ...]
@@ -91,7 +91,7 @@ def suggest(
     """Suggest rules for one table.
 
     Raises:
-        SourceError: it cannot be read, or holds no rows.
+        SourceError: the table cannot be read, or has no rows.
     """
     with isolated(spark) as own, ExitStack() as held, _readable(source):
         return _suggested(own, held, pin(own, source), custom or {}, progress)
@@ -99,7 +99,7 @@ def suggest(
 
 @contextmanager
 def _readable(source: Source) -> Iterator[None]:
-    """Convert Spark's errors to errors of the source."""
+    """Convert Spark's errors to SourceError."""
     try:
         yield
     except DatawardError:
@@ -125,7 +125,7 @@ def _suggested(
     readable = [identifier(column.name) for column in columns if not column.sensitive]
     ours = candidates(columns, [(one.one, one.other, one.value) for one in correlated], rows)
     theirs = _others(ours, suggested(spark, load.frame.select(*readable)))
-    # A value that DQDL cannot write, such as one that ends in a backslash, makes no rule.
+    # A value that DQDL cannot express, such as one that ends in a backslash, makes no rule.
     made = {one: rule for one in (*ours, *theirs) for rule in suite(f"Rules = [ {one.rule} ]")[0].rules}
     loads = [(frame.where(f"{part} = {n}"), False) for n in range(HELD)] + [(frame, True)]
     loads += [(one, True) for one in _earlier(spark, pinned, frame.columns)]
@@ -135,7 +135,7 @@ def _suggested(
         asked = {one: rule for one, rule in made.items() if whole or rule.name != "RowCount"}
         judged = judge(spark, rows_of, Suite(tuple(asked.values())), now, Options("spark"))
         for one, verdict in zip(asked, judged.verdicts, strict=True):
-            # A rule with a threshold expects that some rows fail.
+            # A rule with a threshold expects some rows to fail.
             diverts = bool(verdict.failed_rows) and asked[one].statement.threshold is None
             alarms[one].append(verdict.outcome in BAD or diverts)
     kept = [one for one in made if not any(alarms[one])]
@@ -152,7 +152,7 @@ def _suggested(
 def mutate(spark: SparkSession, plan: Plan, progress: Callable[[str], None] = lambda line: None) -> Suggestions:
     """Find which corruptions of its source the rules of a contract notice, repairs included.
 
-    Raises:
+    SourceError: the source cannot be read, or has no rows.
         SourceError: the source cannot be read, or holds no rows.
     """
     contract = plan.contract
@@ -188,7 +188,7 @@ def _hashable(frame: DataFrame) -> list[str]:
 
 @dataclass(frozen=True)
 class _Load:
-    """Rows to corrupt, held by Spark, and which share of all they are."""
+    """Cached rows to corrupt, and their share of all rows."""
 
     frame: DataFrame
     fraction: float
@@ -203,7 +203,7 @@ def _load(frame: DataFrame, rows: int, held: ExitStack) -> _Load:
 
 
 def _others(ours: Iterable[Candidate], theirs: Iterable[Candidate]) -> list[Candidate]:
-    """Return the suggestions of PyDeequ that ours lack."""
+    """Return the suggestions of PyDeequ that are not among ours."""
     known = {" ".join(one.rule.split()[:2]) for one in ours}
     known |= {f"IsComplete {rule.split()[1]}" for rule in known if rule.startswith("IsPrimaryKey")}
     known |= {f"IsUnique {rule.split()[1]}" for rule in known if rule.startswith("IsPrimaryKey")}
@@ -245,7 +245,7 @@ def _tried(
             frame,
             asked,
             now,
-            # What is flagged row by row is flagged within a variant: each is measured by itself.
+            # Row flags are relative to a variant, so each variant is measured by itself.
             options if needed_flags(asked.rules, now) else replace(options, measure=copies.measuring(number)),
         )
         for number, frame in enumerate(frames)
@@ -260,7 +260,7 @@ def _tried(
 
 
 def _noticed(before: Judgement, after: Judgement, times: float) -> list[bool]:
-    """Return for each rule whether it now fails, or diverts more rows; ``times`` is the factor by which their number changed."""
+    """Return for each rule whether it now fails, or diverts more rows; ``times`` is the factor of the number of rows."""
     found = []
     for then, now in zip(before.verdicts, after.verdicts, strict=True):
         worse = now.outcome in BAD and then.outcome not in BAD

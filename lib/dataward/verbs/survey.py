@@ -1,4 +1,4 @@
-"""Judge the rules of one survey over several sites' tables: each site contributes masked sums, and no row leaves it."""
+"""Judge the rules of a survey over several sites' tables: each site contributes masked sums, and no row leaves it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ANY_TIME = datetime(2000, 1, 1, tzinfo=timezone.utc)
 
 @dataclass(frozen=True)
 class Surveyed:
-    """Verdicts over all sites that took part."""
+    """Verdicts over all participating sites."""
 
     survey: str
     sites: tuple[str, ...]
@@ -54,7 +54,7 @@ class Surveyed:
 
     @property
     def holds(self) -> bool:
-        """Whether no rule failed that is more than a warning."""
+        """Whether no rule failed, except for warnings."""
         return not any(one.outcome in ("FAILED", "ERRORED") and one.action != "warn" for one in self.verdicts)
 
 
@@ -69,11 +69,11 @@ def survey(
     Args:
         path: the survey's file.
         key: the coordinator's private key (PEM).
-        say: receives a line for each incident.
-        transport: what carries messages; default: HTTP with mutual TLS.
+        say: called with a line for each incident.
+        transport: transport of messages; default: HTTP with mutual TLS.
 
     Raises:
-        ContractError: the survey is wrong, or a rule is no function of sums.
+        ContractError: the survey is invalid, or a rule is not a function of sums.
         RunError: fewer sites than the minimum take part.
     """
     asked, private = read_survey(path), certificates.private_key(Path(key))
@@ -99,10 +99,10 @@ def survey(
 
 
 def tally_of(asked: SurveyPlan, file: str) -> tuple[Tally, tuple[Rule, ...], list[Metric]]:
-    """Return the sum that a survey asks for, its rules, and the metrics that the sum is laid out by.
+    """Return the sum of a survey, its rules, and the metrics in the order of the sum.
 
     Raises:
-        ContractError: a rule is malformed, or is no function of sums over rows.
+        ContractError: a rule is malformed, or is not a function of sums over rows.
     """
     parsed, mistakes = suite(asked.rules, "row")
     problems = [Problem(file, mistake.line, "rules", mistake.what, mistake.remedy) for mistake in mistakes]
@@ -133,10 +133,10 @@ def tally_of(asked: SurveyPlan, file: str) -> tuple[Tally, tuple[Rule, ...], lis
 
 
 def numbers_of(frame: DataFrame, asked: SurveyPlan, metrics: list[Metric]) -> Numbers:
-    """Measure what a site contributes, in one pass over its table.
+    """Measure a site's contribution, in one pass over its table.
 
     Raises:
-        UsageError: a column is missing, or has another type than the survey says.
+        UsageError: a column is missing, or has another type than in the survey.
     """
     types = dict(frame.dtypes)
     if odd := [

@@ -1,4 +1,4 @@
-"""Write a synthetic table with differential privacy, paid from a budget and sealed as a release is."""
+"""Write a synthetic table with differential privacy, charged to a budget and sealed like a release."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Synthesized", "synthesize"]
 
 MOST_ROWS = 20_000
-"""Rows of the real table that the utility report looks at."""
+"""Most rows of the real table that the utility report reads."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ def synthesize(
 
     Args:
         spark: the session.
-        given: what to synthesize, or the path of its file.
-        run_id: name of the run; under the same name nothing is drawn or paid twice.
-        report: new file for the utility report, mode 0600; it compares with the real rows without noise and is no release.
+        given: the query of the synthetic table, or the path of its file.
+        run_id: name of the run; under the same name nothing is drawn or charged twice.
+        report: new file for the utility report, mode 0600; it compares with the real rows without noise and must not be released.
         say: prints progress.
 
     Raises:
@@ -97,7 +97,7 @@ def _secret(asked: Asked) -> bytes:
 
 
 def _draw(spark: SparkSession, asked: Asked, say: Callable[[str], None]) -> Any:
-    """Fit a model under the plan's rho; returns it as a table with the seed of its sample."""
+    """Fit a model with the plan's rho, and return it as a table with the seed of its sample."""
     import numpy as np
     import pyarrow as pa
 
@@ -124,7 +124,7 @@ def _draw(spark: SparkSession, asked: Asked, say: Callable[[str], None]) -> Any:
 
 
 def _rows(spark: SparkSession, wanted: Synthesis, asked: Asked, table: Any) -> DataFrame:
-    """Sample the model's rows, the same for the same seed."""
+    """Sample the model's rows, deterministically by the seed."""
     import numpy as np
     import pandas as pd
     from pyspark.sql import functions as F
@@ -166,7 +166,7 @@ def _kind(schema: dict[str, str], name: str) -> str:
 
 
 def _report(spark: SparkSession, wanted: Synthesis, asked: Asked, done: Released, report: str) -> Utility:
-    """Compare the synthetic rows with bounded real ones, and write the comparison for whoever may see these."""
+    """Compare the synthetic rows with bounded real ones, and write the comparison for readers of the real rows."""
     real = bins_of(delta.read(spark, wanted.source, asked.version), asked.plan, _secret(asked), MOST_ROWS)
     whole = replace(asked.plan, unit=None)
     synthetic = bins_of(delta.read(spark, wanted.target, done.version), whole, _secret(asked), MOST_ROWS)

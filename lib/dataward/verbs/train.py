@@ -1,4 +1,4 @@
-"""Train a model over sites, write it with its card and a signed statement, and verify what was written."""
+"""Train a model over sites, write it with its card and a signed statement, and verify the written files."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ __all__ = ["Checked", "Trained", "train", "verify_model"]
 
 STATEMENT = "statement.json"
 DOMAIN = "training"
-"""Key domain under which a ledger knows the coordinator's key."""
+"""Key domain of the coordinator's key in a ledger."""
 
 
 @dataclass(frozen=True)
 class OwnKey:
-    """The coordinator's key as a keyring with one version, as ledgers ask for keys."""
+    """The coordinator's key as a keyring with one version, for ledgers."""
 
     private: Ed25519PrivateKey = field(repr=False)
 
@@ -54,7 +54,7 @@ class OwnKey:
         """Return the private key for signatures.
 
         Raises:
-            KeyringError: the key is asked for another purpose, domain or version.
+            KeyringError: the purpose, domain or version is another one.
         """
         if (purpose, domain, version) != ("seal", DOMAIN, 1):
             raise KeyringError(
@@ -71,7 +71,7 @@ class OwnKey:
 
 @dataclass(frozen=True)
 class KnownKey:
-    """The coordinator's public key, as ledgers ask for keys."""
+    """The coordinator's public key as a keyring, for ledgers."""
 
     public: Ed25519PublicKey
 
@@ -84,7 +84,7 @@ class KnownKey:
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: where it is, the hash of the model, and the card."""
+    """A finished training: its folder, the hash of the model, and the card."""
 
     path: str
     sha256: str
@@ -93,7 +93,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Checked:
-    """One thing about a trained model that was checked."""
+    """One check of a trained model."""
 
     name: str
     holds: bool
@@ -106,16 +106,16 @@ def train(
     say: Callable[[str], None] = lambda line: None,
     transport: Transport | None = None,
 ) -> Trained:
-    """Run a plan to its end, going on where an earlier process stopped.
+    """Run a plan to its end, and resume an earlier process.
 
     Args:
         path: the plan's file.
         key: the coordinator's private key (PEM).
-        say: receives a line for each round and incident.
-        transport: what carries messages; default: HTTP with mutual TLS to the plan's addresses.
+        say: called with a line for each round and incident.
+        transport: transport of messages; default: HTTP with mutual TLS to the plan's addresses.
 
     Raises:
-        ContractError: the plan is wrong.
+        ContractError: the plan is invalid.
         RunError: fewer sites than the plan's minimum take part.
     """
     plan, private = read_plan(path), certificates.private_key(Path(key))
@@ -132,7 +132,7 @@ def train(
 def _written(
     folder: Path, coordinator: Coordinator, private: Any, key_pem: dict[str, bytes], place: Location | None
 ) -> Trained:
-    """Write the model, its card, the exports, and last the statement that makes them count."""
+    """Write the model, its card and the exports, and finally the statement that makes them valid."""
     model = model_of(coordinator)
     statement = folder / STATEMENT
     if statement.exists():
@@ -141,7 +141,7 @@ def _written(
             if card["training"]["run"] == coordinator.progress.run and card["model"]["sha256"] == model.sha256:
                 return Trained(str(folder), model.sha256, card)
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # damaged: written again from the kept progress
+            pass  # damaged: written again from the stored progress
     finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
     card = card_of(coordinator, model, finished)
     greetings = {site: dict(one) for site, one in coordinator.progress.tables.items()}
@@ -168,16 +168,16 @@ def _written(
 
 
 def verify_model(path: str | Path, coordinator: str | Path | None = None) -> tuple[Checked, ...]:
-    """Check a training's output: the statement's signature, every file's hash, and what each site signed about its table.
+    """Check a training's output: the statement's signature, every file's hash, and each site's signed statement about its table.
 
     Args:
         path: the output folder.
-        coordinator: the coordinator's public key (PEM certificate) as its reader knows it; None: the one in the folder, which
-            only shows that nothing was changed by someone without the key.
+        coordinator: the coordinator's public key (PEM certificate) from a trusted place; None: the one in the folder, which
+            only proves that nobody without the key changed anything.
 
     Raises:
-        SourceError: there is no training's output.
-        ProofError: the statement is none.
+        SourceError: the folder has no output of a training.
+        ProofError: the file is not a statement.
     """
     folder = Path(path)
     try:
@@ -202,7 +202,7 @@ def verify_model(path: str | Path, coordinator: str | Path | None = None) -> tup
 
 
 def _of_ledger(folder: Path, envelope: bytes, known: Ed25519PublicKey) -> list[Checked]:
-    """Check the ledger of the plan, if it has one: it verifies, and its newest entry of this training is the statement."""
+    """Check the ledger of the plan, if any: it verifies, and its newest entry of this training is the statement."""
     try:
         place = Model.read(folder).plan.output.ledger
         if place is None:

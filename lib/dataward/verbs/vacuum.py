@@ -1,4 +1,4 @@
-"""Remove files of old versions, within what the contract's retention and legal holds allow; recorded in the ledger."""
+"""Remove files of old versions, as far as the contract's retention and legal holds allow; recorded in the ledger."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["Vacuumed", "retained_hours", "vacuum"]
 
 DELTA_HOURS = 168
-"""Delta's own default: a week, within which readers and writers of older versions may still be active."""
+"""Delta's default: a week, within which readers and writers of older versions may still be active."""
 
 
 @dataclass(frozen=True)
 class Vacuumed:
-    """A table that was vacuumed: hours of retained versions, files and bytes that went (or, in a dry run, would go)."""
+    """A vacuumed table: hours of retained versions, and removed files and bytes (in a dry run: to remove)."""
 
     table: str
     hours: int
@@ -38,10 +38,10 @@ class Vacuumed:
 
 
 def retained_hours(contract: Contract, asked: int | None) -> int:
-    """Return for how many hours versions are kept.
+    """Return the number of hours for which versions are kept.
 
     Raises:
-        NotPermitted: there is a legal hold, or fewer hours are asked for than the contract retains.
+        NotPermitted: there is a legal hold, or the contract retains more hours than requested.
     """
     hold = (contract.retention and contract.retention.hold) or (contract.erasure and contract.erasure.hold)
     if hold:
@@ -56,7 +56,7 @@ def retained_hours(contract: Contract, asked: int | None) -> int:
 
 @guarded("vacuum")
 def vacuum(spark: SparkSession, plan: Plan, hours: int | None = None, dry_run: bool = False) -> list[Vacuumed]:
-    """Vacuum the target, its quarantine and its changes.
+    """Vacuum the target, its quarantine and its table of changes.
 
     Raises:
         NotPermitted: the contract does not allow it.

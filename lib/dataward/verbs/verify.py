@@ -38,7 +38,7 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was recomputed. ``warning``: it differs in a way that is no sign of tampering."""
+    """One recomputed property. ``warning``: it differs without a sign of tampering."""
 
     name: str
     holds: bool
@@ -48,7 +48,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Proof:
-    """All checks of one version, and what they found: each finding has a stable code (docs/verify.md)."""
+    """All checks of one version with their findings: each finding has a stable code (docs/verify.md)."""
 
     contract: str
     target: str
@@ -68,15 +68,15 @@ class Proof:
 
 @dataclass(frozen=True)
 class Asked:
-    """How to verify.
+    """Options of a verification.
 
     Attributes:
-        version: the version; None: the newest sealed one, and what came after it.
+        version: the version; None: the newest sealed one, and the later commits.
         every: every sealed version, and the whole ledger.
         public_keys: PEM files of trusted keys; none: the contract's keyring is opened.
-        heads: files with checkpoints of the ledger that were kept elsewhere.
-        table: the table's folder, where it is not the contract's.
-        reports: the folder of reports, to compare that of the version's run with the seal.
+        heads: files with checkpoints of the ledger from other places.
+        table: the table's folder, if it is not the contract's.
+        reports: the folder of reports, to compare the report of the version's run with the seal.
         rows: recompute the keyed digest of the rows; needs a session and the keyring.
         progress: called while files are hashed.
     """
@@ -98,7 +98,7 @@ def verify(spark: SparkSession | None, plan: Plan, version: int | None = None, a
     With a session the rows are digested as well, unless ``asked`` says otherwise.
 
     Raises:
-        ProofError: there is nothing to check against: no ledger, no seal for the version.
+        ProofError: there is no ledger, or no seal for the version.
     """
     return verify_contract(spark, plan.contract, asked or Asked(version, rows=spark is not None))
 
@@ -133,8 +133,8 @@ def proved(spark: SparkSession | None, contract: Contract, asked: Asked) -> Prov
     """Return the proof of ledger, log and files.
 
     Raises:
-        ProofError: there is nothing to check against.
-        UsageError: the table has a name in the catalog, and there is no session to ask for its folder.
+        ProofError: there is no ledger, or no seal for the version.
+        UsageError: the table has a name in the catalog, and no session can look up its folder.
     """
     place = contract.ledger_location
     if not ledger.exists(place):
@@ -154,7 +154,7 @@ def proved(spark: SparkSession | None, contract: Contract, asked: Asked) -> Prov
 
 
 def _unknown(head: Unread) -> Finding:
-    """Return the finding for a place whose head is not known."""
+    """Return the finding for a place without a readable head."""
     if head.damaged:
         return fail("head-damaged", head.place, head.trouble)
     return note("head-unread", head.place, head.trouble)
@@ -199,7 +199,7 @@ def _heads(paths: Iterable[str]) -> Iterable[Note]:
 
 
 def _erased(log: Log) -> Callable[[int], bool]:
-    """Return whether the ledger says that an entry's statement was removed by an erasure."""
+    """Return a function: whether an erasure removed an entry's statement, according to the ledger."""
     known: list[set[int]] = []
 
     def erased(index: int) -> bool:
@@ -225,7 +225,7 @@ def _location(spark: SparkSession | None, contract: Contract, asked: Asked) -> s
 
 
 def _beside(spark: SparkSession | None, contract: Contract, seal: Seal, asked: Asked) -> list[Finding]:
-    """Check the tables beside the target as the newest seal names them; those of the catalog need a session."""
+    """Check the tables beside the target against the newest seal; those of the catalog need a session."""
     log, found = ledger.open_log(contract.ledger_location), list[Finding]()
     for what, sealed in seal.beside.items() if asked.version is None else ():
         place = contract.tables.get(what)
@@ -283,7 +283,7 @@ def _differing(seal: Seal, rows: int) -> str:
 
 
 def _checks(found: Proved, seal: Seal, findings: Sequence[Finding]) -> Iterable[Check]:
-    """Group findings by what they are about; a group without any says what holds."""
+    """Group findings by subject; a group without findings describes what holds."""
     counted = found.counted
     holding = {
         "ledger": f"{found.entries} entries under a signed checkpoint; entry {found.sealed.index} seals the version",
