@@ -68,7 +68,7 @@ def pairs_of(frame: DataFrame, plan: ReleasePlan, secret: bytes) -> Any:
     count = len(rows.columns)
     pairs = list(combinations_with_replacement(range(count), 2))
     entries = [
-        F.struct(F.lit(n).alias("p"), F.col(f"b{a}").alias("a"), F.col(f"b{b}").alias("b"))
+        F.struct(F.lit(n).alias("p"), named(f"b{a}").alias("a"), named(f"b{b}").alias("b"))
         for n, (a, b) in enumerate(pairs)
     ]
     exploded = rows.select(F.explode(F.array(*entries)).alias("e")).select("e.*")

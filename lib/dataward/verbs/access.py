@@ -24,6 +24,7 @@ from dataward.contract.approvals import encoded, statement
 from dataward.contract.base import Model, Name
 from dataward.errors import ContractError, TargetError, UsageError, did_you_mean
 from dataward.spark.session import isolated
+from dataward.spark.sql import identifier
 from dataward.tables import delta
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def views(spark: SparkSession, contract: Contract, wanted: For) -> Generated:
     )
     name = wanted.name or contract.target.table or ""
     if wanted.platform == "sql":
-        source = name or f"delta.`{contract.target.path}`"
+        source = name or identifier("delta", str(contract.target.path))
         suffix = re.sub(r"[^A-Za-z0-9_]", "_", wanted.group or "everybody")
         return sql_view(policies, asking, f"{name or contract.contract}_for_{suffix}", source, kinds)
     if not name:

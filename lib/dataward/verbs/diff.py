@@ -116,7 +116,7 @@ def _by_key(
     totals = [
         F.sum((F.col("what") == kind).cast("long")).alias(kind) for kind in ("added", "removed", "changed", "unchanged")
     ]
-    totals += [F.sum(F.col(f"d{n}").cast("long")).alias(f"d{n}") for n in range(len(rest))]
+    totals += [F.sum(column(f"d{n}").cast("long")).alias(f"d{n}") for n in range(len(rest))]
     row = told.agg(*totals).collect()[0]
     found = {kind: int(row[kind] or 0) for kind in ("added", "removed", "changed", "unchanged")}
     per_column = {name: int(row[f"d{n}"] or 0) for n, name in enumerate(rest)}

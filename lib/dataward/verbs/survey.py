@@ -144,7 +144,7 @@ def numbers_of(frame: DataFrame, asked: SurveyPlan, metrics: list[Metric]) -> Nu
     ]:
         raise UsageError(f"survey '{asked.survey}' gives other types than the table has: {', '.join(odd)}")
     texts = list(dict.fromkeys(sql for metric in metrics for sql in aggregates(metric, parts=True)))
-    row = frame.selectExpr(*(f"{sql} as `a{number}`" for number, sql in enumerate(texts))).collect()[0]
+    row = frame.selectExpr(*(f"{sql} as a{number}" for number, sql in enumerate(texts))).collect()[0]
     found = {sql: None if row[number] is None else float(row[number]) for number, sql in enumerate(texts)}
     return np.array(
         [part for metric in metrics for part in _sums(metric, state(metric, found, parts=True))], dtype=np.float64
