@@ -77,15 +77,18 @@ def _manifest(spark: SparkSession, log: Log, place: Location, version: int, earl
     return build(commits, hashes, earlier, lambda: _attested(log, earlier), whole)
 
 
-def beside_of(spark: SparkSession, contract: Contract) -> dict[str, SealedBeside]:
+def beside_of(spark: SparkSession, contract: Contract) -> tuple[dict[str, SealedBeside], tuple[bytes, ...]]:
     """Attest the tables beside the target as they are now: quarantine, changed cells, metric history.
+
+    Returns:
+        What the seal says of them, and their manifests, which are entered with the seal.
 
     Raises:
         TargetError: one of them cannot be read.
     """
     log = ledger.open_log(contract.ledger_location)
     earlier = ledger.newest_seal(contract.ledger_location, contract.target)
-    found = {}
+    found, manifests = {}, []
     for what, place in _beside(contract).items():
         newest = delta.newest(spark, place)
         if newest is None:
@@ -94,9 +97,9 @@ def beside_of(spark: SparkSession, contract: Contract) -> dict[str, SealedBeside
         before = earlier.beside.get(what) if earlier else None
         known = _read(log, before.manifest) if before and before.version <= version else None
         made = _manifest(spark, log, place, version, known)
-        log.keep(made.text())
+        manifests.append(made.text())
         found[what] = SealedBeside(table=made.table, version=version, manifest=made.sha256)
-    return found
+    return found, tuple(manifests)
 
 
 def _beside(contract: Contract) -> dict[str, Location]:

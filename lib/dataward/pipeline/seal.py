@@ -103,6 +103,7 @@ def seal_version(spark: SparkSession, run: SealingRun, version: int, change: Cha
     sealing = Sealing(spark, contract, keys, key["domain"], key["version"], version)
     content = content_of(sealing, change)
     file, file_sha256 = delta.commit_file(spark, contract.target, version)
+    beside, manifests = beside_of(spark, contract)
     seal = Seal(
         contract=contract.contract,
         contract_sha256=run.sha256,
@@ -115,9 +116,9 @@ def seal_version(spark: SparkSession, run: SealingRun, version: int, change: Cha
         commit=SealedCommit(file=file.rsplit("/", 1)[-1], sha256=file_sha256),
         code=code_version(),
         environment=environment(spark),
-        beside=beside_of(spark, contract),
+        beside=beside,
         key={**key, "fingerprints": fingerprints},
         **facts,
     )
-    ledger.append(contract.ledger_location, keys, seal, attached(spark, contract, keys, seal, ()))
+    ledger.append(contract.ledger_location, keys, seal, attached(spark, contract, keys, seal, manifests))
     return seal
