@@ -1,1 +1,1 @@
-"""Where tables are touched: pinned reads, idempotent commits, history. Only Delta is written."""
+"""Tables: pinned reads, idempotent commits, history. Only Delta tables are written."""

@@ -1,4 +1,4 @@
-"""Read how a bucket in S3 protects what lies in it: encryption, TLS, versions, Object Lock, public access, logging."""
+"""Read the protection settings of a bucket in S3: encryption, TLS, versions, Object Lock, public access, logging."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ ABSENT = {
 
 @dataclass(frozen=True)
 class StorageState:
-    """Settings of one bucket; None where the answer is not known, and ``unread`` says why.
+    """Settings of one bucket; None where a setting is unknown, and ``unread`` gives the reason.
 
     Attributes:
-        encryption: ``AES256``, ``aws:kms`` or ``aws:kms:dsse``; ``key`` its KMS key, empty for S3's own.
-        lock: Object Lock's default mode and days, such as ``COMPLIANCE 365``; ``on`` without a default; empty: off.
+        encryption: ``AES256``, ``aws:kms`` or ``aws:kms:dsse``; ``key``: its KMS key, empty for S3's own.
+        lock: Object Lock's default mode and days, such as ``COMPLIANCE 365``; ``on``: no default; empty: off.
         tls_only: whether the bucket's policy refuses requests without TLS.
         plaintext: whether a signed request over plain HTTP was answered; None: not tried.
         public: whether the policy is public, or public access is not blocked.
-        expires: prefixes, and days after which a lifecycle rule deletes current objects there.
+        expires: prefixes, with the days after which a lifecycle rule deletes current objects below them.
     """
 
     bucket: str
@@ -53,7 +53,7 @@ class StorageState:
     unread: tuple[str, ...] = ()
 
     def lines(self) -> tuple[tuple[str, bool, str], ...]:
-        """Return (what, whether it is as it should be, in words) of every setting, for reports beside a proof."""
+        """Return (setting, whether it is safe, its value in words) of every setting, for reports beside a proof."""
         kms = (self.encryption or "").startswith("aws:kms")
         return (
             ("encryption", kms, f"{self.encryption or 'not known'}{f' with {self.key}' if self.key else ''}"),
@@ -128,7 +128,7 @@ def storage_state(path: str, try_plaintext: bool = False) -> StorageState:
 
 
 def clock_skew() -> float | None:
-    """Return how many seconds this machine's clock is ahead of AWS; None where AWS cannot be reached."""
+    """Return the seconds by which this machine's clock is ahead of AWS; None where AWS cannot be reached."""
     try:
         sent = datetime.now(timezone.utc)
         answer = _client("sts").get_caller_identity()

@@ -1,4 +1,4 @@
-"""What lies where a table is said to be: by its name in the catalog, or by its path."""
+"""Determine the kind and location of a table by its name in the catalog or by its path."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def kind(spark: SparkSession, name: str) -> str | None:
 
 
 def instead_of_delta(spark: SparkSession, place: Location) -> str | None:
-    """Return the kind of a table that is no Delta table ("a view", "a parquet table"); None for a Delta table or no table."""
+    """Return the kind of a table that is not a Delta table ("a view", "a parquet table"); None for a Delta table or no table."""
     if place.table is not None:
         found = kind(spark, place.table)
         return None if found in (None, "delta") else "a view" if found == "view" else f"a table stored as {found}"
@@ -71,7 +71,7 @@ def listing(spark: SparkSession, frame: DataFrame) -> list[tuple[str, int, str]]
 
 
 def _not_files(frame: DataFrame) -> str:
-    """Return what a frame reads beside pinned files; empty where it reads only these."""
+    """Return the inputs of a frame besides pinned files; empty where it reads only these."""
     plan: Any = frame._jdf.queryExecution().optimizedPlan()
     if not plan.deterministic() or "subquery#" in plan.toString():
         return "it holds a subquery, or gives other rows each time"

@@ -1,4 +1,4 @@
-"""Commits to Delta tables that happen once: a run that is killed and started again writes nothing twice."""
+"""Idempotent commits to Delta tables: a killed run that is started again writes nothing twice."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Meeting:
-    """What a commit is going to do.
+    """The plan of a commit.
 
     Attributes:
-        schema: the columns by which its rows will be read as they are in the frame; None where the table changes or adds values.
+        schema: the schema by which readers see the frame's rows; None where the table changes or adds values.
         partition_by: partition columns.
-        whole: whether no row of the table stays.
-        where: SQL of the rows that give way; None where no condition says it.
-        keys: SQL by which a merge takes rows of the table (``t``) and of the frame (``s``) for the same; None for no merge.
+        whole: whether all rows of the table are removed.
+        where: SQL of the rows to remove; None where no condition describes them.
+        keys: SQL by which a merge matches rows of the table (``t``) and of the frame (``s``); None for no merge.
     """
 
     schema: StructType | None
@@ -58,12 +58,12 @@ class Meeting:
 
 @dataclass(frozen=True)
 class Transaction:
-    """Identity of a commit, by which it happens once, and what its log entry holds.
+    """Identity of a commit, which makes it idempotent, and the content of its log entry.
 
     Attributes:
         app: ID of the run, or of another writer.
-        metadata: facts for the commit's ``userMetadata``.
-        stats: columns whose minima and maxima may be in the log: none that is sensitive.
+        metadata: metadata for the commit's ``userMetadata``.
+        stats: columns whose minima and maxima may be in the log: no sensitive one.
     """
 
     app: str
@@ -73,7 +73,7 @@ class Transaction:
 
 @dataclass(frozen=True)
 class _How:
-    """How rows are written: Spark's save mode, options of the writer, partition columns of a new table."""
+    """Write options: Spark's save mode, options of the writer, partition columns of a new table."""
 
     mode: str
     options: Mapping[str, str] = field(default_factory=dict)
@@ -82,11 +82,11 @@ class _How:
 
 @dataclass(frozen=True)
 class Manner:
-    """How a run's rows meet those of the table.
+    """How a run's rows are combined with those of the table.
 
-    ``beside`` names, for columns whose key is being rotated, the column with the tokens of the version that goes out of use;
-    ``where``: the rows that mode refresh swaps (SQL), None for all. ``table``: what is declared of the table, where that is known.
-    ``watch`` gets the frame just before it is written, and returns the one to write.
+    ``beside`` names, for columns whose key is being rotated, the column with the tokens of the outgoing version;
+    ``where``: the rows that mode refresh swaps (SQL), None for all. ``table``: the table's declarations, if known.
+    ``watch`` gets the frame just before the write, and returns the one to write.
     """
 
     beside: Mapping[str, str] = field(default_factory=dict)
@@ -99,7 +99,7 @@ WHOLE = Manner()
 
 
 def append_once(spark: SparkSession, frame: DataFrame, place: Location, transaction: Transaction) -> Commit:
-    """Append rows unless the transaction was committed before; returns its commit. New columns are added."""
+    """Append rows unless the transaction was committed before, and return its commit. New columns are added."""
     return _write(spark, frame, place, transaction, _How("append", {"mergeSchema": "true"}))
 
 
@@ -111,7 +111,7 @@ def swap_once(
     partition_by: Iterable[str],
     where: str | None,
 ) -> Commit:
-    """Replace the rows that meet ``where`` (None: all rows), unless the transaction was committed before."""
+    """Replace the rows that fulfil ``where`` (None: all rows), unless the transaction was committed before."""
     options = {"replaceWhere": where} if where else {"overwriteSchema": "true"}
     return _write(spark, frame, place, transaction, _How("overwrite", options, tuple(partition_by)))
 
@@ -119,7 +119,7 @@ def swap_once(
 def append_in_turn(spark: SparkSession, frame: DataFrame, place: Location, transaction: Transaction, turn: int) -> None:
     """Append as the ``turn``-th transaction of an app: of writers with the same turn one wins.
 
-    A loser gets Delta's concurrency error or, after the winner's commit, no error although nothing is written: read the table back.
+    The others get Delta's concurrency error or, after the winner's commit, no error although nothing is written: read the table back.
     """
     writer = frame.write.format("delta").mode("append").options(**_statistics(transaction.stats))
     writer = writer.option("delta.appendOnly", "true").option("txnAppId", transaction.app).option("txnVersion", turn)
@@ -129,12 +129,12 @@ def append_in_turn(spark: SparkSession, frame: DataFrame, place: Location, trans
 def insert_missing(
     spark: SparkSession, frame: DataFrame, schema: str, place: Location, key: str, update: bool = False
 ) -> None:
-    """Insert the rows whose key the table lacks, also with concurrent inserts; creates the table.
+    """Insert the rows whose key the table lacks, safe with concurrent inserts; creates the table.
 
-    ``update``: rows with a present key are replaced.
+    ``update``: replace rows whose key exists.
 
     Raises:
-        TargetError: it cannot be written.
+        TargetError: the table cannot be written.
     """
     try:
         if not delta.exists(spark, place):
@@ -195,7 +195,7 @@ def commit_target(
 
 
 def _schema_options(found: Fit) -> dict[str, str]:
-    """Return the options of the schema; it is replaced only where columns go or change type, which loses declarations."""
+    """Return the options of the schema; it is replaced only where columns are dropped or change type, which loses declarations."""
     if found.rewrites:
         return {"overwriteSchema": "true"}
     return {"mergeSchema": "true"} if found.adds else {}
@@ -209,12 +209,12 @@ def replace_all(
     read: int,
     watch: Callable[[DataFrame, Meeting], DataFrame] | None = None,
 ) -> Commit:
-    """Put a frame made from version ``read`` in place of all rows, unless rows came in since; partitions stay.
+    """Replace all rows by a frame made from version ``read``, unless rows were added since; partitions stay.
 
     ``watch``: see :class:`Manner`.
 
     Raises:
-        TargetError: it cannot be written, or somebody else wrote meanwhile: then nothing is changed.
+        TargetError: the table cannot be written, or somebody else wrote meanwhile; then nothing is changed.
     """
     table = declared(spark, place)
     assert table is not None  # noqa: S101 - its version was read
@@ -262,7 +262,7 @@ def _merge(
     transaction: Transaction,
     evolves: bool,
 ) -> Commit:
-    # A merge takes these from the session only, and the session is this run's own (dataward.spark.session.isolated).
+    # A merge reads these only from the session, which is isolated for this run (dataward.spark.session.isolated).
     settings = {
         "spark.databricks.delta.commitInfo.userMetadata": _metadata(transaction),
         "spark.databricks.delta.write.txnAppId": f"dataward/{transaction.app}",
@@ -278,7 +278,7 @@ def _merge(
             spark.conf.set(key, value)
         try:
             merging = delta.delta_table(spark, target).alias("t").merge(frame.alias("s"), keys)
-            # By name: columns that the run does not have stay as they are, and the table fills those that it generates.
+            # By name: columns that the run lacks stay unchanged, and the table fills its generated columns.
             merging.whenMatchedUpdate(set=values).whenNotMatchedInsert(values=values).execute()
         finally:
             for key in settings:
@@ -288,7 +288,7 @@ def _merge(
 
 
 def _same(name: str, beside: str | None = None, there: Container[str] = ()) -> str:
-    """Return SQL of whether a row of the target is a row of the source; in a rotation, by tokens of the outgoing version."""
+    """Return SQL that matches a row of the target with a row of the source; in a rotation, by tokens of the outgoing version."""
     if beside is None:
         return f"{identifier('t', name)} = {identifier('s', name)}"
     old = identifier("t", name)
@@ -298,7 +298,7 @@ def _same(name: str, beside: str | None = None, there: Container[str] = ()) -> s
 
 
 def _once(spark: SparkSession, place: Location, transaction: Transaction, write: Callable[[], None]) -> Commit:
-    """Write, then read the commit back: Delta silently skips a transaction that it has seen."""
+    """Write, then read the commit back, because Delta silently skips a known transaction."""
     run_id = transaction.app
     try:
         _tighten_statistics(spark, place, transaction.stats)
@@ -307,7 +307,7 @@ def _once(spark: SparkSession, place: Location, transaction: Transaction, write:
     except Exception as error:
         if said := from_worker(error):
             raise ProtectionError(said) from None
-        with suppress(Exception):  # what comes after a commit (a checkpoint, a look at it) may fail as well
+        with suppress(Exception):  # steps after a commit (a checkpoint, a read of it) may fail as well
             if done := delta.find_run(spark, place, run_id):
                 return done
         raise TargetError(
@@ -330,14 +330,14 @@ def found_late(spark: SparkSession, place: Location, run_id: str) -> Commit | No
 
 
 def _statistics(stats: Sequence[str]) -> dict[str, str]:
-    """Table properties that keep every column but these out of the log's minima and maxima."""
+    """Return table properties that keep every column but these out of the log's minima and maxima."""
     if stats:
         return {"delta.dataSkippingStatsColumns": ",".join(map(identifier, stats))}
     return {"delta.dataSkippingNumIndexedCols": "0"}
 
 
 def _tighten_statistics(spark: SparkSession, place: Location, stats: Sequence[str]) -> None:
-    """Restrict an existing table's statistics to columns that may have them, before rows of this run reach it."""
+    """Restrict an existing table's statistics to allowed columns, before rows of this run are written to it."""
     if (present := delta.newest(spark, place)) is None:
         return
     properties = present.properties
@@ -347,7 +347,7 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: Sequence[st
         return
     if named is None and properties.get("delta.dataSkippingNumIndexedCols") == "0":
         return
-    # Only columns that the table already has can be named (an overwrite may bring others), and none that partitions it.
+    # Only existing columns can be named (an overwrite may add others), and no partition column.
     there = [name for name in present.schema.names if name not in present.partition_by]
     wanted = _statistics([name for name in there if name.lower() in allowed])
     if named is not None:
@@ -359,7 +359,7 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: Sequence[st
 
 
 def restore(spark: SparkSession, place: Location, commit: Commit) -> None:
-    """Take a commit back: readers see the rows of the version before it (none, if it made the table)."""
+    """Revert a commit: readers see the rows of the version before it (none, if it created the table)."""
     spark.conf.set(
         "spark.databricks.delta.commitInfo.userMetadata", json.dumps({"dataward": 1, "takes_back": commit.version})
     )
@@ -373,7 +373,7 @@ def restore(spark: SparkSession, place: Location, commit: Commit) -> None:
 
 
 def restore_to(spark: SparkSession, place: Location, version: int) -> None:
-    """Readers see an earlier version again."""
+    """Restore an earlier version for readers."""
     delta.delta_table(spark, place).restoreToVersion(version)
 
 

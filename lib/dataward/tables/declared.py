@@ -1,4 +1,4 @@
-"""What the owner of a Delta table declared, and how rows of another schema fit it. Pure but for :func:`declared`."""
+"""Declarations of a Delta table's owner, and how rows of another schema fit them. Pure but for :func:`declared`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ CHECK = "delta.constraints."
 INTEGERS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 19}
 """Types of whole numbers by Spark's simple names, narrow to wide, with the decimal digits of their largest values."""
 EXACT = {"string", "date", "boolean", *INTEGERS}
-"""Types (Spark's simple names) whose values have exactly one text, by which partitions are named."""
+"""Types (Spark's simple names) whose values have exactly one text; partitions are named by it."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """Columns with all that is declared of them, partition columns, CHECK constraints (name: SQL), clustering columns."""
+    """Columns with their declarations, partition columns, CHECK constraints (name: SQL), clustering columns."""
 
     schema: StructType
     partition_by: tuple[str, ...] = ()
@@ -42,23 +42,23 @@ class Declared:
 
     @property
     def names(self) -> frozenset[str]:
-        """Names of its columns, in small letters."""
+        """Names of its columns, in lower case."""
         return frozenset(name.lower() for name in self.schema.names)
 
     @property
     def binding(self) -> bool:
-        """Whether a new schema would lose a declaration that only ALTER TABLE can bring back."""
+        """Whether a new schema would lose a declaration that only ALTER TABLE can restore."""
         return bool(self.checks) or self.clustered or any(map(_binding, self.schema.fields))
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a run's columns meet those of the table.
+    """Comparison of a run's columns with those of the table.
 
-    ``adds`` and ``drops`` are columns (paths) that the table gets and loses, ``retypes`` tells columns of another type,
-    ``nulls`` are columns that the run does not have and that become null, ``casts`` the types that columns are written as.
-    ``lacks`` are fields inside of columns that the run does not have, which an update of the whole column would lose.
-    ``problems``: (column, what, remedy), each of which refuses the run.
+    ``adds`` and ``drops`` are columns (paths) that the table gets and loses, ``retypes`` describes columns with a new type,
+    ``nulls`` are columns that the run lacks and that become null, ``casts`` the types to write columns as.
+    ``lacks`` are fields inside columns that the run lacks and that an update of the whole column would lose.
+    ``problems``: (column, problem, remedy); each refuses the run.
     """
 
     adds: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ class Fit:
 
     @property
     def changes(self) -> list[str]:
-        """What becomes of the table's schema, in words."""
+        """Changes of the table's schema, in words."""
         told = [f"adds {name}" for name in self.adds] + [f"drops {name}" for name in self.drops]
         told += [f"changes {words}" for words in self.retypes]
         return told + [f"leaves {name} null, as the contract has no such column" for name in self.nulls]
@@ -84,20 +84,20 @@ class Fit:
 
 @dataclass(frozen=True)
 class Breach:
-    """A declaration that rows can break: ``sql`` is true of a row that does, ``words`` follow the number of rows."""
+    """A declaration that rows can violate: ``sql`` is true of a violating row, ``words`` follow the number of such rows."""
 
     sql: str
     words: str
 
 
 def declared(spark: SparkSession, place: Location) -> Declared | None:
-    """Return what is declared of the table; None where there is none. On a platform that hides its log, only what DESCRIBE shows."""
+    """Return the declarations of a table; None where there is no table. Without access to its log, only those that DESCRIBE shows."""
     found = delta.newest(spark, place)
     return None if found is None else declarations(found)
 
 
 def declarations(present: Newest) -> Declared:
-    """Return what the newest version of a table declares."""
+    """Return the declarations of a table's newest version."""
     checks = {key.removeprefix(CHECK): sql for key, sql in present.properties.items() if key.startswith(CHECK)}
     return Declared(present.schema, present.partition_by, checks, bool(present.clustered_by))
 
@@ -105,7 +105,7 @@ def declarations(present: Newest) -> Declared:
 def fit(given: StructType, table: Declared, whole: bool, evolve: bool = False, beside: Iterable[str] = ()) -> Fit:
     """Compare a run's columns with the table's.
 
-    ``whole``: all rows are replaced, so that the schema may follow the contract. ``evolve``: new columns are taken.
+    ``whole``: all rows are replaced, so that the schema may follow the contract. ``evolve``: new columns are allowed.
     ``beside``: columns that a rotation adds.
     """
     there = {column.name.lower(): column for column in table.schema.fields}
@@ -132,7 +132,7 @@ def fit(given: StructType, table: Declared, whole: bool, evolve: bool = False, b
 
 
 def _met(column: StructField, known: StructField | None) -> Fit:
-    """Compare a column with the table's column of its name."""
+    """Compare a column with the table's column of the same name."""
     if known is None:
         return Fit(adds=(column.name,))
     if IDENTITY in known.metadata and not known.metadata.get(EXPLICIT):
@@ -166,10 +166,10 @@ def conformed(frame: DataFrame, found: Fit, table: Declared) -> DataFrame:
 def read_back(
     given: StructType, table: Declared | None, found: Fit | None, partition_by: Iterable[str]
 ) -> StructType | None:
-    """Return the columns by which rows with these columns will be read as they are written.
+    """Return the schema by which rows with these columns are read back; None if it differs from the one written.
 
-    None where the table changes values (char, varchar, partitions of types without an exact text), adds some of its own, or has
-    other fields inside of a column.
+    It differs where the table changes values (char, varchar, partitions of types without an exact text), adds values, or has
+    other fields inside a column.
     """
     from pyspark.sql.types import StructType
 
@@ -194,9 +194,9 @@ def read_back(
 
 
 def breaches(table: Declared, names: Iterable[str]) -> list[Breach]:
-    """Return the declarations that rows with these columns may break.
+    """Return the declarations that rows with these columns may violate.
 
-    They are NOT NULL, lengths, CHECKs, generated columns, and ``''`` in a partition column.
+    These are NOT NULL, lengths, CHECKs, generated columns, and ``''`` in a partition column.
     """
     here = {name.lower() for name in names}
     found = []
@@ -223,7 +223,7 @@ def _simple(kind: DataType) -> str:
 
 
 def _wider(narrow: DataType, wide: DataType) -> bool:
-    """Return whether each value of a type is exactly one of the other."""
+    """Return whether each value of a type equals exactly one value of the other."""
     from pyspark.sql.types import DecimalType
 
     small, large = _simple(narrow), _simple(wide)
@@ -239,7 +239,7 @@ def _wider(narrow: DataType, wide: DataType) -> bool:
 
 @dataclass
 class _Inside:
-    """Paths of fields that the table lacks (``new``) and that the run lacks, and what is of another type."""
+    """Paths of fields that the table lacks (``new``) and that the run lacks, and fields of another type."""
 
     new: list[str] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)

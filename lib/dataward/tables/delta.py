@@ -1,4 +1,4 @@
-"""Delta tables by path or by name: versions and what their log tells. Writing is in :mod:`dataward.tables.commits`."""
+"""Delta tables by path or by name: versions and commits. :mod:`dataward.tables.commits` writes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = [
 MAPPING = {"delta.columnMapping.mode": "name"}
 
 UNMAPPED = re.compile(r"[ ,;{}()\n\t=]")
-"""What the name of a column (or of a field in it) holds that only a table with column mapping takes."""
+"""Characters in the name of a column (or of a field in it) that require column mapping."""
 
 ROW_NEUTRAL = frozenset(
     [
@@ -57,14 +57,14 @@ ROW_NEUTRAL = frozenset(
         "FSCK",
     ]
 )
-"""Operations that change no row, if they are what they claim to be."""
+"""Operations that change no row, if the commit names its operation truthfully."""
 
 
 @dataclass(frozen=True)
 class Commit:
-    """One version of a table as its history tells it; ``metadata`` is what Dataward wrote into userMetadata.
+    """One version of a table from its history; ``metadata`` is Dataward's content of userMetadata.
 
-    ``replaces_all``: no row of the version before it is left. ``merged``: rows that a merge inserted and updated. ``z_order``:
+    ``replaces_all``: the commit removed all earlier rows. ``merged``: rows that a merge inserted and updated. ``z_order``:
     columns by which OPTIMIZE sorted rows into files.
     """
 
@@ -80,14 +80,14 @@ class Commit:
 
 
 def location(spark: SparkSession, place: Location) -> str:
-    """Where the table is, as an absolute URI (SQL takes no relative path)."""
+    """Return the location of a table as an absolute URI (SQL accepts no relative path)."""
     if place.path is not None:
         return files.qualified(spark, place.path)
     return log.folder(spark, place)
 
 
 def identifier(spark: SparkSession, place: Location) -> str:
-    """An existing table in SQL text."""
+    """Return the SQL name of an existing table."""
     return sql.identifier("delta", location(spark, place)) if place.path else str(place.table)
 
 
@@ -101,7 +101,7 @@ def exists(spark: SparkSession, place: Location) -> bool:
 
 
 def history(spark: SparkSession, place: Location, limit: int | None = None) -> list[Commit]:
-    """Newest first. Versions whose commit files were cleaned up are not in it."""
+    """Return commits, newest first. Versions whose commit files were cleaned up are missing."""
     table = delta_table(spark, place)
     rows = (table.history(limit) if limit else table.history()).select(
         "version", "timestamp", "operation", "operationMetrics", "operationParameters", "userMetadata", "userName"
@@ -112,19 +112,19 @@ def history(spark: SparkSession, place: Location, limit: int | None = None) -> l
 def commits(
     spark: SparkSession, place: Location, limit: int | None = None, present: Newest | None = None
 ) -> Iterator[Commit]:
-    """Yield commits, newest first, each read from its file when it is asked for: no Spark job for the few newest.
+    """Yield commits, newest first, each read from its file on demand: no Spark job for the few newest.
 
     Args:
         spark: the session.
-        place: the table, which exists.
-        limit: how many at most.
-        present: the newest version to begin with, where it is known.
+        place: the table, which must exist.
+        limit: most commits to yield.
+        present: the newest version, if known.
     """
     present = present or newest(spark, place)
     assert present is not None  # noqa: S101 - the table exists
     for version in range(present.version, -1 if limit is None else max(-1, present.version - limit), -1):
         info = None
-        with suppress(Exception):  # a platform that hides its log
+        with suppress(Exception):  # a platform without access to the log
             info = log.commit_info(spark, present.folder, version)
         if info is None:
             if version == present.version:
@@ -184,7 +184,7 @@ def latest_version(spark: SparkSession, place: Location) -> int:
 
 
 def find_run(spark: SparkSession, place: Location, run_id: str, limit: int | None = 50) -> Commit | None:
-    """The commit of a run among the newest ``limit`` (None: all that the log still has)."""
+    """Return the commit of a run among the newest ``limit`` (None: all in the log); None where there is none."""
     if (present := newest(spark, place)) is None:
         return None
     found = history(spark, place) if limit is None else commits(spark, place, limit, present)
@@ -192,13 +192,13 @@ def find_run(spark: SparkSession, place: Location, run_id: str, limit: int | Non
 
 
 def maps_columns(spark: SparkSession, place: Location) -> bool:
-    """Whether a table exists and has column mapping, so that its columns may have any name."""
+    """Return whether a table exists and has column mapping, so that its columns may have any name."""
     found = newest(spark, place)
     return found is not None and found.maps_columns
 
 
 def needs_mapping(kind: DataType) -> bool:
-    """Whether a type has fields, at any depth, whose names Delta takes only with column mapping."""
+    """Return whether a type has fields, at any depth, whose names require column mapping."""
     inner = [getattr(kind, name, None) for name in ("elementType", "keyType", "valueType")]
     inner += [field.dataType for field in getattr(kind, "fields", ())]
     named = any(UNMAPPED.search(field.name) for field in getattr(kind, "fields", ()))
@@ -208,13 +208,13 @@ def needs_mapping(kind: DataType) -> bool:
 def laid_out_by(
     spark: SparkSession, place: Location, present: Newest, looked: Callable[[Commit], int | None] = lambda _: None
 ) -> dict[str, str]:
-    """Return the columns whose values decide in which file a row is, and why: partition, clustering, or Z-order (of the log).
+    """Return the columns whose values determine the file of a row, with the reason: partition, clustering, or Z-order (of the log).
 
     Args:
         spark: the session.
         place: the table.
         present: its newest version.
-        looked: gives, for a commit whose run looked at the layout before, the version up to which it looked; older ones are not read.
+        looked: returns, for the commit of a run that checked the layout, the version up to which it checked; older ones are not read.
     """
     found = dict.fromkeys(present.clustered_by, "clustering column")
     since = -1
@@ -235,6 +235,6 @@ def read(spark: SparkSession, place: Location, version: int) -> DataFrame:
 
 
 def commit_file(spark: SparkSession, place: Location, version: int) -> tuple[str, str | None]:
-    """Path and SHA-256 of a version's commit file; None when it is not there (log retention removes old ones)."""
+    """Return path and SHA-256 of a version's commit file; the hash is None if the file is missing (log retention removes old ones)."""
     path = f"{location(spark, place).rstrip('/')}/_delta_log/{version:020d}.json"
     return path, files.sha256(spark, path)

@@ -1,4 +1,4 @@
-"""Which tables lie where: any file system that Spark reads, listed by Hadoop."""
+"""List files and find tables on any file system that Spark reads, through Hadoop."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ __all__ = [
 ]
 
 LITERAL = ("__globPaths__", "false")
-"""Spark's option by which a path is taken as it is written: no character stands for others."""
+"""Spark's option to read a path literally, without patterns."""
 
 ENDINGS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
 
 
 def plain(path: str) -> str:
-    """Return a file's path as listings have it, from the URI of ``_metadata.file_path`` and ``inputFiles``."""
+    """Return a file's path in the form of listings, from the URI of ``_metadata.file_path`` and ``inputFiles``."""
     return re.sub(r"^file:/+", "file:/", unquote(path))
 
 
@@ -66,13 +66,13 @@ def skipped(spark: SparkSession, path: str, depth: int) -> list[str]:
 
 
 def in_delta(spark: SparkSession, path: str) -> str | None:
-    """Return the Delta table that a path is, or is inside of; None where there is none."""
+    """Return the Delta table at or above a path; None where there is none."""
     system, place = on_system(spark, path)
     below: Any = spark.sparkContext._jvm
     while place is not None:
         try:
             found = system.exists(below.org.apache.hadoop.fs.Path(place, "_delta_log"))
-        except Exception:  # a folder above, which this job may not list
+        except Exception:  # a parent folder without permission to list it
             return None
         if found:
             return str(place.toString())
@@ -116,7 +116,7 @@ def format_of(spark: SparkSession, path: str) -> str | None:
     if any(name == "_delta_log" for name, _ in names):
         return "delta"
     kinds = {kind for name, folder in names if not folder and (kind := _by_ending(name))}
-    if not kinds:  # a partitioned table: its files lie in folders such as day=2026-01-01
+    if not kinds:  # a partitioned table: its files are in folders such as day=2026-01-01
         inner = next((name for name, folder in names if folder and "=" in name), None)
         return format_of(spark, f"{path.rstrip('/')}/{inner}") if inner else None
     return kinds.pop() if len(kinds) == 1 else None

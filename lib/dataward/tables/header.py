@@ -1,4 +1,4 @@
-"""What a CSV header may be: names that differ, none empty, and names rather than the values of a first record."""
+"""Check a CSV header: distinct, non-empty names that are not the values of a first record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VALUES = re.compile(
     """,
     re.VERBOSE,
 )
-"""What no column is called."""
+"""Forms of values that are never names of columns."""
 
 Record = Sequence[str | None]
 
@@ -26,7 +26,7 @@ Record = Sequence[str | None]
 def trouble(header: Record, records: Sequence[Record]) -> tuple[str, str] | None:
     """Return the problem of a header and its remedy; None where there is none.
 
-    Names are shown only where the header certainly holds names. ``records`` are some of those below it.
+    Names are shown only where the header certainly contains names. ``records`` are some of those below it.
     """
     names = [name or "" for name in header]
     if any(REPLACED in name or "\0" in name for name in names):
@@ -59,7 +59,7 @@ def _times(count: int) -> str:
 
 
 def _is_record(names: Sequence[str], records: Sequence[Record]) -> bool:
-    below = [record for record in records if list(record) != list(names)]  # a header that is repeated is no value
+    below = [record for record in records if list(record) != list(names)]  # a repeated header is not a value
     return (
         any(VALUES.fullmatch(name.strip()) for name in names)
         or _counts(names)
@@ -68,14 +68,14 @@ def _is_record(names: Sequence[str], records: Sequence[Record]) -> bool:
 
 
 def _counts(names: Sequence[str]) -> bool:
-    """Return whether whole numbers are among the names, other than years or days of a wide table (2019, 2020, 2021)."""
+    """Return whether whole numbers are among the names, except for years or days of a wide table (2019, 2020, 2021)."""
     numbers = [int(name) for name in names if re.fullmatch(r"\s*[0-9]{1,8}\s*", name)]
     steps = {after - before for before, after in pairwise(numbers)}
     return bool(numbers) and (len(steps) != 1 or steps == {0})
 
 
 def _continues(name: str, values: Sequence[str | None]) -> bool:
-    """Return whether the values below a name continue it: one equals it, or all have its shape (P0017, P0018)."""
+    """Return whether a name looks like the values below it: one is equal, or all have its shape (P0017, P0018)."""
     there = [value for value in values if value]
     if not name.strip():
         return False
@@ -88,6 +88,6 @@ def _continues(name: str, values: Sequence[str | None]) -> bool:
 
 
 def _shape(text: str) -> str:
-    """Return the shape of a text: letters and digits one by one; without letters (dates, decimals), by runs."""
+    """Return the shape of a text: letters and digits one by one; without letters (dates, decimals), runs of digits."""
     shape = re.sub(r"[0-9]", "9", re.sub(r"[^\W\d_]", "a", text))
     return shape if "a" in shape else re.sub("9+", "9", shape)

@@ -1,8 +1,8 @@
-"""The lines of CSV files as they are stored: how they end, which are no UTF-8, and whether a quoted field is left open.
+"""Examine the stored lines of CSV files: line endings, bytes that are not UTF-8, and open quoted fields.
 
-Spark's reader replaces bytes that are no UTF-8, takes what follows an open quote for one value up to the end of the file, and guesses
-how lines end. So the files are looked at first, as bytes, by Spark's own functions: in parallel, and nothing comes to the driver but
-a row for each file.
+Spark's reader replaces bytes that are not UTF-8, reads everything after an open quote up to the end of the file as one value, and
+guesses line endings. The files are therefore examined first, as bytes, by Spark's own functions: in parallel, and the driver receives
+only one row per file.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Lines:
 
 
 def undecodable(binary: str) -> str:
-    """Return SQL of whether bytes are no UTF-8."""
+    """Return SQL of whether bytes are not UTF-8."""
     return f"encode(decode({binary}, 'UTF-8'), 'UTF-8') != {binary}"
 
 
 def look(spark: SparkSession, source: Source, paths: Sequence[str]) -> list[Lines]:
-    """Look at the lines of CSV files: one pass over their bytes, a second where quotes stand in unquoted fields.
+    """Examine the lines of CSV files: one pass over their bytes, and a second where unquoted fields contain quotes.
 
-    Files in UTF-16 and UTF-32 are not looked at: their lines cannot be told from bytes.
+    Files in UTF-16 and UTF-32 are not examined: their lines cannot be recognised from bytes.
     """
     if source.encoding.startswith(("UTF-16", "UTF-32")):
         return []
@@ -60,7 +60,7 @@ def look(spark: SparkSession, source: Source, paths: Sequence[str]) -> list[Line
 
 
 def _of(row: Any, source: Source, after: int) -> Lines:
-    if not source.multi_line:  # Spark takes each line for a record
+    if not source.multi_line:  # Spark reads each line as a record
         return Lines(row.file, None, False, row.undecodable, row.opening > 0)
     toggles, state = (after, row.settled.open) if row.settled is not None else (row.toggles, False)
     only_returns = row.lines == 1 and row.returns_inside  # a file of Mac OS 9
@@ -96,7 +96,7 @@ def _lines(spark: SparkSession, source: Source, paths: Sequence[str]) -> DataFra
 
 
 def _quotes(source: Source) -> Iterable[str]:
-    """Yield SQL of whether a quoted field is open at a line's end: if the line begins outside of one, and if inside."""
+    """Yield SQL of whether a quoted field is open at a line's end: if the line begins outside of one, and if inside one."""
     options = source.reader_options
     quote, escape = str(options.get("quote") or ""), str(options.get("escape") or "")
     if not quote:
@@ -104,7 +104,7 @@ def _quotes(source: Source) -> Iterable[str]:
     given = str(options.get("sep") or options.get("delimiter") or ",")
     separator = "\\t" if given == "\\t" else f"\\Q{given}\\E"
     spaces = "[ \\t]*" if source.switched_on("ignoreLeadingWhiteSpace") else ""
-    text = f"replace(value, {literal(quote * 2)}, '')"  # a quote that is doubled opens and closes nothing
+    text = f"replace(value, {literal(quote * 2)}, '')"  # a doubled quote opens and closes nothing
     if escape not in (quote, ""):
         text = f"replace(regexp_replace(value, {literal(f'{re.escape(escape)}.')}, ''), {literal(quote * 2)}, '')"
     q = re.escape(quote)
@@ -133,7 +133,7 @@ def _aggregates() -> list[Any]:
         "returns_first": f"coalesce(min_by(returns, {PLACE}) filter (where not open), false)",
         "undecodable": "count_if(undecodable)",
         "opening": "count_if(open)",
-        # Lines after which a field is open (or none is) whatever was before, and those that turn one into the other.
+        # Lines with the same state at their end for both states at their start, and those that swap the states.
         "settled": "max(struct(start, id, open)) filter (where quoted and open = open_still)",
         "toggles": "count_if(open and not open_still)",
     }
@@ -141,7 +141,7 @@ def _aggregates() -> list[Any]:
 
 
 def _toggles_after(lines: DataFrame, last: dict[str, Any]) -> dict[str, int]:
-    """Return by file how many lines change the state of a field after the last line that determines it."""
+    """Return by file the number of lines that change the state of a field after the last line that determines it."""
     from pyspark.sql import functions as F
 
     known = lines.sparkSession.createDataFrame(

@@ -1,7 +1,7 @@
-"""Delta's log without Spark jobs: what a table's newest version declares, and the commit of a version.
+"""Delta's log without Spark jobs: declarations of a table's newest version, and the commit of a version.
 
-This is the only module that reaches Delta's own ``DeltaLog``. Where a platform's Delta hides it, or has other internals than Delta
-3.3, :func:`newest` reads the same from DESCRIBE, which costs jobs, and the others raise.
+This is the only module that accesses Delta's ``DeltaLog``. Where a platform's Delta hides it, or has other internals than Delta
+3.3, :func:`newest` reads the same from DESCRIBE, which costs jobs, and the other functions raise.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Newest:
         folder: URI of the table.
         partition_by: partition columns.
         clustered_by: clustering columns.
-        size: bytes of its data files; None where the log does not say it without a job.
+        size: bytes of its data files; None where the log does not contain it without a job.
     """
 
     version: int
@@ -56,7 +56,7 @@ def delta_table(spark: SparkSession, place: Location) -> Any:
 
 
 def newest(spark: SparkSession, place: Location) -> Newest | None:
-    """Look at a table's newest version, once; None where there is no Delta table."""
+    """Read a table's newest version, once; None where there is no Delta table."""
     from delta.tables import DeltaTable
 
     path = place.path
@@ -74,7 +74,7 @@ def _of_log(spark: SparkSession, place: Location) -> Newest:
     found = log.update(False, _nothing(spark), _nothing(spark))
     metadata = json.loads(found.metadata().json())["metaData"]
     features = json.loads(found.protocol().json())["protocol"].get("writerFeatures") or ()
-    checksum = found.checksumOpt()  # of the .crc file; the snapshot itself would count by a job
+    checksum = found.checksumOpt()  # of the .crc file; the snapshot itself would need a job
     clustered = _described(spark, place).clustered_by if "clustering" in features else ()
     return Newest(
         version=int(found.version()),
@@ -104,7 +104,7 @@ def _described(spark: SparkSession, place: Location) -> Newest:
 
 
 def commit_info(spark: SparkSession, folder: str, version: int) -> dict[str, Any] | None:
-    """Read the commitInfo action of a version from its file: empty where a writer left it out, None where the file is not there."""
+    """Read the commitInfo action of a version from its file: empty if a writer left it out, None if the file is missing."""
     system, place = files.on_system(spark, f"{folder.rstrip('/')}/_delta_log/{version:020d}.json")
     if not system.exists(place):
         return None
@@ -122,7 +122,7 @@ def commit_info(spark: SparkSession, folder: str, version: int) -> dict[str, Any
 
 
 def snapshot(spark: SparkSession, place: Location, version: int) -> Any:
-    """Return Delta's own object for a version (in the JVM), for what neither SQL nor the DataFrame API shows.
+    """Return Delta's JVM object of a version, for information that neither SQL nor the DataFrame API provides.
 
     Raises:
         Exception: of any kind, where this platform's Delta has other internals than Delta 3.3.
@@ -163,4 +163,4 @@ def _delta_log(spark: SparkSession, place: Location) -> Any:
 def _nothing(spark: SparkSession) -> Any:
     """Return Scala's None."""
     jvm: Any = spark.sparkContext._jvm
-    return getattr(jvm.scala, "Option").apply(None)  # noqa: B009 - a name that Python keeps for itself
+    return getattr(jvm.scala, "Option").apply(None)  # noqa: B009 - a reserved name in Python

@@ -92,14 +92,14 @@ def forget_past(spark: SparkSession, place: Location, metadata: dict[str, Any]) 
 
 
 def vacuum(spark: SparkSession, place: Location, hours: int, dry_run: bool) -> list[File]:
-    """Remove files that no version within so many hours needs; returns those that went (or would go).
+    """Remove files that no version within so many hours needs; returns the removed files (in a dry run: the files to remove).
 
     Raises:
         TargetError: the table cannot be vacuumed.
     """
     name, root = delta.identifier(spark, place), delta.location(spark, place)
     own = {
-        "spark.databricks.delta.retentionDurationCheck.enabled": "false",  # whoever calls has compared with the contract
+        "spark.databricks.delta.retentionDurationCheck.enabled": "false",  # the caller has compared with the contract
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * spark.sparkContext.defaultParallelism),
     }
     with settings(spark, own), console_to_stderr(spark):

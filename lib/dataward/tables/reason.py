@@ -1,4 +1,4 @@
-"""Why Spark failed, without data."""
+"""Describe failures of Spark without data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAFE = {
     "where is expected": ("requiredType", "expectedType", "targetType", "toType"),
     "fields": ("currentField", "updateField"),
 }
-"""Fields of Spark's and Delta's errors that hold names and types alone, by the word that stands before them.
+"""Fields of Spark's and Delta's errors with only names and types, with the word before them in the message.
 
 Others (value, values, expression, sqlExpr, row, message, ...) may hold data, and so may the text of any message.
 """
@@ -128,14 +128,14 @@ def reason(error: BaseException) -> str:
     pattern, words = next(((pattern, words) for pattern, words in _WORDS if re.search(pattern, whole)), ("", ""))
     if not words and not classes:
         return _unknown(error, kinds)
-    # Of a full disk, the class says no more than that a task failed.
+    # For a full disk, the class only says that a task failed.
     meant = [class_ for class_ in classes if re.search(pattern, class_)]
     more = f" ({'; '.join((meant[-1], *_safe(fields)))})" if meant else ""
     return f"{words or 'Spark refused it'}{more}"
 
 
 def _unknown(error: BaseException, kinds: list[str]) -> str:
-    if isinstance(error, OSError) and error.strerror:  # the system's own words, without the file
+    if isinstance(error, OSError) and error.strerror:  # the system's message, without the file
         return error.strerror[:1].lower() + error.strerror[1:]
     sparks = len(kinds) > 1 or type(error).__module__.partition(".")[0] in ("pyspark", "py4j")
     return f"{'Spark' if sparks else 'it'} failed with {kinds[-1]}"
@@ -154,7 +154,7 @@ def _asked(thrown: Any, what: str) -> Any:
     """Return an attribute of an error; None where it has none."""
     try:
         return getattr(thrown, what)()
-    except Exception:  # py4j has an error of its own for a method that is not there
+    except Exception:  # py4j raises its own error for a missing method
         return None
 
 
@@ -166,7 +166,7 @@ def _safe(fields: Mapping[str, str]) -> Iterator[str]:
 
 
 def _shown(word: str, value: str) -> str:
-    """Return a name; of a path nothing below a partition's directory, whose name is a value."""
+    """Return a name; paths are cut below a partition's directory, whose name is a value."""
     plain = value.replace("`", "").strip('"')
     if word == "path":
         plain = re.sub(r"/[^/=]+=.*", "/...", plain)

@@ -46,7 +46,7 @@ class Pin:
         digest: SHA-256 (hex) that identifies what is read.
         source: the source.
         now: function that computes the digest again; None where the pinned rows cannot change.
-        seal: what of a ledger covers the version, once it was verified.
+        seal: the verified seal of the version.
         size: bytes of its files; None where that is not known.
     """
 

@@ -1,7 +1,7 @@
 """Folders of immutable files on any storage: local, object stores (``obstore``), Hadoop file systems (through Spark).
 
-A file is created at most once, whoever meets whom: hard links locally, ``If-None-Match: *`` on S3 and its like on GCS and
-Azure, a rename that refuses an existing name on HDFS. Credentials come from the provider's own chain, never from Dataward.
+A file is created at most once, also by concurrent writers: with hard links locally, ``If-None-Match: *`` on S3 and its equivalents
+on GCS and Azure, and an exclusive rename on HDFS. Credentials come from the provider's own chain, never from Dataward.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from dataward.errors import TargetError
 __all__ = ["Local", "Objects", "Store", "store_at"]
 
 OBJECTS = frozenset({"s3", "gs", "az", "abfs", "abfss", "adl"})
-"""Schemes that obstore serves."""
+"""Schemes that obstore supports."""
 
 
 class Store(Protocol):
-    """A folder of files that are named by relative paths; ``str`` names the place."""
+    """A folder of files that are named by relative paths; ``str`` names the folder."""
 
     def create(self, name: str, data: bytes) -> bool:
-        """Create a file whole and durably; False where there is one of this name."""
+        """Create a file atomically and durably; False if the name exists."""
         ...
 
     def put(self, name: str, data: bytes) -> None:
-        """Create or replace a file; readers see the old content or the new one."""
+        """Create or replace a file; readers see either the old or the new content."""
         ...
 
     def read(self, name: str) -> bytes | None:
@@ -40,7 +40,7 @@ class Store(Protocol):
         ...
 
     def exists(self, name: str) -> bool:
-        """Return whether there is a file of this name."""
+        """Return whether a file of this name exists."""
         ...
 
     def names(self, folder: str) -> list[str]:
@@ -53,10 +53,10 @@ class Store(Protocol):
 
 
 def store_at(path: str) -> Store:
-    """Return the store of a folder, which need not exist yet.
+    """Return the store of a folder, which may not exist yet.
 
     Raises:
-        TargetError: nothing here reaches that kind of storage.
+        TargetError: this kind of storage is not supported.
     """
     scheme, rest = split_path(path)
     if scheme in OBJECTS:
@@ -69,7 +69,7 @@ def store_at(path: str) -> Store:
 
 
 def _hadoop_is_default(path: str) -> bool:
-    """Return whether paths without a scheme lie on a Hadoop file system, as a running session has it."""
+    """Return whether the running session resolves paths without a scheme on a Hadoop file system."""
     if "pyspark" not in sys.modules:
         return False
     from dataward.spark.hadoop import default_scheme
@@ -78,10 +78,10 @@ def _hadoop_is_default(path: str) -> bool:
 
 
 class Local:
-    """A folder on this machine. Names that begin with a dot are files that were not finished."""
+    """A folder on this machine. Names that begin with a dot are unfinished files."""
 
     def __init__(self, root: Path) -> None:
-        """Take the folder."""
+        """Keep the folder."""
         self.root = root
 
     def __str__(self) -> str:
@@ -128,7 +128,7 @@ class Local:
             raise TargetError(f"{self.root / name}: cannot be read ({error.strerror})") from None
 
     def exists(self, name: str) -> bool:
-        """Return whether there is a file of this name."""
+        """Return whether a file of this name exists."""
         return (self.root / name).is_file()
 
     def names(self, folder: str) -> list[str]:
@@ -140,7 +140,7 @@ class Local:
         return sorted(found)
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete files, and their folders once these are empty."""
+        """Delete files, and their empty folders."""
         folders = set()
         for name in names:
             path = self.root / name
@@ -176,7 +176,7 @@ class Objects:
     """A prefix of a bucket or container on S3, GCS or Azure."""
 
     def __init__(self, scheme: str, rest: str) -> None:
-        """Open the place; credentials and endpoint are looked for when the first object is asked for."""
+        """Open the prefix; credentials and endpoint are resolved at the first request."""
         self.place = f"{scheme}://{rest}"
         self._store = _opened(scheme, rest)
 
@@ -185,7 +185,7 @@ class Objects:
         return self.place
 
     def create(self, name: str, data: bytes) -> bool:
-        """Put an object unless there is one."""
+        """Put an object unless the name exists."""
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
@@ -218,7 +218,7 @@ class Objects:
             raise self._trouble(name, "read", error) from None
 
     def exists(self, name: str) -> bool:
-        """Return whether there is an object of this name."""
+        """Return whether an object of this name exists."""
         import obstore
 
         try:
@@ -260,7 +260,7 @@ class Objects:
 
 
 def _first_line(error: Exception) -> str:
-    """Return a short reason; bodies of answers and debug output are left out."""
+    """Return a short reason without response bodies and debug output."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
 
@@ -298,7 +298,7 @@ def _region() -> str | None:
 
 
 def _boto3_chain() -> Any:
-    """Return AWS's whole chain (profiles, SSO, roles) where boto3 is installed; obstore's own knows fewer links."""
+    """Return AWS's whole chain (profiles, SSO, roles) where boto3 is installed; obstore's own supports fewer sources."""
     if os.environ.get("AWS_ACCESS_KEY_ID"):
         return None
     with suppress(Exception):

@@ -20,7 +20,7 @@ __all__ = ["rows_added", "rows_removed"]
 
 
 def rows_added(spark: SparkSession, place: Location, version: int) -> DataFrame:
-    """Return the rows of the data files that a commit added, as they lie there now.
+    """Return the rows of the data files that a commit added, from the present files.
 
     Raises:
         TargetError: the commit cannot be read, or this platform's Delta does not open single files.
@@ -30,7 +30,7 @@ def rows_added(spark: SparkSession, place: Location, version: int) -> DataFrame:
 
 
 def rows_removed(spark: SparkSession, place: Location, version: int) -> DataFrame:
-    """Return the rows of the data files that a commit removed, as the version before shows them.
+    """Return the rows of the data files that a commit removed, as in the version before.
 
     Raises:
         TargetError: see :func:`rows_added`.
@@ -40,7 +40,7 @@ def rows_removed(spark: SparkSession, place: Location, version: int) -> DataFram
 
 
 def _rows_of(spark: SparkSession, place: Location, version: int, paths: list[str]) -> DataFrame:
-    """Return the rows of some files of a version, without those that it shows as deleted."""
+    """Return the rows of some files of a version, without its deleted rows."""
     from pyspark.sql import DataFrame
 
     if not paths:
@@ -65,10 +65,10 @@ def _rows_of(spark: SparkSession, place: Location, version: int, paths: list[str
 
 
 def _commit_at(spark: SparkSession, place: Location, root: str, version: int) -> CommitFile:
-    """Read a commit of the table's log, by whatever file system Spark has for it.
+    """Read a commit of the table's log, through Spark's file system for it.
 
     Raises:
-        TargetError: it is gone, or is no commit.
+        TargetError: the commit is missing, or is malformed.
     """
     name = f"{version:020d}.json"
     try:

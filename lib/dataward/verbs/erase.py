@@ -89,7 +89,7 @@ class Erased:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing is left and everything could be read."""
+        """Whether nothing remains and everything could be read."""
         return not self.residues and not self.unread
 
 

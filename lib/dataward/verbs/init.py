@@ -45,7 +45,7 @@ CONF = {
 
 @dataclass(frozen=True)
 class Asked:
-    """Where to lay out what; ``prefix``, ``account``, ``region`` and ``env`` fill the AWS files."""
+    """Folder and platform of a project; ``prefix``, ``account``, ``region`` and ``env`` fill the AWS files."""
 
     folder: str
     platform: Platform = ""

@@ -39,7 +39,7 @@ __all__ = ["Batch", "Shown", "batches", "discard", "release", "show"]
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows that one run diverted, and where they are now. ``lost``: rows that no release, discard or erasure tells of."""
+    """The rows that one run diverted, and where they are now. ``lost``: rows that no release, discard or erasure accounts for."""
 
     run_id: str
     time: str
@@ -56,7 +56,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Shown:
-    """``rules``: how many waiting rows failed each; ``rows``: some of them, as they lie in the quarantine (protected)."""
+    """``rules``: number of waiting rows that failed each; ``rows``: some of these rows as stored (protected)."""
 
     rules: dict[str, int]
     columns: tuple[str, ...]

@@ -38,7 +38,7 @@ MOST_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Synthesized:
-    """Result: the sealed table, and how well it stands for the real one (None: not asked)."""
+    """Result: the sealed table, and its similarity to the real one (None: not requested)."""
 
     released: Released
     utility: Utility | None

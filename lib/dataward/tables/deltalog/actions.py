@@ -1,4 +1,4 @@
-"""Actions of Delta's log as frozen data; whatever does not parse is a Damaged error, never another one."""
+"""Actions of Delta's log as frozen data; malformed content always raises Damaged."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ UUID_LENGTH = 20  # characters, in base 85
 
 
 class Damaged(Exception):
-    """A file of the log is not what Delta's protocol says; the message holds none of its content."""
+    """A file of the log violates Delta's protocol; the message contains none of its content."""
 
 
 Key = tuple[str, str]
-"""Path of a data file, and the identity of its deletion vector (empty: it has none)."""
+"""Path of a data file, and the identity of its deletion vector (empty: none)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Vector:
         """Path of the file with the vector; None where it is inline.
 
         Raises:
-            Damaged: the name is no UUID in base 85.
+            Damaged: the name is not a UUID in base 85.
         """
         if self.kind == "i":
             return None
@@ -63,7 +63,7 @@ class Vector:
 class Added:
     """A data file of a version. ``partition`` and ``statistics`` are canonical JSON; statistics are empty where there are none.
 
-    ``data_change`` is what the commit says; checkpoints do not keep it, so that it is not compared.
+    ``data_change`` comes from the commit; checkpoints do not keep it, so it is not compared.
     """
 
     path: str
@@ -95,7 +95,7 @@ class Removed:
 
 @dataclass(frozen=True)
 class Info:
-    """What a commit tells of itself."""
+    """Facts about a commit from its commitInfo."""
 
     operation: str
     run_id: str | None = None
@@ -105,7 +105,7 @@ class Info:
 
 
 def located(path: str) -> str:
-    """Return a path of the log as a path inside of the table's folder, or as an absolute path or URL."""
+    """Return a path of the log as a path inside the table's folder, or as an absolute path or URL."""
     scheme, colon, _ = path.partition(":")
     if colon and "/" not in scheme:
         return unquote(urlsplit(path).path) if scheme == "file" else unquote(path)
@@ -124,7 +124,7 @@ def plain(value: Any) -> str:
     """Return canonical JSON of plain data.
 
     Raises:
-        Damaged: it has none (a number that is not finite, or too deep).
+        Damaged: the data has no canonical JSON (a number that is not finite, or too deep).
     """
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str)
@@ -133,7 +133,7 @@ def plain(value: Any) -> str:
 
 
 def action(kind: str, data: dict[str, Any]) -> Added | Removed | Info | None:
-    """Return a file action or what a commit tells of itself; None for other actions.
+    """Return a file action or a commit's info; None for other actions.
 
     Raises:
         Damaged: the action lacks a field, or a field has another type.
@@ -168,7 +168,7 @@ def statistics(text: Any) -> str:
 
 
 def pairs(values: Any) -> Iterable[tuple[Any, Any]]:
-    """Return the entries of a map, which Arrow gives as a list of pairs."""
+    """Return the entries of a map, which Arrow represents as a list of pairs."""
     return values.items() if isinstance(values, dict) else values
 
 

@@ -15,10 +15,10 @@ KINDS = ("add", "metaData", "protocol", "sidecar")
 
 
 def read_checkpoint(table: Folder, checkpoint: Checkpoint) -> State:
-    """Return the state that a checkpoint holds.
+    """Return the state in a checkpoint.
 
     Raises:
-        Damaged: a part or a sidecar is missing, or is no checkpoint.
+        Damaged: a part or a sidecar is missing, or is not a checkpoint.
     """
     files, metadata, protocol = {}, None, None
     pending = [f"{LOG}/{name}" for name in checkpoint.files]
@@ -64,7 +64,7 @@ def _rows(data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         names = [name for name in KINDS if name in file.schema_arrow.names]
-        # Statistics as structs, and actions of no concern, are not read.
+        # Statistics as structs and irrelevant actions are not read.
         wanted = [
             name
             for position in range(len(file.schema))

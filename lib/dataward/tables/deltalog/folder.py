@@ -28,11 +28,11 @@ SCHEMES = {
 
 
 class Missing(Exception):
-    """There is no such file, or it is no regular file."""
+    """The file does not exist, or is not a regular file."""
 
 
 class Folder(Protocol):
-    """A folder whose files are read by their path inside of it; ``str`` names the folder."""
+    """A folder whose files are read by their path inside it; ``str`` names the folder."""
 
     def names(self, below: str = "") -> dict[str, int]:
         """Return the files directly in a folder below, with their sizes in bytes; none where there is no such folder."""
@@ -66,7 +66,7 @@ def folder(location: str) -> Folder:
 
 
 def _local(rest: str) -> Path:
-    """Return the path of a file URI; Hadoop writes it as it is, others escape it."""
+    """Return the path of a file URI; Hadoop does not escape it, others do."""
     path = f"/{rest[2:].partition('/')[2]}" if rest.startswith("//") else rest
     return Path(path) if "%" not in path or Path(path).exists() else Path(unquote(path))
 
@@ -96,7 +96,7 @@ class LocalFolder:
     def chunks(self, path: str) -> Iterator[bytes]:
         """Yield a file's bytes in order; raises Missing."""
         try:
-            # Somebody else may have put a pipe or a device there, from which a read would never end.
+            # A pipe or a device in the place of the file would block the read forever.
             if not stat.S_ISREG((self.root / path).stat().st_mode):
                 raise Missing(path)
             with (self.root / path).open("rb") as file:
@@ -110,10 +110,10 @@ class ObjectFolder:
     """A prefix of a bucket."""
 
     def __init__(self, url: str) -> None:
-        """Open the store; credentials, region and endpoint come from the environment (``AWS_...``), as the AWS tools read them.
+        """Open the store; credentials, region and endpoint are read from the environment (``AWS_...``), like the AWS tools do.
 
         Raises:
-            SourceError: obstore is not installed, or the URL is no place that it knows.
+            SourceError: obstore is not installed, or does not support the URL.
         """
         self._url = url
         try:
@@ -160,7 +160,7 @@ class ObjectFolder:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """Return what obstore does not read from the environment by itself."""
+    """Return the options that obstore does not read from the environment by itself."""
     if not url.startswith("s3:"):
         return {}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")

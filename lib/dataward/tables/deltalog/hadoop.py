@@ -1,4 +1,4 @@
-"""Read folders through Spark's file systems, where no library reaches them without it (HDFS, DBFS)."""
+"""Read folders through Spark's file systems, where no other library supports them (HDFS, DBFS)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["HadoopFolder", "table_folder"]
 
 
 def table_folder(spark: SparkSession, place: Location) -> Folder:
-    """Return the folder of a table: on this machine, or as Spark reaches it, whose settings name endpoints and credentials."""
+    """Return the folder of a table: on this machine, or through Spark, whose settings contain endpoints and credentials."""
     root = delta.location(spark, place)
     if root.startswith(("/", "file:")) or not hasattr(spark, "_jsparkSession"):
         return folder(root)
@@ -30,7 +30,7 @@ class HadoopFolder:
     """A folder on one of Spark's file systems."""
 
     def __init__(self, spark: SparkSession, root: str) -> None:
-        """Take session and folder."""
+        """Keep the session and the folder."""
         self._spark, self._root = spark, root
 
     def __str__(self) -> str:

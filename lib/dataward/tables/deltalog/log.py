@@ -38,7 +38,7 @@ COMPACTED = re.compile(r"(\d{20})\.(\d{20})\.compacted\.json")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint of a version: its files, and of how many parts it should have."""
+    """A checkpoint of a version: its files, and the required number of parts."""
 
     version: int
     files: tuple[str, ...]
@@ -52,7 +52,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a log by kind; ``sizes`` has all of them."""
+    """The files of a log by kind; ``sizes`` contains all of them."""
 
     sizes: dict[str, int]
 
@@ -87,14 +87,14 @@ class Listing:
 
     @property
     def newest(self) -> int | None:
-        """The newest version that the log has; None where it has none."""
+        """The newest version in the log; None for an empty log."""
         versions = [*self.commits, *(checkpoint.version for checkpoint in self.checkpoints if checkpoint.complete)]
         return max(versions, default=None)
 
 
 @dataclass(frozen=True)
 class State:
-    """A version of a table as a reader finds it: its files, and its metadata and protocol actions as plain data."""
+    """A version of a table for readers: its files, and its metadata and protocol actions as plain data."""
 
     version: int = -1
     files: dict[Key, Added] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class State:
 
 @dataclass(frozen=True)
 class CommitFile:
-    """A commit as its file tells it, with the file's SHA-256 (hex)."""
+    """A commit from its file, with the file's SHA-256 (hex)."""
 
     version: int
     sha256: str
@@ -116,7 +116,7 @@ class CommitFile:
 
     @property
     def changes_data(self) -> bool:
-        """Whether an action says that it changes rows."""
+        """Whether an action changes rows, according to its ``dataChange``."""
         return any(one.data_change for one in self.added) or any(one.data_change for one in self.removed)
 
 
@@ -129,8 +129,8 @@ def read_commit(table: Folder, version: int) -> CommitFile:
     """Read a commit.
 
     Raises:
-        Missing: there is no such commit.
-        Damaged: it is no commit.
+        Missing: the commit does not exist.
+        Damaged: the file is not a commit.
     """
     data = table.read(f"{LOG}/{version:020d}.json")
     return commit_of(version, data)
@@ -153,7 +153,7 @@ def commit_of(version: int, data: bytes) -> CommitFile:
 
 
 def actions_of(data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield kind and body of every action of a file with one JSON object a line; raises Damaged."""
+    """Yield kind and body of every action of a file with one JSON object per line; raises Damaged."""
     for line in data.splitlines():
         if not line.strip():
             continue
@@ -182,7 +182,7 @@ def apply(state: State, commit: CommitFile) -> State:
 
 
 def metadata_of(body: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a metadata action as plain data that compares equal however it was written; raises Damaged."""
+    """Return a metadata action as plain data, equal for equal content whatever its formatting; raises Damaged."""
     if body is None:
         return None
     try:
@@ -201,7 +201,7 @@ def metadata_of(body: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def protocol_of(body: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a protocol action as plain data that compares equal however it was written; raises Damaged."""
+    """Return a protocol action as plain data, equal for equal content whatever its formatting; raises Damaged."""
     if body is None:
         return None
     try:
