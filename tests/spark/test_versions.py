@@ -73,7 +73,7 @@ def test_what_was_tampered_with_is_not_restored(two_versions):
 
 def test_vacuum_keeps_what_the_contract_retains(two_versions):
     assert [one.files for one in vacuum(two_versions.spark, planned(two_versions))] == [0]
-    two_versions.contract(columns=COLUMNS, target=MERGE, extra="retention: {days: 0}")
+    two_versions.contract(columns=COLUMNS, target=MERGE, extra="retention: {{days: 0}}")
     would = vacuum(two_versions.spark, planned(two_versions), dry_run=True)
     done = vacuum(two_versions.spark, planned(two_versions))
     assert [one.files for one in would] == [one.files for one in done] == [1]
@@ -88,11 +88,11 @@ def test_retention_and_holds_are_the_contracts(two_versions):
         two_versions.contract(columns=COLUMNS, target=MERGE, extra=extra)
         return planned(two_versions).contract
 
-    assert retained_hours(contract("retention: {days: 30}"), None) == 720
-    assert retained_hours(contract("retention: {days: 30}"), 1000) == 1000
+    assert retained_hours(contract("retention: {{days: 30}}"), None) == 720
+    assert retained_hours(contract("retention: {{days: 30}}"), 1000) == 1000
     with pytest.raises(NotPermitted, match="24 hours are fewer than the contract's retention of 720 hours"):
-        retained_hours(contract("retention: {days: 30}"), 24)
+        retained_hours(contract("retention: {{days: 30}}"), 24)
     with pytest.raises(NotPermitted, match="24 hours are fewer than Delta's safe retention of 168 hours"):
         retained_hours(contract(""), 24)
     with pytest.raises(NotPermitted, match=r"legal hold \(case 7\): no file"):
-        retained_hours(contract("retention: {days: 0, hold: case 7}"), None)
+        retained_hours(contract("retention: {{days: 0, hold: case 7}}"), None)
