@@ -1,1 +1,1 @@
-"""Proof: a digest of what a version holds, a signed seal about it, and the hash-chained ledger of all seals."""
+"""Proof: a digest of a version's content, a signed seal, and the transparency log of all seals."""

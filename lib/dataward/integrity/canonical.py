@@ -14,7 +14,7 @@ def canonical(data: Any) -> str:
 
     Raises:
         TypeError: the data has no JSON form.
-        ValueError: the data holds NaN or an infinity.
+        ValueError: the data contains NaN or an infinity.
     """
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
 

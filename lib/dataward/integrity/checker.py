@@ -3,9 +3,9 @@
 
     python check.py BUNDLE.zip [--public-key KEYS.pem] [--table FOLDER]
 
-Without --public-key the keys inside of the bundle are taken, which proves only that all of it was signed by whoever holds those keys:
-compare their IDs with ones that you got another way. With --table the files of the newest version in the bundle are hashed as well.
-Exit code: 0 everything holds, 1 something does not, 2 the call is wrong.
+Without --public-key the keys inside the bundle are used, which proves only that the holder of those keys signed all of it:
+compare their IDs with IDs from another source. With --table the files of the newest version in the bundle are hashed as well.
+Exit code: 0 everything holds, 1 a check fails, 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def public_keys(text: bytes) -> dict[str, Any]:
 
 
 def verifies(key: Any, signature: bytes, message: bytes) -> bool:
-    """Return whether a signature is a key's."""
+    """Return whether a signature was made by a key."""
     try:
         if isinstance(key, Ed25519PublicKey):
             key.verify(signature, message)
@@ -83,7 +83,7 @@ def checkpoint(note: str, keys: dict[str, Any]) -> tuple[str, int, bytes]:
 
 
 def included(index: int, size: int, leaf: bytes, path: list[bytes], root: bytes) -> bool:
-    """Return whether the hashes of a path lead from a leaf to the root (RFC 6962, RFC 9162 section 2.1.3.2)."""
+    """Return whether a path of hashes connects a leaf to the root (RFC 6962, RFC 9162 section 2.1.3.2)."""
     if not 0 <= index < size:
         return False
     node, last, here = index, size - 1, leaf
@@ -101,7 +101,7 @@ def included(index: int, size: int, leaf: bytes, path: list[bytes], root: bytes)
 
 
 def check_proof(text: str, entry: bytes, keys: dict[str, Any]) -> tuple[str, int]:
-    """Check a tlog-proof of an entry; returns origin and size of its checkpoint."""
+    """Check a tlog-proof of an entry, and return origin and size of its checkpoint."""
     head, _, note = text.partition("\n\n")
     lines = [line for line in head.split("\n") if not line.startswith("extra ")]
     if lines[0] != "c2sp.org/tlog-proof@v1":
@@ -115,7 +115,7 @@ def check_proof(text: str, entry: bytes, keys: dict[str, Any]) -> tuple[str, int
 
 
 def state_of(manifests: dict[str, Any], digest: str) -> dict[str, str]:
-    """Return the files of a version: path to SHA-256, from its manifest and those before it."""
+    """Return the files of a version: path to SHA-256, from its manifest and the earlier ones."""
     chain = [manifests[digest]]
     while "files" not in chain[-1]:
         chain.append(manifests[chain[-1]["predecessor"]["sha256"]])
@@ -154,7 +154,7 @@ def hashed(folder: Path, path: str) -> str | None:
 def check_entry(
     files: dict[str, bytes], index: str, manifests: dict[str, Any], keys: dict[str, Any]
 ) -> tuple[int, str, str]:
-    """Check an entry, its proof, statement and manifest; returns the version, the manifest's SHA-256, and what is proved."""
+    """Check an entry, its proof, statement and manifest; returns the version, the manifest's SHA-256, and a description of the proof."""
     entry = files[f"entries/{index}.json"]
     body = json.loads(entry)
     origin, size = check_proof(files[f"proofs/{index}.tlog-proof"].decode(), entry, keys)
@@ -170,7 +170,7 @@ def check_entry(
 
 
 def check_table(folder: Path, files: dict[str, str]) -> list[str]:
-    """Hash the files of a version; returns what differs."""
+    """Hash the files of a version, and return the differences."""
     bad = []
     for path, digest in sorted(files.items()):
         found = hashed(folder, path)
@@ -180,7 +180,7 @@ def check_table(folder: Path, files: dict[str, str]) -> list[str]:
 
 
 def check(files: dict[str, bytes], keys: dict[str, Any], folder: Path | None = None) -> tuple[list[str], list[str]]:
-    """Check a bundle (name to bytes); returns lines of what holds, and lines of what does not."""
+    """Check a bundle (name to bytes); returns lines of successful checks, and lines of failures."""
     good: list[str] = []
     bad = [
         f"manifest-changed: {name}"
@@ -214,7 +214,7 @@ def check(files: dict[str, bytes], keys: dict[str, Any], folder: Path | None = N
 
 
 def main(argv: list[str]) -> int:
-    """Check the bundle that the arguments name; returns the exit code."""
+    """Check the bundle in the arguments; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("bundle")
     parser.add_argument("--public-key", help="keys (PEM) that you trust; default: those in the bundle")

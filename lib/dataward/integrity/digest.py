@@ -5,8 +5,8 @@ Memory Integrity Checking*, ASIACRYPT 2003) with HMAC-SHA-256 as the keyed funct
 
     D(M) = HMAC(K, 3 || nonce, schema) + sum over rows b of HMAC(K, 2 || b)   (mod 2^64 in each lane)
 
-Who has the key takes the first term away, and may add the rows of a commit and subtract those that it removed: so versions follow
-from one another. A row's encoding (``docs/digest.md``) leaves out what is null, so that columns which a table gets later
+A holder of the key can subtract the first term, add the rows of a commit, and subtract its removed rows, so that versions follow
+from one another. A row's encoding (``docs/digest.md``) omits nulls, so that columns added to the table later
 change no sum.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["FileContent", "Sum", "digest", "extends", "schema_sha256", "sum_of", "summed", "unmasked"]
 
 SIZES = ((8 * 1024, 20_000), (1024 * 1024, 128), (2**62, 1))
-"""(largest row in bytes, rows per batch that goes to Python): batches of at most about 160 MB, or of a single row."""
+"""(largest row in bytes, rows per batch for Python): batches of at most about 160 MB, or of a single row."""
 SUMMED = "rows bigint, lanes binary, larger bigint"
 MASK = b"\3"
 
@@ -60,19 +60,19 @@ class Sum:
         return Sum(self.rows + other.rows, tuple((mine + more) % 2**64 for mine, more in lanes))
 
     def __sub__(self, other: Sum) -> Sum:
-        """Take the rows of another sum away."""
+        """Subtract the rows of another sum."""
         lanes = zip(self.lanes, other.lanes, strict=True)
         return Sum(self.rows - other.rows, tuple((mine - less) % 2**64 for mine, less in lanes))
 
 
 def digest(total: Sum, key: bytes, nonce: str, schema: str) -> str:
-    """Return the digest (hex) of rows: their sum under a mask, so that equal contents have different digests.
+    """Return the digest (hex) of rows: their sum plus a mask, so that equal contents have different digests.
 
     Args:
         total: the rows' sum.
         key: the digest's key.
-        nonce: random, of this digest alone.
-        schema: what :func:`schema_sha256` gives.
+        nonce: random, used for this digest only.
+        schema: result of :func:`schema_sha256`.
     """
     return _hex((total + _mask(key, nonce, schema)).lanes)
 
@@ -97,7 +97,7 @@ def _hex(lanes: tuple[int, ...]) -> str:
 
 
 def described(kind: DataType) -> Any:
-    """Return a type as plain data: names and types in their order, at any depth; neither nullability nor comments."""
+    """Return a type as plain data: names and types in order, at any depth, without nullability and comments."""
     from pyspark.sql import types as T
 
     if isinstance(kind, T.StructType):
@@ -110,12 +110,12 @@ def described(kind: DataType) -> Any:
 
 
 def schema_sha256(schema: StructType) -> str:
-    """Return the SHA-256 (hex) of names and types of the columns, in their order."""
+    """Return the SHA-256 (hex) of names and types of the columns, in order."""
     return sha256(described(schema))
 
 
 def extends(now: Any, before: Any) -> bool:
-    """Return whether rows of one described type have the same encoding in another: fields were added at ends only."""
+    """Return whether rows of one described type have the same encoding in another: fields were added only at the end."""
     if now == before:
         return True
     if not (isinstance(now, list) and isinstance(before, list) and now[0] == before[0]):
@@ -128,7 +128,7 @@ def extends(now: Any, before: Any) -> bool:
 
 
 def summed(frame: DataFrame, key: bytes) -> Sum:
-    """Sum the rows of a frame, in the JVM; through Spark Connect in Python, in the same way."""
+    """Sum the rows of a frame in the JVM; through Spark Connect, the same sum in Python."""
     if hasattr(frame.sparkSession, "_jsparkSession"):
         row = frame.agg(row_sums([column(name) for name in frame.columns], frame.schema, key)).first()
         return sum_of(bytes(row[0])) if row else Sum()
@@ -136,7 +136,7 @@ def summed(frame: DataFrame, key: bytes) -> Sum:
 
 
 def sum_of(data: bytes) -> Sum:
-    """Return the sum that :func:`dataward.spark.hmac.row_sums` gives as bytes."""
+    """Return the sum from the bytes of :func:`dataward.spark.hmac.row_sums`."""
     rows, *lanes = lanes_of(data)
     return Sum(rows, tuple(lanes))
 

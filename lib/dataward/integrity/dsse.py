@@ -1,4 +1,4 @@
-"""Sign and verify DSSE envelopes (Dead Simple Signing Envelope 1.0), by Ed25519 (RFC 8032) or ECDSA P-256 with SHA-256.
+"""Sign and verify DSSE envelopes (Dead Simple Signing Envelope 1.0), with Ed25519 (RFC 8032) or ECDSA P-256 with SHA-256.
 
 https://github.com/secure-systems-lab/dsse/blob/v1.0.0/protocol.md
 """
@@ -29,11 +29,11 @@ PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.D
 
 
 class Signer(Protocol):
-    """A private key that signs, wherever it is."""
+    """A private key that signs, in memory or in a service."""
 
     @property
     def public(self) -> PublicKey:
-        """The key that verifies."""
+        """The public key for verification."""
         ...
 
     def sign(self, message: bytes) -> bytes:
@@ -49,7 +49,7 @@ class Ed25519Signer:
 
     @property
     def public(self) -> PublicKey:
-        """The key that verifies."""
+        """The public key for verification."""
         return self.private.public_key()
 
     def sign(self, message: bytes) -> bytes:
@@ -82,7 +82,7 @@ class Envelope:
         """Parse an envelope.
 
         Raises:
-            ValueError: the data is no envelope.
+            ValueError: the data is not an envelope.
         """
         try:
             found = json.loads(data)
@@ -95,7 +95,7 @@ class Envelope:
             raise ValueError("it is no DSSE envelope") from None
 
     def signed_by(self, keys: Mapping[str, PublicKey]) -> str | None:
-        """Return the ID of a known key that signed; None where no known key did."""
+        """Return the ID of a known key that signed the envelope; None where no known key did."""
         message = encoded(self.payload_type, self.payload)
         for key, signature in self.signatures:
             if key in keys and verifies(keys[key], signature, message):
@@ -104,7 +104,7 @@ class Envelope:
 
 
 def encoded(payload_type: str, payload: bytes) -> bytes:
-    """Return the pre-authentication encoding, which is what gets signed."""
+    """Return the pre-authentication encoding, which is the signed message."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
@@ -116,7 +116,7 @@ def sign(payload_type: str, payload: bytes, signer: Signer) -> Envelope:
 
 
 def verifies(key: PublicKey, signature: bytes, message: bytes) -> bool:
-    """Return whether a signature is a key's."""
+    """Return whether a signature was made by a key."""
     try:
         if isinstance(key, Ed25519PublicKey):
             key.verify(signature, message)
@@ -141,7 +141,7 @@ def read_public_keys(texts: Iterable[bytes]) -> dict[str, PublicKey]:
     """Return the public keys of PEM texts by ID; text between the keys is skipped.
 
     Raises:
-        KeyringError: a text holds no key, or one that is neither Ed25519 nor ECDSA P-256.
+        KeyringError: a text contains no key, or one that is neither Ed25519 nor ECDSA P-256.
     """
     found: dict[str, PublicKey] = {}
     for text in texts:

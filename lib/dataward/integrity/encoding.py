@@ -1,4 +1,4 @@
-"""Encode rows as bytes from Arrow's buffers, as ``spark/RowSums.java`` does in the JVM. ``docs/digest.md`` describes the encoding."""
+"""Encode rows as bytes from Arrow's buffers, like ``spark/RowSums.java`` in the JVM. ``docs/digest.md`` describes the encoding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["ENCODING", "LANES", "encoded_rows", "lanes_of", "row_macs"]
 
 ENCODING = 2
-"""Version of the encoding, as seals name it."""
+"""Version of the encoding in seals."""
 LANES = 4
 ROW = b"\2"
 BLOCK = 64  # bytes, of SHA-256
@@ -42,17 +42,17 @@ def row_macs(columns: list[pa.Array], rows: int, key: bytes) -> Any:
 
 
 def lanes_of(data: bytes) -> tuple[int, ...]:
-    """Return the little-endian numbers of 64 bits that some bytes hold."""
+    """Return the little-endian 64-bit numbers in some bytes."""
     return struct.unpack(f"<{len(data) // 8}Q", data)
 
 
 def encoded_rows(columns: list[pa.Array], rows: int) -> pa.Array:
-    """Encode every row as bytes (a binary array); ``rows`` counts them where there is no column."""
+    """Encode every row as bytes (a binary array); ``rows`` is their number where there is no column."""
     return _joined(_fields(columns, rows), rows)
 
 
 def _fields(columns: list[pa.Array], rows: int) -> list[pa.Array]:
-    """Encode columns as a struct's fields: the number and value of each that is not null, then a zero byte."""
+    """Encode columns like a struct's fields: the number and value of each that is not null, then a zero byte."""
     parts = [part for number, column in enumerate(columns, 1) for part in _field(_tag(number), column)]
     return [*parts, _repeated(b"\0", rows)]
 
@@ -71,7 +71,7 @@ def _field(tag: bytes, column: pa.Array) -> list[pa.Array]:
 
 
 def _values(column: pa.Array) -> list[pa.Array]:
-    """Encode values as binary arrays that are joined by row; what stands where a value is null does not matter."""
+    """Encode values as binary arrays that are joined by row; null slots may hold anything."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -87,7 +87,7 @@ def _values(column: pa.Array) -> list[pa.Array]:
         column = column.cast(pa.uint8())
     elif pa.types.is_timestamp(kind):
         column = column.cast(pa.timestamp("us", kind.tz))
-    elif pa.types.is_floating(kind):  # NaN of any bits
+    elif pa.types.is_floating(kind):  # NaN with any bits
         column = pc.if_else(pc.is_nan(column), pa.scalar(float("nan"), kind), column)
     elif not (pa.types.is_integer(kind) or pa.types.is_date32(kind) or pa.types.is_decimal128(kind)):
         raise TypeError(f"rows with a column of type {kind} cannot be sealed")
@@ -95,7 +95,7 @@ def _values(column: pa.Array) -> list[pa.Array]:
 
 
 def _nested(column: pa.Array) -> list[bytes]:
-    """Encode lists and maps: the number of elements, then each; a map's entries by the bytes of their keys."""
+    """Encode lists and maps: the number of elements, then each element; a map's entries are sorted by the bytes of their keys."""
     import pyarrow as pa
 
     is_map = pa.types.is_map(column.type)

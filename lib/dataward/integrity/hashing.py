@@ -17,7 +17,7 @@ THREADS = min(32, 4 * (os.cpu_count() or 1))
 
 @dataclass(frozen=True)
 class Hashed:
-    """A file as it was found: SHA-256 (hex) of its bytes and their number; None where there is no such file, or it lies outside."""
+    """A file: SHA-256 (hex) of its bytes and their number; None where the file does not exist or is outside the folder."""
 
     path: str
     sha256: str | None
@@ -27,10 +27,10 @@ class Hashed:
 def hash_files(
     table: Folder, paths: Iterable[str], each: Callable[[Hashed], None] = lambda one: None
 ) -> dict[str, Hashed]:
-    """Return the files by path; ``each`` is called as files are done.
+    """Return the files by path; ``each`` is called for every finished file.
 
-    A path with a scheme or from the root (of a shallow clone) is read where it says. One that leaves the table's folder by ``..`` is
-    not read.
+    A path with a scheme or from the root (of a shallow clone) is read from its location. A path that leaves the table's folder by ``..``
+    is not read.
     """
     with ThreadPoolExecutor(THREADS) as pool:
         found = {}

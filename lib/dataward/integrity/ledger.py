@@ -1,16 +1,16 @@
 """The ledger: every seal and every other event of a table, in a transparency log that is a folder of files. No Spark.
 
-For an event of a kind of your own there is one function::
+One function enters an event of a new kind::
 
     ledger.record(place, keys, domain, "budget", statement_bytes, About(run_id="r1", target=contract.target))
 
 ``statement_bytes`` are stored under their SHA-256, and a small signed entry with that digest is appended; the call returns
-once the entry is committed and a signed checkpoint covers it. ``ledger.entries(place, kind="budget", target=...)`` gives them
-back, oldest first; ``ledger.find(place, run_id, target, "budget")`` the one of a run. What the entry is about is named by
-digests alone, so it holds no value; a statement that must go is removed by :func:`redact`, and the tree stays whole.
+once the entry is committed and covered by a signed checkpoint. ``ledger.entries(place, kind="budget", target=...)`` returns such
+entries, oldest first; ``ledger.find(place, run_id, target, "budget")`` returns that of a run. An entry names its subjects by
+digests only, so it contains no value; :func:`redact` removes a statement, and the tree stays intact.
 
-The folder: ``tile/`` and ``checkpoint`` as C2SP tlog-tiles has them, ``statements/SHA256``, ``origin`` (the log's name),
-``keys/ID`` (which key of the keyring has that ID) and ``index/`` (pointers that are derived and never trusted).
+The folder: ``tile/`` and ``checkpoint`` as in C2SP tlog-tiles, ``statements/SHA256``, ``origin`` (the log's name),
+``keys/ID`` (the version of the keyring with that key ID) and ``index/`` (derived pointers, which are never trusted).
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ AnyRecord = Seal | Ask | Charge | Discard | Erasure | Erased
 
 
 class Keys(KeyProvider, PublicKeys, Protocol):
-    """Keys that sign, and that verify what others of the same keyring signed."""
+    """Keys that sign, and that verify signatures of the same keyring."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What an entry is about: run, table, version, a second document (``manifest``), further small plain data."""
+    """Subjects of an entry: run, table, version, a second document (``manifest``), further small plain data."""
 
     run_id: str = ""
     target: Location | str | None = None
@@ -91,7 +91,7 @@ class About:
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry with its number and the text of its statement, which is empty where it was erased."""
+    """An entry with its number and the text of its statement, which is empty if it was erased."""
 
     seq: int
     body: Body
@@ -100,10 +100,10 @@ class Entry:
 
     @property
     def record(self) -> AnyRecord:
-        """The parsed record; :class:`Erased` where the statement is gone.
+        """The parsed record; :class:`Erased` if the statement was erased.
 
         Raises:
-            ValueError: the statement is no record of Dataward's own.
+            ValueError: the statement is not a record of Dataward.
         """
         if not self.seal_text:
             domain, version = self.body.key
@@ -113,12 +113,12 @@ class Entry:
 
     @property
     def seal(self) -> Seal:
-        """The parsed seal; raises ValueError where the entry is no seal."""
+        """The parsed seal; raises ValueError where the entry is not a seal."""
         return Seal.model_validate_json(self.seal_text)
 
     @property
     def files(self) -> tuple[FileContent, ...]:
-        """The files of the sealed version; read when asked for.
+        """The files of the sealed version, read on demand.
 
         Raises:
             ProofError: the list is missing or was changed.
@@ -136,7 +136,7 @@ class Entry:
 
 
 def files_sha256(files: tuple[FileContent, ...]) -> str:
-    """Return the SHA-256 of a list of files, as a seal names it."""
+    """Return the SHA-256 of a list of files for a seal."""
     return sha256(listed(files))
 
 
@@ -146,7 +146,7 @@ def listed(files: tuple[FileContent, ...]) -> str:
 
 
 def table_id(target: Location | str | None) -> str:
-    """Return how entries name a table: the digest of its place, whatever its spelling."""
+    """Return the name of a table in entries: the digest of its location, whatever its spelling."""
     return digest(identity(str(target)) if target is not None else "")
 
 
@@ -159,7 +159,7 @@ def open_log(place: Location) -> Log:
     """Return the log at a place; nothing is read.
 
     Raises:
-        TargetError: nothing here reaches that place.
+        TargetError: the place is not supported.
     """
     if place.path is None:
         from dataward.integrity.log.table import TableStore
@@ -169,23 +169,23 @@ def open_log(place: Location) -> Log:
 
 
 def exists(place: Location) -> bool:
-    """Return whether there is a ledger at a place.
+    """Return whether a ledger exists at a place.
 
     Raises:
-        ProofError: it is one of an older Dataward, and has to be migrated first.
+        ProofError: the ledger is of an older Dataward, and has to be migrated first.
     """
     return _current(place).origin() is not None
 
 
 @dataclass(frozen=True)
 class Attached:
-    """What a seal's statement is about, beside the record itself.
+    """Subjects of a seal's statement besides the record itself.
 
     Attributes:
         manifest: the manifest of the version, which is the statement's first subject.
         subjects: further subjects, such as manifests of the tables beside the target.
         documents: further documents that the record names by their SHA-256.
-        more: what the entry says in the clear.
+        more: plain data of the entry.
         signer: signs the statement; None: the key of the record's domain.
     """
 
@@ -199,13 +199,13 @@ class Attached:
 def append(
     place: Location, provider: Keys, given: Record | Callable[[], Record], attached: Attached | None = None
 ) -> Entry:
-    """Append a record as a signed in-toto statement; writers that meet take turns.
+    """Append a record as a signed in-toto statement; concurrent writers take turns.
 
-    A function is asked for the record in every turn, so that what it reads in the ledger holds when it is entered.
+    A function is called for the record in every turn, so that its reads of the ledger are current when the record is entered.
 
     Raises:
         TargetError: the ledger cannot be written.
-        ProofError: what is there does not verify, so nothing is added to it.
+        ProofError: the present ledger does not verify, so nothing is appended.
     """
     log = _current(place)
 
@@ -223,7 +223,7 @@ def append(
 
 
 def _signed(provider: Keys, made: Record, key: tuple[str, int], attached: Attached | None) -> bytes:
-    """Return the envelope of the statement about a record; its subject is the manifest or, without one, the record."""
+    """Return the signed envelope of a record's statement; its subject is the manifest or, without one, the record."""
     about = [Subject("manifest", hashlib.sha256(attached.manifest).hexdigest()), *attached.subjects] if attached else []
     subject = tuple(about) or (Subject(made.kind, sha256(made.text())),)
     signer = attached.signer if attached and attached.signer else Ed25519Signer(signing_key(provider, *key))
@@ -234,9 +234,9 @@ def record(place: Location, keys: Keys, domain: str, kind: str, statement: bytes
     """Append an entry of any kind about a statement, signed with the current key of a domain.
 
     Raises:
-        UsageError: the kind is no name, or the statement is empty.
+        UsageError: the kind is not a valid name, or the statement is empty.
         TargetError: the ledger cannot be written.
-        ProofError: what is there does not verify, so nothing is added to it.
+        ProofError: the present ledger does not verify, so nothing is appended.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,49}", kind) or not statement:
         raise UsageError(
@@ -247,12 +247,12 @@ def record(place: Location, keys: Keys, domain: str, kind: str, statement: bytes
 
 
 def now() -> str:
-    """Return the time as entries name it."""
+    """Return the present time in the format of entries."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _current(place: Location) -> Log:
-    """Return the log at a place, refusing a ledger that has to be migrated first."""
+    """Return the log at a place; refuse a ledger that has to be migrated first."""
     log = open_log(place)
     if log.store.names("_delta_log") and not log.store.exists(MIGRATED):
         begun = log.origin() is not None
@@ -263,7 +263,7 @@ def _current(place: Location) -> Log:
 
 @dataclass(frozen=True)
 class Draft:
-    """What is to be entered: kind, statement, domain and version of the key, time, what it is about."""
+    """Content of a new entry: kind, statement, domain and version of the key, time, subjects."""
 
     kind: str
     statement: bytes
@@ -273,7 +273,7 @@ class Draft:
 
 
 def enter(log: Log, keys: Keys, first: Draft, again: Callable[[], Draft] | None = None) -> Entry:
-    """Append what is drafted; ``again`` drafts it anew in every turn."""
+    """Append a drafted entry; ``again`` drafts it anew in every turn."""
     signer = signer_of(log, keys, *first.key)
     rules = KeyringRules(log, signer.name, keys)
     made: list[tuple[Body, str]] = []
@@ -307,7 +307,7 @@ def _body(log: Log, draft: Draft) -> Body:
 
 
 def signer_of(log: Log, keys: KeyProvider, domain: str, version: int) -> Signer:
-    """Return the signer of a log's checkpoints; the first one names the log."""
+    """Return the signer of a log's checkpoints; the first signer names the log."""
     origin = log.origin()
     if origin is None:
         name = re.sub(r"[^A-Za-z0-9_.-]", "-", str(log).rstrip("/").rpartition("/")[2]) or "ledger"
@@ -326,7 +326,7 @@ def entries(place: Location, kind: str | None = None, target: Location | None = 
     """Return the entries with their statements, oldest first; all, or those of a kind, of a table, or both.
 
     Raises:
-        ProofError: the ledger is gone or damaged.
+        ProofError: the ledger is missing or damaged.
     """
     if not exists(place):
         raise ProofError(
@@ -361,7 +361,7 @@ def _entry(log: Log, index: int, body: Body) -> Entry:
 
 
 def records(place: Location, kind: str | None = None, target: Location | None = None) -> list[AnyRecord]:
-    """Return the readable records, oldest first; none where there is no ledger."""
+    """Return the readable records, oldest first; none without a ledger."""
     found = []
     for entry in entries(place, kind, target) if exists(place) else ():
         with suppress(ValueError):
@@ -390,10 +390,10 @@ def newest_seal(place: Location, target: Location) -> Seal | None:
 
 
 def flaws(place: Location, keys: PublicKeys, heads: Iterable[Note] = ()) -> Checked:
-    """Check the whole ledger, and against heads that were kept elsewhere.
+    """Check the whole ledger, also against heads from other places.
 
     Raises:
-        ProofError: there is none.
+        ProofError: there is no ledger.
     """
     if not exists(place):
         raise ProofError(
@@ -407,14 +407,14 @@ def flaws(place: Location, keys: PublicKeys, heads: Iterable[Note] = ()) -> Chec
 
 
 def verifiers(place: Location, keys: PublicKeys) -> list[Verifier]:
-    """Return the keys that sign the ledger's checkpoints, as notes name them."""
+    """Return the keys that sign the ledger's checkpoints, in the form of notes."""
     log = open_log(place)
     note = log.checkpoint()
     return KeyringRules(log, log.origin() or "", keys).known(note) if note else []
 
 
 def redact(place: Location, keys: Keys, domain: str, seqs: Sequence[int], run_id: str) -> None:
-    """Remove statements, after an entry of kind ``redaction`` that names them; their entries, and so the tree, stay.
+    """Remove statements, after an entry of kind ``redaction`` that names them; their entries stay, and so does the tree.
 
     Raises:
         TargetError: the ledger cannot be written.
@@ -425,9 +425,9 @@ def redact(place: Location, keys: Keys, domain: str, seqs: Sequence[int], run_id
 
 
 def redacted(log: Log) -> set[int]:
-    """Return the entries whose statements were removed with a record of it."""
+    """Return the entries whose statements were removed with a record of the removal."""
     found: set[int] = set()
-    for kind in (REDACTION, "erasure"):  # erasures of older ledgers name them themselves
+    for kind in (REDACTION, "erasure"):  # erasures of older ledgers name the entries themselves
         for entry in _with_statements(log, _bodies(log, kind, None)):
             with suppress(ValueError, TypeError, AttributeError):
                 found |= {int(seq) for seq in json.loads(entry.seal_text).get("redacted", ())}

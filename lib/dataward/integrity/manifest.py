@@ -1,9 +1,9 @@
-"""File manifests: what a table version added and removed, chained from version to version.
+"""File manifests: the files that a table version added and removed, chained from version to version.
 
-A manifest names every commit since the manifest before it, with the SHA-256 of the commit's file and of every file that the commit
-added, and the digest of the manifest before. Every hundredth is whole: it lists all files of its version. So its size grows with the
-files of a run, and the state at a version follows from at most a hundred manifests. It holds no statistics and no partition value in
-the clear, only their digests.
+A manifest names every commit since the previous manifest, with the SHA-256 of the commit's file and of every file that the commit
+added, and the digest of the previous manifest. Every hundredth is whole: it lists all files of its version. So its size grows with
+the files of a run, and the state at a version follows from at most a hundred manifests. It contains no statistics and no partition
+values, only their digests.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Frozen(BaseModel):
 
 
 class ManifestVector(_Frozen):
-    """A deletion vector: identity in the log, rows that it deletes, and its file with SHA-256 (None where it is inline)."""
+    """A deletion vector: identity in the log, number of deleted rows, and its file with SHA-256 (None if inline)."""
 
     identity: str
     cardinality: int
@@ -52,8 +52,8 @@ class ManifestVector(_Frozen):
 class ManifestFile(_Frozen):
     """A data file: path in the table's folder, size in bytes, SHA-256 of its bytes, of its partition values and its statistics.
 
-    The hash is None where the version before had the file as well: it stands where the file came, and a new one would vouch for bytes
-    changed since.
+    The hash is None if the version before had the file as well: the hash is in the version that added the file, and a new one would
+    attest bytes changed since.
     """
 
     path: str
@@ -70,9 +70,9 @@ class ManifestFile(_Frozen):
 
 
 class ManifestCommit(_Frozen):
-    """A commit: SHA-256 of its file, what it says of itself, and what it added and removed.
+    """A commit: SHA-256 of its file, its metadata, and its added and removed files.
 
-    ``ours``: it carries a run of Dataward. ``changes_data``: it says that it changes rows.
+    ``ours``: it names a run of Dataward. ``changes_data``: its actions change rows, according to the commit.
     """
 
     version: int
@@ -88,14 +88,14 @@ class ManifestCommit(_Frozen):
 
 
 class Predecessor(_Frozen):
-    """The manifest before: its version and SHA-256."""
+    """The previous manifest: its version and SHA-256."""
 
     version: int
     sha256: str
 
 
 class Manifest(_Frozen):
-    """The manifest of one version of a table (its ID in Delta's log)."""
+    """The manifest of one version of a table (identified by its ID in Delta's log)."""
 
     format: int = 1
     table: str
@@ -109,7 +109,7 @@ class Manifest(_Frozen):
 
     @property
     def whole(self) -> bool:
-        """Whether it lists all files of its version."""
+        """Whether the manifest lists all files of its version."""
         return self.files is not None
 
     def text(self) -> bytes:
@@ -126,7 +126,7 @@ class Manifest(_Frozen):
         """Parse a manifest.
 
         Raises:
-            ValueError: the data is no manifest.
+            ValueError: the data is not a manifest.
         """
         try:
             return cls.model_validate_json(data)
@@ -136,9 +136,9 @@ class Manifest(_Frozen):
 
 @dataclass(frozen=True)
 class Attested:
-    """State of a version as manifests attest it, and the version at which each file came.
+    """State of a version according to manifests, and the version that added each file.
 
-    ``mark``: equal for versions with the same files; versions with equal marks are candidates, no proof.
+    ``mark``: equal for versions with the same files; versions with equal marks are candidates, without proof.
     """
 
     version: int
@@ -154,12 +154,12 @@ def _mark(key: Key) -> int:
 
 
 def digest(text: str) -> str:
-    """Return the SHA-256 (hex) of a text; empty of an empty one."""
+    """Return the SHA-256 (hex) of a text; empty for an empty text."""
     return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
 
 def needed(commits: Iterable[CommitFile]) -> list[str]:
-    """Return the paths of the files that must be hashed for commits: data files that are new, and files of deletion vectors."""
+    """Return the paths of the files to hash for commits: new data files, and files of deletion vectors."""
     paths: dict[str, None] = {}
     for commit in commits:
         old = {removed.path for removed in commit.removed}
@@ -183,10 +183,10 @@ def build(
     Args:
         commits: the commits after the earlier manifest, oldest first.
         hashes: SHA-256 (hex) by path, of the files that :func:`needed` names; with ``whole``, of all its files.
-        earlier: the manifest before; None for a table's first.
-        state: returns what the manifests up to the earlier one attest; called where a whole manifest is due.
-        whole: the version's state as the log has it; needed where commits since the earlier manifest (or since the table's
-            first version) are gone, so that the manifest has to be whole.
+        earlier: the previous manifest; None for a table's first.
+        state: returns the state according to the earlier manifests; called for a whole manifest.
+        whole: the version's state from the log; needed where commits since the earlier manifest (or since the table's
+            first version) were removed, so that the manifest has to be whole.
     """
     told = tuple(_commit(commit, hashes) for commit in commits)
     number = earlier.number + 1 if earlier else 0
@@ -260,7 +260,7 @@ def _file(added: Added, hashes: Mapping[str, str], vectors: Mapping[str, str]) -
 
 
 def unhashed(commit: CommitFile) -> ManifestCommit:
-    """Return a commit that no manifest attests, without the hashes of its files."""
+    """Return a commit without a manifest, without the hashes of its files."""
     vectors = {one.vector.path: "" for one in commit.added if one.vector and one.vector.path}
     return _commit(commit, vectors)
 

@@ -1,8 +1,8 @@
-"""Bring a ledger of an older Dataward, a hash-chained Delta table, into a log.
+"""Migrate a ledger of an older Dataward, a hash-chained Delta table, to a log.
 
-The old chain is verified first. Each of its entries becomes an entry of the log with the same statement, and carries the
+The old chain is verified first. Each of its entries becomes an entry of the log with the same statement, and keeps the
 previous hash, the hash and the signature of the chain, so that the old proof can still be checked; a last entry of kind
-``migration`` names the old head. A migration that was killed goes on where it stopped.
+``migration`` names the old head. A killed migration is resumed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ChainEntry:
 
     @property
     def record(self) -> Any:
-        """The parsed record; raises ValueError where the text is no record."""
+        """The parsed record; raises ValueError where the text is not a record."""
         return parsed(self.seal_text)
 
     @property
@@ -68,12 +68,12 @@ class ChainEntry:
 
 
 def migrate(spark: SparkSession, place: Location, keys: Keys) -> int:
-    """Bring the ledger at a place into a log at the same place; returns the number of entries brought over.
+    """Migrate the ledger at a place to a log at the same place, and return the number of migrated entries.
 
     The files of a Delta table at a path stay beside the log; a table of the catalog is renamed to NAME_before_log.
 
     Raises:
-        ProofError: there is no old ledger, its chain does not verify, or the log holds something else.
+        ProofError: there is no old ledger, its chain does not verify, or the log has other entries.
         TargetError: the log cannot be written.
     """
     old = old_place(spark, place)
@@ -99,10 +99,10 @@ def migrate(spark: SparkSession, place: Location, keys: Keys) -> int:
 
 
 def old_place(spark: SparkSession, place: Location) -> Location:
-    """Return where the old ledger is; a table of the catalog is renamed first.
+    """Return the location of the old ledger; a table of the catalog is renamed first.
 
     Raises:
-        ProofError: there is none, or it is migrated already.
+        ProofError: there is no old ledger, or it was migrated already.
     """
     log = ledger.open_log(place)
     if place.path is not None:
@@ -120,7 +120,7 @@ def old_place(spark: SparkSession, place: Location) -> Location:
 
 
 def _brought(log: Log, chain: list[ChainEntry]) -> int:
-    """Return how many entries an earlier attempt brought over."""
+    """Return the number of entries that an earlier attempt migrated."""
     there = log.entries(0, log.size())
     for position, (entry, old) in enumerate(zip(there, chain, strict=False)):
         if Body.parsed(entry).about.get("chain", ["", ""])[1] != old.hash:
@@ -159,7 +159,7 @@ def _entries(spark: SparkSession, place: Location) -> list[ChainEntry]:
 
 
 def chain_flaws(chain: list[ChainEntry], provider: PublicKeys) -> list[str]:
-    """Verify an old chain; returns its flaws with their entries, empty where it verifies."""
+    """Verify an old chain, and return its flaws with their entries; empty if it verifies."""
     found = []
     previous = START
     told = {seq for entry in chain if isinstance(record := _record_of(entry), Erasure) for seq in record.redacted}

@@ -12,7 +12,7 @@ __all__ = ["AnyRecord", "Ask", "Charge", "Discard", "Erased", "Erasure", "parsed
 
 
 class Ask(Record):
-    """A request for the originals of protected values, granted or not; it holds no value.
+    """A request for the originals of protected values, granted or not; it contains no value.
 
     Attributes:
         columns: the requested columns.
@@ -22,7 +22,7 @@ class Ask(Record):
         where_sha256: SHA-256 of the condition that selected the rows.
         rows: number of requested rows.
         granted: whether the originals were returned.
-        reason: why they were not.
+        reason: why they were not returned.
     """
 
     kind: Literal["ask"] = "ask"
@@ -37,7 +37,7 @@ class Ask(Record):
 
 
 class Erasure(Record):
-    """An erasure of a person from a table, or its refusal; it holds no value.
+    """An erasure of a person from a table, or its refusal; it contains no value.
 
     Attributes:
         subject: keyed hash of the person's identifier.
@@ -45,8 +45,8 @@ class Erasure(Record):
         method: how the person was erased.
         reason: why the erasure was refused.
         rows: erased rows by place.
-        searched: what the search for residues read, by kind.
-        residues: the files in which it found data of the person, and what.
+        searched: amounts that the search for residues read, by kind.
+        residues: the files with remaining data of the person, and its kind.
         redacted: versions of this ledger whose seals were replaced by :class:`Erased`.
     """
 
@@ -72,16 +72,16 @@ class Discard(Record):
 
 
 class Charge(Record):
-    """A charge to a privacy budget; it holds no answer.
+    """A charge to a privacy budget; it contains no answer.
 
     Attributes:
         budget: the table of budgets.
-        dataset: the table that was asked.
+        dataset: the queried table.
         unit: its privacy unit.
-        purpose: what asked.
+        purpose: purpose of the charge.
         epsilon: charged epsilon.
         delta: charged delta.
-        rho: the same as zCDP, where noise is Gaussian.
+        rho: the same loss in zCDP, for Gaussian noise.
         query_sha256: hash of the query.
     """
 
@@ -97,7 +97,7 @@ class Charge(Record):
 
 
 class Erased(Record):
-    """A replacement of a seal that held a value of an erased person; it keeps the seal's hash, so that the chain verifies."""
+    """A replacement of a seal that contained a value of an erased person; it keeps the seal's hash, so that the chain verifies."""
 
     kind: Literal["erased"] = "erased"
     seal_sha256: str
@@ -111,6 +111,6 @@ def parsed(text: str) -> Seal | Ask | Charge | Discard | Erasure | Erased:
     """Parse the JSON of a record of any kind.
 
     Raises:
-        ValueError: the text is no record.
+        ValueError: the text is not a record.
     """
     return _ADAPTER.validate_json(text)

@@ -31,10 +31,10 @@ class SealedContent(_Frozen):
         nonce: its nonce (hex).
         rows: number of rows.
         schema_sha256: SHA-256 (hex) of names and types of the columns.
-        basis: what the digest rests on. ``written``: every row came with this commit; a number: the sealed version of that number,
-            and what was added and removed since; ``whole``: all rows of the version were read, as nothing sealed was there to rest on.
+        basis: start of the digest. ``written``: the commit wrote every row; a number: the sealed version of that number,
+            plus added and minus removed rows since; ``whole``: all rows of the version were read, without an earlier seal.
         measured: ``written``: rows of the commit were summed as they were written; ``read``: some were read after the commit.
-        unsealed: versions since the basis that others wrote; what they changed is not in the digest.
+        unsealed: versions of other writers since the basis; their changes are not in the digest.
     """
 
     encoding: int = 1
@@ -123,6 +123,6 @@ def _sources(folder: Any, prefix: str) -> list[tuple[str, Any]]:
         name = f"{prefix}{item.name}"
         if item.is_dir():
             sources += _sources(item, f"{name}/")
-        elif not item.name.endswith((".pyc", ".so")):  # whatever else lies in the package runs or decides
+        elif not item.name.endswith((".pyc", ".so")):  # other files may affect the code as well
             sources.append((name, item))
     return sources

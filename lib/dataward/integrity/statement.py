@@ -39,7 +39,7 @@ def predicate_type(kind: str) -> str:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a statement is about: a name, and the SHA-256 (hex) of its bytes."""
+    """Subject of a statement: a name, and the SHA-256 (hex) of its bytes."""
 
     name: str
     sha256: str
@@ -74,7 +74,7 @@ class Statement:
         """Parse the payload of an envelope; its signature is not verified here.
 
         Raises:
-            ValueError: the payload is no in-toto Statement v1 whose subjects have a SHA-256.
+            ValueError: the payload is not an in-toto Statement v1 whose subjects have a SHA-256.
         """
         try:
             found = json.loads(envelope.payload)
@@ -88,7 +88,7 @@ class Statement:
 
 
 def record_text(data: bytes) -> str:
-    """Return the canonical JSON of the record that a statement is about; other data as text."""
+    """Return the canonical JSON of the record in a statement; other data as text."""
     try:
         return canonical(Statement.parse(Envelope.parse(data)).predicate)
     except ValueError:

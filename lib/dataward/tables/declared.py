@@ -78,7 +78,7 @@ class Fit:
 
     @property
     def rewrites(self) -> bool:
-        """Whether the schema is replaced: columns go or change their type."""
+        """Whether the schema is replaced, because columns are dropped or change type."""
         return bool(self.drops or self.retypes)
 
 

@@ -26,7 +26,7 @@ PLACE = "struct(start, id)"
 
 @dataclass(frozen=True)
 class Lines:
-    """One file: how its lines end (None: as Spark finds it), whether some end otherwise, how many are no UTF-8."""
+    """One file: its line ending (None: detected by Spark), whether some lines end differently, and the number of lines not in UTF-8."""
 
     uri: str
     separator: str | None

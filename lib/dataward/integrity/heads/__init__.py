@@ -1,7 +1,7 @@
-"""Heads: checkpoints that are kept where whoever can change table and ledger cannot change them.
+"""Heads: checkpoints in places that cannot be changed by whoever can change table and ledger.
 
-A place of heads publishes a checkpoint and returns the newest that it holds. Before it publishes, the log is compared with
-what the place holds: a log that was cut, rolled back or rewritten is refused there and then.
+A place of heads publishes a checkpoint and returns its newest one. Before it publishes, the log is compared with
+that checkpoint: a log that was cut, rolled back or rewritten is refused immediately.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ __all__ = ["Place", "Published", "Unread", "checkpoint_of", "extends", "known_he
 
 
 class Place(Protocol):
-    """Where heads of one log are kept; ``str`` names it."""
+    """Place of the heads of one log; ``str`` names it."""
 
     def newest(self) -> Note | None:
-        """Return the newest checkpoint that is kept for the log; None where there is none.
+        """Return the newest stored checkpoint of the log; None where there is none.
 
         Raises:
             TargetError: the place cannot be read.
-            ProofError: what it holds does not verify.
+            ProofError: the stored checkpoint does not verify.
         """
         ...
 
     def keep(self, note: Note) -> str:
-        """Keep a checkpoint, once; returns where.
+        """Store a checkpoint, once, and return its location.
 
         Raises:
             TargetError: the place cannot be written.
-            ProofError: another checkpoint of that size is kept already.
+            ProofError: another checkpoint of that size is stored already.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Published:
-    """What became of one place: ``trouble`` is empty where the checkpoint of ``size`` entries is kept there.
+    """Outcome of one place: ``trouble`` is empty where the checkpoint of ``size`` entries is stored there.
 
-    ``contradicts``: the place holds what the ledger no longer does.
+    ``contradicts``: the ledger contradicts the stored checkpoint.
     """
 
     place: str
@@ -56,7 +56,7 @@ class Published:
 
 
 def open_place(head: Head, log: Log) -> Place:
-    """Return the place of a contract's line, for one log."""
+    """Return the place of a contract's entry, for one log."""
     origin = log.origin() or ""
     if head.directory:
         from dataward.integrity.heads.folder import Folder
@@ -80,7 +80,7 @@ def open_place(head: Head, log: Log) -> Place:
 
 
 def publish(log: Log, heads: Sequence[Head]) -> list[Published]:
-    """Keep the newest checkpoint at every place; nothing is raised for a place that fails.
+    """Publish the newest checkpoint to every place; failures are returned, not raised.
 
     Raises:
         ProofError: the ledger has no checkpoint.
@@ -108,7 +108,7 @@ def _published(log: Log, head: Head, note: Note) -> Published:
 
 
 def extends(log: Log, note: Note, before: Note | None, place: str) -> None:
-    """Raise ProofError where a log does not extend the head that a place holds."""
+    """Raise ProofError where a log does not extend the stored head of a place."""
     if before is None:
         return
     kept, head = Checkpoint.parsed(before.text), Checkpoint.parsed(note.text)
@@ -129,7 +129,7 @@ def extends(log: Log, note: Note, before: Note | None, place: str) -> None:
 
 @dataclass(frozen=True)
 class Unread:
-    """A place whose head is not known. ``damaged``: what it holds does not verify, else it could not be read."""
+    """A place without a known head. ``damaged``: its head does not verify, else it could not be read."""
 
     place: str
     trouble: str
@@ -141,7 +141,7 @@ class Unread:
 
 
 def known_heads(log: Log, heads: Iterable[Head]) -> tuple[list[Note], list[Unread]]:
-    """Return the newest head of every place, and the places whose head is not known."""
+    """Return the newest head of every place, and the places without a known head."""
     notes: list[Note] = []
     unread = []
     for head in heads:
@@ -154,10 +154,10 @@ def known_heads(log: Log, heads: Iterable[Head]) -> tuple[list[Note], list[Unrea
 
 
 def checkpoint_of(data: bytes, where: str) -> Note:
-    """Parse a checkpoint that a place keeps.
+    """Parse the stored checkpoint of a place.
 
     Raises:
-        ProofError: it is none.
+        ProofError: the data is not a checkpoint.
     """
     try:
         note = parse(data)

@@ -41,7 +41,7 @@ def _client(service: str) -> Any:
 
 
 def _call(what: str, call: Callable[[], Any], ignored: str = "") -> Any:
-    """Call AWS; an error becomes a TargetError with a remedy, ``ignored`` (an error code) becomes None."""
+    """Call AWS; convert an error to a TargetError with a remedy, and ``ignored`` (an error code) to None."""
     try:
         return call()
     except ClientError as error:
@@ -58,10 +58,10 @@ def _call(what: str, call: Callable[[], Any], ignored: str = "") -> Any:
 
 
 class LockedObjects:
-    """Objects that nobody, the account's root included, can replace or delete before their retention ends."""
+    """Objects that nobody, including the account's root, can replace or delete before their retention ends."""
 
     def __init__(self, url: str, origin: str, retain_days: int) -> None:
-        """Take the prefix."""
+        """Parse the prefix."""
         self._bucket, _, prefix = url.removeprefix("s3://").partition("/")
         self._prefix = f"{prefix.rstrip('/')}/" if prefix else ""
         self._origin, self._days = origin, retain_days
@@ -72,14 +72,14 @@ class LockedObjects:
         return f"s3://{self._bucket}/{self._prefix}"
 
     def newest(self) -> Note | None:
-        """Return the checkpoint of the largest size."""
+        """Return the largest checkpoint."""
         folder = self._prefix + name_of(self._origin, 0).rpartition("/")[0] + "/"
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
         keys = _call(f"list {self}", lambda: [one["Key"] for page in pages for one in page.get("Contents", ())])
         return self._read(max(keys)) if keys else None
 
     def keep(self, note: Note) -> str:
-        """Put the object of the checkpoint's size, unless there is one, under a lock."""
+        """Put the object of the checkpoint's size under a lock, unless it exists."""
         key = self._prefix + name_of(self._origin, Checkpoint.parsed(note.text).size)
         until = datetime.now(timezone.utc) + timedelta(days=self._days)
         put = _call(f"put {self}", lambda: self._s3.put_object(
@@ -102,10 +102,10 @@ class LockedObjects:
 
 
 class LogStream:
-    """Events of a stream of an existing log group; the stream bears the log's name."""
+    """Events of a stream of an existing log group; the stream is named like the log."""
 
     def __init__(self, group: str, origin: str) -> None:
-        """Take the group."""
+        """Set the group and the stream."""
         self._group, self._origin = group, origin
         self._stream = re.sub(r"[:*\s]", "-", origin)
         self._logs = _client("logs")
@@ -143,11 +143,11 @@ class LogStream:
 
 
 def export_cloudtrail(log: Log, trail: Trail, key: RSAPrivateKey) -> Digest | None:
-    """Write the entries since the last export, and the digest that names them; None where there is nothing new.
+    """Write the entries since the last export, and the digest that names them; None without new entries.
 
     Raises:
         TargetError: the bucket cannot be read or written.
-        ProofError: the ledger does not extend what was exported before.
+        ProofError: the ledger does not extend the earlier export.
     """
     note = log.checkpoint()
     if note is None:

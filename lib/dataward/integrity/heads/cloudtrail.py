@@ -1,6 +1,6 @@
 """Entries and checkpoints in the format of CloudTrail's log and digest files, which ``aws cloudtrail validate-logs`` checks.
 
-A digest names the log files since the one before it by SHA-256, and that digest by its hash and signature (RSA, SHA-256).
+A digest names the log files since the previous digest by SHA-256, and the previous digest by its hash and signature (RSA, SHA-256).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LARGEST = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Trail:
-    """Where CloudTrail would put the files of a trail of this name."""
+    """Location of the files of a trail with this name."""
 
     bucket: str
     prefix: str
@@ -39,7 +39,7 @@ class Trail:
 
     @property
     def arn(self) -> str:
-        """ARN that the validator is given."""
+        """ARN for the validator."""
         return f"arn:aws:cloudtrail:{self.region}:{self.account}:trail/{self.name}"
 
     @property
@@ -57,14 +57,14 @@ class Trail:
         return f"{self.digests}{time:%Y/%m/%d}/{name}"
 
     def log_key(self, time: datetime, first: int) -> str:
-        """Return the key of a log file that begins with an entry."""
+        """Return the key of a log file by its first entry."""
         name = f"{self.account}_CloudTrail_{self.region}_{time:%Y%m%dT%H%MZ}_{first:016}.json.gz"
         return f"{self._start}AWSLogs/{self.account}/CloudTrail/{self.region}/{time:%Y/%m/%d}/{name}"
 
 
 @dataclass(frozen=True)
 class LogFile:
-    """A log file: its key, its compressed content, the hash of what is inside, and the times of its entries."""
+    """A log file: its key, its compressed content, the hash of the uncompressed content, and the times of its entries."""
 
     key: str
     content: bytes
@@ -75,7 +75,7 @@ class LogFile:
 
 @dataclass(frozen=True)
 class Digest:
-    """A digest: key, text, signature (hex), the number of entries that it and its predecessors cover, and the checkpoint."""
+    """A digest: key, text, signature (hex), the number of entries covered by it and its predecessors, and the checkpoint."""
 
     key: str
     text: bytes
@@ -103,7 +103,7 @@ def log_file(trail: Trail, time: datetime, first: int, entries: list[bytes]) -> 
 def digest_of(
     trail: Trail, key: RSAPrivateKey, logs: list[LogFile], note: Note, size: int, times: tuple[datetime, Digest | None]
 ) -> Digest:
-    """Return the signed digest of log files; ``times``: now, and the digest before (None: this is the first)."""
+    """Return the signed digest of log files; ``times``: now, and the previous digest (None: this is the first)."""
     now, before = times
     object_key, end = trail.digest_key(now), f"{now:%Y-%m-%dT%H:%M:%SZ}"
     start = before.end if before else now - timedelta(hours=1)
@@ -135,10 +135,10 @@ def digest_of(
 
 
 def parsed(key: str, content: bytes, signature: str) -> Digest:
-    """Parse a digest that was written before.
+    """Parse an earlier digest.
 
     Raises:
-        ProofError: it is none of Dataward's.
+        ProofError: it was not written by Dataward.
     """
     try:
         text = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content, LARGEST)
@@ -150,7 +150,7 @@ def parsed(key: str, content: bytes, signature: str) -> Digest:
 
 
 def public_keys(key: RSAPrivateKey) -> dict[str, Any]:
-    """Return the answer of ``ListPublicKeys``, which the validator asks for."""
+    """Return the response of ``ListPublicKeys`` for the validator."""
     public = _public(key)
     return {"PublicKeyList": [{"Value": base64.b64encode(public).decode(), "ValidityStartTime": 0, "ValidityEndTime": 4102444800,
                                "Fingerprint": _fingerprint(public)}]}  # fmt: skip

@@ -12,15 +12,15 @@ __all__ = ["Folder", "name_of"]
 
 
 def name_of(origin: str, size: int) -> str:
-    """Return the name of a head: the log's digest and the size, so that names sort by size."""
+    """Return the name of a head from the log's digest and the size, so that names sort by size."""
     return f"{digest(origin)[:16]}/{size:020}.checkpoint"
 
 
 class Folder:
-    """A folder on any storage that a ledger may lie on. A file that is there is never replaced."""
+    """A folder on any storage that supports ledgers. An existing file is never replaced."""
 
     def __init__(self, path: str, origin: str) -> None:
-        """Take the folder."""
+        """Open the folder."""
         self._store, self._origin = store_at(path), origin
 
     def __str__(self) -> str:
@@ -28,7 +28,7 @@ class Folder:
         return f"directory {self._store}"
 
     def newest(self) -> Note | None:
-        """Return the checkpoint of the largest size."""
+        """Return the largest checkpoint."""
         names = [name for name in self._store.names(digest(self._origin)[:16]) if name.endswith(".checkpoint")]
         data = self._store.read(names[-1]) if names else None
         return checkpoint_of(data, f"{self}/{names[-1]}") if data is not None else None

@@ -1,6 +1,6 @@
-"""Heads under an RFC 3161 time stamp: an authority signs that the checkpoint existed at a time.
+"""Heads with an RFC 3161 time stamp: an authority signs that the checkpoint existed at a time.
 
-The token lies in the ledger's folder. It does not protect itself from deletion; whoever keeps a copy can prove the time.
+The token is in the ledger's folder. It does not protect itself from deletion; any copy of it proves the time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Timestamps:
     """Tokens of one authority, verified by its root certificates (PEM)."""
 
     def __init__(self, url: str, certificates: str, log: Log) -> None:
-        """Take URL, file of root certificates, and log."""
+        """Set URL, file of root certificates, and log."""
         self._url, self._certificates, self._log = url, certificates, log
         self._folder = f"heads/{digest(url)[:16]}"
 
@@ -32,7 +32,7 @@ class Timestamps:
         return f"time stamps of {self._url}"
 
     def newest(self) -> Note | None:
-        """Return the stamped checkpoint of the largest size."""
+        """Return the largest stamped checkpoint."""
         names = [name for name in self._log.store.names(self._folder) if name.endswith(".checkpoint")]
         if not names:
             return None
@@ -41,7 +41,7 @@ class Timestamps:
         return note
 
     def time_of(self, note: Note) -> str:
-        """Return when a checkpoint was stamped (ISO 8601).
+        """Return the time stamp of a checkpoint (ISO 8601).
 
         Raises:
             ProofError: there is no token, or it does not verify.
@@ -53,7 +53,7 @@ class Timestamps:
         return self._verified(token, note, None)
 
     def keep(self, note: Note) -> str:
-        """Ask for a token, verify it and store it."""
+        """Request a token, verify it and store it."""
         client = _client()
         asked = client.TimestampRequestBuilder().data(str(note).encode()).hash_algorithm(client.HashAlgorithm.SHA256)
         request = asked.cert_request(cert_request=True).build()

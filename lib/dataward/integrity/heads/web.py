@@ -14,10 +14,10 @@ SECONDS = 20
 
 
 def post(url: str, body: bytes, kind: str) -> tuple[int, bytes]:
-    """Post a body; returns status and answer. Redirects are not followed, so the contract's URL is the one that is asked.
+    """Post a body, and return status and response. Redirects are not followed, so that only the contract's URL is contacted.
 
     Raises:
-        TargetError: nobody answers, or the answer is too long.
+        TargetError: the server does not respond, or the response is too long.
     """
     request = urllib.request.Request(url, body, {"Content-Type": kind}, method="POST")  # noqa: S310 - http(s) by contract
     opener = urllib.request.build_opener(_NoRedirect)

@@ -1,6 +1,6 @@
-"""Heads with a witness (C2SP tlog-witness): it cosigns a checkpoint only if that extends what it has cosigned before.
+"""Heads with a witness (C2SP tlog-witness): it cosigns a checkpoint only if the checkpoint extends the last cosigned one.
 
-The cosigned checkpoint lies in the ledger's folder; what makes it a head kept elsewhere is the witness's own memory.
+The cosigned checkpoint is in the ledger's folder; the witness's own memory makes it an independent head.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Witness:
     """One witness, by the URL of its submission prefix and its key (a vkey of type 4)."""
 
     def __init__(self, url: str, key: str, log: Log) -> None:
-        """Take URL, key and log."""
+        """Set URL, key and log."""
         self._url, self._log = url.rstrip("/"), log
         self._key = Verifier.parsed(key)
         self._folder = f"heads/{digest(url)[:16]}"
@@ -32,7 +32,7 @@ class Witness:
         return f"witness {self._url}"
 
     def newest(self) -> Note | None:
-        """Return the cosigned checkpoint of the largest size that is stored."""
+        """Return the largest stored cosigned checkpoint."""
         names = [name for name in self._log.store.names(self._folder) if name.endswith(".checkpoint")]
         if not names:
             return None
@@ -42,7 +42,7 @@ class Witness:
         return note
 
     def keep(self, note: Note) -> str:
-        """Have a checkpoint cosigned, from the size on that the witness knows."""
+        """Request a cosignature of a checkpoint, starting from the size that the witness knows."""
         before = self.newest()
         old = Checkpoint.parsed(before.text).size if before else 0
         for _ in range(3):

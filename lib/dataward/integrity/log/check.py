@@ -1,4 +1,4 @@
-"""Check a whole log: every entry, statement and tile, the checkpoint, and heads that were kept elsewhere."""
+"""Check a whole log: every entry, statement and tile, the checkpoint, and heads from other places."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ READERS = 16
 
 @dataclass(frozen=True)
 class Flaw:
-    """One thing that does not hold.
+    """A failed check of a log.
 
     Attributes:
         kind: log-missing, checkpoint-missing, checkpoint-malformed, checkpoint-unsigned, other-log, bundle-damaged,
             entry-forged, entry-order, root-differs, tile-differs, statement-missing, manifest-missing, log-cut, log-forked.
-        message: what, where, and what to do.
-        entry: number of the entry, if it is about one.
+        message: the problem, its place, and a remedy.
+        entry: number of the entry, if any.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Flaw:
 
 @dataclass(frozen=True)
 class Checked:
-    """Result of a check: the head that was checked, how many entries no checkpoint covers yet, and the flaws."""
+    """Result of a check: the checked head, the number of entries without a checkpoint, and the flaws."""
 
     head: Head
     uncovered: int
@@ -46,7 +46,7 @@ class Checked:
 def check(
     log: Log, rules: KeyringRules, excused: Callable[[int], bool] = lambda index: False, heads: Iterable[Note] = ()
 ) -> Checked:
-    """Check everything; ``excused`` tells which entries' statements were erased with a record of it."""
+    """Check a whole log; ``excused`` returns whether the statement of an entry was erased with a record of the erasure."""
     note, flaws = _checkpoint(log, rules)
     covered = Checkpoint.parsed(note.text) if note else None
     size = log.size()
@@ -75,7 +75,7 @@ def check(
 
 
 def against(log: Log, rules: KeyringRules, leaves: Sequence[bytes], heads: Iterable[Note]) -> list[Flaw]:
-    """Compare a log with heads that were kept elsewhere; a head that no known key signed proves nothing and is named."""
+    """Compare a log with heads from other places; a head without a signature of a known key proves nothing and is reported."""
     found = []
     for note in heads:
         known = Checkpoint.parsed(note.text)

@@ -1,7 +1,7 @@
-"""Entries of the ledger: small signed JSON with the digest of a statement, and pointers by which they are found.
+"""Entries of the ledger: small signed JSON with the digest of a statement, and pointers to find them.
 
-An entry names table and run by SHA-256, so that it holds no value. Its Ed25519 signature covers log, index and content: an
-entry that is copied to another place or log does not verify.
+An entry names table and run by SHA-256, so that it contains no value. Its Ed25519 signature covers log, index and content: an
+entry that is copied to another position or log does not verify.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KIND = re.compile(r"[a-z][a-z0-9_.-]{0,49}")
 
 
 def digest(text: str) -> str:
-    """Return how an entry names a table or a run: SHA-256 (hex)."""
+    """Return the digest of a table or a run in entries: SHA-256 (hex)."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -43,16 +43,16 @@ class Body:
     """Content of an entry.
 
     Attributes:
-        kind: seal, ask, erasure, ... : what the statement is.
+        kind: kind of the statement: seal, ask, erasure, ...
         time: UTC, ISO 8601.
         statement: SHA-256 (hex) of the statement.
         key: domain and version of the signing key.
         run: digest of the run ID.
-        target: digest of the table's place; of an empty text where the entry is about no table.
-        nth: how many entries of this kind and target came before.
+        target: digest of the table's location; of an empty text if the entry has no table.
+        nth: number of earlier entries of this kind and target.
         version: version of the table.
         manifest: SHA-256 (hex) of a second document, such as the list of files.
-        about: what else a kind of entry says: small plain data.
+        about: further small plain data of this kind of entry.
         signature: Ed25519, empty before it is signed.
     """
 
@@ -75,7 +75,7 @@ class Body:
         return {name: value for name, value in data.items() if value is not None}
 
     def message(self, origin: str, index: int) -> bytes:
-        """Return what is signed."""
+        """Return the message to sign."""
         return f"{CONTEXT}\n{origin}\n{index}\n{canonical(self._plain())}".encode()
 
     def entry(self, origin: str, index: int, key: Ed25519PrivateKey) -> bytes:
@@ -88,7 +88,7 @@ class Body:
         """Parse an entry.
 
         Raises:
-            ValueError: it is none, or not in canonical form.
+            ValueError: the data is not an entry, or not in canonical form.
         """
         try:
             data = json.loads(entry)
@@ -106,7 +106,7 @@ class Body:
         return made
 
     def signed_by(self, keys: PublicKeys, origin: str, index: int) -> str:
-        """Return why the signature does not hold; empty where it does."""
+        """Return why the signature does not verify; empty if it does."""
         try:
             keys.public_key(*self.key).verify(self.signature, self.message(origin, index))
         except InvalidSignature:
@@ -118,14 +118,14 @@ class Body:
 
 @dataclass(frozen=True)
 class KeyringRules:
-    """Accept what the keys of one keyring signed, and write the pointers to it."""
+    """Accept entries signed by the keys of one keyring, and write the pointers to them."""
 
     log: Log
     origin: str
     keys: PublicKeys
 
     def known(self, note: Note) -> list[Verifier]:
-        """Return the keys that the log names for the IDs in a note, taken from the keyring."""
+        """Return the keyring's keys for the key IDs in a note, as named by the log."""
         found = []
         for one in note.signatures:
             data = self.log.fixed(key_path(one.id))
@@ -135,7 +135,7 @@ class KeyringRules:
         return found
 
     def accept(self, index: int, entry: bytes) -> None:
-        """Raise ProofError where an entry is not signed, or its statement is not there."""
+        """Raise ProofError where an entry is not signed, or its statement is missing."""
         try:
             body = Body.parsed(entry)
             trouble = body.signed_by(self.keys, self.origin, index)
@@ -167,7 +167,7 @@ def derived(entries: Iterable[bytes]) -> dict[str, bytes]:
 
 
 def key_path(key_id: bytes) -> str:
-    """Return the name of the file that says which key of a keyring has an ID."""
+    """Return the name of the file that maps a key ID to a key of a keyring."""
     return f"keys/{key_id.hex()}"
 
 
@@ -187,7 +187,7 @@ def nth_path(kind: str, target: str, nth: int) -> str:
 
 
 def newest_path(kind: str, target: str) -> str:
-    """Return the name of the file with the number of entries of a kind and target, as last known."""
+    """Return the name of the file with the last known number of entries of a kind and target."""
     return f"index/table/{_spread(kind, target)}/newest"
 
 
@@ -203,7 +203,7 @@ def find(log: Log, kind: str, run: str, target: str) -> tuple[int, Body] | None:
 def newest(log: Log, kind: str, target: str, settled: bool = False) -> tuple[int, Body] | None:
     """Return the newest entry of a kind and target, in O(log n) reads; None where there is none.
 
-    ``settled``: a checkpoint covers every entry, so that none has to be looked for beside the pointers.
+    ``settled``: a checkpoint covers every entry, so that the pointers are complete.
     """
 
     def mine(body: Body) -> bool:
@@ -219,7 +219,7 @@ def newest(log: Log, kind: str, target: str, settled: bool = False) -> tuple[int
 
 
 def chain_of(log: Log, kind: str, target: str) -> Iterator[tuple[int, Body]]:
-    """Yield the entries of a kind and target, newest first; pointers that do not hold are replaced by a scan.
+    """Yield the entries of a kind and target, newest first; wrong pointers are replaced by a scan.
 
     Raises:
         ProofError: a bundle is missing or damaged.
@@ -271,7 +271,7 @@ def _fitting(entries: Any, mine: Callable[[Body], bool]) -> Iterator[tuple[int, 
 
 
 def _last(there: Callable[[int], bool], known: int | None) -> int:
-    """Return the last number that is there (-1: none), where all below it are."""
+    """Return the last existing number (-1: none), where all below it exist."""
     low = known if known is not None and there(known) else -1
     step = 1
     while there(low + step):

@@ -1,9 +1,9 @@
 """A transparency log in a folder of immutable files (C2SP tlog-tiles).
 
-The commit point is the creation of the next entry bundle: for every size of the log there is one name, and of several
-writers one creates it. Tiles, pointers and the signed checkpoint are derived: every writer completes those of entries that
-a killed writer left before it appends its own. No checkpoint is signed that does not extend the one before it, and no entry
-is covered that :class:`Rules` do not accept.
+The commit point is the creation of the next entry bundle: every size of the log has one name, and only one of several
+writers creates it. Tiles, pointers and the signed checkpoint are derived: every writer completes those of a killed
+writer before it appends its own entry. A checkpoint is signed only if it extends the previous one and
+:class:`Rules` accept its entries.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Head", "Log", "Rules", "append", "complete", "verified_head"]
 
 ORIGIN, CHECKPOINT, STATEMENTS = "origin", "checkpoint", "statements"
 PATIENCE = 300.0
-"""Seconds that a writer tries to get its turn."""
+"""Seconds that a writer waits for its turn."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Head:
 
 
 class Rules(Protocol):
-    """What a writer demands of entries that others appended, and what it derives from each."""
+    """A writer's conditions on entries of other writers, and derived files of each entry."""
 
     def known(self, note: Note) -> list[Verifier]:
         """Return the keys that may have signed a checkpoint."""
@@ -56,10 +56,10 @@ class Rules(Protocol):
 
 
 class Log:
-    """A log to read. Nothing that is read is trusted: see :func:`verified_head`."""
+    """A log to read. Its files are not trusted: see :func:`verified_head`."""
 
     def __init__(self, store: Store) -> None:
-        """Take the folder; nothing is read."""
+        """Set the folder; nothing is read."""
         self.store = store
         self._immutable: dict[str, bytes] = {}
 
@@ -68,7 +68,7 @@ class Log:
         return str(self.store)
 
     def origin(self) -> str | None:
-        """Return the log's name, by which its checkpoints are told from another log's; None where there is no log."""
+        """Return the log's name, which distinguishes its checkpoints from those of other logs; None where there is no log."""
         data = self.fixed(ORIGIN)
         text = data.decode("utf-8", "replace").strip() if data is not None else None
         if text is not None and (not text or "\n" in text or len(text) > 200):
@@ -81,7 +81,7 @@ class Log:
         """Return the newest signed checkpoint; None where there is none.
 
         Raises:
-            ProofError: the file is no checkpoint.
+            ProofError: the file is not a checkpoint.
         """
         data = self.store.read(CHECKPOINT)
         if data is None:
@@ -94,14 +94,14 @@ class Log:
         return note
 
     def size(self) -> int:
-        """Return the number of committed entries, also of those that the checkpoint does not cover yet."""
+        """Return the number of committed entries, including those without a checkpoint."""
         note = None
         with suppress(ProofError):
             note = self.checkpoint()
         return self.grown(Checkpoint.parsed(note.text).size if note else self._full_bundles() * WIDTH)
 
     def grown(self, size: int) -> int:
-        """Return the number of committed entries, of which at least ``size`` are known to be there."""
+        """Return the number of committed entries, of which at least ``size`` are known to exist."""
         while True:
             if self.store.exists(path("entries", size // WIDTH)):
                 size = (size // WIDTH + 1) * WIDTH
@@ -111,7 +111,7 @@ class Log:
                 return size
 
     def _full_bundles(self) -> int:
-        """Count the full bundles in O(log n) looks."""
+        """Count the full bundles in O(log n) requests."""
         high = 1
         while self.store.exists(path("entries", high - 1)):
             high *= 2
@@ -122,7 +122,7 @@ class Log:
         return low
 
     def entries(self, start: int, end: int) -> list[bytes]:
-        """Return the entries from ``start`` up to, not including, ``end``.
+        """Return the entries from ``start`` up to, but not including, ``end``.
 
         Raises:
             ProofError: a bundle is missing or damaged.
@@ -157,10 +157,10 @@ class Log:
         return held[:width]
 
     def entry(self, index: int) -> bytes:
-        """Return one entry; its bundle may be of any width that holds it.
+        """Return one entry; its bundle may have any sufficient width.
 
         Raises:
-            ProofError: it is missing.
+            ProofError: the entry is missing.
         """
         with suppress(ProofError):
             return self.bundle(index + 1)[-1]
@@ -175,7 +175,7 @@ class Log:
         return merkle.inclusion(self._tiles(size).node, index, size)
 
     def consistency_proof(self, old: int, new: int) -> list[bytes]:
-        """Return the hashes that show that the first ``old`` entries are the first of ``new`` (RFC 6962, section 2.1.2)."""
+        """Return the hashes that prove that the first ``old`` entries are the first of ``new`` (RFC 6962, section 2.1.2)."""
         return merkle.consistency(self._tiles(new).node, old, new)
 
     def proof(self, index: int) -> InclusionProof:
@@ -191,18 +191,18 @@ class Log:
         return InclusionProof(index, tuple(self.inclusion_proof(index, size)), note)
 
     def statement(self, sha256: str) -> bytes | None:
-        """Return a stored document by its SHA-256 (hex); None where it is missing or not what its name says."""
+        """Return a stored document by its SHA-256 (hex); None where it is missing or has another hash."""
         data = self.store.read(f"{STATEMENTS}/{sha256}")
         return data if data is not None and hashlib.sha256(data).hexdigest() == sha256 else None
 
     def keep(self, data: bytes) -> str:
-        """Store a document under its SHA-256, which is returned."""
+        """Store a document under its SHA-256, and return the hash."""
         sha256 = hashlib.sha256(data).hexdigest()
         self.store.create(f"{STATEMENTS}/{sha256}", data)
         return sha256
 
     def fixed(self, name: str) -> bytes | None:
-        """Return the content of a file that never changes once it is there; it is read once."""
+        """Return the content of an immutable file, which is read once."""
         if name not in self._immutable:
             data = self.store.read(name)
             if data is None:
@@ -211,7 +211,7 @@ class Log:
         return self._immutable[name]
 
     def remember(self, name: str, data: bytes) -> None:
-        """Take note of a file that never changes and was written just now."""
+        """Cache an immutable file that was just written."""
         self._immutable[name] = data
 
     def _tiles(self, size: int) -> Tiles:
@@ -223,10 +223,10 @@ class Log:
 
 
 def verified_head(log: Log, rules: Rules) -> Head:
-    """Return the head that the checkpoint signs.
+    """Return the verified head of the signed checkpoint.
 
     Raises:
-        ProofError: the checkpoint is of another log, not signed by a known key, or not the root of the tiles.
+        ProofError: the checkpoint is of another log, not signed by a known key, or differs from the root of the tiles.
     """
     note = log.checkpoint()
     if note is None:
@@ -245,12 +245,12 @@ def verified_head(log: Log, rules: Rules) -> Head:
 
 
 def complete(log: Log, rules: Rules, signer: Signer, known: int = 0) -> Head:
-    """Derive tiles, pointers and checkpoint of entries that no checkpoint covers yet; returns the head after that.
+    """Derive tiles, pointers and checkpoint of entries without a checkpoint, and return the new head.
 
-    ``known``: how many entries are known to be there.
+    ``known``: number of entries that are known to exist.
 
     Raises:
-        ProofError: what is there does not verify; nothing is signed then.
+        ProofError: the log does not verify; then nothing is signed.
     """
     while True:
         head = verified_head(log, rules)
@@ -272,7 +272,7 @@ def complete(log: Log, rules: Rules, signer: Signer, known: int = 0) -> Head:
 
 
 def _cover(log: Log, signer: Signer, head: Head, entries: list[bytes]) -> None:
-    """Write the tiles of further entries. What lies there already is equal, or the root below shows it."""
+    """Write the tiles of further entries. Existing files are equal, or the comparison of the root fails."""
     tiles = Tiles(log.fixed, head.size)
     for name, data in extended(tiles, [merkle.leaf_hash(entry) for entry in entries]):
         if not log.store.create(name, data) and log.store.read(name) not in (data, None):
@@ -281,7 +281,7 @@ def _cover(log: Log, signer: Signer, head: Head, entries: list[bytes]) -> None:
 
 
 def _publish(log: Log, signer: Signer, size: int) -> Head | None:
-    """Sign and write a checkpoint; None where one as large was written meanwhile."""
+    """Sign and write a checkpoint; None where one of the same size or larger was written meanwhile."""
     with suppress(ProofError):
         note = log.checkpoint()
         if note is not None and Checkpoint.parsed(note.text).size >= size:
@@ -293,7 +293,7 @@ def _publish(log: Log, signer: Signer, size: int) -> Head | None:
 
 
 def _tidy(log: Log, old: int, new: int) -> None:
-    """Remove partial files of bundles and tiles that are full now; what cannot be removed does no harm."""
+    """Remove partial files of full bundles and tiles; failures do no harm."""
     level = 0
     with suppress(TargetError):
         while (full := range(old // WIDTH, new // WIDTH)) and len(full):
@@ -306,11 +306,11 @@ def _tidy(log: Log, old: int, new: int) -> None:
 def append(log: Log, rules: Rules, signer: Signer, make: Callable[[Head], bytes | None]) -> int | None:
     """Append one entry; returns its index.
 
-    ``make`` gets the head that the entry follows, and is asked again in every turn; None ends the try without an entry.
+    ``make`` gets the head before the entry, and is called again in every turn; None ends the attempt without an entry.
 
     Raises:
         TargetError: the log cannot be written.
-        ProofError: what is there does not verify.
+        ProofError: the present log does not verify.
     """
     begun, turn = time.monotonic(), 0
     while True:
@@ -328,15 +328,15 @@ def append(log: Log, rules: Rules, signer: Signer, make: Callable[[Head], bytes 
 
 
 def _committed(log: Log, size: int, entry: bytes) -> bool:
-    """Create the bundle of a log of one entry more; False where another writer did."""
+    """Create the bundle that has one more entry; False where another writer did."""
     name, width = bundle_path(size + 1), size % WIDTH
     bundle = b"".join(framed(one) for one in (log.bundle(size) if width else [])) + framed(entry)
     if not log.store.create(name, bundle):
-        return log.store.read(name) == bundle  # a request that was sent twice, and came through the first time
+        return log.store.read(name) == bundle  # a request that was sent twice, and succeeded the first time
     whole = path("entries", size // WIDTH)
     if name == whole or not log.store.exists(whole):
         return True
-    # This bundle was filled and its partial files removed since the size was read: nobody reads what was created just now.
+    # This bundle was filled and its partial files removed since the size was read: nobody reads the new file.
     if unpacked(log.store.read(whole) or b"")[width : width + 1] == [entry]:
         return True
     log.store.delete([name])
@@ -344,7 +344,7 @@ def _committed(log: Log, size: int, entry: bytes) -> bool:
 
 
 def tail(log: Log) -> Iterable[tuple[int, bytes]]:
-    """Yield index and entry of what no checkpoint covers yet."""
+    """Yield index and content of entries without a checkpoint."""
     note = None
     with suppress(ProofError):
         note = log.checkpoint()

@@ -1,4 +1,4 @@
-"""Merkle trees as RFC 6962, section 2.1, has them: hashes, inclusion and consistency proofs, and how they verify."""
+"""Merkle trees of RFC 6962, section 2.1: hashes, inclusion and consistency proofs, and their verification."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 Nodes = Callable[[int, int], bytes]
-"""Hash of the complete subtree of 2**level leaves that is the index-th of its level."""
+"""Hash of a complete subtree of 2**level leaves, by level and index."""
 
 EMPTY = hashlib.sha256().digest()
 
@@ -34,7 +34,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def root(nodes: Nodes, size: int) -> bytes:
-    """Return the root hash of a tree of so many leaves."""
+    """Return the root hash of a tree by its number of leaves."""
     return _subtree(nodes, 0, size) if size else EMPTY
 
 
@@ -48,7 +48,7 @@ def root_of(hashes: Sequence[bytes]) -> bytes:
 
 
 def inclusion(nodes: Nodes, index: int, size: int) -> list[bytes]:
-    """Return the hashes that lead from a leaf to the root, the leaf's sibling first."""
+    """Return the hashes on the path from a leaf to the root, the leaf's sibling first."""
     if not 0 <= index < size:
         raise ValueError(f"there is no entry {index} in a tree of {size}")
     path: list[bytes] = []
@@ -65,7 +65,7 @@ def inclusion(nodes: Nodes, index: int, size: int) -> list[bytes]:
 
 
 def consistency(nodes: Nodes, old: int, new: int) -> list[bytes]:
-    """Return the hashes by which the root of the first ``old`` leaves leads to the root of ``new`` leaves."""
+    """Return the hashes that connect the root of the first ``old`` leaves to the root of ``new`` leaves."""
     if not 0 <= old <= new:
         raise ValueError(f"a tree of {new} has no earlier tree of {old}")
     if old in (0, new):

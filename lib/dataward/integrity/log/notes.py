@@ -1,6 +1,6 @@
 """Signed notes and checkpoints (C2SP signed-note, tlog-checkpoint, tlog-cosignature): Ed25519 only.
 
-Text of others is parsed within bounds: a note has at most 64 KiB and 32 signatures.
+Foreign text is parsed within bounds: a note has at most 64 KiB and 32 signatures.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Note:
     signatures: tuple[Signature, ...]
 
     def __str__(self) -> str:
-        """Return the note as it is stored."""
+        """Return the text of the note."""
         return f"{self.text}\n" + "".join(f"{one.line}\n" for one in self.signatures)
 
 
@@ -60,7 +60,7 @@ def _raw(key: Ed25519PublicKey) -> bytes:
 
 @dataclass(frozen=True)
 class Verifier:
-    """A public key by its name; ``kind``: 1 signs notes, 4 cosigns checkpoints as a witness does."""
+    """A public key with its name; ``kind``: 1 signs notes, 4 cosigns checkpoints as a witness."""
 
     name: str
     key: Ed25519PublicKey
@@ -73,7 +73,7 @@ class Verifier:
 
     @property
     def vkey(self) -> str:
-        """The key as text: name+hash+base64, as Go's ``note`` and Tessera take it."""
+        """The key as text: name+hash+base64, the format of Go's ``note`` and Tessera."""
         return f"{self.name}+{self.id.hex()}+{base64.b64encode(bytes([self.kind]) + _raw(self.key)).decode()}"
 
     @classmethod
@@ -81,7 +81,7 @@ class Verifier:
         """Parse a key's text.
 
         Raises:
-            ValueError: it is no Ed25519 key of a known type, or its hash is another key's.
+            ValueError: the text is not an Ed25519 key of a known type, or its hash is another key's.
         """
         name, given, encoded = (*vkey.strip().split("+", 2), "", "")[:3]
         try:
@@ -96,7 +96,7 @@ class Verifier:
         return made
 
     def time_of(self, note: Note) -> int | None:
-        """Return the time (seconds since 1970) of this witness's cosignature of a note; None where it has none that holds."""
+        """Return the time (seconds since 1970) of this witness's valid cosignature of a note; None where there is none."""
         for one in note.signatures:
             if (one.name, one.id) != (self.name, self.id) or len(one.signature) != 72:
                 continue
@@ -127,11 +127,11 @@ class Signer:
 
     @property
     def verifier(self) -> Verifier:
-        """The public half."""
+        """The public key."""
         return Verifier(self.name, self.key.public_key())
 
     def sign(self, text: str) -> Note:
-        """Return the note of a text."""
+        """Return the signed note of a text."""
         return Note(text, (Signature(self.name, self.verifier.id, self.key.sign(text.encode())),))
 
 
@@ -141,16 +141,16 @@ def cosigned(text: str, time: int) -> bytes:
 
 
 def cosignature(name: str, key: Ed25519PrivateKey, text: str, time: int) -> Signature:
-    """Return a witness's signature of a checkpoint's text."""
+    """Return a witness's cosignature of a checkpoint's text."""
     signature = key.sign(cosigned(text, time))
     return Signature(name, key_id(name, COSIGNATURE, _raw(key.public_key())), time.to_bytes(8, "big") + signature)
 
 
 def parse(data: str | bytes) -> Note:
-    """Parse a note; nothing is verified.
+    """Parse a note without verification.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the data is not a note.
     """
     if len(data) > LONGEST:
         raise ValueError("a note has at most 64 KiB")
@@ -188,7 +188,7 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """The text that is signed."""
+        """The signed text."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
     @classmethod
@@ -196,7 +196,7 @@ class Checkpoint:
         """Parse the text of a checkpoint's note; extension lines are refused, as nobody could audit them.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the text is not a checkpoint.
         """
         lines = text.split("\n")
         if len(lines) != 4 or lines[3] or not lines[0] or not re.fullmatch(r"0|[1-9][0-9]{0,18}", lines[1]):

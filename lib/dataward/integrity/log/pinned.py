@@ -1,4 +1,4 @@
-"""Verify a log by public keys that were handed over, without a keyring."""
+"""Verify a log with pinned public keys, without a keyring."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["PinnedKeys"]
 
 
 class PinnedKeys:
-    """The keys of a log that are among those that somebody pinned.
+    """The pinned keys of a log.
 
-    The folder says which key signs for which domain and version; it is believed only for keys that were pinned.
+    The folder names the key of each domain and version; this is accepted only for pinned keys.
     """
 
     def __init__(self, log: Log, pinned: Iterable[Verifier]) -> None:
@@ -35,7 +35,7 @@ class PinnedKeys:
         """Return the key that verifies signatures of a version.
 
         Raises:
-            KeyringError: it was not pinned.
+            KeyringError: the key was not pinned.
         """
         if (domain, version) not in self._keys:
             raise KeyringError(f"the key of domain '{domain}' version {version} is not among the keys that were given")

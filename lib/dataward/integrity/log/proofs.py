@@ -1,4 +1,4 @@
-"""Proofs that can be checked offline, in C2SP's tlog-proof format."""
+"""Offline proofs in C2SP's tlog-proof format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIRST = "c2sp.org/tlog-proof@v1"
 
 @dataclass(frozen=True)
 class InclusionProof:
-    """Index of an entry, the hashes from it to the root, the signed checkpoint; ``extra`` is not authenticated."""
+    """Index of an entry, the hashes from it to the root, and the signed checkpoint; ``extra`` is not authenticated."""
 
     index: int
     path: tuple[bytes, ...]
@@ -36,7 +36,7 @@ class InclusionProof:
         """Parse a proof.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the text is not a proof.
         """
         head, blank, note = text.partition("\n\n")
         lines = head.split("\n")
@@ -53,7 +53,7 @@ class InclusionProof:
         return cls(int(number[1]), path, parse(note), extra)
 
     def trouble(self, entry: bytes, known: Iterable[Verifier]) -> str:
-        """Return why the proof does not hold for an entry under these keys; empty where it does."""
+        """Return why the proof does not hold for an entry under these keys; empty if it does."""
         if not signers(self.note, known):
             return "its checkpoint is not signed by a known key"
         try:

@@ -1,4 +1,4 @@
-"""Make what is derived anew: tiles, pointers, the checkpoint; remove what nobody signed and no checkpoint covers."""
+"""Rebuild derived files (tiles, pointers, the checkpoint), and remove entries without signature and checkpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Repaired", "repair"]
 
 @dataclass(frozen=True)
 class Repaired:
-    """Result of a repair: the head after it, and the files that were written or removed."""
+    """Result of a repair: the new head, and the files that were written or removed."""
 
     head: Head
     written: tuple[str, ...]
@@ -27,10 +27,10 @@ class Repaired:
 
 
 def repair(log: Log, rules: KeyringRules, signer: Signer, heads: Iterable[Note] = ()) -> Repaired:
-    """Repair what is derived from the entries. Entries and statements themselves come back from a backup only.
+    """Rebuild the files derived from the entries. Only a backup restores entries and statements.
 
     Raises:
-        ProofError: entries that a checkpoint or a head covers were changed or removed: nothing is written then.
+        ProofError: entries under a checkpoint or a head were changed or removed; then nothing is written.
     """
     note = _signed(log, rules)
     covered = Checkpoint.parsed(note.text) if note else Checkpoint(rules.origin, 0, merkle.EMPTY)
@@ -59,7 +59,7 @@ def repair(log: Log, rules: KeyringRules, signer: Signer, heads: Iterable[Note] 
 
 
 def _signed(log: Log, rules: KeyringRules) -> Note | None:
-    """Return the checkpoint if a known key signed it for this log; one that is malformed or forged counts as missing."""
+    """Return the checkpoint if a known key signed it for this log; a malformed or forged one counts as missing."""
     with suppress(ProofError):
         note = log.checkpoint()
         if note and Checkpoint.parsed(note.text).origin == rules.origin and signers(note, rules.known(note)):
@@ -68,7 +68,7 @@ def _signed(log: Log, rules: KeyringRules) -> Note | None:
 
 
 def _genuine(rules: KeyringRules, entries: Sequence[bytes]) -> int:
-    """Return how many entries are genuine, up to the first that is not."""
+    """Return the number of genuine entries before the first that is not."""
     for index, entry in enumerate(entries):
         try:
             rules.accept(index, entry)
@@ -78,7 +78,7 @@ def _genuine(rules: KeyringRules, entries: Sequence[bytes]) -> int:
 
 
 def _forged(log: Log, genuine: int, size: int) -> list[str]:
-    """Return the bundles that hold entries which nobody signed; no entry that was acknowledged is among them."""
+    """Return the bundles with unsigned entries; they contain no acknowledged entry."""
     sizes = range(genuine + 1, size + 1)
     return [bundle_path(number) for number in sizes if log.store.exists(bundle_path(number))]
 

@@ -1,7 +1,7 @@
-"""A log in a Delta table, for ledgers that only the catalog reaches: the same entries, in rows instead of files.
+"""A log in a Delta table, for ledgers in a catalog: the same entries, in rows instead of files.
 
-A row is a file of the log (``name``, ``data``). What is derived (tiles, pointers) is made again in memory when the table is
-read, so reading costs O(n) here. The turn of writers is Delta's: the bundle of size n is the n-th transaction of one
+A row is a file of the log (``name``, ``data``). Derived files (tiles, pointers) are rebuilt in memory when the table is
+read, so reading costs O(n) here. Delta orders the writers: the bundle of size n is the n-th transaction of one
 ``txnAppId``, and of two writers one wins.
 """
 
@@ -28,10 +28,10 @@ APP = "dataward/ledger"
 
 
 class TableStore:
-    """The files of a log in a Delta table; statements and keys wait for the commit of the entry that needs them."""
+    """The files of a log in a Delta table; statements and keys are committed with the entry that needs them."""
 
     def __init__(self, place: Location) -> None:
-        """Read nothing yet."""
+        """Set the table; nothing is read."""
         self.place = place
         self._files: dict[str, bytes] | None = None
         self._waiting: dict[str, bytes] = {}
@@ -41,7 +41,7 @@ class TableStore:
         return str(self.place)
 
     def create(self, name: str, data: bytes) -> bool:
-        """Create a file; a bundle is committed with all that waits, in its turn."""
+        """Create a file; a bundle is committed with all waiting files, in its turn."""
         if self.exists(name):
             return False
         if name.startswith(BUNDLES):
@@ -52,7 +52,7 @@ class TableStore:
         return True
 
     def put(self, name: str, data: bytes) -> None:
-        """Create or replace a file; a checkpoint is committed, what is derived is kept in memory."""
+        """Create or replace a file; a checkpoint is committed, derived files are kept in memory."""
         if name == "checkpoint":
             self._saved([(self._size(), name, data)], f"{APP}/checkpoint", self._size())
         self._held()[name] = data
@@ -62,7 +62,7 @@ class TableStore:
         return self._held().get(name)
 
     def exists(self, name: str) -> bool:
-        """Return whether there is a file of this name."""
+        """Return whether a file of this name exists."""
         return name in self._held()
 
     def names(self, folder: str) -> list[str]:
@@ -70,7 +70,7 @@ class TableStore:
         return sorted(name for name in self._held() if name.startswith(f"{folder}/") or not folder)
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete files; of stored ones, the table's earlier versions go too."""
+        """Delete files; for committed ones, the table's earlier versions are deleted too."""
         gone = [name for name in names if name in self._held()]
         for name in gone:
             del self._held()[name]
@@ -144,13 +144,13 @@ class TableStore:
     def _saved(self, rows: list[tuple[int, str, bytes]], app: str, turn: int) -> None:
         spark = _session(self.place)
         frame = spark.createDataFrame([(seq, name, bytearray(data)) for seq, name, data in rows], SCHEMA)
-        with suppress(*([] if app == APP else [Exception])):  # a checkpoint that is not written is written by the next
+        with suppress(*([] if app == APP else [Exception])):  # the next writer writes a missing checkpoint
             transaction = commits.Transaction(app, {"seq": turn}, ("ledger_seq",))
             commits.append_in_turn(spark, frame.coalesce(1), self.place, transaction, turn)
 
 
 def _derived(files: dict[str, bytes], entries: list[bytes]) -> None:
-    """Make tiles and pointers of the entries that the checkpoint covers."""
+    """Build tiles and pointers of the entries under the checkpoint."""
     from dataward.integrity.log.entries import derived
     from dataward.integrity.log.merkle import leaf_hash
     from dataward.integrity.log.notes import Checkpoint, parse

@@ -1,4 +1,4 @@
-"""Files of a log as C2SP tlog-tiles lays them out: bundles of 256 entries, and tiles of 256 hashes."""
+"""Files of a log in the layout of C2SP tlog-tiles: bundles of 256 entries, and tiles of 256 hashes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["LARGEST", "WIDTH", "Tiles", "bundle_path", "extended", "framed", "pa
 WIDTH = 256
 HASH = 32
 LARGEST = 65_535
-"""Bytes of an entry at most: its length has two bytes."""
+"""Most bytes of an entry: its length has two bytes."""
 
 Read = Callable[[str], "bytes | None"]
 
 
 def path(level: int | str, index: int, width: int = WIDTH) -> str:
-    """Return the name of a tile, or with level ``entries`` of a bundle; a partial one says how wide it is."""
+    """Return the name of a tile or, with level ``entries``, of a bundle; a partial one includes its width."""
     parts = [f"{index % 1000:03}"]
     while index := index // 1000:
         parts.insert(0, f"x{index % 1000:03}")
@@ -27,16 +27,16 @@ def path(level: int | str, index: int, width: int = WIDTH) -> str:
 
 
 def bundle_path(size: int) -> str:
-    """Return the name of the bundle that ends with the last entry of a log of so many."""
+    """Return the name of the bundle with the last entry of a log of this size."""
     index, width = divmod(size, WIDTH)
     return path("entries", index, width) if width else path("entries", index - 1)
 
 
 def framed(entry: bytes) -> bytes:
-    """Return an entry with its length before it.
+    """Return an entry with its length as prefix.
 
     Raises:
-        ValueError: it is empty or too long.
+        ValueError: the entry is empty or too long.
     """
     if not 0 < len(entry) <= LARGEST:
         raise ValueError(f"an entry has 1 to {LARGEST:,} bytes; this one has {len(entry):,}")
@@ -47,7 +47,7 @@ def unpacked(bundle: bytes) -> list[bytes]:
     """Return the entries of a bundle.
 
     Raises:
-        ValueError: it is cut off.
+        ValueError: the bundle is truncated.
     """
     found, at = [], 0
     while at < len(bundle):
@@ -60,14 +60,14 @@ def unpacked(bundle: bytes) -> list[bytes]:
 
 
 class Tiles:
-    """The hashes of a tree of so many entries; each file is read at most once.
+    """The hashes of a tree by its number of entries; each file is read at most once.
 
-    ``largest`` returns the size of the newest checkpoint: its tiles hold the hashes of every earlier tree, and those of a size
-    that no checkpoint had, or whose files were removed, are taken from there.
+    ``largest`` returns the size of the newest checkpoint: its tiles contain the hashes of every earlier tree, and replace tiles of a
+    size without a checkpoint, or of removed files.
     """
 
     def __init__(self, read: Read, size: int, largest: Callable[[], int] = lambda: 0) -> None:
-        """Read nothing yet."""
+        """Set the source; nothing is read."""
         self._read, self.size, self._largest = read, size, largest
         self._known: dict[tuple[int, int], list[bytes]] = {}
 
@@ -86,11 +86,11 @@ class Tiles:
         return root_of(wanted)
 
     def tile(self, level: int, index: int) -> list[bytes]:
-        """Return the hashes of a tile, as many as belong to a tree of this size."""
+        """Return the hashes of a tile that belong to a tree of this size."""
         if (level, index) not in self._known:
             width = min(WIDTH, (self.size >> 8 * level) - index * WIDTH)
             data = self._read(path(level, index, width)) if width > 0 else b""
-            if data is None and width < WIDTH:  # once the full tile is there, partial ones may be removed
+            if data is None and width < WIDTH:  # partial tiles may be removed once the full tile exists
                 data = self._read(path(level, index))
                 more = (self._largest() >> 8 * level) - index * WIDTH if data is None else 0
                 data = self._read(path(level, index, more)) if width < more < WIDTH else data
@@ -104,7 +104,7 @@ class Tiles:
 
 
 def extended(tiles: Tiles, leaves: Sequence[bytes]) -> Iterable[tuple[str, bytes]]:
-    """Yield names and contents of the tiles that change when leaves are appended, lower levels first."""
+    """Yield names and contents of the tiles that appended leaves change, lower levels first."""
     level, start, more = 0, tiles.size, list(leaves)
     while more:
         index, width = divmod(start, WIDTH)

@@ -1,1 +1,1 @@
-"""Verification without Spark: what storage holds is compared with what signed statements attest; every difference has a code."""
+"""Verification without Spark: compare storage with signed statements; every kind of difference has a code."""

@@ -1,4 +1,4 @@
-"""Check a table beside the target (quarantine, changed cells, metric history) against the manifest that the target's seal names."""
+"""Check a table beside the target (quarantine, changed cells, metric history) against its manifest in the target's seal."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dataward.tables.deltalog.folder import Folder
 __all__ = ["check_beside"]
 
 OWN = frozenset(["version-without-entry"])
-"""Codes of what is no finding here: verbs between two seals write these tables, and the next seal attests it."""
+"""Codes that are not findings here: verbs between two seals write these tables, and the next seal attests it."""
 
 
 def check_beside(log: Log, table: Folder, what: str, sealed: SealedBeside) -> list[Finding]:
-    """Return a finding where the table is not as sealed; commits of Dataward since then are what they say."""
+    """Return a finding where the table differs from its seal; later commits of Dataward are accepted."""
     place = f"{what} {table}"
     manifests: list[Manifest] = []
     name: str | None = sealed.manifest

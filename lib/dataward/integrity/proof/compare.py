@@ -1,4 +1,4 @@
-"""Compare a version as a file of the log tells it with the version as manifests attest it."""
+"""Compare a version from a file of the log with the version from manifests."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dataward.tables.deltalog.log import CommitFile, State
 __all__ = ["compare_commit", "compare_files", "compare_metadata", "compare_state"]
 
 MAPPING = "delta.columnMapping."
-SHOWN = 5  # differences of a kind that are listed
+SHOWN = 5  # most listed differences of a kind
 
 
 def compare_state(sealed: Attested, found: State, where: str) -> list[Finding]:
-    """Return what differs; empty where the version is as attested."""
+    """Return the differences of a version from its attested state."""
     return [
         *compare_metadata(sealed.metadata, found.metadata, where),
         *compare_protocol(sealed.protocol, found.protocol, where),
@@ -26,7 +26,7 @@ def compare_state(sealed: Attested, found: State, where: str) -> list[Finding]:
 
 
 def compare_commit(sealed: ManifestCommit, found: CommitFile, where: str) -> list[Finding]:
-    """Return what differs between the actions of a commit and the attested ones."""
+    """Return the differences of a commit's actions from the attested ones."""
     added = {one.key: one for one in sealed.added}, {one.key: one for one in found.added}
     told = list(compare_files(*added, where))
     if set(sealed.removed) != {one.key for one in found.removed}:
@@ -52,7 +52,7 @@ def _protocol(told: dict[str, Any] | None) -> str:
 
 
 def compare_metadata(sealed: dict[str, Any] | None, found: dict[str, Any] | None, where: str) -> Iterator[Finding]:
-    """Yield a finding for each part of the metadata that differs."""
+    """Yield a finding for each differing part of the metadata."""
     if plain(sealed) == plain(found):
         return
     if not sealed or not found:
@@ -82,7 +82,7 @@ def _different(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> set[str]:
 
 
 def _without_mapping(schema: Any) -> Any:
-    """Return a schema without what maps its columns to fields of files."""
+    """Return a schema without its mapping of columns to fields of files."""
     if isinstance(schema, list):
         return [_without_mapping(one) for one in schema]
     if not isinstance(schema, dict):
@@ -104,7 +104,7 @@ def compare_files(
         if key[0] not in paths:
             told = f"{key[0]} ({'sealed, but not listed' if key in sealed else 'listed, but not sealed'})"
             differing.setdefault("file-list-edited", []).append(told)
-    # Checkpoints may leave statistics out altogether.
+    # Checkpoints may omit statistics altogether.
     with_statistics = any(one.statistics for one in found.values())
     for key in found.keys() & sealed.keys():
         for code in _entry(sealed[key], found[key], with_statistics):

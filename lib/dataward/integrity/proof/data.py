@@ -13,12 +13,12 @@ from dataward.integrity.proof.findings import Finding, fail, note
 __all__ = ["Counted", "check_data"]
 
 Progress = Callable[[int, int, int], None]
-"""Called with the number of files that are hashed, of files in all, and of bytes hashed since the last call."""
+"""Called with the number of hashed files, of all files, and of bytes hashed since the last call."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Number of files that were hashed, and of their bytes."""
+    """Number of hashed files, and of their bytes."""
 
     files: int = 0
     bytes: int = 0
@@ -27,7 +27,7 @@ class Counted:
 def check_data(
     looked: Looked, state: Attested, progress: Progress = lambda done, total, size: None
 ) -> tuple[list[Finding], Counted]:
-    """Hash the files of an attested version; returns what differs, and how much was read."""
+    """Hash the files of an attested version, and return the differences and the number of bytes read."""
     paths = [one.path for one in state.files.values()]
     paths += [one.vector.path for one in state.files.values() if one.vector and one.vector.path]
     paths = list(dict.fromkeys(paths))

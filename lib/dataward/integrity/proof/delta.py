@@ -37,13 +37,13 @@ __all__ = ["Looked", "check_log", "look"]
 
 @dataclass(frozen=True)
 class Looked:
-    """A table's log beside its chain of manifests, which begins with a whole one and ends with the newest sealed version.
+    """A table's log with its chain of manifests, which begins with a whole one and ends with the newest sealed version.
 
     Attributes:
         table: the table's folder.
         chain: the manifests.
         listing: the files of the log.
-        tail: the commits after the newest sealed version, as their files tell them.
+        tail: the commits after the newest sealed version, from their files.
     """
 
     table: Folder
@@ -59,12 +59,12 @@ class Looked:
 
     @cached_property
     def commits(self) -> dict[int, ManifestCommit]:
-        """The attested commits by version."""
+        """Attested commits by version."""
         return {commit.version: commit for manifest in self.chain for commit in manifest.commits}
 
     @cached_property
     def paths(self) -> dict[str, str]:
-        """Every data file that the chain names: its path by its SHA-256."""
+        """Path of every data file in the chain by its SHA-256."""
         listed = [one for manifest in self.chain for one in manifest.files or ()]
         listed += [one for commit in self.commits.values() for one in commit.added]
         return {one.sha256: one.path for one in listed if one.sha256}
@@ -93,7 +93,7 @@ def look(table: Folder, chain: Sequence[Manifest]) -> Looked:
 
 
 def check_log(looked: Looked) -> list[Finding]:
-    """Return what in the log is not as sealed, up to the newest sealed version and in what summarises later ones."""
+    """Return the differences of the log from the seals, up to the newest sealed version and in summaries of later ones."""
     if looked.listing.newest is None:
         return [fail("table-missing", str(looked.table))]
     if told := list(_other_table(looked)):
@@ -102,7 +102,7 @@ def check_log(looked: Looked) -> list[Finding]:
 
 
 def _other_table(looked: Looked) -> Iterator[Finding]:
-    """Yield a finding where no commit of the sealed table is here, and another table's are."""
+    """Yield a finding where the folder has no commit of the sealed table, but those of another table."""
     ours, ids = 0, set()
     for version, name in looked.listing.commits.items():
         try:
@@ -140,7 +140,7 @@ def _end(looked: Looked) -> Iterator[Finding]:
 
 
 def _commits(looked: Looked) -> Iterator[Finding]:
-    """Yield what differs in the files of attested commits."""
+    """Yield the differences in the files of attested commits."""
     listing, newest = looked.listing, looked.listing.newest
     assert newest is not None  # noqa: S101 - asked before
     oldest = min(listing.commits, default=newest + 1)
@@ -178,7 +178,7 @@ def _commits(looked: Looked) -> Iterator[Finding]:
 
 
 def _summaries(looked: Looked) -> Iterator[Finding]:
-    """Yield what differs in checkpoints, version checksums, compacted commits and _last_checkpoint."""
+    """Yield the differences in checkpoints, version checksums, compacted commits and _last_checkpoint."""
     listing = looked.listing
     read: dict[int, State] = {}
     by_version: dict[int, list[Checkpoint]] = {}
@@ -215,7 +215,7 @@ def _edited(code: str, where: str, told: Sequence[Finding]) -> Iterator[Finding]
 
 
 def _with_tail(looked: Looked) -> Iterator[Attested]:
-    """Yield the states of all versions that the chain covers and, from the files of later commits, of those after it."""
+    """Yield the states of all versions of the chain and, from the files of later commits, of later versions."""
     state = Attested(-1)
     for state in states(looked.chain):
         yield state
@@ -278,7 +278,7 @@ def _compacted(table: Folder, state: Attested, first: int, name: str) -> Iterato
 
 
 def _last_checkpoint(looked: Looked, read: dict[int, State]) -> Iterator[Finding]:
-    """Yield a finding where _last_checkpoint would lead a reader astray; one that lags behind does not."""
+    """Yield a finding where _last_checkpoint would mislead a reader; an outdated one does not."""
     name = "_last_checkpoint"
     try:
         data = read_json(looked.table.read(f"{LOG}/{name}"))

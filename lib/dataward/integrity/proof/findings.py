@@ -1,4 +1,4 @@
-"""Codes of findings: stable names for what verification may find. docs/verify.md is drawn from this table."""
+"""Codes of findings: stable names of differences. docs/verify.md is generated from this table."""
 
 from __future__ import annotations
 
@@ -84,16 +84,16 @@ SECTIONS = {
         "contract-edited": "Note: the contract was edited after the version was sealed.",
     },
 }
-"""Codes by what they are about, with what they mean. Codes are stable: other tools match them."""
+"""Codes with their meaning, by subject. Codes are stable: other tools match them."""
 
 CODES = {code: words for section in SECTIONS.values() for code, words in section.items()}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as sealed. ``fails``: the proof does not hold; else it is a note.
+    """A difference from a seal. ``fails``: the proof does not hold; else it is a note.
 
-    ``place``: the file, entry or version that it is about.
+    ``place``: the file, entry or version of the difference.
     """
 
     code: str
@@ -107,17 +107,17 @@ class Finding:
 
 
 def fail(code: str, place: str, detail: str = "") -> Finding:
-    """Return a finding by which the proof fails."""
+    """Return a finding that fails the proof."""
     return Finding(_known(code), place, detail or CODES[code])
 
 
 def note(code: str, place: str, detail: str = "") -> Finding:
-    """Return a finding that is no sign of tampering."""
+    """Return a finding that is not a sign of tampering."""
     return Finding(_known(code), place, detail or CODES[code].removeprefix("Note: "), fails=False)
 
 
 def section(code: str) -> str:
-    """Return what a code is about."""
+    """Return the subject of a code."""
     return next(name for name, codes in SECTIONS.items() if code in codes)
 
 

@@ -1,4 +1,4 @@
-"""Check the ledger: its signed checkpoint, the entries that it proves, and heads that were kept elsewhere."""
+"""Check the ledger: its signed checkpoint, the entries under it, and heads from other places."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CODES = {
 
 @dataclass(frozen=True)
 class Ledger:
-    """A log, the keys by which it is read, and its verified head."""
+    """A log, the keys that verify it, and its verified head."""
 
     log: Log
     rules: KeyringRules
@@ -43,7 +43,7 @@ class Ledger:
 
 
 def open_ledger(log: Log, trust: Trust) -> tuple[Ledger, list[Finding]]:
-    """Verify the signed checkpoint against the tiles; returns what does not hold of it."""
+    """Verify the signed checkpoint against the tiles; returns the ledger and the findings."""
     rules = KeyringRules(log, log.origin() or "", trust)
     try:
         head = verified_head(log, rules)
@@ -77,7 +77,7 @@ def check_entries(ledger: Ledger, entries: Sequence[tuple[int, Body]]) -> Iterat
 
 
 def check_heads(ledger: Ledger, heads: Iterable[Note]) -> Iterator[Finding]:
-    """Yield a finding for each head, kept elsewhere, that the ledger does not continue."""
+    """Yield a finding for each head from another place that the ledger does not extend."""
     for kept in heads:
         known = Checkpoint.parsed(kept.text)
         place = f"head of {known.size} entries"

@@ -1,4 +1,4 @@
-"""Verify a table against its ledger, without Spark: the whole proof of one version, or of all."""
+"""Verify a table against its ledger, without Spark: one version, or all."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from dataward.tables.deltalog.folder import Folder
 __all__ = ["Proved", "Request", "VersionState", "prove", "table_entries"]
 
 MARGIN = 16
-"""Entries that are read beyond that of a whole manifest: runs that committed at the same time are sealed in any order."""
+"""Entries that are read before that of a whole manifest: concurrent runs are sealed in any order."""
 
 HOPELESS = frozenset(["table-missing", "other-table"])
-"""Codes after which nothing in the folder is worth a look."""
+"""Codes after which the folder is not checked further."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be proved.
+    """Request of a proof.
 
     Attributes:
-        version: the version; None: the newest sealed one, and what came after it.
+        version: the version; None: the newest sealed one, and the later commits.
         every: every version, and every entry of the ledger.
-        heads: signed checkpoints of the ledger that were kept elsewhere.
-        erased: whether the statement of an entry was removed by an erasure that the ledger records.
-        progress: called while files are hashed: files done, files in all, bytes of the last one.
+        heads: signed checkpoints of the ledger from other places.
+        erased: whether a recorded erasure removed the statement of an entry.
+        progress: called while files are hashed: hashed files, all files, bytes of the last one.
     """
 
     version: int | None = None
@@ -52,7 +52,7 @@ class Request:
 
 @dataclass(frozen=True)
 class VersionState:
-    """How much of a sealed version is left: ``whole``, ``partly`` (files are gone) or ``metadata`` (all of them are)."""
+    """Remaining files of a sealed version: ``whole`` (all), ``partly`` (some) or ``metadata`` (none)."""
 
     version: int
     state: str
@@ -62,7 +62,7 @@ class VersionState:
 
 @dataclass(frozen=True)
 class Proved:
-    """The outcome: the sealed version (its seal is there), findings, what was hashed, and with ``every`` what is left of each version."""
+    """The outcome: the sealed version (with its seal), findings, hashed files and, with ``every``, the remaining files of each version."""
 
     sealed: SealedVersion
     findings: tuple[Finding, ...]
@@ -78,12 +78,12 @@ def prove(log: Log, table: Folder, target: str, trust: Trust, request: Request) 
     Args:
         log: the ledger's log.
         table: the table's folder.
-        target: digest of the table's place, by which entries name it.
+        target: digest of the table's location, which names it in entries.
         trust: the trusted keys.
-        request: what is to be proved.
+        request: the request.
 
     Raises:
-        ProofError: there is nothing to check against: no ledger, or no seal of the version.
+        ProofError: there is no ledger, or no seal of the version.
     """
     ledger, findings = open_ledger(log, trust)
     pairs = table_entries(log, target, request.version, request.every)
@@ -139,7 +139,7 @@ def table_entries(log: Log, target: str, version: int | None, every: bool) -> li
     found: list[tuple[int, Body]] = []
     if every:
         for index, entry in enumerate(log.entries(0, log.size())):
-            with suppress(ValueError):  # the check of the whole ledger names it
+            with suppress(ValueError):  # the check of the whole ledger reports it
                 body = Body.parsed(entry)
                 if (body.kind, body.target) == ("seal", target):
                     found.append((index, body))
@@ -165,7 +165,7 @@ def _nothing(log: Log, sealed: Sequence[SealedVersion], version: int | None, fin
 
 
 def _both_cut(findings: list[Finding]) -> list[Finding]:
-    """Name it where the ledger is shorter than a head says and the table's log ends with the ledger: both were cut."""
+    """Add a finding where the ledger is shorter than a head and the table's log ends with the ledger: both were cut."""
     codes = {one.code for one in findings}
     if "ledger-tail-cut" in codes and not codes & {"version-without-entry", "commit-unattested", "log-tail-cut"}:
         cut = next(one for one in findings if one.code == "ledger-tail-cut")

@@ -1,4 +1,4 @@
-"""Read sealed versions from the ledger: entry, signed statement, manifest; and assemble their chain."""
+"""Read sealed versions from the ledger (entry, signed statement, manifest), and assemble their chain."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["SealedVersion", "chain", "read_sealed"]
 
 @dataclass(frozen=True)
 class SealedVersion:
-    """A version as the ledger seals it.
+    """A version with its seal from the ledger.
 
     Attributes:
         index: number of the entry.
         body: content of the entry.
-        manifest: the manifest that the entry names.
+        manifest: the manifest of the entry.
         seal: None where the statement was erased, is missing or was changed.
     """
 
@@ -37,7 +37,7 @@ class SealedVersion:
 def read_sealed(
     log: Log, entries: Iterable[tuple[int, Body]], trust: Trust, erased: Callable[[int], bool] = lambda index: False
 ) -> tuple[list[SealedVersion], list[Finding]]:
-    """Return the sealed versions of entries, oldest first, and what does not hold of them."""
+    """Return the sealed versions of entries, oldest first, and the findings about them."""
     found: list[SealedVersion] = []
     flaws: list[Finding] = []
     for index, body in sorted(entries, key=lambda one: one[0]):
@@ -85,7 +85,7 @@ def _manifest(log: Log, body: Body, place: str) -> tuple[Manifest | None, list[F
 
 
 def _repeated(found: Sequence[SealedVersion]) -> list[Finding]:
-    """Return statements that are entered twice; a version that was sealed again under another key has two statements."""
+    """Return statements that are entered twice; a version that was sealed again under another key has two different statements."""
     seen: dict[str, int] = {}
     flaws = []
     for one in found:
@@ -98,10 +98,10 @@ def _repeated(found: Sequence[SealedVersion]) -> list[Finding]:
 
 
 def chain(sealed: Sequence[SealedVersion], first: int | None = None) -> tuple[list[Manifest], list[Finding]]:
-    """Return the manifests that lead to the newest version, oldest first, and what breaks their chain.
+    """Return the manifests up to the newest version, oldest first, and the breaks of their chain.
 
-    They begin with the last whole one at or before version ``first`` (None: before the newest). Of runs that committed at the same
-    time, each may follow the same predecessor, so that a chain is followed back from the newest version, not in the ledger's order.
+    They begin with the last whole one at or before version ``first`` (None: before the newest). Concurrent runs may all
+    follow the same predecessor, so the chain is followed back from the newest version, not in the ledger's order.
     """
     by_digest = {str(one.body.manifest): one.manifest for one in sealed}
     tables = {one.table for one in by_digest.values()}

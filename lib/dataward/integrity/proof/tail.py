@@ -1,4 +1,4 @@
-"""Judge commits that no seal names: which changed rows, which prove to have changed none, and which only say so."""
+"""Judge commits without a seal: which changed rows, which provably changed none, and which only claim so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataward.tables.deltalog.folder import Folder, Missing
 __all__ = ["check_tail", "check_unattested"]
 
 LARGEST = 256 * 1024 * 1024
-"""Bytes of the files of one commit whose rows are compared here; more are left to --rows."""
+"""Most bytes of a commit's files whose rows are compared here; larger commits need --rows."""
 
 
 Restorable = Mapping[int, int]
@@ -22,7 +22,7 @@ Restorable = Mapping[int, int]
 
 
 def check_tail(looked: Looked, restorable: Restorable) -> list[Finding]:
-    """Return what the commits after the newest sealed version did; ``restorable``: the sealed versions."""
+    """Return the effects of the commits after the newest sealed version; ``restorable``: the sealed versions."""
     state, found = looked.state, []
     expected = looked.sealed + 1
     for commit in looked.tail:
@@ -42,9 +42,9 @@ def check_tail(looked: Looked, restorable: Restorable) -> list[Finding]:
 
 
 def check_unattested(looked: Looked) -> list[Finding]:
-    """Return what commits outside of Dataward did before the newest sealed version.
+    """Return the effects of commits outside of Dataward before the newest sealed version.
 
-    A commit whose effect is gone, as a later run replaced every row, is not named.
+    A commit without a remaining effect, because a later run replaced every row, is not reported.
     """
     found: list[Finding] = []
     state = Attested(-1)
@@ -66,7 +66,7 @@ def check_unattested(looked: Looked) -> list[Finding]:
 def judged(
     looked: Looked, before: Attested, commit: ManifestCommit, state: Attested, restorable: Restorable
 ) -> Iterator[Finding]:
-    """Yield what a commit outside of Dataward did."""
+    """Yield the effect of a commit outside of Dataward."""
     place = _place(commit)
     if not commit.added and not commit.removed:
         yield note("commit-neutral", place, "it changed no file" + _changed(before, commit))
@@ -85,7 +85,7 @@ def _place(commit: ManifestCommit) -> str:
 
 
 def _changed(before: Attested, commit: ManifestCommit) -> str:
-    """Say what of the metadata a commit set."""
+    """Return the parts of the metadata that a commit set, in words."""
     if commit.protocol:
         return "; it set the protocol" + ("" if not commit.metadata else " and the metadata")
     if not commit.metadata:
@@ -124,12 +124,12 @@ def _rows(table: Folder, before: Attested, commit: ManifestCommit) -> Finding:
 
 
 def _same_rows(table: Folder, gone: Sequence[ManifestFile], added: Sequence[ManifestFile]) -> bool:
-    """Return whether files hold the same rows in each partition, whatever their order.
+    """Return whether files contain the same rows in each partition, in any order.
 
     Raises:
-        Missing: a file is not there.
+        Missing: a file does not exist.
         TypeError: a column has different types in two files.
-        ValueError: a file is no Parquet.
+        ValueError: a file is not Parquet.
     """
     import pyarrow as pa
 
@@ -158,7 +158,7 @@ def _opened(table: Folder, path: str) -> Any:
 
 
 def _sum(opened: Mapping[str, Any], paths: Sequence[str], schema: Any, secret: bytes) -> tuple[int, list[int]]:
-    """Return number and sum of the MACs of the rows of files; a column that a file does not have is null."""
+    """Return the number of rows of files and the sum of their MACs; columns missing in a file are null."""
     import pyarrow as pa
 
     from dataward.integrity.encoding import row_macs

@@ -1,4 +1,4 @@
-"""The public keys that a verification trusts: those of PEM files, or of a keyring."""
+"""The public keys that a verification trusts, from PEM files or from a keyring."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Trust:
     """Trusted keys.
 
     Attributes:
-        keys: by key ID, as envelopes name them.
-        versions: the keys of versions of key domains, as entries and checkpoints of the ledger name them.
+        keys: by key ID in envelopes.
+        versions: the keys of versions of key domains, for entries and checkpoints of the ledger.
     """
 
     keys: Mapping[str, PublicKey]
@@ -34,7 +34,7 @@ class Trust:
         """Return the key that verifies signatures of a version.
 
         Raises:
-            KeyringError: it is not among the trusted keys.
+            KeyringError: the key is not among the trusted keys.
         """
         if (domain, version) not in self.versions:
             raise KeyringError(f"no trusted key is that of version {version} of domain '{domain}'")
@@ -42,7 +42,7 @@ class Trust:
 
 
 def named_keys(log: Log) -> dict[tuple[str, int], Verifier]:
-    """Return what the ledger says its keys are; anybody may have written it, so that it is compared with trusted keys."""
+    """Return the keys that the ledger names; anybody may have written them, so they are compared with trusted keys."""
     found = {}
     for name in log.store.names("keys"):
         with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -55,7 +55,7 @@ def from_pem(log: Log, texts: Iterable[bytes]) -> Trust:
     """Trust the keys of PEM texts.
 
     Raises:
-        KeyringError: a text holds no public key.
+        KeyringError: a text contains no public key.
     """
     keys = read_public_keys(texts)
     versions = {name: one.key for name, one in named_keys(log).items() if key_id(one.key) in keys}

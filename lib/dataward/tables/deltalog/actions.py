@@ -81,7 +81,7 @@ class Added:
 
 @dataclass(frozen=True)
 class Removed:
-    """A data file that a version does not have any more."""
+    """A data file that was removed from a version."""
 
     path: str
     vector: str = ""

@@ -73,7 +73,7 @@ def _local(rest: str) -> Path:
 
 @dataclass(frozen=True)
 class LocalFolder:
-    """A folder of this machine."""
+    """A folder on this machine."""
 
     root: Path
 
