@@ -1,1 +1,1 @@
-"""Access: who may do what, least-privilege IAM, audit events."""
+"""Access: permissions, least-privilege IAM, audit events."""

@@ -1,4 +1,4 @@
-"""Events to CloudWatch Logs: a log group, and in it a stream for each spool."""
+"""Send events to CloudWatch Logs: a log group with a stream for each spool."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OLDEST_KEPT = "the group's retention or 14 days"
 
 @dataclass(frozen=True)
 class CloudWatch:
-    """A log group. PutLogEvents takes events in the order of their times, which a spool never turns back."""
+    """A log group. PutLogEvents accepts events in the order of their times, which a spool keeps."""
 
     group: str
     create: bool = False
@@ -48,7 +48,7 @@ class CloudWatch:
         return self._client[0]
 
     def put(self, spool: str, lines: Sequence[Line], mark: Any) -> Any:
-        """Put events in as few calls as the service's limits allow; a refused event would be lost, so that it stops the delivery."""
+        """Put events in as few calls as the service's limits allow; a refused event stops the delivery, as it would be lost."""
         for batch in _batches(lines):
             answer = self._asked(spool, [{"timestamp": line.time, "message": line.text} for line in batch])
             if refused := answer.get("rejectedLogEventsInfo"):
@@ -77,7 +77,7 @@ class CloudWatch:
             token = {"nextToken": page["nextBackwardToken"]}
 
     def _asked(self, spool: str, events: list[dict[str, Any]]) -> Any:
-        """Put events; makes the spool's stream, and the group where that is asked for, when there is none."""
+        """Put events; creates the spool's stream, and the group if configured, when missing."""
         for again in (True, False):
             try:
                 return self._logs.put_log_events(logGroupName=self.group, logStreamName=spool, logEvents=events)
@@ -108,7 +108,7 @@ class CloudWatch:
 
 
 def _batches(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """Split events by the limits of one call: bytes and span of time (the number is limited by ``most``)."""
+    """Split events by the limits of one call: bytes and time span (``most`` limits their number)."""
     batch: list[Line] = []
     size = 0
     for line in lines:

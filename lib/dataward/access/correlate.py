@@ -1,4 +1,4 @@
-"""Join events of verbs with CloudTrail's records of S3 and KMS, and name accesses that no verb explains: pure, over plain data."""
+"""Join events of verbs with CloudTrail's records of S3 and KMS, and list accesses without a verb. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEYS = ("Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncr
 
 @dataclass(frozen=True)
 class Place:
-    """What is watched: the prefixes of a contract's tables (``bucket/prefix``), and its key domains."""
+    """Watched locations: the prefixes of a contract's tables (``bucket/prefix``), and its key domains."""
 
     prefixes: tuple[str, ...]
     domains: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Accessed:
-    """One record of CloudTrail about the place."""
+    """One record of CloudTrail about a watched location."""
 
     id: str
     time: datetime
@@ -45,7 +45,7 @@ class Accessed:
 
 @dataclass(frozen=True)
 class Found:
-    """Accesses with the UIDs of the events that explain them, and those that none explains."""
+    """Accesses with the UIDs of the events that explain them, and unexplained ones."""
 
     explained: tuple[tuple[Accessed, str], ...]
     unexplained: tuple[Accessed, ...]
@@ -55,7 +55,7 @@ def records_in(path: str | Path) -> Iterator[Mapping[str, Any]]:
     """Yield the records of CloudTrail's files (``.json``, ``.json.gz``) in a folder, or of one file.
 
     Raises:
-        UsageError: there is none, or a file is not CloudTrail's.
+        UsageError: there is no file, or a file is not CloudTrail's.
     """
     root = Path(path)
     files = (
@@ -79,14 +79,14 @@ def correlate(
 ) -> Found:
     """Explain accesses by verbs of the same principal at the same time.
 
-    A verb explains an access between its start and its end, ``slack`` seconds to either side; an access that writes only if the
-    verb writes. Attempts that AWS denied reached nothing, and are listed as unexplained all the same.
+    A verb explains an access between its start and its end, ``slack`` seconds before and after; a writing access only if the
+    verb writes. Attempts that AWS denied had no effect, but are listed as unexplained.
 
     Args:
         events: OCSF events of verbs.
         records: records of CloudTrail.
         place: the tables' prefixes and key domains.
-        slack: seconds by which clocks and delayed requests may differ.
+        slack: seconds of tolerance for clocks and delayed requests.
     """
     verbs = [_Span.of(one) for one in events]
     explained, unexplained = [], []
@@ -129,12 +129,12 @@ def _explaining(accessed: Accessed, verbs: Sequence[_Span], slack: float) -> str
 
 
 def _same(verb: str, record: str) -> bool:
-    """Whether a verb's principal is a record's: by the whole ARN."""
+    """Return whether the principal of a verb is that of a record, by the whole ARN."""
     return bool(record) and verb == record
 
 
 def _accessed(record: Mapping[str, Any], place: Place) -> Accessed | None:
-    """Return an access to the place; None for a record about something else."""
+    """Return an access to the place; None for any other record."""
     action, source = str(record.get("eventName", "")), str(record.get("eventSource", ""))
     given = record.get("requestParameters") or {}
     if source == "s3.amazonaws.com" and action in (*WRITES, *READS):

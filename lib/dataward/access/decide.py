@@ -1,7 +1,7 @@
-"""Decide whether a principal may do what it asks for: pure functions of policies and plain data.
+"""Decide whether a principal may make a request: pure functions of policies and plain data.
 
-Deny when unsure: what no policy permits is denied, and so is every request for which Cedar reports an error, even where another
-policy permits it (a forbid whose condition fails would otherwise be skipped).
+Requests without a permitting policy are denied, and so is every request for which Cedar reports an error, even if another
+policy permits it (otherwise a forbid whose condition fails would be skipped).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Asking", "ColumnFacts", "Decision", "Principal", "TableFacts", "deci
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks: the name and groups that a platform vouches for.
+    """A principal: name and groups from the platform.
 
     Attributes:
         kind: the platform: ``os``, ``sts``, ``databricks``; ``named`` in questions about policies.
@@ -32,13 +32,13 @@ class Principal:
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """What policies may know of a column.
+    """Facts about a column for policies.
 
     Attributes:
         class_: class of the data; empty: none.
         stored: strength of its protection: kept, coarsened, encrypted, aliased or removed.
-        sensitive: it has a class or a protection.
-        sealed: a key opens what is stored.
+        sensitive: whether it has a class or a protection.
+        sealed: whether a key opens the stored values.
     """
 
     name: str
@@ -50,7 +50,7 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class TableFacts:
-    """What policies may know of a table; it is named by its contract."""
+    """Facts about a table for policies; its name is that of its contract."""
 
     name: str
     place: str = ""
@@ -58,13 +58,13 @@ class TableFacts:
     columns: tuple[ColumnFacts, ...] = ()
 
     def column(self, name: str) -> ColumnFacts | None:
-        """Return a column; names compare without case."""
+        """Return a column by name, ignoring case."""
         return next((column for column in self.columns if column.name.lower() == name.lower()), None)
 
 
 @dataclass(frozen=True)
 class Asking:
-    """One request. ``column`` is given exactly where the verb acts on columns."""
+    """One request. ``column`` is given exactly for verbs on columns."""
 
     principal: Principal
     verb: str
@@ -81,13 +81,13 @@ class Asking:
 
 @dataclass(frozen=True)
 class Decision:
-    """An answer.
+    """A decision.
 
     Attributes:
-        policies: names of the policies that decided: those that permit, or those that forbid.
+        policies: names of the deciding policies: those that permit, or those that forbid.
         ids: their IDs in :class:`Policies`.
         annotations: annotations of the permitting policies.
-        errors: why the request could not be decided, and so is denied.
+        errors: errors of the evaluation, which deny the request.
     """
 
     allowed: bool
@@ -108,7 +108,7 @@ class Decision:
 
     @property
     def rows(self) -> str | None:
-        """Return the SQL condition on the rows that may be read; None: all rows. Several permits add up."""
+        """Return the SQL condition on the readable rows; None: all rows. Conditions of several permits are united."""
         conditions = list(dict.fromkeys(given.get("rows") for given in self.annotations))
         if not self.allowed:
             return "false"
@@ -119,7 +119,7 @@ class Decision:
 
 
 def decide(policies: Policies, asked: Sequence[Asking]) -> list[Decision]:
-    """Decide requests in batches, one for each principal and table; answers come in the order of the requests."""
+    """Decide requests in batches, one for each principal and table; decisions are in the order of the requests."""
     found: list[Decision | None] = [None] * len(asked)
     batches: dict[tuple[Principal, TableFacts], list[int]] = {}
     for number, one in enumerate(asked):
@@ -150,7 +150,7 @@ def _batch(policies: Policies, asked: Sequence[Asking]) -> list[Decision]:
         requests = [_request(one) for one in asked]
         answers = module.is_authorized_batch(requests, policies.handle, entities, policies.schema)
         made = [_decision(policies, answer) for answer in answers]
-    except Exception as error:  # whatever goes wrong denies
+    except Exception as error:  # any error denies
         return [Decision(False, errors=(f"{type(error).__name__}",))] * len(asked)
     return made if len(made) == len(asked) else [Decision(False, errors=("Cedar gave too few answers",))] * len(asked)
 

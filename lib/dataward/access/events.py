@@ -1,7 +1,7 @@
 """Audit events in the Open Cybersecurity Schema Framework (OCSF 1.8): one for every call of a verb.
 
 Classes: Datastore Activity (6005) for tables, Entity Management (3004) for keys and approvals, Data Security Finding (2006) for
-discoveries. An event holds names, numbers and reasons; conditions, subjects, rows and values never get into one.
+discoveries. An event contains names, numbers and reasons, but never conditions, subjects, rows or values.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ ACTIVITIES = {
     2006: ("Unknown", "Create", "Update", "Close"),
 }
 LONGEST = 500
-"""Characters of a text that a caller gives: purpose, ticket, reason."""
+"""Most characters of a caller's text: purpose, ticket, reason."""
 
 Status = Literal["success", "failure", "denied", "interrupted"]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a verb is about: the table of a contract, or a place without a contract."""
+    """Subject of a verb: the table of a contract, or a place without a contract."""
 
     contract: str
     table: str
@@ -58,7 +58,7 @@ class Begun:
     time: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
     def text(self) -> str:
-        """Return JSON from which :meth:`of` makes the same again."""
+        """Return JSON for :meth:`of`."""
         told = {
             "verb": self.verb.name,
             "who": vars(self.who),
@@ -71,7 +71,7 @@ class Begun:
 
     @classmethod
     def of(cls, text: str) -> Begun:
-        """Read what :meth:`text` wrote.
+        """Read the text of :meth:`text`.
 
         Raises:
             ValueError: the text is damaged.
@@ -87,7 +87,7 @@ class Begun:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a call. ``details``: numbers and names from its result."""
+    """Outcome of a call. ``details``: numbers and names from its result."""
 
     status: Status
     reason: str = ""
@@ -122,7 +122,7 @@ def event(begun: Begun, outcome: Outcome, ended: datetime | None = None) -> dict
             "uid": begun.uid,
             "product": {"name": "Dataward", "vendor_name": "Dataward", "version": begun.product},
             "logged_time": time,
-            "profiles": ["host"] if known.class_uid == ENTITY else [],  # of which `actor` is, where the class has none
+            "profiles": ["host"] if known.class_uid == ENTITY else [],  # `actor` is part of this profile only here
             "correlation_uid": str(outcome.details.get("run_id") or begun.uid),
         },
         "actor": {"app_name": f"dataward {known.name}", "user": _user(begun.who), "process": {"pid": os.getpid()}},

@@ -1,4 +1,4 @@
-"""Explain decisions: why, which policy would change it, who can, and tables of cases."""
+"""Explain decisions: the reason, the policies that would change it, the permitted principals, and tables of cases."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCOPE = ("principal", "action", "resource")
 
 @dataclass(frozen=True)
 class Near:
-    """A permitting policy that does not apply, and in ``lacks`` what a request would have to fulfil, in Cedar's words."""
+    """A permitting policy that does not apply; ``lacks``: the conditions that a request would have to fulfil, in Cedar's syntax."""
 
     policy: str
     lacks: tuple[str, ...]
@@ -32,7 +32,7 @@ class Near:
 
 @dataclass(frozen=True)
 class Explained:
-    """A decision, the text of the policies that made it, and what would change it."""
+    """A decision, the text of the deciding policies, and the policies that would change it."""
 
     decision: Decision
     texts: tuple[str, ...]
@@ -40,7 +40,7 @@ class Explained:
 
 
 def explain(policies: Policies, asking: Asking) -> Explained:
-    """Decide a request and say why; for a denial, name the policies for this verb and resource that would permit it."""
+    """Decide a request with its reasons; for a denial, name the policies for this verb and resource that would permit it."""
     (decision,) = decide(policies, [asking])
     names = set(decision.policies)
     texts = tuple(_text(part) for name, part in policies.parts.items() if policies.name(name) in names)
@@ -57,7 +57,7 @@ def explain(policies: Policies, asking: Asking) -> Explained:
 
 
 def _lacks(part: dict[str, Any], asking: Asking) -> tuple[str, ...]:
-    """Return the parts of a policy's principal and conditions that do not hold for a request, each judged alone."""
+    """Return the parts of a policy's principal and conditions that are false for a request, each evaluated alone."""
     bare = {**part, **dict.fromkeys(SCOPE, ANY), "conditions": [], "annotations": {}}
     scope = {**bare, "principal": part["principal"]}
     missing = [] if alone(scope, asking) else [_inside(_text(scope), "(", ", action")]
@@ -81,8 +81,8 @@ def _conjuncts(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def alone(part: dict[str, Any], asking: Asking) -> bool:
-    """Return whether a policy, given in Cedar's JSON, permits a request by itself; what cannot be evaluated does not."""
-    # Parts of a policy that was validated as a whole may not validate alone.
+    """Return whether a policy, as Cedar's JSON, permits a request by itself; errors count as denial."""
+    # Parts of a valid policy may not validate alone.
     return decide(parsed(_text({**part, "effect": "permit"}), "policy", valid=False), [asking])[0].allowed
 
 
@@ -92,16 +92,16 @@ def _inside(text: str, opening: str, closing: str) -> str:
 
 
 def _text(part: dict[str, Any]) -> str:
-    """Return one policy in Cedar's words."""
+    """Return one policy in Cedar's syntax."""
     whole = {"staticPolicies": {"policy0": part}, "templates": {}, "templateLinks": []}
     return str(cedar().policies_from_json_str(json.dumps(whole))).strip()
 
 
 def who_can(policies: Policies, asking: Asking) -> list[tuple[str, str, Decision]]:
-    """Decide a request for each user and each group that the policies name, and for somebody whom none names.
+    """Decide a request for each user and each group of the policies, and for somebody who is not named.
 
     Returns:
-        Kind (``user``, ``group`` or ``anyone``), name, and decision. A user of policies is asked about without groups.
+        Kind (``user``, ``group`` or ``anyone``), name, and decision. A user is decided without groups.
     """
     stranger = Principal("somebody else")
     asked = [("anyone", "", stranger)]

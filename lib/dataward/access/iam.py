@@ -1,9 +1,9 @@
-"""Generate the smallest IAM policy with which one verb carries out one contract.
+"""Generate the smallest IAM policy with which one verb can process one contract.
 
-What a verb does with each place is data (:mod:`dataward.access.iam_verbs`); a contract says where the places are. A place in S3
+The accesses of a verb by kind of place are data (:mod:`dataward.access.iam_verbs`); a contract names the places. A place in S3
 becomes its prefix, a table of the catalog its Glue ARNs, the keyring its object, the KMS key its ARN with conditions on the encryption
-context. Places outside AWS need no statement and are listed in the notes. ``tests/unit/test_iam.py`` holds every action and resource to
-the requests that the verbs really sent (``tests/data/iam``): none is refused, and none is left over.
+context. Places outside AWS need no statement and are listed in the notes. ``tests/unit/test_iam.py`` compares every action and
+resource with the recorded requests of the verbs (``tests/data/iam``): no request is refused, and no grant is unused.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ ROLES = {
 
 @dataclass(frozen=True)
 class Account:
-    """Where the job runs.
+    """Account and settings of the job.
 
     Attributes:
-        bucket_key: ARN of the KMS key that encrypts the buckets (SSE-KMS); empty: their encryption needs no right.
-        log_group: CloudWatch Logs group that the job writes events and metrics to; empty: none.
+        bucket_key: ARN of the KMS key that encrypts the buckets (SSE-KMS); empty: their encryption needs no permission.
+        log_group: CloudWatch Logs group for the job's events and metrics; empty: none.
         locations: S3 folders of tables that the contract names by catalog name.
     """
 
@@ -67,7 +67,7 @@ class Place:
 
 
 def trust(role: str, account: Account) -> dict[str, Any]:
-    """Return the trust policy: one service may assume the role, for jobs of this account alone."""
+    """Return the trust policy: one service may assume the role, only for jobs of this account."""
     service, source = ROLES[role]
     statement: dict[str, Any] = {
         "Sid": "OneServiceOfThisAccount",
@@ -90,14 +90,14 @@ def policy(
     """Return the policy document of a verb.
 
     Args:
-        contract: what the job carries out.
+        contract: the contract of the job.
         verb: a key of :data:`VERBS`.
-        account: where the job runs.
+        account: account and settings of the job.
         report: the folder of reports, where it is in S3.
-        joined: contracts whose targets this one's columns join.
+        joined: contracts whose targets this contract's columns join.
 
     Raises:
-        UsageError: no such verb, or a table of the catalog whose folder is not known.
+        UsageError: the verb does not exist, or the folder of a table of the catalog is unknown.
     """
     work = work_of(verb)
     kinds = _kinds(contract, joined)
@@ -172,9 +172,9 @@ class _Used:
     """Places of a verb in S3.
 
     Attributes:
-        sought: tables that may be absent, for which folders above are searched.
-        created: tables that the verb may make.
-        itself: places whose own name is looked at, beside what is below it.
+        sought: tables that may be absent, so that parent folders are searched.
+        created: tables that the verb may create.
+        itself: places whose own name is read, besides everything below it.
     """
 
     listed: list[Place]
@@ -187,10 +187,10 @@ class _Used:
 
 
 def _s3(used: _Used, account: Account) -> Iterator[dict[str, Any]]:
-    """Statements on tables and reports.
+    """Yield the statements on tables and reports.
 
-    Delta looks for the root of an absent table, and Hadoop for the parent of a new folder, in every folder above. What is missing there
-    must be answered by 404, for which S3 wants the right to read the key and to list the bucket. A probe gets two names below one folder.
+    Delta searches every parent folder for the root of an absent table, and Hadoop for the parent of a new folder. A missing key
+    must be answered by 404, which S3 does only with permission to read the key and list the bucket. A probe gets two names per folder.
     """
     probes = [(place.bucket, key) for place in used.sought for key in _above(place, "_delta_log")]
     probes += [(place.bucket, key) for place in used.created for key in _above(place)]
@@ -220,7 +220,7 @@ def _s3(used: _Used, account: Account) -> Iterator[dict[str, Any]]:
 
 
 def _above(place: Place, name: str = "") -> Iterator[str]:
-    """Return the keys of the folders above a place, or of what has a name in each of them and in the bucket."""
+    """Return the keys of the parent folders of a place, or of a name in each of them and in the bucket."""
     parts = place.prefix.split("/")[:-1]
     for depth in range(0 if name else 1, len(parts) + 1 if place.prefix else 0):
         yield "/".join((*parts[:depth], *((name,) if name else ())))
@@ -241,7 +241,7 @@ SETTINGS = (
 def _settings(
     contract: Contract, work: Work, kinds: Mapping[str, list[Location]], account: Account
 ) -> Iterator[dict[str, Any]]:
-    """The statement on settings of the buckets of tables, source and keyring."""
+    """Yield the statement on settings of the buckets of tables, source and keyring."""
     if work.settings:
         paths = [place.path or "" for kind in ("source", "tables") for place in kinds[kind]]
         places = [Place.of(path) for path in (*paths, contract.keys.path)]
@@ -250,7 +250,7 @@ def _settings(
 
 
 def _heads(contract: Contract, work: Work, account: Account) -> Iterator[dict[str, Any]]:
-    """Statements on the places where checkpoints of the ledger are kept: under locks that nobody may shorten."""
+    """Yield the statements on the heads of the ledger, under locks that nobody may shorten."""
     keeps = bool({"ledger", "tables", "heads"} & set(work.writes))
     if not (keeps or "heads" in work.reads):
         return
@@ -291,7 +291,7 @@ def _keyring(contract: Contract, work: Work, account: Account) -> Iterator[dict[
 
 
 def _kms(contract: Contract, work: Work, account: Account) -> Iterator[dict[str, Any]]:
-    """Statements on the key that wraps the keyring's secrets: only for the domains of the contract, in its env."""
+    """Yield the statements on the key that wraps the keyring's secrets: only for the domains of the contract, in its env."""
     keys = contract.keys
     if keys.provider != "aws_kms" or not work.kms or keys.key is None:
         return
@@ -317,7 +317,7 @@ def _kms(contract: Contract, work: Work, account: Account) -> Iterator[dict[str,
 
 
 def _bucket_key(account: Account, buckets: list[str], writes: bool) -> Iterator[dict[str, Any]]:
-    """The statement on the key of SSE-KMS: S3 uses it in the caller's name, and nobody may use it beside S3."""
+    """Yield the statement on the key of SSE-KMS: S3 uses it for the caller, who may not use it otherwise."""
     if not (account.bucket_key and buckets):
         return
     arns = [arn for bucket in buckets for arn in (_s3_arn(account, bucket), _s3_arn(account, bucket, "*"))]
@@ -367,7 +367,7 @@ def _different(values: Iterable[T]) -> list[T]:
 
 
 def _one(values: list[str]) -> str | list[str]:
-    """Return a list of one as its only value, as people write policies."""
+    """Return a list with a single value as that value, the usual style of policies."""
     return values[0] if len(values) == 1 else values
 
 

@@ -1,4 +1,4 @@
-"""Compare a policy with another policy, or with what CloudTrail recorded that a role did."""
+"""Compare a policy with another policy, or with CloudTrail's records of a role."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataward.access.iam_evaluate import Request, allows, as_list, matches
 
 __all__ = ["Difference", "against_policy", "against_trail", "requests_of"]
 
-ACTIONS = {  # CloudTrail names the call, IAM the right that it takes
+ACTIONS = {  # CloudTrail names the call, IAM its permission
     "s3:HeadObject": "s3:GetObject",
     "s3:CopyObject": "s3:PutObject",
     "s3:CreateMultipartUpload": "s3:PutObject",
@@ -54,7 +54,7 @@ def against_policy(ours: Mapping[str, Any], given: Mapping[str, Any]) -> list[Di
 def against_trail(policy: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> list[Difference]:
     """Compare a policy with what was asked for.
 
-    Returns:
+    Requests that the policy refuses (missing), and its grants that no request used (unused).
         Requests that the policy refuses (missing), and its grants that no request used (unused).
     """
     asked = [request for record in records for request in requests_of(record)]
@@ -68,7 +68,7 @@ def against_trail(policy: Mapping[str, Any], records: Iterable[Mapping[str, Any]
 
 
 def requests_of(record: Mapping[str, Any]) -> Iterator[Request]:
-    """Return what IAM decided for one CloudTrail record; nothing for calls that everybody may make."""
+    """Return IAM's requests of one CloudTrail record; nothing for calls that need no permission."""
     service = str(record.get("eventSource", "")).partition(".")[0]
     called = f"{'logs' if service == 'logs' else service}:{record.get('eventName', '')}"
     action = ACTIONS.get(called, called)
@@ -108,7 +108,7 @@ class _Grant:
 
 
 def _grants(policy: Mapping[str, Any]) -> Iterator[_Grant]:
-    """Return every pair of action and resource that a policy allows, with the conditions in one form."""
+    """Return every allowed pair of action and resource of a policy, with normalised conditions."""
     for statement in as_list(policy.get("Statement", ())):
         if statement.get("Effect") != "Allow":
             continue
@@ -125,13 +125,13 @@ def _grants(policy: Mapping[str, Any]) -> Iterator[_Grant]:
 
 
 def _covers(own: _Grant, grant: _Grant, conditions: bool = True) -> bool:
-    """Return whether a grant allows all that another does: its patterns match the other's, its conditions are the other's too."""
+    """Return whether a grant covers another: its patterns match the other's, and the other has all of its conditions."""
     named = matches(own.action, grant.action, True) and matches(own.resource, grant.resource)
     return named and (not conditions or _implied(own, grant))
 
 
 def _implied(own: _Grant, grant: _Grant) -> bool:
-    """Return whether the other grant asks for every condition of this one, with no value more."""
+    """Return whether the other grant has every condition of this one, with no further value."""
     for operator, key in {(operator, key) for operator, key, _ in own.conditions}:
         mine = {value for o, k, value in own.conditions if (o, k) == (operator, key)}
         theirs = {value for o, k, value in grant.conditions if (o, k) == (operator, key)}

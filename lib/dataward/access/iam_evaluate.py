@@ -1,8 +1,8 @@
-"""Evaluate an IAM policy on a request: actions, resources and conditions, as AWS documents identity-based policies.
+"""Evaluate an IAM policy on a request: actions, resources and conditions, according to AWS's documentation of identity-based policies.
 
-Covers what :mod:`dataward.access.iam` writes and what people commonly write: Allow and Deny, ``*`` and ``?``, NotAction and NotResource,
-and the condition operators of strings, ARNs, booleans and Null with ForAllValues, ForAnyValue and IfExists. What is not known never allows:
-an unknown operator makes an Allow false and a Deny true.
+Covers the policies of :mod:`dataward.access.iam` and common handwritten ones: Allow and Deny, ``*`` and ``?``, NotAction and NotResource,
+and the condition operators of strings, ARNs, booleans and Null with ForAllValues, ForAnyValue and IfExists. An unknown operator
+never allows: it makes an Allow false and a Deny true.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ __all__ = ["Request", "allows", "as_list", "matches"]
 
 @dataclass(frozen=True)
 class Request:
-    """One call of AWS as IAM sees it.
+    """One call of AWS from the view of IAM.
 
     Attributes:
-        action: such as ``s3:GetObject``.
-        resource: the ARN that the call touches.
-        context: values of condition keys; names are compared without case.
+        action: for example ``s3:GetObject``.
+        resource: the ARN of the call.
+        context: values of condition keys; case is ignored in names.
     """
 
     action: str
@@ -39,7 +39,7 @@ def allows(policy: Mapping[str, Any], request: Request) -> bool:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return a list as it is, and any other value as a list of one."""
+    """Return a list unchanged, and any other value in a list."""
     return list(value) if isinstance(value, list | tuple) else [value]
 
 

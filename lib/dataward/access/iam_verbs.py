@@ -1,4 +1,4 @@
-"""What each verb does with the places of a contract, for :mod:`dataward.access.iam`; a verb with a policy is one line here."""
+"""Accesses of each verb to the places of a contract, for :mod:`dataward.access.iam`; a verb with a policy is one entry here."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["VERBS", "Work", "work_of"]
 
 @dataclass(frozen=True)
 class Work:
-    """What a verb does: ``reads``, ``writes`` and ``deletes`` name kinds of places, ``kms`` actions on the keyring's key.
+    """Accesses of a verb: ``reads``, ``writes`` and ``deletes`` name kinds of places, ``kms`` actions on the keyring's key.
 
     A kind is ``source``, ``references``, ``joins``, ``vaults``, a key of ``Contract.tables`` or ``tables`` (all of these).
 
     Attributes:
-        absent: tables that the verb reads may not be there, and are looked for in the folders above.
-        creates: tables that the verb writes may be made by it, with their folders.
+        absent: tables to read may be absent, so that parent folders are searched.
+        creates: the verb may create tables to write, with their folders.
         report: ``write``, ``search`` (write, and read those of all runs), or empty.
         keyring: ``read``, ``write``, or empty where the verb uses no key.
-        stat: whether the folders that are read are looked at themselves, as a path that may be a file.
+        stat: whether the folders to read are checked themselves, as paths that may be files.
         settings: the settings of all buckets are read, and one listing is tried over plain HTTP.
-        columns: whether the keys of columns are used beside those of the contract's own domain, which seals.
+        columns: whether keys of columns are used besides the key of the contract's own domain, which seals.
     """
 
     reads: tuple[str, ...] = ()
@@ -70,10 +70,10 @@ VERBS: dict[str, Work] = {
 
 
 def work_of(verb: str) -> Work:
-    """Return what a verb does.
+    """Return the accesses of a verb.
 
     Raises:
-        UsageError: there is no such verb; the message lists them.
+        UsageError: the verb does not exist; the message lists all verbs.
     """
     if verb not in VERBS:
         raise UsageError(f"no policy for verb '{verb}': {did_you_mean(verb, VERBS) or 'there are ' + ', '.join(VERBS)}")

@@ -1,4 +1,4 @@
-"""Cedar policies of a contract: those of its file, and its grants in Cedar's words; parsed and validated before any decision."""
+"""Cedar policies of a contract: those of its file, and its grants as policies; parsed and validated before any decision."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Policies:
     """A validated set of policies.
 
     Attributes:
-        text: the policies in Cedar's words.
+        text: the policies in Cedar's syntax.
         annotations: annotations of each policy by its ID in Cedar (``policy0``, ...).
         parts: each policy in Cedar's JSON, by the same IDs.
         handle: Cedar's parsed set.
@@ -103,10 +103,10 @@ def parsed(text: str, where: str, valid: bool = True) -> Policies:
     Args:
         text: the policies.
         where: name of their file, for messages.
-        valid: validate them against the schema; parts of a policy that was validated as a whole need not be.
+        valid: validate them against the schema; parts of a valid policy may be invalid alone.
 
     Raises:
-        UsageError: with what Cedar says about each mistake.
+        UsageError: with Cedar's message about each mistake.
     """
     return _parsed(text, where, valid)
 
@@ -144,7 +144,7 @@ def _parsed(text: str, where: str, valid: bool) -> Policies:
 
 
 def _check_annotations(policies: Policies, name: str, where: str) -> None:
-    """Raise UsageError where an annotation that we read has no meaning."""
+    """Raise UsageError where a known annotation has an invalid value."""
     given, effect = policies.annotations[name], policies.parts[name]["effect"]
     if (rows := given.get("rows")) is not None:
         if effect == "forbid":
@@ -172,13 +172,13 @@ def of_access(access: Access) -> Policies:
             raise UsageError(f"access.policy {access.policy}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise UsageError(f"access.policy {access.policy}: not UTF-8 text") from None
-        parsed(text, access.policy)  # its own mistakes first, with its own name
+        parsed(text, access.policy)  # mistakes of the file first, under its own name
     where = access.policy or "access"
     return parsed("\n".join([text, translated(access)]), where)
 
 
 def translated(access: Access) -> str:
-    """Return grants and re-identification lines in Cedar's words, and the default where nothing else governs."""
+    """Return grants and re-identification entries as Cedar policies, with the default where the contract has no other policy."""
     made = [] if access.governed else [DEFAULT]
     made += [_grant(f"access.grants.{number}", grant) for number, grant in enumerate(access.grants)]
     made += [_allowed(f"access.reidentify.{number}", line) for number, line in enumerate(access.reidentify)]
@@ -213,7 +213,7 @@ def _grant(name: str, grant: Grant) -> str:
 
 
 def _levels(grant: Grant) -> Iterator[tuple[str, str]]:
-    """Yield condition on the column, and its level."""
+    """Yield the condition on columns, and their level."""
     named = [class_ for class_ in grant.see if class_ != "default"]
     by_level: dict[str, list[str]] = {}
     for class_ in named:
@@ -226,7 +226,7 @@ def _levels(grant: Grant) -> Iterator[tuple[str, str]]:
 
 
 def _from(level: str) -> list[str]:
-    """Return the actions of a level and of those below, so that a forbid of one leaves the next."""
+    """Return the actions of a level and of lower ones, so that a forbid of one keeps the next."""
     names = list(SEEING)
     return [SEEING[name] for name in names[names.index(level) :]] if level in names else []
 
@@ -254,7 +254,7 @@ def _entity(kind: str, name: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a text as a literal of Cedar."""
+    """Return a text as a Cedar literal."""
     safe = "".join(c if c.isprintable() and c not in '"\\' else f"\\u{{{ord(c):x}}}" for c in text)
     return f'"{safe}"'
 

@@ -1,4 +1,4 @@
-"""Who asks: the name and groups that a platform vouches for, never an environment variable."""
+"""Principals: name and groups from the platform, never from an environment variable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def of_process() -> Principal:
     uid = os.getuid()
     try:
         name = pwd.getpwuid(uid).pw_name
-    except KeyError:  # a container may run under a number without a name
+    except KeyError:  # a container may run under a user ID without a name
         name = f"uid:{uid}"
     groups = []
     for gid in dict.fromkeys((os.getgid(), *os.getgroups())):
@@ -31,10 +31,10 @@ def of_process() -> Principal:
 
 
 def of_arn(arn: str) -> Principal:
-    """Return the principal of an ARN as STS gives it: the whole ARN; its role (name and ARN) and account are its groups.
+    """Return the principal of an ARN from STS: the whole ARN; its groups are its role (name and ARN) and account.
 
     ``arn:aws:sts::111122223333:assumed-role/Analyst/ana`` is in ``role:Analyst``, ``arn:aws:iam::111122223333:role/Analyst``
-    and ``account:111122223333``. STS leaves out the path of a role.
+    and ``account:111122223333``. STS omits the path of a role.
     """
     groups = []
     if found := re.fullmatch(r"arn:(aws[a-z-]*):(?:sts|iam)::([0-9]{12}):(.+)", arn):
@@ -46,7 +46,7 @@ def of_arn(arn: str) -> Principal:
 
 
 def of_databricks(spark: Any, named: Iterable[str]) -> Principal:
-    """Return the user of the session, and those of the groups named in policies that it is a member of."""
+    """Return the user of the session, and its groups among those named in policies."""
     name = str(spark.sql("select current_user()").first()[0])
     groups = []
     for group in named:

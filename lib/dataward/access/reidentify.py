@@ -1,7 +1,7 @@
-"""Who may be given originals, and how many rows of them a day.
+"""Permissions to read originals, and daily budgets of rows.
 
-Deny when unsure: one policy must permit every column that is asked for, and say how many rows a day; a column without a class is
-given to nobody.
+One policy must permit every requested column and set the rows per day; a column without a class is
+never permitted.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ __all__ = ["budget"]
 
 
 def budget(contract: Contract, asking: Asking, classes: Mapping[str, str | None]) -> tuple[int, str]:
-    """Return the rows a day of the first policy that permits all columns; 0 where none does, and why.
+    """Return the rows per day of the first policy that permits all columns; 0 if none does, with the reason.
 
     Args:
         contract: the contract.
         asking: the request without a column.
-        classes: class of each column that is asked for.
+        classes: class of each requested column.
     """
     unclassed = [name for name, class_ in classes.items() if class_ is None]
     if unclassed:

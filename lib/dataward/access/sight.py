@@ -1,4 +1,4 @@
-"""What a principal sees of each column, and of which rows: pure, from policies and the contract's facts."""
+"""The view of a principal on columns and rows: pure, from policies and the contract's facts."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ MASK = "[masked]"
 STORED = {KEPT: "kept", COARSENED: "coarsened", ENCRYPTED: "encrypted", ALIASED: "aliased", REMOVED: "removed"}
 
 Shown = Literal["original", "stored", "opened", "masked", "absent"]
-"""What is done to a column: read as it is stored and came, as it is stored, opened with its key, masked, left out."""
+"""Display of a column: stored originals, stored values, values decrypted with their key, masked values, or none."""
 
 
 def column_facts(contract: Contract, name: str) -> ColumnFacts:
-    """Return what policies may know of a column of the target."""
+    """Return the facts about a column of the target for policies."""
     line = contract.line(contract.shadowed(name) or name)
     protect = line.protect
     parts = protect.parts()
@@ -56,7 +56,7 @@ def column_facts(contract: Contract, name: str) -> ColumnFacts:
 
 
 def table_facts(contract: Contract, names: Iterable[str] = ()) -> TableFacts:
-    """Return what policies may know of a table; ``names``: its columns, where they are known (else those of the contract)."""
+    """Return the facts about a table for policies; ``names``: its columns, if known (else those of the contract)."""
     top = [name for name in contract.columns if "." not in name]
     columns = tuple(column_facts(contract, name) for name in dict.fromkeys(names or top))
     return TableFacts(contract.contract, str(contract.target), contract.keys.domain, columns)
@@ -64,7 +64,7 @@ def table_facts(contract: Contract, names: Iterable[str] = ()) -> TableFacts:
 
 @dataclass(frozen=True)
 class Look:
-    """How one column is shown, and which policies permit that."""
+    """Display of one column, and the permitting policies."""
 
     column: ColumnFacts
     shown: Shown
@@ -73,19 +73,19 @@ class Look:
 
 @dataclass(frozen=True)
 class Sight:
-    """What a principal sees of a table. ``rows``: a SQL condition on the stored rows; None: all."""
+    """View of a principal on a table. ``rows``: a SQL condition on the stored rows; None: all."""
 
     decision: Decision
     rows: str | None
     columns: tuple[Look, ...] = ()
 
     def named(self, *shown: Shown) -> tuple[str, ...]:
-        """Return the columns that are shown in one of some ways."""
+        """Return the columns with one of these displays."""
         return tuple(look.column.name for look in self.columns if look.shown in shown)
 
 
 def narrowed(wide: Sight, other: Sight) -> Sight:
-    """Return what both of two sights show: of each column the less, and rows that fulfil both conditions."""
+    """Return the intersection of two views: of each column the lesser display, and the rows that fulfil both conditions."""
     order: tuple[Shown, ...] = ("absent", "masked", "stored", "opened", "original")
     by_name = {look.column.name: look for look in other.columns}
     looks = tuple(min(look, by_name[look.column.name], key=lambda one: order.index(one.shown)) for look in wide.columns)
@@ -95,7 +95,7 @@ def narrowed(wide: Sight, other: Sight) -> Sight:
 
 
 def sight(policies: Policies, asking: Asking) -> Sight:
-    """Decide what a request to read a table shows."""
+    """Decide the view of a request to read a table."""
     columns = asking.table.columns
     asked = [asking] + [asking.about(column, action) for column in columns for action in SEEING.values()]
     first, *rest = decide(policies, asked)
@@ -110,13 +110,13 @@ def sight(policies: Policies, asking: Asking) -> Sight:
 
 
 def open_sight(table: TableFacts) -> Sight:
-    """Return what everybody sees where neither grants nor policies govern: what DEFAULT permits, without Cedar."""
+    """Return the view of everybody without grants and policies, equal to DEFAULT, without Cedar."""
     looks = [Look(one, shown(one, {"clear": not one.sealed, "token": True, "masked": True})) for one in table.columns]
     return Sight(Decision(True, ("default",)), None, tuple(looks))
 
 
 def projection(look: Look, kind: str, quote: str = "`") -> str | None:
-    """Return the SQL of a column as it is shown; None where it is absent. ``kind``: its type as SQL names it."""
+    """Return the SQL of a column's display; None where it is absent. ``kind``: its SQL type."""
     name = quote + look.column.name.replace(quote, quote * 2) + quote
     if look.shown == "absent":
         return None
@@ -127,10 +127,10 @@ def projection(look: Look, kind: str, quote: str = "`") -> str | None:
 
 
 def shown(column: ColumnFacts, may: Mapping[str, bool]) -> Shown:
-    """Return the most that a column's permitted levels show.
+    """Return the greatest display of a column's permitted levels.
 
-    What is stored as it came is clear, so that a permit of tokens shows it masked; what is stored coarsened or removed is a
-    mask already.
+    Values stored unprotected are clear, so that a permit of tokens shows them masked; coarsened or removed values are
+    masks already.
     """
     if may["clear"]:
         return "original" if column.stored == "kept" and not column.sealed else "opened" if column.sealed else "stored"

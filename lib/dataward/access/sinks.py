@@ -1,6 +1,6 @@
 """Sinks of events: a file of JSON lines, a Delta table, a topic behind a Kafka REST proxy; CloudWatch Logs is in ``aws``.
 
-Each can say which events of a spool it holds, so that a delivery that was cut off is neither lost nor repeated.
+Each sink reports which events of a spool it has, so that an interrupted delivery is neither lost nor repeated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RECORDS = "application/vnd.kafka.json.v2+json"
 
 
 def sink_of(configured: Configured, spark: Any = None) -> Sink | None:
-    """Return the sink of a configuration; None where it needs a Spark session, and there is none: its events wait."""
+    """Return the sink of a configuration; None if it needs a Spark session and there is none, so that its events wait."""
     if isinstance(configured, JsonLinesSink):
         return JsonLines(configured.path)
     if isinstance(configured, HttpSink):
@@ -48,7 +48,7 @@ def sink_of(configured: Configured, spark: Any = None) -> Sink | None:
 
 @dataclass(frozen=True)
 class JsonLines:
-    """A file that any number of spools append to. The mark is the file's size after the last delivery."""
+    """A file that several spools append to. The mark is the file's size after the last delivery."""
 
     path: str
     most: int = 1000
@@ -71,7 +71,7 @@ class JsonLines:
             raise SinkDown(f"{self.name}: {failed.strerror}") from None
 
     def put(self, spool: str, lines: Sequence[Line], mark: Any) -> Any:
-        """Append events; a last line without its end, left by a killed delivery, is cut off first."""
+        """Append events; an incomplete last line of a killed delivery is cut off first."""
         try:
             if folder := os.path.dirname(self.path):
                 os.makedirs(folder, exist_ok=True)
@@ -89,7 +89,7 @@ class JsonLines:
 
 
 def _whole(stream: Any) -> int:
-    """Return the size of a file up to its last end of a line."""
+    """Return the size of a file up to its last newline."""
     end = stream.seek(0, os.SEEK_END)
     while end > 0:
         start = max(0, end - 65536)
@@ -102,7 +102,7 @@ def _whole(stream: Any) -> int:
 
 
 def _sequence(text: bytes | str, spool: str) -> int:
-    """Return the sequence of an event of a spool; 0 where it is another's."""
+    """Return the sequence of an event of a spool; 0 for another spool's event."""
     try:
         metadata = json.loads(text)["metadata"]
         return int(metadata["sequence"]) if metadata["log_name"] == f"dataward/{spool}" else 0
@@ -112,7 +112,7 @@ def _sequence(text: bytes | str, spool: str) -> int:
 
 @dataclass(frozen=True)
 class DeltaTable:
-    """A Delta table, a row an event. A batch is one transaction of Delta, which a second attempt does not repeat."""
+    """A Delta table with one row per event. A batch is one transaction of Delta, which a second attempt does not repeat."""
 
     path: str
     spark: Any = field(repr=False, compare=False)
@@ -175,8 +175,8 @@ def _row(spool: str, line: Line) -> tuple[Any, ...]:
 class RestProxy:
     """A topic behind a Kafka REST proxy (API v2, JSON). The mark is the offset of the last delivered event.
 
-    Events are sent one by one to one partition: the order is kept, and after a cut the proxy's consumer API is asked which of
-    them arrived.
+    Events are sent one by one to one partition, which keeps their order; after an interruption the proxy's consumer API
+    returns the events that arrived.
     """
 
     url: str
@@ -199,7 +199,7 @@ class RestProxy:
         return offsets[-1]["offset"]
 
     def last(self, spool: str, mark: Any) -> int:
-        """Return the highest sequence of a spool in the partition, read from the mark on."""
+        """Return the highest sequence of a spool in the partition, read from the mark."""
         place = f"topics/{quote(self.topic)}/partitions/{self.partition}/offsets"
         ends = self._call("GET", place, None, KAFKA)
         start = max(int(mark) + 1 if mark is not None else 0, int(ends["beginning_offset"]))
@@ -229,7 +229,7 @@ class RestProxy:
             self._call("DELETE", base, None, KAFKA)
 
     def _own(self, uri: str) -> str:
-        """Return the path of a consumer that the proxy made; it may name itself by a host that is not reached from here."""
+        """Return the path of the proxy's new consumer, without its host, which may be unreachable from here."""
         return urlsplit(uri).path.removeprefix(urlsplit(self.url).path.rstrip("/")).lstrip("/")
 
     def _call(self, method: str, path: str, body: Any, kind: str) -> Any:

@@ -1,4 +1,4 @@
-"""Settings of a machine: ``access`` and ``audit`` for contracts that have none of their own, and for verbs without a contract."""
+"""Settings of a machine: ``access`` and ``audit`` for contracts without their own, and for verbs without a contract."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataward.contract.base import Model
 __all__ = ["SITE", "Settings", "settings"]
 
 SITE = Path("/etc/dataward/site.yaml")
-"""A fixed place, which only root can write; an environment variable could be changed by whom it governs."""
+"""A fixed path, which only root can write; governed users could change an environment variable."""
 
 
 class _Site(Model):
@@ -22,12 +22,12 @@ class _Site(Model):
 
 @dataclass(frozen=True)
 class Settings:
-    """What governs one call.
+    """Settings of one call.
 
     Attributes:
-        access: who may do what.
-        audit: where events go; None: none is kept.
-        binding: the machine's policies, which must permit a verb as well as the contract's own.
+        access: the permissions.
+        audit: the sinks of events; None: no events.
+        binding: the machine's policies, which must permit a verb in addition to the contract's own.
     """
 
     access: Access
@@ -36,15 +36,15 @@ class Settings:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing is to be decided and nothing to be recorded."""
+        """Whether nothing needs a decision or a record."""
         return self.audit is None and not self.access.governed and self.binding is None
 
 
 def settings(contract: Contract | None) -> Settings:
-    """Return the settings of a contract, completed by those of the machine.
+    """Return the settings of a contract, with defaults of the machine.
 
     Raises:
-        ContractError: the machine's file is invalid: then nothing is permitted.
+        ContractError: the machine's file is invalid; then nothing is permitted.
     """
     site = read_model(SITE, _Site) if SITE.exists() else _Site()
     if contract is None:

@@ -1,10 +1,10 @@
-"""A local folder of events on their way to the sinks: each is written once, in order, and delivered once, in order.
+"""A local folder of events for the sinks: each is written once, in order, and delivered once, in order.
 
-A verb first leaves a file in ``open/`` that its process keeps locked. At its end the event is appended to a segment and the file
-goes. A file that nobody locks any more belongs to a process that was killed: the next verb records its event as interrupted.
+A verb first creates a file in ``open/`` that its process keeps locked. At its end the event is appended to a segment and the file
+is removed. An unlocked file belongs to a killed process: the next verb records its event as interrupted.
 
-For each sink a cursor holds the last delivered sequence. Before a batch is sent the cursor names it; a delivery that was cut off
-is found by that, and the sink is asked what it has before anything is sent again.
+A cursor for each sink contains the last delivered sequence. Before a batch is sent the cursor names it; this reveals an
+interrupted delivery, and the sink is asked for its last event before anything is sent again.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from dataward.errors import TargetError
 __all__ = ["Line", "Sink", "SinkDown", "Spool"]
 
 SEGMENT = 1000
-"""Events of a file of the spool."""
+"""Events per file of the spool."""
 
 
 class SinkDown(Exception):
-    """A sink does not take events now; the message holds none of them."""
+    """A sink does not accept events now; the message contains no event."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One event as it is stored and sent: its sequence in the spool, its time in milliseconds, and its JSON."""
+    """One stored event: its sequence in the spool, its time in milliseconds, and its JSON."""
 
     sequence: int
     time: int
@@ -43,7 +43,7 @@ class Line:
 
 
 class Sink(Protocol):
-    """Where events go. ``mark`` is what a sink wants to remember between deliveries."""
+    """Destination of events. ``mark``: a sink's state between deliveries."""
 
     @property
     def name(self) -> str:
@@ -51,10 +51,10 @@ class Sink(Protocol):
 
     @property
     def most(self) -> int:
-        """How many events one call takes."""
+        """Most events of one call."""
 
     def last(self, spool: str, mark: Any) -> int:
-        """Return the highest sequence of a spool that the sink holds; 0 where it holds none."""
+        """Return the highest sequence of a spool in the sink; 0 if it has none."""
 
     def put(self, spool: str, lines: Sequence[Line], mark: Any) -> Any:
         """Store events in order and return the new mark; raises SinkDown."""
@@ -68,10 +68,10 @@ class Spool:
     _held: dict[str, int] = field(default_factory=dict, repr=False)
 
     def begin(self, begun: Begun) -> None:
-        """Leave a locked file that says what was begun, after recording verbs whose process was killed.
+        """Create a locked file about the started verb, after recording verbs whose process was killed.
 
         Raises:
-            TargetError: the folder cannot be written: then the verb must not run.
+            TargetError: the folder cannot be written, so the verb must not run.
         """
         try:
             with self._locked():
@@ -88,7 +88,7 @@ class Spool:
             ) from None
 
     def end(self, told: dict[str, Any]) -> Line:
-        """Append the event of a verb that was begun."""
+        """Append the event of a started verb."""
         try:
             with self._locked():
                 written = self._append(told)
@@ -104,15 +104,15 @@ class Spool:
             ) from None
 
     def recover(self) -> int:
-        """Record the events of verbs whose process was killed; returns their number."""
+        """Record the events of verbs whose process was killed, and return their number."""
         with self._locked():
             return self._record_killed()
 
     def deliver(self, sink: Sink) -> int:
-        """Send what a sink has not got; returns the number of events sent. Another delivery to the same sink is left to go on.
+        """Send new events to a sink, and return their number; do nothing during another delivery to the same sink.
 
         Raises:
-            SinkDown: the sink takes none now; the rest stays.
+            SinkDown: the sink accepts no events now; the rest stays.
         """
         key = hashlib.sha256(sink.name.encode()).hexdigest()[:16]
         with self._locked(f"sink-{key}", wait=False) as held:
@@ -134,7 +134,7 @@ class Spool:
         return sent
 
     def waiting(self, sink: Sink) -> int:
-        """Return how many events a sink has not got yet."""
+        """Return the number of undelivered events of a sink."""
         key = hashlib.sha256(sink.name.encode()).hexdigest()[:16]
         return self.last() - int(self._state(self.folder / f"sink-{key}.json").get("sequence", 0))
 
@@ -152,7 +152,7 @@ class Spool:
         return found
 
     def last(self) -> int:
-        """Return the sequence of the newest event; 0 where there is none."""
+        """Return the sequence of the newest event; 0 if there is none."""
         segments = self._segments()
         if segments and (newest := _newest(segments[-1], repair=False)):
             return newest.sequence
@@ -160,7 +160,7 @@ class Spool:
 
     @property
     def id(self) -> str:
-        """A random name of the spool, which its events carry."""
+        """A random name of the spool, which is part of its events."""
         path = self.folder / "id"
         with suppress(FileNotFoundError):
             return path.read_text(encoding="ascii")
@@ -179,11 +179,11 @@ class Spool:
         return self.after(self.sealed, 1_000_000)
 
     def seal(self, sequence: int) -> None:
-        """Remember that the ledger holds the digests up to a sequence."""
+        """Record that the ledger contains the digests up to a sequence."""
         self._remember(self.folder / "sealed.json", {"sequence": sequence})
 
     def prune(self, sinks: Sequence[Sink]) -> int:
-        """Remove segments whose events every sink has got and the ledger has sealed; returns their number."""
+        """Remove segments that all sinks have received and the ledger has sealed; returns their number."""
         with self._locked():
             done = min([self.sealed, *(self.last() - self.waiting(sink) for sink in sinks)])
             old = [
@@ -196,11 +196,11 @@ class Spool:
         return len(old)
 
     def _append(self, told: dict[str, Any]) -> Line:
-        """Append an event under the spool's lock; times never go back, so that sinks that sort by time keep the order."""
+        """Append an event under the spool's lock; times never decrease, so that sinks that sort by time keep the order."""
         segments = self._segments()
         path = segments[-1] if segments else self.folder / _named(1)
         newest = _newest(path)
-        # Where segments were emptied or removed, no sequence is given twice: a sink takes it for one that it has.
+        # After removed segments no sequence is reused: a sink would ignore it as known.
         sequence = max([newest.sequence if newest else _first(path) - 1, self.sealed, *self._delivered()]) + 1
         if sequence - _first(path) >= SEGMENT:
             path = self.folder / _named(sequence)
@@ -224,7 +224,7 @@ class Spool:
         return path.read_text(encoding="ascii")
 
     def _record_killed(self) -> int:
-        """Record an event for each file in ``open/`` that no process holds, unless its event was recorded before the kill."""
+        """Record an event for each unlocked file in ``open/``, unless its event was recorded before the kill."""
         count = 0
         for path in sorted(self._open.glob("*.json")):
             try:
@@ -238,16 +238,16 @@ class Spool:
                     self._append(interrupted(begun))
                     count += 1
             except BlockingIOError:
-                continue  # its process is alive
+                continue  # its process is running
             except (ValueError, KeyError):
-                pass  # killed while it wrote the file: nothing was begun
+                pass  # killed while writing the file: nothing had started
             finally:
                 os.close(descriptor)
             path.unlink(missing_ok=True)
         return count
 
     def _has(self, uid: str) -> bool:
-        """Whether the newest segments hold the event of a call."""
+        """Return whether the newest segments contain the event of a call."""
         return any(f'"uid":"{uid}"' in one.text for path in self._segments()[-2:] for one in _lines(path))
 
     @property
@@ -284,7 +284,7 @@ class Spool:
         self._replace(path, json.dumps(state))
 
     def _replace(self, path: Path, text: str) -> None:
-        """Replace a file whole, so that a kill leaves the old one or the new one."""
+        """Replace a file atomically."""
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
@@ -314,7 +314,7 @@ def _pairs(segments: Sequence[Path]) -> Iterator[tuple[Path, Path | None]]:
 
 
 def _lines(path: Path) -> list[Line]:
-    """Return the events of a segment; a last line without its end, left by a kill, is left out."""
+    """Return the events of a segment, without an incomplete last line of a killed process."""
     try:
         whole = path.read_bytes().rpartition(b"\n")[0]
     except FileNotFoundError:
@@ -323,7 +323,7 @@ def _lines(path: Path) -> list[Line]:
 
 
 def _newest(path: Path, repair: bool = True) -> Line | None:
-    """Return the last event of a segment; with ``repair`` a last line without its end is cut off."""
+    """Return the last event of a segment; with ``repair``, cut off an incomplete last line."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""The verbs that a policy may speak of, what each acts on, and how its event is classified.
+"""The verbs of policies, the resource of each, and the class of its event.
 
-A verb of the CLI or API that touches data is one line here; the Cedar schema is generated from this table.
+A verb of the CLI or API that touches data is one entry here; the Cedar schema is generated from this table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GROUPS: dict[Group, str] = {
     "see": "levels of columns that keep originals closed",
     "open": "originals of protected values",
 }
-"""Action groups of the Cedar schema. All but ``open`` are in the group ``ordinary``; all are in ``any``."""
+"""Action groups of the Cedar schema. All except ``open`` are in the group ``ordinary``; all are in ``any``."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Verb:
     Attributes:
         name: action ID in policies.
         group: action group.
-        on: resource type: ``Table``, or ``Column`` where each column is decided.
+        on: resource type: ``Table``, or ``Column`` with a decision per column.
         activity: activity ID of the OCSF class of its events.
         class_uid: OCSF class of its events.
-        writes: it changes the table's files.
+        writes: whether it changes the table's files.
     """
 
     name: str
@@ -94,10 +94,10 @@ SEEING = {"clear": "read_clear", "token": "read_token", "masked": "read_masked"}
 
 
 def verb(name: str) -> Verb:
-    """Return a verb; an unknown one is a mistake in Dataward itself.
+    """Return a verb by its name; an unknown one is a bug in Dataward.
 
     Raises:
-        KeyError: no line of the table names it.
+        KeyError: the table has no such verb.
     """
     if name not in VERBS:
         raise KeyError(f"verb '{name}' is not in dataward.access.verbs: add its line there")

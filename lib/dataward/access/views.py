@@ -1,6 +1,6 @@
-"""Generate what enforces a policy elsewhere: SQL views, Unity Catalog masks and row filters, Lake Formation cell filters.
+"""Generate enforcement of policies elsewhere: SQL views, Unity Catalog masks and row filters, Lake Formation cell filters.
 
-What a platform cannot express shows less there, never more, and is said in a note.
+A policy that a platform cannot express shows less there, never more, and is reported in a note.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ __all__ = ["Generated", "cell_filters", "masks_and_filters", "sql_view"]
 
 @dataclass(frozen=True)
 class Generated:
-    """Statements (SQL) or requests (JSON), and what is not expressed in them."""
+    """Statements (SQL) or requests (JSON), and notes about policies that they do not express."""
 
     statements: tuple[Any, ...]
     notes: tuple[str, ...] = ()
 
 
 def sql_view(policies: Policies, asking: Asking, name: str, source: str, kinds: Mapping[str, str]) -> Generated:
-    """Generate a view that shows what the principal of a request sees.
+    """Generate a view for the principal of a request.
 
     Args:
         policies: the policies.
-        asking: the request to read: its principal holds the groups that the view is for.
+        asking: the request to read: its principal has the groups of the view's readers.
         name: name of the view.
-        source: the table as SQL names it.
+        source: SQL name of the table.
         kinds: SQL type of each column.
     """
     seen = sight(policies, asking)
@@ -54,8 +54,8 @@ def _words(principal: Principal) -> str:
 def cell_filters(policies: Policies, asking: Asking, catalog: str, database: str, table: str) -> Generated:
     """Generate Lake Formation data cells filters, one for each group of the policies, and the grants of SELECT on them.
 
-    Lake Formation shows a column or does not: what is masked is left out. A forbid takes away what its own group may see; for
-    members of several groups the filters add up, which is said in a note.
+    Lake Formation shows a column or hides it, so masked columns are left out. A forbid removes only columns of its own group; for
+    members of several groups the filters are united, which a note reports.
     """
     made: list[dict[str, Any]] = []
     notes: list[str] = []
@@ -90,7 +90,7 @@ def cell_filters(policies: Policies, asking: Asking, catalog: str, database: str
 
 
 def _partiql(text: str) -> str:
-    """Return what a condition holds that a filter expression of Lake Formation has not; empty where it has all."""
+    """Return the part of a condition that a filter expression of Lake Formation does not support; empty if it supports all."""
     from sqlglot import exp, parse_one
 
     allowed = (exp.And, exp.Or, exp.Not, exp.Paren, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between, exp.Like,
@@ -101,7 +101,7 @@ def _partiql(text: str) -> str:
 
 @dataclass(frozen=True)
 class _Catalog:
-    """What masks are generated for: the policies, the request, the table's name and the types of its columns."""
+    """Inputs of masks: the policies, the request, the table's name and the types of its columns."""
 
     policies: Policies
     asking: Asking
@@ -110,9 +110,9 @@ class _Catalog:
 
 
 def masks_and_filters(policies: Policies, asking: Asking, table: str, kinds: Mapping[str, str]) -> Generated:
-    """Generate Unity Catalog column masks and a row filter: functions of group membership, and the ALTER TABLE that sets them.
+    """Generate Unity Catalog column masks and a row filter: functions of group membership, and the ALTER TABLE that attaches them.
 
-    A column that is absent for a reader is null there.
+    A column that is absent for a reader is null.
     """
     notes: list[str] = []
     about = _Catalog(policies, asking, table, kinds)
@@ -154,7 +154,7 @@ def _column_mask(about: _Catalog, name: str, notes: list[str]) -> Iterator[str]:
         permits = _any([cond for _, cond in _permits(policies, asked, notes)])
         levels[level] = _and_not(permits, [cond for _, cond in _conditions(policies, asked, "forbid", notes)])
     ways: dict[str, list[str]] = {"value": [], "masked": []}
-    for level in SEEING:  # from most to least
+    for level in SEEING:  # the greatest level first
         way = shown(column, {one: one == level for one in SEEING})
         if way == "absent" or levels[level] == "FALSE":
             continue
@@ -199,7 +199,7 @@ def _permits(policies: Policies, asking: Asking, notes: list[str]) -> Iterator[t
 def _conditions(policies: Policies, asking: Asking, effect: str, notes: list[str]) -> Iterator[tuple[str, str]]:
     """Yield the policies of an effect that apply to a request, each with the SQL of its principals.
 
-    What depends on the request and not on the principal is evaluated now. A condition that mixes both, or depends on the time,
+    Conditions on the request alone are evaluated now. A condition that mixes request and principal, or depends on the time,
     cannot be expressed: a permit with it is left out, a forbid holds without it.
     """
     for name, part in policies.parts.items():
@@ -223,7 +223,7 @@ def _conditions(policies: Policies, asking: Asking, effect: str, notes: list[str
 
 
 def _clauses(condition: dict[str, Any]) -> Iterator[tuple[bool, dict[str, Any]]]:
-    """Yield the conjuncts of a condition, and whether each is negated."""
+    """Yield the conjuncts of a condition, each with its negation flag."""
     if condition["kind"] != "when":
         yield True, condition["body"]
         return

@@ -1,1 +1,1 @@
-"""Differentially private releases and the budgets that pay for them."""
+"""Differentially private releases and their budgets."""

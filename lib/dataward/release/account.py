@@ -1,7 +1,7 @@
-"""Privacy accounts: entries, what they come to, and whether a charge fits. Pure; the table is in :mod:`dataward.release.budget`.
+"""Privacy accounts: entries, their composition, and the decision on charges. Pure; the table is in :mod:`dataward.release.budget`.
 
-An account is a data set and a privacy unit. Its entries are only ever added: a cap or a reservation replaces the one before it, a
-charge is never given back, not by an erasure and not by a failed run.
+An account is a data set and a privacy unit. Its entries are only ever added: a cap or a reservation replaces the previous one;
+a charge is never refunded, neither by an erasure nor by a failed run.
 
 Composition is chosen with the cap and holds for adaptively chosen releases: ``basic`` adds epsilons and deltas (Dwork et al.
 2006; Rogers et al. 2016), ``zcdp`` adds rhos (Bun, Steinke 2016; Feldman, Zrnic 2021) and converts them once, by dp-accounting.
@@ -28,21 +28,21 @@ class Entry:
 
     Attributes:
         kind: cap, reserve, charge or refusal (which costs nothing).
-        dataset: the table, as an absolute place.
+        dataset: the table, as an absolute location.
         unit: the privacy unit.
-        run_id: the run that asked; of a reservation its name.
-        epsilon: epsilon of a charge, or of the cap or reservation.
+        run_id: the charging run; for a reservation, its name.
+        epsilon: epsilon of a charge, cap or reservation.
         delta: its delta.
-        rho: zCDP of a charge of Gaussian noise; None: its epsilon alone is known.
-        hidden: part of delta that stays beside ``rho``.
-        purpose: what asked: a release, synthetic data, training, metrics.
-        reservation: the reservation that pays, if one does.
-        composition: how charges add up (of a cap).
-        sha256: hash of what was asked.
-        draw: id of the staged draw, and ``secret`` the key that opens it.
-        who: the asking user.
-        time: when, UTC.
-        reason: why it was refused.
+        rho: zCDP of a charge with Gaussian noise; None: only its epsilon is known.
+        hidden: part of delta in addition to ``rho``.
+        purpose: kind of the charge: a release, synthetic data, training, metrics.
+        reservation: the paying reservation, if any.
+        composition: composition of charges (for a cap).
+        sha256: hash of the query.
+        draw: ID of the staged draw; ``secret``: the key that decrypts it.
+        who: the requesting user.
+        time: time in UTC.
+        reason: reason of a refusal.
     """
 
     kind: Kind
@@ -64,7 +64,7 @@ class Entry:
     reason: str = ""
 
     def __repr__(self) -> str:
-        """Show the entry without its secret."""
+        """Return the entry as text without its secret."""
         return f"Entry({self.kind} {self.dataset} {self.unit} {self.run_id} epsilon={self.epsilon} delta={self.delta})"
 
 
@@ -87,16 +87,16 @@ class Account:
 
     @property
     def spent(self) -> Spent:
-        """What the charges come to."""
+        """Composed loss of the charges."""
         return self._total(self.charges)
 
     @property
     def bound(self) -> Spent:
-        """What charges and open reservations come to: a reservation counts whole, however much of it is charged."""
+        """Composed loss of charges and open reservations; the whole amount of a reservation counts, whatever part of it is charged."""
         return self._total((*self.charges, *self._open()))
 
     def _open(self) -> list[Entry]:
-        """Return what is left of reservations."""
+        """Return the unspent parts of reservations."""
         left = []
         for name, one in self.reservations.items():
             mine = [charge for charge in self.charges if charge.reservation == name]
@@ -119,7 +119,7 @@ class Account:
 
     @property
     def fits(self) -> bool:
-        """Whether what is bound is within the cap."""
+        """Whether the bound loss is within the cap."""
         if self.cap is None:
             return False
         bound = self.bound
@@ -149,7 +149,7 @@ def account_of(entries: Iterable[Entry], dataset: str, unit: str) -> Account:
 
 
 def decided(entries: Iterable[Entry], asked: Entry) -> Entry:
-    """Return the entry that answers an ask: itself, an earlier charge of the same run, or a refusal with its reason."""
+    """Return the answer to a request: the request, an earlier charge of the same run, or a refusal with its reason."""
     account = account_of(entries, asked.dataset, asked.unit)
     if asked.kind in ("cap", "refusal"):
         return asked
@@ -163,7 +163,7 @@ def decided(entries: Iterable[Entry], asked: Entry) -> Entry:
 
 
 def _trouble(account: Account, asked: Entry) -> str:
-    """Return why an ask does not fit; empty where it does."""
+    """Return why a request does not fit; empty if it fits."""
     name = f"{asked.dataset}, unit '{asked.unit}'"
     if account.cap is None:
         return f"no budget is set for {name}: dataward budget set BUDGETS --table ... --unit {asked.unit} --epsilon E"

@@ -1,7 +1,7 @@
 """Privacy losses: noise distributions on the integers, thresholds, conversion and composition.
 
 Sources: discrete Laplace (Ghosh, Roughgarden, Sundararajan 2009); discrete Gaussian (Canonne, Kamath, Steinke 2020); zCDP
-(Bun, Steinke 2016). Conversion of zCDP to (epsilon, delta) is dp-accounting's.
+(Bun, Steinke 2016). dp-accounting converts zCDP to (epsilon, delta).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = ["Mechanism", "Noise", "composed", "exactly", "missing_extra", "most_r
 Mechanism = Literal["laplace", "gaussian"]
 
 TERMS = 40_000
-"""Most terms of a sum over a discrete Gaussian; beyond, its tail is bounded by the continuous one."""
+"""Most terms of a sum over a discrete Gaussian; larger tails are bounded by the continuous Gaussian."""
 
 FAR = 40
-"""Standard deviations beyond which a discrete Gaussian has no mass that a float shows."""
+"""Standard deviations beyond which the mass of a discrete Gaussian is 0 as a float."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Noise:
     scale: float
 
     def tail(self, k: int) -> float:
-        """Return an upper bound of P(X >= k) for k >= 1, exact but for rounding where the sum has few terms."""
+        """Return an upper bound of P(X >= k) for k >= 1, exact except for rounding if the sum has few terms."""
         if k < 1:
             raise ValueError("the tail begins at 1")
         if self.mechanism == "laplace":
@@ -55,7 +55,7 @@ class Noise:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation; of the Gaussian an upper bound."""
+        """Standard deviation; for the Gaussian an upper bound."""
         if self.mechanism == "gaussian":
             return self.scale
         alpha = math.exp(-1 / self.scale)
@@ -89,10 +89,10 @@ def _first(holds: Any, scale: float) -> int:
 
 
 def threshold(noise: Noise, groups: int, delta: float) -> int:
-    """Return the smallest threshold that keeps new groups of one unit hidden but with probability ``delta``.
+    """Return the smallest threshold that hides new groups of one unit with probability 1 - ``delta``.
 
-    A group that only one unit has counts one unit. It is released where 1 + X >= threshold; of ``groups`` such groups none
-    is, but with probability 1 - (1 - P(X >= threshold - 1)) ** groups <= delta.
+    A group of a single unit counts one unit. It is released where 1 + X >= threshold; any of ``groups`` such groups is
+    released with probability 1 - (1 - P(X >= threshold - 1)) ** groups <= delta.
     """
 
     def hidden(k: int) -> bool:
@@ -139,17 +139,17 @@ def _accounting(module: str) -> Any:
 
 
 def missing_extra() -> RunError:
-    """Return the error that names the packages of this room."""
+    """Return the error that names the missing packages."""
     return RunError("releases need OpenDP and dp-accounting: pip install 'dataward[dp]'")
 
 
 def exactly(number: float) -> Decimal:
-    """Return a number as it is written, so that ten times 0.1 is 1."""
+    """Return a float as the decimal of its shortest text, so that ten times 0.1 is 1."""
     return Decimal(repr(float(number)))
 
 
 def composed(rhos: Decimal, delta: float) -> float:
-    """Return the epsilon to which a sum of rhos comes at ``delta``; infinite where no delta is left."""
+    """Return the epsilon of a sum of rhos at ``delta``; infinite without a delta."""
     if rhos <= 0:
         return 0.0
     return _epsilon_of_rho(float(rhos), delta) if delta > 0 else math.inf

@@ -1,7 +1,7 @@
-"""Exact aggregates by Spark: rows of each unit bounded, values clamped to integers, one collect.
+"""Exact aggregates by Spark: bound the rows of each unit, clamp values to integers, collect once.
 
-Which rows of a unit are kept depends on a keyed hash of the row, not on chance or on the order in which tasks run: a task that
-is run again, or twice, keeps the same rows.
+A keyed hash of each row decides which rows of a unit are kept, independently of chance and of the order of tasks: a task that
+is repeated keeps the same rows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["bins_of", "exact_of", "pairs_of"]
 
 HASH = 16
-"""Bytes of a keyed hash, by which rows are put in order."""
+"""Bytes of the keyed hash that orders rows."""
 
 FLOATS = ("float", "double")
 
@@ -54,11 +54,11 @@ def exact_of(frame: DataFrame, plan: ReleasePlan, secret: bytes) -> Exact:
 def pairs_of(frame: DataFrame, plan: ReleasePlan, secret: bytes) -> Any:
     """Count every pair of binned columns of the bounded rows, in one pass and one collect.
 
-    A value outside the domain, or null, is in a last bin of its own.
+    Values outside the domain, and nulls, are in a last bin of their own.
 
     Returns:
-        A pandas frame: number of the pair (by :func:`itertools.combinations`), bins ``a`` and ``b``, rows ``n``. Of one column,
-        its pair is with itself.
+        A pandas frame: number of the pair (by :func:`itertools.combinations`), bins ``a`` and ``b``, rows ``n``. A single column
+        is paired with itself.
     """
     from itertools import combinations_with_replacement
 
@@ -76,7 +76,7 @@ def pairs_of(frame: DataFrame, plan: ReleasePlan, secret: bytes) -> Any:
 
 
 def bins_of(frame: DataFrame, plan: ReleasePlan, secret: bytes, most: int) -> Any:
-    """Return the bins of some bounded rows (rows x columns), in no order; for those who may see them."""
+    """Return the bins of some bounded rows (rows x columns), in no order; only for readers of the table."""
     import numpy as np
 
     found: Any = _binned(frame, plan, secret).limit(most).toPandas()
@@ -98,7 +98,7 @@ def _binned(frame: DataFrame, plan: ReleasePlan, secret: bytes) -> DataFrame:
 
 
 def _bounded(frame: DataFrame, plan: ReleasePlan, secret: bytes, keys: list[str]) -> DataFrame:
-    """Return the counted rows: grouping columns as text (k0, ...), the unit (u) and the columns that are read (c_NAME)."""
+    """Return the counted rows: grouping columns as text (k0, ...), the unit (u) and the columns to read (c_NAME)."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
@@ -121,7 +121,7 @@ def _bounded(frame: DataFrame, plan: ReleasePlan, secret: bytes, keys: list[str]
         rows = rows.withColumn("g", _hash([F.col("u"), *map(named, keys)], secret))
         rows = rows.withColumn("g", F.dense_rank().over(Window.partitionBy("u").orderBy("g")))
         rows = rows.where(F.col("g") <= plan.query.groups).drop("g")
-    # Equal rows get places of their own, else they would be taken together.
+    # Number equal rows, so that they are not merged.
     rows = rows.withColumn("n", F.row_number().over(Window.partitionBy("u", "h").orderBy("h")))
     rows = rows.withColumn("h", F.sha2(F.concat_ws(":", F.col("h").cast("string"), "n"), 256)).drop("n")
     rows = rows.withColumn("h", F.row_number().over(Window.partitionBy("u").orderBy("h")))
@@ -129,7 +129,7 @@ def _bounded(frame: DataFrame, plan: ReleasePlan, secret: bytes, keys: list[str]
 
 
 def _hash(columns: list[Column], secret: bytes) -> Column:
-    """Return a keyed hash of some values: each with its length, so that two rows have the same text only if they are equal."""
+    """Return a keyed hash of some values with their lengths, so that only equal rows have the same text."""
     from pyspark.sql import functions as F
 
     parts = []
@@ -142,7 +142,7 @@ def _hash(columns: list[Column], secret: bytes) -> Column:
 
 
 def _scalars(rows: DataFrame, plan: ReleasePlan, scalars: list[Measure], keys: list[str]) -> DataFrame:
-    """Return a row per group with the measures v0, v1, ...; units are counted in a first step that needs no shuffle."""
+    """Return a row per group with the measures v0, v1, ...; a first step without a shuffle counts units."""
     from pyspark.sql import functions as F
 
     types = dict(rows.dtypes)
@@ -161,7 +161,7 @@ def _scalars(rows: DataFrame, plan: ReleasePlan, scalars: list[Measure], keys: l
 
 
 def _value(one: Measure, types: dict[str, str]) -> Column:
-    """Return what a row adds to a measure, as bigint."""
+    """Return the contribution of a row to a measure, as bigint."""
     from pyspark.sql import functions as F
 
     if one.kind in ("rows", "units"):

@@ -1,7 +1,7 @@
-"""Noisy measures to answers with intervals. What is computed here from noisy numbers costs no privacy (post-processing).
+"""Compute answers with intervals from noisy measures. This costs no privacy (post-processing).
 
-An interval covers the answer about the bounded, clamped rows with the query's confidence; it knows nothing of what the bounds
-left out.
+An interval covers the answer about the bounded, clamped rows with the query's confidence; it does not include the effect of the
+bounds.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from dataward.release.plan import BRANCHES, Leaves, Measure, ReleasePlan
 __all__ = ["Drawn", "Forecast", "answered", "drawn", "forecasts", "intervals", "shown"]
 
 SIZES = (100, 1_000, 10_000)
-"""Rows of a group for which errors are forecast that depend on it."""
+"""Sizes of groups for forecasts of errors that depend on the size."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A drawn answer: keys of the released groups, and by answer its value, low and high end per group."""
+    """A drawn answer: keys of the released groups, and by answer its values, lower and upper ends per group."""
 
     groups: tuple[Group, ...]
     columns: Mapping[str, tuple[Any, Any, Any]]
@@ -62,7 +62,7 @@ def drawn(plan: ReleasePlan, exact: Exact, sampler: Sampler = draw) -> Drawn:
 
 
 def shown(plan: ReleasePlan, units: Any) -> Any:
-    """Return which groups are released, by their noisy number of units."""
+    """Return whether each group is released, by its noisy number of units."""
     return units >= (plan.threshold or 0)
 
 
@@ -84,9 +84,9 @@ def answered(
 
 
 def intervals(kind: str, measures: list[Measure], values: list[Any], alpha: float) -> tuple[Any, Any, Any]:
-    """Return values and ends of intervals of scalar answers.
+    """Return values and interval ends of scalar answers.
 
-    The interval of a quotient holds where those of its parts hold together, each at its share of ``alpha``.
+    The interval of a quotient holds if those of its parts hold jointly, each with its share of ``alpha``.
     """
     import numpy as np
 
@@ -126,7 +126,7 @@ def _quotient(value: Any, half: float, rows: Any, ends: tuple[Any, Any]) -> tupl
 class _Tree:
     """Noisy counts of bins: all of one level, or those that searches for quantiles reach.
 
-    Every node gets noise once, whether it is looked at or not; noise of a node that nothing looks at need not be drawn.
+    Every node gets noise once; the noise of a node that is never read is not drawn.
     """
 
     def __init__(self, measure: Measure, exact: tuple[Any, Any, Any], kept: Any, sampler: Sampler) -> None:
@@ -164,7 +164,7 @@ class _Tree:
 
         half = _rank_half_width(self.noise.deviation, self.leaves.levels, alpha)
         quantiles = np.asarray(at, float)
-        # The first level tells how many rows there are; the ends of an interval are the quantiles half a width away.
+        # The first level gives the number of rows; the ends of an interval are the quantiles half a width away.
         first = self._children(np.repeat(np.arange(self.size, dtype=np.int64), 1), 0)
         rows = np.maximum(first.sum(axis=1), 1)
         away = (half / rows)[:, None]
@@ -195,7 +195,7 @@ class _Tree:
 
 
 def _descend(counts: Any, ranks: Any) -> tuple[Any, Any]:
-    """Return the child in which a quantile is, and the quantile within it; the middle where no child has rows."""
+    """Return the child that contains a quantile, and the quantile within it; the middle where no child has rows."""
     import numpy as np
 
     sums = np.cumsum(counts, axis=1)
@@ -216,7 +216,7 @@ def _rank_half_width(deviation: float, levels: int, alpha: float) -> float:
 
 
 def forecasts(plan: ReleasePlan) -> list[Forecast]:
-    """Return the half widths to expect, before anything is spent or read."""
+    """Return the expected half widths, before anything is spent or read."""
     alpha = 1 - plan.query.spend.confidence
     found: list[Forecast] = []
     for answer, names in zip(plan.query.answers, plan.needs, strict=True):
@@ -233,7 +233,7 @@ def forecasts(plan: ReleasePlan) -> list[Forecast]:
 
 
 def _spread(kind: str, measures: list[Measure], alpha: float, size: int) -> float:
-    """Return the half width of a quotient's interval in a group of values in the middle of the bounds."""
+    """Return the half width of a quotient's interval in a group with all values in the middle of the bounds."""
     import numpy as np
 
     squares = [

@@ -1,8 +1,8 @@
-"""Attack a release: draw it on worst-case neighbours and bound its epsilon from below, beside the claim.
+"""Attack a release: draw it on worst-case neighbours, and compare a lower bound of its epsilon with the claim.
 
-The bound is statistical: with confidence 95% the true epsilon is at least so large (Clopper, Pearson 1934; Jagielski, Ullman,
-Oprea 2020). A bound above the claim is proof of a bug; one below it proves nothing, so that the other checks look at what a bound
-cannot see: charges, retries, thresholds, the noise itself.
+The bound is statistical: with confidence 95% the true epsilon is at least that large (Clopper, Pearson 1934; Jagielski, Ullman,
+Oprea 2020). A bound above the claim proves a bug; a bound below it proves nothing, so that the other checks test properties without
+a bound: charges, retries, thresholds, the noise itself.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from dataward.release.plan import ReleasePlan
 __all__ = ["SHIPPED", "Audited", "Check", "Machinery", "audit"]
 
 SLACK = 0.05
-"""By how much a bound may exceed the claim, for chance."""
+"""Tolerance by which a bound may exceed the claim, for chance."""
 
 BETA = 0.05
 EVEN = 400
-"""Standard deviation from which on the last four bits of whole numbers are even for every draw there is time for."""
+"""Standard deviation above which the last four bits of whole numbers are uniform for every feasible number of draws."""
 
 UNLIKELY = 1e-6
 """p-value below which a distribution differs."""
@@ -37,7 +37,7 @@ UNLIKELY = 1e-6
 
 @dataclass(frozen=True)
 class Machinery:
-    """The parts of a release, each replaceable, so that a test can plant a bug in one."""
+    """The parts of a release, each replaceable, so that a test can plant a bug."""
 
     bounded: Callable[[ReleasePlan, Sequence[Any], bytes], list[Any]] = bounded
     aggregated: Callable[[ReleasePlan, Sequence[Any]], Exact] = aggregated
@@ -56,7 +56,7 @@ SHIPPED = Machinery()
 
 @dataclass(frozen=True)
 class Check:
-    """One attack and what it found."""
+    """One attack and its result."""
 
     name: str
     holds: bool
@@ -65,7 +65,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Audited:
-    """Result of an audit: what is claimed, the largest lower bound of epsilon, and each check."""
+    """Result of an audit: the claim, the largest lower bound of epsilon, and each check."""
 
     epsilon: float
     delta: float
@@ -85,7 +85,7 @@ def audit(plan: ReleasePlan, draws: int = 40_000, machinery: Machinery = SHIPPED
     Args:
         plan: the plan.
         draws: draws per neighbour; more give a tighter bound.
-        machinery: what carries the plan out.
+        machinery: implementation that executes the plan.
     """
     checks, bounds = [], [0.0]
     for pair in neighbours(plan):
@@ -103,11 +103,11 @@ def audit(plan: ReleasePlan, draws: int = 40_000, machinery: Machinery = SHIPPED
 
 
 def _distinguished(plan: ReleasePlan, machinery: Machinery, pair: Neighbours, draws: int) -> tuple[float, Check]:
-    """Tell two neighbours apart by their likelihood ratio, the best test there is; the threshold is chosen on half the draws."""
+    """Distinguish two neighbours by their likelihood ratio, the optimal test; half the draws choose the threshold."""
     import numpy as np
 
     less, more = (vector(plan, machinery.exact(plan, rows)) for rows in (pair.less, pair.more))
-    # A group that one table alone has shows by its threshold, which has a check of its own.
+    # A group of only one table is visible by its threshold, which has its own check.
     both = {group for _, group, _, _ in less} & {group for _, group, _, _ in more} if plan.listed is None else None
     scores, whole = [np.zeros(draws), np.zeros(draws)], True
     low_bits = 1.0
@@ -135,7 +135,7 @@ def _distinguished(plan: ReleasePlan, machinery: Machinery, pair: Neighbours, dr
 
 
 def _log_ratio(noise: Any, seen: Any, less: Any, more: Any) -> Any:
-    """Log of the likelihood of outputs on ``more`` over that on ``less``."""
+    """Return the log of the likelihood ratio of outputs on ``more`` and on ``less``."""
     import numpy as np
 
     if noise.mechanism == "laplace":
@@ -144,7 +144,7 @@ def _log_ratio(noise: Any, seen: Any, less: Any, more: Any) -> Any:
 
 
 def _epsilon_at_least(less: Any, more: Any, delta: float) -> float:
-    """Lower bound of epsilon from scores that are higher on ``more``; one half of the draws chooses the cut."""
+    """Return a lower bound of epsilon from scores that are higher on ``more``; half of the draws choose the cut."""
     import numpy as np
 
     half = len(less) // 2
@@ -154,7 +154,7 @@ def _epsilon_at_least(less: Any, more: Any, delta: float) -> float:
 
 
 def _ratio(hits: Any, alarms: Any, delta: float) -> float:
-    """log((P_low - delta) / Q_high) of two rates with Clopper-Pearson bounds, each at half of 5%."""
+    """Return log((P_low - delta) / Q_high) of two rates with Clopper-Pearson bounds, each at half of 5%."""
     low = _clopper_pearson(int(hits.sum()), len(hits))[0]
     high = _clopper_pearson(int(alarms.sum()), len(alarms))[1]
     return math.log((low - delta) / high) if low > delta else 0.0
@@ -169,7 +169,7 @@ def _clopper_pearson(hits: int, of: int) -> tuple[float, float]:
 
 
 def _same_low_bits(less: Any, more: Any) -> float:
-    """p-value of the hypothesis that the last four bits of outputs are distributed alike."""
+    """Return the p-value of the hypothesis that the last four bits of outputs have the same distribution."""
     import numpy as np
     from scipy.stats import chi2_contingency
 
@@ -208,7 +208,7 @@ def _distribution(plan: ReleasePlan, machinery: Machinery, draws: int) -> Check:
 
 
 def _fresh(plan: ReleasePlan, machinery: Machinery) -> Check:
-    """Draw the same twice: a seed that is used again gives the same noise, whose difference cancels."""
+    """Draw twice from the same values: a reused seed gives the same noise, whose difference is 0."""
     import numpy as np
 
     noise = max((one.noise for one in plan.measures), key=lambda one: one.deviation)
@@ -218,7 +218,7 @@ def _fresh(plan: ReleasePlan, machinery: Machinery) -> Check:
 
 
 def _hidden(plan: ReleasePlan, machinery: Machinery) -> list[Check]:
-    """Compute how likely a group of one unit shows, and look at both sides of the threshold."""
+    """Compute the probability that a group of one unit is released, and test both sides of the threshold."""
     import numpy as np
 
     if plan.threshold is None:
@@ -236,7 +236,7 @@ def _hidden(plan: ReleasePlan, machinery: Machinery) -> list[Check]:
 
 @dataclass
 class _InMemory:
-    """A store that a test can look into."""
+    """A store in memory that tests can inspect."""
 
     cap: Entry
     entries: list[Entry] = field(default_factory=list)
@@ -262,7 +262,7 @@ class _InMemory:
 
 
 def _paid(plan: ReleasePlan, machinery: Machinery) -> list[Check]:
-    """Carry a release out on a budget in memory: charged, the same when run again, refused when it does not fit."""
+    """Execute a release on a budget in memory: it is charged, repeats are free and equal, and an unaffordable one is refused."""
     cost, rows = plan.cost, next(neighbours(plan)).more
     cap = Entry("cap", "t", "u", epsilon=cost.epsilon, delta=cost.delta)
     charge = Entry("charge", "t", "u", "run", cost.epsilon, cost.delta, cost.rho, cost.hidden, sha256="q")

@@ -1,7 +1,7 @@
-"""The table of budgets: entries are appended one transaction after the other, whoever writes.
+"""The table of budgets: entries are appended in serial transactions, also by concurrent writers.
 
-The n-th append is the n-th transaction of one application, so that of several writers that read the same state one wins and the
-others decide again on what it wrote. What threads of one process ask at the same time is decided in one transaction.
+The n-th append is the n-th transaction of one application, so that of several writers with the same state one wins and the
+others decide again on the new state. Concurrent requests of threads of one process are decided in one transaction.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SCHEMA = (
 
 
 class _Queue:
-    """Asks of this process that wait for one table."""
+    """Requests of this process that wait for one table."""
 
     def __init__(self) -> None:
         self.lock, self.writing = threading.Lock(), threading.Lock()
@@ -48,7 +48,7 @@ _MAKING = threading.Lock()
 
 
 def ask(spark: SparkSession, place: Location, asked: Entry) -> Entry:
-    """Enter a cap, reservation or charge if it fits; returns what was entered: the same, an earlier charge, or a refusal.
+    """Enter a cap, reservation or charge if it fits, and return the entry: the same, an earlier charge, or a refusal.
 
     Raises:
         TargetError: the table cannot be written.
@@ -73,7 +73,7 @@ def ask(spark: SparkSession, place: Location, asked: Entry) -> Entry:
 
 
 def _entered(spark: SparkSession, place: Location, asked: list[Entry]) -> list[Entry]:
-    """Decide asks on the newest state and append what is new, until no other writer was faster."""
+    """Decide requests on the newest state and append new entries; repeat while another writer was faster."""
     for tried in range(TRIES):
         turn, known = _read(spark, place)
         answers: list[Entry] = []
@@ -100,7 +100,7 @@ def _entered(spark: SparkSession, place: Location, asked: list[Entry]) -> list[E
 
 
 def entries(spark: SparkSession, place: Location) -> list[Entry]:
-    """Return all entries, oldest first; none where there is no table."""
+    """Return all entries, oldest first; none without a table."""
     return list(_read(spark, place)[1])
 
 
@@ -125,7 +125,7 @@ def _turn(spark: SparkSession, place: Location) -> int:
 
 
 def _is_mine(spark: SparkSession, place: Location, turn: int, nonce: str) -> bool:
-    """Return whether the transaction of a number is this one: Delta skips a number that it has seen, without a word."""
+    """Return whether the transaction of a number is this one: Delta silently skips a known number."""
     if not delta.exists(spark, place):
         return False
     newest = delta.history(spark, place, limit=1)[0].metadata

@@ -1,8 +1,8 @@
-"""Drawn answers, kept until they are published, each sealed under a key of its own that only the charge holds.
+"""Drawn answers, stored until they are published, each encrypted under its own key that only the charge contains.
 
-A draw is staged as ciphertext before it is charged, and its key is entered with the charge. A run that is killed before the
-charge leaves bytes that nobody can read; one that is killed after it finds its answer again. So no answer is readable without a
-committed charge, and none is drawn twice for one.
+A draw is staged as ciphertext before it is charged, and its key is entered with the charge. A run killed before the
+charge leaves unreadable bytes; a run killed after it finds its answer again. So no answer is readable without a
+committed charge, and no charge has two draws.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ SCHEMA = "draw string, nonce binary, sealed binary"
 
 @dataclass(frozen=True)
 class Staged:
-    """Id of a staged draw, and the key (hex) that opens it; ``repr`` shows no key."""
+    """ID of a staged draw, and the key (hex) that decrypts it; ``repr`` shows no key."""
 
     draw: str
     secret: str
 
     def __repr__(self) -> str:
-        """Show the id alone."""
+        """Return a text with the ID only."""
         return f"Staged({self.draw})"
 
 
@@ -48,7 +48,7 @@ def stage(spark: SparkSession, place: Location, table: Any, about: dict[str, Any
         spark: the session.
         place: the table of draws.
         table: the answer, a ``pyarrow.Table``.
-        about: what else a rerun needs to know.
+        about: further facts for a rerun.
     """
     import pyarrow as pa
 
@@ -64,10 +64,10 @@ def stage(spark: SparkSession, place: Location, table: Any, about: dict[str, Any
 
 
 def opened(spark: SparkSession, place: Location, staged: Staged) -> tuple[Any, dict[str, Any]]:
-    """Return a staged answer and what was said about it.
+    """Return a staged answer and its facts.
 
     Raises:
-        ProofError: the draw is gone or was changed.
+        ProofError: the draw is missing or was changed.
     """
     import pyarrow as pa
 

@@ -1,7 +1,7 @@
 """Exact aggregates of a plan's measures, and their computation without Spark.
 
-The computation here is the reference of :mod:`dataward.release.aggregate`, which a test holds equal to it, and what the auditor
-runs on worst-case neighbours.
+This computation is the reference of :mod:`dataward.release.aggregate` (a test compares the two), and the auditor
+runs it on worst-case neighbours.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Exact:
     Attributes:
         groups: keys of each group, as text.
         scalars: a number per group, by measure (int64).
-        leaves: of measures with bins: index of the group, leaf and rows of every bin that has rows (int64).
+        leaves: for measures with bins: index of the group, leaf and rows of every bin with rows (int64).
     """
 
     groups: tuple[Group, ...]
@@ -38,7 +38,7 @@ class Exact:
 
 
 def aligned(plan: ReleasePlan, exact: Exact) -> Exact:
-    """Return the aggregates of exactly the public groups, with 0 where the table has no row; as they are without a list."""
+    """Return the aggregates of exactly the public groups, with 0 where the table has no row; unchanged without a list."""
     import numpy as np
 
     if plan.listed is None:
@@ -54,7 +54,7 @@ def aligned(plan: ReleasePlan, exact: Exact) -> Exact:
 
 
 def bounded(plan: ReleasePlan, rows: Iterable[Row], secret: bytes) -> list[Row]:
-    """Return the rows that are counted: of each unit at most as many groups and rows as the query says."""
+    """Return the counted rows: of each unit at most the query's number of groups and rows."""
     kept = [
         row
         for row in rows
@@ -76,7 +76,7 @@ def bounded(plan: ReleasePlan, rows: Iterable[Row], secret: bytes) -> list[Row]:
         seen: Counter[str] = Counter()
         for number, row in enumerate(inside):
             mac = _mac(plan, row, secret, plan.columns)
-            seen[mac] += 1  # equal rows get places of their own, else they would be taken together
+            seen[mac] += 1  # equal rows are numbered, so that they are not merged
             order.append((hashlib.sha256(f"{mac}:{seen[mac]}".encode()).hexdigest(), number))
         taken += [inside[number] for _, number in sorted(order)[: plan.query.rows]]
     return taken
@@ -91,7 +91,7 @@ def _mac(plan: ReleasePlan, row: Row, secret: bytes, columns: Iterable[str | Non
 
 
 def _text(value: Any) -> str | None:
-    """Return a value as Spark casts it to text (of doubles, those that both write with the same digits)."""
+    """Return a value in the text form of Spark's cast (doubles: those with the same digits in both)."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and not math.isfinite(value):
@@ -100,7 +100,7 @@ def _text(value: Any) -> str | None:
 
 
 def leaf(leaves: Leaves, value: float | str | bool) -> int | None:
-    """Return the bin of a value; None: it is in none."""
+    """Return the bin of a value; None for a value in no bin."""
     if leaves.values:
         text = str(_text(value))
         return leaves.values.index(text) if text in leaves.values else None
@@ -135,7 +135,7 @@ def aggregated(plan: ReleasePlan, rows: Sequence[Row]) -> Exact:
 
 def _there(one: Measure, rows: Iterable[Row]) -> list[Any]:
     values = [row[one.column] for row in rows if one.column]
-    return [value for value in values if value is not None and value == value]  # NaN is no number
+    return [value for value in values if value is not None and value == value]  # NaN is not a number
 
 
 def _leaves(one: Measure, rows: Iterable[Row]) -> Counter[int]:

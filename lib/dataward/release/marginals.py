@@ -1,9 +1,9 @@
-"""Synthetic data from noisy marginals: a tree of pairs of columns, as MST has it (McKenna, Miklau, Sheldon 2021).
+"""Synthetic data from noisy marginals: a tree of pairs of columns, like MST (McKenna, Miklau, Sheldon 2021).
 
-A third of rho measures each column, a third chooses which pairs (exponential mechanism on how far a pair is from independent, by
-OpenDP's report-noisy-max), a third measures these. The model is the distribution over the tree that agrees with the marginals
-(Chow, Liu 1968): one-way counts are averaged by their variances, pairs are fitted to them by iterative proportional fitting. All that
-follows the noise is post-processing.
+A third of rho measures each column, a third chooses the pairs (exponential mechanism on a pair's distance from independence, by
+OpenDP's report-noisy-max), a third measures the pairs. The model is the distribution over the tree that agrees with the marginals
+(Chow, Liu 1968): one-way counts are averaged by their variances, pairs are fitted to them by iterative proportional fitting.
+Everything after the noise is post-processing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted model: the noisy number of rows, a distribution per column, and per edge of the tree one of the pair."""
+    """A fitted model: the noisy number of rows, a distribution per column, and a joint distribution per edge of the tree."""
 
     rows: int
     columns: tuple[Any, ...]
@@ -55,8 +55,8 @@ def fitted(
     Args:
         tables: exact counts of every pair of columns (a below b), int64.
         singles: exact counts of every column.
-        rho: what may be spent.
-        rows: most rows of one unit, by which any marginal changes at most in L2.
+        rho: rho to spend.
+        rows: most rows of one unit, which bounds the change of any marginal in L2.
         sampler: draws the noise.
     """
     import numpy as np
@@ -89,13 +89,13 @@ def _distribution(counts: Any) -> Any:
 
 
 def _tree(tables: Mapping[Pair, Any], shares: list[Any], total: float, spending: tuple[float, int]) -> list[Pair]:
-    """Choose the edges of a spanning tree, one after the other, among those that join two parts (Kruskal)."""
+    """Choose the edges of a spanning tree one by one among those that connect two parts (Kruskal)."""
     import numpy as np
 
     rho, rows = spending
     part = list(range(len(shares)))
     left = len(shares) - 1
-    # A pair's distance from independence changes by at most `rows`, and by 1 where it is rounded.
+    # A pair's distance from independence changes by at most `rows`, plus 1 for rounding.
     scale = (rows + 1) / math.sqrt(2 * rho / max(1, left) * (1 - 1e-9))
     score = {
         (a, b): round(float(np.abs(tables[a, b] - total * np.outer(shares[a], shares[b])).sum()))
@@ -112,7 +112,7 @@ def _tree(tables: Mapping[Pair, Any], shares: list[Any], total: float, spending:
 
 
 def _averaged(column: int, counts: Any, sigma: float, pairs: Mapping[Pair, Any], of_pairs: float) -> Any:
-    """Average what was measured of a column, directly and in pairs, each by the inverse of its variance."""
+    """Average the direct and the pairwise measurements of a column, weighted by inverse variance."""
     weights, whole = 1 / sigma**2, counts / sigma**2
     for pair, table in pairs.items():
         if column in pair:
@@ -135,7 +135,7 @@ def _proportional(counts: Any, left: Any, right: Any) -> Any:
 
 
 def sampled(model: Model, rows: int, seed: int) -> Any:
-    """Sample rows of bins (rows x columns): a column given its neighbour in the tree, from a root on."""
+    """Sample rows of bins (rows x columns): each column given its neighbour in the tree, starting from a root."""
     import numpy as np
 
     chance = np.random.default_rng(seed)

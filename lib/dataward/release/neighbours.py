@@ -1,4 +1,4 @@
-"""Worst-case neighbours of a plan: two tables that differ by one unit, who has more rows, groups and value than allowed."""
+"""Worst-case neighbours of a plan: two tables that differ by one unit with too many rows, groups and too large values."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dataward.release.plan import BRANCHES, ReleasePlan
 __all__ = ["Neighbours", "neighbours", "vector"]
 
 FAR = 1e6
-"""Factor by which values lie beyond their bounds."""
+"""Factor by which values exceed their bounds."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Two tables: ``more`` has the rows of one unit that ``less`` has not."""
+    """Two tables: ``more`` has the rows of one unit that ``less`` lacks."""
 
     name: str
     less: tuple[dict[str, Any], ...]
@@ -26,7 +26,7 @@ class Neighbours:
 
 
 def neighbours(plan: ReleasePlan) -> Iterator[Neighbours]:
-    """Yield pairs: the unit's values at either end, its rows in one group or in more than allowed, or in groups of its own."""
+    """Yield pairs: the unit's values at either end, its rows in one group, in too many, or in groups of its own."""
     groups = _groups(plan, plan.query.groups + 2)
     base = tuple(_row(plan, f"other{n}", group, 0.0, n) for n, group in enumerate(groups))
     many = 1 if plan.unit is None else 2 * plan.query.rows + 3 * len(groups)
@@ -94,7 +94,7 @@ def _typed(kind: str, text: str) -> Any:
 
 
 def _row(plan: ReleasePlan, unit: str, group: tuple[Any, ...], end: float, number: int) -> dict[str, Any]:
-    """Return a row whose values lie in the middle of their bounds (end 0), or far beyond an end."""
+    """Return a row with values in the middle of their bounds (end 0), or far beyond an end."""
     row: dict[str, Any] = {}
     for one in plan.measures:
         if one.column is None or one.column in row:

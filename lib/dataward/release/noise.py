@@ -1,4 +1,4 @@
-"""Draw integer noise with OpenDP's samplers, which are exact: no floating-point number is rounded on the way."""
+"""Draw integer noise with OpenDP's samplers, which are exact: no floating-point rounding is involved."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Sampler = Callable[[Noise, Any], Any]
 """Adds noise to a numpy array of int64 and returns another."""
 
 MOST = 2**62
-"""Magnitude of exact values, which leaves room for noise in 64 bits."""
+"""Largest magnitude of exact values, so that noise fits into 64 bits."""
 
 
 def draw(noise: Noise, values: Any) -> Any:
-    """Return the values with noise added; OpenDP saturates where 64 bits end.
+    """Return the values with noise added; OpenDP saturates at 64 bits.
 
     Args:
         noise: the distribution.

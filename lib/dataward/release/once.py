@@ -1,4 +1,4 @@
-"""The order of a release: staged, charged, opened. Shared by the verb (a store in Delta) and the auditor (one in memory)."""
+"""The order of a release: stage, charge, open. Shared by the verb (a store in Delta) and the auditor (a store in memory)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["Store", "once"]
 
 
 class Store(Protocol):
-    """Where draws and charges are kept."""
+    """Storage of draws and charges."""
 
     def found(self, charge: Entry) -> Entry | None:
         """Return the earlier charge of the same run."""
         ...
 
     def covered(self, charge: Entry) -> str:
-        """Return why a charge would be refused now; empty where it would not. A refusal is kept."""
+        """Return why a charge would be refused now, and store the refusal; empty if it would be accepted."""
         ...
 
     def stage(self, answer: Any) -> Staged:
-        """Keep a drawn answer so that nobody can read it without its key."""
+        """Store a drawn answer so that it is unreadable without its key."""
         ...
 
     def ask(self, charge: Entry) -> Entry:
@@ -34,14 +34,14 @@ class Store(Protocol):
 
 
 def once(store: Store, charge: Entry, draw: Callable[[], Any]) -> Entry:
-    """Return the charge of a run, which holds the key of its only draw.
+    """Return the charge of a run, which contains the key of its only draw.
 
-    ``draw`` is called where the run was not charged before. What it returns is readable by nobody until the charge, with the
-    key, is committed: killed before, the run has spent and shown nothing; killed after, it finds its answer again.
+    ``draw`` is called if the run was not charged before. Its result is unreadable until the charge, with the
+    key, is committed: a run killed before that has spent and shown nothing; one killed after it finds its answer again.
 
     Raises:
         Overdrawn: the budget does not cover the charge.
-        UsageError: the run id has charged another query.
+        UsageError: the run ID was charged for another query.
     """
     earlier = store.found(charge)
     if earlier is not None:
@@ -50,7 +50,7 @@ def once(store: Store, charge: Entry, draw: Callable[[], Any]) -> Entry:
                 f"run id '{charge.run_id}' has charged another query to this budget: choose another run id"
             )
         return earlier
-    if reason := store.covered(charge):  # before minutes of work; what counts is decided with the charge
+    if reason := store.covered(charge):  # before minutes of work; the decision with the charge counts
         raise Overdrawn(reason)
     staged = store.stage(draw())
     entered = store.ask(replace(charge, draw=staged.draw, secret=staged.secret))

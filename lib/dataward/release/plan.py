@@ -1,6 +1,6 @@
 """Compile a query and a schema into a plan: measures, sensitivities, noise, threshold and cost. Pure; needs no Spark.
 
-Neighbouring tables differ by all rows of one unit. After bounding, a unit has at most R rows in at most G groups, so that a
+Neighbouring tables differ by all rows of one unit. After bounding, a unit has at most R rows in at most G groups, so a
 measure to which a row adds at most m changes by at most R m in L1 and, as all rows may be in one group, in L2.
 """
 
@@ -21,7 +21,7 @@ from dataward.release.query import ROW, Answer, Query
 __all__ = ["BRANCHES", "Cost", "Grid", "Leaves", "Measure", "ReleasePlan", "compiled"]
 
 BRANCHES, DEPTH = 16, 3
-"""Children of a node and most levels of the tree by which quantiles are found: 4,096 leaves."""
+"""Children of a node and most levels of the tree for quantiles: 4,096 leaves."""
 
 WIDEST = 2**32
 """Most steps between the bounds of a column."""
@@ -37,7 +37,7 @@ Kind = Literal["rows", "units", "present", "sum", "squares", "distinct", "leaves
 
 @dataclass(frozen=True)
 class Grid:
-    """Integers in place of a column's values: ``floor((clamped - origin) / step + 1/2)``, squared before where asked.
+    """Integers of a column's values: ``floor((clamped - origin) / step + 1/2)``.
 
     With ``square`` the clamped value's distance to ``middle`` is squared first.
     """
@@ -55,7 +55,7 @@ class Grid:
 
     @property
     def most(self) -> int:
-        """Largest magnitude of an integer: rounding is monotone, so that the ends have it."""
+        """Largest magnitude of an integer: rounding is monotone, so one of these points has it."""
         return max(abs(self.integer(value)) for value in (self.low, self.middle, self.high))
 
     def integer(self, value: float) -> int:
@@ -85,16 +85,16 @@ class Leaves:
 
 @dataclass(frozen=True)
 class Measure:
-    """One vector of integers, a number per group (per node, with leaves), that gets noise of its own.
+    """One vector of integers, a number per group (per node, with leaves), with its own noise.
 
     Attributes:
-        name: what it counts, unique in a plan.
-        kind: how rows make it.
-        column: the column that it reads.
+        name: name of the count, unique in a plan.
+        kind: how rows are counted.
+        column: the column to read.
         l1: largest change by one unit, in L1.
         l2: largest change by one unit, in L2.
         weight: share of the release's cost.
-        grid: how values become integers.
+        grid: conversion of values to integers.
         leaves: the bins.
         noise: its noise.
     """
@@ -112,7 +112,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Cost:
-    """Privacy loss: (epsilon, delta); by zCDP ``rho``, with ``hidden``, the part of delta that unknown keys need."""
+    """Privacy loss: (epsilon, delta); with zCDP ``rho``, and ``hidden``, the part of delta for unknown keys."""
 
     epsilon: float
     delta: float
@@ -122,20 +122,20 @@ class Cost:
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """All that is decided before data are read.
+    """All decisions before data are read.
 
     Attributes:
         query: the query.
-        keys: grouping columns as the schema spells them.
+        keys: grouping columns in the spelling of the schema.
         unit: the unit's column; None: rows.
         types: types of the grouping columns.
         listed: all groups, where every key is public; else None.
         allowed: public keys by column; rows with others are left out.
-        measures: what is counted.
+        measures: the measures.
         threshold: fewest units (with noise) of a released group; None: all groups are public.
-        cost: what the release costs.
+        cost: cost of the release.
         mechanism: its noise.
-        needs: measures of each answer, in the order that :mod:`dataward.release.answers` takes them.
+        needs: measures of each answer, in the order of :mod:`dataward.release.answers`.
     """
 
     query: Query
@@ -151,17 +151,17 @@ class ReleasePlan:
     needs: tuple[tuple[str, ...], ...]
 
     def measure(self, name: str) -> Measure:
-        """Return the measure of a name."""
+        """Return a measure by its name."""
         return next(one for one in self.measures if one.name == name)
 
     @property
     def units(self) -> Measure:
-        """The measure that a threshold is compared with."""
+        """The measure to compare with the threshold."""
         return self.measure("units" if self.unit else "rows")
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every column of the source that is read."""
+        """Every column of the source to read."""
         named = (self.unit, *self.keys, *(one.column for one in self.measures))
         return tuple(dict.fromkeys(name for name in named if name))
 
@@ -171,7 +171,7 @@ def compiled(query: Query, schema: Mapping[str, str]) -> ReleasePlan:
 
     Args:
         query: the query.
-        schema: types of the table's columns as Spark names them (``int``, ``decimal(9,2)``, ...), by name.
+        schema: types of the table's columns in Spark's names (``int``, ``decimal(9,2)``, ...), by name.
 
     Raises:
         UsageError: the query does not fit the schema, or cannot be answered at this price.
@@ -208,7 +208,7 @@ def compiled(query: Query, schema: Mapping[str, str]) -> ReleasePlan:
 
 
 class _Columns:
-    """Columns of a schema, found as Spark finds them: without case."""
+    """Columns of a schema, found like Spark does: ignoring case."""
 
     def __init__(self, schema: Mapping[str, str]) -> None:
         self.names = {name.lower(): name for name in schema}
@@ -232,7 +232,7 @@ class _Columns:
         return column, self.of(column, (*INTEGERS, "float", "double", "decimal"), place)
 
     def key(self, column: str, value: Any) -> str:
-        """Return a key as Spark casts it to text."""
+        """Return a key in the text form of Spark's cast."""
         kind = self.schema[column]
         if kind not in (*INTEGERS, "string", "boolean", "date"):
             raise UsageError(f"column '{column}' is {kind}: its keys cannot be listed; use 'unknown'")
@@ -252,7 +252,7 @@ def _units(query: Query, unit: str | None) -> Measure:
 
 
 def _measures(query: Query, answer: Answer, columns: _Columns, unit: str | None) -> Iterator[Measure]:
-    """Yield what an answer is computed from."""
+    """Yield the measures of an answer."""
     rows, place = query.rows, f"answers.{answer.label}"
     if answer.kind == "count":
         yield Measure("rows", "rows", None, rows, rows)
@@ -306,7 +306,7 @@ def _histogram(rows: int, answer: Any, columns: _Columns, place: str) -> Measure
 
 
 def _step(kind: str, low: float, high: float) -> float:
-    """Return the distance of two neighbouring values: that of the type where it is not too fine, else a power of two."""
+    """Return the distance of neighbouring values: that of the type unless it is too fine, else a power of two."""
     exact = 1.0 if kind in INTEGERS else None
     if scale := re.fullmatch(r"decimal\(\d+,(\d+)\)", kind):
         exact = 10.0 ** -int(scale.group(1))
@@ -319,7 +319,7 @@ Noised = tuple[tuple[Measure, ...], "int | None", Cost, Mechanism]
 
 
 def _noised(query: Query, measures: tuple[Measure, ...], unit: str | None) -> Noised:
-    """Give every measure its noise, by the mechanism that was asked for, or by the better one."""
+    """Assign noise to every measure, with the requested mechanism or the better one."""
     wanted = query.spend.mechanism
     found = []
     if wanted != "gaussian":
@@ -330,7 +330,7 @@ def _noised(query: Query, measures: tuple[Measure, ...], unit: str | None) -> No
 
 
 def _laplace(query: Query, measures: tuple[Measure, ...], unit: str | None) -> Noised:
-    """Pure epsilon, divided by weight; all of delta hides unknown keys."""
+    """Assign Laplace noise: epsilon is divided by weight; all of delta hides unknown keys."""
     total = sum((one.weight for one in measures), Fraction(0))
     spend, made = query.spend, []
     for one in measures:
@@ -342,7 +342,7 @@ def _laplace(query: Query, measures: tuple[Measure, ...], unit: str | None) -> N
 
 
 def _gaussian(query: Query, measures: tuple[Measure, ...], unit: str | None) -> Noised:
-    """Zero-concentrated privacy: rho divided by weight; half of delta converts it, half hides unknown keys."""
+    """Assign Gaussian noise: rho is divided by weight; half of delta converts it, half hides unknown keys."""
     total = sum((one.weight for one in measures), Fraction(0))
     spend, made = query.spend, []
     hidden = spend.delta / 2 if query.unknown else 0.0

@@ -99,7 +99,7 @@ class Quantiles(_Clamped):
 
 
 class Histogram(_Answer):
-    """Rows per bin: between ``edges`` (outer bins take what lies outside), or of each of the ``values``."""
+    """Rows per bin: between ``edges`` (outer bins include everything outside), or of each of the ``values``."""
 
     kind: Literal["histogram"] = "histogram"
     column: str
@@ -124,7 +124,7 @@ KINDS = ("count", "count_distinct", "sum", "mean", "variance", "quantiles", "his
 
 
 def _answer(given: Any) -> Any:
-    """Return an answer as its model takes it: ``count``, ``count_distinct: column`` or ``kind: {parameters}``."""
+    """Return an answer in the form of its model: ``count``, ``count_distinct: column`` or ``kind: {parameters}``."""
     if isinstance(given, _Answer):
         return given
     if isinstance(given, str):
@@ -142,14 +142,14 @@ def _answer(given: Any) -> Any:
 
 
 class Bounds(Model):
-    """What one unit may contribute at most; more is left out, chosen by a keyed hash."""
+    """Largest contribution of one unit; a keyed hash chooses what is left out."""
 
     rows_per_unit: int = Field(ge=1, le=2**20)
     groups_per_unit: int | None = Field(default=None, ge=1, le=2**20, description="default: rows_per_unit")
 
 
 class ReleaseSource(Location):
-    """The Delta table that is asked."""
+    """The queried Delta table."""
 
     version: int | None = Field(default=None, ge=0, le=2**53, description="default: the newest")
     ledger: Location | None = Field(default=None, description="default: the source's place with '_ledger' appended")
@@ -159,7 +159,7 @@ class ReleaseSource(Location):
 
 
 class Spend(Model):
-    """What the release costs, and the budget that pays it."""
+    """Cost of a release, and the budget that pays it."""
 
     epsilon: float = Field(gt=0, le=100, allow_inf_nan=False)
     delta: float = Field(default=0.0, ge=0, lt=0.1, allow_inf_nan=False)
@@ -177,7 +177,7 @@ class Spend(Model):
 
 
 class Query(Model):
-    """One release: what is asked of which table, for which price, and where the answer goes."""
+    """One release: table, answers, price, and target."""
 
     release: Name = Field(description="the release's own name")
     source: ReleaseSource
@@ -258,7 +258,7 @@ class Query(Model):
 
 
 def contract_of(query: Query, source: Location, target: Location, ledger: Location | None) -> Contract:
-    """Return a contract of a query's keys whose target is a table of releases, or one that is asked."""
+    """Return a contract with a query's keys; its target is the table of releases, or the queried one."""
     return Contract(
         contract=query.release,
         source=Source(path=source.path, table=source.table),
@@ -273,7 +273,7 @@ def load(path: str | Path) -> Query:
     """Read a query; needs no Spark.
 
     Raises:
-        ContractError: with every mistake in the file.
+        ContractError: the file has mistakes; the error lists all of them.
     """
     try:
         return read_model(path, Query)

@@ -1,4 +1,4 @@
-"""What ``dataward synthesize`` reads: columns with their public domains, the price, and where the synthetic table goes."""
+"""The file of ``dataward synthesize``: columns with their public domains, the price, and the location of the synthetic table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Domain", "Synthesis", "load_synthesis"]
 
 
 class Domain(Model):
-    """Values that a synthetic column may have, known without looking at the table: a range in bins, or a list."""
+    """Values of a synthetic column, known without reading the table: a range in bins, or a list."""
 
     between: tuple[Finite, Finite] | None = None
     bins: int = Field(default=16, ge=1, le=256, description="bins of equal width between the bounds")
@@ -38,7 +38,7 @@ class Domain(Model):
 
 
 class Synthesis(Model):
-    """A synthetic table: which columns of which table, for which price."""
+    """A synthetic table: its source, columns and price."""
 
     synthesize: Name = Field(description="name of the synthetic table")
     source: ReleaseSource
@@ -58,12 +58,12 @@ class Synthesis(Model):
             raise ValueError("synthetic data need a delta above 0 in 'spend': their noise is Gaussian")
         if self.predict is not None and self.predict not in self.columns:
             raise ValueError(f"predict '{self.predict}' is none of the columns")
-        _ = self.query  # whose own refusals are these
+        _ = self.query  # raises the query's own errors
         return self
 
     @property
     def query(self) -> Query:
-        """The same as a query: the histogram of every column, with the same bounds and places."""
+        """The same as a query: the histogram of every column, with the same bounds and locations."""
         answers = [
             Histogram(name=f"h{number}", column=name, edges=domain.edges, values=domain.values)
             for number, (name, domain) in enumerate(self.columns.items())
@@ -86,6 +86,6 @@ def load_synthesis(path: str | Path) -> Synthesis:
     """Read a file of a synthetic table; needs no Spark.
 
     Raises:
-        ContractError: with every mistake in the file.
+        ContractError: the file has mistakes; the error lists all of them.
     """
     return read_model(path, Synthesis)

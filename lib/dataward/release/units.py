@@ -1,4 +1,4 @@
-"""Whether a column names each person once, so that it can be a privacy unit. Pure."""
+"""Decide whether a column names each person once, so that it can be a privacy unit. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["splits"]
 
 
 def splits(unit: str, columns: Collection[str], protection: str | None, versions: Collection[int]) -> str:
-    """Return why one person may have several values in a unit's column; empty where each has one.
+    """Return why one person may have several values in a unit's column; empty if each has one.
 
     Args:
         unit: the column.
         columns: the table's columns.
-        protection: its protection, as the seal describes it; None: it is none that the seal names.
-        versions: key versions that its values may be made with.
+        protection: its protection in the words of the seal; None: the seal names none.
+        versions: key versions that its values may have been made with.
     """
     named = SHADOW.fullmatch(unit)
     if named is not None and named.group(1).lower() in {name.lower() for name in columns}:

@@ -1,6 +1,6 @@
-"""How well a synthetic table stands for the real one: marginals, pairs, correlations, and a model trained on it. Pure.
+"""Measure the similarity of a synthetic table to the real one: marginals, pairs, correlations, and a model trained on it. Pure.
 
-These numbers are computed from the real table without noise: they are for whoever may see that table, and are no release.
+These numbers are computed from the real table without noise: only readers of that table may see them; they are not a release.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ STEPS, RATE = 300, 0.5
 
 @dataclass(frozen=True)
 class Utility:
-    """Distances between a real and a synthetic table, of bins.
+    """Distances between a real and a synthetic table of bins.
 
     Attributes:
         marginals: by column, total variation distance (0 equal, 1 disjoint).
         pairs: mean and largest distance of pairs of columns.
-        correlation: largest difference of Pearson correlations of bins, of columns that are ranges.
-        predicted: the column that is predicted from the others.
+        correlation: largest difference of Pearson correlations of bins, over columns that are ranges.
+        predicted: the column to predict from the others.
         real: accuracy on real rows of a model trained on other real rows.
-        synthetic: the same of one trained on the synthetic table.
-        majority: share of the most frequent bin, the accuracy of no model.
+        synthetic: accuracy of a model trained on the synthetic table.
+        majority: share of the most frequent bin, the accuracy without a model.
     """
 
     marginals: Mapping[str, float]
@@ -80,7 +80,7 @@ def _distance(real: Any, synthetic: Any, sizes: list[int]) -> float:
 
 
 def _accuracy(train: Any, test: Any, sizes: list[int], target: int) -> float:
-    """Accuracy of multinomial logistic regression on one-hot bins, by plain gradient descent."""
+    """Return the accuracy of multinomial logistic regression on one-hot bins, by plain gradient descent."""
     import numpy as np
 
     if not len(train) or not len(test):
