@@ -73,10 +73,10 @@ def test_ninety_percent_throttled_the_run_completes_or_writes_nothing(lake, clou
     assert refused
 
 
-@pytest.mark.parametrize("at", ["commit_target", "digest", "ledger"])
+@pytest.mark.parametrize("at", ["commit_target", "content_of", "ledger"])
 def test_rights_taken_back_while_the_job_runs_leave_no_half_version(lake, cloud, monkeypatch, at):
     """From a point on every call is denied; what the run needs it has unwrapped before it wrote anything."""
-    holder = {"commit_target": module.commits, "digest": sealing, "ledger": ledger}[at]
+    holder = {"commit_target": module.commits, "content_of": sealing, "ledger": ledger}[at]
     name = {"ledger": "append"}.get(at, at)
     real = getattr(holder, name)
 

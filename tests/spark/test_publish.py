@@ -174,12 +174,12 @@ def test_a_rerun_changes_nothing(published):
 
 @pytest.mark.long
 @pytest.mark.parametrize(("dies_in", "target"), [
-    ("commit_target", "mode: append"), ("append", "mode: append"), ("digest", "mode: merge, on: [id]")])  # fmt: skip
+    ("commit_target", "mode: append"), ("append", "mode: append"), ("content_of", "mode: merge, on: [id]")])  # fmt: skip
 def test_a_killed_run_rerun_gives_what_an_unbroken_one_gives(lake, monkeypatch, dies_in, target):
     lake.source([(7, "old", 3)], SCHEMA)
     lake.publish("r0", rules=RULES, columns=COLUMNS, target=target)
     lake.source(ROWS, SCHEMA)
-    owner = {"commit_target": commits, "digest": sealing, "append": ledger}[dies_in]
+    owner = {"commit_target": commits, "content_of": sealing, "append": ledger}[dies_in]
     with monkeypatch.context() as patch:
         patch.setattr(owner, dies_in, lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):

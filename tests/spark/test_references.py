@@ -53,7 +53,7 @@ def test_a_reference_that_changed_under_an_unfinished_run(lake, monkeypatch):
     extra = "quarantine: {{path: {root}/quarantine}}\nreferences: {{planes: {{format: csv, path: {root}/planes.csv, options: {{header: true}}}}}}"
     contract = {"rules": 'ReferentialIntegrity "tail" "planes.tail" >= 0', "extra": extra}
     with monkeypatch.context() as patch:
-        patch.setattr(sealing, "digest", lambda *a: 1 / 0)
+        patch.setattr(sealing, "content_of", lambda *a: 1 / 0)
         with pytest.raises(TargetError, match="version 0 is committed and not sealed yet.*--run-id r1"):
             lake.publish("r1", **contract)
     (lake.root / "planes.csv").write_text("tail\nN1\nN2\n")

@@ -142,7 +142,7 @@ def test_tables_are_brought_over_and_the_window_closes(two):
     assert vaults.out_of_vault(two.spark, path, [token], lambda version: ring.key("vault", "t", version))
 
 
-PLACES = [(commits, "replace_all"), (commits, "_save"), (sealing, "digest"), (ledger, "append"), (retokenise.Step, "carried"),
+PLACES = [(commits, "replace_all"), (commits, "_save"), (sealing, "content_of"), (ledger, "append"), (retokenise.Step, "carried"),
           (retokenise.Step, "moved"), (Table, "rekey"), (module, "live_versions"), (delta, "commit_file")]  # fmt: skip
 
 
@@ -275,7 +275,7 @@ def test_wrong_asks(two):
     with pytest.raises(UsageError, match="no rotation under way"):
         rotated(two, finish=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sealing, "digest", lambda *_: 1 / 0)
+        patch.setattr(sealing, "content_of", lambda *_: 1 / 0)
         with pytest.raises(TargetError, match="--run-id o2"):
             module_publish(two, two.orders, "o2")
     with pytest.raises(UsageError, match="run 'o2' is not sealed yet"):

@@ -72,7 +72,7 @@ def test_a_keyring_that_did_not_seal_the_table_is_refused_and_the_old_one_is_tak
 
 def test_a_version_that_could_not_be_sealed_is_sealed_by_the_rerun_that_the_error_names(published, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(sealing, "digest", lambda *given: 1 / 0)
+        patch.setattr(sealing, "content_of", lambda *given: 1 / 0)
         with pytest.raises(TargetError, match="version 1 is committed and not sealed yet.*--run-id r2"):
             published.publish("r2")
     assert not published.verify().holds
