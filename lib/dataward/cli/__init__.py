@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit codes out, nothing else.
+"""The command line: parse arguments, run a verb, return its exit code.
 
 0 done (warnings included) · 1 the data or the proof failed · 2 usage or contract error · 3 could not run · 4 not permitted
 """
@@ -56,12 +56,12 @@ def entry() -> NoReturn:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command and return its exit code; nothing is raised and nothing exits (Databricks and YARN need that)."""
+    """Run one command and return its exit code, without exceptions and exits (required by Databricks and YARN)."""
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as stop:  # argparse has printed its message
         return 2 if stop.code else 0
-    logging.getLogger("py4j").addHandler(logging.NullHandler())  # else it prints what it raises as well
+    logging.getLogger("py4j").addHandler(logging.NullHandler())  # else it also prints errors that it raises
     try:
         with warnings.catch_warnings():
             warnings.showwarning = warned
@@ -84,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _unexpected(error: Exception) -> str:
-    """Return place and type of an error; they hold no data, the message might."""
+    """Return place and type of an error; unlike the message, they contain no data."""
     from dataward.tables.reason import reason
 
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "dataward" in f.filename]

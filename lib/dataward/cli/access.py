@@ -1,4 +1,4 @@
-"""``dataward access``: ask a contract's policies who may do what; needs no Spark."""
+"""``dataward access``: query a contract's policies; needs no Spark."""
 
 from __future__ import annotations
 

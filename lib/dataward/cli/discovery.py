@@ -1,4 +1,4 @@
-"""The verb about what tables hold: discover."""
+"""The verb discover."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _print_estate(tables: list[dict[str, Any]]) -> None:
 
 
 def refuse_existing(path: str | None) -> None:
-    """Refuse to overwrite a file by a draft."""
+    """Refuse to overwrite a file with a draft."""
     if path and Path(path).exists():
         raise UsageError(f"--draft {path}: the file exists already and is left alone; name another")
 
@@ -121,7 +121,7 @@ def write_draft(path: str, text: str) -> None:
     """Write a draft to its file.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: the file cannot be written.
     """
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""``dataward history``: the versions of a target, and what its runs measured."""
+"""``dataward history``: the versions of a target, and the measurements of its runs."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _told_series(name: str, runs: list[Measured]) -> None:
 
 
 def _sparkline(runs: Sequence[Measured]) -> str:
-    """Return one block per run, its height between the smallest and the largest value; a dot where nothing was measured."""
+    """Return one block per run, its height between the smallest and the largest value; a dot for a run without a measurement."""
     values = list({(one.run_id, one.time): one.measured for one in runs}.values())[-SHOWN:]
     known = [value for value in values if value is not None]
     low, span = (min(known), max(known) - min(known)) if known else (0.0, 0.0)
@@ -202,7 +202,7 @@ def _key_uses(arguments: argparse.Namespace, planned: Any) -> int:
 
 
 def _ranges(numbers: Sequence[int]) -> str:
-    """Return 1, 2, 3, 5 as ``1-3, 5``."""
+    """Return numbers as ranges: 1, 2, 3, 5 as ``1-3, 5``."""
     told: list[list[int]] = []
     for number in numbers:
         if told and number == told[-1][-1] + 1:

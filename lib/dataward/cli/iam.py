@@ -1,4 +1,4 @@
-"""``dataward iam``: the smallest IAM policy with which a verb carries out a contract."""
+"""``dataward iam``: the smallest IAM policy of a verb on a contract."""
 
 from __future__ import annotations
 

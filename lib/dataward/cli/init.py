@@ -1,4 +1,4 @@
-"""``dataward init``: lay out a project."""
+"""``dataward init``: create a project."""
 
 from __future__ import annotations
 

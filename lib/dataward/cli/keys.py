@@ -46,7 +46,7 @@ def add(verb: Verb) -> None:
 
 
 def _keys(where: str) -> tuple[Keys, tuple[str, ...]]:
-    """Return the place of the keyring, and the domains of the contract."""
+    """Return the keyring's location, and the domains of the contract."""
     from dataward.contract import Keys, load
 
     if where.endswith((".yaml", ".yml")):
@@ -58,7 +58,7 @@ def _keys(where: str) -> tuple[Keys, tuple[str, ...]]:
 
 
 def _asked(name: str) -> Callable[[Run], Run]:
-    """Decide an action on a contract's keyring, and record it; a keyring's file alone is governed by the machine's settings."""
+    """Decide an action on a contract's keyring, and record it; the machine's settings govern a keyring that is only a file."""
 
     def wrap(run: Run) -> Run:
         def asked(arguments: argparse.Namespace) -> int:

@@ -108,7 +108,7 @@ def _plain(entry: Entry) -> dict[str, Any]:
 
 
 def _told(entry: Entry) -> str:
-    """Return run and table where the statement is a record that names them."""
+    """Return run and table of an entry if its statement is a record that names them."""
     if not entry.seal_text:
         return "statement erased"
     try:

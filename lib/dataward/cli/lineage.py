@@ -1,4 +1,4 @@
-"""``dataward lineage``: what was made of what, over many contracts."""
+"""``dataward lineage``: the lineage of tables over many contracts."""
 
 from __future__ import annotations
 

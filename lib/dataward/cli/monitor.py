@@ -1,4 +1,4 @@
-"""``dataward monitor``, and how other verbs send metrics and alerts of their runs."""
+"""``dataward monitor``, and metrics and alerts of other verbs."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def add(verb: Verb) -> None:
 
 
 def destinations(arguments: argparse.Namespace) -> Destinations:
-    """Return where the arguments, or else the environment, want metrics and alerts."""
+    """Return the destinations of metrics and alerts from the arguments, or else from the environment."""
     from dataward.pipeline.monitoring import Destinations
 
     return Destinations.of(arguments.metrics, arguments.alert, os.environ)
 
 
 def sent(result: RunResult, where: Destinations, json: bool) -> None:
-    """Send what is to be sent of a run; with a JSON document on stdout, metrics go to stderr."""
+    """Send the metrics and alert of a run; with a JSON document on stdout, metrics are printed on stderr."""
     if where:
         from dataward.pipeline.monitoring import deliver
 
@@ -45,7 +45,7 @@ def sent(result: RunResult, where: Destinations, json: bool) -> None:
 
 @contextmanager
 def failing(contract: str, run_id: str | None, where: Destinations) -> Iterator[None]:
-    """Alert about a run that could not be carried out; its error goes on."""
+    """Send an alert if a run fails, and raise its error again."""
     try:
         yield
     except DatawardError as error:

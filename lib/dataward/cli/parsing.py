@@ -25,7 +25,7 @@ class Verb:
         return command
 
     def group(self, name: str, help_text: str) -> Verb:
-        """Add a verb that has verbs of its own."""
+        """Add a verb with sub-verbs."""
         return Verb(self._holder.add_parser(name, help=help_text, description=help_text), "ACTION")
 
 
@@ -59,7 +59,7 @@ def with_monitoring(command: argparse.ArgumentParser) -> argparse.ArgumentParser
 
 
 def options_of(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return the reader's options that ``--option`` gives."""
+    """Return the reader's options from ``--option``."""
     options = {}
     for text in arguments.option:
         key, equals, value = text.partition("=")

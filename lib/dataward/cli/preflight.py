@@ -1,4 +1,4 @@
-"""``dataward preflight``: what a contract's job would run with, before it runs."""
+"""``dataward preflight``: check the environment of a contract's job before it runs."""
 
 from __future__ import annotations
 

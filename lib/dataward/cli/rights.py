@@ -1,4 +1,4 @@
-"""The verbs about rights over data: reidentify, rotate, erase."""
+"""The verbs for rights over data: reidentify, rotate, erase."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _rotate(arguments: argparse.Namespace) -> int:
     from dataward.verbs.rotate import rotate
 
     plans = [plan(file) for file in arguments.contract]
-    spark = session.get()  # what is said before it would reach stdout under spark-submit
+    spark = session.get()  # output before it would be printed on stdout under spark-submit
     say(f"rotate {arguments.domain}" + (": finish" if arguments.finish else ""))
     done = rotate(spark, arguments.domain, plans, arguments.finish, say)
     if arguments.json:
@@ -158,7 +158,7 @@ def _erase(arguments: argparse.Namespace) -> int:
 
 
 def _subject(given: str) -> str:
-    """Return the subject, which must not be on a job's command line, because Spark's event log keeps that."""
+    """Return the subject, which must not be on a job's command line, because Spark's event log stores that."""
     if given == "-":
         return sys.stdin.readline().rstrip("\n")
     if given.startswith("@"):

@@ -1,4 +1,4 @@
-"""``dataward suggest``: rules for a table that has none, each tried; and what the rules of a contract would not notice."""
+"""``dataward suggest``: tested rules for a table without rules; corruptions that a contract's rules would not notice."""
 
 from __future__ import annotations
 

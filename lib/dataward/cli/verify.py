@@ -1,4 +1,4 @@
-"""``dataward verify``: prove that a table is as it was sealed; without Spark unless rows are asked for."""
+"""``dataward verify``: prove that a table equals its seal; without Spark unless rows are requested."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _print(proof: Proof) -> None:
 
 
 def _bar() -> Progress:
-    """Return a progress bar on stderr, which shows once hashing has taken a while."""
+    """Return a progress bar on stderr, which appears once hashing has taken a while."""
     begun, read = time.monotonic(), [0]
 
     def show(done: int, total: int, size: int) -> None:

@@ -1,4 +1,4 @@
-"""``dataward diff``, ``restore`` and ``vacuum``: compare, bring back and remove versions of a target."""
+"""``dataward diff``, ``restore`` and ``vacuum``: compare, restore and remove versions of a target."""
 
 from __future__ import annotations
 

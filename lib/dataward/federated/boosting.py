@@ -24,7 +24,7 @@ class Boosted:
     """Family of boosted trees."""
 
     def __init__(self, plan: TrainingPlan) -> None:
-        """Lay out bins of equal width over the standardised inputs."""
+        """Set bins of equal width over the standardised inputs."""
         model = plan.model
         self.kind = kind_of(plan)
         self._depth, self._bins, self._features, self._outputs = model.depth, model.bins, model.inputs, model.outputs
@@ -110,7 +110,7 @@ class Boosted:
         return {"trees": body["trees"]}
 
     def scores(self, trained: Body, inputs: Numbers) -> Numbers:
-        """Return the sum of the leaves that each row falls into."""
+        """Return the sum of the leaves that contain each row."""
         result = np.zeros((len(inputs), self._outputs))
         for tree in trained["trees"]:
             leaf = self._nodes(tree["splits"], inputs)
@@ -126,7 +126,7 @@ class Boosted:
         return self._rounds * self._depth
 
     def _nodes(self, splits: list[list[list[int]]], inputs: Numbers) -> NDArray[np.int64]:
-        """Return the node at which each row arrives."""
+        """Return the leaf node of each row."""
         edges = np.append(self._edges, np.inf)
         node = np.zeros(len(inputs), dtype=np.int64)
         for level in splits:

@@ -1,7 +1,7 @@
 """The model card, and its exports: CycloneDX 1.6 with a machine-learning component, and Croissant 1.0 for the data.
 
-The card follows Mitchell et al., *Model Cards for Model Reporting*, FAT* 2019: what the model is, on what it was trained and how
-protected, what it was measured to do, also by group, and what it gives away about its rows.
+The card follows Mitchell et al., *Model Cards for Model Reporting*, FAT* 2019: the model, its training data and their
+protection, its measured quality, also by group, and the information that it reveals about its rows.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def card_of(coordinator: Coordinator, model: Model, finished: str) -> dict[str, 
     Args:
         coordinator: the run.
         model: its model.
-        finished: when it was finished (UTC, ISO 8601).
+        finished: end of the run (UTC, ISO 8601).
     """
     plan, progress = _training(coordinator)[0], coordinator.progress
     excluded = set(progress.excluded)

@@ -1,6 +1,6 @@
-"""A party's key: Ed25519, in a file of mode 0600, and beside it a certificate that the key itself signs.
+"""A party's key: Ed25519, in a file of mode 0600, with a self-signed certificate beside it.
 
-The certificate carries the public key in TLS and in plans. Peers trust this one certificate and no authority.
+The certificate contains the public key for TLS and plans. Peers trust this certificate and no authority.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def create(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def certificate(private: Ed25519PrivateKey) -> bytes:
-    """Return the self-signed certificate (PEM) of a key; a key has one, always of the same bytes, so that peers can pin it."""
+    """Return the self-signed certificate (PEM) of a key; its bytes are deterministic, so that peers can pin it."""
     digest = hashlib.sha256(private.public_key().public_bytes_raw()).hexdigest()
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"dataward {digest[:32]}")])
     builder = (
@@ -68,7 +68,7 @@ def certificate(private: Ed25519PrivateKey) -> bytes:
 
 
 def public_key(pem: bytes) -> Ed25519PublicKey:
-    """Return the key of a PEM certificate; raises ValueError where it is none with an Ed25519 key."""
+    """Return the key of a PEM certificate; raises ValueError if it is not a certificate of an Ed25519 key."""
     key = x509.load_pem_x509_certificate(pem).public_key()
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError("not an Ed25519 key")
@@ -79,7 +79,7 @@ def private_key(path: Path) -> Ed25519PrivateKey:
     """Read a private key.
 
     Raises:
-        KeyringError: it cannot be read, is no Ed25519 key, or others may read it.
+        KeyringError: the file cannot be read, is not an Ed25519 key, or others may read it.
     """
     try:
         mode = path.stat().st_mode & 0o777

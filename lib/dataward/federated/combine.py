@@ -1,4 +1,4 @@
-"""The coordinator's side of secure aggregation: recover the masks that do not cancel, and take them off the sum."""
+"""The coordinator's side of secure aggregation: recover the masks that do not cancel, and subtract them from the sum."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dataward.federated.shamir import join, share_at
 __all__ = ["Unmasked", "total"]
 
 TRIES = 200
-"""Subsets of shares that are tried before a secret counts as lost."""
+"""Most subsets of shares to try before a secret counts as lost."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def total(
     masked: Mapping[str, Integers],
     revealed: Mapping[str, Shares],
 ) -> Unmasked:
-    """Sum the masked vectors and take off the survivors' own masks and the dropouts' pairwise masks.
+    """Sum the masked vectors and subtract the survivors' own masks and the dropouts' pairwise masks.
 
     Args:
         session: the session.
@@ -46,7 +46,7 @@ def total(
         revealed: shares by the site that revealed them.
 
     Raises:
-        SiteRefused: too few right shares of a secret were revealed.
+        SiteRefused: too few correct shares of a secret were revealed.
     """
     result = np.zeros(session.size, dtype=np.uint64)
     liars: set[str] = set()
@@ -79,7 +79,7 @@ def _fits_key(advert: Advert, private: bytes) -> bool:
 def _recovered(
     session: Session, shares: Mapping[str, int], site: str, liars: set[str], right: Callable[[bytes], bool]
 ) -> bytes:
-    """Recover a secret that fits its public commitment, and note the sites whose shares do not belong to it."""
+    """Recover a secret that matches its public commitment, and record the sites with wrong shares."""
     by_place = {session.place(who): share for who, share in shares.items()}
     for chosen in islice(combinations(by_place, session.threshold), TRIES):
         some = {place: by_place[place] for place in chosen}

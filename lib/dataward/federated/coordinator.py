@@ -1,4 +1,4 @@
-"""The coordinator: asks, relays, sums, and goes on where an earlier process stopped. It never sees a site's own numbers."""
+"""The coordinator: asks, relays, sums, and resumes an earlier process. It never sees a site's own numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from dataward.federated.survey import SurveyPlan, Tally
 __all__ = ["Coordinator", "Incident", "Progress", "Store", "Transport", "Unreachable"]
 
 TRIES = 3
-"""Attempts at one sum."""
+"""Attempts per sum."""
 
 
 class Unreachable(RunError):
@@ -38,21 +38,21 @@ class Unreachable(RunError):
 
 
 class Transport(Protocol):
-    """Carries a message to a site and its answer back."""
+    """Sends messages to sites and returns their answers."""
 
     def call(self, site: str, stage: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the answer of a site.
 
         Raises:
-            Unreachable: there is none.
-            SiteRefused: the site refuses, or its answer is no message.
+            Unreachable: the site does not answer.
+            SiteRefused: the site refuses, or its answer is malformed.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Incident:
-    """What went wrong with a site, and at which step."""
+    """A failure of a site, and its step."""
 
     site: str
     step: int
@@ -61,15 +61,15 @@ class Incident:
 
 @dataclass(frozen=True)
 class Progress:
-    """A run so far.
+    """Progress of a run.
 
     Attributes:
         run: random name of the run.
         plan: digest of the plan.
-        sequence: number of the last step that was begun.
+        sequence: number of the last step that was started.
         state: the training.
-        tables: what each site states about its table, signed.
-        excluded: sites that take no part any more.
+        tables: each site's signed statement about its table.
+        excluded: sites that no longer take part.
     """
 
     run: str
@@ -87,7 +87,7 @@ class Progress:
 
     @classmethod
     def of(cls, text: str) -> Progress:
-        """Return the progress of its JSON form; raises ValueError, KeyError or TypeError where it is none."""
+        """Return the progress from its JSON form; raises ValueError, KeyError or TypeError for other text."""
         data = json.loads(text)
         incidents = tuple(Incident(**one) for one in data["incidents"])
         return cls(
@@ -97,12 +97,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Store:
-    """The file in which a run's progress is kept."""
+    """The file with a run's progress."""
 
     path: Path
 
     def read(self) -> Progress | None:
-        """Return the kept progress; None where there is none.
+        """Return the stored progress; None where there is none.
 
         Raises:
             RunError: the file is damaged.
@@ -115,10 +115,10 @@ class Store:
             raise RunError(f"{self.path}: the kept progress is damaged. Remove it to begin the training anew") from None
 
     def write(self, progress: Progress) -> None:
-        """Replace the kept progress atomically.
+        """Replace the stored progress atomically.
 
         Raises:
-            TargetError: it cannot be written.
+            TargetError: the file cannot be written.
         """
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
@@ -144,10 +144,10 @@ class Coordinator:
         Args:
             plan: the plan.
             keys: certificates (PEM) of the plan's sites.
-            transport: what carries messages.
-            store: where progress is kept.
-            say: receives a line for each round and incident.
-            course: what is asked; default: the training of the plan.
+            transport: transport of messages.
+            store: storage of the progress.
+            say: called with a line for each round and incident.
+            course: course of the sums; default: the training of the plan.
         """
         nothing = np.empty(0)
         rows = Rows(nothing, nothing, nothing.astype(np.int64), nothing.astype(bool))
@@ -205,10 +205,10 @@ class Coordinator:
             self._say(_line(after.history[-1]))
 
     def _greet(self, pool: ThreadPoolExecutor) -> tuple[str, ...]:
-        """Greet the sites that are not excluded, and return those that answer as they must.
+        """Greet the sites that are not excluded, and return those with a valid answer.
 
         Raises:
-            RunError: too few do.
+            RunError: too few sites answer.
         """
         names = [site.name for site in self.plan.sites if site.name not in self.progress.excluded]
         fresh = [name for name in names if name not in self.progress.tables]
@@ -259,7 +259,7 @@ class Coordinator:
         return ""
 
     def _summed(self, pool: ThreadPoolExecutor, names: tuple[str, ...], question: Mapping[str, Any]) -> Integers:
-        """Carry out one secure sum; sites that fail at a stage are left out of the next."""
+        """Compute one secure sum; sites that fail at a stage are left out of the next stage."""
         sequence = self.progress.sequence
         session = session_of(self._mine, self.progress.run, sequence, question)
         same = {"session": session.id}
@@ -295,7 +295,7 @@ class Coordinator:
     def _all(
         self, pool: ThreadPoolExecutor, stage: str, messages: Mapping[str, Mapping[str, Any]], exclude: bool = False
     ) -> dict[str, Mapping[str, Any]]:
-        """Send messages in parallel and return the answers; sites that give none are noted."""
+        """Send messages in parallel and return the answers; sites without an answer are recorded."""
 
         def one(name: str) -> Mapping[str, Any] | DatawardError:
             try:
@@ -310,7 +310,7 @@ class Coordinator:
             elif isinstance(answer, DatawardError):
                 culprit = answer.site if isinstance(answer, SiteRefused) and answer.site in self._keys else ""
                 blamed[culprit] += 1
-                # One site alone cannot have another one excluded.
+                # A single site cannot exclude another one.
                 convicted = bool(culprit) and blamed[culprit] > len(messages) // 2
                 self._note(culprit or name, str(answer), exclude=exclude or convicted)
             else:
@@ -318,7 +318,7 @@ class Coordinator:
         return answers
 
     def _parsed(self, answers: Mapping[str, Mapping[str, Any]], read: Callable[[str, Any], Any]) -> dict[str, Any]:
-        """Read answers; a site whose answer is malformed takes no part any more."""
+        """Parse answers; a site with a malformed answer is excluded."""
         parsed = {}
         for name, answer in answers.items():
             try:

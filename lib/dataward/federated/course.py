@@ -1,4 +1,4 @@
-"""The course of a training as pure functions: which sum is asked for next, what a site contributes, what a sum changes.
+"""The course of a training as pure functions: the next sum, a site's contribution, and the effect of a sum.
 
 Phases: ``moments`` (means, then standard deviations, of the inputs), ``fit`` (the rounds), ``evaluate`` (one last sum), ``done``.
 """
@@ -28,27 +28,27 @@ Phase = Literal["mean", "spread", "fit", "evaluate", "done"]
 FIXED = 2.0**24
 FIXED_MOMENTS = 2.0**16
 PRIVATE_UNITS = 2.0**20
-"""Integers that a contribution of the largest norm has under privacy: rounding then costs next to nothing."""
+"""Integers for a contribution of the largest norm under privacy: rounding then costs almost nothing."""
 PRIVATE_SPREAD = 0.5
 COUNT = 0.3
-"""Weight of a person's own count beside the mean of its inputs, under privacy."""
+"""Weight of a person's count relative to the mean of its inputs, under privacy."""
 FEWEST = 1e-9
 
 
 @dataclass(frozen=True)
 class State:
-    """Training so far; plain data with a JSON form, so that a coordinator can go on where another one stopped.
+    """State of a training; plain data with a JSON form, so that another coordinator can resume it.
 
     Attributes:
-        phase: what is asked for next.
+        phase: kind of the next sum.
         round: number of finished rounds.
         units: (noisy) number of training rows, or of persons under privacy.
         center: mean of each input.
         spread: standard deviation of each input.
         body: the family's state.
         best: loss, round and parameters of the round with the lowest loss on the holdout.
-        history: what each round measured on the holdout.
-        evaluation: the report of the last sum.
+        history: measurements of each round on the holdout.
+        evaluation: report of the last sum.
     """
 
     phase: Phase
@@ -67,7 +67,7 @@ class State:
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> State:
-        """Return the state of its JSON form."""
+        """Return the state from its JSON form."""
         lists = {name: tuple(data[name]) for name in ("center", "spread", "history")}
         return cls(**{**data, **lists})
 
@@ -97,12 +97,12 @@ class Course:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that must be protected alike at all sites."""
+        """Columns that must have the same protection at all sites."""
         return (*(feature.name for feature in self.plan.model.features), self.plan.model.label)
 
     @property
     def steps(self) -> int:
-        """Number of sums that a site answers at most, interrupted ones included."""
+        """Most sums that a site answers, interrupted ones included."""
         moments = 1 if self.plan.privacy else 2
         retries = self.plan.privacy.retries if self.plan.privacy else self.plan.rounds + 100
         return moments + self.family.steps() + 1 + retries
@@ -124,7 +124,7 @@ class Course:
         return {**self.family.ask(state.body, state.round), **common}
 
     def chosen(self, state: State) -> Body:
-        """Return the parameters that count as the result: of the best round where the plan stops early, else of the last."""
+        """Return the resulting parameters: of the best round if the plan stops early, else of the last round."""
         if self.plan.training.patience and state.best:
             return dict(state.best["trained"])
         return self.family.trained(state.body)
@@ -169,7 +169,7 @@ class Course:
             "accuracy": float(held[2] / held[0]) if held[0] >= 1 else None,
         }
         state = replace(state, round=state.round + 1, history=(*state.history, measured))
-        # What the round measured is about the parameters that it began with.
+        # The measurements belong to the parameters at the start of the round.
         if measured["loss"] is not None and (state.best is None or measured["loss"] < state.best["loss"]):
             before = {key: question[key] for key in self.family.trained(state.body) if key in question}
             state = replace(state, best={"loss": measured["loss"], "round": measured["round"], "trained": before})
@@ -194,7 +194,7 @@ class Course:
         """Return the length of the vectors of a question.
 
         Raises:
-            SiteRefused: the question is none of this plan.
+            SiteRefused: the question does not belong to this plan.
         """
         center, spread = question.get("center"), question.get("spread")
         try:
@@ -244,7 +244,7 @@ class Course:
     # a site's side
 
     def contribution(self, question: Body, rows: Rows) -> Integers:
-        """Return what a site contributes to a sum, noise included.
+        """Return a site's contribution to a sum, noise included.
 
         Args:
             question: the question, checked by :meth:`size`.
@@ -300,6 +300,6 @@ class Course:
 
 
 def _unit(center: Any) -> Numbers:
-    """Return the size of each input, by which its deviations are measured so that none is lost in fixed point."""
+    """Return the size of each input, which scales its deviations for fixed point."""
     size = np.abs(np.asarray(center, dtype=np.float64))
     return np.where(size > 1e-6, size, 1.0)

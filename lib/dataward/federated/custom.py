@@ -17,7 +17,7 @@ __all__ = ["Custom", "Estimator", "Fit", "Module"]
 
 
 class Fit(Protocol):
-    """What a site's code must provide; ``scores(parameters, inputs)``, if it is there, makes evaluation possible."""
+    """Interface of a site's code; an optional ``scores(parameters, inputs)`` enables evaluation."""
 
     def fit(self, parameters: Numbers, inputs: Numbers, labels: Numbers, round_: int) -> Numbers:
         """Train from the common parameters (all 0 before the first round) and return the new ones."""
@@ -25,7 +25,7 @@ class Fit(Protocol):
 
 
 class Custom:
-    """Family of models that only their owner knows."""
+    """Family of models known only to their owner."""
 
     def __init__(self, plan: TrainingPlan, fit: Fit | None = None) -> None:
         """Keep the site's code; the coordinator has none."""
@@ -77,7 +77,7 @@ class Custom:
         return result
 
     def asked_scores(self, question: Body, inputs: Numbers) -> Numbers | None:
-        """Return the outputs; None where the owner's code gives none."""
+        """Return the outputs; None without the owner's ``scores``."""
         function: Callable[[Numbers, Numbers], Any] | None = getattr(self._fit, "scores", None)
         if function is None:
             return None
@@ -96,7 +96,7 @@ class Estimator:
     """Adapter of a scikit-learn classifier or regressor with ``partial_fit``, ``coef_`` and ``intercept_`` (e.g. SGDClassifier)."""
 
     def __init__(self, estimator: Any, classes: int = 0, epochs: int = 1) -> None:
-        """Keep the estimator; ``classes`` is the number of classes, 0 for a number to predict."""
+        """Keep the estimator; ``classes`` is the number of classes, 0 for a numeric label."""
         self._estimator, self._classes, self._epochs = estimator, classes, epochs
 
     def fit(self, parameters: Numbers, inputs: Numbers, labels: Numbers, round_: int) -> Numbers:
@@ -125,14 +125,14 @@ class Estimator:
 
 
 class Module:
-    """Adapter of a PyTorch module: a function trains it in place, its ``state_dict`` is what travels."""
+    """Adapter of a PyTorch module: a function trains it in place, and its ``state_dict`` is exchanged."""
 
     def __init__(self, module: Any, train: Callable[[Any, Numbers, Numbers, int], None]) -> None:
         """Keep the module and ``train(module, inputs, labels, round)``."""
         self._module, self._train = module, train
 
     def fit(self, parameters: Numbers, inputs: Numbers, labels: Numbers, round_: int) -> Numbers:
-        """Train from the common parameters; before the first round from the module's own."""
+        """Train from the common parameters; before the first round, from the module's own."""
         if parameters.any():
             start = 0
             for tensor in self._module.state_dict().values():

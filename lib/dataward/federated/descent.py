@@ -1,4 +1,4 @@
-"""Regressions and perceptrons: by the gradient over all sites' rows, or by epochs at each site (FedAvg, FedProx).
+"""Regressions and perceptrons: trained by the gradient over all sites' rows, or by epochs at each site (FedAvg, FedProx).
 
 McMahan et al., *Communication-Efficient Learning of Deep Networks from Decentralized Data*, AISTATS 2017; Li et al., *Federated
 Optimization in Heterogeneous Networks*, MLSys 2020. Under privacy: gradients clipped per person, momentum, and the mean of the
@@ -44,7 +44,7 @@ class Descent:
         return {"weights": pack(flat), "first": nothing, "second": nothing, "sum": nothing, "summed": 0, "taken": 0}
 
     def ask(self, body: Body, round_: int) -> Body:
-        """Ask for gradients, or for what epochs at the site change, at the present weights."""
+        """Ask for gradients, or for the change by epochs at the site, at the present weights."""
         what = "gradient" if self._how.algorithm == "gradient" else "local"
         return {"kind": what, "round": round_, "weights": body["weights"]}
 
@@ -106,7 +106,7 @@ class Descent:
         }, True
 
     def trained(self, body: Body) -> Body:
-        """Return the weights; under privacy their mean over the later rounds, which evens out noise."""
+        """Return the weights; under privacy their mean over the later rounds, which reduces noise."""
         if self._private and body["summed"]:
             return {"weights": pack(self._array(body["sum"]) / body["summed"])}
         return {"weights": body["weights"]}

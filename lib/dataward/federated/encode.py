@@ -40,10 +40,10 @@ def unpack(text: Any, kind: type, size: int) -> Any:
     Args:
         text: base64 of little-endian values.
         kind: ``np.uint64`` or ``np.float64``.
-        size: number of values that must be there.
+        size: required number of values.
 
     Raises:
-        SiteRefused: it is no such array, or holds a number that is not finite.
+        SiteRefused: the text is not such an array, or contains a number that is not finite.
     """
     try:
         data = base64.b64decode(text, validate=True)

@@ -1,8 +1,8 @@
-"""What is measured when training is done: accuracy, also by group, and what the model tells about its training rows.
+"""Evaluation after training: accuracy, also by group, and the information that the model reveals about its training rows.
 
-Membership inference: an attacker who calls a row a member where the model's loss on it is below a threshold (Yeom et al., CSF 2018).
-Attribute inference: an attacker who knows all of a row but one feature takes the category under which the true label is likeliest
-(Fredrikson et al., USENIX Security 2014). Everything is read off sums over sites.
+Membership inference: an attacker calls a row a member if the model's loss on it is below a threshold (Yeom et al., CSF 2018).
+Attribute inference: an attacker who knows all of a row except one feature guesses the category that makes the true label likeliest
+(Fredrikson et al., USENIX Security 2014). Everything is computed from sums over sites.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ __all__ = ["HOLDOUT", "LARGEST", "Evaluator", "advantage_bound", "holdout_block"
 
 BINS = 20
 HOLDOUT = 3
-"""Numbers in the block that each round measures on the holdout: rows, loss, hits."""
+"""Numbers per round on the holdout: rows, loss, hits."""
 LARGEST = 4.0
-"""Losses above count as this."""
+"""Greatest loss; larger ones are clipped."""
 
 
 def holdout_block(kind: Kind, outputs: Numbers | None, labels: Numbers) -> Numbers:
@@ -45,7 +45,7 @@ def hits(kind: Kind, outputs: Numbers, labels: Numbers) -> Numbers:
 
 
 def advantage_bound(epsilon: float, delta: float) -> float:
-    """Return the largest difference of true and false positive rate that (epsilon, delta) leaves any membership attack.
+    """Return the largest difference of true and false positive rate of any membership attack under (epsilon, delta).
 
     Humphries et al., *Investigating Membership Inference Attacks under Data Dependencies*, CSF 2023.
     """
@@ -53,7 +53,7 @@ def advantage_bound(epsilon: float, delta: float) -> float:
 
 
 class Evaluator:
-    """Layout of the last sum: one block of numbers per question."""
+    """Layout of the last sum: one block of numbers per measurement."""
 
     def __init__(self, plan: TrainingPlan, family: Family) -> None:
         """Derive the blocks from the plan."""
@@ -86,7 +86,7 @@ class Evaluator:
         return int(part.stop - part.start)
 
     def per_row(self, trained: dict[str, Any], rows: Rows) -> Numbers:
-        """Return each row's contribution; shape (rows, size). Where the site cannot score, all are 0."""
+        """Return each row's contribution; shape (rows, size). All are 0 where the site cannot score."""
         outputs = self._family.asked_scores(trained, rows.inputs)
         if outputs is None:
             return np.zeros((len(rows), self.size))
@@ -135,7 +135,7 @@ class Evaluator:
         return np.concatenate([counts, truth * other[:, None]], axis=1)
 
     def report(self, sums: Numbers) -> dict[str, Any]:
-        """Turn the sums into the evaluation and the two inference reports; numbers are None where nothing was measured."""
+        """Convert the sums to the evaluation and the two inference reports; numbers are None where nothing was measured."""
         parts, start = {}, 0
         for name, width in self._blocks.items():
             parts[name], start = np.maximum(sums[start : start + width], 0.0), start + width
@@ -163,7 +163,7 @@ class Evaluator:
 
 
 def membership(members: Numbers, others: Numbers) -> dict[str, Any] | None:
-    """Return advantage and AUC of the threshold attack; None where there are no rows of both kinds.
+    """Return advantage and AUC of the threshold attack; None unless both kinds of rows exist.
 
     Args:
         members: number of training rows by probability of their true class, ascending.

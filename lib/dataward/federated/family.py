@@ -1,4 +1,4 @@
-"""What a kind of model must provide so that it can be trained by sums: two of its functions run at sites, the others at the coordinator."""
+"""Interface of a kind of model that is trained by sums: two of its functions run at sites, the others at the coordinator."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from dataward.federated.rows import Rows
 __all__ = ["Family", "kind_of"]
 
 Body = dict[str, Any]
-"""State of a model in training, or a question to the sites: plain data that has a JSON form."""
+"""State of a model in training, or a question to the sites: plain data with a JSON form."""
 
 
 class Family(Protocol):
-    """A kind of model. Vectors hold the training rows' part only; the holdout's part is added by :mod:`.course`."""
+    """A kind of model. Vectors contain only the part of the training rows; :mod:`.course` adds the holdout's part."""
 
     kind: Kind
     bound: float
-    """Largest L2 norm of a person's contribution, where there is privacy."""
+    """Largest L2 norm of a person's contribution under privacy."""
 
     def start(self) -> Body:
         """Return the state before the first round."""
@@ -47,7 +47,7 @@ class Family(Protocol):
         ...
 
     def trained(self, body: Body) -> Body:
-        """Return the parameters of the model as it is now."""
+        """Return the present parameters of the model."""
         ...
 
     def scores(self, trained: Body, inputs: Numbers) -> Numbers:
@@ -55,16 +55,16 @@ class Family(Protocol):
         ...
 
     def asked_scores(self, question: Body, inputs: Numbers) -> Numbers | None:
-        """Return the outputs of the model that a question carries; None where the site cannot compute them."""
+        """Return the outputs of the model in a question; None where the site cannot compute them."""
         ...
 
     def steps(self) -> int:
-        """Return the number of sums that all rounds need."""
+        """Return the number of sums of all rounds."""
         ...
 
 
 def kind_of(plan: TrainingPlan) -> Kind:
-    """Return what the outputs of a plan's model mean."""
+    """Return the kind of a plan's outputs."""
     if not plan.model.labels:
         return "linear"
     return "sigmoid" if plan.model.outputs == 1 else "softmax"

@@ -1,4 +1,4 @@
-"""Keys that two sites agree on, and the masks that are expanded from them.
+"""Agree on keys between two sites, and expand masks from the keys.
 
 X25519 (RFC 7748) gives a common secret, HKDF-SHA-256 (RFC 5869) a key for one purpose and session, ChaCha20 (RFC 8439) the mask
 as a stream of integers mod 2^64.

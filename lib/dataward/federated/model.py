@@ -1,4 +1,4 @@
-"""A trained model as a file: what is needed to score rows, and how the features were protected when it was trained."""
+"""A trained model as a file: everything to score rows, and the protection of the features in training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORMAT = 1
 SCORE = "score"
 
 Protections = Mapping[str, Mapping[str, Any]]
-"""By column: ``protection`` (text); ``domain``, ``key_version`` and ``fingerprint`` where it has a key. Kept columns are left out."""
+"""By column: ``protection`` (text); with a key also ``domain``, ``key_version`` and ``fingerprint``. Kept columns are left out."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Model:
     """A trained model.
 
     Attributes:
-        plan: the plan; its addresses and keys play no part here.
-        digest: digest of the plan, as the sites accepted it.
+        plan: the plan; its addresses and keys are irrelevant here.
+        digest: digest of the plan that the sites accepted.
         center: mean of each input.
         spread: standard deviation of each input.
         trained: parameters.
@@ -75,7 +75,7 @@ class Model:
         """Read a model from its file, or from a training's output folder.
 
         Raises:
-            SourceError: there is no model.
+            SourceError: the file does not exist or is not a model.
         """
         file = path / "model.json" if path.is_dir() else path
         try:
@@ -93,7 +93,7 @@ class Model:
     def scores(self, table: pa.Table) -> Numbers:
         """Return probabilities by class (of the second class, for two), or the predicted number; shape (rows, outputs).
 
-        The bits of a row's score do not depend on the rows beside it, so that batches of any size give the same.
+        A row's score is independent of other rows to the last bit, so that batches of any size give the same result.
         """
         course = Course(self.plan)
         inputs = inputs_of(self.plan.model, table, self.plan.training.missing == "mean")
@@ -105,11 +105,11 @@ class Model:
         return result
 
     def columns(self) -> list[str]:
-        """Return the columns that scoring reads."""
+        """Return the columns to read for scoring."""
         return [feature.name for feature in self.plan.model.features]
 
     def answers(self, table: pa.Table) -> pa.Table:
-        """Return one row per row: ``score`` (of the predicted class, or the number), and ``prediction`` where there are classes."""
+        """Return for each row its ``score`` (of the predicted class, or the number), and ``prediction`` for models with classes."""
         import pyarrow as pa
 
         scores, labels = self.scores(table), self.plan.model.labels
@@ -126,10 +126,10 @@ class Model:
         )
 
     def permit(self, given: Protections) -> None:
-        """Refuse inputs that are protected otherwise than the training's.
+        """Refuse inputs with another protection than in training.
 
         Raises:
-            NotPermitted: names the columns and both protections.
+            NotPermitted: the message names the columns and both protections.
         """
         if any(same_protections(given, sealed, self.columns()) == [] for sealed in self.protections.values()):
             return

@@ -21,7 +21,7 @@ Kind = Literal["linear", "sigmoid", "softmax"]
 
 @dataclass(frozen=True)
 class Shape:
-    """Numbers of units from the inputs to the outputs, and what the outputs mean."""
+    """Numbers of units from the inputs to the outputs, and the kind of the outputs."""
 
     units: tuple[int, ...]
     kind: Kind
@@ -57,7 +57,7 @@ def scores(shape: Shape, flat: Numbers, inputs: Numbers) -> Numbers:
 
 
 def steady(shape: Shape, flat: Numbers, inputs: Numbers) -> Numbers:
-    """Return what :func:`scores` returns, with every row's bits independent of the rows beside it (as BLAS's are not)."""
+    """Return the result of :func:`scores` with every row's bits independent of other rows (unlike BLAS's)."""
     layers = list(shape.layers(flat))
     for number, (weights, biases) in enumerate(layers):
         result = np.tile(biases, (len(inputs), 1))
@@ -68,7 +68,7 @@ def steady(shape: Shape, flat: Numbers, inputs: Numbers) -> Numbers:
 
 
 def classes_of(shape: Shape, outputs: Numbers) -> Numbers:
-    """Return the number of the predicted class of each row (a number to predict: the output itself)."""
+    """Return the number of the predicted class of each row (for a numeric label, the output)."""
     if shape.kind == "linear":
         return outputs[:, 0]
     return np.asarray(outputs[:, 0] > 0 if shape.kind == "sigmoid" else outputs.argmax(axis=1), dtype=np.float64)
@@ -86,7 +86,7 @@ def losses(kind: Kind, outputs: Numbers, labels: Numbers) -> Numbers:
 
 
 def probabilities(kind: Kind, outputs: Numbers) -> Numbers:
-    """Return the outputs as probabilities of the classes (of the second, for two); numbers to predict as they are."""
+    """Return the outputs as probabilities of the classes (of the second, for two); numeric predictions unchanged."""
     if kind == "linear":
         return outputs
     if kind == "sigmoid":
@@ -134,7 +134,7 @@ def _forward(shape: Shape, flat: Numbers, inputs: Numbers) -> list[Numbers]:
 
 
 def _backward(shape: Shape, flat: Numbers, inputs: Numbers, labels: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
-    """Return for each layer, last first, what goes into it and the derivative of the loss by what comes out."""
+    """Return for each layer, last first, its inputs and the derivative of the loss by its outputs."""
     values = _forward(shape, flat, inputs)
     error = errors(shape.kind, values[-1], labels)
     for before, (weights, _) in zip(values[-2::-1], reversed(list(shape.layers(flat))), strict=True):

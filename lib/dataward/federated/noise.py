@@ -1,8 +1,8 @@
-"""Differential privacy of secure sums: sensitivity after rounding, noise at every site, and what the releases cost together.
+"""Differential privacy of secure sums: sensitivity after rounding, noise at every site, and the composed loss of the releases.
 
 Each site adds integer noise from a discrete Gaussian (Canonne, Kamath, Steinke, *The Discrete Gaussian for Differential Privacy*,
-NeurIPS 2020) before it masks, so that the sum carries enough noise even where the tolerated number of sites colludes and takes
-its own noise off. A sum of several discrete Gaussians is accounted for as Kairouz, Liu, Steinke bound it (*The Distributed
+NeurIPS 2020) before it masks, so that the sum has enough noise even if the tolerated number of sites colludes and subtracts
+its own noise. A sum of several discrete Gaussians is accounted for by the bound of Kairouz, Liu, Steinke (*The Distributed
 Discrete Gaussian Mechanism for Federated Learning with Secure Aggregation*, ICML 2021, Proposition 14). Releases compose as
 zCDP (Bun, Steinke 2016).
 """
@@ -27,9 +27,9 @@ class Budgeted:
 
     Attributes:
         rho: zCDP parameter of one release.
-        honest: number of sites whose noise certainly is in a sum.
-        releases: number of releases that are paid for.
-        multiplier: standard deviation of the whole noise, in units of the sensitivity.
+        honest: number of sites whose noise is certainly in a sum.
+        releases: number of budgeted releases.
+        multiplier: standard deviation of the total noise, in units of the sensitivity.
     """
 
     rho: float
@@ -49,29 +49,29 @@ def budgeted(epsilon: float, delta: float, releases: int, honest: int) -> Budget
         epsilon: bound for the whole run.
         delta: bound for the whole run.
         releases: number of sums that sites may answer.
-        honest: fewest sites in a sum whose noise no coalition knows.
+        honest: fewest sites in a sum whose noise is unknown to a coalition.
     """
-    # 1e-6 is left for the difference between a sum of discrete Gaussians and one: see ``rho_of_sum``.
+    # 1e-6 is reserved for the difference between a sum of discrete Gaussians and one: see ``rho_of_sum``.
     rho = rho_for(epsilon, delta) * (1 - 1e-6) / releases
     return Budgeted(rho, honest, releases, math.sqrt(1 / (2 * rho)))
 
 
 def rho_of_sum(sensitivity: float, scale: float, honest: int, size: int) -> float:
-    """Return the zCDP parameter of a sum that ``honest`` sites add noise of standard deviation ``scale`` to."""
+    """Return the zCDP parameter of a sum to which ``honest`` sites add noise of standard deviation ``scale``."""
     gap = 10 * sum(math.exp(-2 * (math.pi * scale) ** 2 * k / (k + 1)) for k in range(1, honest))
     plain = sensitivity**2 / (honest * scale**2)
     return min(plain + gap * size / 2, (math.sqrt(plain) + gap * math.sqrt(size)) ** 2) / 2
 
 
 def delta_of(rho: float, epsilon: float) -> float:
-    """Return the smallest delta for which rho-zCDP gives (epsilon, delta): Canonne, Kamath, Steinke, Corollary 13."""
+    """Return the smallest delta for which rho-zCDP implies (epsilon, delta): Canonne, Kamath, Steinke, Corollary 13."""
     alphas = 1 + np.logspace(-4, 6, 4001)
     exponent = (alphas - 1) * (alphas * rho - epsilon) + alphas * np.log1p(-1 / alphas) - np.log(alphas - 1)
     return float(min(1.0, math.exp(min(0.0, exponent.min()))))
 
 
 def epsilon_of(rho: float, delta: float) -> float:
-    """Return an epsilon (an upper bound, to 1e-9) for which rho-zCDP gives (epsilon, delta)."""
+    """Return an epsilon (an upper bound, to 1e-9) for which rho-zCDP implies (epsilon, delta)."""
     low, high = 0.0, rho + 2 * math.sqrt(rho * math.log(1 / delta)) + 1e-9
     while high - low > 1e-9:
         middle = (low + high) / 2
@@ -80,7 +80,7 @@ def epsilon_of(rho: float, delta: float) -> float:
 
 
 def rho_for(epsilon: float, delta: float) -> float:
-    """Return the largest rho (a lower bound, relative to 1e-9) for which rho-zCDP gives (epsilon, delta)."""
+    """Return the largest rho (a lower bound, relative to 1e-9) for which rho-zCDP implies (epsilon, delta)."""
     low, high = 0.0, epsilon + 1.0
     while delta_of(high, epsilon) <= delta:
         high *= 2
@@ -91,7 +91,7 @@ def rho_for(epsilon: float, delta: float) -> float:
 
 
 def sensitivity(bound: float, scale: float, size: int) -> float:
-    """Return the L2 norm, in integers, that no rounded contribution exceeds: the bound, and half a unit in each coordinate."""
+    """Return the largest L2 norm, in integers, of a rounded contribution: the bound, plus half a unit in each coordinate."""
     return bound * scale + math.sqrt(size) / 2
 
 
@@ -103,9 +103,9 @@ def clip(rows: Numbers, bound: float) -> Numbers:
 
 
 def rounded(rows: Numbers, bound: float, scale: float) -> NDArray[np.int64]:
-    """Clip rows, round them to multiples of ``1 / scale``, and sum them; floating point cannot exceed the sensitivity.
+    """Clip rows, round them to multiples of ``1 / scale``, and sum them; floating-point errors cannot exceed the sensitivity.
 
-    A row whose rounded norm is above :func:`sensitivity` all the same is left out: it is compared as integers.
+    The norm is compared as integers: a row whose rounded norm is still above :func:`sensitivity` is left out.
     """
     whole = np.rint(clip(rows, bound) * scale).astype(np.int64)
     limit = math.floor(sensitivity(bound, scale, rows.shape[1]) ** 2)

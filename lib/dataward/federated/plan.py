@@ -1,4 +1,4 @@
-"""The plan of a federated training, which every site accepts by its digest, and the file in which a site says what it allows."""
+"""The plan of a federated training, which every site accepts by its digest, and the file of a site's permissions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Category = str | int | bool
 
 
 class Feature(Model):
-    """A column that the model reads: a number, or one of listed categories."""
+    """A column that the model reads: a number, or a listed category."""
 
     name: str = Field(min_length=1)
     bounds: tuple[float, float] | None = Field(
@@ -57,7 +57,7 @@ class Feature(Model):
 
 
 class Training(Model):
-    """How the sites' contributions become one model."""
+    """Method that combines the sites' contributions into one model."""
 
     algorithm: Literal["gradient", "fedavg", "fedprox"] = Field(
         default="gradient",
@@ -79,7 +79,7 @@ class Training(Model):
 
 
 class ModelPlan(Model):
-    """What is trained on what."""
+    """Model, features and label."""
 
     type: Literal["linear", "logistic", "softmax", "mlp", "boosted", "custom"]
     features: tuple[Feature, ...] = Field(min_length=1, max_length=10_000)
@@ -132,7 +132,7 @@ class ModelPlan(Model):
 
 
 class SiteEntry(Model):
-    """A site, where it listens, and its public key (a PEM certificate that it signed itself)."""
+    """A site, its address, and its public key (a self-signed PEM certificate)."""
 
     name: Name
     url: str = Field(pattern=r"^https://[A-Za-z0-9._\-\[\]:]+(:[0-9]{1,5})?/?$")
@@ -141,7 +141,7 @@ class SiteEntry(Model):
 
 
 class Privacy(Model):
-    """Differential privacy of everything that leaves the sites."""
+    """Differential privacy of all contributions of the sites."""
 
     epsilon: float = Field(gt=0, le=100)
     delta: float = Field(gt=0, le=0.01)
@@ -153,7 +153,7 @@ class Privacy(Model):
 
 
 class Evaluation(Model):
-    """What is measured beside the accuracy when training is done."""
+    """Measurements after training besides the accuracy."""
 
     by: tuple[Feature, ...] = Field(default=(), max_length=20, description="groups, with their categories")
     attributes: tuple[str, ...] = Field(
@@ -168,7 +168,7 @@ class Evaluation(Model):
 
 
 class Output(Model):
-    """Where the model, its card and the coordinator's state go, and the ledger that keeps the statement."""
+    """Locations of the model, its card and the coordinator's state, and the ledger of the statement."""
 
     path: str = Field(min_length=1)
     ledger: Location | None = None
@@ -213,7 +213,7 @@ class TrainingPlan(Model):
             raise ValueError("'privacy' needs 'label_bounds', or 'classes' of the label")
 
     def digest(self, keys: Mapping[str, str]) -> str:
-        """Return the SHA-256 (hex) of what a site agrees to: everything but addresses and the output.
+        """Return the SHA-256 (hex) of everything in the plan except addresses and output, to which a site agrees.
 
         Args:
             keys: the sites' Ed25519 public keys (hex) by name.
@@ -235,7 +235,7 @@ class Listen(Model):
 
 
 class SiteFile(Model):
-    """What a site owns and allows (``dataward site serve SITE.yaml``)."""
+    """Data and permissions of a site (``dataward site serve SITE.yaml``)."""
 
     site: Name
     key: str = Field(min_length=1, description="the site's private key (PEM, mode 0600)")
@@ -254,10 +254,10 @@ class SiteFile(Model):
 
 
 def more_than_half(sites: Sequence[SiteEntry], minimum: int) -> None:
-    """Refuse a plan whose sums could be of two disjoint groups of sites, or that names a site twice.
+    """Refuse a plan that allows sums of two disjoint groups of sites, or that names a site twice.
 
     Raises:
-        ValueError: says why.
+        ValueError: with the reason.
     """
     names = [site.name for site in sites]
     if len(set(names)) < len(names):
@@ -272,7 +272,7 @@ def read_plan(path: str | Path) -> TrainingPlan:
     """Read a plan.
 
     Raises:
-        ContractError: with every mistake in the file, or a key that cannot be read.
+        ContractError: the file has mistakes (the error lists all of them), or a key cannot be read.
     """
     plan = read_model(path, TrainingPlan)
     unreadable_keys(path, plan.sites)
@@ -283,7 +283,7 @@ def unreadable_keys(path: str | Path, sites: Sequence[SiteEntry]) -> None:
     """Refuse a plan with a public key that cannot be read.
 
     Raises:
-        ContractError: names them.
+        ContractError: keys cannot be read; the message names them.
     """
     document = Document.read(path)
     problems = [
@@ -297,7 +297,7 @@ def unreadable_keys(path: str | Path, sites: Sequence[SiteEntry]) -> None:
 
 
 def read_site(path: str | Path) -> SiteFile:
-    """Read a site's file; raises ContractError with every mistake in it."""
+    """Read a site's file; raises ContractError with all mistakes."""
     return read_model(path, SiteFile)
 
 

@@ -1,12 +1,12 @@
-"""Secure aggregation at a site: four answers, each from a frozen state, and every refusal that keeps the sum the only thing learned.
+"""Secure aggregation at a site: answers from frozen states, and the refusals that limit what others learn to the sum.
 
 Bonawitz et al., *Practical Secure Aggregation for Privacy-Preserving Machine Learning*, CCS 2017, in the variant against an active
 coordinator: signed keys, double masking, shares for dropouts, and signatures under one list of survivors.
 
-1. ``advertise``: fresh X25519 keys and a commitment to the own mask's seed, signed with the site's key.
+1. ``advertise``: fresh X25519 keys and a commitment to the seed of the site's own mask, signed with the site's key.
 2. ``share``: the others' keys are verified; shares of the mask key and of the seed are encrypted for each site.
 3. ``mask``: the vector plus the own mask plus one mask per pair of sites.
-4. ``agree``: a signature under the list of sites whose masked vector arrived.
+4. ``agree``: a signature of the list of sites whose masked vector arrived.
 5. ``unmask``: for each site *either* the share of its seed (it survived) *or* of its mask key (it dropped out), never both.
 """
 
@@ -54,7 +54,7 @@ class Session:
     Attributes:
         id: SHA-256 (hex) of plan, run, number and content of the step; it is part of every key and signature.
         keys: the sites' Ed25519 public keys, in the order of the plan.
-        threshold: number of sites that must answer at each stage; more than half of them.
+        threshold: number of sites that must answer at each stage; more than half.
         size: number of integers in a vector.
     """
 
@@ -83,7 +83,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Advert:
-    """A site's fresh public keys (hex), the commitment to its seed (hex), and its signature of them (hex)."""
+    """A site's fresh public keys (hex), the commitment to its seed (hex), and its signature on them (hex)."""
 
     site: str
     mask_key: str
@@ -111,7 +111,7 @@ class Advertised:
 
 @dataclass(frozen=True)
 class Shared:
-    """State of a site after ``share``: the verified adverts, and the own shares."""
+    """State of a site after ``share``: the verified adverts, and its own shares."""
 
     before: Advertised
     adverts: Mapping[str, Advert]
@@ -120,7 +120,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Masked:
-    """State of a site after ``mask``: the shares that it holds for each site that shared."""
+    """State of a site after ``mask``: its shares of the secrets of each site that shared."""
 
     before: Shared
     held: Mapping[str, tuple[int, int]] = field(repr=False)
@@ -136,7 +136,7 @@ class Agreed:
 
 @dataclass(frozen=True)
 class Shares:
-    """What a site reveals: its share of each survivor's seed and of each dropout's mask key."""
+    """Shares that a site reveals: of each survivor's seed and of each dropout's mask key."""
 
     seeds: Mapping[str, int] = field(repr=False)
     mask_keys: Mapping[str, int] = field(repr=False)
@@ -151,7 +151,7 @@ def advertise(session: Session, site: str, signer: Ed25519PrivateKey) -> Adverti
     """Generate the keys of one session and sign them.
 
     Raises:
-        SiteRefused: the site is not one of the session's, or its key is another one there.
+        SiteRefused: the session has no such site, or has another key for it.
     """
     if site not in session.keys:
         raise SiteRefused(f"the plan has no site '{site}'")
@@ -187,7 +187,7 @@ def share(state: Advertised, adverts: Mapping[str, Advert]) -> tuple[Shared, dic
     """Verify the others' keys, and encrypt shares of both secrets for each of them.
 
     Raises:
-        SiteRefused: an advert does not verify, too few are there, or the own one is missing or was changed.
+        SiteRefused: an advert does not verify, there are too few, or the own one is missing or was changed.
     """
     session, me = state.session, state.site
     verified(session, adverts)
@@ -201,7 +201,7 @@ def share(state: Advertised, adverts: Mapping[str, Advert]) -> tuple[Shared, dic
         if site != me:
             plain = of_key[place].to_bytes(SHARE, "big") + of_seed[place].to_bytes(SHARE, "big")
             key = agree(state.share_private, bytes.fromhex(adverts[site].share_key), session.purpose("share", me, site))
-            # The key is of this session, sender and receiver, so that it encrypts one message.
+            # The key is specific to session, sender and receiver, so it encrypts a single message.
             sealed[site] = ChaCha20Poly1305(key).encrypt(bytes(12), plain, session.text("share", me, site))
     return Shared(state, dict(adverts), (of_key[places[me]], of_seed[places[me]])), sealed
 
@@ -243,7 +243,7 @@ def mask(state: Shared, sealed: Mapping[str, bytes], vector: Integers) -> tuple[
 
 
 def mask_seed(session: Session, private: bytes, site: str, advert: Advert) -> bytes:
-    """Derive the seed of the mask of two sites, from the private key of one and the advert of the other."""
+    """Derive the seed of the mask of two sites from the private key of one and the advert of the other."""
     first, second = sorted((site, advert.site), key=session.place)
     return agree(private, bytes.fromhex(advert.mask_key), session.purpose("mask", first, second))
 
@@ -252,7 +252,7 @@ def agree_on(state: Masked, survivors: tuple[str, ...]) -> tuple[Agreed, bytes]:
     """Sign the list of sites whose masked vector arrived.
 
     Raises:
-        SiteRefused: the list is too short, repeats a site, lacks this one, or names one that did not share.
+        SiteRefused: the list is too short, repeats a site, lacks this one, or names a site that did not share.
     """
     session, me = state.before.before.session, state.before.before.site
     if len(set(survivors)) < len(survivors) or not set(survivors) <= set(state.held) or me not in survivors:
@@ -266,7 +266,7 @@ def unmask(state: Agreed, signatures: Mapping[str, bytes]) -> Shares:
     """Reveal shares, once enough survivors have signed the same list as this site.
 
     Raises:
-        SiteRefused: a signature is not by a survivor under this list, or there are too few.
+        SiteRefused: a signature is not of a survivor on this list, or there are too few.
     """
     session = state.before.before.before.session
     for site, signature in signatures.items():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Rows", "columns_of", "inputs_of", "rows_of"]
 
 CHUNK = 2**22
-"""Numbers per array that is made at once."""
+"""Numbers per created array."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Rows:
 
     Attributes:
         inputs: shape (rows, inputs); NaN for a missing number.
-        labels: number of the class, or the number to predict.
+        labels: number of the class, or the numeric label.
         units: number of the person, ascending.
-        holdout: whether the person's rows only evaluate.
-        groups: number of the group (-1: none of the listed) for each column of ``evaluation.by``.
+        holdout: whether the person's rows are only used for evaluation.
+        groups: number of the group (-1: not listed) for each column of ``evaluation.by``.
     """
 
     inputs: Numbers
@@ -52,7 +52,7 @@ class Rows:
         return Rows(self.inputs[chosen], self.labels[chosen], self.units[chosen], self.holdout[chosen], groups)
 
     def by_unit(self, width: int) -> Iterator[Rows]:
-        """Split into parts that hold whole persons and about ``CHUNK / width`` rows."""
+        """Split into parts with whole persons and about ``CHUNK / width`` rows."""
         starts = np.flatnonzero(np.r_[True, self.units[1:] != self.units[:-1]]) if len(self) else np.array([], int)
         step, begin = max(1, CHUNK // max(width, 1)), 0
         while begin < len(self):
@@ -70,15 +70,15 @@ def columns_of(plan: TrainingPlan) -> list[str]:
 
 
 def rows_of(plan: TrainingPlan, table: pa.Table, secret: bytes) -> Rows:
-    """Turn a table into arrays.
+    """Convert a table to arrays.
 
     Args:
         plan: the plan.
         table: at least the columns of :func:`columns_of`.
-        secret: key of the site by which the holdout is chosen, so that nobody else can tell who is in it.
+        secret: the site's key for the choice of the holdout, so that nobody else knows its members.
 
     Raises:
-        SourceError: a column is missing, has another type, or holds a value that the plan does not provide for.
+        SourceError: a column is missing, has another type, or contains a value that the plan does not allow.
     """
     if missing := [name for name in columns_of(plan) if name not in table.column_names]:
         raise SourceError(f"the site's table has no column {', '.join(map(repr, missing))}, which the plan reads")
@@ -115,7 +115,7 @@ def inputs_of(model: ModelPlan, table: pa.Table, nulls: bool) -> Numbers:
         nulls: whether numbers may be null; they become NaN.
 
     Raises:
-        SourceError: a feature is not a number, or null where it must not be.
+        SourceError: a feature is not a number, or contains null where that is not allowed.
         UsageError: the table lacks a feature.
     """
     if missing := [feature.name for feature in model.features if feature.name not in table.column_names]:
@@ -144,7 +144,7 @@ def _codes(feature: Feature, table: pa.Table) -> NDArray[np.int64]:
 
 
 def _category(value: object) -> object:
-    """Compare true, 1 and 1.0 as equal, as YAML and Delta write them differently."""
+    """Return a category in a form in which true, 1 and 1.0 are equal, because YAML and Delta write them differently."""
     return float(value) if isinstance(value, bool | int | float) else value
 
 

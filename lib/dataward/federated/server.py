@@ -1,4 +1,4 @@
-"""A site's HTTP server: TLS 1.3 with client certificates, one thread per connection, nothing but ``POST /v1/STAGE``."""
+"""A site's HTTP server: TLS 1.3 with client certificates, one thread per connection, only ``POST /v1/STAGE``."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, address: tuple[str, int], site: Site, key: Ed25519PrivateKey, coordinator: bytes) -> None:
-        """Listen.
+        """Bind the address and listen.
 
         Args:
             address: host and port.
-            site: what answers.
+            site: the answering site.
             key: the site's key.
             coordinator: the coordinator's certificate (PEM).
 
         Raises:
-            TargetError: the address cannot be listened at.
+            TargetError: the address is not available.
         """
         self.site = site
         self._context = tls(True, key, coordinator)
@@ -46,12 +46,12 @@ class Server(ThreadingHTTPServer):
             raise TargetError(f"{address[0]}:{address[1]} cannot be listened at ({error.strerror})") from None
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Shake hands in the connection's own thread, so that a silent client holds up nobody."""
+        """Complete the TLS handshake in the connection's own thread, so that a silent client blocks nobody."""
         request.settimeout(IDLE)
         try:
             secured = self._context.wrap_socket(request, server_side=True)
         except (OSError, ssl.SSLError):
-            return  # no certificate, or another one than the coordinator's
+            return  # no certificate, or not the coordinator's
         with secured:
             peer = secured.getpeercert(binary_form=True)
             if peer is not None and x509.load_der_x509_certificate(peer).public_key() == self._trusted:
@@ -62,7 +62,7 @@ class Server(ThreadingHTTPServer):
         self.close_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print nothing: a traceback could hold data."""
+        """Print nothing: a traceback could contain data."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -105,4 +105,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Write no log: the verb says what happens."""
+        """Write no log: the verb prints progress."""

@@ -38,7 +38,7 @@ def split(secret: bytes, threshold: int, places: Iterable[int]) -> dict[int, int
 
 
 def join(shares: Mapping[int, int]) -> bytes | None:
-    """Recover a secret from shares; None where they are shares of no 32-byte secret."""
+    """Recover a secret from shares; None if they do not yield a 32-byte secret."""
     value = share_at(shares, 0)
     return value.to_bytes(SECRET, "big") if value < 2 ** (8 * SECRET) else None
 

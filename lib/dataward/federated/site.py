@@ -1,7 +1,7 @@
-"""A site: answers the coordinator's questions with masked vectors, and remembers what it answered.
+"""A site: answer the coordinator's questions with masked vectors, and remember the answers.
 
-The site trusts its own copy of the plan and nothing that the coordinator sends: every question is checked against the plan, every
-key against the plan's keys, and no number of a run is answered twice, also after a restart.
+The site trusts only its own copy of the plan: every question is checked against the plan, every
+key against the plan's keys, and no step of a run is answered twice, even after a restart.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ STAGES = ("hello", "advertise", "share", "mask", "agree", "unmask")
 
 @dataclass(frozen=True)
 class Accepted:
-    """A plan that a site takes part in, with its rows and what it states about its table.
+    """A plan that a site takes part in, with its rows and its statement about its table.
 
     Attributes:
-        table: path, version and seal (SHA-256) of the table, and how each column is protected.
-        charge: called once before the first answer of a run under privacy; raises where the budget does not allow it.
+        table: path, version and seal (SHA-256) of the table, and the protection of each column.
+        charge: called once before the first answer of a run under privacy; raises if the budget does not cover it.
         runs: number of runs that the site takes part in.
     """
 
@@ -68,7 +68,7 @@ def accept(
         keys: certificates (PEM) of the plan's sites.
         rows: the site's rows; for a survey its numbers.
         table: see :class:`Accepted`.
-        course: what the plan's questions are, and how they are answered.
+        course: the plan's questions and their answers.
         more: further fields of :class:`Accepted`.
     """
     raw = {name: public_key(pem).public_bytes_raw() for name, pem in keys.items()}
@@ -86,7 +86,7 @@ def session_of(accepted: Accepted, run: str, sequence: int, question: Mapping[st
 
 
 def bytes_of(text: Any) -> bytes:
-    """Decode hexadecimal text; raises SiteRefused where it is none."""
+    """Decode hexadecimal text; raises SiteRefused for other text."""
     try:
         return bytes.fromhex(text)
     except (TypeError, ValueError):
@@ -94,17 +94,17 @@ def bytes_of(text: Any) -> bytes:
 
 
 class Memory:
-    """What a site remembers between starts: for each run of a plan the last number and how many questions it answered."""
+    """Persistent state of a site: for each run of a plan its last step and the number of answered questions."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the folder; a key for the holdout is made when it is first used."""
+        """Open the folder; the key for the holdout is created on first use."""
         self._folder = folder
 
     def secret(self) -> bytes:
-        """Return the key by which the holdout is chosen.
+        """Return the key for the choice of the holdout.
 
         Raises:
-            TargetError: it cannot be written.
+            TargetError: the key cannot be written.
         """
         path = self._folder / "holdout.key"
         if not path.exists():
@@ -118,7 +118,7 @@ class Memory:
         return found
 
     def keep(self, digest: str, runs: Mapping[str, Any]) -> None:
-        """Write the runs of a plan; on return they are on the disk.
+        """Write the runs of a plan durably.
 
         Raises:
             TargetError: they cannot be written.
@@ -139,10 +139,10 @@ class Memory:
 
 
 class Site:
-    """A site of any number of plans. One message is handled at a time."""
+    """A site with several plans. One message is handled at a time."""
 
     def __init__(self, name: str, signer: Ed25519PrivateKey, accepted: tuple[Accepted, ...], memory: Memory) -> None:
-        """Keep what the site is."""
+        """Set the site's name, key, plans and memory."""
         self.name = name
         self._signer, self._memory = signer, memory
         self._accepted = {one.digest: one for one in accepted}
@@ -160,10 +160,10 @@ class Site:
         return tuple(one.plan.plan for one in self._accepted.values())
 
     def answer(self, stage: str, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer a message of the coordinator.
+        """Return the answer to a message of the coordinator.
 
         Raises:
-            SiteRefused: the message is refused; the text holds no data of the site.
+            SiteRefused: the message is refused; the text contains no data of the site.
         """
         if stage not in STAGES:
             raise SiteRefused("there is no such stage")
@@ -217,7 +217,7 @@ class Site:
             accepted.charge(run)
         self._memory.keep(accepted.digest, {**runs, run: {**past, "sequence": sequence}})
         state = protocol.advertise(session, self.name, self._signer)
-        # An older step can no longer be answered: its secrets are forgotten.
+        # An older step can no longer be answered: its secrets are deleted.
         self._states, self._questions = {session.id: state}, {session.id: (accepted, run, question)}
         return asdict(state.advert)
 
@@ -233,7 +233,7 @@ class Site:
         session = state.before.session
         accepted, run, question = self._questions[session.id]
         sealed = {str(name): bytes_of(text) for name, text in message["sealed"].items()}
-        # What is masked counts, whether or not it arrives.
+        # A masked vector counts, whether or not it arrives.
         runs = self._memory.runs(accepted.digest)
         runs[run]["answered"] += 1
         self._memory.keep(accepted.digest, runs)
@@ -258,7 +258,7 @@ class Site:
         }
 
     def _at(self, message: Mapping[str, Any], kind: type[Any]) -> Any:
-        """Return the state of the message's session; each is used for one answer, also where that is a refusal."""
+        """Return the state of the message's session; each is used for a single answer, even a refusal."""
         state = self._states.pop(str(message["session"]), None)
         if not isinstance(state, kind):
             raise SiteRefused(
@@ -268,5 +268,5 @@ class Site:
 
 
 def vector_of(answer: Mapping[str, Any], size: int) -> Any:
-    """Read the masked vector of an answer."""
+    """Decode the masked vector of an answer."""
     return unpack(answer.get("vector"), np.uint64, size)

@@ -1,4 +1,4 @@
-"""Sums over sites without a model: one question, one answer. What the numbers mean, only the verb that asks knows."""
+"""Sums over sites without a model: one question, one answer. The verb of the survey interprets the numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RETRIES = 20
 
 
 class SurveyPlan(Model):
-    """Rules that several sites' tables are judged by together."""
+    """Rules that are judged over several sites' tables together."""
 
     survey: Name
     rules: str = Field(min_length=1, description="DQDL, as in a contract")
@@ -46,7 +46,7 @@ class SurveyPlan(Model):
         return self.survey
 
     def digest(self, keys: Mapping[str, str]) -> str:
-        """Return the SHA-256 (hex) of what a site agrees to; see :meth:`.plan.TrainingPlan.digest`."""
+        """Return the SHA-256 (hex) of the survey to which a site agrees; see :meth:`.plan.TrainingPlan.digest`."""
         said = self.model_dump(mode="json", exclude={"output": True, "timeout": True, "sites": {"__all__": {"url"}}})
         said["sites"] = [{**site, "public_key": keys[site["name"]]} for site in said["sites"]]
         return sha256(said)
@@ -57,14 +57,14 @@ class SurveyPlan(Model):
 
 
 def read_survey(path: str | Path) -> SurveyPlan:
-    """Read a survey; raises ContractError with every mistake in it."""
+    """Read a survey; raises ContractError with all mistakes."""
     survey = read_model(path, SurveyPlan)
     unreadable_keys(path, survey.sites)
     return survey
 
 
 class Tally:
-    """The course of a survey: one sum of a fixed number of integers, each with a scale of its own."""
+    """The course of a survey: one sum of a fixed number of integers, each with its own scale."""
 
     columns: tuple[str, ...] = ()
     steps = 1 + RETRIES
@@ -94,5 +94,5 @@ class Tally:
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
 
     def take(self, state: State, question: Mapping[str, Any], integers: Integers) -> State:
-        """Keep the sums, and be done."""
+        """Store the sums and finish."""
         return replace(state, phase="done", evaluation={"sums": (to_signed(integers) / self._scales).tolist()})

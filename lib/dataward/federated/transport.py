@@ -1,4 +1,4 @@
-"""Carry messages between coordinator and sites: within one process, or over HTTP with mutual TLS."""
+"""Send messages between coordinator and sites: within one process, or over HTTP with mutual TLS."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from dataward.federated.site import Site
 __all__ = ["LARGEST", "Https", "InProcess", "tls"]
 
 LARGEST = 2**30
-"""Bytes of the largest message that is read."""
+"""Most bytes of a message to read."""
 
 
 class InProcess:
-    """Sites in the coordinator's own process, for tests and simulations; messages are encoded as on the wire."""
+    """Sites in the coordinator's own process, for tests and simulations; messages are encoded like over HTTP."""
 
     def __init__(self, sites: Mapping[str, Site]) -> None:
         """Keep the sites by name."""
         self._sites = sites
 
     def call(self, site: str, stage: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """See :class:`dataward.federated.coordinator.Transport`."""
+        """Return the answer of a site: :class:`dataward.federated.coordinator.Transport`."""
         try:
             answer: Mapping[str, Any] = json.loads(
                 json.dumps(self._sites[site].answer(stage, json.loads(json.dumps(message))))
@@ -52,15 +52,15 @@ def tls(server: bool, key: Ed25519PrivateKey, trusted: bytes) -> ssl.SSLContext:
 
     Args:
         server: whether this side listens.
-        key: the own key.
-        trusted: the one certificate (PEM) that the peer must prove to own.
+        key: this side's key.
+        trusted: the only certificate (PEM) that the peer may prove to own.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.check_hostname = False  # the peer is known by its key, wherever it listens
+    context.check_hostname = False  # the peer is identified by its key, at any address
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=trusted.decode("ascii"))
-    # `ssl` takes a key from a file only; the file is readable by its owner and gone at once.
+    # `ssl` reads keys only from files; the file is private and removed immediately.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pair.pem"
         path.touch(0o600)
@@ -70,7 +70,7 @@ def tls(server: bool, key: Ed25519PrivateKey, trusted: bytes) -> ssl.SSLContext:
 
 
 class Https:
-    """Sites at addresses; one connection per site is kept open."""
+    """Sites at addresses; one connection per site stays open."""
 
     def __init__(
         self, urls: Mapping[str, str], certificates: Mapping[str, bytes], key: Ed25519PrivateKey, timeout: float
@@ -89,7 +89,7 @@ class Https:
         self._lock = threading.Lock()
 
     def call(self, site: str, stage: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """See :class:`dataward.federated.coordinator.Transport`."""
+        """Return the answer of a site: :class:`dataward.federated.coordinator.Transport`."""
         body = json.dumps(message).encode()
         try:
             status, data = self._exchange(site, stage, body)

@@ -1,7 +1,7 @@
 """Keys: one per purpose, domain and version, from a local keyring, AWS KMS or a Databricks secret.
 
-``keyring`` holds what all have in common, ``local`` the file of mode 0600; ``aws`` and ``databricks`` are imported when a
-contract asks for them.
+``keyring`` is the common part, ``local`` the file of mode 0600; ``aws`` and ``databricks`` are imported on demand
+of a contract.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ __all__ = [
 def open_keys(keys: Keys) -> Keyring:
     """Open the keyring of a contract.
 
-    Raises:
+    KeyringError: it cannot be opened; the message gives the reason and contains no secret.
         KeyringError: it cannot be opened; the message gives the reason and holds no secret.
     """
     return Keyring(*_parts(keys))
 
 
 def create_keyring(keys: Keys | Path) -> Keyring:
-    """Make an empty keyring, at a path or where a contract says. An existing one is never touched.
+    """Create an empty keyring, at a path or at a contract's location. An existing keyring is never overwritten.
 
     Raises:
-        KeyringError: it exists already, or cannot be written.
+        KeyringError: the keyring exists, or cannot be written.
     """
     return Keyring.created(*((LocalFile(keys), Plain()) if isinstance(keys, Path) else _parts(keys)))
 

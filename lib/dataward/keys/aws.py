@@ -1,4 +1,4 @@
-"""Wrap secrets by AWS KMS (envelope encryption), and keep a keyring in S3.
+"""Wrap secrets with AWS KMS (envelope encryption), and store a keyring in S3.
 
 A secret is a data key of KMS (``GenerateDataKey``, AES-256), bound to an encryption context of env, domain, purpose and
 version; only its wrapped form is written. It is unwrapped (``Decrypt``) once per version and driver run. The state of the
@@ -129,13 +129,13 @@ class Kms:
 
 @dataclass(frozen=True)
 class KmsSigner:
-    """An asymmetric KMS key (ECC_NIST_P256, SIGN_VERIFY) that signs statements; the private half never leaves KMS."""
+    """An asymmetric KMS key (ECC_NIST_P256, SIGN_VERIFY) that signs statements; the private key never leaves KMS."""
 
     key: str
 
     @cached_property
     def public(self) -> EllipticCurvePublicKey:
-        """The key that verifies, read once.
+        """The public key for verification, read once.
 
         Raises:
             KeyringError: KMS refused, could not be reached, or the key is of another kind.
@@ -165,7 +165,7 @@ class S3Object:
     uri: str
 
     def __str__(self) -> str:
-        """Return the URI, as messages show it."""
+        """Return the URI for messages."""
         return self.uri
 
     def read(self) -> str | None:

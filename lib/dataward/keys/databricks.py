@@ -26,7 +26,7 @@ class Secret:
     path: str
 
     def __str__(self) -> str:
-        """Return the secret's name, as messages show it."""
+        """Return the secret's name for messages."""
         return f"databricks secret {self.path}"
 
     def read(self) -> str | None:

@@ -1,9 +1,9 @@
 """Keyrings: the key versions of every domain, the version for new writes, and disabled versions.
 
 A version is a random secret of 32 bytes. Keys are derived from it by HKDF-SHA-256 (RFC 5869), with ``info`` naming purpose,
-domain and version; no derived key is ever stored. Domains have secrets of their own, so their tokens do not join.
+domain and version; no derived key is ever stored. Each domain has its own secrets, so tokens of different domains do not join.
 
-Where the text of a keyring lies is a ``Store``; how a secret stands in that text is a ``Wrapping``.
+A ``Store`` is the location of a keyring's text; a ``Wrapping`` is the representation of secrets in the text.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def signing_key(provider: KeyProvider, domain: str, version: int) -> Ed25519Priv
 
 
 class Store(Protocol):
-    """Storage of a keyring's text; ``str`` names the place."""
+    """Storage of a keyring's text; ``str`` names the location."""
 
     def read(self) -> str | None:
         """Return the text; None where there is no keyring."""
@@ -159,7 +159,7 @@ class Keyring:
     """A keyring, read once; every secret is unwrapped at most once. ``repr`` shows no secret.
 
     Raises:
-        KeyringError: it is missing, damaged, or open to others; the message holds none of its content.
+        KeyringError: the keyring is missing, damaged, or readable by others; the message contains none of its content.
     """
 
     def __init__(self, store: Store, wrapping: Wrapping) -> None:
@@ -356,7 +356,7 @@ class Keyring:
     def _parsed(self, text: str) -> _Document:
         try:
             made = _Document.model_validate_json(text)
-        except ValidationError:  # the message holds the content
+        except ValidationError:  # the message contains the content
             raise self._damaged() from None
         if any(domain.current not in domain.versions for domain in made.domains.values()):
             raise self._damaged()

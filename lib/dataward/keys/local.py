@@ -18,7 +18,7 @@ __all__ = ["LocalFile", "Plain"]
 
 @dataclass(frozen=True)
 class Plain:
-    """Secrets as plain hex, protected by the place of the keyring only."""
+    """Secrets as plain hex, protected only by the location of the keyring."""
 
     lazily: bool = True
 
@@ -42,7 +42,7 @@ class LocalFile:
     path: Path
 
     def __str__(self) -> str:
-        """Return the path, as messages show it."""
+        """Return the path for messages."""
         return str(self.path)
 
     def read(self) -> str | None:

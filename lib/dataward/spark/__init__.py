@@ -1,1 +1,1 @@
-"""Everything that depends on the kind of Spark that runs: sessions, jars, Java, workers."""
+"""Modules that depend on the kind of Spark: sessions, jars, Java, workers."""

@@ -1,9 +1,9 @@
-"""A column compared with a literal, exactly: one law for each type of column, in one place.
+"""Compare columns with literals exactly, with one rule per type of column.
 
 ==================  ======================================================================================================
-column              how a literal is compared with it
+column              comparison with a literal
 ==================  ======================================================================================================
-whole, decimal      as the exact number that it is, whatever its digits: ``decimal(38,18) < 1e20`` holds for every row
+whole, decimal      as an exact number of any size: ``decimal(38,18) < 1e20`` holds for every row
 float, double       as the nearest number of the column's own type: 0.1 is found in a float column; NaN is the largest number
 text, number        the text is read as a decimal number and compared exactly, to at least 37 - n digits after the point, n
                     being the digits that the literal has before it
@@ -13,8 +13,8 @@ date, timestamp     a text literal is a date or a timestamp (``"2026-01-31"`` is
 boolean             ``"true"`` and ``"false"``, 1 and 0
 ==================  ======================================================================================================
 
-Text that holds no number (or no timestamp) fails, also where the comparison is negated. A literal that means nothing beside a
-column's type, such as ``"abc"`` beside whole numbers, is refused by name (:class:`Incomparable`).
+Text that is not a number (or a timestamp) fails, even where the comparison is negated. A literal without a meaning for a
+column's type, such as ``"abc"`` for whole numbers, is refused by name (:class:`Incomparable`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Compared = Decimal | str | datetime
 """A literal: a number, a text, or a moment (UTC, without a zone)."""
 
 NUMBER = r"^\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
-"""A text that is a number, as a regular expression of Java and of Python."""
+"""Regular expression (Java and Python) for a text that is a number."""
 WHOLE = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 SUFFIXES = {"tinyint": "Y", "smallint": "S", "int": "", "bigint": "L"}
 FLOATS = ("float", "double")
@@ -59,22 +59,22 @@ TIMES = ("date", "timestamp", "timestamp_ntz")
 NOT_FINITE = ("nan", "infinity", "-infinity")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?")
 MOST = 37
-"""Digits, before and after the point, of a number that text is compared with: one of a decimal's 38 is left for what is larger."""
+"""Digits of a number to compare with text, before and after the point: one of a decimal's 38 is reserved for larger values."""
 EXACT = Context(prec=2000)
 
 
 class Incomparable(ValueError):
-    """A literal means nothing beside a column of its type."""
+    """A literal has no meaning for a column of its type."""
 
     def __init__(self, what: str, remedy: str) -> None:
-        """Create an error with what is wrong and the remedy."""
+        """Create an error with the problem and the remedy."""
         self.what, self.remedy = what, remedy
         super().__init__(what)
 
 
 @dataclass(frozen=True)
 class Value:
-    """SQL of what is compared, and its simple type; "" where that is not known: then Spark compares as it does."""
+    """SQL of a value to compare, and its simple type; "" if unknown: then Spark's own comparison applies."""
 
     sql: str
     kind: str = ""
@@ -92,11 +92,11 @@ class Value:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A literal as one of the column's own type.
+    """A literal converted to the column's own type.
 
-    ``left``: SQL of the column. ``right``: SQL of the literal, or of the last value below it where ``exact`` is false; None
-    where the literal lies ``beyond`` all values of the type: above (1) or below (-1). ``among``: SQL of the values that can be
-    compared at all; "" for all that are not null.
+    ``left``: SQL of the column. ``right``: SQL of the literal, or of the last value below it if ``exact`` is false; None
+    where the literal is ``beyond`` all values of the type: above (1) or below (-1). ``among``: SQL of the comparable
+    values; "" for all that are not null.
     """
 
     left: str
@@ -131,17 +131,17 @@ def ordered(value: Value, operator: Order, one: Compared) -> str:
     up = operator[0] == ">"
     if placed.right is None:
         return f"{value.sql} is not null" if up == (placed.beyond < 0) else "false"
-    # Between the last value below and the literal nothing lies.
+    # The type has no values between the last value below and the literal.
     told = operator if placed.exact else ">" if up else "<="
     test = f"{placed.left} {told} {placed.right}"
     if placed.among and isinstance(one, Decimal):
-        # A text with more digits before the point than fit: among doubles its order is the same.
+        # A text with too many digits before the point: among doubles its order is the same.
         return f"if({placed.among}, coalesce({test}, try_cast({value.sql} as double) {operator} {_double(one)}), null)"
     return test
 
 
 def unreadable(value: Value, literals: Iterable[Compared]) -> str | None:
-    """Return SQL, never null, that is true for texts that are no number or timestamp though a literal is one; None where not needed."""
+    """Return SQL, never null, that is true for texts that are not a number or timestamp although a literal is; None if not needed."""
     kinds = {type(one) for one in literals} if value.is_text else set()
     tests = [f"not {_number(value)}"] if Decimal in kinds else []
     tests += [f"try_cast({value.sql} as timestamp) is null"] if datetime in kinds else []
@@ -217,7 +217,7 @@ def _room(kind: str) -> tuple[int, int]:
 
 
 def _number_of(one: Compared | str) -> Decimal | None:
-    """Return a number, also of a text that is one; else None."""
+    """Return a number, also from a text that is one; else None."""
     if isinstance(one, str):
         return Decimal(one.strip()) if re.match(NUMBER, one, re.ASCII) else None
     return one if isinstance(one, Decimal) else None
@@ -278,7 +278,7 @@ def _incomparable(value: Value, one: Compared, wanted: str) -> Incomparable:
 
 
 def _exact(value: Value, number: Decimal) -> _Placed:
-    """Return the comparison with whole numbers and decimals: the number itself, or the last number of the type below it."""
+    """Return the comparison with whole numbers and decimals: with the number itself, or with the last number of the type below it."""
     if value.kind in WHOLE:
         scale, low = 0, Decimal(-(2 ** (WHOLE[value.kind] - 1)))
         high = -low - 1

