@@ -52,7 +52,7 @@ def against_policy(ours: Mapping[str, Any], given: Mapping[str, Any]) -> list[Di
 
 
 def against_trail(policy: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> list[Difference]:
-    """Compare a policy with what was asked for.
+    """Compare a policy with recorded requests.
 
     Requests that the policy refuses (missing), and its grants that no request used (unused).
         Requests that the policy refuses (missing), and its grants that no request used (unused).

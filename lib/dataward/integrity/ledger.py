@@ -273,7 +273,7 @@ class Draft:
 
 
 def enter(log: Log, keys: Keys, first: Draft, again: Callable[[], Draft] | None = None) -> Entry:
-    """Append a drafted entry; ``again`` drafts it anew in every turn."""
+    """Append a drafted entry; ``again`` drafts it again in every turn."""
     signer = signer_of(log, keys, *first.key)
     rules = KeyringRules(log, signer.name, keys)
     made: list[tuple[Body, str]] = []

@@ -81,7 +81,7 @@ def beside_of(spark: SparkSession, contract: Contract) -> tuple[dict[str, Sealed
     """Attest the tables beside the target as they are now: quarantine, changed cells, metric history.
 
     Returns:
-        What the seal says of them, and their manifests, which are entered with the seal.
+        The entries of the seal, and the manifests of these tables, which are entered with the seal.
 
     Raises:
         TargetError: one of them cannot be read.

@@ -43,7 +43,7 @@ class Forecast:
 def drawn(plan: ReleasePlan, exact: Exact, sampler: Sampler = draw) -> Drawn:
     """Draw the noise of a release, once per number, and compute its answers.
 
-    Groups with fewer noisy units than the threshold are left out before anything else is looked at.
+    Groups with fewer noisy units than the threshold are left out first.
     """
     import numpy as np
 
@@ -52,7 +52,7 @@ def drawn(plan: ReleasePlan, exact: Exact, sampler: Sampler = draw) -> Drawn:
     kept = np.arange(len(exact.groups))
     if plan.threshold is not None:
         visible = np.flatnonzero(shown(plan, scalars[plan.units.name]))
-        # In the order of their keys: that of the rows says something about the table.
+        # Sorted by key, as the order of the rows reveals something about the table.
         order = sorted(visible, key=lambda number: [(key is not None, key or "") for key in exact.groups[number]])
         kept = np.array(order, np.int64)
     scalars = {name: values[kept] for name, values in scalars.items()}
