@@ -11,6 +11,13 @@ def test_a_project_publishes_and_its_examples_train_on_what_was_verified(spark, 
     project = tmp_path / "project"
     assert main(["init", str(project), "--aws"]) == 0
     monkeypatch.chdir(project)
+    contract = project / "contracts" / "customers.yaml"  # the session's JVM has a working directory of its own
+    text = (
+        contract.read_text()
+        .replace("path: data/", f"path: {project}/data/")
+        .replace("path: lake/", f"path: {project}/lake/")
+    )
+    contract.write_text(text)
     assert main(["keys", "create", "contracts/customers.yaml"]) == 0
     assert main(["publish", "--contract", "contracts/customers.yaml", "--run-id", "first", "--metrics", "stdout"]) == 0
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]

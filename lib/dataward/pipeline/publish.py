@@ -132,11 +132,12 @@ def _run(
     repaired = _repair(ctx, ready, frame)
     intake.try_protections(ctx, ready, repaired)
     with trace.phase("judge") as say:
-        judged = quieted(ctx.contract, intake.judge(ctx, ready, repaired))
+        exact = intake.judge(ctx, ready, repaired)
+        judged = quieted(ctx.contract, exact)
         resume.same_verdicts(ctx.run_id, ctx.earlier.metadata, judged.settled)
         say(judged.words)
     with trace.phase("split") as say:
-        judged = judged.with_counts(ctx.contract, intake.count(ctx, judged), forgotten)
+        judged = judged.with_counts(ctx.contract, intake.count(ctx, exact), forgotten)
         reasons = reasons_to_stop(ctx.contract, judged.judgement.verdicts, judged.counted, intake.part_of_many)
         say(f"{judged.counted.diverted:,} of {judged.counted.read:,} rows diverted")
     plain, changes = judged.mended.plain, judged.mended.changes(ready.columns)

@@ -45,11 +45,15 @@ class Hadoop:
             )
         self._hadoop: Any = context._jvm.org.apache.hadoop
         self._root = self._hadoop.fs.Path(path)
+        conf = self._hadoop.conf.Configuration(_conf(context))
+        # Without Hadoop's own checksum files, which it does not rename together with a local file.
+        conf.set("fs.AbstractFileSystem.file.impl", "org.apache.hadoop.fs.local.RawLocalFs")
+        conf.set("fs.file.impl", "org.apache.hadoop.fs.RawLocalFileSystem")
+        conf.set("fs.file.impl.disable.cache", "true")
         self._context: Any = self._hadoop.fs.FileContext.getFileContext(
-            self._root.toUri() if "://" in path else self._hadoop.fs.FileSystem.getDefaultUri(_conf(context)),
-            _conf(context),
+            self._root.toUri() if "://" in path else self._hadoop.fs.FileSystem.getDefaultUri(conf), conf
         )
-        self._system: Any = self._root.getFileSystem(_conf(context))
+        self._system: Any = self._root.getFileSystem(conf)
         self._none = context._gateway.new_array(self._hadoop.fs.Options.Rename, 1)
         self._over = context._gateway.new_array(self._hadoop.fs.Options.Rename, 1)
         self._none[0] = self._hadoop.fs.Options.Rename.valueOf("NONE")
@@ -83,9 +87,9 @@ class Hadoop:
                 self._context.rename(hidden, self._path(name), self._over)
                 return
             except Exception as error:
-                if left and "AlreadyExists" in str(
-                    error
-                ):  # where a rename is not atomic, one of two concurrent ones fails
+                # Where a rename is not atomic, one of two concurrent ones fails.
+                raced = "AlreadyExists" in str(error) or "FileNotFound" in str(error)
+                if left and raced and self._system.exists(hidden):
                     continue
                 self._system.delete(hidden, False)
                 raise self._trouble(name, "written", error) from None

@@ -48,7 +48,8 @@ def _without_lineage(kept: DataFrame) -> DataFrame:
         anew: Any = kept.select("*")._jdf  # planned now, it reads the persisted rows
         jvm: Any = kept.sparkSession.sparkContext._jvm
         spark_sql = jvm.org.apache.spark.sql
-        plan = spark_sql.execution.LogicalRDD.fromDataset(anew.queryExecution().toRdd(), anew, False)
+        logical: Any = getattr(getattr(spark_sql.execution, "LogicalRDD$"), "MODULE$")
+        plan = logical.fromDataset(anew.queryExecution().toRdd(), anew, False)
         return DataFrame(spark_sql.Dataset.ofRows(anew.sparkSession(), plan), kept.sparkSession)
     except Exception:
         return kept

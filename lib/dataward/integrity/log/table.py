@@ -7,6 +7,7 @@ read, so reading costs O(n) here. Delta orders the writers: the bundle of size n
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,7 @@ class TableStore:
             spark = _session(self.place)
             maintenance.append_only(spark, self.place, False)
             ids = spark.createDataFrame([(name,) for name in stored], "ledger_file string")
-            told = {"seq": self._size(), "redacted": len(stored)}
+            told = {"seq": self._size(), "redacted": len(stored), "run_id": f"redact-{secrets.token_hex(6)}"}
             maintenance.delete_rows(spark, self.place, "ledger_file", ids, told)
             maintenance.append_only(spark, self.place, True)
             maintenance.forget_past(spark, self.place, told)
