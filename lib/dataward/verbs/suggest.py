@@ -239,6 +239,7 @@ def _tried(
     progress(f"corrupting {load_rows.count():,} rows in {len(tried)} ways")
     frames = [mended(rows) for rows in (load_rows, *(corruption.done(load_rows) for corruption in tried))]
     copies = Copies(frames, [name for rule in asked.rules for name in rule.columns])
+    flagged = bool(needed_flags(asked.typed(frames[0]).rules, now))
     judged = [
         judge(
             spark,
@@ -246,7 +247,7 @@ def _tried(
             asked,
             now,
             # Row flags are relative to a variant, so each variant is measured by itself.
-            options if needed_flags(asked.rules, now) else replace(options, measure=copies.measuring(number)),
+            options if flagged else replace(options, measure=copies.measuring(number)),
         )
         for number, frame in enumerate(frames)
     ]
