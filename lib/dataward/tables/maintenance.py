@@ -111,7 +111,8 @@ def vacuum(spark: SparkSession, place: Location, hours: int, dry_run: bool) -> l
                 return [file for path, file in before.items() if path.rsplit("/", 1)[-1] in named]
             spark.sql(f"vacuum {name} retain {int(hours)} hours")
             left = {file.path for file in files(spark, root)}
-            return [file for path, file in before.items() if path not in left and "/_delta_log/" not in path]
+            gone = [file for path, file in before.items() if path not in left and "/_delta_log/" not in path]
+            return [file for file in gone if not file.path.rsplit("/", 1)[-1].startswith(".")]  # Hadoop's checksums
         except Exception as error:
             raise TargetError(f"{place}: it cannot be vacuumed ({reason(error)})") from None
 
