@@ -105,7 +105,7 @@ def test_rules_of_sensitive_columns_hold_no_value():
     ('.isContainedIn("c", ["a"], lambda x: x >= 0.9, "It should be above 0.9!")', None),
 ])  # fmt: skip
 def test_what_pydeequ_suggests(code, rule):
-    assert [one.rule for one in _as_rule(code)] == ([rule] if rule else [])
+    assert [one.rule for one in _as_rule(code, {"c": "c"})] == ([rule] if rule else [])
 
 
 def test_a_draft_with_rules_is_a_contract(tmp_path):

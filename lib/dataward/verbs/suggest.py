@@ -152,8 +152,8 @@ def _suggested(
 def mutate(spark: SparkSession, plan: Plan, progress: Callable[[str], None] = lambda line: None) -> Suggestions:
     """Find which corruptions of its source the rules of a contract notice, repairs included.
 
-    SourceError: the source cannot be read, or has no rows.
-        SourceError: the source cannot be read, or holds no rows.
+    Raises:
+        SourceError: the source cannot be read, or has no rows.
     """
     contract = plan.contract
     with isolated(spark) as own, ExitStack() as held, _readable(contract.source):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from dataward.profiling.suggest.candidates import Candidate
@@ -28,17 +28,19 @@ def suggested(spark: SparkSession, frame: DataFrame) -> list[Candidate]:
     names = [name for name, kind in frame.dtypes if kind.startswith(KNOWN)]
     if not names:
         return []
+    plain = {f"c{number}": name for number, name in enumerate(names)}  # Deequ interprets dots and quotes in names
     with contextlib.redirect_stdout(sys.stderr):
-        runner = ConstraintSuggestionRunner(spark).onData(frame.select(*map(identifier, names)))
-        told = runner.addConstraintRule(DEFAULT()).run()
-    return [one for said in told["constraint_suggestions"] for one in _as_rule(said["code_for_constraint"])]
+        rows = frame.selectExpr(*(f"{identifier(name)} as {short}" for short, name in plain.items()))
+        found = ConstraintSuggestionRunner(spark).onData(rows).addConstraintRule(DEFAULT()).run()
+    codes = (suggestion["code_for_constraint"] for suggestion in found["constraint_suggestions"])
+    return [candidate for code in codes for candidate in _as_rule(code, plain)]
 
 
-def _as_rule(code: str) -> Iterator[Candidate]:
+def _as_rule(code: str, names: Mapping[str, str]) -> Iterator[Candidate]:
     found = CODE.search(code.strip())
     if not found:
         return
-    column, more = found["column"], found["more"] or ""
+    column, more = names[found["column"]], found["more"] or ""
     name, there = quoted(column), f'where "{identifier(column)} is not null"'
     listed, bound = re.match(r"\[(.*?)\](?:, lambda)?", more, re.DOTALL), re.search(r"lambda x: x >= ([0-9.]+)", more)
     rules = {
