@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["event", "require", "send"]
 
-PRODUCER = "https://pypi.org/project/dataward"
+PRODUCER = "urn:dataward"
 RETRY = {
     "total": 3,
     "backoff_factor": 0.3,
