@@ -26,7 +26,8 @@ def test_the_same_log_through_hadoop(spark, tmp_path, monkeypatch):
     store.delete(["a/b", "c", "d"])
     assert store.names("") == []
     monkeypatch.setattr(ledger, "store_at", Hadoop)
-    raced(Location(path=f"file://{tmp_path}/people_ledger"), 2, 3, [PEOPLE])
+    # One writer: unlike HDFS, Hadoop's local file system does not rename atomically, and Dataward never uses it for a ledger.
+    raced(Location(path=f"file://{tmp_path}/people_ledger"), 1, 6, [PEOPLE])
 
 
 @pytest.fixture
