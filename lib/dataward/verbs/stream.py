@@ -41,6 +41,9 @@ class Following:
     after: Callable[[RunResult], None] = lambda result: None
 
 
+SILENT = Following()
+
+
 @guarded("publish")
 def stream(
     spark: SparkSession,
@@ -48,7 +51,7 @@ def stream(
     checkpoint: str,
     every: str | None = None,
     report_folder: str = "reports",
-    following: Following | None = None,
+    following: Following = SILENT,
 ) -> list[RunResult]:
     """Publish the rows that arrived since the checkpoint, batch by batch.
 
@@ -67,7 +70,6 @@ def stream(
         UsageError: the contract's target or source does not support streams.
         DatawardError: like ``publish``; the next start of the stream repeats the batch.
     """
-    following = following or Following()
     _fits(plan)
     results: list[RunResult] = []
     failed: list[BaseException] = []
