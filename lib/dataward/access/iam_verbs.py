@@ -44,7 +44,7 @@ VERBS: dict[str, Work] = {
     "publish": Work(
         reads=READS, writes=(*ROWS, "history", "states", "windows"), report="write", absent=True, creates=True
     ),
-    "verify": Work(reads=("target", "ledger"), columns=False),
+    "verify": Work(reads=("target", "quarantine", "changes", "history", "ledger"), columns=False),
     "history": Work(reads=("target", "ledger", "history", "windows"), kms=(), keyring=""),
     "profile": Work(reads=("source",), kms=(), keyring="", stat=True),
     "anonymize": Work(reads=("target",), kms=(), keyring=""),
@@ -53,7 +53,7 @@ VERBS: dict[str, Work] = {
     "quarantine-discard": Work(writes=("quarantine", "ledger"), columns=False),
     "reidentify": Work(reads=("target", "vaults"), writes=("ledger",)),
     "rotate": Work(
-        reads=("source", "erased subjects"),
+        reads=("source", "erased subjects", "history"),
         writes=ROWS,
         kms=("Decrypt", "GenerateDataKey"),
         keyring="write",
