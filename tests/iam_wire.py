@@ -92,6 +92,8 @@ def normal(request: Request) -> Request:
     def plain(text: str) -> str:
         text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", text)
         text = re.sub(r"\d{20}", "N", text)
+        text = re.sub(r"(?:[0-9a-f]{2}/)?[0-9a-f]{60,64}", "HASH", text)
+        text = re.sub(r"/keys/[0-9a-f]{8}$", "/keys/ID", text)
         return re.sub(r"part-\d{5}-UUID[-.\w]*|deletion_vector_UUID\.bin", "part-UUID", text)
 
     return Request(
