@@ -95,6 +95,8 @@ def normal(request: Request) -> Request:
         text = re.sub(r"(?:[0-9a-f]{2}/)?[0-9a-f]{60,64}", "HASH", text)
         text = re.sub(r"/keys/[0-9a-f]{8}$", "/keys/ID", text)
         text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{8}", "RUN", text)
+        text = re.sub(r"\.p/\d+", ".p/N", text)  # how full the ledger's last bundle is
+        text = re.sub(r"HASH/\d{3}$", "HASH/N", text)
         return re.sub(r"part-\d{5}-UUID[-.\w]*|deletion_vector_UUID\.bin", "part-UUID", text)
 
     return Request(

@@ -64,8 +64,7 @@ def without(policy):
 
 def test_each_verb_with_a_policy_was_recorded():
     assert (
-        sorted(set(iam.VERBS) - {"anonymize", "erase", "preflight", "ledger-publish"})
-        == RECORDED
+        sorted(set(iam.VERBS) - {"anonymize", "erase", "preflight", "ledger-publish"}) == RECORDED
     )  # reads a target, as verify does
 
 
