@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -200,7 +201,7 @@ def test_a_site_and_then_the_coordinator_are_killed_in_the_middle_and_the_run_en
         first = processes["coordinator"] = _start(tmp_path, "coordinator")
         _until(lambda: kept.exists() and '"round": 5' in kept.read_text())
         os.kill(processes["west"].pid, signal.SIGKILL)
-        _until(lambda: '"site": "west"' in kept.read_text())
+        _until(lambda: json.loads(kept.read_text())["incidents"])
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
         port = int((tmp_path / "west.url").read_text().rpartition(":")[2])
@@ -208,11 +209,9 @@ def test_a_site_and_then_the_coordinator_are_killed_in_the_middle_and_the_run_en
         second = _start(tmp_path, "coordinator")
         out, errors = second.communicate(timeout=60)
         assert second.returncode == 0, errors
-        import json
-
-        told = json.loads(out)
-        assert set(told["incidents"]) == {"west"}
-        assert json.loads(kept.read_text())["run"] == told["run"]
+        ended = json.loads(out)
+        assert set(ended["incidents"]) == {"west"}
+        assert json.loads(kept.read_text())["run"] == ended["run"]
         assert json.loads(kept.read_text())["state"]["round"] == 25
     finally:
         for process in processes.values():
