@@ -5,22 +5,22 @@ from importlib.resources import files
 
 import pytest
 
-from dataward.integrity import ledger, migrate
-from dataward.integrity.canonical import canonical
-from dataward.integrity.digest import FileContent
+from dataward.integrity import migrate
+from dataward.integrity.canonical import canonical, sha256
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent, _sources, code_version
 from dataward.keys import signing_key
 from tests.keys import Ring
 
 RING = Ring(1, {1: b"s" * 32})
-FILES = (FileContent("part-0.parquet", 2, "ab" * 32),)
+FILES = (migrate.FileContent("part-0.parquet", 2, "ab" * 32),)
+FILES_SHA256 = sha256(canonical([[one.path, one.rows, one.digest] for one in FILES]))
 
 
 def seal(number):
     return Seal(
         contract="people", contract_sha256="0", run_id=f"r{number}", target="lake/people", version=number, time="t", who="me",
         source={}, verdicts=[], rows={}, protections=[], quarantine=None,
-        content=SealedContent(digest="d", nonce="n", rows=2, files_sha256=ledger.files_sha256(FILES)),
+        content=SealedContent(digest="d", nonce="n", rows=2, files_sha256=FILES_SHA256),
         commit=SealedCommit(file="f", sha256="s"), code={}, key={"domain": "people", "version": 1},
     )  # fmt: skip
 

@@ -30,21 +30,12 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import DataType, StructType
 
-__all__ = ["FileContent", "Sum", "digest", "extends", "schema_sha256", "sum_of", "summed", "unmasked"]
+__all__ = ["Sum", "digest", "extends", "schema_sha256", "sum_of", "summed", "unmasked"]
 
 SIZES = ((8 * 1024, 20_000), (1024 * 1024, 128), (2**62, 1))
 """(largest row in bytes, rows per batch for Python): batches of at most about 160 MB, or of a single row."""
 SUMMED = "rows bigint, lanes binary, larger bigint"
 MASK = b"\3"
-
-
-@dataclass(frozen=True)
-class FileContent:
-    """Name and number of rows of one data file, and the SHA-256 (hex) of its bytes."""
-
-    path: str
-    rows: int
-    digest: str
 
 
 @dataclass(frozen=True)

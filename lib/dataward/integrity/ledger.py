@@ -18,29 +18,26 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cache
 from typing import Any, Protocol
-
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dataward.contract import Location
 from dataward.contract.places import identity
-from dataward.errors import ProofError, TargetError, UsageError
+from dataward.errors import ProofError, UsageError
 from dataward.integrity.canonical import canonical, sha256
-from dataward.integrity.digest import FileContent
 from dataward.integrity.dsse import Ed25519Signer
 from dataward.integrity.dsse import Signer as Signing
 from dataward.integrity.log import entries as pointers
 from dataward.integrity.log import log as writing
 from dataward.integrity.log.check import Checked, check
-from dataward.integrity.log.entries import Body, KeyringRules, digest, key_path
-from dataward.integrity.log.log import ORIGIN, Head, Log
-from dataward.integrity.log.notes import Note, Signer, Verifier
+from dataward.integrity.log.entries import Body, KeyringRules, digest, signer_of
+from dataward.integrity.log.log import Head, Log
+from dataward.integrity.log.notes import Note, Verifier
 from dataward.integrity.records import Ask, Charge, Discard, Erased, Erasure, parsed
 from dataward.integrity.seal import Record, Seal
 from dataward.integrity.statement import Statement, Subject, predicate_type, record_text
@@ -54,13 +51,13 @@ __all__ = [
     "Keys",
     "append",
     "entries",
+    "erased",
+    "existing",
     "exists",
-    "files_sha256",
     "find",
     "flaws",
     "newest_seal",
     "open_log",
-    "public_key",
     "record",
     "records",
     "redact",
@@ -116,43 +113,10 @@ class Entry:
         """The parsed seal; raises ValueError where the entry is not a seal."""
         return Seal.model_validate_json(self.seal_text)
 
-    @property
-    def files(self) -> tuple[FileContent, ...]:
-        """The files of the sealed version, read on demand.
-
-        Raises:
-            ProofError: the list is missing or was changed.
-        """
-        if not self.seal_text or self.body.kind != "seal":
-            return ()
-        name = self.seal.content.files_sha256
-        data = self.log.statement(name)
-        if data is None:
-            raise ProofError(
-                f"ledger {self.log}: the list of files of entry {self.seq} (statements/{name}) is missing or was changed. "
-                "Restore it from your backup"
-            )
-        return tuple(FileContent(*file) for file in json.loads(data))
-
-
-def files_sha256(files: tuple[FileContent, ...]) -> str:
-    """Return the SHA-256 of a list of files for a seal."""
-    return sha256(listed(files))
-
-
-def listed(files: tuple[FileContent, ...]) -> str:
-    """Return the canonical text of a list of files."""
-    return canonical([[file.path, file.rows, file.digest] for file in files])
-
 
 def table_id(target: Location | str | None) -> str:
     """Return the name of a table in entries: the digest of its location, whatever its spelling."""
     return digest(identity(str(target)) if target is not None else "")
-
-
-def public_key(provider: KeyProvider, domain: str, version: int) -> str:
-    """Return the raw Ed25519 public key (hex)."""
-    return signing_key(provider, domain, version).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 
 
 def open_log(place: Location) -> Log:
@@ -175,6 +139,20 @@ def exists(place: Location) -> bool:
         ProofError: the ledger is of an older Dataward, and has to be migrated first.
     """
     return _current(place).origin() is not None
+
+
+def existing(place: Location) -> Log:
+    """Return the log at a place.
+
+    Raises:
+        ProofError: there is none, or it has to be migrated first.
+    """
+    log = _current(place)
+    if log.origin() is None:
+        raise ProofError(
+            f"ledger {place}: there is none. Nothing can be proved without it; restore it from your backup"
+        )
+    return log
 
 
 @dataclass(frozen=True)
@@ -306,33 +284,13 @@ def _body(log: Log, draft: Draft) -> Body:
     )
 
 
-def signer_of(log: Log, keys: KeyProvider, domain: str, version: int) -> Signer:
-    """Return the signer of a log's checkpoints; the first signer names the log."""
-    origin = log.origin()
-    if origin is None:
-        name = re.sub(r"[^A-Za-z0-9_.-]", "-", str(log).rstrip("/").rpartition("/")[2]) or "ledger"
-        log.store.create(ORIGIN, f"dataward/{name[:80]}/{secrets.token_hex(8)}\n".encode())
-        origin = log.origin()
-    if origin is None:
-        raise TargetError(f"{log}/{ORIGIN}: it was written and cannot be read")
-    signer = Signer(origin, signing_key(keys, domain, version))
-    named = {"domain": domain, "version": version, "vkey": signer.verifier.vkey}
-    if log.fixed(key_path(signer.verifier.id)) is None:
-        log.store.create(key_path(signer.verifier.id), canonical(named).encode())
-    return signer
-
-
 def entries(place: Location, kind: str | None = None, target: Location | None = None) -> list[Entry]:
     """Return the entries with their statements, oldest first; all, or those of a kind, of a table, or both.
 
     Raises:
         ProofError: the ledger is missing or damaged.
     """
-    if not exists(place):
-        raise ProofError(
-            f"ledger {place}: there is none. Nothing can be proved without it; restore it from your backup"
-        )
-    log = open_log(place)
+    log = existing(place)
     return list(_with_statements(log, _bodies(log, kind, target)))
 
 
@@ -371,9 +329,9 @@ def records(place: Location, kind: str | None = None, target: Location | None = 
 
 def find(place: Location, run_id: str, target: Location, kind: str = "seal") -> Entry | None:
     """Return the first entry of a kind, a run and a table, in O(log n) reads; None where there is none."""
-    if not exists(place):
+    log = _current(place)
+    if log.origin() is None:
         return None
-    log = open_log(place)
     found = pointers.find(log, kind, digest(run_id), table_id(target))
     return _entry(log, *found) if found else None
 
@@ -395,11 +353,7 @@ def flaws(place: Location, keys: PublicKeys, heads: Iterable[Note] = ()) -> Chec
     Raises:
         ProofError: there is no ledger.
     """
-    if not exists(place):
-        raise ProofError(
-            f"ledger {place}: there is none. Nothing can be proved without it; restore it from your backup"
-        )
-    log = open_log(place)
+    log = existing(place)
     excused: set[int] = set()
     with suppress(ProofError):
         excused = redacted(log)
@@ -432,3 +386,9 @@ def redacted(log: Log) -> set[int]:
             with suppress(ValueError, TypeError, AttributeError):
                 found |= {int(seq) for seq in json.loads(entry.seal_text).get("redacted", ())}
     return found
+
+
+def erased(log: Log) -> Callable[[int], bool]:
+    """Return a function: whether an erasure removed an entry's statement, according to the ledger, which is read at the first call."""
+    known = cache(lambda: redacted(log))
+    return lambda index: index in known()

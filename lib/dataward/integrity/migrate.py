@@ -17,7 +17,6 @@ from dataward.contract import Location
 from dataward.errors import KeyringError, ProofError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import canonical, sha256
-from dataward.integrity.digest import FileContent
 from dataward.integrity.ledger import About, Draft, Keys
 from dataward.integrity.log.entries import Body
 from dataward.integrity.log.log import Log
@@ -30,7 +29,7 @@ from dataward.tables.reason import reason
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["CONTEXT", "SCHEMA", "START", "ChainEntry", "chain_flaws", "migrate", "old_place"]
+__all__ = ["CONTEXT", "SCHEMA", "START", "ChainEntry", "FileContent", "chain_flaws", "migrate", "old_place"]
 
 SCHEMA = (
     "seq bigint, run_id string, contract string, target string, version bigint, time string, seal string, "
@@ -39,6 +38,15 @@ SCHEMA = (
 START = "0" * 64
 CONTEXT = b"dataward ledger entry 1\0"
 MIGRATION = "migration"
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """Name and number of rows of one data file, and the SHA-256 (hex) of its bytes."""
+
+    path: str
+    rows: int
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,12 @@ class ChainEntry:
         with suppress(ValueError):
             if isinstance(record := self.record, Erased):
                 seal_sha256 = record.seal_sha256
-        return sha256([self.seq, self.previous, seal_sha256, ledger.files_sha256(self.files)])
+        return sha256([self.seq, self.previous, seal_sha256, sha256(_listed(self.files))])
+
+
+def _listed(files: tuple[FileContent, ...]) -> str:
+    """Return the canonical text of a list of files."""
+    return canonical([[file.path, file.rows, file.digest] for file in files])
 
 
 def migrate(spark: SparkSession, place: Location, keys: Keys) -> int:
@@ -136,7 +149,7 @@ def _draft(entry: ChainEntry) -> Draft:
         run_id=record.run_id,
         target=record.target,
         version=record.version,
-        manifest=ledger.listed(entry.files).encode() if entry.files else None,
+        manifest=_listed(entry.files).encode() if entry.files else None,
         more={"chain": [entry.previous, entry.hash, entry.signature]},
     )
     return Draft(record.kind, entry.seal_text.encode(), _key(record), record.time, about)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from dataward.contract import Contract
 from dataward.errors import KeyringError
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal, SealedCommit, code_version
-from dataward.keys import KeyProvider, Keyring
+from dataward.keys import KeyProvider, Keyring, signing_key
 from dataward.pipeline.attest import attached, beside_of, environment
 from dataward.pipeline.content import REREAD, Change, Sealing, content_of
 from dataward.spark.session import who
@@ -26,7 +28,12 @@ __all__ = ["SealingRun", "same_keys", "seal_version", "signer", "stranger"]
 def signer(keys: KeyProvider, domain: str) -> dict[str, Any]:
     """Return the current signing key of a domain in the form of records."""
     version = keys.current(domain)
-    return {"domain": domain, "version": version, "public_key": ledger.public_key(keys, domain, version)}
+    return {"domain": domain, "version": version, "public_key": _public_key(keys, domain, version)}
+
+
+def _public_key(provider: KeyProvider, domain: str, version: int) -> str:
+    """Return the raw Ed25519 public key (hex)."""
+    return signing_key(provider, domain, version).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 
 
 def same_keys(spark: SparkSession, contract: Contract, keys: Keyring) -> None:
@@ -53,7 +60,7 @@ def stranger(seal: Seal, keys: Keyring) -> str:
     try:
         if sealed is None:  # by an older Dataward; a disabled version cannot be compared
             with suppress(KeyringError):
-                if ledger.public_key(keys, domain, version) != seal.key["public_key"]:
+                if _public_key(keys, domain, version) != seal.key["public_key"]:
                     return f"version {version} of domain '{domain}' is another secret"
             return ""
         for name, fingerprint in sealed.items():

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location, Source
 from dataward.contract.places import Sealed
-from dataward.errors import ProofError, UsageError
+from dataward.errors import ProofError
 from dataward.integrity import ledger
 from dataward.integrity.log.log import Log
 from dataward.integrity.proof.proof import Proved, Request, prove
-from dataward.integrity.proof.trust import Trust, from_keyring, from_pem
+from dataward.integrity.proof.trust import Trust, from_files, from_keyring
 from dataward.keys import Keyring
 from dataward.pipeline.context import Context
 from dataward.pipeline.intake.base import Pinned
@@ -81,7 +80,7 @@ def seal_of(spark: SparkSession, source: Source, version: int, keys: Keyring) ->
 
 def _proved(log: Log, table: Folder, source: Source, trust: Trust, version: int) -> Proved:
     """Prove the version, or the newest sealed version before it if all later commits leave the rows unchanged."""
-    request = Request(erased=lambda index: index in ledger.redacted(log))
+    request = Request(erased=ledger.erased(log))
     target = ledger.table_id(source)
     try:
         return prove(log, table, target, trust, replace(request, version=version))
@@ -97,10 +96,4 @@ def _trusted(log: Log, source: Source, keys: Keyring) -> Trust:
     files = source.sealed.public_keys if isinstance(source.sealed, Sealed) else ()
     if not files:
         return from_keyring(log, keys)
-    texts = []
-    for file in files:
-        try:
-            texts.append(Path(file).read_bytes())
-        except OSError as error:
-            raise UsageError(f"source.sealed.public_keys: {file}: {error.strerror}") from None
-    return from_pem(log, texts)
+    return from_files(log, files)

@@ -19,7 +19,7 @@ from dataward.integrity.proof.beside import check_beside
 from dataward.integrity.proof.data import Counted
 from dataward.integrity.proof.findings import Finding, fail, note, section
 from dataward.integrity.proof.proof import Proved, Request, VersionState, prove
-from dataward.integrity.proof.trust import Trust, from_keyring, from_pem
+from dataward.integrity.proof.trust import Trust, from_files, from_keyring
 from dataward.keys import open_keys
 from dataward.pipeline.guard import guarded
 from dataward.tables.deltalog.folder import folder
@@ -136,16 +136,11 @@ def proved(spark: SparkSession | None, contract: Contract, asked: Asked) -> Prov
         ProofError: there is no ledger, or no seal for the version.
         UsageError: the table has a name in the catalog, and no session can look up its folder.
     """
-    place = contract.ledger_location
-    if not ledger.exists(place):
-        raise ProofError(
-            f"ledger {place}: there is none. Nothing can be proved without it; restore it from your backup"
-        )
-    log = ledger.open_log(place)
+    log = ledger.existing(contract.ledger_location)
     trust = trusted(log, contract, asked.public_keys)
     kept, unread = known_heads(log, contract.heads)
     heads = (*_heads(asked.heads), *kept)
-    request = Request(asked.version, asked.every, heads, _erased(log), asked.progress)
+    request = Request(asked.version, asked.every, heads, ledger.erased(log), asked.progress)
     try:
         found = prove(log, folder(_location(spark, contract, asked)), ledger.table_id(contract.target), trust, request)
         return replace(found, findings=(*found.findings, *map(_unknown, unread)))
@@ -168,7 +163,7 @@ def trusted(log: Log, contract: Contract, public_keys: Sequence[str]) -> Trust:
         UsageError: a file cannot be read.
     """
     if public_keys:
-        return from_pem(log, [_read(path) for path in public_keys])
+        return from_files(log, public_keys)
     try:
         ring = open_keys(contract.keys)
     except KeyringError as error:
@@ -196,18 +191,6 @@ def _heads(paths: Iterable[str]) -> Iterable[Note]:
             yield parse(_read(path))
         except ValueError as error:
             raise UsageError(f"{path}: {error}") from None
-
-
-def _erased(log: Log) -> Callable[[int], bool]:
-    """Return a function: whether an erasure removed an entry's statement, according to the ledger."""
-    known: list[set[int]] = []
-
-    def erased(index: int) -> bool:
-        if not known:
-            known.append(ledger.redacted(log))
-        return index in known[0]
-
-    return erased
 
 
 def _location(spark: SparkSession | None, contract: Contract, asked: Asked) -> str:

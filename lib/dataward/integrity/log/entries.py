@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,14 +20,14 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from dataward.errors import KeyringError, ProofError
+from dataward.errors import KeyringError, ProofError, TargetError
 from dataward.integrity.canonical import canonical
-from dataward.integrity.log.log import Log, tail
-from dataward.integrity.log.notes import Note, Verifier
+from dataward.integrity.log.log import ORIGIN, Log, tail
+from dataward.integrity.log.notes import Note, Signer, Verifier
 from dataward.integrity.log.tiles import path
-from dataward.keys import PublicKeys
+from dataward.keys import KeyProvider, PublicKeys, signing_key
 
-__all__ = ["Body", "KeyringRules", "chain_of", "derived", "digest", "find", "newest"]
+__all__ = ["Body", "KeyringRules", "chain_of", "derived", "digest", "find", "newest", "signer_of"]
 
 CONTEXT = "dataward ledger entry 2"
 HEX = re.compile(r"[0-9a-f]{64}")
@@ -152,6 +153,22 @@ class KeyringRules:
         store.create(run_path(body.kind, body.run, body.target), number)
         store.create(nth_path(body.kind, body.target, body.nth), number)
         store.put(newest_path(body.kind, body.target), f"{body.nth}\n".encode())
+
+
+def signer_of(log: Log, keys: KeyProvider, domain: str, version: int) -> Signer:
+    """Return the signer of a log's checkpoints; the first signer names the log."""
+    origin = log.origin()
+    if origin is None:
+        name = re.sub(r"[^A-Za-z0-9_.-]", "-", str(log).rstrip("/").rpartition("/")[2]) or "ledger"
+        log.store.create(ORIGIN, f"dataward/{name[:80]}/{secrets.token_hex(8)}\n".encode())
+        origin = log.origin()
+    if origin is None:
+        raise TargetError(f"{log}/{ORIGIN}: it was written and cannot be read")
+    signer = Signer(origin, signing_key(keys, domain, version))
+    named = {"domain": domain, "version": version, "vkey": signer.verifier.vkey}
+    if log.fixed(key_path(signer.verifier.id)) is None:
+        log.store.create(key_path(signer.verifier.id), canonical(named).encode())
+    return signer
 
 
 def derived(entries: Iterable[bytes]) -> dict[str, bytes]:

@@ -6,16 +6,17 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from dataward.errors import KeyringError
+from dataward.errors import KeyringError, UsageError
 from dataward.integrity.dsse import PublicKey, key_id, read_public_keys
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Verifier
 from dataward.keys import PublicKeys
 
-__all__ = ["Trust", "from_keyring", "from_pem", "named_keys"]
+__all__ = ["Trust", "from_files", "from_keyring", "from_pem", "named_keys"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,22 @@ def from_pem(log: Log, texts: Iterable[bytes]) -> Trust:
     keys = read_public_keys(texts)
     versions = {name: one.key for name, one in named_keys(log).items() if key_id(one.key) in keys}
     return Trust(keys, versions)
+
+
+def from_files(log: Log, paths: Iterable[str]) -> Trust:
+    """Trust the keys of PEM files.
+
+    Raises:
+        KeyringError: a file contains no public key.
+        UsageError: a file cannot be read.
+    """
+    texts = []
+    for path in paths:
+        try:
+            texts.append(Path(path).read_bytes())
+        except OSError as error:
+            raise UsageError(f"public keys {path}: {error.strerror}") from None
+    return from_pem(log, texts)
 
 
 def from_keyring(log: Log, ring: PublicKeys, others: Iterable[PublicKey] = ()) -> Trust:
