@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 
-.PHONY: help setup demo tour test test-quarter test-all bench bench-dp docs lint lint-aws clean
+.PHONY: help setup demo tour test test-quarter test-all test-unit test-spark bench bench-dp docs lint lint-aws clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -33,14 +33,20 @@ demo: $(READY) ## publish real data (flights and people), a stopped run, a tampe
 tour: $(READY) ## what takes longer: discovery, profiles, suggested rules, more tables
 	$(BIN)/python -m dataward.demo tour
 
-test: $(DEV) lint ## lint, types, import directions, then all tests but the long ones
-	$(BIN)/python -m pytest -m "not long" --hypothesis-profile=quick
+test: $(DEV) ## lint, types, import directions, then all tests but the long ones; those without Spark run beside those with it
+	@$(MAKE) --no-print-directory -j2 test-spark lint test-unit CHOSEN='-m "not long" --hypothesis-profile=quick'
 
 test-quarter: $(DEV) ## one quarter of the long tests, by QUARTER=0..3, as CI does after `make test`
-	$(BIN)/python -m pytest -m long --quarter=$(QUARTER)
+	@$(MAKE) --no-print-directory -j2 test-spark test-unit CHOSEN='-m long --quarter=$(QUARTER)'
 
-test-all: $(DEV) lint ## the same with every test
-	$(BIN)/python -m pytest
+test-all: $(DEV) ## the same with every test
+	@$(MAKE) --no-print-directory -j2 test-spark lint test-unit
+
+test-unit: $(DEV)
+	$(BIN)/python -m pytest tests/unit $(CHOSEN)
+
+test-spark: $(DEV)
+	$(BIN)/python -m pytest tests/spark tests/e2e $(CHOSEN)
 
 lint: $(DEV) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
