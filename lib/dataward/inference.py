@@ -138,8 +138,8 @@ def score(
 
     from dataward.federated.model import Model
 
-    model = model if isinstance(model, Model) else Model.read(Path(model))
     protector = contract if isinstance(contract, Protector) else Protector(contract)
+    model = model if isinstance(model, Model) else Model.read(Path(model))
     rows = [{name: record.get(name) for name in _needed(model, protector, record)} for record in records]
     if not rows:
         return []

@@ -7,6 +7,7 @@ import shutil
 import pytest
 from pyspark.sql import functions as F
 
+from dataward.access.decide import Principal
 from dataward.cli import main
 from dataward.contract import Location
 from dataward.errors import NotPermitted, UsageError
@@ -128,7 +129,7 @@ def test_planted_in_twelve_places_found_before_and_nowhere_after(table):
     report = root / "reports/t/r1/report.html"
     report.write_text(report.read_text().replace("</main>", f"<p>{MINE[1]}</p></main>"))
     with pytest.MonkeyPatch.context() as patch:  # a seal that says too much
-        patch.setattr("dataward.pipeline.seal.who", lambda _: MINE[1])
+        patch.setattr("dataward.pipeline.seal.caller", lambda *_: Principal(MINE[1]))
         publish(spark, plan(root / "contract.yaml"), "r2", str(root / "reports"))
     table.spark.createDataFrame([ours], whole.schema).withColumn("run_id", F.lit("r1")).write.format("delta").mode(
         "append"

@@ -18,7 +18,8 @@ from dataward.access.reidentify import budget
 from dataward.access.sight import shown, sight
 from dataward.access.verbs import GROUPS, VERBS
 from dataward.cli import main
-from dataward.contract import Access
+from dataward.contract import Access, Column
+from dataward.contract.parts import Layout, Part, Shape
 from dataward.errors import UsageError
 
 HOUSE = """
@@ -554,6 +555,11 @@ UNITY = """
 """
 
 
+def plain_columns(**kinds):
+    """Columns that one entry each decides about."""
+    return [Layout(name, Shape(kind), {(): Part(name, name, Column(protect="keep"))}) for name, kind in kinds.items()]
+
+
 def test_unity_catalog_gets_conditions_of_membership_and_what_it_cannot_express_shows_less():
     from dataward.access.views import masks_and_filters
 
@@ -565,9 +571,9 @@ def test_unity_catalog_gets_conditions_of_membership_and_what_it_cannot_express_
             ColumnFacts("phone", "phone", "kept", True),
         ),
     )
-    kinds = {"state": "string", "mail": "string", "phone": "bigint"}
+    columns = plain_columns(state="string", mail="string", phone="bigint")
     asking = Asking(person("nobody"), "read", table, purpose="fraud-case", now=NOON)
-    made = masks_and_filters(house(UNITY), asking, "main.hr.people", kinds)
+    made = masks_and_filters(house(UNITY), asking, "main.hr.people", columns)
     rows, set_rows, *masks = made.statements
     assert rows == (
         "CREATE OR REPLACE FUNCTION main.hr.people_rows(`state` STRING) RETURN "
@@ -586,7 +592,7 @@ def test_unity_catalog_gets_conditions_of_membership_and_what_it_cannot_express_
         "at noon has a condition that cannot be expressed: it is left out",
         "never at night has a condition that cannot be expressed: it holds always",
     ]
-    other = masks_and_filters(house(UNITY), replace(asking, purpose="study"), "main.hr.people", kinds)
+    other = masks_and_filters(house(UNITY), replace(asking, purpose="study"), "main.hr.people", columns)
     assert "o\\'hara" not in other.statements[0]
 
 
@@ -598,7 +604,14 @@ def test_lake_formation_gets_no_condition_that_it_does_not_have():
         + '\npermit (principal, action == Dataward::Action::"read_clear", resource) when { !resource.sensitive };'
     )
     asking = Asking(person("nobody"), "read", PEOPLE, purpose="study", now=NOON)
-    made = cell_filters(house(text), asking, "111122223333", "hr", "people")
+    made = cell_filters(
+        house(text),
+        asking,
+        "111122223333",
+        "hr",
+        "people",
+        plain_columns(**{one.name: "string" for one in PEOPLE.columns}),
+    )
     names = [one["CreateDataCellsFilter"]["TableData"]["Name"] for one in made.statements]
     assert names == ["people_interns"]
     assert "staff: left out, Lake Formation's filters have no UPPER: upper(state) = 'NSW'" in made.notes

@@ -417,7 +417,7 @@ def worked(root):
 
 @pytest.mark.long
 def test_a_sink_that_is_down_while_processes_are_killed_loses_and_doubles_nothing(tmp_path, proxy):
-    """Five workers run verbs and are killed at random, while a file sink is away and a proxy cuts connections; then all come back."""
+    """Five workers run verbs and are killed -9 in each turn; a file sink is away in the middle, and a proxy cuts connections."""
     import random
 
     chance = random.Random(5)
@@ -427,9 +427,11 @@ def test_a_sink_that_is_down_while_processes_are_killed_loses_and_doubles_nothin
     (tmp_path / "c.yaml").write_text(text)
     proxy.fault = lambda: chance.choice(["", "", "cut", "down"])
     context = multiprocessing.get_context("spawn")
-    out_path = tmp_path / "out.jsonl"
-    out_path.mkdir()  # down
+    out_path, away = tmp_path / "out.jsonl", tmp_path / "away"
     for turn in range(4):
+        if turn == 1:  # down, with what it has
+            out_path.rename(away)
+            out_path.mkdir()
         workers = [context.Process(target=_work, args=(str(tmp_path), f"{turn}-{n}")) for n in range(5)]
         for worker in workers:
             worker.start()
@@ -441,6 +443,9 @@ def test_a_sink_that_is_down_while_processes_are_killed_loses_and_doubles_nothin
             worker.join()
         if turn == 2:
             out_path.rmdir()
+            away.rename(out_path)
+            delivered = len(out_path.read_text().splitlines())
+            assert 0 < delivered < Spool(tmp_path / "spool" / "people").last()
     proxy.fault = lambda: ""
     history = guarded("history")(lambda spark, plan: [])
     history(None, plan(tmp_path / "c.yaml"))
@@ -455,3 +460,5 @@ def test_a_sink_that_is_down_while_processes_are_killed_loses_and_doubles_nothin
     assert done >= 60
     assert done + 1 <= ended <= done + 1 + 20  # a kill may come between the event and the worker's own count
     assert {one["unmapped"]["dataward"]["status"] for one in found} <= {"success", "interrupted"}
+    assert [one["time"] for one in found] == sorted(one["time"] for one in found)
+    assert not list((spool.folder / "open").glob("*.json"))  # every begun verb has its event

@@ -16,7 +16,7 @@ from dataward.errors import UsageError
 from dataward.keys import create_keyring
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import plan
-from dataward.verbs.audit import check, flush, since, watched
+from dataward.verbs.audit import check, flush, places_of, since
 
 CONTRACT = """
 contract: people
@@ -24,7 +24,7 @@ source: {{path: a}}
 target: {{path: {root}/lake/people}}
 keys: {{path: {root}/keys, domain: people}}
 columns: {{mail: {{class: email, protect: token}}}}
-access: {{grants: [{{anyone: true, verbs: [history, audit, keys_list]}}]}}
+access: {{grants: [{{anyone: true, verbs: [history, audit, keys_list, audit_flush, audit_seal]}}]}}
 audit: {{sinks: [{{kind: jsonl, path: {root}/out.jsonl}}], spool: {root}/spool, batch: 4}}
 """
 
@@ -221,15 +221,15 @@ def test_what_is_watched_are_the_contracts_tables_in_s3_and_its_domains_in_kms(f
         )
 
     kms = {"provider": "aws_kms", "path": "s3://conf/ring", "domain": "people", "key": "alias/x", "env": "prod"}
-    assert watched(contract("s3a://lake/people", kms)) == PLACE
-    assert watched(contract("s3://lake/people", {"path": "k", "domain": "d"})).domains == ()
+    assert places_of(contract("s3a://lake/people", kms)) == PLACE
+    assert places_of(contract("s3://lake/people", {"path": "k", "domain": "d"})).domains == ()
     with pytest.raises(UsageError, match="is at s3://"):
-        watched(contract("lake/people", {"path": "k", "domain": "d"}))
+        places_of(contract("lake/people", {"path": "k", "domain": "d"}))
 
 
 def test_the_command_names_what_no_verb_explains_and_exits_1(file, tmp_path, capsys, monkeypatch):
     worked(file, 1)
-    monkeypatch.setattr("dataward.verbs.audit.watched", lambda contract: PLACE)
+    monkeypatch.setattr("dataward.verbs.audit.places_of", lambda contract: PLACE)
     me = json.loads((tmp_path / "out.jsonl").read_text())["actor"]["user"]["name"]
     now = datetime.now(timezone.utc)
     trail = tmp_path / "trail.json"

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dataward.access.decide import Asking, ColumnFacts, Decision, TableFacts, decide
+from dataward.access.nested import masked, rebuilt
 from dataward.access.policies import Policies
 from dataward.access.verbs import SEEING
 from dataward.contract import Contract
 from dataward.contract.operation import ALIASED, COARSENED, ENCRYPTED, KEPT, REMOVED
-from dataward.contract.protections import Json
+from dataward.contract.parts import Layout, Part, Path, Shape, parts_of, quoted
 
 __all__ = [
-    "MASK",
     "Look",
     "Shown",
     "Sight",
@@ -27,44 +27,37 @@ __all__ = [
     "table_facts",
 ]
 
-MASK = "[masked]"
-
 STORED = {KEPT: "kept", COARSENED: "coarsened", ENCRYPTED: "encrypted", ALIASED: "aliased", REMOVED: "removed"}
 
 Shown = Literal["original", "stored", "opened", "masked", "absent"]
 """Display of a column: stored originals, stored values, values decrypted with their key, masked values, or none."""
 
+VISIBLE = {"original", "stored", "opened"}
 
-def column_facts(contract: Contract, name: str) -> ColumnFacts:
-    """Return the facts about a column of the target for policies."""
-    line = contract.line(contract.shadowed(name) or name)
-    protect = line.protect
-    parts = protect.parts()
-    below = f"{name.lower()}."
-    inside = [other for path, other in contract.columns.items() if path.lower().startswith(below)]
-    weakest = min([part.strength for part in parts] + [p.strength for one in inside for p in one.protect.parts()])
-    classes = [line.class_, *(one.class_ for one in inside)]
-    if isinstance(protect, Json):
-        classes += [field.class_ for field in protect.fields.values()]
+
+def column_facts(contract: Contract, part: Part) -> ColumnFacts:
+    """Return the facts for policies about a column, or a part of one."""
+    operators = part.line.protect.parts()
+    subject = contract.erasure and part.name.lower() == contract.erasure.subject.lower()
     return ColumnFacts(
-        name,
-        next((class_ for class_ in classes if class_), ""),
-        STORED[weakest],
-        contract.sensitive(name) or any(classes),
-        any(part.reversible for part in (*parts, *(p for one in inside for p in one.protect.parts()))),
+        part.name,
+        part.line.class_ or "",
+        STORED[min(one.strength for one in operators)],
+        part.line.sensitive or bool(subject),
+        any(one.reversible for one in operators),
     )
 
 
-def table_facts(contract: Contract, names: Iterable[str] = ()) -> TableFacts:
-    """Return the facts about a table for policies; ``names``: its columns, if known (else those of the contract)."""
-    top = [name for name in contract.columns if "." not in name]
-    columns = tuple(column_facts(contract, name) for name in dict.fromkeys(names or top))
+def table_facts(contract: Contract, layouts: Iterable[Layout] | None = None) -> TableFacts:
+    """Return the facts about a table for policies; ``layouts``: its columns, if known (else those that the contract names)."""
+    found = parts_of(contract) if layouts is None else (part for one in layouts for part in one.parts)
+    columns = tuple(column_facts(contract, part) for part in found)
     return TableFacts(contract.contract, str(contract.target), contract.keys.domain, columns)
 
 
 @dataclass(frozen=True)
 class Look:
-    """Display of one column, and the permitting policies."""
+    """Display of one column or part of a column, and the permitting policies."""
 
     column: ColumnFacts
     shown: Shown
@@ -115,15 +108,30 @@ def open_sight(table: TableFacts) -> Sight:
     return Sight(Decision(True, ("default",)), None, tuple(looks))
 
 
-def projection(look: Look, kind: str, quote: str = "`") -> str | None:
-    """Return the SQL of a column's display; None where it is absent. ``kind``: its SQL type."""
-    name = quote + look.column.name.replace(quote, quote * 2) + quote
-    if look.shown == "absent":
-        return None
-    if look.shown != "masked":
-        return name
-    masked = f"CASE WHEN {name} IS NOT NULL THEN '{MASK}' END" if kind == "string" else f"CAST(NULL AS {kind})"
-    return f"{masked} AS {name}"
+def projection(column: Layout, looks: Mapping[str, Look], view: bool = True) -> str | None:
+    """Return the SQL of a column's display; None where it is absent.
+
+    Args:
+        column: the column.
+        looks: the look of each part by its name.
+        view: for a view, which cannot show parts of JSON: a document with hidden parts is masked. Else such documents stay, for
+            :func:`dataward.privacy.opening.displayed`.
+    """
+
+    def leaf(path: Path, value: str, shape: Shape) -> str | None:
+        ways = {looks[part.name].shown for part in column.at(path)}
+        if ways == {"absent"}:
+            return None
+        if path in column.json and not ways <= VISIBLE:
+            return masked(value, shape) if view else value
+        return masked(value, shape) if "masked" in ways else value
+
+    name = quoted(column.column)
+    if column.whole:  # a masked list or map would show its length
+        made = leaf(next(iter(column.leaves)), name, column.shape) if column.leaves else name
+    else:
+        made = rebuilt(name, column.shape, leaf)
+    return made if made is None or made == name else f"{made} AS {name}"
 
 
 def shown(column: ColumnFacts, may: Mapping[str, bool]) -> Shown:

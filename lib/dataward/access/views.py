@@ -12,9 +12,11 @@ from typing import Any
 
 from dataward.access.decide import Asking, Principal
 from dataward.access.explain import alone
+from dataward.access.nested import MASK, rebuilt
 from dataward.access.policies import Policies
-from dataward.access.sight import MASK, projection, shown, sight
+from dataward.access.sight import VISIBLE, Look, projection, shown, sight
 from dataward.access.verbs import SEEING
+from dataward.contract.parts import Layout, Path, Shape, quoted
 
 __all__ = ["Generated", "cell_filters", "masks_and_filters", "sql_view"]
 
@@ -27,7 +29,7 @@ class Generated:
     notes: tuple[str, ...] = ()
 
 
-def sql_view(policies: Policies, asking: Asking, name: str, source: str, kinds: Mapping[str, str]) -> Generated:
+def sql_view(policies: Policies, asking: Asking, name: str, source: str, layouts: Sequence[Layout]) -> Generated:
     """Generate a view for the principal of a request.
 
     Args:
@@ -35,39 +37,57 @@ def sql_view(policies: Policies, asking: Asking, name: str, source: str, kinds: 
         asking: the request to read: its principal has the groups of the view's readers.
         name: name of the view.
         source: SQL name of the table.
-        kinds: SQL type of each column.
+        layouts: the columns.
     """
     seen = sight(policies, asking)
-    columns = [sql for look in seen.columns if (sql := projection(look, kinds[look.column.name]))]
+    looks = {look.column.name: look for look in seen.columns}
+    columns = [sql for column in layouts if (sql := projection(column, looks))]
     if not seen.decision.allowed or not columns:
         return Generated((), (f"{_words(asking.principal)} may not read {asking.table.name}: {seen.decision.why}",))
     where = f"\nWHERE {seen.rows}" if seen.rows else ""
     text = f"CREATE OR REPLACE VIEW {name} AS\nSELECT " + ",\n  ".join(columns) + f"\nFROM {source}{where}"
     notes = [f"{one} is stored encrypted: a view cannot open it" for one in seen.named("opened")]
+    notes += [
+        f"{path}: a view cannot hide parts of JSON: it is masked as a whole" for path in _hidden_json(layouts, looks)
+    ]
     return Generated((text,), tuple(notes))
+
+
+def _hidden_json(layouts: Sequence[Layout], looks: Mapping[str, Look]) -> Iterator[str]:
+    """Yield the names of JSON with visible and hidden parts."""
+    for column in layouts:
+        for path in column.json:
+            ways = {looks[part.name].shown for part in column.at(path)}
+            if ways & VISIBLE and not ways <= VISIBLE:
+                yield column.leaves[path].name
 
 
 def _words(principal: Principal) -> str:
     return f"group {', '.join(principal.groups)}" if principal.groups else principal.name
 
 
-def cell_filters(policies: Policies, asking: Asking, catalog: str, database: str, table: str) -> Generated:
+def cell_filters(
+    policies: Policies, asking: Asking, catalog: str, database: str, table: str, layouts: Sequence[Layout]
+) -> Generated:
     """Generate Lake Formation data cells filters, one for each group of the policies, and the grants of SELECT on them.
 
-    Lake Formation shows a column or hides it, so masked columns are left out. A forbid removes only columns of its own group; for
-    members of several groups the filters are united, which a note reports.
+    Lake Formation shows a column or hides it, so masked columns, and columns with hidden parts, are left out. A forbid removes only
+    columns of its own group; for members of several groups the filters are united, which a note reports.
     """
     made: list[dict[str, Any]] = []
     notes: list[str] = []
     for group in policies.named("Group"):
         seen = sight(policies, replace(asking, principal=Principal("member of " + group, groups=(group,))))
-        columns = [name.lower() for name in seen.named("original", "stored")]
+        ways = {look.column.name: look.shown for look in seen.columns}
+        columns = [one.column.lower() for one in layouts if all(ways[part.name] in VISIBLE for part in one.parts)]
         if not seen.decision.allowed or not columns:
             continue
         if left := seen.named("masked"):
             notes.append(f"{group}: masked columns are left out: {', '.join(left)}")
+        parts = [one.column for one in layouts if {ways[part.name] for part in one.parts} & VISIBLE]
+        if left := tuple(name for name in parts if name.lower() not in columns):
+            notes.append(f"{group}: columns with hidden parts are left out: {', '.join(left)}")
         if left := seen.named("opened"):
-            columns += [name.lower() for name in left]
             notes.append(f"{group}: shown as stored, a filter cannot open them: {', '.join(left)}")
         rows: dict[str, Any] = {"AllRowsWildcard": {}} if seen.rows is None else {"FilterExpression": seen.rows}
         if seen.rows and (trouble := _partiql(seen.rows)):
@@ -75,8 +95,6 @@ def cell_filters(policies: Policies, asking: Asking, catalog: str, database: str
             continue
         name = f"{asking.table.name}_{re.sub(r'[^A-Za-z0-9_]', '_', group)}"[:255]
         where = {"TableCatalogId": catalog, "DatabaseName": database, "TableName": table, "Name": name}
-        order = {column.name.lower(): place for place, column in enumerate(asking.table.columns)}
-        columns.sort(key=lambda column: order[column])
         made.append({"CreateDataCellsFilter": {"TableData": {**where, "RowFilter": rows, "ColumnNames": columns}}})
         if group.startswith("arn:"):
             made.append({"GrantPermissions": {"Principal": {"DataLakePrincipalIdentifier": group}, "Permissions": ["SELECT"],
@@ -101,24 +119,24 @@ def _partiql(text: str) -> str:
 
 @dataclass(frozen=True)
 class _Catalog:
-    """Inputs of masks: the policies, the request, the table's name and the types of its columns."""
+    """Inputs of masks: the policies, the request, the table's name and its columns."""
 
     policies: Policies
     asking: Asking
     table: str
-    kinds: Mapping[str, str]
+    layouts: Sequence[Layout]
 
 
-def masks_and_filters(policies: Policies, asking: Asking, table: str, kinds: Mapping[str, str]) -> Generated:
+def masks_and_filters(policies: Policies, asking: Asking, table: str, layouts: Sequence[Layout]) -> Generated:
     """Generate Unity Catalog column masks and a row filter: functions of group membership, and the ALTER TABLE that attaches them.
 
-    A column that is absent for a reader is null.
+    A column, or a part of one, that is absent for a reader is null.
     """
     notes: list[str] = []
-    about = _Catalog(policies, asking, table, kinds)
+    about = _Catalog(policies, asking, table, layouts)
     statements = list(_row_filter(about, notes))
-    for column in asking.table.columns:
-        statements += _column_mask(about, column.name, notes)
+    for column in layouts:
+        statements += _column_mask(about, column, notes)
     return Generated(tuple(statements), tuple(dict.fromkeys(notes)))
 
 
@@ -130,24 +148,61 @@ def _row_filter(about: _Catalog, notes: list[str]) -> Iterator[str]:
     forbids = [cond for _, cond in _conditions(policies, asking, "forbid", notes)]
     parts = [cond if rows is None else f"({cond}) AND ({rows})" for cond, rows in permits]
     expression = _and_not(_any(parts), forbids)
-    known = {name.lower(): name for name in about.kinds}
+    known = {one.column.lower(): one for one in about.layouts}
     used = {
         str(node.name).lower()
         for _, rows in permits
         if rows
         for node in parse_one(rows, read="spark").find_all(exp.Column)
     }
-    columns = [known[name] for name in known if name in used]
-    parameters = ", ".join(f"{_quoted(name)} {about.kinds[name].upper()}" for name in columns)
+    columns = [one for name, one in known.items() if name in used]
+    parameters = ", ".join(f"{quoted(one.column)} {_type(one.shape)}" for one in columns)
     function = f"{about.table}_rows"
     yield f"CREATE OR REPLACE FUNCTION {function}({parameters}) RETURN {expression}"
-    yield f"ALTER TABLE {about.table} SET ROW FILTER {function} ON ({', '.join(map(_quoted, columns))})"
+    yield f"ALTER TABLE {about.table} SET ROW FILTER {function} ON ({', '.join(quoted(one.column) for one in columns)})"
 
 
-def _column_mask(about: _Catalog, name: str, notes: list[str]) -> Iterator[str]:
+def _column_mask(about: _Catalog, column: Layout, notes: list[str]) -> Iterator[str]:
+    shows = {part.name: _shows(about, part.name, notes) for part in column.parts}
+
+    def leaf(path: Path, value: str, shape: Shape) -> str:
+        parts = [shows[part.name] for part in column.at(path)]
+        whole = _all([one.value for one in parts])
+        if whole == "TRUE":
+            return value
+        hidden = _any([one.masked for one in parts] + ([one.value for one in parts] if len(parts) > 1 else []))
+        text = f"CASE WHEN {value} IS NOT NULL THEN '{MASK}' END" if shape.sql == "string" else "NULL"
+        cases = [(whole, value), (hidden, text)]
+        whens = " ".join(f"WHEN {cond} THEN {result}" for cond, result in cases if cond != "FALSE" and result != "NULL")
+        return f"CASE {whens} ELSE NULL END" if whens else f"CAST(NULL AS {_type(shape)})"
+
+    def seen(path: Path) -> str:
+        below = [shows[part.name] for one in column.leaves if one[: len(path)] == path for part in column.at(one)]
+        return _any([cond for one in below for cond in (one.value, one.masked)])
+
+    if column.whole:
+        body = leaf(next(iter(column.leaves)), "value", column.shape) if column.leaves else "value"
+    else:
+        body = rebuilt("value", column.shape, leaf, seen=seen) or "value"
+    if body == "value":
+        return
+    kind = _type(column.shape)
+    function = f"{about.table}_{re.sub(r'[^A-Za-z0-9_]', '_', column.column)}_mask"
+    yield f"CREATE OR REPLACE FUNCTION {function}(value {kind}) RETURN {body}"
+    yield f"ALTER TABLE {about.table} ALTER COLUMN {quoted(column.column)} SET MASK {function}"
+
+
+@dataclass(frozen=True)
+class _Shows:
+    """SQL of who sees the value of a part, and who sees it masked."""
+
+    value: str
+    masked: str
+
+
+def _shows(about: _Catalog, name: str, notes: list[str]) -> _Shows:
     policies, column = about.policies, about.asking.table.column(name)
     assert column is not None  # noqa: S101 - it is one of the table's
-    kind = about.kinds[name]
     levels = {}
     for level, action in SEEING.items():
         asked = about.asking.about(column, action)
@@ -161,19 +216,19 @@ def _column_mask(about: _Catalog, name: str, notes: list[str]) -> Iterator[str]:
         if way == "opened":
             notes.append(f"{name} is shown as stored: a mask cannot open it")
         ways["masked" if way == "masked" else "value"].append(levels[level])
-    if "TRUE" in ways["value"]:
-        return
-    masked = f"CASE WHEN value IS NOT NULL THEN '{MASK}' END" if kind == "string" else "NULL"
-    cases = [(_any(ways["value"]), "value"), (_any(ways["masked"]), masked)]
-    whens = " ".join(f"WHEN {cond} THEN {result}" for cond, result in cases if cond != "FALSE" and result != "NULL")
-    body = f"CASE {whens} ELSE NULL END" if whens else f"CAST(NULL AS {kind.upper()})"
-    function = f"{about.table}_{re.sub(r'[^A-Za-z0-9_]', '_', name)}_mask"
-    yield f"CREATE OR REPLACE FUNCTION {function}(value {kind.upper()}) RETURN {body}"
-    yield f"ALTER TABLE {about.table} ALTER COLUMN {_quoted(name)} SET MASK {function}"
+    return _Shows(_any(ways["value"]), _any(ways["masked"]))
 
 
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
+def _type(shape: Shape) -> str:
+    """Return the type in SQL, with the names of fields as they are."""
+    return shape.sql if shape.nested else shape.sql.upper()
+
+
+def _all(conditions: Sequence[str]) -> str:
+    found = "TRUE"
+    for one in dict.fromkeys(conditions):
+        found = _both(found, one)
+    return found
 
 
 def _any(conditions: Sequence[str]) -> str:

@@ -61,9 +61,12 @@ def _monitor(arguments: argparse.Namespace) -> int:
     where = destinations(arguments)
     if not where:
         raise UsageError("name a destination: --metrics or --alert")
-    results = [_read(file) for given in arguments.reports for file in _files(Path(given))]
-    for result in results:
-        sent(result, where, arguments.json)
+    from dataward.pipeline.guard import watched
+
+    with watched("monitor", source=arguments.reports[0]):
+        results = [_read(file) for given in arguments.reports for file in _files(Path(given))]
+        for result in results:
+            sent(result, where, arguments.json)
     if arguments.json:
         print_json({"runs": [{"contract": result.contract, "run": result.run_id} for result in results]})
     return 0

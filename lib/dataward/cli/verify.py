@@ -13,6 +13,8 @@ from dataward.cli.say import print_json, say
 from dataward.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dataward.contract import Contract
     from dataward.tables.aws import StorageState
     from dataward.verbs.verify import Asked, Progress, Proof
@@ -55,11 +57,18 @@ def add(verb: Verb) -> None:
 
 def _verify(arguments: argparse.Namespace) -> int:
     from dataward.contract import load
-    from dataward.verbs.verify import Asked, verify_contract
+    from dataward.pipeline.guard import watched
 
     if arguments.rows and arguments.public_key:
         raise UsageError("--rows needs the keyring, and --public-key is for those who have none: give one of the two")
     contract = load(arguments.contract)
+    with watched("verify", contract=contract) as finish:  # bundle, test result and storage belong to the same call
+        return _proved(arguments, contract, finish)
+
+
+def _proved(arguments: argparse.Namespace, contract: Contract, finish: Callable[[Proof], None]) -> int:
+    from dataward.verbs.verify import Asked, verify_contract
+
     asked = Asked(
         version=arguments.table_version,
         every=arguments.every,
@@ -76,6 +85,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
         spark = session.get()
     proof = verify_contract(spark, contract, asked)
+    finish(proof)
     written = list(_written(arguments, contract, asked, proof))
     states = _storage(contract) if arguments.storage else ()
     if arguments.json:

@@ -31,19 +31,25 @@ from dataward.integrity.seal import code_version
 from dataward.pipeline.trail import Trail, subject_of
 from dataward.spark.session import platform
 
-__all__ = ["asker", "guarded", "permit", "watched"]
+__all__ = ["asker", "caller", "guarded", "permit", "permit_column", "watched"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _INSIDE: ContextVar[bool] = ContextVar("dataward_guarded", default=False)
+_CALLERS: ContextVar[list[tuple[Contract | None, Principal]] | None] = ContextVar("dataward_callers", default=None)
+"""Principals of the running verb, each with its contract; None outside of a verb."""
 
 
-def guarded(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def guarded(name: str, of: str = "source") -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decide a verb before a function runs, and record its outcome.
 
     The contract is taken from the function's arguments (a plan, plans, or a contract), and so are ``spark``, ``purpose`` and
     ``ticket``. Verbs on columns are decided inside the function, which knows the columns.
+
+    Args:
+        name: the verb.
+        of: argument with the place that a verb without a contract is about.
     """
     known = verb(name)
 
@@ -54,7 +60,7 @@ def guarded(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
-            with _watching(known, given.arguments) as finish:
+            with _watching(known, {**given.arguments, "source": given.arguments.get(of)}) as finish:
                 result = function(*args, **kwargs)
                 finish(result)
                 return result
@@ -79,7 +85,7 @@ def _watching(known: Verb, given: Mapping[str, Any]) -> Iterator[Callable[[Any],
     if _INSIDE.get():
         yield lambda result: None
         return
-    token = _INSIDE.set(True)
+    token, callers = _INSIDE.set(True), _CALLERS.set([])
     calls: list[_Call] = []
     came: list[Outcome] = []
     try:
@@ -94,6 +100,7 @@ def _watching(known: Verb, given: Mapping[str, Any]) -> Iterator[Callable[[Any],
         raise
     finally:
         _INSIDE.reset(token)
+        _CALLERS.reset(callers)
     _end(calls, came[-1] if came else Outcome("success"))
 
 
@@ -142,7 +149,7 @@ def _begun(known: Verb, contract: Contract | None, given: Mapping[str, Any]) -> 
     governing = settings(contract)
     if governing.silent:
         return
-    who = asker(given.get("spark"), contract, governing)
+    who = caller(given.get("spark"), contract)
     purpose, ticket = (str(_named(given, word) or "") for word in ("purpose", "ticket"))
     subject = subject_of(contract, str(given.get("source") or given.get("root") or ""))
     begun = Begun(known, who, subject, code_version()["version"], purpose, ticket)
@@ -227,6 +234,36 @@ def _contracts(given: Mapping[str, Any]) -> list[Contract | None]:
             if isinstance(contract, Contract):
                 found.append(contract)
     return found or [None]
+
+
+def permit_column(contract: Contract, verb: str, name: str) -> None:
+    """Decide a verb on one column of a contract; without policies everybody may.
+
+    Raises:
+        NotPermitted: no policy permits it.
+    """
+    governing = settings(contract)
+    table = table_facts(contract)
+    for access in (governing.access, governing.binding):
+        if access is not None and access.governed:
+            permit(of_access(access), Asking(caller(None, contract), verb, table, table.column(name)))
+
+
+def caller(spark: Any, contract: Contract | None) -> Principal:
+    """Return the principal of the running verb, for its records; asks the platform once in each verb.
+
+    Raises:
+        KeyringError: STS refused, or could not be reached.
+        UsageError: the contract names a platform that does not provide the identity here.
+    """
+    known = _CALLERS.get()
+    for other, principal in known or ():
+        if other is contract:
+            return principal
+    principal = asker(spark, contract, settings(contract))
+    if known is not None:
+        known.append((contract, principal))
+    return principal
 
 
 def asker(spark: Any, contract: Contract | None, governing: Settings) -> Principal:

@@ -12,6 +12,7 @@ from dataward.errors import TargetError
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal
 from dataward.keys import Keyring, open_keys
+from dataward.pipeline.guard import guarded
 from dataward.privacy.erased import Memory
 from dataward.privacy.protect.entries import tables_of
 from dataward.spark.session import isolated
@@ -43,6 +44,7 @@ class KeyUse:
     """Number of entries encrypted under the key, by table beside the target (vaults, keys of subjects, erased subjects)."""
 
 
+@guarded("history")
 def key_uses(spark: SparkSession, contract: Contract) -> list[KeyUse]:
     """Return every key version of the contract's domains with its dependents, from the log and the ledger.
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Contract
 from dataward.errors import UsageError
 from dataward.integrity.canonical import canonical
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.quality.anomalies import expected
 from dataward.quality.judge import Judgement
@@ -196,6 +197,7 @@ def _read(spark: SparkSession, contract: Contract) -> list[Measured]:
     ]
 
 
+@guarded("history")
 def measured(spark: SparkSession, plan: Plan) -> list[Measured]:
     """Return every number that runs of the contract measured, oldest first.
 
@@ -207,6 +209,7 @@ def measured(spark: SparkSession, plan: Plan) -> list[Measured]:
         return _read(own, plan.contract)
 
 
+@guarded("history_mark")
 def mark(spark: SparkSession, plan: Plan, run_id: str, good: bool, reason: str) -> None:
     """Mark a run as good or bad: rules compare with good runs, whatever their outcome; the newest mark counts.
 

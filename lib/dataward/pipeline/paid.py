@@ -19,6 +19,7 @@ from dataward.integrity.canonical import sha256
 from dataward.integrity.records import Charge
 from dataward.integrity.seal import code_version
 from dataward.keys import Keyring, open_keys
+from dataward.pipeline.guard import caller
 from dataward.pipeline.seal import SealingRun, seal_version, signer
 from dataward.pipeline.units import vouched
 from dataward.release import budget, draws
@@ -29,7 +30,7 @@ from dataward.release.once import once
 from dataward.release.plan import Cost, ReleasePlan, compiled
 from dataward.release.query import Query
 from dataward.release.shape import schema_of, table_of
-from dataward.spark.session import demand_encryption, isolated, who
+from dataward.spark.session import demand_encryption, isolated
 from dataward.spark.sql import column
 from dataward.tables import commits, delta
 from dataward.tables.reason import reason
@@ -190,7 +191,7 @@ def asked_of(spark: SparkSession, query: Query, run_id: str) -> Asked:
         f"release {query.release}",
         query.spend.reservation,
         sha256=sha256_of(query),
-        who=who(spark),
+        who=caller(spark, query.contract).name,
         time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
     return Asked(query, charge.sha256, plan, version, keys, charge)

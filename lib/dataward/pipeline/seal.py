@@ -16,7 +16,7 @@ from dataward.integrity.seal import Seal, SealedCommit, code_version
 from dataward.keys import KeyProvider, Keyring, signing_key
 from dataward.pipeline.attest import attached, beside_of, environment
 from dataward.pipeline.content import REREAD, Change, Sealing, content_of
-from dataward.spark.session import who
+from dataward.pipeline.guard import caller
 from dataward.tables import delta
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def seal_version(spark: SparkSession, run: SealingRun, version: int, change: Cha
         target=str(contract.target),
         version=version,
         time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        who=who(spark),
+        who=caller(spark, contract).name,
         content=content,
         commit=SealedCommit(file=file.rsplit("/", 1)[-1], sha256=file_sha256),
         code=code_version(),

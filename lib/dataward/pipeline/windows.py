@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.privacy.protect import ColumnPlan
 from dataward.quality.rules import RowRule, Rule, TableRule
@@ -80,6 +81,7 @@ def _sums(rule: Rule, now: datetime, sensitive: set[str]) -> tuple[str, str, str
     return rule.kind, f"count({value})", f"sum(cast({value} as double))"
 
 
+@guarded("history")
 def windows(spark: SparkSession, plan: Plan) -> list[Window]:
     """Return the measurement of every window and rule over all sealed runs, oldest first."""
     from pyspark.sql import functions as F

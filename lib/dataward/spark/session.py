@@ -9,7 +9,6 @@ Work is done in :func:`isolated` sessions: same cluster, same catalog, separate 
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import signal
@@ -40,7 +39,6 @@ __all__ = [
     "isolated",
     "platform",
     "time_limit",
-    "who",
 ]
 
 REQUIRED = {
@@ -306,12 +304,6 @@ def demand_encryption(spark: SparkSession) -> None:
             f"keys could stand in files that executors spill: add --conf {SPILLS}=true, or, where the executors' disks are "
             "encrypted themselves, say 'spill: plain' under 'keys' in the contract"
         )
-
-
-def who(spark: SparkSession) -> str:
-    """Return the platform's name of the user: Spark's user, else the login."""
-    context: Any = spark.sparkContext
-    return str(context.sparkUser()) or getpass.getuser()
 
 
 def callbacks(spark: SparkSession) -> None:

@@ -18,11 +18,13 @@ from dataward.access.sight import Sight, sight, table_facts
 from dataward.access.site import settings
 from dataward.access.verbs import VERBS
 from dataward.access.views import Generated, cell_filters, masks_and_filters, sql_view
-from dataward.contract import Approval, Contract, Document, load, problems_of, read_model
+from dataward.contract import Approval, Column, Contract, Document, load, problems_of, read_model
 from dataward.contract.access import Level
 from dataward.contract.approvals import encoded, statement
 from dataward.contract.base import Model, Name
+from dataward.contract.parts import layout, shape_of
 from dataward.errors import ContractError, TargetError, UsageError, did_you_mean
+from dataward.pipeline.guard import guarded, permit_column, watched
 from dataward.spark.session import isolated
 from dataward.spark.sql import identifier
 from dataward.tables import delta
@@ -117,6 +119,7 @@ class For:
     account: str = ""
 
 
+@guarded("explain")
 def views(spark: SparkSession, contract: Contract, wanted: For) -> Generated:
     """Generate statements that enforce the contract's policies on another platform; needs the table, for its columns and types.
 
@@ -128,27 +131,27 @@ def views(spark: SparkSession, contract: Contract, wanted: For) -> Generated:
         if not delta.exists(own, contract.target):
             raise TargetError(f"{contract.target}: there is no table yet. Publish first")
         schema = delta.read(own, contract.target, delta.latest_version(own, contract.target)).schema
-    kinds = {field.name: field.dataType.simpleString() for field in schema.fields}
+    layouts = [layout(contract, field.name, shape_of(field.dataType)) for field in schema.fields]
     policies = of_access(settings(contract).access)
     groups = (wanted.group,) if wanted.group else ()
     asking = Asking(
-        Principal("somebody else", groups=groups), "read", table_facts(contract, kinds), None, wanted.purpose
+        Principal("somebody else", groups=groups), "read", table_facts(contract, layouts), None, wanted.purpose
     )
     name = wanted.name or contract.target.table or ""
     if wanted.platform == "sql":
         source = name or identifier("delta", str(contract.target.path))
         suffix = re.sub(r"[^A-Za-z0-9_]", "_", wanted.group or "everybody")
-        return sql_view(policies, asking, f"{name or contract.contract}_for_{suffix}", source, kinds)
+        return sql_view(policies, asking, f"{name or contract.contract}_for_{suffix}", source, layouts)
     if not name:
         raise UsageError(f"{contract.target} is a path: name its table in the catalog with --name")
     if wanted.platform == "unity":
-        return masks_and_filters(policies, asking, name, kinds)
+        return masks_and_filters(policies, asking, name, layouts)
     database, _, table = name.rpartition(".")
     if not database or not re.fullmatch("[0-9]{12}", wanted.account):
         raise UsageError(
             "Lake Formation needs --name DATABASE.TABLE and --account with the 12 digits of the catalog's account"
         )
-    return cell_filters(policies, asking, wanted.account, database.rpartition(".")[2], table)
+    return cell_filters(policies, asking, wanted.account, database.rpartition(".")[2], table, layouts)
 
 
 def approve(path: str | Path, approval: Approval, private_key: str | Path) -> Approval:
@@ -162,10 +165,8 @@ def approve(path: str | Path, approval: Approval, private_key: str | Path) -> Ap
     Raises:
         ContractError: the contract's models do not accept it.
         UsageError: the column or the key is missing.
+        NotPermitted: the contract's policies do not permit the caller to approve this column.
     """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
     contract, problems = problems_of(Document.read(path))
     if contract is None:
         raise ContractError(problems)
@@ -175,6 +176,15 @@ def approve(path: str | Path, approval: Approval, private_key: str | Path) -> Ap
         raise UsageError(
             f"contract '{contract.contract}' has no line for column '{approval.column}'; {remedy or 'see columns'}"
         )
+    with watched("approve", contract=contract):
+        permit_column(contract, "approve", approval.column)
+        return _signed(contract, line, approval, private_key)
+
+
+def _signed(contract: Contract, line: Column, approval: Approval, private_key: str | Path) -> Approval:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         key = load_pem_private_key(Path(private_key).read_bytes(), None)
     except OSError as error:

@@ -17,7 +17,7 @@ from dataward.contract.access import DeltaSink, JsonLinesSink
 from dataward.errors import ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.keys import open_keys
-from dataward.pipeline.guard import guarded
+from dataward.pipeline.guard import guarded, watched
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.trail import EVENTS, Trail, digest_of
 from dataward.tables import delta
@@ -137,6 +137,13 @@ class Flushed:
 
 def flush(spark: SparkSession | None, plan: Plan, seal: bool = False) -> Flushed:
     """Record killed verbs and deliver waiting events to every sink; with ``seal``, enter the digest of new events in the ledger."""
+    with watched("audit_seal" if seal else "audit_flush", spark=spark, contract=plan.contract) as finish:
+        done = _flushed(spark, plan, seal)
+        finish(done)
+        return done
+
+
+def _flushed(spark: SparkSession | None, plan: Plan, seal: bool) -> Flushed:
     trail = _trail(plan)
     recovered = trail.spool.recover()
     troubles = trail.flush(spark)
@@ -230,10 +237,10 @@ def correlated(spark: SparkSession | None, plan: Plan, trail: str, slack: float 
     Raises:
         UsageError: no table of the contract is in S3, or the files are not CloudTrail's.
     """
-    return correlate(_events(spark, plan), records_in(trail), watched(plan.contract), slack)
+    return correlate(_events(spark, plan), records_in(trail), places_of(plan.contract), slack)
 
 
-def watched(contract: Contract) -> Place:
+def places_of(contract: Contract) -> Place:
     """Return the S3 prefixes of a contract's tables, and its key domains where the keys are in KMS."""
     paths = [place.path for place in contract.tables.values() if place.path]
     prefixes = [path.partition("://")[2] for path in paths if path.partition("://")[0] in ("s3", "s3a", "s3n")]

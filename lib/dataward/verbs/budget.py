@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from dataward.contract import Location
 from dataward.errors import Overdrawn, UsageError
+from dataward.pipeline.guard import caller, guarded
 from dataward.release import budget
 from dataward.release.account import Composition, Entry, account_of
-from dataward.spark.session import isolated, who
+from dataward.spark.session import isolated
 from dataward.tables import delta
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class State:
     refusals: int
 
 
+@guarded("budget_set", of="table")
 def set_cap(
     spark: SparkSession, place: str, table: str, unit: str, cap: Amount, composition: Composition = "basic"
 ) -> State:
@@ -88,6 +90,7 @@ def set_cap(
     return _entered(spark, place, table, Entry("cap", "", unit, "", cap.epsilon, cap.delta, composition=composition))
 
 
+@guarded("budget_reserve", of="table")
 def reserve(spark: SparkSession, place: str, table: str, unit: str, name: str, amount: Amount) -> State:
     """Reserve a part of the budget for charges that name the reservation; a later reservation of the same name replaces it.
 
@@ -102,6 +105,7 @@ def reserve(spark: SparkSession, place: str, table: str, unit: str, name: str, a
     return _entered(spark, place, table, Entry("reserve", "", unit, name, amount.epsilon, amount.delta))
 
 
+@guarded("budget_charge", of="table")
 def charge(spark: SparkSession, place: str, table: str, unit: str, payment: Payment) -> State:
     """Charge a run other than a release, such as training, once.
 
@@ -115,6 +119,7 @@ def charge(spark: SparkSession, place: str, table: str, unit: str, payment: Paym
     return _entered(spark, place, table, replace(entry, purpose=payment.purpose, reservation=payment.reservation))
 
 
+@guarded("budget_show", of="place")
 def show(spark: SparkSession, place: str, table: str | None = None, unit: str | None = None) -> list[State]:
     """Return the accounts of a table of budgets, or those of one table or unit."""
     with isolated(spark) as own:
@@ -144,7 +149,7 @@ def _checked(amount: Amount) -> None:
 def _entered(spark: SparkSession, place: str, table: str, entry: Entry) -> State:
     with isolated(spark) as own:
         time = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        asked = replace(entry, dataset=_dataset(own, table), who=who(own), time=time)
+        asked = replace(entry, dataset=_dataset(own, table), who=caller(spark, None).name, time=time)
         answer = budget.ask(own, location(place), asked)
         if answer.kind == "refusal":
             raise Overdrawn(answer.reason)

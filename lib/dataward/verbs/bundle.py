@@ -20,6 +20,7 @@ from dataward.integrity.proof.trust import Trust
 from dataward.integrity.statement import Subject, test_results
 from dataward.keys import open_keys
 from dataward.pipeline.attest import signer_of
+from dataward.pipeline.guard import guarded
 from dataward.verbs.verify import Asked, trusted
 
 __all__ = ["Bundled", "bundle", "write_bundle", "write_test_result"]
@@ -46,6 +47,7 @@ class Bundled:
     versions: tuple[int, ...]
 
 
+@guarded("verify")
 def bundle(contract: Contract, asked: Asked, out: str) -> Bundled:
     """Write the bundle of the newest sealed version, of one version, or of all.
 
@@ -77,6 +79,7 @@ def write_bundle(log: Log, target: str, trust: Trust, asked: Asked, out: str) ->
     return tuple(sorted({one.manifest.version for one in sealed}))
 
 
+@guarded("verify")
 def write_test_result(contract: Contract, asked: Asked, version: int, out: str) -> None:
     """Write the verdicts of a version as an in-toto test result, signed by the contract's key.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dataward.errors import TargetError, UsageError
+from dataward.pipeline.guard import watched
 from dataward.report import RunResult
 from dataward.report.dashboard import Board, dashboard
 
@@ -45,6 +46,11 @@ def draw_dashboard(asked: Asked) -> Drawn:
         UsageError: the folder or a named file does not exist.
         TargetError: the page cannot be written.
     """
+    with watched("dashboard", source=asked.folder):
+        return _drawn(asked)
+
+
+def _drawn(asked: Asked) -> Drawn:
     folder = Path(asked.folder)
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the folder of reports, e.g. reports")

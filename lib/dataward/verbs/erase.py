@@ -16,7 +16,7 @@ from dataward.integrity.records import Erasure
 from dataward.integrity.seal import code_version
 from dataward.keys import open_keys
 from dataward.pipeline.content import Change, Sealing, without
-from dataward.pipeline.guard import guarded
+from dataward.pipeline.guard import caller, guarded
 from dataward.pipeline.heads import PUBLISH, keep_all
 from dataward.pipeline.key_uses import live_versions
 from dataward.pipeline.plan import Plan
@@ -35,7 +35,7 @@ from dataward.privacy.subject import (
     texts_of,
     values_of,
 )
-from dataward.spark.session import demand_encryption, isolated, who
+from dataward.spark.session import demand_encryption, isolated
 from dataward.spark.sql import identifier
 from dataward.tables import delta, maintenance
 from dataward.tables.source import MALFORMED, pin
@@ -386,7 +386,7 @@ class _Table:
             target=str(contract.target),
             version=delta.latest_version(self.spark, contract.target),
             time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            who=who(self.spark),
+            who=caller(self.spark, contract).name,
             code=code_version(),
             key=key,
             subject=hmac.digest(secret, self.asked.subject.encode(), "sha256").hex(),

@@ -143,6 +143,7 @@ def _wrong_pointers(log: Log, size: int) -> int:
     return 0
 
 
+@guarded("ledger_publish")
 def publish_heads(contract: Contract) -> list[Published]:
     """Publish the newest checkpoint to every place that the contract names.
 
@@ -184,6 +185,7 @@ def migrate(spark: SparkSession, contract: Contract) -> int:
     return bring(spark, contract.ledger_location, open_keys(contract.keys))
 
 
+@guarded("ledger_cloudtrail")
 def cloudtrail(contract: Contract, trail: Trail, key_file: str) -> tuple[Digest | None, dict[str, Any]]:
     """Export the entries since the last export in CloudTrail's format; returns the digest (None: no new entries) and the public key.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.errors import ProofError, RunError, UsageError
 from dataward.integrity.canonical import sha256
+from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.verbs.train import verify_model
 
@@ -30,6 +31,7 @@ class Logged:
     artifacts: tuple[str, ...]
 
 
+@guarded("mlflow", of="folder")
 def log_model(folder: str | Path, experiment: str, tracking: str | None = None) -> Logged:
     """Log a finished training as a run: parameters, metrics, data sets with their seals, and all files as artefacts.
 
@@ -72,6 +74,7 @@ def log_model(folder: str | Path, experiment: str, tracking: str | None = None) 
     return Logged(run.info.run_id, experiment, tuple(name for name, _, _ in sites), files)
 
 
+@guarded("mlflow")
 def log_table(
     spark: SparkSession, plan: Plan, experiment: str, tracking: str | None = None, version: int | None = None
 ) -> Logged:

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Sequence
 
+from dataward.pipeline.guard import watched
 from dataward.pipeline.monitoring import Destinations, deliver
 from dataward.report import RunResult
 
@@ -24,4 +25,5 @@ def monitor(result: RunResult, metrics: Sequence[str] = (), alerts: Sequence[str
         UsageError: a destination is unknown.
     """
     where = Destinations.of(metrics, alerts, os.environ)
-    deliver(result, where, print, lambda line: warnings.warn(line, stacklevel=2))
+    with watched("monitor", source=result.contract):
+        deliver(result, where, print, lambda line: warnings.warn(line, stacklevel=2))

@@ -21,14 +21,14 @@ from dataward.integrity.records import Discard
 from dataward.integrity.seal import Seal, code_version
 from dataward.keys import open_keys
 from dataward.pipeline.context import Asked, Progress, silent
-from dataward.pipeline.guard import guarded
+from dataward.pipeline.guard import caller, guarded
 from dataward.pipeline.heads import RERUN, keep_heads
 from dataward.pipeline.intake.quarantined import QuarantinedRows
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.publish import carry_out
 from dataward.pipeline.seal import same_keys, signer
 from dataward.report import RunResult
-from dataward.spark.session import isolated, who
+from dataward.spark.session import isolated
 from dataward.tables import delta, maintenance
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
                 target=str(contract.target),
                 version=None,
                 time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                who=who(own),
+                who=caller(spark, contract).name,
                 code=code_version(),
                 key=signer(keys, contract.keys.domain),
                 of_run=of_run,

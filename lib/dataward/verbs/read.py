@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dataward.access.decide import Asking
+from dataward.access.nested import MASK
 from dataward.access.policies import of_access
 from dataward.access.sight import Sight, narrowed, open_sight, projection, sight, table_facts
 from dataward.access.site import settings
+from dataward.contract.parts import Layout, layout, shape_of
 from dataward.errors import NotPermitted, ProofError, TargetError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.integrity.records import Ask
 from dataward.integrity.seal import code_version
 from dataward.keys import open_keys
-from dataward.pipeline.guard import asker, guarded
+from dataward.pipeline.guard import caller, guarded
 from dataward.pipeline.key_uses import live_versions, told
 from dataward.pipeline.plan import Plan, plan
 from dataward.pipeline.seal import signer
-from dataward.privacy.opening import openable, with_originals
+from dataward.privacy.opening import Display, displayed, openable
 from dataward.spark.session import isolated
 from dataward.spark.workers import collected
 from dataward.tables import delta
@@ -130,21 +132,24 @@ def _read(spark: SparkSession, plan: Plan, wish: Wish) -> Reading:
     # Not in a session of its own: the caller uses the frame later.
     version, run_id = _version(spark, plan, wish)
     whole = delta.read(spark, contract.target, version)
-    seen = _sight(spark, plan, wish, whole)
-    opened = seen.named("opened")
-    frame = whole if seen.rows is None else _where(whole, seen.rows)
-    kinds = {one.name: one.dataType.simpleString() for one in whole.schema.fields}
-    shown = [sql for look in seen.columns if (sql := projection(look, kinds[look.column.name]))]
-    frame = frame.selectExpr(*shown)
-    entry = None
-    if opened:
-        keys = open_keys(contract.keys)
-        with isolated(spark) as own:
-            live = live_versions(own, contract, contract.target, version)
-        frame = with_originals(spark, contract, keys, frame, live, opened)
-        entry = _entered(spark, plan, wish, opened, version, seen.rows)
-    made, rows = _formed(frame, wish.form)
+    layouts = tuple(layout(contract, one.name, shape_of(one.dataType)) for one in whole.schema.fields)
+    seen = _sight(spark, plan, wish, layouts)
     sees = {look.column.name: str(look.shown) for look in seen.columns}
+    looks = {look.column.name: look for look in seen.columns}
+    frame = whole if seen.rows is None else _where(whole, seen.rows)
+    frame = frame.selectExpr(*(sql for one in layouts if (sql := projection(one, looks, view=False))))
+    display, entry = Display(layouts, sees, MASK), None
+    if any(display.needed(one) for one in layouts):
+        opened = seen.named("opened")
+        live: dict[str, set[int]] = {}
+        if opened:
+            with isolated(spark) as own:
+                live = live_versions(own, contract, contract.target, version)
+        frame = displayed(spark, contract, open_keys(contract.keys) if opened else None, frame, live, display)
+        if opened:
+            lines = {part.name: part.line for one in layouts for part in one.parts}
+            entry = _entered(spark, plan, wish, {name: lines[name].class_ or "" for name in opened}, version, seen.rows)
+    made, rows = _formed(frame, wish.form)
     return Reading(made, version, run_id, sees, seen.rows or "", rows, entry)
 
 
@@ -182,12 +187,12 @@ def _version(spark: SparkSession, plan: Plan, wish: Wish) -> tuple[int, str]:
     return proof.version, proof.run_id
 
 
-def _sight(spark: SparkSession, plan: Plan, wish: Wish, whole: DataFrame) -> Sight:
-    """Return what the caller may see; columns that only ``reidentify`` can open (nested, JSON) are shown as stored."""
+def _sight(spark: SparkSession, plan: Plan, wish: Wish, layouts: tuple[Layout, ...]) -> Sight:
+    """Return what the caller may see; what cannot be opened where it is, such as keys of maps, is shown as stored."""
     contract = plan.contract
-    table, governing = table_facts(contract, whole.columns), settings(contract)
+    table, governing = table_facts(contract, layouts), settings(contract)
     if governing.access.governed:
-        who = asker(spark, contract, governing)
+        who = caller(spark, contract)
         asking = Asking(who, "read", table, None, wish.purpose)
         seen = sight(of_access(governing.access), asking)
         if governing.binding is not None:
@@ -196,8 +201,9 @@ def _sight(spark: SparkSession, plan: Plan, wish: Wish, whole: DataFrame) -> Sig
         seen = open_sight(table)
     if not seen.decision.allowed:
         raise NotPermitted(f"not permitted to read {contract.target}: {seen.decision.why}")
+    closed = {part.name for one in layouts for part in one.parts if not openable(one, part)}
     looks = tuple(
-        replace(look, shown="stored") if look.shown == "opened" and not openable(contract, look.column.name) else look
+        replace(look, shown="stored") if look.shown == "opened" and look.column.name in closed else look
         for look in seen.columns
     )
     if all(look.shown == "absent" for look in looks):
@@ -213,9 +219,9 @@ def _where(whole: DataFrame, condition: str) -> DataFrame:
 
 
 def _entered(
-    spark: SparkSession, plan: Plan, wish: Wish, opened: tuple[str, ...], version: int, rows: str | None
+    spark: SparkSession, plan: Plan, wish: Wish, opened: dict[str, str], version: int, rows: str | None
 ) -> int:
-    """Enter the opening of originals in the ledger, before the frame is returned."""
+    """Enter the opening of originals in the ledger, before the frame is returned; ``opened``: the class of each part."""
     contract = plan.contract
     keys = open_keys(contract.keys)
     record = Ask(
@@ -224,11 +230,11 @@ def _entered(
         target=str(contract.target),
         version=version,
         time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        who=asker(spark, contract, settings(contract)).name,
+        who=caller(spark, contract).name,
         code=code_version(),
         key=signer(keys, contract.keys.domain),
         columns=list(opened),
-        classes=sorted({contract.line(name).class_ or "" for name in opened}),
+        classes=sorted(set(opened.values())),
         purpose=wish.purpose,
         ticket="",
         where_sha256=sha256(rows or "true"),

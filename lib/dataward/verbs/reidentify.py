@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from dataward.access.decide import Asking, Principal
 from dataward.access.reidentify import budget
 from dataward.access.sight import table_facts
-from dataward.access.site import settings
 from dataward.contract.operation import KEPT
 from dataward.contract.protections import Json
 from dataward.contract.pure import Impure, condition
@@ -28,7 +27,7 @@ from dataward.integrity.canonical import sha256
 from dataward.integrity.records import Ask
 from dataward.integrity.seal import code_version
 from dataward.keys import Keyring, open_keys
-from dataward.pipeline.guard import asker, guarded
+from dataward.pipeline.guard import caller, guarded
 from dataward.pipeline.heads import RERUN, keep_heads
 from dataward.pipeline.key_uses import live_versions
 from dataward.pipeline.plan import Plan
@@ -77,8 +76,8 @@ class Given:
 
 
 def principal(spark: SparkSession, plan: Plan) -> Principal:
-    """Return the principal (see :func:`dataward.pipeline.guard.asker`)."""
-    return asker(spark, plan.contract, settings(plan.contract))
+    """Return the principal (see :func:`dataward.pipeline.guard.caller`)."""
+    return caller(spark, plan.contract)
 
 
 @guarded("reidentify")

@@ -60,8 +60,9 @@ def plan_release(spark: SparkSession, query: Query | str | Path) -> Planned:
     Raises:
         UsageError: the query does not fit the table.
     """
-    with isolated(spark) as own:
-        asked = asked_of(own, _query(query), "")
+    found = _query(query)
+    with watched("explain", spark=spark, contract=found.contract), isolated(spark) as own:
+        asked = asked_of(own, found, "")
         plan, told = asked.plan, decided(budget.entries(own, asked.query.spend.budget), asked.charge)
         covered = told.reason if told.kind == "refusal" else ""
         return Planned(
@@ -104,8 +105,9 @@ def audit_release(spark: SparkSession, query: Query | str | Path, draws: int = 4
     Raises:
         UsageError: the query does not fit the table.
     """
-    with isolated(spark) as own:
-        return audit(compiled_for(own, _query(query))[1], draws)
+    found = _query(query)
+    with watched("explain", spark=spark, contract=found.contract), isolated(spark) as own:
+        return audit(compiled_for(own, found)[1], draws)
 
 
 def verify_release(spark: SparkSession, query: Query | str | Path, version: int | None = None) -> Proof:

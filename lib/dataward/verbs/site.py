@@ -19,7 +19,7 @@ from dataward.federated.survey import read_survey
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.integrity.seal import Seal
-from dataward.pipeline.guard import guarded
+from dataward.pipeline.guard import guarded, watched
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.plan import plan as read_contract
 from dataward.release.units import splits
@@ -197,7 +197,8 @@ def _charging(spark: SparkSession, described: SiteFile, contract: Plan, plan: Tr
 
     def pay(run: str) -> None:
         payment = Payment(f"train-{plan.plan}-{run}", Amount(privacy.epsilon, privacy.delta), f"training {plan.plan}")
-        charge(spark, place, dataset, privacy.unit or "row", payment)
+        with watched("train", spark=spark, contract=contract.contract, purpose=payment.purpose):
+            charge(spark, place, dataset, privacy.unit or "row", payment)
 
     return pay
 

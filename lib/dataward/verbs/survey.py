@@ -18,6 +18,7 @@ from dataward.federated.coordinator import Coordinator, Store, Transport
 from dataward.federated.encode import Numbers
 from dataward.federated.survey import SurveyPlan, Tally, read_survey
 from dataward.federated.transport import Https
+from dataward.pipeline.guard import guarded
 from dataward.quality.judge import Verdict, needed_flags, verdict_of
 from dataward.quality.metrics import Metric, State, Values, aggregates, state, value
 from dataward.quality.rules import Probe, Rule
@@ -58,6 +59,7 @@ class Surveyed:
         return not any(one.outcome in ("FAILED", "ERRORED") and one.action != "warn" for one in self.verdicts)
 
 
+@guarded("survey", of="path")
 def survey(
     path: str | Path,
     key: str | Path,

@@ -27,6 +27,7 @@ from dataward.integrity.dsse import Ed25519Signer, Envelope, key_id
 from dataward.integrity.seal import code_version
 from dataward.integrity.statement import Statement, Subject, predicate_type
 from dataward.keys import Purpose
+from dataward.pipeline.guard import guarded
 from dataward.report.html import draw
 
 __all__ = ["Checked", "Trained", "train", "verify_model"]
@@ -100,6 +101,7 @@ class Checked:
     detail: str
 
 
+@guarded("train", of="path")
 def train(
     path: str | Path,
     key: str | Path,
@@ -167,6 +169,7 @@ def _written(
     return Trained(str(folder), model.sha256, card)
 
 
+@guarded("verify", of="path")
 def verify_model(path: str | Path, coordinator: str | Path | None = None) -> tuple[Checked, ...]:
     """Check a training's output: the statement's signature, every file's hash, and each site's signed statement about its table.
 

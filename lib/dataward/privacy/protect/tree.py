@@ -20,11 +20,13 @@ __all__ = [
     "Fields",
     "Node",
     "apply",
+    "as_list",
     "build",
     "is_list",
     "kept",
     "leaves",
     "left",
+    "offsets_of",
     "output",
     "paths",
 ]
@@ -173,10 +175,10 @@ def apply(node: Node, values: pa.Array, rows: Rows) -> pa.Array:
         protected = {name: apply(child, array, rows) for (name, child), array in fields if left(child)}
         return pa.StructArray.from_arrays(list(protected.values()), list(protected), mask=values.is_null())
     if isinstance(node, Elements):
-        counts, offsets = _offsets(pc.list_value_length(values))
+        counts, offsets = offsets_of(pc.list_value_length(values))
         return pa.ListArray.from_arrays(offsets, apply(node.of, values.flatten(), rows.repeated(counts)))
-    counts, offsets = _offsets(pc.list_value_length(values.cast(_as_list(values.type))))
-    entries = values.cast(_as_list(values.type)).flatten()
+    counts, offsets = offsets_of(pc.list_value_length(values.cast(as_list(values.type))))
+    entries = values.cast(as_list(values.type)).flatten()
     entry_rows = rows.repeated(counts)
     keys, items = (
         apply(child, array, entry_rows) for child, array in zip((node.key, node.value), entries.flatten(), strict=True)
@@ -184,14 +186,14 @@ def apply(node: Node, values: pa.Array, rows: Rows) -> pa.Array:
     return pa.MapArray.from_arrays(offsets, keys, items)
 
 
-def _as_list(kind: pa.DataType) -> pa.DataType:
+def as_list(kind: pa.DataType) -> pa.DataType:
     """Return the type of a map as list of structs."""
     import pyarrow as pa
 
     return pa.list_(pa.struct([pa.field("key", kind.key_type, nullable=False), pa.field("value", kind.item_type)]))
 
 
-def _offsets(lengths: pa.Array) -> tuple[Any, pa.Array]:
+def offsets_of(lengths: pa.Array) -> tuple[Any, pa.Array]:
     """Return the number of elements of each list, and offsets that are null where the list is null."""
     import numpy as np
     import pyarrow as pa
