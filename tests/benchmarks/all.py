@@ -25,6 +25,7 @@ NAMES = (
     "refresh",
     "anomalies",
     "federated",
+    "budget",
 )
 
 

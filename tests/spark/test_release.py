@@ -1,7 +1,12 @@
 """Releases on Delta: Spark's aggregates equal the reference's, and an answer is drawn, paid, written and sealed once."""
 
+import json
+import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,6 +27,7 @@ from dataward.tables import commits, delta
 from dataward.verbs.budget import Amount, Payment, charge, reserve, set_cap, show
 from dataward.verbs.release import plan_release, release, verify_release
 from dataward.verbs.synthesize import synthesize
+from tests.spark import killed_release
 
 SCHEMA = "customer_id string, city string, day date, amount decimal(9,2), age int, x double"
 ANSWERS = [
@@ -43,14 +49,18 @@ def rows_of(number=600):
     ]  # fmt: skip
 
 
-def query(lake, **changes):
+def words(lake, **changes):
     base = {
         "release": "r", "source": {"path": str(lake.root / "source"), "sealed": False}, "unit": "customer_id",
         "bounds": {"rows_per_unit": 5, "groups_per_unit": 2}, "group_by": {"city": ["Bern", "Oslo"]}, "answers": ["count"],
         "spend": {"epsilon": 1.0, "delta": 1e-6, "from": str(lake.root / "budgets")}, "target": {"path": str(lake.root / "answer")},
         "keys": {"path": str(lake.root / "keys"), "domain": "t"},
     }  # fmt: skip
-    return Query.model_validate({**base, **changes})
+    return {**base, **changes}
+
+
+def query(lake, **changes):
+    return Query.model_validate(words(lake, **changes))
 
 
 @pytest.fixture
@@ -328,3 +338,33 @@ def test_a_synthetic_table_is_drawn_paid_and_sealed_once(orders):
     assert synthesize(orders.spark, wanted, "s1").released.status == "unchanged"
     assert (orders.rows("synthetic"), state(orders).charges) == (first, 1)
     assert verify_release(orders.spark, wanted.query.model_copy()).checks[0].holds
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("instant", killed_release.INSTANTS)
+def test_a_release_whose_process_and_jvm_are_sigkilled_leaves_no_answer_without_a_charge(orders, instant):
+    capped(orders, 1.0)
+    asked = query(orders)
+    alone = {key: value for key, value in os.environ.items() if not key.startswith("PYSPARK_GATEWAY")}
+    command = [
+        sys.executable, "-W", "ignore", "-m", "tests.spark.killed_release", instant, json.dumps(words(orders)), str(orders.root)
+    ]  # fmt: skip
+    died = subprocess.run(command, env=alone, start_new_session=True, capture_output=True, timeout=110, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()[-2000:]
+    charges = [one for one in budget.entries(orders.spark, asked.spend.budget) if one.kind == "charge"]
+    assert len(charges) == (instant not in ("drawn", "staged", "charge half written"))
+    if not charges:
+        assert not (orders.root / "answer").exists()
+    paid_for = [
+        draws.opened(orders.spark, asked.target.beside("draws"), draws.Staged(one.draw, one.secret))[0]
+        for one in charges
+    ]
+    done = release(orders.spark, asked, "r1")
+    assert (done.status, state(orders).charges, orders.versions("answer")) == (
+        "unchanged" if instant == "sealed" else "released",
+        1,
+        1,
+    )
+    assert verify_release(orders.spark, asked).holds
+    for answer in paid_for:
+        assert orders.rows("answer") == sorted(tuple(row.values()) for row in answer.to_pylist()), "not drawn again"

@@ -258,7 +258,7 @@ def test_a_wrong_plan_names_line_and_remedy(trained, tmp_path):
             read_plan(tmp_path / "plan.yaml")
         assert all(problem.line >= 1 for problem in caught.value.problems)
     (tmp_path / "site.yaml").write_text("site: north\nkey: a\n")
-    with pytest.raises(ContractError, match="coordinator"):
+    with pytest.raises(ContractError, match="'contract' is missing"):
         read_site(tmp_path / "site.yaml")
     (tmp_path / "model.json").write_text("[]")
     with pytest.raises(SourceError, match=r"no model of 'dataward train'"):
@@ -281,6 +281,7 @@ def test_no_private_key_is_in_any_file_of_a_training(trained):
 
 
 def test_the_examples_and_the_page_load_as_they_are_shown(tmp_path, monkeypatch):
+    from dataward.federated.intersect import read_intersection
     from dataward.federated.survey import read_survey
     from dataward.pipeline.plan import plan
     from tests.doc_contracts import blocks, keys_of
@@ -291,7 +292,7 @@ def test_the_examples_and_the_page_load_as_they_are_shown(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     for name in NAMES:
         init(tmp_path / "keys", name)
-    readers = {"plan": read_plan, "site": read_site, "survey": read_survey}
+    readers = {"plan": read_plan, "site": read_site, "survey": read_survey, "intersect": read_intersection}
     read = []
     for text in (*texts.values(), *examples.values()):
         first = keys_of(text)[0]
@@ -299,5 +300,5 @@ def test_the_examples_and_the_page_load_as_they_are_shown(tmp_path, monkeypatch)
             (tmp_path / "file.yaml").write_text(text)
             assert readers[first](tmp_path / "file.yaml")
             read.append(first)
-    assert sorted(read) == ["plan", "plan", "site", "site", "survey"]
+    assert sorted(read) == ["intersect", "plan", "plan", "site", "site", "survey"]
     assert plan(contract).name == "patients"

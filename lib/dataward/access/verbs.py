@@ -69,6 +69,7 @@ _ALL = (
     Verb("protect", "operate", activity=ENCRYPT),
     Verb("release", "operate", activity=QUERY),
     Verb("train", "operate"),
+    Verb("intersect", "operate", activity=QUERY),
     Verb("survey", "operate", activity=QUERY),
     Verb("budget_charge", "operate", activity=UPDATE),
     Verb("monitor", "operate"),

@@ -40,6 +40,17 @@ def add(verb: Verb) -> None:
     command = verb("survey", _survey, "Judge rules over several sites' tables by masked sums; no row leaves its site.")
     command.add_argument("survey", metavar="SURVEY", help="the survey (YAML)")
     command.add_argument("--key", default="keys/coordinator.key", metavar="FILE", help="the coordinator's key")
+    command = verb(
+        "intersect", _intersect, "Learn how many keys two sites share, or which; nothing else leaves a site."
+    )
+    command.add_argument("plan", metavar="PLAN", help="the plan (YAML); with --verify also its output folder")
+    command.add_argument("--site", metavar="SITE", help="this site's file (YAML); it is the plan's receiver")
+    command.add_argument(
+        "--verify", action="store_true", help="check the card and signatures of a finished intersection"
+    )
+    command.add_argument(
+        "--digest", action="store_true", help="print the digest by which sites accept the plan, and end"
+    )
     command = with_contract(
         verb("score", _score, "Apply a trained model to a sealed table, or to records without Spark.")
     )
@@ -115,6 +126,45 @@ def _survey(arguments: argparse.Namespace) -> int:
     return 0 if done.holds else 1
 
 
+def _intersect(arguments: argparse.Namespace) -> int:
+    from dataward.federated.intersect import digest_of, read_intersection
+    from dataward.verbs.intersect import intersect, verify_intersection
+
+    if arguments.verify:
+        folder = Path(arguments.plan)
+        return _checked(
+            arguments, folder if folder.is_dir() else Path(read_intersection(folder).output), verify_intersection
+        )
+    plan = read_intersection(arguments.plan)
+    if arguments.digest:
+        digest = digest_of(plan, plan.public_keys())
+        print_json({"plan": plan.plan, "sha256": digest}) if arguments.json else print(digest)
+        return 0
+    if not arguments.site:
+        raise UsageError("intersect needs --site SITE.yaml: the file of this site, with its table and key")
+    done = intersect(arguments.plan, arguments.site)
+    if arguments.json:
+        print_json({"path": done.path, "size": done.size, "keys": done.sizes, "card": done.card})
+    else:
+        told = ", ".join(f"{name} has {number:,}" for name, number in done.sizes.items())
+        say(f"{done.size:,} keys are shared ({told}); card: {done.path}/card.json")
+        if plan.reveal == "keys":
+            say(f"keys: {done.path}/keys.jsonl, readable by its owner only")
+    return 0
+
+
+def _checked(arguments: argparse.Namespace, folder: Path, verify: Any) -> int:
+    checks = verify(folder)
+    holds = all(check.holds for check in checks)
+    if arguments.json:
+        print_json({"path": str(folder), "checks": [dataclasses.asdict(check) for check in checks], "holds": holds})
+    else:
+        for check in checks:
+            print(f"  {'ok    ' if check.holds else 'FAILED'}  {check.name:<15} {check.detail}")
+        print("the proof holds" if holds else "THE PROOF DOES NOT HOLD")
+    return 0 if holds else 1
+
+
 def _digest(arguments: argparse.Namespace, plan: Any) -> int:
     from dataward.federated.certificates import public_key
 
@@ -131,17 +181,10 @@ def _verify(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.plan)
     if not folder.is_dir():
         folder = Path(read_plan(arguments.plan).output.path)
-    checks = verify_model(folder, arguments.coordinator)
-    holds = all(check.holds for check in checks)
-    if arguments.json:
-        print_json({"path": str(folder), "checks": [dataclasses.asdict(check) for check in checks], "holds": holds})
-    else:
-        for check in checks:
-            print(f"  {'ok    ' if check.holds else 'FAILED'}  {check.name:<15} {check.detail}")
-        print("the proof holds" if holds else "THE PROOF DOES NOT HOLD")
-        if not arguments.coordinator:
-            say("note: the coordinator's key is the one in the folder; give the one you know with --coordinator")
-    return 0 if holds else 1
+    code = _checked(arguments, folder, lambda place: verify_model(place, arguments.coordinator))
+    if not arguments.coordinator and not arguments.json:
+        say("note: the coordinator's key is the one in the folder; give the one you know with --coordinator")
+    return code
 
 
 def _score(arguments: argparse.Namespace) -> int:
@@ -222,10 +265,9 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from dataward.spark import session
     from dataward.verbs.site import serve
 
-    server = serve(session.get(), arguments.site)
+    server = serve(None, arguments.site)
     told = {"site": server.site.name, "url": f"https://{server.server_address[0]!s}:{server.server_address[1]}",
             "plans": list(server.site.plans)}  # fmt: skip
     if arguments.json:

@@ -239,7 +239,11 @@ class SiteFile(Model):
 
     site: Name
     key: str = Field(min_length=1, description="the site's private key (PEM, mode 0600)")
-    coordinator: str = Field(min_length=1, description="the coordinator's public key (PEM certificate)")
+    coordinator: str | None = Field(
+        default=None,
+        min_length=1,
+        description="the coordinator's public key (PEM certificate), for trainings and surveys",
+    )
     listen: Listen
     contract: str = Field(min_length=1, description="contract whose sealed target is the site's data")
     version: int | None = Field(default=None, ge=0, description="version of the target; default: the newest sealed one")

@@ -1,4 +1,7 @@
-"""A site's HTTP server: TLS 1.3 with client certificates, one thread per connection, only ``POST /v1/STAGE``."""
+"""A site's HTTP server: TLS 1.3 with client certificates, one thread per connection, only ``POST /v1/STAGE``.
+
+The coordinator is answered at every stage of a training or survey, the receiver of an accepted intersection at its stage.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from dataward.errors import DatawardError, SiteRefused, TargetError
+from dataward.federated.intersect import STAGE
 from dataward.federated.site import Site
 from dataward.federated.transport import LARGEST, tls
 
@@ -25,21 +29,25 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], site: Site, key: Ed25519PrivateKey, coordinator: bytes) -> None:
+    def __init__(self, address: tuple[str, int], site: Site, key: Ed25519PrivateKey, coordinator: bytes | None) -> None:
         """Bind the address and listen.
 
         Args:
             address: host and port.
             site: the answering site.
             key: the site's key.
-            coordinator: the coordinator's certificate (PEM).
+            coordinator: the coordinator's certificate (PEM); None: only receivers of intersections are answered.
 
         Raises:
             TargetError: the address is not available.
         """
         self.site = site
-        self._context = tls(True, key, coordinator)
-        self._trusted = x509.load_pem_x509_certificate(coordinator).public_key()
+        parties = [one.party for one in site.senders.values()]
+        pems = [coordinator, *(one.certificates[one.plan.receiver] for one in parties)]
+        known = [pem for pem in dict.fromkeys(pems) if pem]
+        self._context = tls(True, key, b"".join(known))
+        self._trusted = [x509.load_pem_x509_certificate(pem).public_key() for pem in known]
+        self.coordinator = x509.load_pem_x509_certificate(coordinator).public_key() if coordinator else None
         try:
             super().__init__(address, _Handler)
         except OSError as error:
@@ -51,10 +59,9 @@ class Server(ThreadingHTTPServer):
         try:
             secured = self._context.wrap_socket(request, server_side=True)
         except (OSError, ssl.SSLError):
-            return  # no certificate, or not the coordinator's
+            return  # no certificate, or one of nobody who is answered
         with secured:
-            peer = secured.getpeercert(binary_form=True)
-            if peer is not None and x509.load_der_x509_certificate(peer).public_key() == self._trusted:
+            if peer_of(secured) in self._trusted:
                 _Handler(secured, client_address, self)
 
     def shutdown_request(self, request: Any) -> None:
@@ -63,6 +70,12 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print nothing: a traceback could contain data."""
+
+
+def peer_of(secured: ssl.SSLSocket) -> Any:
+    """Return the public key that the peer of a connection proved to own; None without a certificate."""
+    der = secured.getpeercert(binary_form=True)
+    return None if der is None else x509.load_der_x509_certificate(der).public_key()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -85,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         stage = self.path.removeprefix("/v1/")
         try:
-            self._send(200, self.server.site.answer(stage, message))
+            self._send(200, self._answer(stage, message))
         except SiteRefused as error:
             self._send(409, {"refused": str(error), "site": error.site})
         except DatawardError as error:
@@ -95,6 +108,14 @@ class _Handler(BaseHTTPRequestHandler):
                 500,
                 {"refused": f"the site failed ({type(error).__name__}); its own log says no more, as it may hold data"},
             )
+
+    def _answer(self, stage: str, message: dict[str, Any]) -> dict[str, Any]:
+        peer = peer_of(self.request)
+        if stage == STAGE and isinstance(peer, Ed25519PublicKey):
+            return self.server.site.intersect(message, peer)
+        if peer is None or peer != self.server.coordinator:
+            raise SiteRefused("only the coordinator is answered at this stage")
+        return self.server.site.answer(stage, message)
 
     def _send(self, status: int, answer: dict[str, Any]) -> None:
         body = json.dumps(answer).encode()

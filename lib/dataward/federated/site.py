@@ -10,10 +10,10 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,6 +26,11 @@ from dataward.federated.encode import Numbers, canonical, pack, sha256, unpack
 from dataward.federated.plan import TrainingPlan
 from dataward.federated.rows import Rows
 from dataward.federated.survey import SurveyPlan, Tally
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from dataward.federated.intersect import Sender
 
 __all__ = ["PROTOCOL", "Accepted", "Memory", "Site", "accept", "bytes_of", "session_of"]
 
@@ -141,9 +146,12 @@ class Memory:
 class Site:
     """A site with several plans. One message is handled at a time."""
 
-    def __init__(self, name: str, signer: Ed25519PrivateKey, accepted: tuple[Accepted, ...], memory: Memory) -> None:
-        """Set the site's name, key, plans and memory."""
+    def __init__(
+        self, name: str, signer: Ed25519PrivateKey, accepted: tuple[Accepted, ...], memory: Memory, senders: Sequence[Sender] = ()
+    ) -> None:  # fmt: skip
+        """Set the site's name, key, plans and memory, and the intersections of keys that it answers."""
         self.name = name
+        self.senders = {one.party.digest: one for one in senders}
         self._signer, self._memory = signer, memory
         self._accepted = {one.digest: one for one in accepted}
         self._states: dict[str, Any] = {}
@@ -152,12 +160,13 @@ class Site:
 
     def __repr__(self) -> str:
         """Return a text without keys."""
-        return f"Site({self.name!r}, plans={[one.plan.plan for one in self._accepted.values()]})"
+        return f"Site({self.name!r}, plans={list(self.plans)})"
 
     @property
     def plans(self) -> tuple[str, ...]:
         """Names of the accepted plans."""
-        return tuple(one.plan.plan for one in self._accepted.values())
+        senders = (one.party.plan.plan for one in self.senders.values())
+        return (*(one.plan.plan for one in self._accepted.values()), *senders)
 
     def answer(self, stage: str, message: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to a message of the coordinator.
@@ -175,6 +184,19 @@ class Site:
             except (KeyError, TypeError, ValueError, AttributeError, IndexError):
                 raise SiteRefused(f"the message of stage {stage} is malformed") from None
         return result
+
+    def intersect(self, message: Mapping[str, Any], peer: Ed25519PublicKey) -> dict[str, Any]:
+        """Return the answer to the receiver of an intersection of keys; ``peer`` is the key that the connection proved.
+
+        Raises:
+            SiteRefused: the message is refused; the text contains no data of the site.
+        """
+        sender = self.senders.get(str(message.get("plan")))
+        if sender is None:
+            raise SiteRefused(
+                f"site '{self.name}' has not accepted this plan: its copy says something else, or is missing"
+            )
+        return sender.answer(message, peer)
 
     def _plan(self, message: Mapping[str, Any]) -> Accepted:
         if message.get("protocol") != PROTOCOL:

@@ -84,7 +84,7 @@ def log_table(
         ProofError: the seal of the version does not hold.
         UsageError: MLflow is not installed.
     """
-    from dataward.verbs.site import sealed
+    from dataward.verbs.held import sealed
 
     mlflow = _mlflow(tracking)
     seal = sealed(spark, plan, version)

@@ -51,7 +51,7 @@ def score_table(
         ProofError: the seal of the version does not hold.
         NotPermitted: the features are protected differently than in training.
     """
-    from dataward.verbs.site import protections_of, sealed
+    from dataward.verbs.held import protections_of, sealed
 
     model = model if isinstance(model, Model) else Model.read(Path(model))
     contract = plan.contract

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dataward.integrity.seal import Seal
     from dataward.pipeline.plan import Plan
 
-__all__ = ["Asked", "Check", "Proof", "proved", "trusted", "verify", "verify_contract"]
+__all__ = ["Asked", "Check", "Proof", "proved", "trusted", "verified", "verify", "verify_contract"]
 
 Progress = Callable[[int, int, int], None]
 
@@ -106,6 +106,12 @@ def verify(spark: SparkSession | None, plan: Plan, version: int | None = None, a
 @guarded("verify")
 def verify_contract(spark: SparkSession | None, contract: Contract, asked: Asked) -> Proof:
     """Verify the target of a contract; see :func:`verify`."""
+    return verified(spark, contract, asked)[0]
+
+
+@guarded("verify")
+def verified(spark: SparkSession | None, contract: Contract, asked: Asked) -> tuple[Proof, Proved]:
+    """Verify the target of a contract, and return its proof for readers and for code; see :func:`verify`."""
     found = proved(spark, contract, asked)
     seal = found.sealed.seal
     assert seal is not None  # noqa: S101 - `prove` returns only such
@@ -116,7 +122,7 @@ def verify_contract(spark: SparkSession | None, contract: Contract, asked: Asked
         findings += _rows(spark, contract, seal)
     checks = tuple(_checks(found, seal, findings))
     target = str(contract.target)
-    return Proof(
+    proof = Proof(
         contract.contract,
         target,
         seal.version,
@@ -127,6 +133,7 @@ def verify_contract(spark: SparkSession | None, contract: Contract, asked: Asked
         found.counted,
         found.versions,
     )
+    return proof, found
 
 
 def proved(spark: SparkSession | None, contract: Contract, asked: Asked) -> Proved:

@@ -62,7 +62,10 @@ class VersionState:
 
 @dataclass(frozen=True)
 class Proved:
-    """The outcome: the sealed version (with its seal), findings, hashed files and, with ``every``, the remaining files of each version."""
+    """The outcome: the sealed version (with its seal), findings, hashed files and, with ``every``, the remaining files of each version.
+
+    ``state``: the version's files according to the manifests; None where the folder is not that of the table.
+    """
 
     sealed: SealedVersion
     findings: tuple[Finding, ...]
@@ -70,6 +73,7 @@ class Proved:
     counted: Counted = field(default_factory=Counted)
     versions: tuple[VersionState, ...] = ()
     newest: int | None = None
+    state: Attested | None = None
 
 
 def prove(log: Log, table: Folder, target: str, trust: Trust, request: Request) -> Proved:
@@ -125,7 +129,8 @@ def _files(looked: Looked, proved: Proved, request: Request) -> tuple[Proved, li
     places = {one.place for one in told}
     bad = {key: one for key, one in union.items() if one.path in places or (one.vector and one.vector.path in places)}
     kept = (state for state in states(looked.chain) if request.every and state.version in sealed)
-    return replace(proved, counted=counted, versions=tuple(_version_state(state, bad) for state in kept)), found + told
+    versions = tuple(_version_state(state, bad) for state in kept)
+    return replace(proved, counted=counted, versions=versions, state=wanted), found + told
 
 
 def _version_state(state: Attested, bad: dict[Key, ManifestFile]) -> VersionState:
