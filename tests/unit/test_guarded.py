@@ -77,6 +77,7 @@ CASES = {
     "dashboard": [["reports"]],
     "train": [["plan.yaml", "--key", "keys/coordinator.key"], ["models", "--verify"]],
     "survey": [["survey.yaml", "--key", "keys/coordinator.key"]],
+    "intersect": [["share.yaml", "--site", "sharing.yaml"], ["models", "--verify"]],
     "score": [["models", *C, "--out", "scores"], ["models", *C, "--records", "records.jsonl"]],
     "mlflow": [["--model", "models"], C],
     "site serve": [["site.yaml"]],
@@ -150,6 +151,14 @@ columns: {{x: double}}
 rules: 'Rules = [ RowCount > 1 ]'
 output: survey
 """
+SHARE = f"""\
+intersect: shared
+key: mail
+receiver: north
+sites:
+{SITES.rpartition(chr(10))[0]}
+output: shared
+"""
 SITE = """\
 site: north
 key: keys/north.key
@@ -165,7 +174,7 @@ state: state
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("guarded") / "project"
     texts = {"c.yaml": CONTRACT, "q.yaml": QUERY, "s.yaml": SYNTHESIS, "plan.yaml": PLAN, "survey.yaml": SURVEY,
-             "site.yaml": SITE, "records.jsonl": json.dumps({"mail": CANARY}), "trail.json": '{"Records": []}'}  # fmt: skip
+             "site.yaml": SITE, "share.yaml": SHARE, "sharing.yaml": SITE.replace("plan.yaml", "share.yaml"), "records.jsonl": json.dumps({"mail": CANARY}), "trail.json": '{"Records": []}'}  # fmt: skip
     for name in ("north", "south", "west", "coordinator"):
         new_key(folder / "keys", name)
     for name, text in texts.items():
@@ -242,8 +251,15 @@ UNGUARDED = {
         "html": "prints given findings",
         "source_of": "looks up the format of a place",
     },
+    "held": {
+        "held": "calls verify, which decides",
+        "protections_of": "of a given seal",
+        "sealed": "calls verify, which decides",
+        "statement_of": "of a given seal",
+    },
     "iam": {"compare": "compares given policies", "grant": TEXT, "template": "prints given policies"},
     "init": {"init": "writes a new project, without data"},
+    "intersect": {"party_of": "part of intersect and site serve, which decide"},
     "ledger": {"note_of": "parses a given file"},
     "lineage": {"graph": "of given seals", "plans_of": "reads contracts"},
     "preflight": {
@@ -262,8 +278,6 @@ UNGUARDED = {
     "reports": {"check_report": "part of verify"},
     "site": {
         "init": "creates a new key",
-        "protections_of": "of a given seal",
-        "sealed": "calls verify, which decides",
     },
     "survey": {"numbers_of": "measures a given frame", "tally_of": "reads a plan"},
     "vacuum": {"retained_hours": "reads a contract"},

@@ -140,6 +140,7 @@ def _written(folder: Path, party: Party, found: Found) -> Intersected:
     return Intersected(str(folder), found.size, dict(found.sizes), card)
 
 
+@guarded("verify", of="path")
 def verify_intersection(path: str | Path) -> tuple[Checked, ...]:
     """Check a written intersection: the receiver's signature, the files' hashes, and both sites' signed statements.
 
