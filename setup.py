@@ -59,6 +59,7 @@ setup(
             "py.typed",
             "VERSION",
             "spark/jars.sha256",
+            "spark/jars-s3.sha256",
             "contract/functions.txt",
             "spark/log4j2.properties",
             "quality/dqdl/grammar.json",

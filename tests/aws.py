@@ -6,14 +6,23 @@ import functools
 import http.client
 import os
 import random
+import ssl
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from ipaddress import ip_address
+from pathlib import Path
+from threading import Lock, Thread
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from moto.server import ThreadedMotoServer
+
+PEM = serialization.Encoding.PEM
 
 LOGIN = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -34,6 +43,7 @@ class Aws:
         self.fault: Any = lambda action: None
         self.forbids: Any = lambda *request: False
         self.random = random.Random(7)
+        self.one_by_one = Lock()
 
     def throttle(self, share: float) -> None:
         self.fault = lambda action: "ThrottlingException" if self.random.random() < share else None
@@ -43,6 +53,40 @@ class Aws:
 
         return boto3.client(service, endpoint_url=self.endpoint, region_name="us-east-1",
                             aws_access_key_id="test", aws_secret_access_key="test")  # fmt: skip
+
+
+def _certified(folder: Path) -> ssl.SSLContext:
+    """A server's context with a certificate for 127.0.0.1, signed by a CA whose certificate is written to ``ca.pem``."""
+    now, day = datetime.now(timezone.utc), timedelta(days=1)
+    ca, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+
+    def signed(subject: str, key: Any, extension: Any) -> bytes:
+        made = x509.CertificateBuilder(
+            _name("Test CA"), _name(subject), key.public_key(), x509.random_serial_number(), now - day, now + day
+        )
+        return made.add_extension(extension, critical=True).sign(ca, hashes.SHA256()).public_bytes(PEM)
+
+    (folder / "ca.pem").write_bytes(signed("Test CA", ca, x509.BasicConstraints(ca=True, path_length=0)))
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    secret = own.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "server.pem").write_bytes(signed("127.0.0.1", own, here) + secret)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return context
+
+
+def _endpoint(front: ThreadingHTTPServer, secure: Path | None) -> str:
+    """The address of a server, which gets TLS where a folder for its certificate is given."""
+    if secure is None:
+        return f"http://127.0.0.1:{front.server_port}"
+    # The handshake belongs to the thread of its connection.
+    front.socket = _certified(secure).wrap_socket(front.socket, server_side=True, do_handshake_on_connect=False)
+    os.environ["AWS_CA_BUNDLE"] = str(secure / "ca.pem")
+    return f"https://127.0.0.1:{front.server_port}"
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
 @functools.cache
@@ -61,8 +105,11 @@ def forgotten(target: str) -> None:
 
 
 @contextmanager
-def aws() -> Iterator[Aws]:
-    """A fresh AWS; the environment of this process names it while the block runs."""
+def aws(secure: Path | None = None) -> Iterator[Aws]:
+    """A fresh AWS; the environment of this process names it while the block runs.
+
+    ``secure``: a folder for the certificate of a test CA; the endpoint then has TLS, and ``AWS_CA_BUNDLE`` names the CA.
+    """
     target, told = moto(), Aws()
     forgotten(target)
 
@@ -87,10 +134,13 @@ def aws() -> Iterator[Aws]:
                     403, {"Content-Type": "application/x-amz-json-1.1" if denied is not xml else "text/xml"}, denied
                 )
                 return
-            connection = http.client.HTTPConnection(target)
-            connection.request(self.command, self.path, body, dict(self.headers))
-            found = connection.getresponse()
-            self._answer(found.status, dict(found.getheaders()), found.read())
+            conditional = "If-Match" in self.headers or "If-None-Match" in self.headers
+            with told.one_by_one if conditional else nullcontext():  # moto looks and writes in two steps
+                connection = http.client.HTTPConnection(target)
+                connection.request(self.command, self.path, body, dict(self.headers))
+                found = connection.getresponse()
+                status, headers, data = found.status, dict(found.getheaders()), found.read()
+            self._answer(status, headers, data)
 
         def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response(status)
@@ -109,9 +159,9 @@ def aws() -> Iterator[Aws]:
             pass
 
     front = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    Thread(target=front.serve_forever, args=(0.01,), daemon=True).start()
-    told.endpoint = f"http://127.0.0.1:{front.server_port}"
     before = dict(os.environ)
+    told.endpoint = _endpoint(front, secure)
+    Thread(target=front.serve_forever, args=(0.01,), daemon=True).start()
     os.environ.update(LOGIN, AWS_ENDPOINT_URL=told.endpoint)
     try:
         yield told

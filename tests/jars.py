@@ -14,5 +14,4 @@ def more() -> list[Path]:
 
 def hadoop_aws() -> list[Path]:
     """What Spark reads S3 with."""
-    sums = Path(__file__).with_name("jars-s3.sha256")
-    return jars.ensure(sums=sums, coordinates=("org.apache.hadoop:hadoop-aws:3.3.4",), excludes=())
+    return jars.ensure(sums=jars.S3_SUMS, coordinates=jars.S3_COORDINATES, excludes=())

@@ -8,13 +8,13 @@ resource with the recorded requests of the verbs (``tests/data/iam``): no reques
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dataward.access.iam_verbs import VERBS, Work, work_of
 from dataward.contract import Contract, Location
+from dataward.contract.places import bucket_and_key
 from dataward.errors import UsageError
 
 T = TypeVar("T")
@@ -62,8 +62,8 @@ class Place:
     @classmethod
     def of(cls, path: str) -> Place | None:
         """Read an s3, s3a or s3n URI; None for any other path."""
-        found = re.fullmatch(r"s3[an]?://([^/]+)(?:/(.*))?", path)
-        return cls(found[1], (found[2] or "").strip("/")) if found else None
+        found = bucket_and_key(path)
+        return cls(*found) if found else None
 
 
 def trust(role: str, account: Account) -> dict[str, Any]:

@@ -23,7 +23,8 @@ def add(verb: Verb) -> None:
     action = verb.group("dqdl", "Print a DQDL ruleset in one layout.")
     command = action("fmt", _dqdl_fmt, "Print a ruleset so that it parses to the same rules again; needs no Spark.")
     command.add_argument("file", metavar="FILE", help="a file, or - for standard input")
-    verb("jars", _jars, "Fetch and check the jars of a local Spark session.")
+    command = verb("jars", _jars, "Fetch and check the jars of a local Spark session.")
+    command.add_argument("--s3", action="store_true", help="also those for s3:// and s3a:// paths (280 MB, docs/s3.md)")
 
 
 def _contract_check(arguments: argparse.Namespace) -> int:
@@ -77,7 +78,7 @@ def _dqdl_fmt(arguments: argparse.Namespace) -> int:
 def _jars(arguments: argparse.Namespace) -> int:
     from dataward.spark import jars
 
-    paths = jars.ensure()
+    paths = jars.ensure() + (jars.fetch_s3() if arguments.s3 else [])
     if arguments.json:
         print_json({"folder": str(jars.cache()), "jars": [path.name for path in paths]})
     else:

@@ -29,7 +29,7 @@ from dataward.contract.protections import (
     written_form,
 )
 from dataward.contract.reserved import SHADOW
-from dataward.contract.settings import Erasure, Join, Keys, Limits, Lineage, PrivateMetrics, Retention, Windows
+from dataward.contract.settings import Erasure, Join, Keys, Limits, Lineage, PrivateMetrics, Retention, Storage, Windows
 from dataward.contract.treatment import Treatment
 
 __all__ = ["Contract", "json_schema"]
@@ -85,6 +85,7 @@ class Contract(Model):
     )
     windows: Windows | None = Field(default=None, description="what the rules come to per window of event time")
     limits: Limits = Field(default_factory=Limits)
+    storage: Storage | None = Field(default=None, description="what connections and writes to S3 must be")
     lineage: Lineage | None = Field(default=None, description="OpenLineage events: a file, or an endpoint's url")
     access: Access = Field(default_factory=Access)
     approvals: tuple[Approval, ...] = Field(default=(), description="signed exceptions to the policy's protections")

@@ -10,7 +10,17 @@ from pydantic import AfterValidator, Field, model_validator
 
 from dataward.contract.base import Model, Scalar
 
-__all__ = ["History", "Location", "Quarantine", "Sealed", "Source", "Target", "identity", "split_path"]
+__all__ = [
+    "History",
+    "Location",
+    "Quarantine",
+    "Sealed",
+    "Source",
+    "Target",
+    "bucket_and_key",
+    "identity",
+    "split_path",
+]
 
 
 SCHEMES = {"s3a": "s3", "s3n": "s3"}
@@ -32,6 +42,13 @@ def identity(place: str) -> str:
     return f"{scheme}://{posixpath.normpath(rest)}" if scheme else posixpath.normpath(rest)
 
 
+def bucket_and_key(path: str) -> tuple[str, str] | None:
+    """Return bucket and key (without slashes at its ends) of a path in S3, however its scheme is spelled; None for any other path."""
+    scheme, rest = split_path(path)
+    bucket, _, key = rest.partition("/")
+    return (bucket, key.strip("/")) if scheme == "s3" and bucket else None
+
+
 class Location(Model):
     """Where a table is: a path (any file system that Spark reads) or a name in the catalog; exactly one of them."""
 
@@ -44,6 +61,11 @@ class Location(Model):
     def _one_place(self) -> Location:
         if (self.path is None) == (self.table is None):
             raise ValueError("give exactly one of 'path' and 'table'")
+        # Spark writes paths into plans, logs and error messages.
+        if self.path is not None and "@" in ((bucket_and_key(self.path) or ("",))[0]):
+            raise ValueError(
+                "'path' holds credentials before '@': remove them; they come from the provider's own chain"
+            )
         # A name becomes part of SQL text: only what an identifier may hold gets that far.
         if self.table is not None and not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+){0,2}", self.table):
             raise ValueError("'table' is a name such as people, lake.people or main.lake.people")

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from dataward.contract.base import Model, Name
+from dataward.contract.places import bucket_and_key
 
 __all__ = [
     "Erasure",
@@ -18,6 +19,7 @@ __all__ = [
     "Lineage",
     "Retain",
     "Retention",
+    "Storage",
     "Windows",
 ]
 
@@ -53,11 +55,24 @@ class Keys(Model):
             raise ValueError("provider aws_kms needs 'key' (the KMS key), and only aws_kms takes it")
         if self.provider == "databricks" and not re.fullmatch(r"[^/]+/[^/]+", self.path):
             raise ValueError("with provider databricks 'path' is SCOPE/NAME of a secret")
+        if bucket_and_key(self.path) and not self.path.startswith("s3://"):
+            raise ValueError("write the keyring's path as s3://BUCKET/KEY: it is no file that Spark reads")
         if self.path.startswith("s3://") and (
             self.provider != "aws_kms" or not re.fullmatch(r"s3://[^/]+/.+", self.path)
         ):
             raise ValueError("a keyring at s3://BUCKET/KEY goes with provider aws_kms: elsewhere its secrets lie open")
         return self
+
+
+class Storage(Model):
+    """What connections and writes to S3 must be. A run whose settings do less stops before anything is read."""
+
+    tls: bool = Field(default=True, description="refuse an endpoint without TLS, of Spark's s3a or of AWS_ENDPOINT_URL")
+    kms: str | None = Field(
+        default=None,
+        min_length=1,
+        description="ID or ARN of the KMS key under which every object must be written (SSE-KMS)",
+    )
 
 
 class Lineage(Model):

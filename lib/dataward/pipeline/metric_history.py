@@ -27,7 +27,7 @@ from dataward.quality.past import Past, Point, TooShort
 from dataward.quality.suite import Suite
 from dataward.spark.session import isolated
 from dataward.spark.sql import literal
-from dataward.tables import commits, delta
+from dataward.tables import commits, delta, turns
 from dataward.tables.maintenance import settings
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _append(spark: SparkSession, plan: Plan, app: str, rows: list[tuple[Any, ...
     if commit.version % FILES == FILES // 2:  # apart from the commits (0 modulo 10) at which Delta writes a checkpoint
         told = json.dumps({"dataward": 1, "trims": plan.name})
         named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": told})
-        with suppress(Exception), named:  # a concurrent run is compacting
+        with suppress(Exception), turns.exclusive(spark, place, app), named:  # a concurrent run is compacting
             delta.delta_table(spark, place).optimize().executeCompaction()
 
 
@@ -132,8 +132,9 @@ def _trim(spark: SparkSession, plan: Plan, now: datetime, past: Past) -> None:
         condition = f"contract = {literal(plan.name)} and time < timestamp'{before}'"
         told = json.dumps({"dataward": 1, "trims": plan.name})
         named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": told})
-        with suppress(Exception), named:  # a concurrent run is deleting; the next run tries again
-            delta.delta_table(spark, plan.contract.history_location).delete(condition)
+        place = plan.contract.history_location
+        with suppress(Exception), turns.exclusive(spark, place, "trim"), named:  # or a concurrent run is deleting
+            delta.delta_table(spark, place).delete(condition)
 
 
 def drawn(past: Past, suite: Suite, judged: Judgement, now: datetime) -> Iterator[Line]:

@@ -22,7 +22,7 @@ from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite
 from dataward.spark.compare import Incomparable
 from dataward.spark.java_side import pattern_trouble
-from dataward.tables import catalog, delta
+from dataward.tables import catalog, delta, turns
 from dataward.tables.declared import declarations, fit
 from dataward.tables.log import Newest
 from dataward.tables.reading import UNDECODABLE
@@ -119,6 +119,7 @@ def against_place(spark: SparkSession, plan: Plan) -> Newest | None:
 
     Raises:
         ContractError: it is a view, a table of another format, or a folder of files.
+        TargetError: a commit of an earlier run was overwritten on S3.
     """
     target = plan.contract.target
     if other := catalog.instead_of_delta(spark, target):
@@ -126,6 +127,7 @@ def against_place(spark: SparkSession, plan: Plan) -> Newest | None:
         what = f"there {'are' if other.startswith('files') else 'is'} {other} at {target}, no Delta table"
         remedy = "name another place, or remove what is there"
         raise ContractError([Problem(plan.document.file, line, "target", what, remedy)])
+    turns.check(spark, target)
     return delta.newest(spark, target)
 
 

@@ -17,7 +17,8 @@ from dataward.keys import KeyProvider, Keyring, signing_key
 from dataward.pipeline.attest import attached, beside_of, environment
 from dataward.pipeline.content import REREAD, Change, Sealing, content_of
 from dataward.pipeline.guard import caller
-from dataward.tables import delta
+from dataward.tables import delta, turns
+from dataward.tables.objects import demand
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,7 +42,9 @@ def same_keys(spark: SparkSession, contract: Contract, keys: Keyring) -> None:
 
     Raises:
         KeyringError: a version that the seal names is missing, or has another secret.
+        SessionError: the session does not reach S3 as the contract demands.
     """
+    demand(spark, contract)
     seal = ledger.newest_seal(contract.ledger_location, contract.target)
     if seal is None:
         return
@@ -100,7 +103,8 @@ def seal_version(spark: SparkSession, run: SealingRun, version: int, change: Cha
         facts: the fields of :class:`Seal` that the run itself knows.
 
     Raises:
-        TargetError: the ledger cannot be written, or an earlier version that the sum follows from differs from its seal.
+        TargetError: the ledger cannot be written, an earlier version that the sum follows from differs from its seal, or another
+            writer on S3 overwrote the version.
     """
     contract, keys = run.contract, run.keys
     key = signer(keys, contract.keys.domain)
@@ -127,5 +131,7 @@ def seal_version(spark: SparkSession, run: SealingRun, version: int, change: Cha
         key={**key, "fingerprints": fingerprints},
         **facts,
     )
-    ledger.append(contract.ledger_location, keys, seal, attached(spark, contract, keys, seal, manifests))
+    attachments = attached(spark, contract, keys, seal, manifests)
+    turns.check(spark, contract.target)  # what was read above is this run's commit
+    ledger.append(contract.ledger_location, keys, seal, attachments)
     return seal

@@ -12,9 +12,9 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from dataward.contract import Contract, Lineage, Location
+from dataward.contract.places import split_path
 from dataward.errors import UsageError
 from dataward.report.model import RunResult
 
@@ -104,11 +104,11 @@ def _name(place: Location, namespace: str) -> tuple[str, str]:
     """Return namespace and name of a dataset, as OpenLineage's naming has them."""
     if place.path is None:
         return namespace, str(place.table)
-    parts = urlsplit(place.path)
-    if parts.scheme in ("", "file"):
-        return "file", str(Path(parts.path).absolute())
-    scheme = {"s3a": "s3", "s3n": "s3"}.get(parts.scheme, parts.scheme)
-    return f"{scheme}://{parts.netloc}", parts.path.strip("/") or "/"
+    scheme, rest = split_path(place.path)
+    if not scheme:
+        return "file", str(Path(rest).absolute())
+    authority, _, path = rest.partition("/")
+    return f"{scheme}://{authority}", path.strip("/") or "/"
 
 
 def _version(version: int | None) -> dict[str, Any]:

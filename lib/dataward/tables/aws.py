@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -14,6 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from dataward.contract.places import bucket_and_key
 from dataward.errors import UsageError
 
 __all__ = ["StorageState", "bucket_of", "clock_skew", "storage_state"]
@@ -71,8 +71,8 @@ def _words(value: bool | None, yes: str, no: str) -> str:
 
 def bucket_of(path: str) -> str:
     """Return the bucket of an s3, s3a or s3n URI; empty for any other path."""
-    found = re.match(r"s3[an]?://([^/]+)", path)
-    return found[1] if found else ""
+    found = bucket_and_key(path)
+    return found[0] if found else ""
 
 
 def storage_state(path: str, try_plaintext: bool = False) -> StorageState:

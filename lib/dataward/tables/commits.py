@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Location, Target
 from dataward.errors import ProtectionError, TargetError
 from dataward.spark.sql import identifier, literal, names
-from dataward.tables import delta
+from dataward.tables import delta, turns
 from dataward.tables.declared import Declared, Fit, conformed, declared, fit, read_back
 from dataward.tables.delta import Commit
 from dataward.tables.reason import from_worker, reason
@@ -123,7 +123,8 @@ def append_in_turn(spark: SparkSession, frame: DataFrame, place: Location, trans
     """
     writer = frame.write.format("delta").mode("append").options(**_statistics(transaction.stats))
     writer = writer.option("delta.appendOnly", "true").option("txnAppId", transaction.app).option("txnVersion", turn)
-    _save(writer.option("userMetadata", json.dumps({"dataward": 1, **transaction.metadata})), place)
+    with turns.exclusive(spark, place, transaction.app):
+        _save(writer.option("userMetadata", json.dumps({"dataward": 1, **transaction.metadata})), place)
 
 
 def insert_missing(
@@ -136,6 +137,13 @@ def insert_missing(
     Raises:
         TargetError: the table cannot be written.
     """
+    with turns.exclusive(spark, place, f"insert-{key}"):
+        _insert_missing(spark, frame, schema, place, key, update)
+
+
+def _insert_missing(
+    spark: SparkSession, frame: DataFrame, schema: str, place: Location, key: str, update: bool
+) -> None:
     try:
         if not delta.exists(spark, place):
             empty = spark.createDataFrame([], schema).write.format("delta").mode("ignore").options(**_statistics([]))
@@ -299,6 +307,11 @@ def _same(name: str, beside: str | None = None, there: Container[str] = ()) -> s
 
 def _once(spark: SparkSession, place: Location, transaction: Transaction, write: Callable[[], None]) -> Commit:
     """Write, then read the commit back, because Delta silently skips a known transaction."""
+    with turns.exclusive(spark, place, transaction.app):
+        return _read_back(spark, place, transaction, write)
+
+
+def _read_back(spark: SparkSession, place: Location, transaction: Transaction, write: Callable[[], None]) -> Commit:
     run_id = transaction.app
     try:
         _tighten_statistics(spark, place, transaction.stats)
@@ -325,8 +338,8 @@ def found_late(spark: SparkSession, place: Location, run_id: str) -> Commit | No
     for wait in (0.0, 0.5, 1.0):
         time.sleep(wait)
         if found := delta.find_run(spark, place, run_id):
-            return found
-    return None
+            break
+    return found
 
 
 def _statistics(stats: Sequence[str]) -> dict[str, str]:
@@ -367,14 +380,16 @@ def restore(spark: SparkSession, place: Location, commit: Commit) -> None:
         if commit.version > 0:
             restore_to(spark, place, commit.version - 1)
         else:
-            delta.delta_table(spark, place).delete()
+            with turns.exclusive(spark, place, "restore"):
+                delta.delta_table(spark, place).delete()
     finally:
         spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
 
 
 def restore_to(spark: SparkSession, place: Location, version: int) -> None:
     """Restore an earlier version for readers."""
-    delta.delta_table(spark, place).restoreToVersion(version)
+    with turns.exclusive(spark, place, f"restore-{version}", mending=True):
+        delta.delta_table(spark, place).restoreToVersion(version)
 
 
 def _sql(value: Any) -> str:

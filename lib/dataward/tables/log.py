@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.types import StructType
 
-__all__ = ["Newest", "checkpointed", "commit_info", "delta_table", "folder", "newest", "snapshot"]
+__all__ = ["Newest", "checkpointed", "commit_info", "delta_table", "folder", "folder_to_be", "newest", "snapshot"]
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,17 @@ def folder(spark: SparkSession, place: Location) -> str:
     with suppress(Exception):
         return str(_delta_log(spark, place).dataPath().toString())
     return str(delta_table(spark, place).detail().select("location").first()[0])
+
+
+def folder_to_be(spark: SparkSession, place: Location) -> str:
+    """Return the URI of a table of the catalog, also of one that is to be created; empty where the catalog does not show it."""
+    with suppress(Exception):
+        if spark.catalog.tableExists(str(place.table)):
+            return folder(spark, place)
+        session: Any = spark._jsparkSession
+        name = session.sessionState().sqlParser().parseTableIdentifier(str(place.table))
+        return str(session.sessionState().catalog().defaultTablePath(name).toString())
+    return ""
 
 
 def _delta_log(spark: SparkSession, place: Location) -> Any:

@@ -10,7 +10,7 @@ from dataward.contract import Location
 from dataward.errors import TargetError
 from dataward.spark.console import console_to_stderr
 from dataward.spark.sql import column, literal
-from dataward.tables import delta, log
+from dataward.tables import delta, log, turns
 from dataward.tables.files import on_system
 from dataward.tables.reason import reason
 
@@ -49,7 +49,8 @@ def delete_rows(spark: SparkSession, place: Location, name: str, values: DataFra
     from pyspark.sql import functions as F
 
     same = column("t", name).cast("string") == column("s", values.columns[0])
-    with settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": json.dumps({"dataward": 1, **metadata})}):
+    own = {"spark.databricks.delta.commitInfo.userMetadata": json.dumps({"dataward": 1, **metadata})}
+    with turns.exclusive(spark, place, _run(metadata)), settings(spark, own):
         try:
             newest = delta.read(spark, place, delta.latest_version(spark, place))
             rows = newest.alias("t").join(F.broadcast(values.alias("s")), same, "leftsemi").count()
@@ -77,7 +78,7 @@ def forget_past(spark: SparkSession, place: Location, metadata: dict[str, Any]) 
         # Number of tasks by which vacuum lists directories; the default of 10,000 takes 15 seconds for a small table.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * spark.sparkContext.defaultParallelism),
     }
-    with settings(spark, own), console_to_stderr(spark):
+    with turns.exclusive(spark, place, _run(metadata)), settings(spark, own), console_to_stderr(spark):
         try:
             spark.sql(f"reorg table {name} apply (purge)")
             spark.sql(f"vacuum {name} retain 0 hours")
@@ -120,7 +121,12 @@ def vacuum(spark: SparkSession, place: Location, hours: int, dry_run: bool) -> l
 def append_only(spark: SparkSession, place: Location, wanted: bool) -> None:
     """Set whether a table is append-only."""
     name = delta.identifier(spark, place)
-    spark.sql(f"alter table {name} set tblproperties ('delta.appendOnly' = '{str(wanted).lower()}')")
+    with turns.exclusive(spark, place, "append-only"):
+        spark.sql(f"alter table {name} set tblproperties ('delta.appendOnly' = '{str(wanted).lower()}')")
+
+
+def _run(metadata: dict[str, Any]) -> str:
+    return str(metadata.get("run_id") or "maintenance")
 
 
 def _checkpoint_only(spark: SparkSession, place: Location) -> int:

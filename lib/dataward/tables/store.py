@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from dataward.contract.places import split_path
 from dataward.errors import TargetError
 
-__all__ = ["Local", "Objects", "Store", "store_at"]
+__all__ = ["Local", "Objects", "Store", "opened", "store_at"]
 
 OBJECTS = frozenset({"s3", "gs", "az", "abfs", "abfss", "adl"})
 """Schemes that obstore supports."""
@@ -178,7 +178,7 @@ class Objects:
     def __init__(self, scheme: str, rest: str) -> None:
         """Open the prefix; credentials and endpoint are resolved at the first request."""
         self.place = f"{scheme}://{rest}"
-        self._store = _opened(scheme, rest)
+        self._store = opened(scheme, rest)
 
     def __str__(self) -> str:
         """Return the URL of the prefix."""
@@ -196,6 +196,31 @@ class Objects:
         except Exception as error:
             raise self._trouble(name, "written", error) from None
         return True
+
+    def fetch(self, name: str) -> tuple[bytes, str] | None:
+        """Return the content of an object and its ETag; None where there is none."""
+        import obstore
+
+        try:
+            found = obstore.get(self._store, name)
+            return bytes(found.bytes()), str(found.meta["e_tag"])
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise self._trouble(name, "read", error) from None
+
+    def swap(self, name: str, data: bytes, tag: str | None) -> str | None:
+        """Replace an object that still has an ETag (None: that is absent); returns the new ETag, None where it has another one."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        mode: Any = "create" if tag is None else {"e_tag": tag}
+        try:
+            return str(obstore.put(self._store, name, data, mode=mode, use_multipart=False)["e_tag"])
+        except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+            return None
+        except Exception as error:
+            raise self._trouble(name, "written", error) from None
 
     def put(self, name: str, data: bytes) -> None:
         """Put an object."""
@@ -265,7 +290,14 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
 
 
-def _opened(scheme: str, rest: str) -> Any:
+def opened(scheme: str, rest: str) -> Any:
+    """Open a prefix with obstore. Endpoint, region, credentials and CA are those of the AWS tools (``AWS_...``).
+
+    Without them in the environment, endpoint, region and encryption are those of the active Spark session's s3a.
+
+    Raises:
+        TargetError: obstore is missing.
+    """
     try:
         from obstore.store import S3Store, from_url
     except ImportError:
@@ -273,17 +305,41 @@ def _opened(scheme: str, rest: str) -> Any:
     if scheme != "s3":
         return from_url(f"{scheme}://{rest}")
     bucket, _, prefix = rest.partition("/")
-    options: dict[str, Any] = {}
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
+    options: dict[str, Any] = _of_session(bucket)
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
         options["endpoint"] = endpoint
-        if endpoint.startswith("http://"):
-            options["client_options"] = {"allow_http": True}
+    if options.get("endpoint", "").startswith("http://"):
+        options["client_options"] = {"allow_http": True}
     if region := _region():
         options["region"] = region
     if provider := _boto3_chain():
         options["credential_provider"] = provider
-    return S3Store(bucket, prefix=prefix or None, **options)
+    made = S3Store(bucket, prefix=prefix or None, **options)
+    if bundle := os.environ.get("AWS_CA_BUNDLE"):
+        _trust(made, bundle)
+    return made
+
+
+def _of_session(bucket: str) -> dict[str, Any]:
+    if "pyspark" not in sys.modules:
+        return {}
+    from dataward.spark.hadoop import s3_options
+
+    return dict(s3_options(bucket))
+
+
+def _trust(store: Any, bundle: str) -> None:
+    """Let a store trust the CAs of a file: obstore reads the file's path from this variable alone, at the store's first request."""
+    import obstore
+
+    if "SSL_CERT_FILE" in os.environ:
+        return
+    os.environ["SSL_CERT_FILE"] = bundle  # other connections of this process keep their own CAs
+    try:
+        with suppress(Exception):
+            obstore.head(store, "_dataward")
+    finally:
+        del os.environ["SSL_CERT_FILE"]
 
 
 def _region() -> str | None:

@@ -37,7 +37,7 @@ from dataward.privacy.subject import (
 )
 from dataward.spark.session import demand_encryption, isolated
 from dataward.spark.sql import identifier
-from dataward.tables import delta, maintenance
+from dataward.tables import delta, maintenance, turns
 from dataward.tables.source import MALFORMED, pin
 
 if TYPE_CHECKING:
@@ -275,7 +275,8 @@ class _Table:
         begun = self.memory.begun(self.mark)
         states = self.contract.states_location
         if delta.exists(self.spark, states):  # derived from everybody's values: the next run makes them again
-            delta.delta_table(self.spark, states).delete()
+            with turns.exclusive(self.spark, states, self.run_id):
+                delta.delta_table(self.spark, states).delete()
             maintenance.forget_past(self.spark, states, metadata)
         if self.shredded:
             destroyed = {table: key_names(value for name in names for value in self.protected.get(name, ()))

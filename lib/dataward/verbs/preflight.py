@@ -15,7 +15,8 @@ from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.spark import settings
 from dataward.spark.sql import names
-from dataward.tables import delta
+from dataward.tables import delta, turns
+from dataward.tables.objects import plain_endpoints
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Facts", "Finding", "collect", "findings", "preflight", "storage_of"]
 
 SKEW_WARNS, SKEW_STOPS = 60, 600  # seconds; AWS refuses signatures that are 900 s off
-SAFE_STORES = ("S3DynamoDBLogStore",)
 YES = "true"
 DAYS = {"second": 1 / 86_400, "minute": 1 / 1440, "hour": 1 / 24, "day": 1, "week": 7, "month": 30, "year": 365}
 DEFAULTS = {"delta.logRetentionDuration": "interval 30 days", "delta.deletedFileRetentionDuration": "interval 1 week"}
@@ -138,12 +138,13 @@ def _log_store(contract: Contract, facts: Facts) -> Iterator[Finding]:
     """Yield LogStores with which two drivers that write one table on S3 would overwrite each other's commits."""
     for scheme in sorted({path.partition("://")[0] for path in _places(contract).values() if path.startswith("s3")}):
         name = f"spark.delta.logStore.{scheme}.impl"
-        store = facts.conf.get(name, "S3SingleDriverLogStore").rpartition(".")[2]
-        if store not in SAFE_STORES:
+        store = turns.log_store(scheme, facts.conf)
+        if store not in turns.SAFE_STORES:
             yield Finding(
                 "log-store", facts.writers > 1,
-                f"{store} on {scheme}: two jobs that write one table at once lose commits without an error",
-                f"set {name}=io.delta.storage.S3DynamoDBLogStore, or let one job at a time write",
+                f"{store} on {scheme}: two jobs that write one table at once lose commits without an error. Dataward's own jobs take "
+                "turns (docs/s3.md), other writers do not",
+                f"set {name}=io.delta.storage.S3DynamoDBLogStore for every writer, or let no other job than Dataward's write",
             )  # fmt: skip
 
 
@@ -182,14 +183,14 @@ def _spill(contract: Contract, facts: Facts) -> Iterator[Finding]:
 
 def _endpoints(_: Contract, facts: Facts) -> Iterator[Finding]:
     """Yield unencrypted connections to S3 and to a metastore's database."""
+    plain = set(plain_endpoints(facts.conf))
     for name in sorted(facts.conf):
         value = facts.conf[name]
-        if re.fullmatch(r"fs\.s3a(\.bucket\.[^.]+)?\.(endpoint|connection\.ssl\.enabled)", name):
-            if value.startswith("http://") or (name.endswith("enabled") and value.lower() == "false"):
-                yield Finding(
-                    "s3a-plaintext", True, f"{name}={_shown(value)}: tables and credentials' signatures travel without TLS",
-                    f"remove spark.hadoop.{name}, or name an https:// endpoint",
-                )  # fmt: skip
+        if name in plain:
+            yield Finding(
+                "s3a-plaintext", True, f"{name}={_shown(value)}: tables and credentials' signatures travel without TLS",
+                f"remove spark.hadoop.{name}, or name an https:// endpoint",
+            )  # fmt: skip
         elif value.startswith("jdbc:") and not re.search(
             r"(ssl(mode)?|usessl|encrypt)=(true|require|required|verify[-_]?\w+)", value, re.I
         ):

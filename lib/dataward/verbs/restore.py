@@ -15,7 +15,7 @@ from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.seal import SealingRun, same_keys, seal_version
 from dataward.spark.session import isolated
-from dataward.tables import commits, delta
+from dataward.tables import commits, delta, turns
 from dataward.tables.maintenance import settings
 from dataward.tables.reason import reason
 from dataward.verbs.verify import Asked, verify_contract
@@ -98,7 +98,8 @@ def _restored(spark: SparkSession, plan: Plan, to: int, run: str) -> delta.Commi
     target = plan.contract.target
     told = json.dumps({"dataward": 1, "run_id": run, "restores": to, "contract_sha256": plan.sha256})
     try:
-        with settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": told}):
+        named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": told})
+        with turns.exclusive(spark, target, run, mending=True), named:
             commits.restore_to(spark, target, to)
     except Exception as error:
         raise TargetError(f"{target}: version {to} cannot be restored ({reason(error)})") from None

@@ -13,7 +13,7 @@ from dataward.federated.model import Model
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.spark.session import isolated
-from dataward.tables import delta
+from dataward.tables import delta, turns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,7 +103,8 @@ def _write(answers: DataFrame, out: Location) -> None:
 
     try:
         writer = answers.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-        writer.save(out.path) if out.path else writer.saveAsTable(str(out.table))
+        with turns.exclusive(answers.sparkSession, out, "score"):
+            writer.save(out.path) if out.path else writer.saveAsTable(str(out.table))
     except (NotPermitted, ProofError):
         raise
     except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,21 +11,14 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from dataward.errors import SourceError
+from dataward.contract.places import split_path
+from dataward.errors import SourceError, TargetError
+from dataward.tables.store import opened
 
 __all__ = ["Folder", "LocalFolder", "Missing", "ObjectFolder", "folder"]
 
 CHUNK = 1024 * 1024
-SCHEMES = {
-    "s3": "s3",
-    "s3a": "s3",
-    "s3n": "s3",
-    "gs": "gs",
-    "abfs": "abfs",
-    "abfss": "abfss",
-    "az": "az",
-    "memory": "memory",
-}
+SCHEMES = frozenset({"s3", "gs", "abfs", "abfss", "az", "memory"})
 
 
 class Missing(Exception):
@@ -53,16 +47,17 @@ def folder(location: str) -> Folder:
     Raises:
         SourceError: no store is known for the URL's scheme, or obstore is not installed.
     """
-    scheme, colon, rest = location.partition(":")
-    if not colon or len(scheme) < 2 or "/" in scheme:
+    scheme, rest = split_path(location)
+    if location.startswith("file:"):
+        return LocalFolder(_local(location[5:]))
+    if not scheme and not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", location):
         return LocalFolder(Path(location))
-    if scheme == "file":
-        return LocalFolder(_local(rest))
     if scheme not in SCHEMES:
         raise SourceError(
-            f"{location}: files of '{scheme}:' are read by Spark alone: verify with --spark where a session has that file system"
+            f"{location}: files of '{location.partition(':')[0]}:' are read by Spark alone: verify with --spark where a session has "
+            "that file system"
         )
-    return ObjectFolder(f"{SCHEMES[scheme]}:{rest.rstrip('/')}")
+    return ObjectFolder(f"{scheme}://{rest}")
 
 
 def _local(rest: str) -> Path:
@@ -117,11 +112,9 @@ class ObjectFolder:
         """
         self._url = url
         try:
-            import obstore.store
-        except ImportError:
-            raise SourceError(f"{url}: object stores need obstore: pip install 'obstore>=0.12,<0.13'") from None
-        try:
-            self._store: Any = obstore.store.from_url(url, **_options(url))
+            self._store: Any = opened(*split_path(url))
+        except TargetError as error:
+            raise SourceError(str(error)) from None
         except Exception as error:
             raise SourceError(f"{url}: the store cannot be opened ({type(error).__name__}); check the URL") from None
 
@@ -157,16 +150,3 @@ class ObjectFolder:
                 yield bytes(chunk)
         except (FileNotFoundError, BaseError):
             raise Missing(path) from None
-
-
-def _options(url: str) -> dict[str, Any]:
-    """Return the options that obstore does not read from the environment by itself."""
-    if not url.startswith("s3:"):
-        return {}
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    options: dict[str, Any] = {
-        "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    }
-    if endpoint:
-        options |= {"endpoint": endpoint, "client_options": {"allow_http": endpoint.startswith("http:")}}
-    return options

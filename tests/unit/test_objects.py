@@ -1,0 +1,90 @@
+"""What a contract demands of connections to S3 is compared with the session's settings, before anything is read."""
+
+import pytest
+
+from dataward.contract import Contract
+from dataward.contract.places import bucket_and_key, identity
+from dataward.tables.objects import unfit
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1"
+ENCRYPTED = {"fs.s3a.encryption.algorithm": "SSE-KMS", "fs.s3a.encryption.key": KEY}
+
+
+def contract(target="s3a://lake/people", **storage):
+    text = {"contract": "t", "source": {"path": "in"}, "target": {"path": target}, "keys": {"path": "k", "domain": "t"}}
+    return Contract.model_validate({**text, **({"storage": storage} if storage else {})})
+
+
+def troubles(made, conf=None, environ=None, where="local"):
+    return list(unfit(made, conf or {}, environ or {}, where))
+
+
+@pytest.mark.parametrize(
+    ("conf", "environ", "named"),
+    [
+        ({"fs.s3a.endpoint": "http://minio:9000"}, {}, "fs.s3a.endpoint"),
+        ({"fs.s3a.bucket.lake.endpoint": "HTTP://minio:9000"}, {}, "fs.s3a.bucket.lake.endpoint"),
+        ({"fs.s3a.endpoint": "minio:9000", "fs.s3a.connection.ssl.enabled": "false"}, {}, "connection.ssl.enabled"),
+        ({}, {"AWS_ENDPOINT_URL": "http://minio:9000"}, "AWS_ENDPOINT_URL"),
+        ({}, {"AWS_ENDPOINT_URL_S3": "http://minio:9000"}, "AWS_ENDPOINT_URL_S3"),
+    ],
+)
+def test_plaintext_is_refused_where_the_contract_demands_tls(conf, environ, named):
+    assert [named in one for one in troubles(contract(tls=True), conf, environ)] == [True]
+    assert troubles(contract(tls=False), conf, environ) == []
+    assert troubles(contract(), conf, environ) == []
+    assert troubles(contract("lake/people", tls=True), conf, environ) == []
+
+
+def test_https_endpoints_and_those_of_aws_are_no_plaintext():
+    secure = {"fs.s3a.endpoint": "https://minio:9000", "fs.s3a.endpoint.region": "eu-west-1"}
+    assert troubles(contract(tls=True), secure, {"AWS_ENDPOINT_URL": "https://minio:9000"}) == []
+    assert troubles(contract(tls=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "conf", "where", "good"),
+    [
+        ("s3a://lake/people", {}, "local", False),
+        ("s3a://lake/people", ENCRYPTED, "local", True),
+        ("s3a://lake/people", {**ENCRYPTED, "fs.s3a.encryption.key": "other"}, "local", False),
+        ("s3a://lake/people", {**ENCRYPTED, "fs.s3a.bucket.lake.encryption.key": "other"}, "local", False),
+        ("s3a://lake/people", {**ENCRYPTED, "fs.s3a.bucket.raw.encryption.key": "other"}, "local", True),
+        ("s3a://lake/people", {**ENCRYPTED, "fs.s3a.encryption.algorithm": "AES256"}, "local", False),
+        (
+            "s3a://lake/people",
+            {"fs.s3a.server-side-encryption-algorithm": "SSE-KMS", "fs.s3a.server-side-encryption.key": KEY},
+            "local",
+            True,
+        ),
+        ("s3://lake/people", ENCRYPTED, "emr", False),
+        (
+            "s3://lake/people",
+            {"fs.s3.enableServerSideEncryption": "true", "fs.s3.serverSideEncryption.kms.keyId": KEY},
+            "emr",
+            True,
+        ),
+    ],
+)
+def test_writes_must_be_encrypted_under_the_contracts_kms_key(target, conf, where, good):
+    found = troubles(contract(target, kms=KEY), conf, where=where)
+    assert (found == []) is good
+    assert all(f"would not be encrypted under {KEY}: set spark.hadoop.fs.s3" in one for one in found)
+
+
+@pytest.mark.parametrize("path", ["s3://lake/people", "s3a://lake/people", "s3n://lake/people/", "S3A://lake/people//"])
+def test_spellings_of_a_place_in_s3_are_one_place(path):
+    assert identity(path) == "s3://lake/people"
+    assert bucket_and_key(path) == ("lake", "people")
+
+
+def test_credentials_in_a_path_are_refused_without_being_repeated():
+    with pytest.raises(ValueError, match="holds credentials before '@'") as refused:
+        contract("s3a://CANARYKEY:CANARYSECRET@lake/people")
+    assert "CANARY" not in str(refused.value.errors(include_input=False))
+
+
+def test_a_keyring_at_another_spelling_of_s3_is_no_local_file():
+    keys = {"path": "s3a://keys/ring.json", "domain": "t", "provider": "aws_kms", "key": KEY}
+    with pytest.raises(ValueError, match="write the keyring's path as s3://BUCKET/KEY"):
+        Contract.model_validate({"contract": "t", "source": {"path": "i"}, "target": {"path": "o"}, "keys": keys})
