@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -249,7 +250,7 @@ def test_every_cell_that_python_wrote_is_read_in_its_column(own, tmp_path_factor
     )  # Spark reads an empty text as null
 
 
-def test_a_view_is_read_as_spark_reads_it_and_pinned_by_its_files(own, tmp_path):
+def test_a_view_is_read_as_spark_reads_it_and_pinned_by_its_files_and_versions(own, tmp_path):
     own.sql("create database if not exists looks")
     try:
         own.sql("create table looks.plain using parquet as select id, id * 2 as hidden from range(5)")
@@ -265,7 +266,11 @@ def test_a_view_is_read_as_spark_reads_it_and_pinned_by_its_files(own, tmp_path)
         assert not seen.changed(own)
         own.sql("insert into looks.plain values (7, 7)")
         assert seen.changed(own)
-        assert "not pinned: it reads a Delta table" in pin(own, Source(table="looks.of_log", format="view")).described
+        of_log = pin(own, Source(table="looks.of_log", format="view"))
+        assert re.search(r"looks.of_log \(a view, \S+/log @ version 0\)", of_log.described), of_log.described
+        assert not of_log.changed(own)
+        own.sql("insert into looks.log values (7)")
+        assert of_log.changed(own)
         assert "not pinned" in pin(own, Source(table="looks.nested", format="view")).described
         parts = pin(own, Source(table="looks.parts", format="parquet")).frame
         assert parts.dtypes == [("id", "bigint"), ("p", "string")]

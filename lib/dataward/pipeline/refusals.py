@@ -22,7 +22,7 @@ from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite
 from dataward.spark.compare import Incomparable
 from dataward.spark.java_side import pattern_trouble
-from dataward.tables import catalog, delta, turns
+from dataward.tables import catalog, delta, log, turns
 from dataward.tables.declared import declarations, fit
 from dataward.tables.log import Newest
 from dataward.tables.reading import UNDECODABLE
@@ -119,7 +119,8 @@ def against_place(spark: SparkSession, plan: Plan) -> Newest | None:
 
     Raises:
         ContractError: it is a view, a table of another format, or a folder of files.
-        TargetError: a commit of an earlier run was overwritten on S3.
+        TargetError: a commit of an earlier run was overwritten on S3, the table has a feature that this Delta does not know, or its log
+            cannot be reached.
     """
     target = plan.contract.target
     if other := catalog.instead_of_delta(spark, target):
@@ -128,7 +129,17 @@ def against_place(spark: SparkSession, plan: Plan) -> Newest | None:
         remedy = "name another place, or remove what is there"
         raise ContractError([Problem(plan.document.file, line, "target", what, remedy)])
     turns.check(spark, target)
-    return delta.newest(spark, target)
+    try:
+        found = delta.newest(spark, target)
+        reached = found is None or log.commit_info(spark, found.folder, found.version) is not None
+    except Exception as error:
+        raise TargetError(f"{target}: {reason(error)}. Nothing was read; publish to another table") from None
+    if not reached and found is not None:
+        raise TargetError(
+            f"{target}: its log has no file of version {found.version} ({found.folder}/_delta_log), as where a catalog manages the "
+            "commits itself. A seal binds to that file. Nothing was read; publish to a table whose log is reached by its path"
+        )
+    return found
 
 
 def against_target(
@@ -146,7 +157,7 @@ def against_target(
     target = plan.contract.target
     if present is None:
         return []
-    problems = []
+    problems = [*_append_only(plan, present)]
     table = declarations(present)
     for name, why in delta.laid_out_by(spark, target, present, partial(_looked, plan.sha256)).items():
         operator = columns.of(name).line.protect if columns.named(name) else None
@@ -169,6 +180,14 @@ def against_target(
     if problems:
         raise ContractError(problems)
     return found.changes
+
+
+def _append_only(plan: Plan, present: Newest) -> Iterator[Problem]:
+    target = plan.contract.target
+    if present.properties.get("delta.appendOnly", "").lower() == "true" and target.mode != "append":
+        what = f"{target} is append-only (delta.appendOnly), and mode {target.mode} removes rows"
+        remedy = "use mode append, or let the table's owner unset the property"
+        yield Problem(plan.document.file, plan.document.line_of(("target", "mode")), "target.mode", what, remedy)
 
 
 def _looked(contract_sha256: str, commit: delta.Commit) -> int | None:

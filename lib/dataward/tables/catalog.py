@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["digest_of_relation", "instead_of_delta", "kind", "place", "relation"]
 
 CONSTANT = ("LocalRelation", "Range", "OneRowRelation")
+DELTA = ("Tahoe", "Prepared")
 FILES = ("InMemoryFileIndex", "CatalogFileIndex", "PartitioningAwareFileIndex", "PrunedInMemoryFileIndex")
 
 
@@ -49,14 +51,17 @@ def relation(spark: SparkSession, name: str) -> tuple[DataFrame, str, str]:
     """Read a table or a view; returns the frame, a description of what is pinned, and its digest."""
     spark.catalog.refreshTable(name)
     frame = spark.table(name)
-    trouble = _not_files(frame)
-    if trouble:
-        text = spark.sql(f"SHOW CREATE TABLE {name}").first()
-        return frame, f"not pinned: {trouble}", hashlib.sha256(f"view {name} {text}".encode()).hexdigest()
-    listed = listing(spark, frame)
-    size = sum(length for _, length, _ in listed)
-    told = f"{len(listed)} file{'s' if len(listed) != 1 else ''}, {size} bytes"
-    return frame, told, hashlib.sha256(repr((frame.schema.json(), listed)).encode()).hexdigest()
+    read = _inputs(frame)
+    text = spark.sql(f"SHOW CREATE TABLE {name}").first() if read.trouble or read.versions else ""
+    if read.trouble:
+        return frame, f"not pinned: {read.trouble}", hashlib.sha256(f"view {name} {text}".encode()).hexdigest()
+    listed = listing(spark, frame) if read.files else []
+    told = [f"{path} @ version {version}" for path, version in read.versions]
+    if read.files or not told:
+        size = sum(length for _, length, _ in listed)
+        told.append(f"{len(listed)} file{'s' if len(listed) != 1 else ''}, {size} bytes")
+    pinned = (frame.schema.json(), listed, *((text, read.versions) if read.versions else ()))
+    return frame, ", ".join(told), hashlib.sha256(repr(pinned).encode()).hexdigest()
 
 
 def digest_of_relation(spark: SparkSession, name: str) -> str:
@@ -70,21 +75,32 @@ def listing(spark: SparkSession, frame: DataFrame) -> list[tuple[str, int, str]]
     return files.listed(spark, paths, literally=True) if paths else []
 
 
-def _not_files(frame: DataFrame) -> str:
-    """Return the inputs of a frame besides pinned files; empty where it reads only these."""
+@dataclass(frozen=True)
+class _Inputs:
+    """What a frame reads: Delta tables at their versions, files, and what cannot be pinned."""
+
+    versions: tuple[tuple[str, int], ...] = ()
+    files: bool = False
+    trouble: str = ""
+
+
+def _inputs(frame: DataFrame) -> _Inputs:
     plan: Any = frame._jdf.queryExecution().optimizedPlan()
     if not plan.deterministic() or "subquery#" in plan.toString():
-        return "it holds a subquery, or gives other rows each time"
-    leaves = plan.collectLeaves()
+        return _Inputs(trouble="it holds a subquery, or gives other rows each time")
+    leaves, versions, of_files = plan.collectLeaves(), set(), False
     for number in range(leaves.size()):
         leaf = leaves.apply(number)
         name = str(leaf.getClass().getSimpleName())
         if name == "LogicalRelation" and leaf.relation().getClass().getSimpleName() == "HadoopFsRelation":
-            index = str(leaf.relation().location().getClass().getSimpleName())
-            if index not in FILES:
-                return (
-                    "it reads a Delta table" if index.startswith(("Tahoe", "Prepared")) else "it reads a changing table"
-                )
+            index = leaf.relation().location()
+            kind = str(index.getClass().getSimpleName())
+            if kind.startswith(DELTA):
+                versions.add((str(index.path().toString()), int(index.version())))
+            elif kind in FILES:
+                of_files = True
+            else:
+                return _Inputs(trouble="it reads a changing table")
         elif name not in CONSTANT:
-            return "it reads more than files"
-    return ""
+            return _Inputs(trouble="it reads more than files and Delta tables")
+    return _Inputs(tuple(sorted(versions)), of_files)

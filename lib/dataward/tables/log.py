@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
+from dataward.spark.session import platform
 from dataward.tables import files
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def delta_table(spark: SparkSession, place: Location) -> Any:
     """Return Delta's handle on a table."""
     from delta.tables import DeltaTable
 
-    return DeltaTable.forPath(spark, place.path) if place.path else DeltaTable.forName(spark, str(place.table))
+    path = place.path or _folder_elsewhere(spark, str(place.table))
+    return DeltaTable.forPath(spark, path) if path else DeltaTable.forName(spark, str(place.table))
 
 
 def newest(spark: SparkSession, place: Location) -> Newest | None:
@@ -154,6 +156,8 @@ def folder_to_be(spark: SparkSession, place: Location) -> str:
     with suppress(Exception):
         if spark.catalog.tableExists(str(place.table)):
             return folder(spark, place)
+        if str(place.table).count(".") == 2:  # another catalog decides about the folder
+            return ""
         session: Any = spark._jsparkSession
         name = session.sessionState().sqlParser().parseTableIdentifier(str(place.table))
         return str(session.sessionState().catalog().defaultTablePath(name).toString())
@@ -166,9 +170,22 @@ def _delta_log(spark: SparkSession, place: Location) -> Any:
     of_table = jvm.org.apache.spark.sql.delta.DeltaLog.forTable
     if place.path is not None:
         return of_table(session, files.qualified(spark, place.path))
-    with suppress(Exception):  # a name of three parts
+    if elsewhere := _folder_elsewhere(spark, str(place.table)):
+        return of_table(session, elsewhere)
+    with suppress(Exception):
         return of_table(session, session.sessionState().sqlParser().parseTableIdentifier(str(place.table)))
     return of_table(session, str(delta_table(spark, place).detail().select("location").first()[0]))
+
+
+def _folder_elsewhere(spark: SparkSession, name: str) -> str:
+    """Return the URI of a table in another catalog than ``spark_catalog``; empty for one in that catalog, and on Databricks.
+
+    Open-source Delta ignores the catalog of a name: it would find a table with the same schema and name in ``spark_catalog``.
+    """
+    if name.count(".") < 2 or name.lower().startswith("spark_catalog.") or platform() == "databricks":
+        return ""
+    described = {row[0]: row[1] for row in spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()}
+    return str(described["Location"])
 
 
 def _nothing(spark: SparkSession) -> Any:

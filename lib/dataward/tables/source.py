@@ -1,8 +1,8 @@
 """Pinned reads: every pass of a run reads the same rows.
 
 Delta tables are pinned by version. Files are pinned by a manifest (path, size, modification time); the frame reads exactly the listed
-files, and :meth:`Pin.changed` lists them again before the commit. Views and Parquet tables of the catalog are pinned by their files; a
-view that reads anything else is not pinned, and its description says so.
+files, and :meth:`Pin.changed` lists them again before the commit. Views and Parquet tables of the catalog are pinned by their files, and
+by the versions of the Delta tables that a view reads; a view that reads anything else is not pinned, and its description says so.
 
 CSV is read according to RFC 4180: the header is checked, and the lines of the files are examined before they are parsed
 (:mod:`dataward.tables.lines`). Sources and references share this reader.

@@ -308,16 +308,14 @@ def opened(scheme: str, rest: str) -> Any:
     options: dict[str, Any] = _of_session(bucket)
     if endpoint := os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
         options["endpoint"] = endpoint
-    if options.get("endpoint", "").startswith("http://"):
-        options["client_options"] = {"allow_http": True}
+    options["client_options"] = {"allow_http": options.get("endpoint", "").startswith("http://")}
+    if bundle := os.environ.get("AWS_CA_BUNDLE"):
+        options["client_options"]["root_certificate"] = _read_bundle(bundle)
     if region := _region():
         options["region"] = region
     if provider := _boto3_chain():
         options["credential_provider"] = provider
-    made = S3Store(bucket, prefix=prefix or None, **options)
-    if bundle := os.environ.get("AWS_CA_BUNDLE"):
-        _trust(made, bundle)
-    return made
+    return S3Store(bucket, prefix=prefix or None, **options)
 
 
 def _of_session(bucket: str) -> dict[str, Any]:
@@ -328,18 +326,11 @@ def _of_session(bucket: str) -> dict[str, Any]:
     return dict(s3_options(bucket))
 
 
-def _trust(store: Any, bundle: str) -> None:
-    """Let a store trust the CAs of a file: obstore reads the file's path from this variable alone, at the store's first request."""
-    import obstore
-
-    if "SSL_CERT_FILE" in os.environ:
-        return
-    os.environ["SSL_CERT_FILE"] = bundle  # other connections of this process keep their own CAs
+def _read_bundle(path: str) -> bytes:
     try:
-        with suppress(Exception):
-            obstore.head(store, "_dataward")
-    finally:
-        del os.environ["SSL_CERT_FILE"]
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise TargetError(f"AWS_CA_BUNDLE={path}: it cannot be read ({error.strerror})") from None
 
 
 def _region() -> str | None:
