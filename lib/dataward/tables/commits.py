@@ -137,26 +137,24 @@ def insert_missing(
     Raises:
         TargetError: the table cannot be written.
     """
-    with turns.exclusive(spark, place, f"insert-{key}"):
-        _insert_missing(spark, frame, schema, place, key, update)
-
-
-def _insert_missing(
-    spark: SparkSession, frame: DataFrame, schema: str, place: Location, key: str, update: bool
-) -> None:
     try:
-        if not delta.exists(spark, place):
-            empty = spark.createDataFrame([], schema).write.format("delta").mode("ignore").options(**_statistics([]))
-            _save(empty.option("userMetadata", json.dumps({"dataward": 1})), place)
-        for left in range(9, -1, -1):
-            try:
-                merging = delta.delta_table(spark, place).alias("t").merge(frame.alias("s"), _same(key))
-                merging = merging.whenMatchedUpdateAll() if update else merging
-                merging.whenNotMatchedInsertAll().execute()
-                return
-            except Exception as error:
-                if not left or "another writer" not in reason(error):
-                    raise
+        with turns.exclusive(spark, place, f"insert-{key}"):
+            if not delta.exists(spark, place):
+                empty = (
+                    spark.createDataFrame([], schema).write.format("delta").mode("ignore").options(**_statistics([]))
+                )
+                _save(empty.option("userMetadata", json.dumps({"dataward": 1})), place)
+            for left in range(9, -1, -1):
+                try:
+                    merging = delta.delta_table(spark, place).alias("t").merge(frame.alias("s"), _same(key))
+                    merging = merging.whenMatchedUpdateAll() if update else merging
+                    merging.whenNotMatchedInsertAll().execute()
+                    return
+                except Exception as error:
+                    if not left or "another writer" not in reason(error):
+                        raise
+    except TargetError:
+        raise
     except Exception as error:
         raise TargetError(f"{place}: {reason(error)}") from None
 
@@ -188,7 +186,8 @@ def commit_target(
         if found.problems:
             name, what, remedy = found.problems[0]
             raise TargetError(f"{target}: column '{name}': {what}; {remedy}")
-        frame, options, partition_by = conformed(frame, found, table), _schema_options(found), table.partition_by
+        frame, options = conformed(frame, found, table), _schema_options(found, table, whole)
+        partition_by = table.partition_by
         if target.mode == "merge":
             keys = " and ".join(_same(name, manner.beside.get(name), table.names) for name in target.on)
     if manner.watch is not None:
@@ -202,11 +201,13 @@ def commit_target(
     return _write(spark, frame, target, transaction, _How(mode, options, tuple(partition_by)))
 
 
-def _schema_options(found: Fit) -> dict[str, str]:
+def _schema_options(found: Fit, table: Declared, whole: bool) -> dict[str, str]:
     """Return the options of the schema; it is replaced only where columns are dropped or change type, which loses declarations."""
     if found.rewrites:
         return {"overwriteSchema": "true"}
-    return {"mergeSchema": "true"} if found.adds else {}
+    # Delta 3.3 drops clustering in an overwrite, but not in one that replaces the rows of a condition.
+    kept = {"replaceWhere": "true"} if whole and table.clustered else {}
+    return kept | ({"mergeSchema": "true"} if found.adds else {})
 
 
 def replace_all(
@@ -227,11 +228,10 @@ def replace_all(
     table = declared(spark, place)
     assert table is not None  # noqa: S101 - its version was read
     found = fit(frame.schema, table, whole=True)
-    options = {"overwriteSchema": "true"} if found.rewrites or found.nulls else _schema_options(found)
+    options = {"overwriteSchema": "true"} if found.nulls else _schema_options(found, table, whole=True)
     if watch is not None:
         schema = read_back(frame.schema, table, found, table.partition_by)
         frame = watch(frame, Meeting(schema, table.partition_by, whole=True))
-
     done = _write(spark, frame, place, transaction, _How("overwrite", options, table.partition_by))
     others = [
         commit
@@ -276,7 +276,6 @@ def _merge(
         "spark.databricks.delta.write.txnAppId": f"dataward/{transaction.app}",
         "spark.databricks.delta.write.txnVersion": "1",
     }
-
     if evolves:
         settings["spark.databricks.delta.schema.autoMerge.enabled"] = "true"
     values = {identifier(name): f"s.{identifier(name)}" for name in frame.columns}

@@ -154,7 +154,7 @@ def _replaces_all(operation: str, parameters: dict[str, str]) -> bool:
     return (
         operation == "WRITE"
         and parameters.get("mode") == "Overwrite"
-        and not parameters.get("predicate", "").strip("[]")
+        and parameters.get("predicate", "").strip("[]") in ("", '"true"')
     )
 
 
