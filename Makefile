@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 
-.PHONY: help setup demo tour test test-quarter test-all test-unit test-spark bench bench-dp package lock docs lint lint-aws clean
+.PHONY: help setup demo tour test test-quarter test-all test-unit test-spark test-flower bench bench-dp package lock docs lint lint-aws clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -59,6 +59,11 @@ lint: $(DEV) ## ruff, mypy --strict, import-linter
 lint-aws: $(DEV) ## checkov on the CloudFormation that `dataward init --aws` lays out, from a virtual environment of its own
 	@test -x .venv-checkov/bin/checkov || { $(PYTHON) -m venv .venv-checkov && .venv-checkov/bin/pip install --quiet --disable-pip-version-check 'checkov>=3.2,<4'; }
 	$(BIN)/python -m pytest tests/unit/test_init.py
+
+test-flower: ## the Flower transport, in a virtual environment of its own
+	@test -x .venv-flower/bin/pytest || { $(PYTHON) -m venv .venv-flower && .venv-flower/bin/pip install --quiet --disable-pip-version-check \
+	  -e '.[federated,flower]' pytest hypothesis scikit-learn; }
+	.venv-flower/bin/pytest tests/unit/test_federated_flower.py
 
 bench: $(DEV) ## one table of ratios beside a plain copy, a pipeline by hand, PyDeequ and cuallee; BENCH="publish growth" runs these only
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'

@@ -19,12 +19,14 @@ EXTRAS = {
     "dp": ["opendp>=0.16,<0.17", "dp-accounting>=0.6,<0.7"],
     "federated": ["opendp>=0.16,<0.17"],  # exact samplers of discrete noise
     "intersect": ["openmined.psi>=2.0.6,<2.1"],  # not in dev: it pins one protobuf (Makefile)
+    "flower": ["flwr>=1.42,<2"],  # not in dev: it pins what the rest needs otherwise (make test-flower)
     "huggingface": ["datasets>=3,<4"],
     "lineage": ["openlineage-python>=1.54,<2"],
     "mlflow": ["mlflow-skinny>=3,<4"],
     "otel": ["opentelemetry-sdk>=1.27,<2", "opentelemetry-exporter-otlp-proto-http>=1.27,<2"],
     "timestamp": ["rfc3161-client>=1,<2"],  # heads of the ledger under RFC 3161 time stamps
 }
+ALONE = {"intersect", "flower"}  # extras that pin what others need otherwise
 CONNECT = ["grpcio>=1.48", "grpcio-status>=1.48", "googleapis-common-protos>=1.56"]
 TEST = [
     "pytest>=8",
@@ -99,7 +101,7 @@ setup(
             *TEST,
             *LINT,
             *CONNECT,
-            *(needed for extra in EXTRAS for needed in EXTRAS[extra] if extra != "intersect"),
+            *(needed for extra in EXTRAS for needed in EXTRAS[extra] if extra not in ALONE),
         ],
     },
     entry_points={"console_scripts": ["dataward=dataward.cli:entry"]},

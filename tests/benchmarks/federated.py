@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "fedavg": {"rounds": 30, "training": {"holdout": 0.1, "algorithm": "fedavg"}},
     "fedprox, skewed": {"rounds": 40, "training": {"holdout": 0.1, "algorithm": "fedprox", "epochs": 1, "proximal": 0.1}, "skewed": True},
 }  # fmt: skip
+SEEDS = range(100, 110)
+"""Seeds of the reported figures; the settings above were chosen on seeds 0 to 9 only."""
 PRIVATE = {"breast cancer": 3.0, "digits": 8.0}
 
 
@@ -66,10 +69,10 @@ def accuracy(name: str, seed: int, how: dict[str, Any]) -> tuple[float, float, f
     return found, central, seconds
 
 
-def table(seeds: int) -> None:
+def table(seeds: Sequence[int]) -> None:
     for name in DATA:
         for way, how in {**WAYS, f"private, epsilon {PRIVATE[name]:g}": private(name)}.items():
-            results = np.array([accuracy(name, seed, dict(how)) for seed in range(seeds)])
+            results = np.array([accuracy(name, seed, dict(how)) for seed in seeds])
             mean = results.mean(axis=0)
             print(f"{name:<14} {way:<20} federated {mean[0]:.4f} central {mean[1]:.4f} points lost {100 * (mean[1] - mean[0]):5.2f} "
                   f"{mean[2]:.3f} s a round", flush=True)  # fmt: skip
@@ -96,7 +99,7 @@ def over_tls() -> float:
 
 
 if __name__ == "__main__":
-    table(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
+    table(SEEDS[: int(sys.argv[1])] if len(sys.argv) > 1 else SEEDS)
     print(f"over TLS: {over_tls():.3f} s a secure sum")
     if flower := os.environ.get("FLOWER"):
         subprocess.run([flower, str(Path(__file__).parent / "federated_flower.py")], check=True)
