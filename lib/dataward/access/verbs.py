@@ -90,6 +90,7 @@ _ALL = (
     Verb("keys_verify", "manage", activity=2, class_uid=ENTITY),
     Verb("keys_disable", "manage", activity=3, class_uid=ENTITY),
     Verb("keys_enable", "manage", activity=3, class_uid=ENTITY),
+    Verb("keys_migrate", "manage", activity=3, class_uid=ENTITY),
     Verb("budget_set", "manage", activity=UPDATE),
     Verb("budget_reserve", "manage", activity=UPDATE),
     Verb("ledger_repair", "manage", activity=UPDATE),

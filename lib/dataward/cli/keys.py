@@ -24,7 +24,7 @@ WHERE = "a keyring's file, or a contract (.yaml) that names the keyring"
 
 def add(verb: Verb) -> None:
     """Add the verb and its actions."""
-    action = verb.group("keys", "Create, list and verify a keyring; disable a key version.")
+    action = verb.group("keys", "Create, list, verify and migrate a keyring; disable a key version.")
     command = action("create", _create, "Create a keyring and the first keys of domains; existing keys stay unchanged.")
     command.add_argument("where", metavar="WHERE", help=WHERE)
     command.add_argument("--domain", action="append", default=[], metavar="D", help="default: those of the contract")
@@ -43,6 +43,12 @@ def add(verb: Verb) -> None:
         command.add_argument("domain", metavar="DOMAIN")
         command.add_argument("version", metavar="VERSION", type=int)
         command.set_defaults(enabled=name == "enable")
+    moving = "Move a keyring to another place or provider; the keys and all tokens stay the same."
+    command = action("migrate", _migrate, moving)
+    command.add_argument("where", metavar="FROM", help=WHERE)
+    command.add_argument(
+        "to", metavar="TO", help="the new keyring's file, or a contract (.yaml) that names the new keyring"
+    )
 
 
 def _keys(where: str) -> tuple[Keys, tuple[str, ...]]:
@@ -66,8 +72,10 @@ def _asked(name: str) -> Callable[[Run], Run]:
             from dataward.pipeline.guard import watched
 
             contract = load(arguments.where) if arguments.where.endswith((".yaml", ".yml")) else None
+            to = getattr(arguments, "to", "")
+            other = load(to) if to.endswith((".yaml", ".yml")) else None
             verb = name or ("keys_enable" if arguments.enabled else "keys_disable")
-            with watched(verb, contract=contract, source=arguments.where):
+            with watched(verb, contract=contract, other=other, source=arguments.where):
                 return run(arguments)
 
         return asked
@@ -117,8 +125,10 @@ def _list(arguments: argparse.Namespace) -> int:
         for domain in ring.domains
     }
     if arguments.json:
-        print_json({"domains": by_domain})
+        print_json({"domains": by_domain, "moved": ring.moved})
         return 0
+    if ring.moved:
+        print(f"This keyring has moved to {ring.moved}, and takes no more changes.")
     for domain, versions in by_domain.items():
         print(domain)
         for listed in versions:
@@ -169,9 +179,10 @@ def _public(arguments: argparse.Namespace) -> int:
         for version in sorted(ring.versions(domain))
     ]
     if keys.sign:
-        from dataward.keys.aws import KmsSigner
+        from dataward.keys import service_signer
 
-        found.append((f"kms {keys.sign}", KmsSigner(keys.sign).public))
+        name = keys.sign if ":" in keys.sign or keys.sign.startswith("projects/") else f"kms {keys.sign}"
+        found += [(name, key) for key in service_signer(keys.sign).publics]
     text = "".join(pem(key) for _, key in found)
     if arguments.output:
         Path(arguments.output).write_text(text, encoding="ascii")
@@ -182,6 +193,37 @@ def _public(arguments: argparse.Namespace) -> int:
     for name, key in found:
         say(f"{name}: {key_id(key)}")
     return 0
+
+
+@_asked("keys_migrate")
+def _migrate(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from dataward.keys import migrate_keyring
+
+    old, new = _keys(arguments.where)[0], _keys(arguments.to)[0]
+    done = migrate_keyring(old, new)
+    if arguments.json:
+        print_json(asdict(done))
+        return 0
+    print(
+        f"{done.place} holds the {done.versions} key versions of {done.domains} domains of {done.old} ({done.new} wrapped now). Each was "
+        "unwrapped again and is the same: tokens and seals stay as they are."
+    )
+    if done.place == done.old:
+        print("It was replaced in one step. Contracts must name the new 'key' from now on.")
+        return 0
+    print(f"{done.old} is kept, serves contracts that still name it, and takes no more changes. Next:")
+    print(f"  1. write into every contract that names it:  keys: {{{_spelled(new)}}}")
+    print(f"  2. dataward keys verify {arguments.to}, and dataward verify of a table")
+    print(f"  3. delete {done.old} and its backups, when nothing reads it any more")
+    return 0
+
+
+def _spelled(keys: Keys) -> str:
+    """Return the entry 'keys' of a contract; the domain stays the contract's own."""
+    given = keys.model_dump(exclude_defaults=True, exclude={"domain"})
+    return ", ".join(f"{name}: {value}" for name, value in {"provider": keys.provider, **given}.items())
 
 
 @_asked("")

@@ -24,25 +24,44 @@ __all__ = [
 ]
 
 
+AZURE_KEY = r"https?://[^/]+/keys/[0-9A-Za-z-]+"
+GCP_KEY = r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+"
+KEY_FORMS = {
+    "aws_kms": (".+", "the id, ARN or alias of a KMS key"),
+    "vault": (r"[^/:]+(/[^/:]+)+", "MOUNT/NAME of a transit key, e.g. transit/dataward"),
+    "azure_key_vault": (rf"{AZURE_KEY}(/[0-9A-Za-z]+)?", "https://VAULT.vault.azure.net/keys/NAME"),
+    "gcp_kms": (GCP_KEY, "projects/P/locations/L/keyRings/R/cryptoKeys/K"),
+}
+"""Form of 'key' by provider that wraps, and how it is spelled."""
+
+
 class Keys(Model):
     """Whose keys protect this table. Columns of one domain share a key, so that their tokens join."""
 
-    provider: Literal["local", "aws_kms", "databricks"] = Field(
+    provider: Literal["local", "aws_kms", "databricks", "vault", "azure_key_vault", "gcp_kms"] = Field(
         default="local",
-        description="local: a keyring file of mode 0600; aws_kms: its secrets wrapped by KMS; databricks: a secret",
+        description="local: a keyring file of mode 0600; databricks: a secret; aws_kms, vault (HashiCorp's), azure_key_vault, gcp_kms: "
+        "its secrets wrapped by 'key'",
     )
     path: str = Field(
         min_length=1,
-        description="the keyring: a file, with aws_kms also s3://BUCKET/KEY, with databricks SCOPE/NAME; create it with: "
-        "dataward keys create",
+        description="the keyring: a file; with databricks SCOPE/NAME; with vault also vault://MOUNT/PATH (KV version 2); wrapped by "
+        "'key' also s3://BUCKET/KEY, gs://BUCKET/NAME or az://CONTAINER/NAME; create it with: dataward keys create",
     )
     domain: Name = Field(description="key domain of the columns that name none")
-    key: str | None = Field(default=None, min_length=1, description="aws_kms: id, ARN or alias of the KMS key")
-    env: Name = Field(default="default", description="aws_kms: part of the encryption context, e.g. prod")
+    key: str | None = Field(
+        default=None,
+        min_length=1,
+        description="the key that wraps the secrets. aws_kms: id, ARN or alias; vault: MOUNT/NAME of a transit key; azure_key_vault: "
+        "https://VAULT.vault.azure.net/keys/NAME; gcp_kms: projects/P/locations/L/keyRings/R/cryptoKeys/K",
+    )
+    env: Name = Field(default="default", description="with 'key': part of what a wrapped secret is bound to, e.g. prod")
     sign: str | None = Field(
         default=None,
         min_length=1,
-        description="id, ARN or alias of a KMS key (ECC_NIST_P256) that signs statements; default: the domain's key",
+        description="a key that signs statements in its service; default: the domain's key. AWS KMS (ECC_NIST_P256): id, ARN or alias; "
+        "Vault: vault:MOUNT/NAME; Azure: https://VAULT.vault.azure.net/keys/NAME/VERSION; Google: "
+        "projects/.../cryptoKeyVersions/N",
     )
     spill: Literal["encrypted", "plain"] = Field(
         default="encrypted",
@@ -51,16 +70,49 @@ class Keys(Model):
 
     @model_validator(mode="after")
     def _fits_provider(self) -> Keys:
-        if (self.key is not None) != (self.provider == "aws_kms"):
-            raise ValueError("provider aws_kms needs 'key' (the KMS key), and only aws_kms takes it")
+        form, spelled = KEY_FORMS.get(self.provider, ("", ""))
+        if self.key is not None and not form:
+            raise ValueError(f"'key' names the key that wraps the secrets: provider {self.provider} takes none")
+        if self.key is None and form and not (self.provider == "vault" and self.path.startswith("vault://")):
+            raise ValueError(f"provider {self.provider} needs 'key', the key that wraps the secrets: {spelled}")
+        if self.key is not None and not re.fullmatch(form, self.key):
+            raise ValueError(f"with provider {self.provider} 'key' is {spelled}")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_path(self) -> Keys:
         if self.provider == "databricks" and not re.fullmatch(r"[^/]+/[^/]+", self.path):
             raise ValueError("with provider databricks 'path' is SCOPE/NAME of a secret")
         if bucket_and_key(self.path) and not self.path.startswith("s3://"):
             raise ValueError("write the keyring's path as s3://BUCKET/KEY: it is no file that Spark reads")
-        if self.path.startswith("s3://") and (
-            self.provider != "aws_kms" or not re.fullmatch(r"s3://[^/]+/.+", self.path)
+        scheme, colon, rest = self.path.partition("://")
+        if not colon:
+            return self
+        if scheme == "vault" and self.provider != "vault":
+            raise ValueError("a keyring at vault://MOUNT/PATH goes with provider vault")
+        if scheme != "vault" and self.key is None:
+            raise ValueError(
+                f"a keyring at {scheme}://BUCKET/NAME goes with a provider whose 'key' wraps it (aws_kms, vault, azure_key_vault, "
+                "gcp_kms): elsewhere its secrets lie open"
+            )
+        if scheme not in ("vault", "s3", "gs", "az", "abfs", "abfss") or not re.fullmatch(r"[^/]+/.+", rest):
+            raise ValueError(
+                f"a keyring is a file, or at s3://, gs:// or az://BUCKET/NAME, or at vault://MOUNT/PATH, not {self.path}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_sign(self) -> Keys:
+        if self.sign and self.sign.startswith("https://") and not re.fullmatch(f"{AZURE_KEY}/[0-9A-Za-z]+", self.sign):
+            raise ValueError(
+                "'sign' of Azure is https://VAULT.vault.azure.net/keys/NAME/VERSION: verification needs one public key"
+            )
+        if (
+            self.sign
+            and self.sign.startswith("projects/")
+            and not re.fullmatch(f"{GCP_KEY}/cryptoKeyVersions/[0-9]+", self.sign)
         ):
-            raise ValueError("a keyring at s3://BUCKET/KEY goes with provider aws_kms: elsewhere its secrets lie open")
+            raise ValueError("'sign' of Google is projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/N")
         return self
 
 

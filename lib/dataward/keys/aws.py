@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from dataward.errors import KeyringError
+from dataward.keys.binding import bound_to
 
 __all__ = ["Kms", "KmsSigner", "S3Object", "caller"]
 
@@ -31,7 +32,8 @@ ATTEMPTS = 8  # of one call, with exponential backoff (botocore's "standard" mod
 
 REMEDIES = {
     "AccessDenied": "grant this role kms:Decrypt, kms:GenerateDataKey and kms:DescribeKey on the key (or the s3 action)",
-    "AccessDeniedException": "grant this role kms:Decrypt, kms:GenerateDataKey and kms:DescribeKey on the key",
+    "AccessDeniedException": "grant this role kms:Decrypt, kms:GenerateDataKey and kms:DescribeKey on the key (to migrate to it, also "
+    "kms:Encrypt)",
     "DisabledException": "enable the key in KMS",
     "IncorrectKeyException": "name the key that wrapped this keyring",
     "InvalidCiphertextException": "the keyring was wrapped for another env, domain or key, or it was changed",
@@ -86,12 +88,23 @@ class Kms:
         Raises:
             KeyringError: KMS refused, or could not be reached.
         """
-        kms, context = self._ready(), self._context(domain, version)
+        kms, context = self._ready(), bound_to(self.env, domain, version)
         data_key = _call(
             f"kms GenerateDataKey with {self.key}",
             lambda: kms.generate_data_key(KeyId=self.key, KeySpec="AES_256", EncryptionContext=context),
         )
         return data_key["Plaintext"], base64.b64encode(data_key["CiphertextBlob"]).decode()
+
+    def wrap(self, domain: str, version: int, secret: bytes) -> str:
+        """Wrap a given secret, by kms:Encrypt; returns its wrapped form (base64).
+
+        Raises:
+            KeyringError: KMS refused, or could not be reached.
+        """
+        kms, context = self._ready(), bound_to(self.env, domain, version)
+        what = f"kms Encrypt of domain '{domain}' version {version} with {self.key}"
+        wrapped = _call(what, lambda: kms.encrypt(KeyId=self.key, Plaintext=secret, EncryptionContext=context))
+        return base64.b64encode(wrapped["CiphertextBlob"]).decode()
 
     def unwrap(self, domain: str, version: int, written: str) -> bytes:
         """Unwrap the secret of a keyring's text; empty where the text is damaged.
@@ -103,14 +116,10 @@ class Kms:
             wrapped = base64.b64decode(written, validate=True)
         except binascii.Error:
             return b""  # the keyring reports the damage
-        kms, context = self._ready(), self._context(domain, version)
+        kms, context = self._ready(), bound_to(self.env, domain, version)
         what = f"kms Decrypt of domain '{domain}' version {version} with {self.key}"
         opened = _call(what, lambda: kms.decrypt(CiphertextBlob=wrapped, KeyId=self.key, EncryptionContext=context))
         return bytes(opened["Plaintext"])
-
-    def _context(self, domain: str, version: int) -> dict[str, str]:
-        """Return the encryption context; data keys serve to derive the keys of all purposes."""
-        return {"env": self.env, "domain": domain, "purpose": "derivation", "version": str(version)}
 
     def _ready(self) -> Any:
         """Return the client after a check that the key is enabled (an emulator may decrypt with a disabled key)."""
@@ -146,6 +155,11 @@ class KmsSigner:
         found = load_der_public_key(answer["PublicKey"])
         assert isinstance(found, EllipticCurvePublicKey)  # noqa: S101 - its algorithm says so
         return found
+
+    @property
+    def publics(self) -> tuple[EllipticCurvePublicKey, ...]:
+        """The key's public keys: one."""
+        return (self.public,)
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature of a message (ASN.1 DER).

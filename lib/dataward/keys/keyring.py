@@ -8,18 +8,18 @@ A ``Store`` is the location of a keyring's text; a ``Wrapping`` is the represent
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Literal, Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dataward.errors import KeyringError
+from dataward.keys.document import Document, DomainKeys, KeyVersion, damaged, parsed
 
 __all__ = [
     "KeyProvider",
@@ -27,9 +27,12 @@ __all__ = [
     "Keyring",
     "PublicKeys",
     "Purpose",
+    "ServiceSigner",
     "Store",
     "Wrapping",
     "derive",
+    "fingerprint_of",
+    "fresh_secret",
     "signing_key",
 ]
 
@@ -123,36 +126,31 @@ class Wrapping(Protocol):
         """Generate a secret; returns it and its text in the keyring."""
         ...
 
+    def wrap(self, domain: str, version: int, secret: bytes) -> str:
+        """Return the text of a given secret in the keyring."""
+        ...
+
     def unwrap(self, domain: str, version: int, written: str) -> bytes:
         """Return the secret of its text in the keyring; empty where the text is damaged."""
         ...
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class ServiceSigner(Protocol):
+    """A private key in a service; it never leaves the service."""
 
+    @property
+    def public(self) -> Ed25519PublicKey | EllipticCurvePublicKey:
+        """The public key of what it signs now."""
+        ...
 
-class KeyVersion(_Frozen):
-    """One version of a domain's key; ``fingerprint`` (8 bytes by HKDF, hex) identifies the secret without revealing it."""
+    @property
+    def publics(self) -> tuple[Ed25519PublicKey | EllipticCurvePublicKey, ...]:
+        """The public keys of all of its versions."""
+        ...
 
-    created: str
-    enabled: bool = True
-    fingerprint: str
-    secret: str = Field(repr=False)
-
-
-class _Domain(_Frozen):
-    current: int
-    window: int | None = None
-    versions: dict[int, KeyVersion]
-
-
-class _Document(_Frozen):
-    format: Literal[2] = 2
-    domains: dict[str, _Domain] = {}
-
-    def text(self) -> str:
-        return json.dumps(self.model_dump(mode="json"), indent=1) + "\n"
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature of a message."""
+        ...
 
 
 class Keyring:
@@ -185,7 +183,7 @@ class Keyring:
                 raise KeyringError(
                     f"keyring {store} exists already: its keys protect tables, so it is never overwritten"
                 )
-            return _Document().text()
+            return Document().text()
 
         store.change(empty)
         return cls(store, wrapping)
@@ -237,6 +235,11 @@ class Keyring:
     # management of keys
 
     @property
+    def moved(self) -> str | None:
+        """The keyring that this one was migrated to; None where it was not."""
+        return self._document.moved
+
+    @property
     def domains(self) -> tuple[str, ...]:
         """Names of the domains."""
         return tuple(self._document.domains)
@@ -255,7 +258,7 @@ class Keyring:
             secret = self._secret(domain, version)
         except KeyringError as error:
             return str(error)
-        right = _fingerprint(secret, domain, version) == self._version(domain, version).fingerprint
+        right = fingerprint_of(secret, domain, version) == self._version(domain, version).fingerprint
         return "" if right else f"version {version} of domain '{domain}' in keyring {self._store} is another secret"
 
     def add_domain(self, domain: str) -> None:
@@ -264,20 +267,20 @@ class Keyring:
             lambda now: (
                 now
                 if domain in now.domains
-                else self._with(now, domain, _Domain(current=1, versions={1: self._fresh(domain, 1)}))
+                else self._with(now, domain, DomainKeys(current=1, versions={1: self._fresh(domain, 1)}))
             )
         )
 
     def rotate(self, domain: str) -> int:
         """Open a rotation with a new version for new writes, unless one is open; returns the version for new writes."""
 
-        def changed(now: _Document) -> _Document:
+        def changed(now: Document) -> Document:
             found = self._domain(domain, now)
             if found.window is not None:
                 return now
             new = max(found.versions) + 1
             versions = {**found.versions, new: self._fresh(domain, new)}
-            return self._with(now, domain, _Domain(current=new, window=found.current, versions=versions))
+            return self._with(now, domain, DomainKeys(current=new, window=found.current, versions=versions))
 
         self._change(changed)
         return self.current(domain)
@@ -289,7 +292,7 @@ class Keyring:
     def set_enabled(self, domain: str, version: int, enabled: bool) -> None:
         """Enable or disable a version; a disabled version neither protects nor decrypts."""
 
-        def changed(now: _Document) -> _Document:
+        def changed(now: Document) -> Document:
             found = self._domain(domain, now)
             one = self._version(domain, version, now).model_copy(update={"enabled": enabled})
             return self._with(now, domain, found.model_copy(update={"versions": {**found.versions, version: one}}))
@@ -317,7 +320,7 @@ class Keyring:
             self._secrets[domain, version] = secret
         return self._secrets[domain, version]
 
-    def _domain(self, domain: str, document: _Document | None = None) -> _Domain:
+    def _domain(self, domain: str, document: Document | None = None) -> DomainKeys:
         domains = (document or self._document).domains
         if domain not in domains:
             has = f"it has {', '.join(sorted(domains))}" if domains else "it is empty"
@@ -326,7 +329,7 @@ class Keyring:
             )
         return domains[domain]
 
-    def _version(self, domain: str, version: int, document: _Document | None = None) -> KeyVersion:
+    def _version(self, domain: str, version: int, document: Document | None = None) -> KeyVersion:
         versions = self._domain(domain, document).versions
         if version not in versions:
             raise KeyringError(
@@ -339,36 +342,37 @@ class Keyring:
         secret, written = self._wrapping.fresh(domain, version)
         self._secrets[domain, version] = secret
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return KeyVersion(created=created, fingerprint=_fingerprint(secret, domain, version), secret=written)
+        return KeyVersion(created=created, fingerprint=fingerprint_of(secret, domain, version), secret=written)
 
     @staticmethod
-    def _with(document: _Document, name: str, domain: _Domain) -> _Document:
+    def _with(document: Document, name: str, domain: DomainKeys) -> Document:
         return document.model_copy(update={"domains": {**document.domains, name: domain}})
 
-    def _change(self, change: Callable[[_Document], _Document]) -> None:
+    def _change(self, change: Callable[[Document], Document]) -> None:
         def changed(text: str | None) -> str:
             if text is None:
                 raise KeyringError(f"there is no keyring {self._store} any more: restore it from your backup")
-            return change(self._parsed(text)).text()
+            now = self._parsed(text)
+            if now.moved is not None:
+                raise KeyringError(
+                    f"keyring {self._store} has moved to {now.moved}: name that one under 'keys' in the contract"
+                )
+            return change(now).text()
 
         self._document = self._parsed(self._store.change(changed))
 
-    def _parsed(self, text: str) -> _Document:
-        try:
-            made = _Document.model_validate_json(text)
-        except ValidationError:  # the message contains the content
-            raise self._damaged() from None
-        if any(domain.current not in domain.versions for domain in made.domains.values()):
-            raise self._damaged()
-        return made
+    def _parsed(self, text: str) -> Document:
+        return parsed(text, str(self._store))
 
     def _damaged(self) -> KeyringError:
-        return KeyringError(f"keyring {self._store} is damaged: restore it from your backup")
+        return damaged(str(self._store))
 
 
-def _fingerprint(secret: bytes, domain: str, version: int) -> str:
+def fingerprint_of(secret: bytes, domain: str, version: int) -> str:
+    """Return the fingerprint (hex) that identifies a secret without revealing it."""
     return derive(secret, "fingerprint", domain, version).hex()
 
 
 def fresh_secret() -> bytes:
+    """Return random bytes from the operating system."""
     return secrets.token_bytes(SECRET)

@@ -25,7 +25,11 @@ class Plain:
     def fresh(self, domain: str, version: int) -> tuple[bytes, str]:
         """Generate a secret; returns it and its text in the keyring."""
         secret = fresh_secret()
-        return secret, secret.hex()
+        return secret, self.wrap(domain, version, secret)
+
+    def wrap(self, domain: str, version: int, secret: bytes) -> str:
+        """Return the text of a given secret in the keyring."""
+        return secret.hex()
 
     def unwrap(self, domain: str, version: int, written: str) -> bytes:
         """Return the secret of a keyring's text; empty where the text is damaged."""

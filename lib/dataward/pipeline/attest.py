@@ -17,7 +17,7 @@ from dataward.integrity.log.log import Log
 from dataward.integrity.manifest import Attested, Manifest, attested, build, needed
 from dataward.integrity.seal import Seal, SealedBeside
 from dataward.integrity.statement import Subject
-from dataward.keys import KeyProvider, signing_key
+from dataward.keys import KeyProvider, service_signer, signing_key
 from dataward.spark.hmac import sha256_of_files
 from dataward.tables import delta
 from dataward.tables.deltalog.actions import Damaged
@@ -40,11 +40,9 @@ RECENT = 32
 
 
 def signer_of(contract: Contract, keys: KeyProvider, domain: str, version: int) -> Signer:
-    """Return the signer of a contract's statements: its key in KMS if the contract names one, else its domain's key."""
+    """Return the signer of a contract's statements: its key in a service if the contract names one, else its domain's key."""
     if contract.keys.sign:
-        from dataward.keys.aws import KmsSigner
-
-        return KmsSigner(contract.keys.sign)
+        return service_signer(contract.keys.sign)
     return Ed25519Signer(signing_key(keys, domain, version))
 
 

@@ -20,7 +20,7 @@ from dataward.integrity.proof.data import Counted
 from dataward.integrity.proof.findings import Finding, fail, note, section
 from dataward.integrity.proof.proof import Proved, Request, VersionState, prove
 from dataward.integrity.proof.trust import Trust, from_files, from_keyring
-from dataward.keys import open_keys
+from dataward.keys import open_keys, service_signer
 from dataward.pipeline.guard import guarded
 from dataward.tables.deltalog.folder import folder
 from dataward.verbs.reports import check_report
@@ -180,9 +180,7 @@ def trusted(log: Log, contract: Contract, public_keys: Sequence[str]) -> Trust:
 
 def _signing_key(contract: Contract) -> Iterable[PublicKey]:
     if contract.keys.sign:
-        from dataward.keys.aws import KmsSigner
-
-        yield KmsSigner(contract.keys.sign).public
+        yield from service_signer(contract.keys.sign).publics
 
 
 def _read(path: str) -> bytes:
