@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from dataward.inference import Protector, protect, score
     from dataward.keys import create_keyring
     from dataward.pipeline.plan import Plan, plan
-    from dataward.pipeline.publish import publish
     from dataward.report import RunResult
     from dataward.verbs.datasets import hugging_face_dataset, torch_dataset
     from dataward.verbs.diff import diff
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from dataward.verbs.monitor import monitor
     from dataward.verbs.preflight import preflight
     from dataward.verbs.profile import profile
+    from dataward.verbs.publish import publish
     from dataward.verbs.read import read, reading
     from dataward.verbs.restore import restore
     from dataward.verbs.score import score_table
@@ -92,7 +92,7 @@ _HOMES = {
     "inference": ("Protector", "protect", "score"),
     "keys": ("create_keyring",),
     "pipeline.plan": ("Plan", "plan"),
-    "pipeline.publish": ("publish",),
+    "verbs.publish": ("publish",),
     "report": ("RunResult",),
     "verbs.datasets": ("hugging_face_dataset", "torch_dataset"),
     "verbs.diff": ("diff",),

@@ -37,7 +37,9 @@ def with_contract(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def with_source(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Add the arguments for reading and scanning a table without a contract."""
-    command.add_argument("--format", choices=("delta", "parquet", "csv", "json"), help="default: what the files are")
+    command.add_argument(
+        "--format", choices=("delta", "parquet", "orc", "avro", "csv", "json"), help="default: what the files are"
+    )
     command.add_argument(
         "--option", action="append", default=[], metavar="K=V", help="an option of Spark's reader, e.g. sep=;"
     )

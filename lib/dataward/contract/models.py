@@ -137,6 +137,10 @@ class Contract(Model):
     def _holds_together(self) -> Contract:
         if "primary" in self.references:
             raise ValueError("'primary' is the source itself: call the reference something else")
+        if callers := [alias for alias, place in self.references.items() if place.format == "frame"]:
+            raise ValueError(
+                f"reference '{callers[0]}' has format frame, which goes with 'source' only: name a path or a table"
+            )
         for name in self.target.on:
             _fits_key(name, self.column(name).protect)
         for name in self.target.partition_by:
@@ -187,6 +191,10 @@ class Contract(Model):
             return self
         if self.engine != "spark":
             raise ValueError("mode refresh needs engine: spark, which adds up what partitions come to")
+        if self.source.format == "frame":
+            raise ValueError(
+                "mode refresh reads changed partitions of a table: with source format frame use another mode"
+            )
         if self.source.format in ("csv", "json") and self.source.schema_ is None:
             raise ValueError(f"mode refresh of {self.source.format} needs source.schema: without it every file is read")
         # Of the whole table, and not to be told from parts of it.

@@ -57,8 +57,15 @@ class Location(Model):
     )
     table: str | None = Field(default=None, min_length=1, description="name in the catalog, e.g. lake.people")
 
+    @property
+    def _nameless(self) -> bool:
+        """Whether it has neither a path nor a name."""
+        return False
+
     @model_validator(mode="after")
     def _one_place(self) -> Location:
+        if self._nameless:
+            return self
         if (self.path is None) == (self.table is None):
             raise ValueError("give exactly one of 'path' and 'table'")
         # Spark writes paths into plans, logs and error messages.
@@ -120,8 +127,10 @@ def _as_sealed(given: Sealed | bool) -> Sealed | bool:
 class Source(Location):
     """What is published. Delta is pinned by version, files by a manifest of path, size and modification time."""
 
-    format: Literal["delta", "parquet", "csv", "json", "view"] = Field(
-        default="delta", description="how the source is stored; view: a view of the catalog, read as Spark reads it"
+    format: Literal["delta", "parquet", "orc", "avro", "csv", "json", "view", "frame"] = Field(
+        default="delta",
+        description="how the source is stored; view: a view of the catalog, read as Spark reads it; frame: the DataFrame that "
+        "a notebook passes to dataward.publish(contract, source=df)",
     )
     version: int | None = Field(default=None, ge=0, le=2**53, description="Delta version to read; default: the newest")
     options: dict[str, Scalar] = Field(default_factory=dict, description="options of Spark's reader")
@@ -144,6 +153,8 @@ class Source(Location):
             raise ValueError("option 'mode' is set by Dataward: malformed records go to the quarantine, never lost")
         if self.format == "view" and self.table is None:
             raise ValueError("format view needs 'table': the view's name in the catalog")
+        if self._nameless and (given := [name for name in ("path", "table", "options") if getattr(self, name)]):
+            raise ValueError(f"'{given[0]}' does not go with format frame: the rows come from the caller")
         if self.encoding.startswith(("UTF-16", "UTF-32")) and not self.multi_line and self.format == "csv":
             raise ValueError(f"option 'multiLine: false' does not go with {self.encoding}: leave it out")
         if self.encoding in ("UTF-16", "UTF-32") and not self.multi_line and self.format == "json":
@@ -151,6 +162,14 @@ class Source(Location):
                 f"lines of JSON in {self.encoding} cannot be told apart: write UTF-16LE, UTF-16BE and so on"
             )
         return self
+
+    @property
+    def _nameless(self) -> bool:
+        return self.format == "frame"
+
+    def __str__(self) -> str:
+        """Return the path or the name of the table, or where else the rows come from."""
+        return "(a DataFrame of the caller)" if self._nameless else super().__str__()
 
     @property
     def reader_options(self) -> dict[str, Scalar]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dataward import report
-from dataward.errors import DatawardError, Interrupted, ProtectionError, TargetError
+from dataward.errors import DatawardError, Interrupted, ProtectionError, TargetError, UsageError
 from dataward.integrity.seal import Seal
 from dataward.pipeline import resume
 from dataward.pipeline.breaches import broken
@@ -20,7 +20,7 @@ from dataward.pipeline.forget import count_forgotten
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.heads import keep_heads
 from dataward.pipeline.identify import admitted
-from dataward.pipeline.intake import ChangedPartitions, Intake, Judged, Ready, WholeTable
+from dataward.pipeline.intake import ChangedPartitions, GivenFrame, Intake, Judged, Ready, WholeTable
 from dataward.pipeline.lineage import with_event
 from dataward.pipeline.metric_history import Line, Ran, drawn, remember
 from dataward.pipeline.monitoring.otel import run_spans
@@ -55,14 +55,44 @@ def publish(
     run_id: str | None = None,
     report_folder: str = "reports",
     progress: Progress = silent,
+    source: DataFrame | None = None,
 ) -> RunResult:
     """Publish a contract. A rerun of a run ID repeats nothing that the run did, and finishes the rest.
+
+    Args:
+        spark: the session.
+        plan: plan of the contract.
+        run_id: None for a new one.
+        report_folder: folder of reports.
+        progress: gets lines of text.
+        source: the rows, for a contract whose source has ``format: frame``.
 
     Raises:
         DatawardError: see ``dataward.errors``; the target's newest version is then unchanged, or a whole new one.
     """
-    intake: Intake = ChangedPartitions() if plan.contract.target.mode == "refresh" else WholeTable()
-    return carry_out(spark, Asked(plan, run_id, report_folder, progress), intake)
+    return carry_out(spark, Asked(plan, run_id, report_folder, progress), _intake(plan, source))
+
+
+def _intake(plan: Plan, given: DataFrame | None) -> Intake:
+    """Return the intake of a contract.
+
+    Raises:
+        UsageError: a DataFrame is given and the contract names another source, or the contract demands one and none is given.
+    """
+    source = plan.contract.source
+    if given is not None and source.format != "frame":
+        raise UsageError(
+            f"contract '{plan.name}' reads {source}: to publish a DataFrame, write source: {{format: frame}} in it, so that the "
+            "contract and its seals do not name another source"
+        )
+    if given is not None:
+        return GivenFrame(given)
+    if source.format == "frame":
+        raise UsageError(
+            f"contract '{plan.name}' has the source 'format: frame': pass its rows by dataward.publish(contract, source=df), or "
+            "name a path or a table under 'source'"
+        )
+    return ChangedPartitions() if plan.contract.target.mode == "refresh" else WholeTable()
 
 
 def carry_out(spark: SparkSession, asked: Asked, intake: Intake) -> RunResult:

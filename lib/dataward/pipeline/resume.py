@@ -19,7 +19,7 @@ from dataward.tables.source import Pin, pin
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Earlier", "find", "no_stream_before", "pinned", "references", "same_verdicts"]
+__all__ = ["Earlier", "find", "no_stream_before", "pinned", "references", "same_rows", "same_verdicts"]
 
 STREAMED = re.compile(r"stream-[0-9a-f-]{36}-\d{8,}")
 """Run ids of micro-batches (dataward.verbs.stream)."""
@@ -81,12 +81,17 @@ def _held(
     spark: SparkSession, what: str, place: Source, run_id: str, began: dict[str, Any] | None, schema_only: bool = False
 ) -> Pin:
     found = pin(spark, place, began["version"] if began else None, schema_only)
+    same_rows(what, found, run_id, began)
+    return found
+
+
+def same_rows(what: str, found: Pin, run_id: str, began: dict[str, Any] | None) -> None:
+    """Raise SourceChanged where an earlier attempt of the run had another digest of what is read."""
     if began and began["sha256"] != found.digest:
         raise SourceChanged(
-            f"{what} {place}: it is not what run '{run_id}' began with, so the run cannot be finished. Give a new "
+            f"{what} {found.source}: it is not what run '{run_id}' began with, so the run cannot be finished. Give a new "
             "--run-id to publish what is there now"
         )
-    return found
 
 
 def no_stream_before(spark: SparkSession, contract: Contract, present: Newest | None) -> None:

@@ -28,7 +28,16 @@ __all__ = [
 LITERAL = ("__globPaths__", "false")
 """Spark's option to read a path literally, without patterns."""
 
-ENDINGS = {".parquet": "parquet", ".csv": "csv", ".csv.gz": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
+ENDINGS = {
+    ".parquet": "parquet",
+    ".orc": "orc",
+    ".avro": "avro",
+    ".csv": "csv",
+    ".csv.gz": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+}
 
 
 def plain(path: str) -> str:
@@ -125,11 +134,11 @@ def format_of(spark: SparkSession, path: str) -> str | None:
 def tables_below(spark: SparkSession, path: str) -> Iterator[tuple[str, str]]:
     """Yield (path, format) of every table in a directory and below.
 
-    Tables are Delta tables, directories of Parquet files, and single CSV and JSON files.
+    Tables are Delta tables, directories of Parquet, ORC or Avro files, and single CSV and JSON files.
     """
     system, place = on_system(spark, path)
     found = format_of(spark, path)
-    if found in ("delta", "parquet") or (found and not system.getFileStatus(place).isDirectory()):
+    if found in ("delta", "parquet", "orc", "avro") or (found and not system.getFileStatus(place).isDirectory()):
         yield path, found
         return
     for name, folder in _names(system, place) if system.getFileStatus(place).isDirectory() else ():

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from dataward.contract import Source
 from dataward.contract.reserved import MALFORMED
 from dataward.errors import SourceError
-from dataward.tables import catalog, delta, files, header
+from dataward.tables import catalog, connectors, delta, files, header
 from dataward.tables.lines import Lines, look
 from dataward.tables.reading import check_keys, columns_of, marked, option, permissive, reader_of
 from dataward.tables.reason import reason
@@ -82,11 +82,15 @@ def pin(spark: SparkSession, source: Source, version: int | None = None, schema_
         SourceError: the source is missing, has another format, has no files, or cannot be read without loss.
     """
     with _readable(source):
+        if source.format == "frame":
+            raise SourceError(
+                f"source {source}: its rows are with the caller of dataward.publish(contract, source=df) only"
+            )
         if source.format == "delta":
             return _pin_delta(spark, source, version)
         if source.table is not None:
             _refuse_other_kinds(spark, source, source.table)
-            if source.format in ("parquet", "view"):
+            if source.format not in ("csv", "json"):
                 return _pin_relation(spark, source, source.table)
         found = _pin_files(spark, source)
         return found if schema_only else loss_free(spark, found)
@@ -99,6 +103,8 @@ def _readable(source: Source) -> Iterator[None]:
     except SourceError:
         raise
     except Exception as error:
+        if absent := connectors.absent(source.format, error):
+            raise SourceError(f"source {source}: {absent}") from None
         raise SourceError(f"source {source}: {reason(error)}. Check 'source' in the contract") from None
 
 

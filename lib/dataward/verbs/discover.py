@@ -134,13 +134,13 @@ def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapp
     if format_ is None and "/" not in text and not files.exists(spark, text):
         if (kind := catalog.kind(spark, text)) is None:
             raise SourceError(f"source {text}: there is no such path, and no such table in the catalog")
-        if kind not in FORMATS:
+        if kind not in FORMATS or kind == "frame":
             raise SourceError(f"source {text}: it is a table stored as {kind}; name a view of it, or a copy in Delta")
         return Source.model_validate({"table": text, "format": kind})
     found = format_ or files.format_of(spark, text)
     if found is None:
         raise SourceError(
-            f"source {text}: there is no Delta table, and no Parquet, CSV or JSON file. Check the path, or give --format"
+            f"source {text}: there is no Delta table, and no Parquet, ORC, Avro, CSV or JSON file. Check the path, or give --format"
         )
     defaults = {"header": "true"} if found == "csv" else {}
     return Source.model_validate({"path": text, "format": found, "options": {**defaults, **options}})

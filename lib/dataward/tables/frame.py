@@ -1,0 +1,100 @@
+"""A caller's DataFrame as rows that every pass of a run reads alike: it is evaluated once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Source
+from dataward.contract.reserved import MALFORMED
+from dataward.errors import SourceError
+from dataward.tables.reason import reason
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Evaluated", "evaluated"]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Rows of a frame that was evaluated once.
+
+    Attributes:
+        frame: reads the kept rows, in the run's own session.
+        size: bytes of the kept rows; None where Spark does not report it.
+        certain: whether lost rows are an error; otherwise (Spark Connect before 4.0) Spark evaluates them again.
+        release: removes the kept rows.
+    """
+
+    frame: DataFrame
+    size: int | None
+    certain: bool
+    release: Callable[[], Any]
+
+
+def evaluated(spark: SparkSession, given: DataFrame, source: Source) -> Evaluated:
+    """Evaluate a frame by one Spark job and keep its rows in the executors' memory and on their disks (a local checkpoint).
+
+    A second evaluation could give other rows (``rand()``, a changed file, a UDF), so Spark fails the run where an executor is
+    lost with its rows.
+
+    Args:
+        spark: the run's session.
+        given: the caller's frame.
+        source: the contract's source, for messages.
+
+    Raises:
+        SourceError: it is a stream, has a column with a reserved name or a type that Delta does not keep, or fails.
+    """
+    if trouble := _trouble(given):
+        raise SourceError(f"source {source}: {trouble}")
+    try:
+        return _checkpointed(spark, given) if hasattr(spark, "_jsparkSession") else _through_connect(given)
+    except Exception as error:
+        raise SourceError(f"source {source}: it could not be evaluated: {reason(error)}") from None
+
+
+def _checkpointed(spark: SparkSession, given: DataFrame) -> Evaluated:
+    from pyspark.sql import DataFrame
+
+    session: Any = spark._jsparkSession
+    kept: Any = given._jdf.localCheckpoint(True)
+    rows = kept.queryExecution().logical().rdd()
+    frame = DataFrame(session.internalCreateDataFrame(rows, kept.schema(), False), spark)
+    listed = session.sparkContext().getRDDStorageInfo()
+    size = sum(one.memSize() + one.diskSize() for one in listed if one.id() == rows.id())
+    return Evaluated(frame, size, True, lambda: rows.unpersist(False))
+
+
+def _through_connect(given: DataFrame) -> Evaluated:
+    from pyspark.errors import PySparkNotImplementedError
+
+    try:
+        return Evaluated(given.localCheckpoint(), None, True, lambda: None)
+    except (AttributeError, PySparkNotImplementedError):
+        kept = given.persist()
+        kept.count()
+        return Evaluated(kept, None, False, kept.unpersist)
+
+
+def _trouble(given: DataFrame) -> str:
+    """Return why a frame cannot be published; empty where nothing is known."""
+    from pyspark.sql import types as T
+
+    if given.isStreaming:
+        return "it is a stream; publish the rows of a stream with 'dataward publish --stream'"
+    names = [name.lower() for name in given.columns]
+    if MALFORMED in names:
+        return f"it has a column '{MALFORMED}', a name that Dataward uses; rename it"
+    if twice := [name for name in names if names.count(name) > 1]:
+        return f"two of its columns are named '{twice[0]}', which Spark does not tell apart; rename one"
+    try:
+        fields = given.schema.fields
+    except Exception:  # PySpark has no class for some types
+        return "it has a column of a type that Delta does not keep, such as an interval; cast or drop it"
+    unkept = T.DayTimeIntervalType | T.YearMonthIntervalType | T.NullType
+    if found := [field for field in fields if isinstance(field.dataType, unkept)]:
+        return f"its column '{found[0].name}' is of type {found[0].dataType.simpleString()}, which Delta does not keep; cast or drop it"
+    return ""
