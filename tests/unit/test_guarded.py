@@ -68,6 +68,7 @@ CASES = {
     "keys public": [["c.yaml"]],
     "keys disable": [["c.yaml", "d", "1"]],
     "keys enable": [["c.yaml", "d", "1"]],
+    "keys migrate": [["c.yaml", "moved"], ["ring", "c.yaml"]],
     "access views": [["c.yaml", "--for", "sql"]],
     "access approve": [["c.yaml", "--column", "mail", "--by", "dpo", "--key", "keys/north.key"]],
     "audit": [[name, *C] for name in ("query", "flush", "seal", "check")]
@@ -282,6 +283,7 @@ UNGUARDED = {
     "survey": {"numbers_of": "measures a given frame", "tally_of": "reads a plan"},
     "vacuum": {"retained_hours": "reads a contract"},
     "verify": {"proved": "the body of verify", "trusted": "reads public keys, for verify and bundle, which decide"},
+    "publish": {"publish": "calls the pipeline's publish, which decides"},
 }
 """Public functions of verbs without a decision and an event of their own."""
 
