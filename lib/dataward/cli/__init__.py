@@ -40,7 +40,7 @@ from dataward.cli import (
     versions,
 )
 from dataward.cli.glue import own_arguments
-from dataward.cli.parsing import Verb
+from dataward.cli.parsing import Verb, connect_to
 from dataward.cli.say import flushed, merged, print_json, say, unread, warned
 from dataward.errors import ContractError, DatawardError, Interrupted, UsageError
 
@@ -68,6 +68,8 @@ def main(argv: Sequence[str]) -> int:
         return error.exit_code
     logging.getLogger("py4j").addHandler(logging.NullHandler())  # else it also prints errors that it raises
     try:
+        if getattr(arguments, "remote", None):
+            connect_to(arguments.remote)
         with warnings.catch_warnings():
             warnings.showwarning = warned
             code: int = arguments.run(arguments)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from dataward.errors import UsageError
 
-__all__ = ["Verb", "name_of", "options_of", "with_contract", "with_monitoring", "with_source"]
+__all__ = ["Verb", "connect_to", "name_of", "options_of", "with_contract", "with_monitoring", "with_source"]
 
 
 class Verb:
@@ -21,6 +22,11 @@ class Verb:
         """Add a verb and return its parser."""
         command: argparse.ArgumentParser = self._holder.add_parser(name, help=help_text, description=help_text)
         command.add_argument("--json", action="store_true", help="one JSON document on stdout, logs on stderr")
+        command.add_argument(
+            "--remote",
+            metavar="URL",
+            help="use Spark Connect at sc://HOST:PORT, without a JVM here (default: $SPARK_REMOTE)",
+        )
         command.set_defaults(run=run)
         return command
 
@@ -75,3 +81,16 @@ def name_of(source: str) -> str:
     """Return the last part of a path or table name, as a valid file name."""
     last = source.rstrip("/").rpartition("/")[2]
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in last) or "place"
+
+
+def connect_to(url: str) -> None:
+    """Make this process use Spark Connect, like the environment variable ``SPARK_REMOTE``.
+
+    Raises:
+        UsageError: it is no address of a server.
+    """
+    if not url.startswith("sc://") or len(url) <= len("sc://"):
+        raise UsageError(
+            f"--remote: '{url.partition(';')[0]}' is no address of a Spark Connect server; write sc://HOST:PORT"
+        )
+    os.environ["SPARK_REMOTE"] = url

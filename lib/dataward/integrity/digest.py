@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.integrity.canonical import canonical, sha256
 from dataward.integrity.encoding import ENCODING, LANES, lanes_of, row_macs
 from dataward.spark.hmac import row_sums
+from dataward.spark.kind import is_remote
 from dataward.spark.sql import column, identifier
 from dataward.spark.workers import batch_of, settled
 from dataward.tables.maintenance import settings
@@ -120,7 +121,7 @@ def extends(now: Any, before: Any) -> bool:
 
 def summed(frame: DataFrame, key: bytes) -> Sum:
     """Sum the rows of a frame in the JVM; through Spark Connect, the same sum in Python."""
-    if hasattr(frame.sparkSession, "_jsparkSession"):
+    if not is_remote(frame.sparkSession):
         row = frame.agg(row_sums([column(name) for name in frame.columns], frame.schema, key)).first()
         return sum_of(bytes(row[0])) if row else Sum()
     return summed_in_python(frame, key)

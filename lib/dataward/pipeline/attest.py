@@ -21,16 +21,16 @@ from dataward.keys import KeyProvider, service_signer, signing_key
 from dataward.spark.hmac import sha256_of_files
 from dataward.tables import delta
 from dataward.tables.deltalog.actions import Damaged
-from dataward.tables.deltalog.checkpoint import read_checkpoint
 from dataward.tables.deltalog.folder import Folder, Missing
 from dataward.tables.deltalog.hadoop import table_folder
-from dataward.tables.deltalog.log import CommitFile, State, apply, read_commit, read_listing
+from dataward.tables.deltalog.log import CommitFile, State, read_commit
+from dataward.tables.deltalog.state import state_at
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["BESIDE", "attached", "beside_of", "environment", "manifest_of", "signer_of", "state_at"]
+__all__ = ["BESIDE", "attached", "beside_of", "environment", "manifest_of", "signer_of"]
 
 BESIDE = ("quarantine", "changes", "history")
 """Tables beside the target that seals attest."""
@@ -140,23 +140,6 @@ def _alone(table: Folder, place: Location, version: int) -> tuple[list[CommitFil
         return [read_commit(table, version)], state_at(table, version)
     except (Missing, Damaged) as error:
         raise TargetError(f"{place}: the log of version {version} cannot be read ({error})") from None
-
-
-def state_at(table: Folder, version: int) -> State:
-    """Return the state of a version as readers find it: from the newest checkpoint at or before it, and the commits since.
-
-    Raises:
-        Missing: a commit was removed.
-        Damaged: a checkpoint or a commit is damaged.
-    """
-    listing, state = read_listing(table), State()
-    for checkpoint in reversed(listing.checkpoints):
-        if checkpoint.complete and checkpoint.version <= version:
-            state = read_checkpoint(table, checkpoint)
-            break
-    for number in range(state.version + 1, version + 1):
-        state = apply(state, read_commit(table, number))
-    return state
 
 
 def _all_paths(state: State) -> list[str]:

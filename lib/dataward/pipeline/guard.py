@@ -28,6 +28,7 @@ from dataward.contract import Contract
 from dataward.errors import DatawardError, NotPermitted, RunError, TargetError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.seal import code_version
+from dataward.pipeline import connect
 from dataward.pipeline.trail import Trail, subject_of
 from dataward.spark.session import platform
 
@@ -90,6 +91,7 @@ def _watching(known: Verb, given: Mapping[str, Any]) -> Iterator[Callable[[Any],
     came: list[Outcome] = []
     try:
         for contract in _contracts(given):
+            connect.refuse(given.get("spark"), contract, known.name)
             calls += _begun(known, contract, given)
         for call in calls:
             call.decide()

@@ -18,6 +18,7 @@ from dataward.privacy.discover.scanner import scanner
 from dataward.profiling.sketch import Sketch, kind_of
 from dataward.profiling.together import Together
 from dataward.quality.metrics import NUMERIC
+from dataward.spark.kind import parallelism
 from dataward.spark.sql import identifier
 from dataward.spark.workers import batch_of, settled
 
@@ -112,7 +113,7 @@ def _place(part: str, number: int) -> str:
 
 
 def _spread(frame: DataFrame) -> int:
-    return 4 * frame.sparkSession.sparkContext.defaultParallelism
+    return 4 * parallelism(frame.sparkSession)
 
 
 def _states(frame: DataFrame, part: str | None, detectors: tuple[Detector, ...], numbers: list[int]) -> DataFrame:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from dataward.errors import TargetError
 from dataward.report.html import page
 from dataward.report.model import RunResult
+from dataward.spark.kind import is_remote as uses_connect
 from dataward.tables.files import on_system
 from dataward.tables.reason import reason
+from dataward.tables.store import store_at
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -63,6 +65,10 @@ def _put_local(spark: SparkSession, path: str, text: str) -> None:
 
 
 def _put_remote(spark: SparkSession, path: str, text: str) -> None:
+    if uses_connect(spark):
+        folder, _, name = path.rpartition("/")
+        store_at(folder).put(name, text.encode())
+        return
     system, place = on_system(spark, path)
     stream = system.create(place, True)
     try:

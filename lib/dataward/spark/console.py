@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dataward.spark.kind import is_remote
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -18,6 +20,9 @@ def console_to_stderr(spark: SparkSession) -> Iterator[None]:
 
     Scala stores the console in a thread-local variable, and PySpark maps each Python thread to one of the JVM: others keep theirs.
     """
+    if is_remote(spark):  # the server has its own console
+        yield
+        return
     jvm: Any = spark.sparkContext._jvm
     console = jvm.java.lang.Class.forName("scala.Console$").getField("MODULE$").get(None)
     before = console.out()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dataward.errors import TargetError
+from dataward.spark.kind import is_remote
 
 __all__ = ["Hadoop", "default_scheme", "s3_options"]
 
@@ -53,6 +54,8 @@ def s3_options(bucket: str) -> dict[str, str]:
 def _context() -> Any:
     from pyspark import SparkContext
 
+    if is_remote():
+        return None
     context: Any = SparkContext._active_spark_context
     return context if getattr(context, "_jsc", None) is not None else None
 

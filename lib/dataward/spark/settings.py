@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataward.errors import UsageError
+from dataward.spark.kind import is_remote
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -17,6 +18,8 @@ HADOOP = "spark.hadoop."
 
 def of_session(spark: SparkSession) -> dict[str, str]:
     """Return the settings of a session; Hadoop's without their prefix ``spark.hadoop.``."""
+    if is_remote(spark):
+        return _plain({row[0]: row[1] for row in spark.sql("SET").collect()})
     found = _plain(dict(spark.sparkContext.getConf().getAll()))
     hadoop: Any = spark.sparkContext._jsc.hadoopConfiguration().iterator()
     while hadoop.hasNext():

@@ -9,6 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from zipimport import zipimporter
 
+from dataward.spark.kind import is_remote
+from dataward.spark.remote import to_arrow
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
@@ -75,6 +78,8 @@ def collected(frame: DataFrame) -> pa.Table:
     import pyarrow as pa
     from pyspark.sql.pandas.types import to_arrow_schema
 
+    if is_remote(frame.sparkSession):
+        return to_arrow(frame)
     given: Any = frame  # DataFrame.toArrow is new in Spark 4
     return pa.Table.from_batches(given._collect_as_arrow(), to_arrow_schema(frame.schema))
 

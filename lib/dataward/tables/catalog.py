@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
+from dataward.spark.kind import is_remote
 from dataward.tables import files
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def relation(spark: SparkSession, name: str) -> tuple[DataFrame, str, str]:
     """Read a table or a view; returns the frame, a description of what is pinned, and its digest."""
     spark.catalog.refreshTable(name)
     frame = spark.table(name)
-    read = _inputs(frame)
+    read = _inputs_through(spark, name) if is_remote(spark) else _inputs(frame)
     text = spark.sql(f"SHOW CREATE TABLE {name}").first() if read.trouble or read.versions else ""
     if read.trouble:
         return frame, f"not pinned: {read.trouble}", hashlib.sha256(f"view {name} {text}".encode()).hexdigest()
@@ -82,6 +83,11 @@ class _Inputs:
     versions: tuple[tuple[str, int], ...] = ()
     files: bool = False
     trouble: str = ""
+
+
+def _inputs_through(spark: SparkSession, name: str) -> _Inputs:
+    """Return what a table of files reads; Spark Connect does not show what a view reads."""
+    return _Inputs(trouble="Spark Connect does not show what it reads") if kind(spark, name) == "view" else _Inputs(files=True)
 
 
 def _inputs(frame: DataFrame) -> _Inputs:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Location
 from dataward.spark import sql
 from dataward.tables import files, log
-from dataward.tables.log import Newest, delta_table, newest
+from dataward.tables.log import Newest, delta_table, exists, newest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -89,15 +89,6 @@ def location(spark: SparkSession, place: Location) -> str:
 def identifier(spark: SparkSession, place: Location) -> str:
     """Return the SQL name of an existing table."""
     return sql.identifier("delta", location(spark, place)) if place.path else str(place.table)
-
-
-def exists(spark: SparkSession, place: Location) -> bool:
-    """Return whether a Delta table exists."""
-    from delta.tables import DeltaTable
-
-    if place.path is not None:
-        return bool(DeltaTable.isDeltaTable(spark, place.path))
-    return bool(spark.catalog.tableExists(str(place.table)))
 
 
 def history(spark: SparkSession, place: Location, limit: int | None = None) -> list[Commit]:

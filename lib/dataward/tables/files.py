@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from dataward.spark.kind import is_remote
+from dataward.tables import through
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -64,6 +67,8 @@ def listed(
 
 def skipped(spark: SparkSession, path: str, depth: int) -> list[str]:
     """Return the names of data files in a folder, to a depth, that Spark skips: those that begin with _ or a dot."""
+    if is_remote(spark):  # Spark lists no such names
+        return []
     system, place = on_system(spark, path)
     found = set()
     for level in range(depth + 1):
@@ -76,6 +81,8 @@ def skipped(spark: SparkSession, path: str, depth: int) -> list[str]:
 
 def in_delta(spark: SparkSession, path: str) -> str | None:
     """Return the Delta table at or above a path; None where there is none."""
+    if is_remote(spark):
+        return next((one for one in _upwards(path) if through.exists(spark, f"{one}/_delta_log")), None)
     system, place = on_system(spark, path)
     below: Any = spark.sparkContext._jvm
     while place is not None:
@@ -91,12 +98,16 @@ def in_delta(spark: SparkSession, path: str) -> str | None:
 
 def exists(spark: SparkSession, path: str) -> bool:
     """Return whether a path exists."""
+    if is_remote(spark):
+        return through.exists(spark, path)
     system, place = on_system(spark, path)
     return bool(system.exists(place))
 
 
 def sha256(spark: SparkSession, path: str) -> str | None:
     """Return the SHA-256 (hex) of a file's bytes; None where there is no file."""
+    if is_remote(spark):
+        return through.sha256(spark, path)
     system, place = on_system(spark, path)
     if not system.exists(place):
         return None
@@ -109,13 +120,17 @@ def sha256(spark: SparkSession, path: str) -> str | None:
 
 
 def qualified(spark: SparkSession, path: str) -> str:
-    """Return a path as an absolute URI; nothing is read."""
+    """Return a path as an absolute URI; nothing is read. Through Spark Connect, paths are absolute already."""
+    if is_remote(spark):
+        return path
     system, place = on_system(spark, path)
     return str(system.makeQualified(place).toString())
 
 
 def format_of(spark: SparkSession, path: str) -> str | None:
     """Return the format of the table in a directory or file; None where it is none."""
+    if is_remote(spark):
+        return _format_through(spark, path)
     system, place = on_system(spark, path)
     if not system.exists(place):
         return None
@@ -136,6 +151,9 @@ def tables_below(spark: SparkSession, path: str) -> Iterator[tuple[str, str]]:
 
     Tables are Delta tables, directories of Parquet, ORC or Avro files, and single CSV and JSON files.
     """
+    if is_remote(spark):
+        yield from _tables_through(spark, path.rstrip("/"))
+        return
     system, place = on_system(spark, path)
     found = format_of(spark, path)
     if found in ("delta", "parquet", "orc", "avro") or (found and not system.getFileStatus(place).isDirectory()):
@@ -147,6 +165,52 @@ def tables_below(spark: SparkSession, path: str) -> Iterator[tuple[str, str]]:
             yield from tables_below(spark, inside)
         elif not folder and (kind := _by_ending(name)):
             yield inside, kind
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """Yield a path and the folders above it."""
+    head, rest = (f"{path.partition('://')[0]}://", path.partition("://")[2]) if "://" in path else ("", path)
+    parts = rest.rstrip("/").split("/")
+    for number in range(len(parts), 0, -1):
+        if above := "/".join(parts[:number]):
+            yield head + above
+
+
+def _format_through(spark: SparkSession, path: str) -> str | None:
+    """Return the format of a table as :func:`format_of` does, through Spark Connect."""
+    if not through.exists(spark, path):
+        return None
+    if through.exists(spark, f"{path.rstrip('/')}/_delta_log"):
+        return "delta"
+    names = through.names_below(spark, path)
+    if "" in names:
+        return _by_ending(path.rstrip("/").rsplit("/", 1)[-1])
+    # The files themselves, or those in folders such as day=2026-01-01.
+    inside = [name for name in names if all("=" in part for part in name.split("/")[:-1])]
+    kinds = {kind for name in inside if (kind := _by_ending(name.rsplit("/", 1)[-1]))}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _tables_through(spark: SparkSession, path: str) -> Iterator[tuple[str, str]]:
+    """Yield tables as :func:`tables_below` does, through Spark Connect: one listing, and a look for a log in each folder."""
+    found = _format_through(spark, path)
+    names = through.names_below(spark, path)
+    if found in ("delta", "parquet") or "" in names:
+        if found:
+            yield path, found
+        return
+    folders = sorted({"/".join(name.split("/")[:depth]) for name in names for depth in range(1, name.count("/") + 1)})
+    taken: list[str] = []
+    for folder in folders:
+        if any(f"{folder}/".startswith(f"{one}/") for one in taken):
+            continue
+        kind = _format_through(spark, f"{path}/{folder}")
+        if kind in ("delta", "parquet"):
+            taken.append(folder)
+            yield f"{path}/{folder}", kind
+    for name in sorted(names):
+        if not any(name.startswith(f"{one}/") for one in taken) and (kind := _by_ending(name.rsplit("/", 1)[-1])):
+            yield f"{path}/{name}", kind
 
 
 def _names(system: Any, place: Any) -> list[tuple[str, bool]]:
@@ -161,7 +225,7 @@ def _by_ending(name: str) -> str | None:
 
 
 def on_system(spark: SparkSession, path: str) -> tuple[Any, Any]:
-    """Return the file system of a path, and Hadoop's object for the path."""
+    """Return the file system of a path, and Hadoop's object for the path; for sessions with a JVM."""
     context: Any = spark.sparkContext
     place = context._jvm.org.apache.hadoop.fs.Path(path)
     return place.getFileSystem(context._jsc.hadoopConfiguration()), place

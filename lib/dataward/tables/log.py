@@ -13,14 +13,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
+from dataward.spark import sql
+from dataward.spark.kind import is_remote
 from dataward.spark.session import platform
 from dataward.tables import files
+from dataward.tables.by_sql import SqlTable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.types import StructType
 
-__all__ = ["Newest", "checkpointed", "commit_info", "delta_table", "folder", "folder_to_be", "newest", "snapshot"]
+__all__ = [
+    "Newest",
+    "checkpointed",
+    "commit_info",
+    "delta_table",
+    "exists",
+    "folder",
+    "folder_to_be",
+    "newest",
+    "snapshot",
+]
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,9 @@ class Newest:
 
 
 def delta_table(spark: SparkSession, place: Location) -> Any:
-    """Return Delta's handle on a table."""
+    """Return Delta's handle on a table; through Spark Connect, one that uses SQL."""
+    if is_remote(spark):
+        return SqlTable(spark, sql.identifier("delta", place.path) if place.path else str(place.table))
     from delta.tables import DeltaTable
 
     path = place.path or _folder_elsewhere(spark, str(place.table))
@@ -59,14 +74,24 @@ def delta_table(spark: SparkSession, place: Location) -> Any:
 
 def newest(spark: SparkSession, place: Location) -> Newest | None:
     """Read a table's newest version, once; None where there is no Delta table."""
-    from delta.tables import DeltaTable
-
-    path = place.path
-    if not (DeltaTable.isDeltaTable(spark, path) if path else spark.catalog.tableExists(str(place.table))):
+    if not exists(spark, place):
         return None
+    if is_remote(spark):
+        return _described(spark, place)
     with suppress(Exception):
         return _of_log(spark, place)
     return _described(spark, place)
+
+
+def exists(spark: SparkSession, place: Location) -> bool:
+    """Return whether a Delta table exists."""
+    if place.path is None:
+        return bool(spark.catalog.tableExists(str(place.table)))
+    if is_remote(spark):
+        return files.exists(spark, f"{place.path.rstrip('/')}/_delta_log")
+    from delta.tables import DeltaTable
+
+    return bool(DeltaTable.isDeltaTable(spark, place.path))
 
 
 def _of_log(spark: SparkSession, place: Location) -> Newest:
@@ -93,11 +118,12 @@ def _of_log(spark: SparkSession, place: Location) -> Newest:
 def _described(spark: SparkSession, place: Location) -> Newest:
     table = delta_table(spark, place)
     detail = table.detail().first().asDict()
+    version = int(table.history(1).select("version").first()[0])
     return Newest(
-        version=int(table.history(1).select("version").first()[0]),
+        version=version,
         id=detail["id"],
         folder=detail["location"],
-        schema=table.toDF().schema,
+        schema=_schema_in_log(spark, place, detail["id"], version) or table.toDF().schema,
         partition_by=tuple(detail["partitionColumns"] or ()),
         properties=detail["properties"] or {},
         clustered_by=tuple(detail.get("clusteringColumns") or ()),
@@ -105,8 +131,27 @@ def _described(spark: SparkSession, place: Location) -> Newest:
     )
 
 
+def _schema_in_log(spark: SparkSession, place: Location, table_id: str, version: int) -> StructType | None:
+    """Read a version's schema with all declarations from the log's files; None where they are not reached."""
+    from pyspark.sql.types import StructType
+
+    from dataward.tables.deltalog.hadoop import table_folder
+    from dataward.tables.deltalog.state import metadata_at
+
+    with suppress(Exception):
+        found = metadata_at(table_folder(spark, place), version)
+        if found is not None and found["id"] == table_id:
+            return StructType.fromJson(found["schema"])
+    return None
+
+
 def commit_info(spark: SparkSession, folder: str, version: int) -> dict[str, Any] | None:
-    """Read the commitInfo action of a version from its file: empty if a writer left it out, None if the file is missing."""
+    """Read the commitInfo action of a version from its file: empty if a writer left it out, None if the file is missing.
+
+    Through Spark Connect None, as DESCRIBE HISTORY returns the same in one job.
+    """
+    if is_remote(spark):
+        return None
     system, place = files.on_system(spark, f"{folder.rstrip('/')}/_delta_log/{version:020d}.json")
     if not system.exists(place):
         return None
@@ -133,20 +178,35 @@ def snapshot(spark: SparkSession, place: Location, version: int) -> Any:
 
 
 def checkpointed(spark: SparkSession, place: Location) -> int:
-    """Write a checkpoint of the newest version; returns the version.
+    """Write a checkpoint of the newest version; returns the version. Through Spark Connect, that version and one more are made for it.
 
     Raises:
         Exception: of any kind, where this platform's Delta has other internals than Delta 3.3.
     """
+    if is_remote(spark):
+        return _checkpointed_by_setting(spark, place)
     log = _delta_log(spark, place)
     found = log.update(False, _nothing(spark), _nothing(spark))
     log.checkpoint(found, _nothing(spark))
     return int(found.version())
 
 
+def _checkpointed_by_setting(spark: SparkSession, place: Location) -> int:
+    """Write a checkpoint by the property that makes each commit write one; returns the version of the checkpoint."""
+    name, interval = delta_table(spark, place).name, "delta.checkpointInterval"
+    earlier = _described(spark, place).properties.get(interval)
+    spark.sql(f"alter table {name} set tblproperties ('{interval}' = '1')")
+    version = _described(spark, place).version
+    if earlier is None:
+        spark.sql(f"alter table {name} unset tblproperties ('{interval}')")
+    else:
+        spark.sql(f"alter table {name} set tblproperties ('{interval}' = {sql.literal(earlier)})")
+    return version
+
+
 def folder(spark: SparkSession, place: Location) -> str:
     """Return the URI of a table."""
-    with suppress(Exception):
+    with suppress(Exception):  # through Spark Connect too
         return str(_delta_log(spark, place).dataPath().toString())
     return str(delta_table(spark, place).detail().select("location").first()[0])
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Location
 from dataward.errors import TargetError
 from dataward.spark.console import console_to_stderr
-from dataward.spark.sql import column, literal
-from dataward.tables import delta, log, turns
+from dataward.spark.kind import is_remote, parallelism
+from dataward.spark.sql import identifier, literal
+from dataward.tables import delta, log, near, through, turns
 from dataward.tables.files import on_system
 from dataward.tables.reason import reason
 
@@ -48,12 +49,12 @@ def delete_rows(spark: SparkSession, place: Location, name: str, values: DataFra
     """
     from pyspark.sql import functions as F
 
-    same = column("t", name).cast("string") == column("s", values.columns[0])
+    same = f"cast({identifier('t', name)} as string) = {identifier('s', values.columns[0])}"
     own = {"spark.databricks.delta.commitInfo.userMetadata": json.dumps({"dataward": 1, **metadata})}
     with turns.exclusive(spark, place, _run(metadata)), settings(spark, own):
         try:
             newest = delta.read(spark, place, delta.latest_version(spark, place))
-            rows = newest.alias("t").join(F.broadcast(values.alias("s")), same, "leftsemi").count()
+            rows = newest.alias("t").join(F.broadcast(values.alias("s")), F.expr(same), "leftsemi").count()
             if rows:
                 delta.delta_table(spark, place).alias("t").merge(values.alias("s"), same).whenMatchedDelete().execute()
         except Exception as error:
@@ -76,7 +77,7 @@ def forget_past(spark: SparkSession, place: Location, metadata: dict[str, Any]) 
         "spark.databricks.delta.commitInfo.userMetadata": told,
         "spark.databricks.delta.retentionDurationCheck.enabled": "false",
         # Number of tasks by which vacuum lists directories; the default of 10,000 takes 15 seconds for a small table.
-        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * spark.sparkContext.defaultParallelism),
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * parallelism(spark)),
     }
     with turns.exclusive(spark, place, _run(metadata)), settings(spark, own), console_to_stderr(spark):
         try:
@@ -101,7 +102,7 @@ def vacuum(spark: SparkSession, place: Location, hours: int, dry_run: bool) -> l
     name, root = delta.identifier(spark, place), delta.location(spark, place)
     own = {
         "spark.databricks.delta.retentionDurationCheck.enabled": "false",  # the caller has compared with the contract
-        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * spark.sparkContext.defaultParallelism),
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * parallelism(spark)),
     }
     with settings(spark, own), console_to_stderr(spark):
         try:
@@ -137,7 +138,7 @@ def _checkpoint_only(spark: SparkSession, place: Location) -> int:
         number = file.path.rsplit("/", 1)[-1].lstrip(".").partition(".")[0]
         if number.isdigit() and int(number) < newest:
             _remove(spark, file.path)
-    return newest
+    return delta.latest_version(spark, place) if is_remote(spark) else newest
 
 
 class settings:  # noqa: N801 - reads as a word: `with settings(...)`
@@ -164,6 +165,8 @@ class settings:  # noqa: N801 - reads as a word: `with settings(...)`
 
 def files(spark: SparkSession, folder: str) -> list[File]:
     """Return every file below a folder (or the file itself), including hidden ones; none where the path does not exist."""
+    if is_remote(spark):
+        return [File(path, size) for path, size in near.below(folder)]
     system, place = on_system(spark, folder)
     if not system.exists(place):
         return []
@@ -192,6 +195,8 @@ def read_bytes(spark: SparkSession, path: str) -> bytes:
     """Read a file."""
     from pathlib import Path
 
+    if is_remote(spark) and not (path.startswith("/") and Path(path).exists()):
+        return through.read(spark, path)
     if path.startswith("/"):
         return Path(path).read_bytes()
     system, place = on_system(spark, path)
@@ -207,6 +212,9 @@ def replace_bytes(spark: SparkSession, path: str, data: bytes) -> None:
     """Overwrite a file."""
     from pathlib import Path
 
+    if is_remote(spark):
+        near.replace(path, data)
+        return
     if path.startswith("/"):
         Path(path).write_bytes(data)
         return
@@ -221,6 +229,9 @@ def replace_bytes(spark: SparkSession, path: str, data: bytes) -> None:
 def _remove(spark: SparkSession, path: str) -> None:
     from pathlib import Path
 
+    if is_remote(spark):
+        near.remove(path)
+        return
     if path.startswith("/"):
         Path(path).unlink(missing_ok=True)
         return

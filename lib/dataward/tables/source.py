@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from dataward.contract import Source
 from dataward.contract.reserved import MALFORMED
 from dataward.errors import SourceError
+from dataward.spark.kind import is_remote
 from dataward.tables import catalog, connectors, delta, files, header
 from dataward.tables.lines import Lines, look
 from dataward.tables.reading import check_keys, columns_of, marked, option, permissive, reader_of
@@ -184,7 +185,7 @@ def _some(names: Sequence[str]) -> str:
 def _why_empty(spark: SparkSession, source: Source, beside: Sequence[str]) -> str:
     if beside:
         return f"Spark skips files whose names begin with _ or .: {_some(beside)}. Rename them"
-    if source.path is not None and files.exists(spark, source.path):
+    if source.path is not None and not is_remote(spark) and files.exists(spark, source.path):
         system, place = files.on_system(spark, source.path)
         if not system.getFileStatus(place).isDirectory():
             if place.getName().startswith(("_", ".")):

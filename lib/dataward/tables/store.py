@@ -256,13 +256,16 @@ class Objects:
 
     def names(self, folder: str) -> list[str]:
         """Return the names of all objects below a prefix."""
+        return sorted(self.sizes(folder))
+
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """Return the names of all objects below a prefix, with their sizes in bytes."""
         import obstore
 
         try:
-            found = [meta["path"] for batch in obstore.list(self._store, folder) for meta in batch]
+            return {meta["path"]: meta["size"] for batch in obstore.list(self._store, folder) for meta in batch}
         except Exception as error:
             raise self._trouble(folder, "listed", error) from None
-        return sorted(found)
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete objects."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
 from dataward.errors import TargetError
-from dataward.spark.sql import literal
+from dataward.spark.kind import is_remote
+from dataward.spark.sql import column, literal
 from dataward.tables import delta, log
 from dataward.tables.deltalog.actions import located
 from dataward.tables.deltalog.log import LOG, CommitFile, commit_of
@@ -46,6 +47,8 @@ def _rows_of(spark: SparkSession, place: Location, version: int, paths: list[str
     if not paths:
         return delta.read(spark, place, max(version, 0)).limit(0)
     wanted = set(paths)
+    if is_remote(spark):
+        return _by_name(spark, place, version, paths)
     try:
         state = log.snapshot(spark, place, version)
         jvm: Any = spark.sparkContext._jvm
@@ -62,6 +65,20 @@ def _rows_of(spark: SparkSession, place: Location, version: int, paths: list[str
     if chosen.size() != len(wanted):
         raise TargetError(f"{place}: version {version} does not have every file that the commit after it names")
     return found
+
+
+def _by_name(spark: SparkSession, place: Location, version: int, paths: list[str]) -> DataFrame:
+    """Return the rows of some files through Spark Connect, which opens all files of the version; each must have a name of its own."""
+    from pyspark.sql import functions as F
+
+    names = {path.rsplit("/", 1)[-1] for path in paths}
+    if len(names) != len(set(paths)):
+        raise TargetError(
+            f"{place}: two files of version {version} have one name, so that Spark Connect cannot read one of them"
+        )
+    found = delta.read(spark, place, version)
+    of_files = F.col("_metadata.file_name").isin(*sorted(names))
+    return found.where(of_files).select(*(column(name) for name in found.columns))
 
 
 def _commit_at(spark: SparkSession, place: Location, root: str, version: int) -> CommitFile:

@@ -20,6 +20,7 @@ from dataward.pipeline.intake.batch import MicroBatch
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.publish import reported
 from dataward.report import RunResult
+from dataward.spark.kind import is_remote
 from dataward.spark.session import activate, interruptible, isolated
 from dataward.tables import maintenance
 from dataward.tables.reason import reason
@@ -70,7 +71,7 @@ def stream(
         UsageError: the contract's target or source does not support streams.
         DatawardError: like ``publish``; the next start of the stream repeats the batch.
     """
-    _fits(plan)
+    _fits(spark, plan)
     results: list[RunResult] = []
     failed: list[BaseException] = []
 
@@ -111,8 +112,13 @@ class _Stopped(Exception):
     """Error for a batch that published nothing, so that the checkpoint does not advance."""
 
 
-def _fits(plan: Plan) -> None:
+def _fits(spark: SparkSession, plan: Plan) -> None:
     target, source = plan.contract.target, plan.contract.source
+    if is_remote(spark):
+        raise UsageError(
+            "a stream cannot run through Spark Connect: its batches would run in a Python of the server, apart from this process's "
+            "keys and ledger. Publish in mode append or merge on a schedule, or use a classic session"
+        )
     if target.mode not in ("append", "merge"):
         raise UsageError(
             f"a stream adds to its target: mode {target.mode} would lose the batches before; use append or merge"

@@ -20,6 +20,6 @@ def with_row_ids(frame: DataFrame, content: str, run_id: str, key: Key) -> DataF
     """Replace the source-row hash (column ``content``) by a keyed id ``row_id``, which differs from run to run."""
     from pyspark.sql import functions as F
 
-    row_id = TokenOperator(Token(), key).column(F.concat(F.lit(f"{run_id} "), column(content)), "string")
+    row_id = TokenOperator(Token(), key).of_column(F.concat(F.lit(f"{run_id} "), column(content)))
     kept = [column(name) for name in frame.columns if name != content]
     return frame.select(*kept, row_id.alias(ROW_ID))

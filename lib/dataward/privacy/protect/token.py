@@ -23,6 +23,7 @@ from dataward.privacy.protect.canonical import CANONICAL, canonical
 from dataward.privacy.protect.operator import TEXT_IN_JVM, Made, Operator, Rows
 from dataward.privacy.protect.texts import messages, texts, unreadable, without
 from dataward.spark.hmac import hmac
+from dataward.spark.kind import is_remote
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -124,9 +125,13 @@ class TokenOperator(Keyed):
         return (pc.if_else(text.is_valid(), tokens, pa.scalar(None, pa.string())) if text.null_count else tokens), bad
 
     def column(self, column: Any, kind: str) -> Any:
-        """Return the protection as an expression of the JVM; None for types that need Arrow."""
-        if kind not in TEXT_IN_JVM or (self.spelled and kind == "string"):
+        """Return the protection as an expression of the JVM; None for types that need Arrow, and without a JVM."""
+        if kind not in TEXT_IN_JVM or (self.spelled and kind == "string") or is_remote():
             return None
+        return self.of_column(column)
+
+    def of_column(self, column: Any) -> Any:
+        """Return the tokens of a column's texts as they are, as an expression on every kind of session."""
         assert self.key is not None  # noqa: S101 - operators with a purpose have a key
         message = column.cast("string").cast("binary")
         return hmac(message, self.secret, f"v{self.key.version}.".encode(), self.parameters.bits // 8).cast("string")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
 from dataward.errors import SourceError
+from dataward.spark.kind import is_remote
 from dataward.tables import delta
 from dataward.tables.deltalog.folder import Folder, Missing, folder
+from dataward.tables.deltalog.log import LOG
 from dataward.tables.files import on_system
 from dataward.tables.maintenance import read_bytes
+from dataward.tables.through import SparkFolder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -21,9 +25,20 @@ __all__ = ["HadoopFolder", "table_folder"]
 def table_folder(spark: SparkSession, place: Location) -> Folder:
     """Return the folder of a table: on this machine, or through Spark, whose settings contain endpoints and credentials."""
     root = delta.location(spark, place)
-    if root.startswith(("/", "file:")) or not hasattr(spark, "_jsparkSession"):
+    if is_remote(spark):
+        return _seen(spark, root)
+    if root.startswith(("/", "file:")):
         return folder(root)
     return HadoopFolder(spark, root.rstrip("/"))
+
+
+def _seen(spark: SparkSession, root: str) -> Folder:
+    """Return a table's folder: as this process sees it, or else through the server of Spark Connect."""
+    with suppress(Exception):  # no store for the scheme, no credentials
+        near = folder(root)
+        if near.names(LOG):
+            return near
+    return SparkFolder(spark, root)
 
 
 class HadoopFolder:

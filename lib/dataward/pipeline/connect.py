@@ -1,0 +1,47 @@
+"""Refuse what cannot work through Spark Connect, by name, before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dataward.contract import Contract
+from dataward.errors import UsageError
+from dataward.spark.kind import is_remote
+
+__all__ = ["refuse", "troubles"]
+
+MEASURING = frozenset({"publish", "quarantine_release", "explain"})
+"""Verbs that measure rules with the contract's engine."""
+
+
+def refuse(spark: Any, contract: Contract | None, verb: str) -> None:
+    """Check a verb on a contract against the kind of session.
+
+    Raises:
+        UsageError: the session is one of Spark Connect, and the verb or the contract needs a JVM in this process.
+    """
+    if spark is None or contract is None or not is_remote(spark):
+        return
+    if found := list(troubles(contract, verb)):
+        raise UsageError(
+            f"contract '{contract.contract}' cannot run through Spark Connect:\n  "
+            + "\n  ".join(found)
+            + "\nUse a classic session for it, or change the contract (docs/connect.md)"
+        )
+
+
+def troubles(contract: Contract, verb: str) -> Iterator[str]:
+    """Yield what cannot work through Spark Connect, each with its remedy."""
+    if verb in MEASURING:
+        if contract.engine == "deequ":
+            yield "engine deequ needs Deequ in the JVM of this process: write 'engine: spark', which measures the same"
+        if contract.checks:
+            yield "'checks' are PyDeequ's, which needs the JVM of this process: write them as rules"
+        if contract.target.mode == "refresh":
+            yield "mode refresh lists files by Delta's classes: use overwrite, replace, append or merge"
+    places = {what: place for what, place in contract.tables.items() if what != "ledger"}
+    places |= {"source": contract.source} | {f"reference '{alias}'": one for alias, one in contract.references.items()}
+    for what, place in places.items():
+        if place.path is not None and "://" not in place.path and not place.path.startswith(("/", "file:", "dbfs:")):
+            yield f"{what} {place.path}: the server would look for it in its own folder; write an absolute path, a URL or a table"
