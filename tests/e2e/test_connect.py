@@ -1,16 +1,104 @@
-"""Engine ``spark`` against a real local Spark Connect server: no JVM in the process that judges."""
+"""Spark Connect: a server in a process of its own, and clients without a JVM."""
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from tests.e2e.connect_server import command, environment
+from tests.e2e.everywhere import differences
 
-@pytest.mark.long
-def test_every_documented_rule_over_connect(workplace):
-    done = workplace.script("connect.py", str(workplace.root))
-    assert done.code == 0, done.err[-3000:]
-    told = json.loads(done.out.splitlines()[-1])
+pytestmark = pytest.mark.long
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server's address; its Python workers have no path to the code under test, which clients send."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        command(port, str(folder)), env=environment(), cwd=folder, stdout=log, stderr=log, start_new_session=True
+    )
+    try:
+        for _ in range(240):
+            assert process.poll() is None, (folder / "log").read_text()[-3000:]
+            with socket.socket() as tried:
+                if tried.connect_ex(("localhost", port)) == 0:
+                    break
+            time.sleep(0.25)
+        yield f"sc://localhost:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _done(*arguments: str, seconds: int = 250) -> str:
+    """Run a module of these tests in a process of its own; return what it printed."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYSPARK_GATEWAY")}
+    kept["PYTHONPATH"] = f"{ROOT / 'lib'}:{ROOT}"
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], capture_output=True, text=True, env=kept, timeout=seconds, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.splitlines()[-1]
+
+
+def test_every_documented_rule_over_connect(server, tmp_path):
+    told = json.loads(_done("tests.e2e.connect", str(tmp_path), server))
     assert told["statistics"] == pytest.approx([5, 0.8, 0.5, 12, 41, 31, 11.8532], abs=1e-3)
     for (rule, measured, outcome), verdict in zip(told["expected"], told["verdicts"], strict=True):
         expected = None if measured == "none" else pytest.approx(float(measured), abs=1e-4)
         assert (verdict[2], verdict[1]) == (outcome, expected), (rule, verdict)
+
+
+def test_one_contract_gives_the_same_rows_tokens_verdicts_and_digest_with_and_without_a_jvm(server, tmp_path):
+    classic = json.loads(_done("tests.e2e.everywhere", str(tmp_path), "classic"))
+    connect = json.loads(_done("tests.e2e.everywhere", str(tmp_path), "connect", server))
+    assert ("connect" in classic["session"], "connect" in connect["session"]) == (False, True)
+    assert differences(classic, connect) == []
+    assert classic["full"]["counts"]["quarantined"] > 0
+    assert connect["fixed"]["measured"] == "written"
+    classic["fixed"]["rows"][3]["family"] = "v1.00"
+    assert differences(classic, connect) != []  # the comparison sees a token
+
+
+@pytest.fixture(scope="module")
+def steps(server, tmp_path_factory):
+    return json.loads(_done("tests.e2e.connect_journey", str(tmp_path_factory.mktemp("journey")), server, seconds=320))
+
+
+RUNS = (
+    "overwrite", "again", "append", "merge", "verify", "rows", "history", "quarantine", "release", "profile", "discover",
+    "discover all", "rotate", "rotated rows", "erase", "erased rows", "diff", "explain",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("step", RUNS)
+def test_a_verb_runs_over_connect(steps, step):
+    assert steps[step]["code"] == 0, steps[step]
+
+
+def test_rows_add_up_over_connect(steps):
+    """40 rows of which 2 are diverted, 10 more, 30 of which 10 replace others: 38 + 10 + 20."""
+    assert steps["overwrite"]["out"]["rows"] == {"in": 40, "published": 38, "quarantined": 2, "dropped": 0}
+    assert steps["again"]["out"]["status"] == "unchanged"
+    assert steps["merge"]["out"]["merged"] == {"inserted": 20, "updated": 10}
+    assert steps["release"]["out"]["rows"]["published"] == 2
+
+
+@pytest.mark.parametrize(
+    ("step", "word"), [("deequ", "engine: spark"), ("relative", "absolute path"), ("stream", "classic session")]
+)
+def test_what_cannot_run_over_connect_is_refused_by_name(steps, step, word):
+    assert steps[step]["code"] == 2
+    assert word in steps[step]["out"]["message"]
