@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import threading
+import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["activate", "connected", "fingerprint", "isolated", "to_arrow", "wants_remote"]
 
-FREE: dict[str, list[Any]] = {}
-"""Second sessions that no run uses at present, by the ID of the session that they were made for."""
+FREE: dict[str, list[tuple[float, Any]]] = {}
+"""Second sessions that no run uses at present, with the time of their last use, by the ID of the session that they were made for."""
+IDLE = 600.0
+"""Seconds after which a session is not used again: a server forgets idle ones, and the code that was sent to them."""
 LOCK = threading.Lock()
 PATIENCE = 20
 """Seconds in which a server must answer."""
@@ -123,14 +126,17 @@ def isolated(spark: Any, settings: Mapping[str, str]) -> Iterator[Any]:
                 own.catalog.dropTempView(name)
             if not shared:
                 with LOCK:
-                    FREE.setdefault(spark.session_id, []).append(own)
+                    FREE.setdefault(spark.session_id, []).append((time.monotonic(), own))
 
 
 def _second(spark: Any) -> Any:
     """Return another session of the same server; None where the platform gives none."""
     with LOCK:
-        if waiting := FREE.get(spark.session_id):
-            return waiting.pop()
+        waiting = FREE.pop(spark.session_id, [])
+        fresh = [one for one in waiting if time.monotonic() - one[0] < IDLE]
+        if fresh:
+            FREE[spark.session_id] = fresh[:-1]
+            return fresh[-1][1]
     with suppress(Exception):
         made = type(spark)(connection=spark.client._builder)
         made.conf.get("spark.sql.session.timeZone")  # the server's answer
