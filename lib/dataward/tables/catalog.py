@@ -87,7 +87,11 @@ class _Inputs:
 
 def _inputs_through(spark: SparkSession, name: str) -> _Inputs:
     """Return what a table of files reads; Spark Connect does not show what a view reads."""
-    return _Inputs(trouble="Spark Connect does not show what it reads") if kind(spark, name) == "view" else _Inputs(files=True)
+    return (
+        _Inputs(trouble="Spark Connect does not show what it reads")
+        if kind(spark, name) == "view"
+        else _Inputs(files=True)
+    )
 
 
 def _inputs(frame: DataFrame) -> _Inputs:
