@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from dataward.contract import Contract
 from tests.aws import aws
 from tests.iam_wire import ACCOUNT, FREE, REGION, read
 
-KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/UUID"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/HEX"
 
 CONTRACT = """
 contract: people
@@ -40,6 +40,17 @@ erasure: {{subject: id}}
 access: {{reidentify: [{{principals: ["arn:aws:sts::123456789012:user/moto"], classes: [free_text], purposes: [support], rows_per_day: 100}}]}}
 rules: |
   Rules = [ IsPrimaryKey "id", ColumnValues "email" matches ".+@.+" ]
+"""
+
+
+QUERY = """
+release: counts
+source: {{path: "s3a://lake-{tag}/silver/people"}}
+unit: row
+answers: [count]
+spend: {{epsilon: 1.0, delta: 1.0e-6, from: "s3a://lake-{tag}/gold/budgets"}}
+target: {{path: "s3a://lake-{tag}/gold/counts"}}
+keys: {{provider: aws_kms, key: {key}, path: "s3://keys-{tag}/rings/people.json", domain: people, env: prod}}
 """
 
 
@@ -75,12 +86,17 @@ class Cloud:
 
     def run(self, *argv: str, policy: dict | None = None, contract: bool = True) -> int:
         """Run a verb in this process, as a fresh job would: the JVM holds no state of tables."""
+        with patch("dataward.cli.say.under_spark_submit", return_value=False):  # messages go where pytest looks
+            return self.call(lambda: main([*argv, *(["--contract", str(self.contract)] if contract else [])]), policy)
+
+    def call(self, work: Callable[[], Any], policy: dict | None = None) -> int:
+        """Do some work like a verb; returns its exit code, else 0."""
         self.seen.clear(), self.refused.clear()
         self.spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
         self.policy = policy
         try:
-            with patch("dataward.cli.say.under_spark_submit", return_value=False):  # messages go where pytest looks
-                return main([*argv, *(["--contract", str(self.contract)] if contract else [])])
+            result = work()
+            return result if type(result) is int else 0
         finally:
             self.policy = None
 

@@ -9,79 +9,18 @@ resource with the recorded requests of the verbs (``tests/data/iam``): no reques
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from dataward.access.iam_parts import ROLES, Account, Place, allow, one, s3_arn, trust
 from dataward.access.iam_verbs import VERBS, Work, work_of
 from dataward.contract import Contract, Location
-from dataward.contract.places import bucket_and_key
+from dataward.contract.access import CloudWatchSink, DeltaSink
 from dataward.errors import UsageError
 
 T = TypeVar("T")
 
 __all__ = ["ROLES", "VERBS", "Account", "Place", "Work", "outside", "policy", "trust", "work_of"]
-
-ROLES = {
-    "glue": ("glue.amazonaws.com", "arn:{partition}:glue:{region}:{account}:job/*"),
-    "emr": ("emr-serverless.amazonaws.com", "arn:{partition}:emr-serverless:{region}:{account}:/applications/*"),
-    "emr-ec2": ("ec2.amazonaws.com", ""),
-    "sagemaker": ("sagemaker.amazonaws.com", "arn:{partition}:sagemaker:{region}:{account}:*"),
-}
-"""Service that assumes a role, and the ARNs of its jobs (empty: the service sends no source ARN)."""
-
-
-@dataclass(frozen=True)
-class Account:
-    """Account and settings of the job.
-
-    Attributes:
-        bucket_key: ARN of the KMS key that encrypts the buckets (SSE-KMS); empty: their encryption needs no permission.
-        log_group: CloudWatch Logs group for the job's events and metrics; empty: none.
-        locations: S3 folders of tables that the contract names by catalog name.
-    """
-
-    account: str
-    region: str
-    partition: str = "aws"
-    bucket_key: str = ""
-    log_group: str = ""
-    locations: Mapping[str, str] = field(default_factory=dict)
-
-    def arn(self, service: str, rest: str) -> str:
-        """Return an ARN in this account and region."""
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{rest}"
-
-
-@dataclass(frozen=True)
-class Place:
-    """A folder or an object in S3."""
-
-    bucket: str
-    prefix: str
-
-    @classmethod
-    def of(cls, path: str) -> Place | None:
-        """Read an s3, s3a or s3n URI; None for any other path."""
-        found = bucket_and_key(path)
-        return cls(*found) if found else None
-
-
-def trust(role: str, account: Account) -> dict[str, Any]:
-    """Return the trust policy: one service may assume the role, only for jobs of this account."""
-    service, source = ROLES[role]
-    statement: dict[str, Any] = {
-        "Sid": "OneServiceOfThisAccount",
-        "Effect": "Allow",
-        "Principal": {"Service": service},
-        "Action": "sts:AssumeRole",
-    }
-    if source:
-        arn = source.format(partition=account.partition, region=account.region, account=account.account)
-        statement["Condition"] = {
-            "StringEquals": {"aws:SourceAccount": account.account},
-            "ArnLike": {"aws:SourceArn": arn},
-        }
-    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def policy(
@@ -100,18 +39,20 @@ def policy(
         UsageError: the verb does not exist, or the folder of a table of the catalog is unknown.
     """
     work = work_of(verb)
-    kinds = _kinds(contract, joined)
+    kinds = _kinds(contract, joined, account.more)
     reads, writes = _places(kinds, work.reads, account), _places(kinds, work.writes, account)
     reports = [place for place in [Place.of(report) if work.report and report else None] if place]
-    made = [place for place in _places(kinds, [k for k in work.writes if k != "ledger"], account) if work.creates]
+    made = _places(kinds, work.creates, account)
     used = _Used(
         listed=_different([*reads, *writes, *reports]),
         read=_different([*reads, *writes, *(reports if work.report == "search" else [])]),
         written=_different([*writes, *reports]),
         deleted=_places(kinds, work.deletes, account),
-        sought=_places(kinds, [k for k in (*work.reads, *work.writes) if k not in PRESENT and work.absent], account),
+        sought=_places(
+            kinds, [k for k in (*work.reads, *work.writes) if k not in (*PRESENT, "folder") and work.absent], account
+        ),
         created=made,
-        itself=[*made, *(reads if work.stat else [])],
+        itself=_different([*made, *_places(kinds, work.stat, account)]),
     )
     statements = [
         *_s3(used, account),
@@ -122,13 +63,16 @@ def policy(
         *_bucket_key(account, _buckets([*reads, *writes, *reports], contract, work), bool(writes or reports)),
         *_glue(kinds, work, account),
         *_logs(account),
+        *_events(contract, account),
     ]
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def outside(contract: Contract, verb: str, joined: Iterable[Contract] = ()) -> tuple[str, ...]:
+def outside(
+    contract: Contract, verb: str, joined: Iterable[Contract] = (), more: Mapping[str, Location] | None = None
+) -> tuple[str, ...]:
     """Return the places of a verb that are not in AWS: the policy has no statement for them."""
-    work, kinds = work_of(verb), _kinds(contract, joined)
+    work, kinds = work_of(verb), _kinds(contract, joined, more)
     found = [place for kind in {*work.reads, *work.writes} for place in kinds.get(kind, ())]
     paths = [place.path for place in found if place.path and Place.of(place.path) is None]
     if work.keyring and Place.of(contract.keys.path) is None:
@@ -136,7 +80,9 @@ def outside(contract: Contract, verb: str, joined: Iterable[Contract] = ()) -> t
     return tuple(sorted(set(paths)))
 
 
-def _kinds(contract: Contract, joined: Iterable[Contract]) -> dict[str, list[Location]]:
+def _kinds(
+    contract: Contract, joined: Iterable[Contract], more: Mapping[str, Location] | None = None
+) -> dict[str, list[Location]]:
     """Return the places of a contract by kind."""
     tables = dict(contract.tables)
     kinds: dict[str, list[Location]] = {
@@ -144,8 +90,10 @@ def _kinds(contract: Contract, joined: Iterable[Contract]) -> dict[str, list[Loc
         "references": list(contract.references.values()),
         "joins": [other.target for other in joined],
         "tables": list(tables.values()),
+        "states of any mode": [contract.states_location],
         "vaults": [place for what, place in tables.items() if " of '" in what],
     }
+    kinds |= {what: [place] for what, place in (more or {}).items()}
     return kinds | {what: [place] for what, place in tables.items()}
 
 
@@ -197,14 +145,14 @@ def _s3(used: _Used, account: Account) -> Iterator[dict[str, Any]]:
     for number, bucket in enumerate(_different(place.bucket for place in used.listed), 1):
         prefixes = [f"{place.prefix}/*" if place.prefix else "*" for place in used.listed if place.bucket == bucket]
         yield {
-            **_allow(f"List{number}", ["s3:ListBucket"], [_s3_arn(account, bucket)]),
-            "Condition": {"StringLike": {"s3:prefix": _one(sorted(set(prefixes)))}},
+            **allow(f"List{number}", ["s3:ListBucket"], [s3_arn(account, bucket)]),
+            "Condition": {"StringLike": {"s3:prefix": one(sorted(set(prefixes)))}},
         }
         if probed := sorted({f"{key}/" for where, key in probes if where == bucket}):
             yield {
-                **_allow(f"Probe{number}", ["s3:ListBucket"], [_s3_arn(account, bucket)]),
+                **allow(f"Probe{number}", ["s3:ListBucket"], [s3_arn(account, bucket)]),
                 "Condition": {
-                    "StringEquals": {"s3:prefix": _one(probed), "s3:delimiter": "/"},
+                    "StringEquals": {"s3:prefix": one(probed), "s3:delimiter": "/"},
                     "NumericLessThanEquals": {"s3:max-keys": "2"},
                 },
             }
@@ -216,7 +164,7 @@ def _s3(used: _Used, account: Account) -> Iterator[dict[str, Any]]:
     ):
         keys = [(place.bucket, f"{place.prefix}/*" if place.prefix else "*") for place in places]
         if keys:
-            yield _allow(sid, [action], sorted({_s3_arn(account, *key) for key in [*keys, *more]}))
+            yield allow(sid, [action], sorted({s3_arn(account, *key) for key in [*keys, *more]}))
 
 
 def _above(place: Place, name: str = "") -> Iterator[str]:
@@ -245,8 +193,8 @@ def _settings(
     if work.settings:
         paths = [place.path or "" for kind in ("source", "tables") for place in kinds[kind]]
         places = [Place.of(path) for path in (*paths, contract.keys.path)]
-        if buckets := sorted({_s3_arn(account, place.bucket) for place in places if place}):
-            yield _allow("Settings", list(SETTINGS), buckets)
+        if buckets := sorted({s3_arn(account, place.bucket) for place in places if place}):
+            yield allow("Settings", list(SETTINGS), buckets)
 
 
 def _heads(contract: Contract, work: Work, account: Account) -> Iterator[dict[str, Any]]:
@@ -258,24 +206,24 @@ def _heads(contract: Contract, work: Work, account: Account) -> Iterator[dict[st
         place = Place.of(head.s3 or head.directory or "")
         if place is not None:
             key = f"{place.prefix}/*" if place.prefix else "*"
-            objects = [_s3_arn(account, place.bucket, key)]
+            objects = [s3_arn(account, place.bucket, key)]
             listed = {"StringLike": {"s3:prefix": key}}
             yield {
-                **_allow(f"HeadList{number}", ["s3:ListBucket"], [_s3_arn(account, place.bucket)]),
+                **allow(f"HeadList{number}", ["s3:ListBucket"], [s3_arn(account, place.bucket)]),
                 "Condition": listed,
             }
             actions = ["s3:GetObject", *(["s3:PutObject"] if keeps else [])]
-            yield _allow(f"Head{number}", actions, objects)
+            yield allow(f"Head{number}", actions, objects)
         if place is not None and keeps and head.s3:
             condition = {
                 "StringEquals": {"s3:object-lock-mode": "COMPLIANCE"},
                 "NumericGreaterThanEquals": {"s3:object-lock-remaining-retention-days": str(head.retain_days - 1)},
             }
-            yield {**_allow(f"HeadLock{number}", ["s3:PutObjectRetention"], objects), "Condition": condition}
+            yield {**allow(f"HeadLock{number}", ["s3:PutObjectRetention"], objects), "Condition": condition}
         if head.cloudwatch:
             group = account.arn("logs", f"log-group:{head.cloudwatch}:log-stream:*")
             reading = ["logs:DescribeLogStreams", "logs:GetLogEvents"]
-            yield _allow(
+            yield allow(
                 f"HeadLog{number}",
                 [*reading, *(["logs:CreateLogStream", "logs:PutLogEvents"] if keeps else [])],
                 [group],
@@ -287,7 +235,7 @@ def _keyring(contract: Contract, work: Work, account: Account) -> Iterator[dict[
     if place is None:
         return
     actions = ["s3:GetObject", *(["s3:PutObject"] if work.keyring == "write" else [])]
-    yield _allow("Keyring", actions, [_s3_arn(account, place.bucket, place.prefix)])
+    yield allow("Keyring", actions, [s3_arn(account, place.bucket, place.prefix)])
 
 
 def _kms(contract: Contract, work: Work, account: Account) -> Iterator[dict[str, Any]]:
@@ -299,15 +247,15 @@ def _kms(contract: Contract, work: Work, account: Account) -> Iterator[dict[str,
     aliased = {"StringEquals": {"kms:RequestAlias": name}} if name.startswith("alias/") else {}
     by_id = keys.key if keys.key.startswith("arn:") else account.arn("kms", f"key/{keys.key}")
     key = account.arn("kms", "key/*") if aliased else by_id
-    described = _allow("DescribeKey", ["kms:DescribeKey"], [key])
+    described = allow("DescribeKey", ["kms:DescribeKey"], [key])
     yield described | ({"Condition": aliased} if aliased else {})
     context = {
         "kms:EncryptionContext:env": keys.env,
-        "kms:EncryptionContext:domain": _one(sorted(contract.domains) if work.columns else [keys.domain]),
+        "kms:EncryptionContext:domain": one(sorted(contract.domains) if work.columns else [keys.domain]),
         "kms:EncryptionContext:purpose": "derivation",
     }
     yield {
-        **_allow("UseKey", [f"kms:{action}" for action in work.kms], [key]),
+        **allow("UseKey", [f"kms:{action}" for action in work.kms], [key]),
         "Condition": {
             "StringEquals": {**aliased.get("StringEquals", {}), **context},
             "StringLike": {"kms:EncryptionContext:version": "*"},
@@ -320,7 +268,7 @@ def _bucket_key(account: Account, buckets: list[str], writes: bool) -> Iterator[
     """Yield the statement on the key of SSE-KMS: S3 uses it for the caller, who may not use it otherwise."""
     if not (account.bucket_key and buckets):
         return
-    arns = [arn for bucket in buckets for arn in (_s3_arn(account, bucket), _s3_arn(account, bucket, "*"))]
+    arns = [arn for bucket in buckets for arn in (s3_arn(account, bucket), s3_arn(account, bucket, "*"))]
     alias = account.bucket_key.partition(":alias/")[2]  # a statement names keys, and an alias by a condition
     condition: dict[str, Any] = {
         "StringEquals": {"kms:ViaService": f"s3.{account.region}.amazonaws.com"},
@@ -330,7 +278,7 @@ def _bucket_key(account: Account, buckets: list[str], writes: bool) -> Iterator[
         condition["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": f"alias/{alias}"}
     key = account.arn("kms", "key/*") if alias else account.bucket_key
     actions = ["kms:Decrypt", *(["kms:GenerateDataKey"] if writes else [])]
-    yield {**_allow("BucketKey", actions, [key]), "Condition": condition}
+    yield {**allow("BucketKey", actions, [key]), "Condition": condition}
 
 
 def _glue(kinds: Mapping[str, list[Location]], work: Work, account: Account) -> Iterator[dict[str, Any]]:
@@ -344,13 +292,32 @@ def _glue(kinds: Mapping[str, list[Location]], work: Work, account: Account) -> 
             arns = [account.arn("glue", "catalog")]
             arns += [account.arn("glue", f"database/{database}") for database in sorted({d for d, _ in tables})]
             arns += [account.arn("glue", f"table/{database}/{table}") for database, table in tables]
-            yield _allow(sid, actions, arns)
+            yield allow(sid, actions, arns)
 
 
 def _logs(account: Account) -> Iterator[dict[str, Any]]:
     if account.log_group:
         group = account.arn("logs", f"log-group:{account.log_group}:log-stream:*")
-        yield _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [group])
+        yield allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [group])
+
+
+def _events(contract: Contract, account: Account) -> Iterator[dict[str, Any]]:
+    """Yield the statements on the sinks of events in AWS: every verb writes one, and reads the end of an interrupted delivery."""
+    for number, sink in enumerate(contract.audit.sinks if contract.audit else (), 1):
+        if isinstance(sink, CloudWatchSink):
+            stream = account.arn("logs", f"log-group:{sink.group}:log-stream:*")
+            actions = ["logs:CreateLogStream", "logs:GetLogEvents", "logs:PutLogEvents"]
+            yield allow(f"Events{number}", actions, [stream])
+            if sink.create:
+                group = account.arn("logs", f"log-group:{sink.group}:*")
+                yield allow(f"EventsGroup{number}", ["logs:CreateLogGroup"], [group])
+        elif isinstance(sink, DeltaSink) and (place := Place.of(sink.path)):
+            key = f"{place.prefix}/*" if place.prefix else "*"
+            yield {
+                **allow(f"EventsList{number}", ["s3:ListBucket"], [s3_arn(account, place.bucket)]),
+                "Condition": {"StringLike": {"s3:prefix": key}},
+            }
+            yield allow(f"Events{number}", ["s3:GetObject", "s3:PutObject"], [s3_arn(account, place.bucket, key)])
 
 
 def _buckets(places: list[Place], contract: Contract, work: Work) -> list[str]:
@@ -358,18 +325,5 @@ def _buckets(places: list[Place], contract: Contract, work: Work) -> list[str]:
     return sorted({place.bucket for place in [*places, *keyring]})
 
 
-def _allow(sid: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": _one(actions), "Resource": _one(resources)}
-
-
 def _different(values: Iterable[T]) -> list[T]:
     return list(dict.fromkeys(values))
-
-
-def _one(values: list[str]) -> str | list[str]:
-    """Return a list with a single value as that value, the usual style of policies."""
-    return values[0] if len(values) == 1 else values
-
-
-def _s3_arn(account: Account, bucket: str, key: str = "") -> str:
-    return f"arn:{account.partition}:s3:::{bucket}" + (f"/{key}" if key else "")

@@ -22,8 +22,12 @@ Leaf = Callable[[Path, str, Shape], str | None]
 """SQL of a leaf at a path from that of its value; None where it is absent."""
 
 
+Seen = Callable[[Path, bool], str]
+"""SQL of who sees something at or below a path, masked or not; or (second argument) all of it as it is."""
+
+
 def rebuilt(
-    value: str, shape: Shape, leaf: Leaf, path: Path = (), depth: int = 0, seen: Callable[[Path], str] | None = None
+    value: str, shape: Shape, leaf: Leaf, path: Path = (), depth: int = 0, seen: Seen | None = None
 ) -> str | None:
     """Return the SQL of a value with other leaves; None where nothing of it is left.
 
@@ -35,7 +39,8 @@ def rebuilt(
         leaf: SQL of each leaf.
         path: path of the value in its column.
         depth: number of lists and maps around it, which keeps the variables apart.
-        seen: SQL of whether anything at or below a path is shown; then a list or map without anything is null, which hides its length.
+        seen: SQL of who sees what is at or below a path, for displays that depend on the reader: a list or map of which a reader sees
+            nothing is null then, which hides its length.
     """
     if shape.fields:
         made = {
@@ -59,16 +64,18 @@ def rebuilt(
         values = rebuilt(name, shape.entry[1], leaf, (*path, "value"), depth + 1, seen)
         if keys is None or values is None:
             return None
+        made = value if values == name else f"transform_values({value}, ({key}, {name}) -> {values})"
         if keys != key:
-            return f"CAST(NULL AS {shape.sql})"
-        if values == name:
-            return value
-        return _shown(f"transform_values({value}, ({key}, {name}) -> {values})", (*path, "value"), seen)
+            if seen is None:
+                return f"CAST(NULL AS {shape.sql})"
+            both = f"({seen((*path, 'key'), True)}) AND ({seen((*path, 'value'), False)})"
+            return f"CASE WHEN {both} THEN {made} END"
+        return made if made == value else _shown(made, (*path, "value"), seen)
     return leaf(path, value, shape)
 
 
-def _shown(sql: str, path: Path, seen: Callable[[Path], str] | None) -> str:
-    return f"CASE WHEN {seen(path)} THEN {sql} END" if seen else sql
+def _shown(sql: str, path: Path, seen: Seen | None) -> str:
+    return f"CASE WHEN {seen(path, False)} THEN {sql} END" if seen else sql
 
 
 def _text(name: str) -> str:

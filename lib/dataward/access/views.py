@@ -176,9 +176,13 @@ def _column_mask(about: _Catalog, column: Layout, notes: list[str]) -> Iterator[
         whens = " ".join(f"WHEN {cond} THEN {result}" for cond, result in cases if cond != "FALSE" and result != "NULL")
         return f"CASE {whens} ELSE NULL END" if whens else f"CAST(NULL AS {_type(shape)})"
 
-    def seen(path: Path) -> str:
+    def seen(path: Path, clear: bool) -> str:
         below = [shows[part.name] for one in column.leaves if one[: len(path)] == path for part in column.at(one)]
-        return _any([cond for one in below for cond in (one.value, one.masked)])
+        return (
+            _all([one.value for one in below])
+            if clear
+            else _any([sql for one in below for sql in (one.value, one.masked)])
+        )
 
     if column.whole:
         body = leaf(next(iter(column.leaves)), "value", column.shape) if column.leaves else "value"

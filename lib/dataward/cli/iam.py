@@ -20,7 +20,9 @@ def add(verb: Verb) -> None:
         _iam,
         "Print the smallest IAM policy with which a verb carries out a contract; needs no Spark and no AWS.",
     )
-    command.add_argument("contract", metavar="CONTRACT", help="the table's contract (YAML)")
+    command.add_argument(
+        "contract", metavar="CONTRACT", help="the table's contract (YAML); for release, synthesize and budget-* a query"
+    )
     command.add_argument("verb", metavar="VERB", help="publish, verify, erase, ...; a wrong name lists them all")
     command.add_argument(
         "--role",
@@ -33,6 +35,9 @@ def add(verb: Verb) -> None:
         "--region", default="", metavar="R", help="default: the region of the KMS key, then AWS_REGION"
     )
     command.add_argument("--report", default="", metavar="DIR", help="folder of reports in S3, as the job is given it")
+    command.add_argument(
+        "--folder", default="", metavar="S3", help="S3 folder that the verb's command line names: --stream, --out, --to"
+    )
     command.add_argument("--bucket-key", default="", metavar="ARN", help="KMS key that encrypts the buckets (SSE-KMS)")
     command.add_argument("--log-group", default="", metavar="NAME", help="CloudWatch Logs group of events and metrics")
     command.add_argument(
@@ -45,8 +50,7 @@ def add(verb: Verb) -> None:
 
 
 def _iam(arguments: argparse.Namespace) -> int:
-    from dataward.pipeline.plan import plan
-    from dataward.verbs.iam import PSEUDO, Asked, compare, grant, template
+    from dataward.verbs.iam import PSEUDO, Asked, compare, grant, subject, template
 
     if arguments.cloudformation and not arguments.role:
         raise UsageError("--cloudformation makes a role: say which service takes it with --role")
@@ -54,8 +58,8 @@ def _iam(arguments: argparse.Namespace) -> int:
     asked = Asked(**{name: getattr(arguments, name) for name in names}, locations=_locations(arguments.location))
     if arguments.cloudformation and not asked.account:
         asked = dataclasses.replace(asked, account=PSEUDO[0], region=asked.region or PSEUDO[1])
-    planned = plan(arguments.contract)
-    given = grant(planned, asked)
+    planned, more = subject(arguments.contract, arguments.verb)
+    given = grant(planned, asked, more)
     if arguments.diff:
         return _differences(arguments, compare(given.policy, arguments.diff))
     if arguments.cloudformation:

@@ -150,7 +150,8 @@ def existing(place: Location) -> Log:
     log = _current(place)
     if log.origin() is None:
         raise ProofError(
-            f"ledger {place}: there is none. Nothing can be proved without it; restore it from your backup"
+            f"ledger {place}: there is none. Publish first. If the table was published before, restore the ledger from your backup: "
+            "without it nothing can be proved"
         )
     return log
 

@@ -7,16 +7,21 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dataward.access import iam as generated
 from dataward.access.iam_diff import Difference, against_policy, against_trail
+from dataward.access.iam_verbs import QUERIES
+from dataward.contract import Document, Location
 from dataward.errors import UsageError
-from dataward.pipeline.plan import Plan
+from dataward.pipeline.plan import Plan, plan
+from dataward.quality.suite import Suite
+from dataward.release.query import contract_of, load
+from dataward.release.synthesis import load_synthesis
 
-__all__ = ["Asked", "Grant", "compare", "grant", "template"]
+__all__ = ["Asked", "Grant", "compare", "grant", "subject", "template"]
 
 PSEUDO = ("${AWS::AccountId}", "${AWS::Region}", "${AWS::Partition}")
 
@@ -32,6 +37,7 @@ class Asked:
     bucket_key: str = ""
     log_group: str = ""
     report: str = ""
+    folder: str = ""
     locations: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -44,8 +50,29 @@ class Grant:
     notes: tuple[str, ...]
 
 
-def grant(plan: Plan, asked: Asked) -> Grant:
-    """Return the smallest policy of a verb on a contract.
+def subject(path: str, verb: str) -> tuple[Plan, dict[str, Location]]:
+    """Read the contract, or the query of a release, that a verb is about; returns its plan and the places that are not in the plan.
+
+    Raises:
+        ContractError: the file is invalid.
+    """
+    generated.work_of(verb)
+    if verb not in QUERIES:
+        return plan(path), {}
+    data = Document.read(path).data
+    synthetic = isinstance(data, dict) and "synthesize" in data
+    query = load_synthesis(path).query if synthetic else load(path)
+    asked = contract_of(query, query.source.beside("source"), query.source, query.source.ledger)
+    more = {
+        "budgets": query.spend.budget,
+        "draws": query.target.beside("draws"),
+        "asked ledger": asked.ledger_location,
+    }
+    return Plan(query.contract, Suite(), "", Document("", {}, {}, ())), more
+
+
+def grant(planned: Plan, asked: Asked, more: Mapping[str, Location] | None = None) -> Grant:
+    """Return the smallest policy of a verb on a contract; ``more``: places that are not in the contract.
 
     Raises:
         UsageError: an argument is missing or wrong; the message names it.
@@ -53,11 +80,12 @@ def grant(plan: Plan, asked: Asked) -> Grant:
     if asked.role and asked.role not in generated.ROLES:
         raise UsageError(f"--role {asked.role}: choose one of {', '.join(generated.ROLES)}")
     generated.work_of(asked.verb)
-    account = _account(plan, asked)
-    joined = [other for _, other in plan.joins]
-    policy = generated.policy(plan.contract, asked.verb, account, asked.report, joined)
+    more = {**(more or {}), **({"folder": Location(path=asked.folder)} if asked.folder else {})}
+    account = replace(_account(planned, asked), more=more)
+    joined = [other for _, other in planned.joins]
+    policy = generated.policy(planned.contract, asked.verb, account, asked.report, joined)
     trust = generated.trust(asked.role, account) if asked.role else {}
-    return Grant(policy, trust, tuple(_notes(plan, asked, policy)))
+    return Grant(policy, trust, tuple(_notes(planned, asked, policy, more)))
 
 
 def template(grants: Mapping[str, Grant]) -> dict[str, Any]:
@@ -112,11 +140,13 @@ def _account(plan: Plan, asked: Asked) -> generated.Account:
     )
 
 
-def _notes(plan: Plan, asked: Asked, policy: Mapping[str, Any]) -> Iterator[str]:
-    joined = [other for _, other in plan.joins]
-    for place in generated.outside(plan.contract, asked.verb, joined):
+def _notes(planned: Plan, asked: Asked, policy: Mapping[str, Any], more: Mapping[str, Location]) -> Iterator[str]:
+    joined = [other for _, other in planned.joins]
+    for place in generated.outside(planned.contract, asked.verb, joined, more):
         yield f"{place} is not in S3: the policy does not cover it"
     work = generated.work_of(asked.verb)
+    if "folder" in (*work.reads, *work.writes) and not asked.folder:
+        yield "the folder that the command line names is not covered; give --folder s3://BUCKET/FOLDER to grant it"
     if work.report and not asked.report.startswith("s3"):
         yield "reports are written where the job runs; give --report s3://BUCKET/FOLDER to grant a folder"
     if not asked.bucket_key and any("s3:" in str(s["Action"]) for s in policy["Statement"]):
