@@ -252,22 +252,18 @@ UNGUARDED = {
         "html": "prints given findings",
         "source_of": "looks up the format of a place",
     },
-<<<<<<< HEAD
     "held": {
         "held": "calls verify, which decides",
         "protections_of": "of a given seal",
         "sealed": "calls verify, which decides",
         "statement_of": "of a given seal",
     },
-    "iam": {"compare": "compares given policies", "grant": TEXT, "template": "prints given policies"},
-=======
     "iam": {
         "compare": "compares given policies",
         "grant": TEXT,
         "subject": TEXT,
         "template": "prints given policies",
     },
->>>>>>> 62716db (IAM policies of all verbs, with recorded requests; one rule takes out of them what differs from run to run)
     "init": {"init": "writes a new project, without data"},
     "intersect": {"party_of": "part of intersect and site serve, which decide"},
     "ledger": {"note_of": "parses a given file"},
