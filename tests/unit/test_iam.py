@@ -118,7 +118,7 @@ def spare(policy, requests):
     ]
 
 
-ALIKE = {"score": "verify", "mlflow": "verify", "site-serve": "verify", "synthesize": "release"}
+ALIKE = {"score": "verify", "mlflow": "verify", "site-serve": "verify", "intersect": "verify", "synthesize": "release"}
 """Verbs whose requests are not recorded, since they need a trained model, or are those of another verb."""
 LIVE = {"preflight", "ledger-publish"}
 """Verbs whose requests are decided below, over HTTP."""
@@ -474,6 +474,15 @@ def test_the_command(tmp_path, capsys):
 def test_wrong_arguments_are_exit_2_with_a_remedy(tmp_path, capsys, more, said):
     (tmp_path / "people.yaml").write_text(CONTRACT.format(tag="abc", key=KEY))
     assert main(["iam", str(tmp_path / "people.yaml"), *more]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "verb", "said"), [
+    (CONTRACT.format(tag="abc", key=KEY), "release", "is a contract, and release is about a query"),
+    (QUERY.format(tag="abc", key=KEY), "publish", "is a query, and publish is about a contract")])  # fmt: skip
+def test_the_other_kind_of_file_is_named(tmp_path, capsys, text, verb, said):
+    (tmp_path / "f.yaml").write_text(text)
+    assert main(["iam", str(tmp_path / "f.yaml"), verb]) == 2
     assert said in capsys.readouterr().err
 
 

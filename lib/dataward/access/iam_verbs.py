@@ -93,6 +93,7 @@ VERBS: dict[str, Work] = {
     "score": Work(reads=PROVED, writes=("folder",), columns=False, creates=("folder",)),
     "mlflow": Work(reads=PROVED, columns=False),
     "site-serve": Work(reads=PROVED, columns=False),
+    "intersect": Work(reads=PROVED, columns=False),
     "access-views": _keyless("target"),
     "quarantine-list": _keyless("quarantine", "ledger"),
     "quarantine-show": _keyless("quarantine"),

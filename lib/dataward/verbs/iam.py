@@ -55,12 +55,18 @@ def subject(path: str, verb: str) -> tuple[Plan, dict[str, Location]]:
 
     Raises:
         ContractError: the file is invalid.
+        UsageError: the verb is unknown, or is about the other kind of file.
     """
     generated.work_of(verb)
+    data = Document.read(path).data
+    keys = set(data) if isinstance(data, dict) else set()
+    if verb in QUERIES and "contract" in keys:
+        raise UsageError(f"{path} is a contract, and {verb} is about a query: give the query's file (docs/release.md)")
+    if verb not in QUERIES and keys & {"release", "synthesize"}:
+        raise UsageError(f"{path} is a query, and {verb} is about a contract: give the table's contract")
     if verb not in QUERIES:
         return plan(path), {}
-    data = Document.read(path).data
-    synthetic = isinstance(data, dict) and "synthesize" in data
+    synthetic = "synthesize" in keys
     query = load_synthesis(path).query if synthetic else load(path)
     asked = contract_of(query, query.source.beside("source"), query.source, query.source.ledger)
     more = {
