@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql.types import ArrayType, IntegerType, MapType, StringType, StructField, StructType
 
-from dataward.access.decide import ColumnFacts
+from dataward.access.decide import Asking, ColumnFacts, Principal
 from dataward.access.nested import MASK
-from dataward.access.sight import Look, column_facts, projection
+from dataward.access.policies import parsed
+from dataward.access.sight import Look, column_facts, projection, table_facts
+from dataward.access.views import masks_and_filters
 from dataward.contract import Contract
 from dataward.contract.parts import layout, shape_of
 from dataward.privacy.opening import Display, _changed, _Document, openable
@@ -174,3 +176,32 @@ def test_keys_of_maps_are_not_opened():
     assert [openable(column, part) for part in column.parts] == [False, True]
     inside = column_of({"m": encrypt}, "m", struct(a=ArrayType(MapType(TEXT, TEXT)), b=TEXT))
     assert [openable(inside, part) for part in inside.parts] == [False]
+
+
+POLICY = """
+@id("staff") permit (principal in Dataward::Group::"staff", action == Dataward::Action::"read", resource);
+@id("public") permit (principal in Dataward::Group::"staff", action == Dataward::Action::"read_clear", resource) when { !resource.sensitive };
+@id("names") permit (principal in Dataward::Group::"staff", action == Dataward::Action::"read_token", resource)
+  when { resource.class == "person_name" };
+"""
+
+
+def test_a_mask_of_unity_catalog_shows_parts_to_those_who_may_see_them():
+    name = {"class": "person_name", "protect": "token"}
+    made = contract({"tags.value": name, "people.name": name, "people.mail": {"class": "email", "protect": "token"}})
+    layouts = [
+        layout(made, "tags", shape_of(MapType(TEXT, TEXT))),
+        layout(made, "people", shape_of(ArrayType(struct(name=TEXT, mail=TEXT, n=NUMBER)))),
+    ]
+    asking = Asking(Principal("somebody"), "read", table_facts(made, layouts))
+    _, _, tags, _, people, _ = masks_and_filters(parsed(POLICY, "p"), asking, "main.t", layouts).statements
+    staff = "is_account_group_member('staff')"
+    assert tags == (
+        "CREATE OR REPLACE FUNCTION main.t_tags_mask(value map<string,string>) RETURN "
+        f"CASE WHEN ({staff}) AND ({staff}) THEN transform_values(value, (k0, v0) -> CASE WHEN {staff} THEN v0 ELSE NULL END) END"
+    )
+    assert people.partition(" RETURN ")[2] == (
+        f"CASE WHEN {staff} THEN transform(value, e0 -> CASE WHEN e0 IS NOT NULL THEN named_struct("
+        f"'name', CASE WHEN {staff} THEN e0.`name` ELSE NULL END, 'mail', CAST(NULL AS STRING), "
+        f"'n', CASE WHEN {staff} THEN e0.`n` ELSE NULL END) END) END"
+    )
