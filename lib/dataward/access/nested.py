@@ -64,13 +64,13 @@ def rebuilt(
         values = rebuilt(name, shape.entry[1], leaf, (*path, "value"), depth + 1, seen)
         if keys is None or values is None:
             return None
-        made = value if values == name else f"transform_values({value}, ({key}, {name}) -> {values})"
+        entries = value if values == name else f"transform_values({value}, ({key}, {name}) -> {values})"
         if keys != key:
             if seen is None:
                 return f"CAST(NULL AS {shape.sql})"
             both = f"({seen((*path, 'key'), True)}) AND ({seen((*path, 'value'), False)})"
-            return f"CASE WHEN {both} THEN {made} END"
-        return made if made == value else _shown(made, (*path, "value"), seen)
+            return f"CASE WHEN {both} THEN {entries} END"
+        return entries if entries == value else _shown(entries, (*path, "value"), seen)
     return leaf(path, value, shape)
 
 
