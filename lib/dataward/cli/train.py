@@ -40,6 +40,9 @@ def add(verb: Verb) -> None:
     command = verb("survey", _survey, "Judge rules over several sites' tables by masked sums; no row leaves its site.")
     command.add_argument("survey", metavar="SURVEY", help="the survey (YAML)")
     command.add_argument("--key", default="keys/coordinator.key", metavar="FILE", help="the coordinator's key")
+    command.add_argument(
+        "--digest", action="store_true", help="print the digest by which sites accept the survey, and end"
+    )
     command = verb(
         "intersect", _intersect, "Learn how many keys two sites share, or which; nothing else leaves a site."
     )
@@ -113,8 +116,11 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _survey(arguments: argparse.Namespace) -> int:
+    from dataward.federated.survey import read_survey
     from dataward.verbs.survey import survey
 
+    if arguments.digest:
+        return _digest(arguments, read_survey(arguments.survey))
     done = survey(arguments.survey, arguments.key, say)
     if arguments.json:
         print_json({**dataclasses.asdict(done), "holds": done.holds})
@@ -127,7 +133,7 @@ def _survey(arguments: argparse.Namespace) -> int:
 
 
 def _intersect(arguments: argparse.Namespace) -> int:
-    from dataward.federated.intersect import digest_of, read_intersection
+    from dataward.federated.intersect import read_intersection
     from dataward.verbs.intersect import intersect, verify_intersection
 
     if arguments.verify:
@@ -137,9 +143,7 @@ def _intersect(arguments: argparse.Namespace) -> int:
         )
     plan = read_intersection(arguments.plan)
     if arguments.digest:
-        digest = digest_of(plan, plan.public_keys())
-        print_json({"plan": plan.plan, "sha256": digest}) if arguments.json else print(digest)
-        return 0
+        return _digest(arguments, plan)
     if not arguments.site:
         raise UsageError("intersect needs --site SITE.yaml: the file of this site, with its table and key")
     done = intersect(arguments.plan, arguments.site)

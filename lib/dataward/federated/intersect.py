@@ -22,13 +22,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import Field, model_validator
 
-from dataward.contract.base import Model, Name
+from dataward.contract.base import Name
 from dataward.contract.load import read_model
 from dataward.errors import SiteRefused, SourceError, UsageError
 from dataward.federated.certificates import public_key
 from dataward.federated.encode import canonical, sha256
 from dataward.federated.model import same_protections
-from dataward.federated.plan import SiteEntry, unreadable_keys
+from dataward.federated.plan import Agreed, SiteEntry, unreadable_keys
 from dataward.federated.site import PROTOCOL, Memory, bytes_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ __all__ = [
 STAGE = "intersect"
 
 
-class IntersectPlan(Model):
+class IntersectPlan(Agreed):
     """An intersection of the keys of two sites."""
 
     intersect: Name
@@ -88,16 +88,6 @@ class IntersectPlan(Model):
     def site(self, name: str) -> SiteEntry:
         """Return a site's entry."""
         return next(site for site in self.sites if site.name == name)
-
-    def digest(self, keys: Mapping[str, str]) -> str:
-        """Return the SHA-256 (hex) to which both sites agree; see :meth:`.plan.TrainingPlan.digest`."""
-        said = self.model_dump(mode="json", exclude={"output": True, "timeout": True, "sites": {"__all__": {"url"}}})
-        said["sites"] = [{**site, "public_key": keys[site["name"]]} for site in said["sites"]]
-        return sha256(said)
-
-    def public_keys(self) -> dict[str, bytes]:
-        """Read the sites' certificates (PEM), in the order of the plan."""
-        return {site.name: Path(site.public_key).read_bytes() for site in self.sites}
 
 
 def read_intersection(path: str | Path) -> IntersectPlan:

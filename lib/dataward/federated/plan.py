@@ -16,6 +16,7 @@ from dataward.federated.certificates import public_key
 from dataward.federated.encode import sha256
 
 __all__ = [
+    "Agreed",
     "Evaluation",
     "Feature",
     "ModelPlan",
@@ -174,7 +175,27 @@ class Output(Model):
     ledger: Location | None = None
 
 
-class TrainingPlan(Model):
+class Agreed(Model):
+    """A plan that every site accepts by its digest."""
+
+    sites: tuple[SiteEntry, ...]
+
+    def digest(self, keys: Mapping[str, str]) -> str:
+        """Return the SHA-256 (hex) of everything in the plan except addresses and output, to which a site agrees.
+
+        Args:
+            keys: the sites' Ed25519 public keys (hex) by name.
+        """
+        said = self.model_dump(mode="json", exclude={"output": True, "timeout": True, "sites": {"__all__": {"url"}}})
+        said["sites"] = [{**site, "public_key": keys[site["name"]]} for site in said["sites"]]
+        return sha256(said)
+
+    def public_keys(self) -> dict[str, bytes]:
+        """Read the sites' certificates (PEM), in the order of the plan."""
+        return {site.name: Path(site.public_key).read_bytes() for site in self.sites}
+
+
+class TrainingPlan(Agreed):
     """One federated training."""
 
     plan: Name
@@ -211,20 +232,6 @@ class TrainingPlan(Model):
             raise ValueError("'privacy' needs public 'bounds' or 'categories' of every feature")
         if not self.model.labels and self.model.label_bounds is None:
             raise ValueError("'privacy' needs 'label_bounds', or 'classes' of the label")
-
-    def digest(self, keys: Mapping[str, str]) -> str:
-        """Return the SHA-256 (hex) of everything in the plan except addresses and output, to which a site agrees.
-
-        Args:
-            keys: the sites' Ed25519 public keys (hex) by name.
-        """
-        said = self.model_dump(mode="json", exclude={"output": True, "timeout": True, "sites": {"__all__": {"url"}}})
-        said["sites"] = [{**site, "public_key": keys[site["name"]]} for site in said["sites"]]
-        return sha256(said)
-
-    def public_keys(self, folder: Path = Path()) -> dict[str, bytes]:
-        """Read the sites' certificates (PEM), in the order of the plan."""
-        return {site.name: (folder / site.public_key).read_bytes() for site in self.sites}
 
 
 class Listen(Model):

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from dataward.contract.base import Model, Name
+from dataward.contract.base import Name
 from dataward.contract.load import read_model
 from dataward.errors import SiteRefused
 from dataward.federated.course import State
-from dataward.federated.encode import Integers, Numbers, sha256, to_fixed, to_signed
-from dataward.federated.plan import SiteEntry, more_than_half, unreadable_keys
+from dataward.federated.encode import Integers, Numbers, to_fixed, to_signed
+from dataward.federated.plan import Agreed, SiteEntry, more_than_half, unreadable_keys
 
 __all__ = ["SurveyPlan", "Tally", "read_survey"]
 
 RETRIES = 20
 
 
-class SurveyPlan(Model):
+class SurveyPlan(Agreed):
     """Rules that are judged over several sites' tables together."""
 
     survey: Name
@@ -44,16 +44,6 @@ class SurveyPlan(Model):
     def plan(self) -> str:
         """Name of the survey."""
         return self.survey
-
-    def digest(self, keys: Mapping[str, str]) -> str:
-        """Return the SHA-256 (hex) of the survey to which a site agrees; see :meth:`.plan.TrainingPlan.digest`."""
-        said = self.model_dump(mode="json", exclude={"output": True, "timeout": True, "sites": {"__all__": {"url"}}})
-        said["sites"] = [{**site, "public_key": keys[site["name"]]} for site in said["sites"]]
-        return sha256(said)
-
-    def public_keys(self) -> dict[str, bytes]:
-        """Read the sites' certificates (PEM), in the order of the plan."""
-        return {site.name: Path(site.public_key).read_bytes() for site in self.sites}
 
 
 def read_survey(path: str | Path) -> SurveyPlan:
