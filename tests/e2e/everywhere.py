@@ -190,7 +190,7 @@ def facts(folder: Path, name: str) -> dict[str, object]:
     told: dict[str, object] = {"spark": spark.version, "session": type(spark).__module__}
     for table, columns in (("full", COLUMNS + RANDOM_COLUMNS), ("fixed", COLUMNS + DROPPED)):
         planned = plan(contract(folder, name, table, columns))
-        result = publish(spark, planned, report_folder=str(folder / name / "reports"))
+        result = publish(spark, planned, f"run-{table}", report_folder=str(folder / name / "reports"))
         assert result.status == "published", result.reasons
         seal = newest_seal(planned.contract.ledger_location, planned.contract.target)
         assert seal is not None
