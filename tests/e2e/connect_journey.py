@@ -142,6 +142,14 @@ def journey(root: Path) -> dict[str, dict[str, object]]:
     text = Path(relative).read_text().replace(f"path: {root}/lake/other,", "path: lake/other,")
     Path(relative).write_text(text)
     trip.run("relative", "publish", "--contract", relative, *reports)
+    short = trip.contract("short", "other", "first", "mode: overwrite")
+    text = (
+        Path(short)
+        .read_text()
+        .replace("name: {class: person_name, protect: token}", "name: {protect: {fpe: {length: 6}}}")
+    )
+    Path(short).write_text(text)
+    trip.run("unfit", "publish", "--contract", short, *reports)
     trip.run("stream", "publish", "--contract", added, "--stream", str(root / "checkpoint"), *reports)
     return trip.steps
 

@@ -35,6 +35,9 @@ def command(port: int, warehouse: str) -> list[str]:
         "spark.connect.grpc.binding.port": str(port),
         "spark.jars": classpath,
         "spark.sql.warehouse.dir": warehouse,
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.compress": "false",
+        "spark.eventLog.dir": f"file:{warehouse}",
     }
     given = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
     home = str(Path(pyspark.__file__).parent)

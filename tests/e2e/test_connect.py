@@ -1,5 +1,6 @@
 """Spark Connect: a server in a process of its own, and clients without a JVM."""
 
+import base64
 import json
 import os
 import signal
@@ -7,15 +8,25 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from dataward.contract import load
 from tests.e2e.connect_server import command, environment
 from tests.e2e.everywhere import differences
 
 pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Server:
+    """The address of a server, and the folder with its event log."""
+
+    url: str
+    folder: Path
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +47,7 @@ def server(tmp_path_factory):
                 if tried.connect_ex(("localhost", port)) == 0:
                     break
             time.sleep(0.25)
-        yield f"sc://localhost:{port}"
+        yield Server(f"sc://localhost:{port}", folder)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -54,7 +65,7 @@ def _done(*arguments: str, seconds: int = 250) -> str:
 
 
 def test_every_documented_rule_over_connect(server, tmp_path):
-    told = json.loads(_done("tests.e2e.connect", str(tmp_path), server))
+    told = json.loads(_done("tests.e2e.connect", str(tmp_path), server.url))
     assert told["statistics"] == pytest.approx([5, 0.8, 0.5, 12, 41, 31, 11.8532], abs=1e-3)
     for (rule, measured, outcome), verdict in zip(told["expected"], told["verdicts"], strict=True):
         expected = None if measured == "none" else pytest.approx(float(measured), abs=1e-4)
@@ -63,7 +74,7 @@ def test_every_documented_rule_over_connect(server, tmp_path):
 
 def test_one_contract_gives_the_same_rows_tokens_verdicts_and_digest_with_and_without_a_jvm(server, tmp_path):
     classic = json.loads(_done("tests.e2e.everywhere", str(tmp_path), "classic"))
-    connect = json.loads(_done("tests.e2e.everywhere", str(tmp_path), "connect", server))
+    connect = json.loads(_done("tests.e2e.everywhere", str(tmp_path), "connect", server.url))
     assert ("connect" in classic["session"], "connect" in connect["session"]) == (False, True)
     assert differences(classic, connect) == []
     assert classic["full"]["counts"]["quarantined"] > 0
@@ -73,8 +84,13 @@ def test_one_contract_gives_the_same_rows_tokens_verdicts_and_digest_with_and_wi
 
 
 @pytest.fixture(scope="module")
-def steps(server, tmp_path_factory):
-    return json.loads(_done("tests.e2e.connect_journey", str(tmp_path_factory.mktemp("journey")), server, seconds=320))
+def journeyed(tmp_path_factory):
+    return tmp_path_factory.mktemp("journey")
+
+
+@pytest.fixture(scope="module")
+def steps(server, journeyed):
+    return json.loads(_done("tests.e2e.connect_journey", str(journeyed), server.url, seconds=320))
 
 
 RUNS = (
@@ -94,6 +110,29 @@ def test_rows_add_up_over_connect(steps):
     assert steps["again"]["out"]["status"] == "unchanged"
     assert steps["merge"]["out"]["merged"] == {"inserted": 20, "updated": 10}
     assert steps["release"]["out"]["rows"]["published"] == 2
+
+
+def test_a_value_that_cannot_be_protected_is_an_error_that_names_its_column_only(steps):
+    assert steps["unfit"]["code"] == 1
+    assert "name" in steps["unfit"]["out"]["message"]
+    assert "Name 1" not in json.dumps(steps["unfit"])
+
+
+def test_the_servers_event_log_holds_no_key_and_no_value(server, steps, journeyed):
+    from dataward.keys import open_keys
+
+    contract = load(str(journeyed / "merged.yaml"))
+    keys = open_keys(contract.keys)
+    secrets = [keys.key(purpose, "people", 1) for purpose in ("token", "digest", "seal", "encrypt")]
+    logs = b"".join(
+        path.read_bytes() for path in Path(server.folder).glob("*") if path.name.startswith(("app-", "local-"))
+    )
+    assert b"SparkListenerConnectOperationStarted" in logs
+    for secret in secrets:
+        for shape in (secret, secret.hex().encode(), base64.b64encode(secret)):
+            assert shape not in logs
+    assert b"@example.org" not in logs
+    assert b"Name 3" not in logs
 
 
 @pytest.mark.parametrize(

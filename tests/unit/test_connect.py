@@ -1,5 +1,6 @@
 """Spark Connect without a server: the same bytes without a JVM, SQL in the place of Delta's classes, refusals by name."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -195,6 +196,17 @@ def test_a_server_that_does_not_answer_is_an_error_of_one_line(monkeypatch):
     monkeypatch.setattr(remote, "PATIENCE", 1)
     with pytest.raises(SessionError, match=r"Spark Connect at sc://localhost:1: no server answered within 1 s"):
         remote._answers("sc://localhost:1/;token=secret", "sc://localhost:1")
+
+
+def test_the_client_logs_no_plan_while_dataward_works(monkeypatch, caplog):
+    """Its logs would print functions with their keys: SPARK_CONNECT_LOG_LEVEL is the user's for his own queries only."""
+    logger = logging.getLogger("pyspark.sql.connect.client.core")
+    monkeypatch.setattr(logger, "disabled", False)
+    with caplog.at_level("INFO", logger.name):
+        with remote.unlogged():
+            logger.info("Executing plan: key-canary")
+        logger.info("the user's own")
+    assert [one.message for one in caplog.records] == ["the user's own"]
 
 
 @pytest.mark.parametrize("url", ["localhost:15002", "sc://", "local[2]"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import os
 import tempfile
 import threading
@@ -26,7 +27,7 @@ from dataward.errors import SessionError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["activate", "connected", "fingerprint", "isolated", "to_arrow", "wants_remote"]
+__all__ = ["activate", "connected", "fingerprint", "isolated", "to_arrow", "unlogged", "wants_remote"]
 
 FREE: dict[str, list[tuple[float, Any]]] = {}
 """Second sessions that no run uses at present, with the time of their last use, by the ID of the session that they were made for."""
@@ -114,10 +115,11 @@ def isolated(spark: Any, settings: Mapping[str, str]) -> Iterator[Any]:
     before, views = _settings(own), _views(own)
     active = _active()
     try:
-        _apply(own, settings, shared)
-        activate(own)
-        _provide(own)
-        yield own
+        with unlogged():
+            _apply(own, settings, shared)
+            activate(own)
+            _provide(own)
+            yield own
     finally:
         activate(active or spark)
         with suppress(Exception):  # the server may be gone: the block's own error says more
@@ -127,6 +129,21 @@ def isolated(spark: Any, settings: Mapping[str, str]) -> Iterator[Any]:
             if not shared:
                 with LOCK:
                     FREE.setdefault(spark.session_id, []).append((time.monotonic(), own))
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Suppress the logs of Spark Connect's client: they print whole plans, with the functions that hold keys, and errors with data."""
+    manager = logging.root.manager
+    loggers = [logging.getLogger(name) for name in list(manager.loggerDict) if name.startswith("pyspark.sql.connect")]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, disabled in zip(loggers, before, strict=True):
+            logger.disabled = disabled
 
 
 def _second(spark: Any) -> Any:
