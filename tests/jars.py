@@ -3,15 +3,17 @@
 from pathlib import Path
 
 from dataward.spark import jars
+from dataward.spark.jars import JarSet
 
-COORDINATES = ("org.apache.spark:spark-connect_2.12:3.5.7", "software.amazon.glue:dqdl:1.0.0")
+HERE = Path(__file__).parent
+MORE = JarSet(("org.apache.spark:spark-connect_2.12:3.5.7", "software.amazon.glue:dqdl:1.0.0"), HERE / "jars.sha256")
 
 
 def more() -> list[Path]:
-    """Their files: the Connect server, then the DQDL parser."""
-    return jars.ensure(sums=Path(__file__).with_name("jars.sha256"), coordinates=COORDINATES, excludes=())
+    """Their files: the Connect server, then the DQDL parser. Spark 3.5's; Spark 4 has its own Connect server, and no Deequ."""
+    return jars.ensure(jars=MORE)
 
 
 def hadoop_aws() -> list[Path]:
     """What Spark reads S3 with."""
-    return jars.ensure(sums=jars.S3_SUMS, coordinates=jars.S3_COORDINATES, excludes=())
+    return jars.ensure(jars=jars.S3["3.5"])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyspark
 import pytest
 from py4j.java_gateway import JavaPackage, JVMView
 from pyspark.sql import DataFrame, SparkSession
@@ -25,7 +26,8 @@ from dataward.spark import jars, session
 from dataward.verbs.verify import verify
 from tests.jars import hadoop_aws, more
 
-CHECKPOINTS = "org.apache.spark.sql.execution.streaming"
+SPARK4 = not pyspark.__version__.startswith("3.")
+CHECKPOINTS = f"org.apache.spark.sql.execution.streaming{'.checkpointing' if SPARK4 else ''}"
 
 PUBLISHES = 200
 """Limit of runs of the pipeline in this folder, without `long` tests: a decision is tested on plain data, not by a publish."""
@@ -52,7 +54,8 @@ def spark(tmp_path_factory) -> SparkSession:
     small |= {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
     small |= {"spark.sql.adaptive.enabled": "false"}
     warehouse = str(tmp_path_factory.mktemp("warehouse"))
-    classpath = ",".join(map(str, [*jars.ensure(), more()[1]]))  # with Deequ's own DQDL evaluator, an oracle
+    oracle = [] if SPARK4 else [more()[1]]  # Deequ's own DQDL evaluator
+    classpath = ",".join(map(str, [*jars.ensure(), *oracle]))
     made = session.get(
         **{
             "spark.master": "local[2]",
@@ -64,7 +67,7 @@ def spark(tmp_path_factory) -> SparkSession:
     )
     loader = made.sparkContext._jvm.java.lang.Thread.currentThread().getContextClassLoader()
     # Not among `spark.jars`, which copies its 280 MB for the executor; and now, as Hadoop remembers what class it did not find.
-    for jar in hadoop_aws():
+    for jar in () if SPARK4 else hadoop_aws():
         loader.addURL(made.sparkContext._jvm.java.net.URL(jar.as_uri()))
     yield made
     made.stop()

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 def test_local_conf_and_the_local_session_agree():
     lines = (ROOT / "conf/spark/local.conf").read_text().splitlines()
     said = dict(line.split(None, 1) for line in lines if line and not line.startswith("#"))
-    assert said.pop("spark.jars.packages") == ",".join(jars.COORDINATES)
-    assert said.pop("spark.jars.excludes") == ",".join(jars.EXCLUDES)
+    assert said.pop("spark.jars.packages") == ",".join(jars.SETS["3.5"].coordinates)
+    assert said.pop("spark.jars.excludes") == ",".join(jars.SETS["3.5"].excludes)
     named = said.pop("spark.driver.extraJavaOptions").removeprefix("-Dlog4j2.configurationFile=")
     assert (ROOT / named).samefile(Path(session.__file__).with_name("log4j2.properties"))
     assert said == session.LOCAL
@@ -32,10 +32,11 @@ def test_a_changed_jar_is_refused(tmp_path, monkeypatch):
     assert jars.ensure(tmp_path) == [tmp_path / "a.jar"]
 
 
-def test_every_pinned_coordinate_has_a_sum():
-    for coordinate in jars.COORDINATES:
+@pytest.mark.parametrize("spark", jars.SETS)
+def test_every_pinned_coordinate_has_a_sum(spark):
+    for coordinate in jars.SETS[spark].coordinates:
         group, name, version = coordinate.split(":")
-        assert f"{group}_{name}-{version}.jar" in jars.expected()
+        assert f"{group}_{name}-{version}.jar" in jars.expected(jars.SETS[spark].sums)
 
 
 def fake_java(folder, version):
@@ -84,7 +85,9 @@ def test_wrong_pyspark_is_named(monkeypatch):
     import pyspark
 
     monkeypatch.setattr(pyspark, "__version__", "4.0.0")
-    with pytest.raises(SessionError, match=r"pyspark 4\.0\.0 is installed; Dataward is tested on 3\.5"):
+    with pytest.raises(
+        SessionError, match=r"pyspark 4\.0\.0 is installed; Dataward is tested on 3\.5 and 4\.2.*dataward\[spark4\]"
+    ):
         session.get()
     assert os.environ.get("SPARK_VERSION") != "4.0"
 

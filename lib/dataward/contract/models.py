@@ -59,7 +59,8 @@ class Contract(Model):
     rules: str = Field(default="", description="DQDL: Rules = [ ... ]")
     engine: Literal["deequ", "spark"] = Field(
         default="deequ",
-        description="what measures the rules: deequ (PyDeequ), or spark (DataFrames, the fewest passes)",
+        description="what measures the rules: deequ (PyDeequ), or spark (DataFrames, the fewest passes). Without the line: deequ, or spark "
+        "where there is no Deequ (Spark 4, Spark Connect)",
     )
     composites: Literal["row", "column"] = Field(
         default="row",

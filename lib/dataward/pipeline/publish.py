@@ -14,6 +14,7 @@ from dataward.pipeline import resume
 from dataward.pipeline.breaches import broken
 from dataward.pipeline.context import Asked, Context, Progress, Trace, silent, unwatched
 from dataward.pipeline.decide import gate, reasons_to_stop
+from dataward.pipeline.engine import with_engine
 from dataward.pipeline.examine import Examined, examine
 from dataward.pipeline.facts import Facts, as_dicts, pin_facts, place_of, result, unchanged
 from dataward.pipeline.forget import count_forgotten
@@ -97,6 +98,7 @@ def _intake(plan: Plan, given: DataFrame | None) -> Intake:
 
 def carry_out(spark: SparkSession, asked: Asked, intake: Intake) -> RunResult:
     """Execute a run in a session of its own, and write its report."""
+    asked = replace(asked, plan=with_engine(spark, asked.plan))
     try:
         with isolated(spark) as own, ExitStack() as resources:
             return reported(own, asked, intake, resources)

@@ -26,6 +26,7 @@ from dataward.errors import DataError, UsageError
 from dataward.privacy.protect.generalize import GeneralizeOperator
 from dataward.privacy.protect.operator import Rows, Unfit
 from dataward.privacy.protect.spark import arrow_schema
+from dataward.spark.arrow import spark_type
 from dataward.spark.sql import identifier
 from dataward.spark.workers import mapped
 
@@ -250,7 +251,6 @@ def anonymized(frame: DataFrame, ladders: list[Ladder], levels: tuple[int, ...],
     """Return the frame at a node, without the rows of classes below k."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
-    from pyspark.sql.pandas.types import from_arrow_type
     from pyspark.sql.types import StructField, StructType
 
     coarse = {
@@ -261,9 +261,12 @@ def anonymized(frame: DataFrame, ladders: list[Ladder], levels: tuple[int, ...],
     suppressed = [steps.column for steps, level in zip(ladders, levels, strict=True) if level == steps.top]
     fields = []
     for field, kind in zip(frame.schema.fields, arrow_schema(frame.schema), strict=True):
-        arrow_type = GeneralizeOperator(coarse[field.name]).output(kind.type) if field.name in coarse else kind.type
-        spark_kind = from_arrow_type(arrow_type, prefer_timestamp_ntz=True) if field.name in coarse else field.dataType
-        fields.append(StructField(field.name, spark_kind))
+        made = (
+            spark_type(GeneralizeOperator(coarse[field.name]).output(kind.type))
+            if field.name in coarse
+            else field.dataType
+        )
+        fields.append(StructField(field.name, made))
     result = mapped(frame, _coarser(coarse), StructType(fields)) if coarse else frame
     for name in suppressed:
         result = result.withColumn(name, F.lit(None).cast(result.schema[name].dataType))

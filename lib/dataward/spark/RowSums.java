@@ -1,15 +1,10 @@
 package dataward;
 
 import java.security.MessageDigest;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
-import org.apache.spark.sql.Column;
 import org.apache.spark.sql.catalyst.InternalRow;
-import org.apache.spark.sql.catalyst.expressions.ApplyFunctionExpression;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 import org.apache.spark.sql.catalyst.expressions.SpecializedGetters;
-import org.apache.spark.sql.catalyst.expressions.aggregate.V2Aggregator;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.catalyst.util.MapData;
 import org.apache.spark.sql.connector.catalog.functions.AggregateFunction;
@@ -17,7 +12,6 @@ import org.apache.spark.sql.connector.catalog.functions.ScalarFunction;
 import org.apache.spark.sql.types.*;
 import org.apache.spark.unsafe.Platform;
 import org.apache.spark.unsafe.types.UTF8String;
-import scala.collection.JavaConverters;
 
 /**
  * MACs of rows in four lanes of 64 bits. docs/digest.md has the encoding of a row.
@@ -38,20 +32,11 @@ public final class RowSums implements AggregateFunction, ScalarFunction {
   private final boolean aggregates;
   private transient Encoder encoder;
 
-  /** A key of at most 64 bytes, the columns, and which of both it is. */
+  /** A key of at most 64 bytes, the columns, and whether it is the aggregate. */
   public RowSums(byte[] key, StructType schema, boolean aggregates) {
     this.key = key;
     this.schema = schema;
     this.aggregates = aggregates;
-  }
-
-  /** Applied to these columns. */
-  public Column of(Column[] columns) {
-    List list = new ArrayList();
-    for (int n = 0; n < columns.length; n++) list.add(columns[n].expr());
-    scala.collection.Seq children = JavaConverters.asScalaBuffer(list).toSeq();
-    if (!aggregates) return new Column(new ApplyFunctionExpression(this, children));
-    return new Column(new V2Aggregator(this, children, 0, 0).toAggregateExpression());
   }
 
   public String name() {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dataward.spark import moved
 from dataward.spark.kind import is_remote
 
 if TYPE_CHECKING:
@@ -57,14 +58,11 @@ def persisted(frame: DataFrame) -> DataFrame | None:
 
 def _without_lineage(kept: DataFrame) -> DataFrame:
     """Return a frame over the RDD of a persisted one, with its statistics; the frame itself where Spark's internals differ."""
-    from pyspark.sql import DataFrame
-
     try:
         anew: Any = kept.select("*")._jdf  # planned now, it reads the persisted rows
         jvm: Any = kept.sparkSession.sparkContext._jvm
-        spark_sql = jvm.org.apache.spark.sql
-        logical: Any = getattr(getattr(spark_sql.execution, "LogicalRDD$"), "MODULE$")
+        logical: Any = getattr(getattr(jvm.org.apache.spark.sql.execution, "LogicalRDD$"), "MODULE$")
         plan = logical.fromDataset(anew.queryExecution().toRdd(), anew, False)
-        return DataFrame(spark_sql.Dataset.ofRows(anew.sparkSession(), plan), kept.sparkSession)
+        return moved.rows_of(kept.sparkSession, plan, anew.sparkSession())
     except Exception:
         return kept

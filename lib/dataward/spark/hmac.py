@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from dataward.spark import moved
 from dataward.spark.kind import is_remote
 from dataward.spark.sql import column
 
@@ -80,7 +81,7 @@ def row_sums(columns: Sequence[Any], schema: Any, secret: bytes) -> Any:
 
 
 def _row_macs(columns: Sequence[Any], schema: Any, secret: bytes, aggregates: bool) -> Any:
-    from pyspark.sql import Column, SparkSession
+    from pyspark.sql import SparkSession
 
     spark: Any = SparkSession.active()
     gateway, jvm = spark.sparkContext._gateway, spark.sparkContext._jvm
@@ -90,10 +91,10 @@ def _row_macs(columns: Sequence[Any], schema: Any, secret: bytes, aggregates: bo
         arguments[1] = spark._jsparkSession.parseDataType(schema.json())
         arguments[2] = aggregates
         function = _class(spark, "RowSums").getConstructors()[0].newInstance(arguments)
-    given = gateway.new_array(jvm.org.apache.spark.sql.Column, len(columns))
-    for number, given_column in enumerate(columns):
-        given[number] = given_column._jc
-    return Column(function.of(given))
+    children, catalyst = moved.expressions(spark, columns), jvm.org.apache.spark.sql.catalyst.expressions
+    if aggregates:
+        return moved.column_of(spark, catalyst.aggregate.V2Aggregator(function, children, 0, 0).toAggregateExpression())
+    return moved.column_of(spark, catalyst.ApplyFunctionExpression(function, children))
 
 
 class Observing:

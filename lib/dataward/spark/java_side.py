@@ -11,7 +11,10 @@ from dataward.spark.sql import literal
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["deequ_metric", "has_java", "pattern_trouble", "print_to_stderr", "under_spark_submit"]
+__all__ = ["DEEQU", "deequ_metric", "has_class", "has_java", "pattern_trouble", "print_to_stderr", "under_spark_submit"]
+
+DEEQU = "com.amazon.deequ.analyzers.Size"
+"""A class that a session with Deequ has."""
 
 
 def under_spark_submit() -> bool:
@@ -38,6 +41,18 @@ def has_java() -> bool:
     from pyspark import SparkContext
 
     return SparkContext._active_spark_context is not None
+
+
+def has_class(spark: SparkSession, name: str) -> bool:
+    """Return whether a session's JVM loads a class; False through Spark Connect."""
+    if not hasattr(spark, "_jsparkSession"):
+        return False
+    jvm: Any = spark.sparkContext._jvm
+    try:
+        jvm.java.lang.Thread.currentThread().getContextClassLoader().loadClass(name)
+    except Exception:  # py4j wraps ClassNotFoundException and LinkageError alike
+        return False
+    return True
 
 
 def pattern_trouble(spark: SparkSession, pattern: str) -> str:

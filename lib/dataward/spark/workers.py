@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from zipimport import zipimporter
 
+from dataward.spark.arrow import arrow_schema
 from dataward.spark.kind import is_remote
 from dataward.spark.remote import to_arrow
 
@@ -76,12 +77,11 @@ def _read_if_changed(importer: zipimporter) -> None:
 def collected(frame: DataFrame) -> pa.Table:
     """Collect a frame as an Arrow table."""
     import pyarrow as pa
-    from pyspark.sql.pandas.types import to_arrow_schema
 
     if is_remote(frame.sparkSession):
         return to_arrow(frame)
     given: Any = frame  # DataFrame.toArrow is new in Spark 4
-    return pa.Table.from_batches(given._collect_as_arrow(), to_arrow_schema(frame.schema))
+    return pa.Table.from_batches(given._collect_as_arrow(), arrow_schema(frame.schema))
 
 
 def batch_of(rows: Sequence[Sequence[Any]], schema: str) -> pa.RecordBatch:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Location
 from dataward.spark import sql
 from dataward.spark.kind import is_remote
+from dataward.spark.moved import is_spark4
 from dataward.spark.session import platform
 from dataward.tables import files
 from dataward.tables.by_sql import SqlTable
@@ -174,7 +175,8 @@ def snapshot(spark: SparkSession, place: Location, version: int) -> Any:
     Raises:
         Exception: of any kind, where this platform's Delta has other internals than Delta 3.3.
     """
-    return _delta_log(spark, place).getSnapshotAt(version, _nothing(spark), _nothing(spark))
+    more = (False,) if is_spark4(spark) else ()  # the default of a new parameter
+    return _delta_log(spark, place).getSnapshotAt(version, _nothing(spark), _nothing(spark), *more)
 
 
 def checkpointed(spark: SparkSession, place: Location) -> int:

@@ -35,6 +35,7 @@ from dataward.privacy.subject import (
     texts_of,
     values_of,
 )
+from dataward.spark.arrow import arrow_type
 from dataward.spark.session import demand_encryption, isolated
 from dataward.spark.sql import identifier
 from dataward.tables import delta, maintenance, turns
@@ -172,7 +173,7 @@ class _Table:
         self.tables = tables_of(spark, self.contract)
         self.source = self._raw()
         kind = "string" if self.source is None else dict(self.source.dtypes).get(self.erasure.subject, "string")
-        self.kind = _arrow_type(kind)
+        self.kind = arrow_type(kind)
         self.ids = protected_ids(self.contract, self.keys, asked.subject, self.kind)
         self.memory = Memory(spark, self.contract, self.keys)
 
@@ -415,10 +416,3 @@ def _of_this_person(tables: Sequence[_Table]) -> list[Needle]:
 def _add(whole: dict[str, set[str]], more: dict[str, set[str]]) -> None:
     for name, values in more.items():
         whole.setdefault(name, set()).update(values)
-
-
-def _arrow_type(kind: str) -> Any:
-    from pyspark.sql.pandas.types import to_arrow_type
-    from pyspark.sql.types import _parse_datatype_string
-
-    return to_arrow_type(_parse_datatype_string(kind))

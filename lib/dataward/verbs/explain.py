@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from dataward.keys import open_keys
+from dataward.pipeline.engine import with_engine
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.passes import Pass, passes
 from dataward.pipeline.plan import Plan
@@ -52,6 +53,7 @@ def explain(spark: SparkSession, plan: Plan) -> Explained:
     Raises:
         DatawardError: like ``publish`` before it reads anything.
     """
+    plan = with_engine(spark, plan)
     contract, now = plan.contract, datetime.now(timezone.utc)
     with isolated(spark) as own:
         keys = open_keys(contract.keys)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.errors import Interrupted, SourceError, UsageError
 from dataward.integrity.canonical import sha256
 from dataward.pipeline.context import Asked, Progress
+from dataward.pipeline.engine import with_engine
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.intake.batch import MicroBatch
 from dataward.pipeline.plan import Plan
@@ -72,6 +73,7 @@ def stream(
         DatawardError: like ``publish``; the next start of the stream repeats the batch.
     """
     _fits(spark, plan)
+    plan = with_engine(spark, plan)
     results: list[RunResult] = []
     failed: list[BaseException] = []
 

@@ -27,6 +27,7 @@ from dataward.quality.engines.copies import Copies
 from dataward.quality.judge import Judgement, Options, judge, needed_flags
 from dataward.quality.rules import Rule
 from dataward.quality.suite import Suite, suite
+from dataward.spark.java_side import DEEQU, has_class
 from dataward.spark.session import isolated
 from dataward.spark.sql import identifier
 from dataward.tables import delta
@@ -124,7 +125,7 @@ def _suggested(
     load = _load(frame, rows, held)
     readable = [identifier(column.name) for column in columns if not column.sensitive]
     ours = candidates(columns, [(one.one, one.other, one.value) for one in correlated], rows)
-    theirs = _others(ours, suggested(spark, load.frame.select(*readable)))
+    theirs = _others(ours, suggested(spark, load.frame.select(*readable))) if has_class(spark, DEEQU) else []
     # A value that DQDL cannot express, such as one that ends in a backslash, makes no rule.
     made = {one: rule for one in (*ours, *theirs) for rule in suite(f"Rules = [ {one.rule} ]")[0].rules}
     loads = [(frame.where(f"{part} = {n}"), False) for n in range(HELD)] + [(frame, True)]

@@ -19,6 +19,7 @@ from dataward.privacy.protect.plan import ColumnPlan, with_statistics
 from dataward.privacy.protect.shred import ShredOperator, through_shred
 from dataward.privacy.protect.token import Keyed
 from dataward.privacy.protect.vault import VaultOperator, through_vault
+from dataward.spark.arrow import arrow_schema, arrow_type, spark_type
 from dataward.spark.sql import column
 from dataward.spark.workers import mapped, settled
 from dataward.tables.reason import from_worker, marked, reason
@@ -26,7 +27,7 @@ from dataward.tables.reason import from_worker, marked, reason
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import DataType, StructType
+    from pyspark.sql.types import DataType
 
 __all__ = [
     "Protected",
@@ -138,12 +139,10 @@ def output_fields(plan: ColumnPlan) -> list[tuple[str, DataType]]:
 
 
 def _output(node: tree.Node, kind: DataType) -> DataType | None:
-    from pyspark.sql.pandas.types import from_arrow_type, to_arrow_type
-
     if tree.kept(node):
         return kind
-    made = tree.output(node, to_arrow_type(kind))
-    return None if made is None else from_arrow_type(made, prefer_timestamp_ntz=True)
+    made = tree.output(node, arrow_type(kind))
+    return None if made is None else spark_type(made)
 
 
 class Protecting(Protocol):
@@ -223,13 +222,6 @@ class _Work:
         return made.alias(name)
 
 
-def arrow_schema(schema: StructType) -> pa.Schema:
-    """Return the Arrow schema of a Spark schema."""
-    from pyspark.sql.pandas.types import to_arrow_schema
-
-    return to_arrow_schema(schema)
-
-
 def _stage(node: tree.Node, kind: str, name: str) -> Stage:
     """Return the stage that protects a column."""
     if tree.kept(node):
@@ -245,15 +237,14 @@ def _stage(node: tree.Node, kind: str, name: str) -> Stage:
 
 def through_arrow(frame: DataFrame, nodes: dict[str, tree.Node]) -> DataFrame:
     """Protect some columns of a frame on the workers."""
-    from pyspark.sql.pandas.types import from_arrow_type, to_arrow_type
     from pyspark.sql.types import StructField, StructType
 
     fields = []
     for field in frame.schema.fields:
         kind = field.dataType
         if field.name in nodes:
-            made = tree.output(nodes[field.name], to_arrow_type(kind))
-            kind = from_arrow_type(made, prefer_timestamp_ntz=True)
+            made = tree.output(nodes[field.name], arrow_type(kind))
+            kind = spark_type(made)
         fields.append(StructField(field.name, kind))
     return mapped(frame, on_workers(nodes), StructType(fields))
 
