@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyspark
 import pytest
 from py4j.java_gateway import JavaPackage, JVMView
 from pyspark.sql import DataFrame, SparkSession
@@ -24,9 +23,9 @@ from dataward.pipeline.plan import plan
 from dataward.pipeline.publish import publish
 from dataward.spark import jars, session
 from dataward.verbs.verify import verify
+from tests.engines import SPARK4
 from tests.jars import hadoop_aws, more
 
-SPARK4 = not pyspark.__version__.startswith("3.")
 CHECKPOINTS = f"org.apache.spark.sql.execution.streaming{'.checkpointing' if SPARK4 else ''}"
 
 PUBLISHES = 200
@@ -69,6 +68,11 @@ def spark(tmp_path_factory) -> SparkSession:
     # Not among `spark.jars`, which copies its 280 MB for the executor; and now, as Hadoop remembers what class it did not find.
     for jar in () if SPARK4 else hadoop_aws():
         loader.addURL(made.sparkContext._jvm.java.net.URL(jar.as_uri()))
+    if (
+        SPARK4
+    ):  # as the sessions in which Dataward works: some tests judge in this one; test_ansi.py has the settings of users
+        for key, value in {**session.ISOLATED, **session.AS_BEFORE}.items():
+            made.conf.set(key, value)
     yield made
     made.stop()
 

@@ -10,6 +10,8 @@ from tests.cases import cases
 from tests.rule_docs import EXAMPLES, reference, table
 from tests.spark.test_judge import NOW
 
+pytestmark = pytest.mark.deequ
+
 # Rule -> what Deequ's evaluator says of it: (outcome, measured), or words of its refusal.
 DEVIATIONS = {
     'ColumnDataType "raw" = "Date"': ("Failed", 0.2),  # null fails

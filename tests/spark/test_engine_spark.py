@@ -138,6 +138,7 @@ def test_very_many_rules_on_few_values_come_to_the_same(spark, monkeypatch):
     assert together.verdicts == one_by_one.verdicts
 
 
+@pytest.mark.deequ
 def test_what_counting_keys_tells_anyway_is_not_scanned(spark, frame, monkeypatch):
     rules = 'IsComplete "b", Completeness "b" > 0.1, IsUnique "b", IsComplete "a", Uniqueness "a" >= 0, IsComplete "n" where "m > 3"'
     plain = [(v.rule, v.outcome, v.measured, v.failed_rows) for v in judged(spark, frame, rules, "deequ")[1].verdicts]

@@ -149,6 +149,7 @@ def same(one, other):
     return one == pytest.approx(other, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.deequ
 @pytest.mark.long
 @settings(
     max_examples=max(1, CASES // RULES_A_FRAME),

@@ -11,6 +11,7 @@ from dataward.quality.flags import with_flags
 from dataward.quality.judge import Options, judge
 from dataward.quality.split import failed_rows, split
 from dataward.quality.suite import Suite, suite
+from tests.engines import DEFAULT
 
 NOW = datetime(2026, 11, 22, 12, 0, 0)
 
@@ -33,7 +34,7 @@ def people(spark):
     return frame
 
 
-def judged(spark, frame, text, engine="deequ", **more):
+def judged(spark, frame, text, engine=DEFAULT, **more):
     made, errors = suite(f"Rules = [ {text} ]")
     assert not errors, errors
     return made.rules, judge(spark, frame, made, NOW, Options(engine, **more))
@@ -217,6 +218,7 @@ def test_a_row_rules_value_is_the_mean_of_its_rows(spark, rows):
     frame.unpersist()
 
 
+@pytest.mark.deequ
 def test_a_users_checks_run_and_keep_no_process_alive(spark, people, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from pydeequ.checks import Check, CheckLevel\n"

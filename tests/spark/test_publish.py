@@ -26,6 +26,7 @@ from dataward.pipeline.intake import whole
 from dataward.pipeline.plan import plan
 from dataward.tables import commits
 from dataward.verbs.explain import explain
+from tests.engines import DEFAULT
 
 SCHEMA = "id int, mail string, age int"
 ROWS = [(1, "a@x.org", 30), (2, "b@x.org", -4), (3, None, 41), (4, "d@x.org", 200), (5, "e@x.org", 7)]
@@ -489,7 +490,7 @@ def test_explain_as_the_command_prints_it(spark, lake, capsys):
     file = str(lake.contract(RULES, COLUMNS))
     assert main(["publish", "--contract", file, "--explain"]) == 0
     told = capsys.readouterr().out
-    assert "t, engine deequ: 3 rules: 1 scan, 1 shuffle" in told
+    assert f"t, engine {DEFAULT}: 3 rules: 1 scan, 1 shuffle" in told
     assert '  scan               IsComplete "mail"' in told
     assert "by the JVM and one Arrow stage:" in told
     assert "  arrow    mail: token, canonical 'email 1', key domain t version 1" in told
