@@ -63,6 +63,7 @@ def _without_lineage(kept: DataFrame) -> DataFrame:
         jvm: Any = kept.sparkSession.sparkContext._jvm
         logical: Any = getattr(getattr(jvm.org.apache.spark.sql.execution, "LogicalRDD$"), "MODULE$")
         plan = logical.fromDataset(anew.queryExecution().toRdd(), anew, False)
-        return moved.rows_of(kept.sparkSession, plan, anew.sparkSession())
+        found: DataFrame = moved.rows_of(kept.sparkSession, plan, anew.sparkSession())
+        return found
     except Exception:
         return kept
