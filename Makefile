@@ -11,7 +11,7 @@ FOLDERS := tests/spark tests/e2e
 .PHONY: help setup demo tour test test-quarter test-all test-unit test-spark test-spark4 test-flower bench bench-dp package lock docs lint lint-aws clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 setup: $(READY) ## virtual environment, package, jars, and a Java 17 runtime where none fits
 

@@ -94,7 +94,7 @@ def build_environment(output: Path, target: Target, wheel: Path, scratch: Path) 
     folder = output / "jars"
     folder.mkdir(exist_ok=True)
     copied = [Path(shutil.copyfile(jar, folder / jar.name)) for jar in jars.ensure()]
-    shutil.copyfile(jars.SUMS, folder / "jars.sha256")
+    shutil.copyfile(jars.fitting().sums, folder / "jars.sha256")
     markers = {
         "python_version": target.version,
         "python_full_version": f"{target.version}.0",
