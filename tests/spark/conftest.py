@@ -23,7 +23,7 @@ from dataward.pipeline.plan import plan
 from dataward.pipeline.publish import publish
 from dataward.spark import jars, session
 from dataward.verbs.verify import verify
-from tests.engines import SPARK4
+from tests.installed import SPARK4
 from tests.jars import hadoop_aws, more
 
 CHECKPOINTS = f"org.apache.spark.sql.execution.streaming{'.checkpointing' if SPARK4 else ''}"

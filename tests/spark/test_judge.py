@@ -11,7 +11,7 @@ from dataward.quality.flags import with_flags
 from dataward.quality.judge import Options, judge
 from dataward.quality.split import failed_rows, split
 from dataward.quality.suite import Suite, suite
-from tests.engines import DEFAULT
+from tests.installed import DEFAULT
 
 NOW = datetime(2026, 11, 22, 12, 0, 0)
 

@@ -20,7 +20,7 @@ from dataward.verbs.profile import profile
 from dataward.verbs.rotate import rotate
 from dataward.verbs.stream import stream
 from dataward.verbs.suggest import suggest
-from tests.engines import DEFAULT
+from tests.installed import DEFAULT
 
 ID, PART, KEPT = "key.of;the row", "day=of,x", "count"
 TOKENS = ["a.b", "tick`s", "com,ma", " lead", "x=1;{y}(z)", "tab\tend", "select"]

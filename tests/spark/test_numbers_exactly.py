@@ -11,7 +11,7 @@ from dataward.quality.suite import suite
 from dataward.spark.session import isolated
 from dataward.verbs.profile import profile
 from dataward.verbs.suggest import suggest
-from tests.engines import ENGINES
+from tests.installed import ENGINES
 
 NOW = datetime(2026, 11, 22, 12, 0, 0)
 BIG = 2**53

@@ -26,7 +26,7 @@ from dataward.pipeline.intake import whole
 from dataward.pipeline.plan import plan
 from dataward.tables import commits
 from dataward.verbs.explain import explain
-from tests.engines import DEFAULT
+from tests.installed import DEFAULT
 
 SCHEMA = "id int, mail string, age int"
 ROWS = [(1, "a@x.org", 30), (2, "b@x.org", -4), (3, None, 41), (4, "d@x.org", 200), (5, "e@x.org", 7)]
