@@ -97,7 +97,7 @@ _WORDS = (
 def from_worker(error: BaseException) -> str | None:
     """Return the message of a value that could not be protected (it holds no value); None for any other failure."""
     said = re.findall(rf"{re.escape(marked(''))}(.+)$", str(error), re.MULTILINE)
-    return str(said[-1]) if said else None
+    return re.sub(r" SQLSTATE: \w{5}$", "", str(said[-1])) if said else None  # which Spark 4 appends
 
 
 def marked(told: str) -> str:
@@ -116,7 +116,8 @@ def reason(error: BaseException) -> str:
         if thrown is not error:
             chain.append(str(thrown.getMessage() or ""))
             kinds.append(str(thrown.getClass().getSimpleName()))
-        if (class_ := _asked(thrown, "getErrorClass")) and not str(class_).startswith("_LEGACY"):
+        class_ = _asked(thrown, "getCondition") or _asked(thrown, "getErrorClass")  # Spark 4; 3.5
+        if class_ and not str(class_).startswith("_LEGACY"):
             classes.append(str(class_))
             given = _asked(thrown, "getMessageParameters")
             fields |= (
