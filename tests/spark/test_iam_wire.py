@@ -18,8 +18,9 @@ from dataward.verbs.history import history
 from dataward.verbs.iam import subject
 from tests.iam_lake import QUERY, cloud
 from tests.iam_wire import ACCOUNT, REGION, harmless, normal
+from tests.installed import SPARK4
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.skipif(SPARK4, reason="hadoop-aws for Spark 4 brings a bundle of 686 MB")]
 RECORD = "RECORD" in os.environ
 DATA = Path(__file__).parents[1] / "data" / "iam"
 
