@@ -26,7 +26,7 @@ from dataward.pipeline.intake import whole
 from dataward.pipeline.plan import plan
 from dataward.tables import commits
 from dataward.verbs.explain import explain
-from tests.installed import DEFAULT
+from tests.installed import DEFAULT, SPARK4
 
 SCHEMA = "id int, mail string, age int"
 ROWS = [(1, "a@x.org", 30), (2, "b@x.org", -4), (3, None, 41), (4, "d@x.org", 200), (5, "e@x.org", 7)]
@@ -309,7 +309,8 @@ def test_rows_that_do_not_add_up_are_taken_back(published, monkeypatch):
     ({"rules": 'IsComplete "mail" where "agee > 1"'}, ContractError, "its SQL does not fit"),
     ({"rules": 'ColumnValues "mail" matches "("'}, ContractError, "pattern does not compile"),
     ({"target": "mode: merge, on: [idd]"}, ContractError, "target.on: the source has no column 'idd'; did you mean 'id'"),
-    ({"extra": "checks: nowhere.py:checks\n"}, Exception, "there is no file nowhere.py"),
+    ({"extra": "checks: nowhere.py:checks\n"}, Exception, "needs Deequ" if SPARK4 else "there is no file nowhere.py"),
+    ({"extra": "engine: deequ\n", "rules": 'IsComplete "mial"'}, Exception, "needs Deequ" if SPARK4 else "no column 'mial'"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said_before_anything_is_written(lake, changes, error, words):
     lake.source(ROWS, SCHEMA)
