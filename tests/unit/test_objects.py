@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataward.contract import Contract
+from dataward.contract import Contract, Location
 from dataward.contract.places import bucket_and_key, identity
 from dataward.tables.objects import unfit
 
@@ -76,6 +76,13 @@ def test_writes_must_be_encrypted_under_the_contracts_kms_key(target, conf, wher
 def test_spellings_of_a_place_in_s3_are_one_place(path):
     assert identity(path) == "s3://lake/people"
     assert bucket_and_key(path) == ("lake", "people")
+
+
+def test_a_name_with_and_without_the_sessions_own_catalog_is_one_table():
+    assert identity("spark_catalog.lake.people") == identity("lake.people") == "lake.people"
+    assert identity("main.lake.people") == "main.lake.people"
+    assert Location(table="Spark_Catalog.lake.people").same(Location(table="lake.People"))
+    assert not Location(table="main.lake.people").same(Location(table="lake.people"))
 
 
 def test_credentials_in_a_path_are_refused_without_being_repeated():

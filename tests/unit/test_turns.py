@@ -139,3 +139,11 @@ def test_an_answer_that_is_lost_does_not_cost_the_turn(store, cloud):
 )
 def test_the_log_store_of_a_scheme_is_read_from_the_settings(conf, store):
     assert turns.log_store("s3a", conf) == store
+
+
+def test_an_object_store_behind_a_certificate_of_a_test_ca_is_trusted_by_its_bundle(tmp_path):
+    with aws(tmp_path) as made:
+        assert made.endpoint.startswith("https://")
+        made.client("s3").create_bucket(Bucket="lake")
+        store = Objects("s3", "lake/people")
+        assert (store.create("a", b"1"), store.create("a", b"2"), store.read("a")) == (True, False, b"1")

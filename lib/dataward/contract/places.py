@@ -27,6 +27,10 @@ SCHEMES = {"s3a": "s3", "s3n": "s3"}
 """Schemes that are other spellings of one."""
 
 
+OWN_CATALOG = re.compile(r"^spark_catalog\.(?=\w+\.\w+$)", re.IGNORECASE)
+"""What a name of two parts may have before it: the session's own catalog."""
+
+
 def split_path(path: str) -> tuple[str, str]:
     """Return scheme (empty: none, or file) and the rest of a path, without slashes at its end."""
     scheme, colon, rest = path.partition("://")
@@ -37,8 +41,8 @@ def split_path(path: str) -> tuple[str, str]:
 
 
 def identity(place: str) -> str:
-    """Return one text for all spellings of a place: s3a:// and s3://, a trailing slash, file:."""
-    scheme, rest = split_path(place)
+    """Return one text for all spellings of a place: s3a:// and s3://, a trailing slash, file:, spark_catalog before a name."""
+    scheme, rest = split_path(OWN_CATALOG.sub("", place))
     return f"{scheme}://{posixpath.normpath(rest)}" if scheme else posixpath.normpath(rest)
 
 
@@ -96,7 +100,7 @@ class Location(Model):
     @property
     def _parts(self) -> tuple[str, ...]:
         if self.path is None:
-            return ("", *(self.table or "").lower().split("."))
+            return ("", *OWN_CATALOG.sub("", self.table or "").lower().split("."))
         scheme, rest = split_path(self.path)
         return (scheme or "path", *posixpath.normpath(rest).split("/"))
 
