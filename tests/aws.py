@@ -75,6 +75,19 @@ def _certified(folder: Path) -> ssl.SSLContext:
     return context
 
 
+def _body(request: BaseHTTPRequestHandler) -> bytes:
+    """The body of a request; boto3 sends it in chunks over TLS."""
+    if request.headers.get("Transfer-Encoding", "").lower() != "chunked":
+        return request.rfile.read(int(request.headers.get("Content-Length", 0)))
+    parts = []
+    while size := int(request.rfile.readline().split(b";")[0], 16):
+        parts.append(request.rfile.read(size))
+        request.rfile.readline()
+    while request.rfile.readline().strip():  # trailers
+        pass
+    return b"".join(parts)
+
+
 def _endpoint(front: ThreadingHTTPServer, secure: Path | None) -> str:
     """The address of a server, which gets TLS where a folder for its certificate is given."""
     if secure is None:
@@ -117,7 +130,7 @@ def aws(secure: Path | None = None) -> Iterator[Aws]:
         protocol_version = "HTTP/1.1"
 
         def _pass(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = _body(self)
             action = self.headers.get("X-Amz-Target", "").rpartition(".")[2] or f"s3:{self.command}"
             told.calls[action] += 1
             fault = told.fault(action)
@@ -137,7 +150,8 @@ def aws(secure: Path | None = None) -> Iterator[Aws]:
             conditional = "If-Match" in self.headers or "If-None-Match" in self.headers
             with told.one_by_one if conditional else nullcontext():  # moto looks and writes in two steps
                 connection = http.client.HTTPConnection(target)
-                connection.request(self.command, self.path, body, dict(self.headers))
+                given = {name: value for name, value in self.headers.items() if name.lower() != "transfer-encoding"}
+                connection.request(self.command, self.path, body, given)
                 found = connection.getresponse()
                 status, headers, data = found.status, dict(found.getheaders()), found.read()
             self._answer(status, headers, data)

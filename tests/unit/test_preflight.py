@@ -44,6 +44,8 @@ def test_nothing_is_found_where_all_is_as_it_should_be():
     ({"spark.io.encryption.enabled": "false"}, "spill-plaintext", True),
     ({"fs.s3a.endpoint": "http://minio:9000"}, "s3a-plaintext", True),
     ({"fs.s3a.bucket.lake.connection.ssl.enabled": "false"}, "s3a-plaintext", True),
+    ({"fs.s3a.access.key": "AKIA"}, "static-credentials", False),
+    ({"fs.s3a.bucket.lake.access.key": "AKIA"}, "static-credentials", False),
     ({"javax.jdo.option.ConnectionURL": "jdbc:postgresql://u:geheim@db/m?password=geheim"}, "jdbc-plaintext", True),
 ])  # fmt: skip
 def test_a_setting(conf, code, stops):

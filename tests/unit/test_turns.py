@@ -145,5 +145,7 @@ def test_an_object_store_behind_a_certificate_of_a_test_ca_is_trusted_by_its_bun
     with aws(tmp_path) as made:
         assert made.endpoint.startswith("https://")
         made.client("s3").create_bucket(Bucket="lake")
+        made.client("s3").put_object(Bucket="lake", Key="people/b", Body=b"3")
         store = Objects("s3", "lake/people")
+        assert store.read("b") == b"3"
         assert (store.create("a", b"1"), store.create("a", b"2"), store.read("a")) == (True, False, b"1")

@@ -200,6 +200,16 @@ def _endpoints(_: Contract, facts: Facts) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def _static_credentials(_: Contract, facts: Facts) -> Iterator[Finding]:
+    """Yield access keys in the settings, which every user of the job's user interface and event log may see."""
+    for name in sorted(facts.conf):
+        if re.fullmatch(r"fs\.s3[an]?(\.bucket\.[^.]+)?\.(access\.key|awsAccessKeyId)", name):
+            yield Finding(
+                "static-credentials", False, f"{name} is set: an access key of a user, which does not end with the job",
+                f"remove spark.hadoop.{name} and its secret; let the job have a role (docs/s3.md)",
+            )  # fmt: skip
+
+
 def _statistics(contract: Contract, facts: Facts) -> Iterator[Finding]:
     """Yield columns whose minima and maxima would be in Delta's log as plain text."""
     for kind, properties in facts.properties.items():
@@ -283,7 +293,7 @@ def _unread(_: Contract, facts: Facts) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    _log_store, _parquet, _network, _spill, _endpoints, _statistics, _retention, _buckets, _clock, _unread,
+    _log_store, _parquet, _network, _spill, _endpoints, _static_credentials, _statistics, _retention, _buckets, _clock, _unread,
 )  # fmt: skip
 
 
