@@ -16,6 +16,9 @@ if what == "make":
     spark.sql(f"create table {prefix}.teams using delta as select 'a' as team")
     if prefix.count(".") == 0:
         spark.sql(f"create view {prefix}.seen as select * from {prefix}.raw where id > 0")
+    else:  # another table, which a name that loses its catalog would find
+        spark.sql("create database lake")
+        spark.sql("create table lake.people using delta as select 'theirs' as whose")
 else:
     tables = {
         row.tableName: spark.table(f"{prefix}.{row.tableName}")
@@ -23,4 +26,5 @@ else:
     }
     counts = {name: frame.count() for name, frame in tables.items()}
     place = spark.sql(f"describe table extended {prefix}.people").where("col_name = 'Location'").first()[1]
-    print(json.dumps({"counts": counts, "place": place}))
+    decoy = [row.whose for row in spark.table("lake.people").collect()] if prefix.count(".") else []
+    print(json.dumps({"counts": counts, "place": place, "decoy": decoy}))

@@ -85,6 +85,7 @@ def test_three_part_names_are_the_tables_of_their_own_catalog(workplace):
     conf["spark.driver.extraClassPath"] = ":".join([str(classes), *map(str, jars.ensure())])
     found = journey(workplace, "unity.lake", conf)
     assert (found["counts"]["people"], found["counts"]["people_quarantine"]) == (5, 2)
+    assert (found["place"].rpartition("/warehouse/")[2], found["decoy"]) == ("else_lake.db/people", ["theirs"])
 
 
 def test_a_view_of_the_catalog_is_a_source_pinned_by_the_versions_that_it_reads(workplace):
