@@ -153,13 +153,11 @@ def taken(store: Objects, place: str, run_id: str, mending: bool = False) -> Ite
     turn.take(mending)
     try:
         yield turn
-    finally:
-        failed = sys.exc_info()[0] is not None
-        try:
+    except BaseException:
+        with suppress(TargetError):  # the first error says what happened
             turn.give_back()
-        except TargetError:
-            if not failed:
-                raise
+        raise
+    turn.give_back()
 
 
 class Turn:
