@@ -61,7 +61,7 @@ class Workplace:
         """Jobs with their arguments, one after the other in one process, as most of a job's time here is the start."""
         told = json.dumps([(job, arguments) for job, *arguments in runs])
         done = self._submit(ROOT / "tests/e2e/several.py", (told,), conf)
-        assert done.code == 0, done.err[-3000:]
+        assert done.code == 0, done.out[-3000:] + done.err[-3000:]
         return [Done(code, out, done.err) for code, out in done.document]
 
     def _submit(

@@ -25,6 +25,6 @@ else:
         for row in spark.sql(f"show tables in {prefix}").collect()
     }
     counts = {name: frame.count() for name, frame in tables.items()}
-    place = spark.sql(f"describe table extended {prefix}.people").where("col_name = 'Location'").first()[1]
+    place = spark.sql(f"describe detail {prefix}.people").first().location
     decoy = [row.whose for row in spark.table("lake.people").collect()] if prefix.count(".") else []
     print(json.dumps({"counts": counts, "place": place, "decoy": decoy}))
