@@ -101,6 +101,9 @@ def writes(cloud):
 def test_every_mode_is_published_and_verified_over_s3a_and_every_object_is_encrypted(workplace, cloud):
     for name in MODES:
         cloud.s3.put_object(Bucket="raw-data", Key=f"{name}.csv", Body=rows(0, 8))
+    parts = b"\n".join(line.rpartition(b",")[0] for line in rows(0, 8).splitlines())
+    cloud.s3.delete_object(Bucket="raw-data", Key="fresh.csv")
+    cloud.s3.put_object(Bucket="raw-data", Key="fresh.csv/team=a/one.csv", Body=parts)
     files = {name: contract(workplace, cloud, name, mode) for name, mode in MODES.items()}
     runs = [
         ("publish", "--contract", file, "--run-id", "r1", "--report", "s3a://lake-data/reports")

@@ -171,7 +171,7 @@ def test_each_feature_works_in_a_source_and_in_a_target(lake, feature):
 def test_an_append_only_target_is_refused_before_the_run_in_every_mode_that_removes_rows(lake):
     made(lake, created(appendOnly="true"), "target")
     filled(lake, created())
-    for mode in ("mode: overwrite", "mode: merge, on: [id]", "mode: refresh, partition_by: [day]"):
+    for mode in ("mode: overwrite", "mode: merge, on: [id]"):
         with pytest.raises(ContractError, match="is append-only .*, and mode .* removes rows; use mode append"):
             lake.publish(**contract(lake, mode))
     assert lake.versions() == 1
@@ -199,12 +199,13 @@ def test_a_feature_that_this_delta_does_not_know_is_named_before_the_run(lake):
         lake.publish(**contract(lake))
 
 
-def test_a_table_whose_newest_commit_has_no_file_is_refused_before_the_run(lake):
-    """As where a catalog manages commits: the version is there, its file is not."""
+def test_a_table_whose_newest_commit_has_no_file_is_refused_before_the_run(lake, monkeypatch):
+    """As where a catalog manages the commits: the version is there, its file is not."""
     made(lake, created(), "target")
     filled(lake, created())
-    log.checkpointed(lake.spark, Location(path=f"{lake.root}/target"))
-    (lake.root / "target/_delta_log/00000000000000000000.json").unlink()
-    lake.forget()
-    with pytest.raises(TargetError, match="its log has no file of version 0.*a catalog manages the commits"):
+    monkeypatch.setattr(log, "commit_info", lambda *_: None)
+    with pytest.raises(
+        TargetError, match=r"its log has no file of version 0 \(.*_delta_log\), as where a catalog manages"
+    ):
         lake.publish(**contract(lake))
+    assert lake.versions() == 1
