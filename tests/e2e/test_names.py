@@ -40,6 +40,7 @@ def contract(workplace, name, prefix, mode, source="raw", ledger="", **more):
 def journey(workplace, prefix, conf):
     """Publish in two modes, verify, rotate, erase, list; the exit codes and what the tables hold."""
     names = str(ROOT / "tests/e2e/names")
+    (workplace.root / "who").write_text("ada3@x.org")
     whole, keyed = (
         contract(workplace, "whole", prefix, "overwrite"),
         contract(workplace, "keyed", prefix, "merge, on: [id]"),
@@ -51,7 +52,7 @@ def journey(workplace, prefix, conf):
         ("publish", "--contract", keyed, "--run-id", "r2"),
         ("verify", "--contract", whole, "--rows"),
         ("rotate", "people", "--contract", keyed),
-        ("erase", "--contract", keyed, "--subject", "ada3@x.org", "--ticket", "T1"),
+        ("erase", "--contract", keyed, "--subject", "@who", "--ticket", "T1"),
         ("history", "--contract", keyed),
         ("verify", "--contract", keyed, "--rows"),
         (names, "show", prefix),

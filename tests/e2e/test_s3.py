@@ -131,12 +131,13 @@ def test_rights_rotation_and_streams_work_over_s3a(workplace, cloud):
     people, flow = contract(workplace, cloud, "people", "overwrite"), contract(workplace, cloud, "flow", "append")
     assert workplace.dataward("keys", "create", people).code == 0
     report = ("--report", "s3a://lake-data/reports")
+    (workplace.root / "who").write_text("ada.3@example.org")
     done = submitted(
         workplace, cloud,
         ("publish", "--contract", people, "--run-id", "r1", *report),
         ("publish", "--contract", flow, "--stream", "s3a://lake-data/checkpoint", *report),
         ("rotate", "people", "--contract", people, "--contract", flow),
-        ("erase", "--contract", people, "--subject", "ada.3@example.org", "--ticket", "T1", *report),
+        ("erase", "--contract", people, "--subject", "@who", "--ticket", "T1", *report),
         ("verify", "--contract", people), ("verify", "--contract", flow),
         ("history", "--contract", people), ("ledger", "check", "--contract", people),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
 from dataward.spark.kind import is_remote
-from dataward.tables import files
+from dataward.tables import files, log
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["digest_of_relation", "instead_of_delta", "kind", "place", "relation"]
 
 CONSTANT = ("LocalRelation", "Range", "OneRowRelation")
+VIEWS = ("VIEW", "TEMPORARY")
 DELTA = ("Tahoe", "Prepared")
 FILES = ("InMemoryFileIndex", "CatalogFileIndex", "PartitioningAwareFileIndex", "PrunedInMemoryFileIndex")
 
@@ -31,9 +32,11 @@ def place(spark: SparkSession, name: str) -> str | None:
 
 def kind(spark: SparkSession, name: str) -> str | None:
     """Return ``view``, or the format of a table of the catalog in lower case (delta, parquet, ...); None where there is no table."""
-    if not spark.catalog.tableExists(name):
+    if not log.is_named(spark, name):
         return None
-    if spark.catalog.getTable(name).tableType in ("VIEW", "TEMPORARY"):
+    # `getTable` ignores the catalog of a name, see dataward.tables.log.
+    elsewhere = log.is_elsewhere(name)
+    if (_described(spark, name).get("Type") if elsewhere else spark.catalog.getTable(name).tableType) in VIEWS:
         return "view"
     return _described(spark, name).get("Provider", "").lower() or "hive"
 

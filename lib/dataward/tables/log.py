@@ -7,6 +7,7 @@ This is the only module that accesses Delta's ``DeltaLog``. Where a platform's D
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ __all__ = [
     "exists",
     "folder",
     "folder_to_be",
+    "is_elsewhere",
+    "is_named",
     "newest",
     "snapshot",
 ]
@@ -87,7 +90,7 @@ def newest(spark: SparkSession, place: Location) -> Newest | None:
 def exists(spark: SparkSession, place: Location) -> bool:
     """Return whether a Delta table exists."""
     if place.path is None:
-        return bool(spark.catalog.tableExists(str(place.table)))
+        return is_named(spark, str(place.table))
     if is_remote(spark):
         return files.exists(spark, f"{place.path.rstrip('/')}/_delta_log")
     from delta.tables import DeltaTable
@@ -216,7 +219,7 @@ def folder(spark: SparkSession, place: Location) -> str:
 def folder_to_be(spark: SparkSession, place: Location) -> str:
     """Return the URI of a table of the catalog, also of one that is to be created; empty where the catalog does not show it."""
     with suppress(Exception):
-        if spark.catalog.tableExists(str(place.table)):
+        if is_named(spark, str(place.table)):
             return folder(spark, place)
         if str(place.table).count(".") == 2:  # another catalog decides about the folder
             return ""
@@ -239,12 +242,29 @@ def _delta_log(spark: SparkSession, place: Location) -> Any:
     return of_table(session, str(delta_table(spark, place).detail().select("location").first()[0]))
 
 
-def _folder_elsewhere(spark: SparkSession, name: str) -> str:
-    """Return the URI of a table in another catalog than ``spark_catalog``; empty for one in that catalog, and on Databricks.
+def is_named(spark: SparkSession, name: str) -> bool:
+    """Return whether a catalog has a table or view of a name."""
+    if not is_elsewhere(name):
+        return bool(spark.catalog.tableExists(name))
+    try:  # `tableExists` looks for the schema and name in spark_catalog
+        return spark.table(name).schema is not None
+    except Exception as error:
+        if re.search(r"(TABLE_OR_VIEW|SCHEMA|NAMESPACE)_NOT_FOUND|no such (table|schema|namespace)", str(error), re.I):
+            return False
+        raise
 
-    Open-source Delta ignores the catalog of a name: it would find a table with the same schema and name in ``spark_catalog``.
+
+def is_elsewhere(name: str) -> bool:
+    """Return whether a name is of another catalog than ``spark_catalog``, whose name open-source Spark and Delta ignore in some calls.
+
+    They would find a table with the same schema and name in ``spark_catalog``.
     """
-    if name.count(".") < 2 or name.lower().startswith("spark_catalog.") or platform() == "databricks":
+    return name.count(".") == 2 and not name.lower().startswith("spark_catalog.") and platform() != "databricks"
+
+
+def _folder_elsewhere(spark: SparkSession, name: str) -> str:
+    """Return the URI of a table in another catalog than ``spark_catalog``; empty for any other name."""
+    if not is_elsewhere(name):
         return ""
     described = {row[0]: row[1] for row in spark.sql(f"DESCRIBE TABLE EXTENDED {name}").collect()}
     return str(described["Location"])
