@@ -2,7 +2,7 @@
 # MAGIC %md
 # MAGIC # Publish a table with Dataward
 # MAGIC A contract goes in; a checked, masked, sealed Delta table, a quarantine and a report come out. Install the wheel as a
-# MAGIC cluster library (`conf/spark/databricks.conf` says what else), then set the contract's path below.
+# MAGIC cluster library (`docs/databricks.md` says what else), then set the contract's path and the folder of reports in the widgets above.
 
 # COMMAND ----------
 
@@ -10,8 +10,20 @@ import os
 
 import dataward
 
-contract = os.environ.get("DATAWARD_CONTRACT", "conf/contracts/people.yaml")
-reports = os.environ.get("DATAWARD_REPORTS", "reports")
+
+def asked(name, default):
+    """Return a widget's value, which a job passes as a parameter; where there are no widgets, that of an environment variable."""
+    try:
+        widgets = dbutils.widgets
+    except NameError:
+        return os.environ.get(f"DATAWARD_{name.upper()}", default)
+    widgets.text(name, default)
+    return widgets.get(name)
+
+
+contract = asked("contract", "conf/contracts/people.yaml")
+reports = asked("reports", "reports")
+run_id = asked("run_id", "") or None
 
 # COMMAND ----------
 
@@ -22,7 +34,7 @@ reports = os.environ.get("DATAWARD_REPORTS", "reports")
 # COMMAND ----------
 
 planned = dataward.plan(contract)
-result = dataward.publish(spark, planned, report_folder=reports, progress=print)
+result = dataward.publish(spark, planned, run_id, report_folder=reports, progress=print)
 result.status, result.rows
 
 # COMMAND ----------

@@ -28,7 +28,7 @@ and where a model is served, without Spark::
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.resources import files
+from pkgutil import get_data
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ __all__ = [
     "verify",
 ]
 
-__version__ = (files(__name__) / "VERSION").read_text(encoding="utf-8").strip()
+__version__ = (
+    (get_data(__name__, "VERSION") or b"").decode().strip()
+)  # importlib.resources takes longer to import than all else here
 
 _HOMES = {
     "contract": ("Source",),

