@@ -8,7 +8,8 @@ HERE = Path(__file__).parent
 VERSION = (HERE / "lib/dataward/VERSION").read_text(encoding="utf-8").strip()
 
 # A cluster brings its own pyspark (EMR, Glue, Databricks), so Spark is an extra and never a hard requirement.
-CLUSTER = ["pydeequ>=1.7,<1.8", "pandas>=2,<3", "numpy<2"]  # what a cluster with Spark 3.5 and Delta lacks
+# What a cluster with Spark 3.5 and Delta's jars lacks; Delta's Python, which the jar holds too, imports importlib_metadata.
+CLUSTER = ["pydeequ>=1.7,<1.8", "pandas>=2,<3", "numpy<2", "importlib-metadata>=4"]
 SPARK = ["pyspark==3.5.7", "delta-spark>=3.3.2,<3.4", "setuptools", *CLUSTER]
 # No Deequ is built for Spark 4. Delta's package ends at the pyspark that its jar is built for.
 SPARK4 = ["pyspark[connect]==4.2.0", "delta-spark==4.4.0", "setuptools", "pandas>=2.2,<3", "numpy<2"]

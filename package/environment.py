@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from archives import files_below, write_tar
 
 LOCK = Path(__file__).with_name("environment.lock")
 EXTRAS = ("access", "aws", "cluster", "dp", "lineage", "otel", "timestamp")
-"""Extras of Dataward in the archive; pyspark and Delta are the cluster's own."""
+"""Extras of Dataward in the archive; pyspark and the jars are the cluster's own."""
+ALONE = ("delta-spark>=3.3.2,<3.4",)
+"""Packages without those that they ask for: Delta's Python would bring pyspark."""
 ARCHITECTURES = ("x86_64", "aarch64")
 
 STARTER = b"""#!/bin/sh
@@ -58,17 +61,22 @@ def lock(wheel: Path) -> str:
     """Resolve Dataward's requirements for every architecture; return the lines of the lock."""
     pinned: dict[str, set[str]] = {}
     for architecture in ARCHITECTURES:
-        target = Target(architecture)
-        report = pip("install", "--dry-run", "--ignore-installed", "--report", "-", "--quiet", "--target", "unused",
-                     *target.options(), f"{wheel}[{','.join(EXTRAS)}]")  # fmt: skip
-        for found in json.loads(report)["install"]:
-            name = re.sub(r"[-_.]+", "-", found["metadata"]["name"]).lower()
-            if name != "dataward":
-                sums = pinned.setdefault(f"{name}=={found['metadata']['version']}", set())
-                sums.add(found["download_info"]["archive_info"]["hashes"]["sha256"])
+        for wanted in ([f"{wheel}[{','.join(EXTRAS)}]"], ["--no-deps", *ALONE]):
+            for pin, digest in _resolved(Target(architecture), wanted):
+                pinned.setdefault(pin, set()).add(digest)
     return "".join(
         f"{pin} {' '.join(f'--hash=sha256:{digest}' for digest in sorted(pinned[pin]))}\n" for pin in sorted(pinned)
     )
+
+
+def _resolved(target: Target, wanted: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield packages with their versions, and the SHA-256 of their wheels."""
+    report = pip("install", "--dry-run", "--ignore-installed", "--report", "-", "--quiet", "--target", "unused",
+                 *target.options(), *wanted)  # fmt: skip
+    for found in json.loads(report)["install"]:
+        name = re.sub(r"[-_.]+", "-", found["metadata"]["name"]).lower()
+        if name != "dataward":
+            yield f"{name}=={found['metadata']['version']}", found["download_info"]["archive_info"]["hashes"]["sha256"]
 
 
 def fetch(target: Target, folder: Path) -> list[Path]:

@@ -95,12 +95,17 @@ def test_the_lock_meets_every_requirement_and_pins_hashes(package, monkeypatch):
     for line in package.environment.LOCK.read_text().splitlines():
         found = re.fullmatch(r"([a-z0-9-]+)==(\S+)( --hash=sha256:[0-9a-f]{64})+", line)
         pinned[found[1]] = found[2]
-    assert not pinned.keys() & {"pyspark", "py4j", "delta-spark", "dataward"}  # a cluster's Spark is never replaced
+    assert not pinned.keys() & {"pyspark", "py4j", "dataward"}  # a cluster's Spark is never replaced
     given = {}
     monkeypatch.setattr("setuptools.setup", lambda **arguments: given.update(arguments))
     runpy.run_path(str(ROOT / "setup.py"))
     extras = given["extras_require"]
-    for text in (*given["install_requires"], *(need for extra in package.environment.EXTRAS for need in extras[extra])):
+    assert set(package.environment.ALONE) < set(extras["spark"])
+    for text in (
+        *package.environment.ALONE,
+        *given["install_requires"],
+        *(need for extra in package.environment.EXTRAS for need in extras[extra]),
+    ):
         need = Requirement(text)
         name = re.sub(r"[-_.]+", "-", need.name).lower()
         assert need.specifier.contains(pinned.get(name, "0"), prereleases=True), f"{text}: run make lock"

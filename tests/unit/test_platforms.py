@@ -103,7 +103,7 @@ def test_the_glue_job_is_accepted_and_its_arguments_are_those_of_publish(aws):
     assert parsed.metrics == ["logs:/dataward/prod/customers"]
     settings = dict(text.split("=", 1) for text in arguments["--conf"].split(" --conf "))
     assert settings == {**REQUIRED, "spark.io.encryption.enabled": "true"}
-    assert Path(arguments["--extra-jars"]).name in jars.expected()
+    assert {Path(arguments[name]).name for name in ("--extra-jars", "--extra-py-files")} <= jars.expected().keys()
 
 
 def test_the_emr_steps_are_accepted_and_their_arguments_are_those_of_publish(aws):
