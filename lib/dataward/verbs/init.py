@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import yaml
 
-from dataward import __version__
 from dataward.errors import TargetError, UsageError
 from dataward.pipeline.plan import plan
 from dataward.privacy.discover.macie import template as macie
@@ -110,7 +109,7 @@ def _place(platform: str, path: str) -> str:
 def _filled(asked: Asked, text: str) -> str:
     for name in ("prefix", "account", "region", "env"):
         text = re.sub(rf"\b{name.upper()}\b", getattr(asked, name), text)
-    return text.replace("VERSION", __version__)
+    return text.replace("VERSION", (files("dataward") / "VERSION").read_text(encoding="utf-8").strip())
 
 
 def _generated(asked: Asked, folder: Path) -> Iterator[tuple[str, str]]:
