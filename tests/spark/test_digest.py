@@ -6,7 +6,8 @@ import pytest
 
 from dataward.integrity import digest as module
 from dataward.integrity.digest import Sum, sum_of, summed, summed_in_python
-from dataward.pipeline.content import Sealing, Watch
+from dataward.pipeline.content import Sealing
+from dataward.pipeline.watch import Watch
 from dataward.spark.hmac import Observing, row_sums
 from dataward.spark.session import isolated
 from dataward.spark.sql import column

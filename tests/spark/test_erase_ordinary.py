@@ -4,11 +4,12 @@ import pytest
 
 from dataward.integrity import ledger
 from dataward.keys import local_keyring
+from dataward.pipeline import erasing
 from dataward.pipeline.key_uses import key_uses
 from dataward.pipeline.plan import plan
 from dataward.pipeline.publish import publish
 from dataward.tables import maintenance
-from dataward.verbs import erase as module
+from dataward.verbs import erase as module_of_the_verb
 from dataward.verbs.erase import Asked, erase
 from dataward.verbs.rotate import rotate
 from dataward.verbs.verify import verify
@@ -122,28 +123,53 @@ def test_returning_rows_are_dropped_where_the_contract_says_so(people):
     assert people.publish("r3").rows["dropped"] == 2
 
 
-def test_the_record_says_what_the_whole_erasure_removed_though_it_was_killed(people, monkeypatch):
-    real = maintenance.forget_past
+STEPS = {
+    "rows found": (erasing, "_change"),
+    "rows deleted": (erasing, "_seal"),
+    "sealed": (maintenance, "forget_past"),
+    "past forgotten": (maintenance, "_checkpoint_only"),
+    "sealed again": (erasing, "enter"),
+}
+
+
+def killed_at(monkeypatch, module, name):
+    """Kill the erasure before a step."""
 
     def killed(*given):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.maintenance, "forget_past", killed)
-    with pytest.raises(KeyboardInterrupt):
-        erased(people)
-    monkeypatch.setattr(module.maintenance, "forget_past", real)
-    assert people.read().count() == 2  # the delete was done
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, killed)
+        if name == "enter":
+            patch.setattr(module_of_the_verb, name, killed)
+        yield
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_record_says_what_the_whole_erasure_removed_wherever_it_was_killed(people, monkeypatch, step):
+    for _ in killed_at(monkeypatch, *STEPS[step]):
+        with pytest.raises(KeyboardInterrupt):
+            erased(people)
+    assert people.read().count() == (3 if step == "rows found" else 2)
     done = erased(people)
     assert done.rows[f"{people.root}/target"] == 1
     records = ledger.records(contract_of(people).ledger_location)
     (record,) = [one for one in records if one.kind == "erasure"]
     assert record.rows[f"{people.root}/target"] == 1
-    assert [one.rows for one in records if one.kind == "seal"][-1] == {
-        "in": 3,
-        "published": 2,
-        "quarantined": 0,
-        "dropped": 1,
-    }
+    rows = {"in": 3, "published": 2, "quarantined": 0, "dropped": 1}
+    assert [one.rows for one in records if one.kind == "seal"][-1] == rows
     again = erased(people)
     assert again.rows[f"{people.root}/target"] == 0  # an erasure of its own
     assert verify(people.spark, plan(people.root / "contract.yaml")).holds
+
+
+@pytest.mark.parametrize("step", ["rows deleted", "sealed", "past forgotten"])
+def test_what_others_change_while_an_erasure_is_killed_is_never_sealed(people, monkeypatch, step):
+    for _ in killed_at(monkeypatch, *STEPS[step]):
+        with pytest.raises(KeyboardInterrupt):
+            erased(people)
+    table = f"delta.`{people.root}/target`"
+    people.spark.sql(f"insert into {table} select * from {table} where name = 'Smithson'")
+    assert erased(people).rows[f"{people.root}/target"] == 1
+    proof = verify(people.spark, plan(people.root / "contract.yaml"))
+    assert "rows-changed" in {one.code for one in proof.findings if one.fails}

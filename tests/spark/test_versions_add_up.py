@@ -11,8 +11,10 @@ import pytest
 from dataward.contract import Target
 from dataward.errors import TargetError
 from dataward.integrity import ledger
+from dataward.integrity.digest import digest_one
 from dataward.pipeline import content
-from dataward.pipeline.content import REREAD, Change, Sealing, Watch, commit_mac, content_of, digest_of, without
+from dataward.pipeline.content import REREAD, Change, Sealing, commit_mac, content_of, digest_of, without
+from dataward.pipeline.watch import Watch
 from dataward.spark.session import isolated
 from dataward.tables import commits, delta
 from tests.keys import Ring
@@ -27,14 +29,19 @@ class Chain:
         self.spark, self.root, self.seals = spark, Path(root), []
         self.keys, self.key_version = keys or Ring(1, {1: b"s" * 32}), 1
 
-    def commit(self, mode, rows, schema=SCHEMA, seal=True, first=True, **target):
+    def commit(
+        self, mode, rows, schema=SCHEMA, seal=True, first=True, repeatable=True, meanwhile=None, run=None, **target
+    ):
         target = Target(path=str(self.root), mode=mode, partition_by=["p"], **target)
-        frame, run_id = self.spark.createDataFrame(rows, schema), f"r{len(list(self.root.glob('_delta_log/*.json')))}"
+        frame = self.spark.createDataFrame(rows, schema)
+        run_id = run or f"r{len(list(self.root.glob('_delta_log/*.json')))}"
         told = {"contract_sha256": "c", "as_of": "now"}
         told["mac"] = commit_mac(self.sealing(0).secret, self.sealing(0).contract, run_id, told)
-        with Watch(self.spark, self.sealing(0).secret, first) as watch:
+        with Watch(self.spark, self.sealing(0).secret, first, repeatable) as watch:
             manner = commits.Manner(watch=watch.through)
             done = commits.commit_target(self.spark, frame, target, commits.Transaction(run_id, told), manner)
+            if meanwhile:
+                meanwhile(self, done.version)
             change = watch.change(self.sealing(done.version), done)
         if seal:
             self.seal(done.version, change)
@@ -203,9 +210,74 @@ def test_a_run_that_was_killed_before_its_seal_is_taken_in_by_the_next_and_by_it
     assert chain.holds()
 
 
-def test_a_rerun_takes_what_lies_in_the_table(chain):
-    _, change = chain.commit("append", [(6, "b", "n")], first=False)
+def test_a_rerun_of_random_protections_takes_what_lies_in_the_table(chain):
+    _, change = chain.commit("append", [(6, "b", "n")], first=False, repeatable=False)
     assert (change, chain.newest.measured, chain.holds()) == (REREAD, "read", True)
+
+
+def changed_file(chain, version):
+    """Change a file that a commit has just added, and its size in the log."""
+    file = max(chain.root.glob("p=*/*.parquet"), key=lambda one: one.stat().st_mtime_ns)
+    before = file.stat().st_size
+    pq.write_table(pq.read_table(file).slice(0, 0), file)
+    (file.parent / f".{file.name}.crc").unlink()
+    log = commit_file(chain, version)
+    log.write_text(log.read_text().replace(f'"size":{before},', f'"size":{file.stat().st_size},'))
+    chain.forget()
+
+
+@pytest.mark.parametrize("tampered", [False, True])
+@pytest.mark.parametrize(
+    ("mode", "more", "left"),
+    [("append", {}, 7), ("replace", {"partition": {"p": "b"}}, 5), ("merge", {"on": ["id"]}, 6)],
+)
+def test_a_rerun_computes_its_rows_again_so_that_a_change_after_the_killed_commit_shows(
+    chain, mode, more, left, tampered
+):
+    rows = [(6, "b", "n"), (3, "b", "new")]
+    killed, _ = chain.commit(mode, rows, seal=False, run="again", meanwhile=changed_file if tampered else None, **more)
+    version, _ = chain.commit(mode, rows, first=False, run="again", **more)
+    assert version == killed
+    assert (chain.newest.rows, chain.newest.measured, chain.holds()) == (left, "written", not tampered)
+
+
+def edited_removes(chain, version):
+    """Bring the file that a merge replaced back to life, and hide in the commit that it updated a row."""
+    log = commit_file(chain, version)
+    lines = [line for line in log.read_text().splitlines(True) if '"remove"' not in line]
+    log.write_text("".join(lines).replace('"numTargetRowsUpdated":"1"', '"numTargetRowsUpdated":"0"'))
+    chain.forget()
+
+
+def test_a_merge_whose_commit_is_edited_before_its_seal_is_sealed_as_it_was(chain):
+    chain.commit("merge", [(3, "b", "new"), (7, "c", None)], meanwhile=edited_removes, on=["id"])
+    assert (chain.newest.rows, chain.newest.measured) == (6, "written")
+    assert not chain.holds()
+
+
+def sealed_by_an_older_release(chain):
+    frame = delta.read(chain.spark, Target(path=str(chain.root)), 1)
+    digest, rows = digest_one(frame, chain.keys.key("digest", "d", 1), "ab" * 16)
+    told = chain.newest.model_copy(
+        update={"encoding": 1, "digest": digest, "nonce": "ab" * 16, "rows": rows, "schema_sha256": ""}
+    )
+    chain.seals[-1] = SimpleNamespace(version=1, content=told, key={"domain": "d", "version": 1})
+
+
+def test_a_seal_of_an_older_release_is_verified_before_the_next_one_follows_from_it(chain):
+    sealed_by_an_older_release(chain)
+    assert chain.holds()
+    chain.commit("append", [(6, "b", "n")])
+    assert (chain.newest.encoding, chain.newest.basis, chain.newest.rows, chain.holds()) == (2, 1, 6, True)
+
+
+def test_what_was_changed_since_a_seal_of_an_older_release_is_not_sealed(chain):
+    sealed_by_an_older_release(chain)
+    changed_cell(chain)
+    chain.forget()
+    assert not chain.holds()
+    with pytest.raises(TargetError, match="version 1 is not as it was sealed"):
+        chain.commit("append", [(6, "b", "n")])
 
 
 def test_a_merge_in_which_one_row_meets_two_is_read_back(chain):

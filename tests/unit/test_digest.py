@@ -11,10 +11,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyspark.sql.types import StructType
+from pyspark.sql.types import ArrayType, StringType, StructType
 
 from dataward.integrity.digest import Sum, described, digest, extends, schema_sha256, sum_of, unmasked
-from dataward.integrity.encoding import encoded_rows, row_macs
+from dataward.integrity.encoding import encoded_rows, macs_of, row_macs
+from dataward.integrity.encoding_one import ROW_ONE, encoded_rows_one, mask_one
 
 KEY = bytes(range(32))
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -195,3 +196,27 @@ def test_the_schemas_hash_does_not_depend_on_comments_or_nullability():
     told = StructType.fromJson({"type": "struct", "fields": [
         {"name": "a", "type": "string", "nullable": False, "metadata": {"comment": "x"}}]})  # fmt: skip
     assert schema_sha256(told) == schema_sha256(of({"a": "text"}))
+
+
+def test_encoding_1_is_that_of_older_seals():
+    """The expected bytes were computed by the release that wrote encoding 1."""
+    pair = pa.struct([("x", pa.int64()), ("y", pa.string())])
+    columns = [
+        pa.array([1, None, 3], pa.int32()),
+        pa.array(["a", None, "ü"]),
+        pa.array([True, False, None]),
+        pa.array([1.5, None, -0.0]),
+        pa.array([Decimal("1.20"), None, Decimal("-3.00")], pa.decimal128(10, 2)),
+        pa.array([date(2026, 1, 2), None, None]),
+        pa.array([{"x": 1, "y": "b"}, None, {"x": None, "y": ""}], pair),
+        pa.array([[1, 2], None, []], pa.list_(pa.int32())),
+        pa.array([None, None, None], pa.null()),
+        pa.array([datetime(2026, 1, 2, 3, 4, 5), None, None], pa.timestamp("us")),
+    ]
+    assert macs_of(encoded_rows_one(columns, 3), ROW_ONE, b"k" * 32).tobytes().hex() == (
+        "22714515138f220fa8f6d4c85f88e2b1eee07305556f4358dd88694fd13ec4603871fa220f857857c4848609dbfe066b"
+        "1e7d2b8cda27e14c16bac659907901b367a8a94df2b5b4869b1d77d1f37dcfbebc059faf19acff9344b978be2bd0d4c5"
+    )
+    schema = StructType().add("id", "integer").add("v", ArrayType(StringType()))
+    mask = b"".join(lane.to_bytes(8, "little") for lane in mask_one(b"k" * 32, "ab" * 16, schema))
+    assert mask.hex() == "a35ce05f3797932a1e0ea1fe07a9d8512c5d30a4c463cdbecdd6d5721ea39d1a"

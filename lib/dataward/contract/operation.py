@@ -26,6 +26,7 @@ class Operation(Model):
         reversible: whoever has the key gets the original back.
         injective: equal values stay equal and different ones different, so that tables join on them.
         guessable: equal values become equal ones, so that counting may tell which is which.
+        random: a value becomes another one each time, so that a run which is repeated writes other rows.
         findable: the protected form of a value can be computed anew from the value and the key.
         keyed: it takes a key.
         shows_version: a protected value says by which version of the key it was made.
@@ -50,6 +51,7 @@ class Operation(Model):
     reversible: ClassVar[bool] = False
     injective: ClassVar[bool] = False
     guessable: ClassVar[bool] = False
+    random: ClassVar[bool] = False
     findable: ClassVar[bool] = False
     keyed: ClassVar[bool] = False
     shows_version: ClassVar[bool] = False

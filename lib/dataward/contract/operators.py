@@ -87,6 +87,7 @@ class EncryptRandom(Operation):
 
     op: Literal["encrypt_random"] = "encrypt_random"
     strength: ClassVar[int] = ENCRYPTED
+    random = True
     reversible: ClassVar[bool] = True
     keyed: ClassVar[bool] = True
     shows_version: ClassVar[bool] = True
@@ -266,6 +267,7 @@ class Perturb(Fallible):
 
     op: Literal["perturb"] = "perturb"
     strength: ClassVar[int] = COARSENED
+    random = True
     shows_less: ClassVar[tuple[str, ...]] = ("scale",)
     scale: float = Field(gt=0, description="laplace: its b; gaussian: its standard deviation; in the column's unit")
     noise: Literal["laplace", "gaussian"] = Field(default="laplace", description="the distribution")
@@ -291,6 +293,7 @@ class Shred(Operation):
     op: Literal["shred"] = "shred"
     shreds: ClassVar[bool] = True
     strength: ClassVar[int] = ENCRYPTED
+    random = True
     reversible: ClassVar[bool] = True
     keyed: ClassVar[bool] = True
     entered: ClassVar[bool] = True

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.integrity.canonical import canonical, sha256
-from dataward.integrity.encoding import ENCODING, LANES, lanes_of, row_macs
+from dataward.integrity.encoding import ENCODING, LANES, lanes_of, macs_of, row_macs
+from dataward.integrity.encoding_one import ROW_ONE, encoded_rows_one, mask_one
 from dataward.spark.hmac import row_sums
 from dataward.spark.kind import is_remote
 from dataward.spark.sql import column, identifier
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import DataType, StructType
 
-__all__ = ["Sum", "digest", "extends", "schema_sha256", "sum_of", "summed", "unmasked"]
+__all__ = ["Sum", "digest", "digest_one", "extends", "schema_sha256", "sum_of", "summed", "unmasked"]
 
 SIZES = ((8 * 1024, 20_000), (1024 * 1024, 128), (2**62, 1))
 """(largest row in bytes, rows per batch for Python): batches of at most about 160 MB, or of a single row."""
 SUMMED = "rows bigint, lanes binary, larger bigint"
 MASK = b"\3"
+Macs = Callable[["list[pa.Array]", int, bytes], Any]
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,17 @@ def sum_of(data: bytes) -> Sum:
     return Sum(rows, tuple(lanes))
 
 
-def summed_in_python(frame: DataFrame, key: bytes) -> Sum:
+def digest_one(frame: DataFrame, key: bytes, nonce: str) -> tuple[str, int]:
+    """Return the digest of a frame in row encoding 1, that of older seals, and its number of rows."""
+    total = summed_in_python(frame, key, _row_macs_one)
+    return _hex((total + Sum(0, mask_one(key, nonce, frame.schema))).lanes), total.rows
+
+
+def _row_macs_one(columns: list[pa.Array], rows: int, key: bytes) -> Any:
+    return macs_of(encoded_rows_one(columns, rows), ROW_ONE, key)
+
+
+def summed_in_python(frame: DataFrame, key: bytes, macs: Macs = row_macs) -> Sum:
     """Sum the rows of a frame on Python workers.
 
     The number of rows per Arrow batch is fixed, so large rows would exceed memory, or Arrow's limit of 2 GB. Rows above a size
@@ -153,7 +165,9 @@ def summed_in_python(frame: DataFrame, key: bytes) -> Sum:
         ]
         part = sized.where(F.col("size") > smallest) if smallest >= 0 else sized
         with settings(frame.sparkSession, {"spark.sql.execution.arrow.maxRecordsPerBatch": str(rows)}):
-            results = part.select(*columns, short.alias("short")).mapInArrow(settled(_summing(key)), SUMMED).collect()
+            results = (
+                part.select(*columns, short.alias("short")).mapInArrow(settled(_summing(key, macs)), SUMMED).collect()
+            )
         for row in results:
             total += Sum(row.rows, lanes_of(bytes(row.lanes)))
         if not any(row.larger for row in results):
@@ -183,7 +197,7 @@ def _size(kind: DataType, path: str) -> str:
     return f"cast(octet_length({path}) as bigint)" if isinstance(kind, T.StringType | T.BinaryType) else ""
 
 
-def _summing(key: bytes) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+def _summing(key: bytes, row_macs: Macs) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     """Return a function for ``mapInArrow`` from batches of rows to one row of sums."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ENCODING", "LANES", "encoded_rows", "lanes_of", "row_macs"]
+__all__ = ["ENCODING", "LANES", "encoded_rows", "lanes_of", "macs_of", "row_macs"]
 
 ENCODING = 2
 """Version of the encoding in seals."""
@@ -21,15 +21,20 @@ BLOCK = 64  # bytes, of SHA-256
 
 def row_macs(columns: list[pa.Array], rows: int, key: bytes) -> Any:
     """Compute HMAC-SHA-256 of every row; returns a uint64 array of shape (rows, 4)."""
+    return macs_of(encoded_rows(columns, rows), ROW, key)
+
+
+def macs_of(encoded: pa.Array, tag: bytes, key: bytes) -> Any:
+    """Compute HMAC-SHA-256 of every encoded row after a tag; see :func:`row_macs`."""
     import numpy as np
 
-    encoded = encoded_rows(columns, rows)
+    rows = len(encoded)
     offsets = np.frombuffer(encoded.buffers()[1], dtype="<i4")[encoded.offset : encoded.offset + rows + 1].tolist()
     data = memoryview(encoded.buffers()[2] or b"")
     # The key's two blocks are hashed only once: three times as fast as hmac.digest for short rows.
     padded = key.ljust(BLOCK, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
-    inner.update(ROW)
+    inner.update(tag)
     start_inner, start_outer = inner.copy, hashlib.sha256(bytes(byte ^ 0x5C for byte in padded)).copy
     digests = []
     for begin, end in itertools.pairwise(offsets):

@@ -35,6 +35,7 @@ class SealedContent(_Frozen):
             plus added and minus removed rows since; ``whole``: all rows of the version were read, without an earlier seal.
         measured: ``written``: rows of the commit were summed as they were written; ``read``: some were read after the commit.
         unsealed: versions of other writers since the basis; their changes are not in the digest.
+        changed: data files that runs replaced after somebody had changed their bytes, since all rows were last written.
     """
 
     encoding: int = 1
@@ -45,6 +46,7 @@ class SealedContent(_Frozen):
     basis: int | Literal["written", "whole"] = "whole"
     measured: Literal["written", "read"] = "read"
     unsealed: tuple[int, ...] = ()
+    changed: tuple[str, ...] = ()
     files_sha256: str = ""
 
 

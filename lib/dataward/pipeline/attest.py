@@ -20,7 +20,7 @@ from dataward.integrity.statement import Subject
 from dataward.keys import KeyProvider, service_signer, signing_key
 from dataward.spark.hmac import sha256_of_files
 from dataward.tables import delta
-from dataward.tables.deltalog.actions import Damaged
+from dataward.tables.deltalog.actions import Damaged, Key
 from dataward.tables.deltalog.folder import Folder, Missing
 from dataward.tables.deltalog.hadoop import table_folder
 from dataward.tables.deltalog.log import CommitFile, State, read_commit
@@ -30,7 +30,7 @@ from dataward.tables.reason import reason
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["BESIDE", "attached", "beside_of", "environment", "manifest_of", "signer_of"]
+__all__ = ["BESIDE", "attached", "beside_of", "changed_before", "environment", "manifest_of", "signer_of"]
 
 BESIDE = ("quarantine", "changes", "history")
 """Tables beside the target that seals attest."""
@@ -98,6 +98,47 @@ def beside_of(spark: SparkSession, contract: Contract) -> tuple[dict[str, Sealed
         manifests.append(made.text())
         found[what] = SealedBeside(table=made.table, version=version, manifest=made.sha256)
     return found, tuple(manifests)
+
+
+def changed_before(spark: SparkSession, contract: Contract, version: int) -> tuple[str, ...]:
+    """Return the files that runs since the seal before replaced, and whose bytes are not those that a seal attests.
+
+    Only removed files are read: the run has read them as well.
+    """
+    log = ledger.open_log(contract.ledger_location)
+    earlier = _predecessor(log, ledger.table_id(contract.target), version)
+    if earlier is None:
+        return ()
+    table = table_folder(spark, contract.target)
+    with suppress(Missing, Damaged):  # the log before the version was removed: nothing is left to compare
+        commits = [read_commit(table, one) for one in range(earlier.version + 1, version + 1)]
+        gone = {one.key for commit in commits if commit.info.dataward for one in commit.removed}
+        known = _sealed_files(log, earlier, gone) if gone else {}
+        root = str(table).rstrip("/")
+        full = {path if path.startswith("/") or "://" in path else f"{root}/{path}": path for path in known}
+        with suppress(Exception):  # a file that is gone already, as in an erasure
+            found = sha256_of_files(spark, {name: known[path][0] for name, path in full.items()})
+            return tuple(sorted(path for name, path in full.items() if found[name] != known[path][1]))
+    return ()
+
+
+def _sealed_files(log: Log, newest: Manifest, keys: set[Key]) -> dict[str, tuple[int, str]]:
+    """Return size and SHA-256 of data files and deletion vectors as attested, newest manifests first, until all are known."""
+    found: dict[str, tuple[int, str]] = {}
+    wanted, paths, manifest = set(keys), {path for path, _ in keys}, newest
+    while True:
+        added = [one for commit in reversed(manifest.commits) for one in commit.added]
+        for one in (*added, *(manifest.files or ())):
+            if one.path in paths and one.sha256:
+                found[one.path] = (one.size, one.sha256)
+                paths.discard(one.path)
+            if one.key in wanted:
+                wanted.discard(one.key)
+                if one.vector and one.vector.path and one.vector.sha256:
+                    found[one.vector.path] = (0, one.vector.sha256)
+        if not (wanted or paths) or manifest.whole or manifest.predecessor is None:
+            return found
+        manifest = _read(log, manifest.predecessor.sha256)
 
 
 def _beside(contract: Contract) -> dict[str, Location]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,44 +19,41 @@ from dataward.integrity.digest import (
     Sum,
     described,
     digest,
+    digest_one,
     extends,
     new_nonce,
     schema_sha256,
-    sum_of,
     summed,
     unmasked,
 )
 from dataward.integrity.encoding import ENCODING
 from dataward.integrity.seal import Seal, SealedContent
 from dataward.keys import KeyProvider
-from dataward.spark.held import persisted
-from dataward.spark.hmac import Observing
-from dataward.spark.kind import is_remote
-from dataward.spark.sql import column
 from dataward.tables import delta
-from dataward.tables.commits import Meeting
 from dataward.tables.delta import Commit
 from dataward.tables.written import rows_added, rows_removed
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
-    from pyspark.sql.types import StructField, StructType
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 __all__ = [
+    "ENCODINGS",
     "REREAD",
     "Change",
     "Sealing",
-    "Watch",
     "commit_mac",
     "content_of",
     "digest_of",
     "earlier_seal",
+    "restored",
     "verified",
     "without",
 ]
 
 COMMIT = b"\4"
-NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+ENCODINGS = (1, ENCODING)
+"""Encodings of rows whose seals can be verified."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +66,8 @@ class Change:
         removed: sum of the removed rows; None: the removed files are read.
         basis: set where the sum of the version is known, or must not follow from an earlier one (``whole``).
         total: the sum of the version; None: the version is read.
+        unsealed: with a basis: versions of other writers since it.
+        changed: with a basis: files that runs before it replaced after somebody had changed them.
     """
 
     whole: bool = False
@@ -77,6 +75,8 @@ class Change:
     removed: Sum | None = None
     basis: int | Literal["whole"] | None = None
     total: Sum | None = None
+    unsealed: tuple[int, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 REREAD = Change()
@@ -104,114 +104,6 @@ class Sealing:
         return delta.read(self.spark, self.contract.target, version)
 
 
-class Watch:
-    """Sum a run's rows while they are written."""
-
-    def __init__(self, spark: SparkSession, secret: bytes, first: bool = True) -> None:
-        """Create the watch for one commit of a session.
-
-        ``first``: whether no earlier attempt may have written the rows; otherwise only the rows in the table are certain.
-        """
-        self._spark, self._secret, self._first = spark, secret, first
-        self._observing = Observing()
-        self._meeting: Meeting | None = None
-        self._source: DataFrame | None = None
-        self._added: Sum | None = None
-
-    def __enter__(self) -> Watch:
-        """Start to observe the session's writes."""
-        self._observing.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop observing, and unpersist cached rows."""
-        self._observing.__exit__()
-        if self._source is not None:
-            self._source.unpersist()
-
-    def through(self, frame: DataFrame, meeting: Meeting) -> DataFrame:
-        """Return the frame to write instead of this one; called by the commit, with what the commit knows about the write."""
-        self._meeting = meeting
-        if not self._first or meeting.schema is None or _truncates(self._spark, meeting.schema):
-            return frame
-        if meeting.keys is None and not is_remote(self._spark):
-            columns = _as_read(frame, meeting)
-            return self._observing.through(frame, columns, meeting.schema, self._secret)  # type: ignore[no-any-return]
-        if meeting.keys is not None and len(frame.columns) < len(meeting.schema.fields):
-            return frame  # matched rows keep the old values of the other columns
-        # A merge reads its source twice, so that its passes cannot be observed; Spark Connect observes none.
-        self._source = persisted(frame)
-        if self._source is None:
-            return frame
-        named = zip(_as_read(frame, meeting), meeting.schema.fields, strict=True)
-        self._added = summed(self._source.select(*(one.alias(field.name) for one, field in named)), self._secret)
-        return self._source
-
-    def change(self, sealing: Sealing, commit: Commit) -> Change:
-        """Return what the commit did. If its number of rows differs from that of the rows watched, the rows are read back."""
-        meeting = self._meeting
-        assert meeting is not None  # noqa: S101 - the commit called `through`
-        if meeting.keys is None and (seen := self._observing.result()) is not None:
-            self._added = sum_of(bytes(seen))
-        added = self._added if self._added is not None and self._added.rows == commit.rows else None
-        if (
-            added is not None
-            and meeting.schema
-            and described(sealing.read(commit.version).schema) != described(meeting.schema)
-        ):
-            added = None
-        if meeting.whole or commit.version == 0:
-            return Change(whole=True, added=added)
-        removed = None
-        with suppress(Exception):  # the files that the commit removed are read instead
-            removed = self._removed(sealing, commit, meeting) if added is not None else None
-        return Change(added=added, removed=removed)
-
-    def _removed(self, sealing: Sealing, commit: Commit, meeting: Meeting) -> Sum | None:
-        """Sum the removed rows, by the condition of the run and not by the removed files in the log."""
-        if meeting.keys is None and meeting.where is None:
-            return Sum()
-        if meeting.where is not None:
-            return summed(sealing.read(commit.version - 1).where(meeting.where), self._secret)
-        if not commit.merged.get("updated") or self._source is None:
-            return Sum()
-        old = rows_removed(sealing.spark, sealing.contract.target, commit.version)
-        matched = old.alias("t").join(self._source.alias("s"), _expression(meeting.keys), "leftsemi")
-        removed = summed(matched, self._secret)
-        return removed if removed.rows == commit.merged["updated"] else None
-
-
-def _expression(sql: str | None) -> Column:
-    from pyspark.sql import functions as F
-
-    return F.expr(sql or "false")
-
-
-def _truncates(spark: SparkSession, schema: StructType) -> bool:
-    """Return whether timestamps lose their microseconds in files."""
-    kind = spark.conf.get("spark.sql.parquet.outputTimestampType", "INT96")
-    return kind == "TIMESTAMP_MILLIS" and "timestamp" in schema.json()
-
-
-def _as_read(frame: DataFrame, meeting: Meeting) -> list[Column]:
-    """Return the columns of the committed schema as readers see them: empty text in a partition column and missing columns are null."""
-    from pyspark.sql import functions as F
-
-    assert meeting.schema is not None  # noqa: S101 - the caller asked
-    here = {name.lower(): name for name in frame.columns}
-    partitions = {name.lower() for name in meeting.partition_by}
-
-    def one(field: StructField) -> Column:
-        name = here.get(field.name.lower())
-        if name is None:
-            return F.lit(None).cast(field.dataType)
-        if field.name.lower() in partitions and field.dataType.simpleString() == "string":
-            return F.when(~column(name).isin("", NO_VALUE), column(name))
-        return column(name)
-
-    return [one(field) for field in meeting.schema.fields]
-
-
 def content_of(sealing: Sealing, change: Change) -> SealedContent:
     """Return the content of a version for its seal.
 
@@ -230,6 +122,7 @@ def content_of(sealing: Sealing, change: Change) -> SealedContent:
         basis=found.basis,
         measured=found.measured,
         unsealed=found.unsealed,
+        changed=found.changed,
     )
 
 
@@ -239,12 +132,13 @@ class _Found:
     basis: int | Literal["written", "whole"]
     measured: Literal["written", "read"]
     unsealed: tuple[int, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 def _total(sealing: Sealing, change: Change, schema: StructType) -> _Found:
     if change.basis is not None:
         total = change.total or summed(sealing.read(sealing.version), sealing.secret)
-        return _Found(total, change.basis, "read")
+        return _Found(total, change.basis, "read", change.unsealed, change.changed)
     if change.whole:
         if change.added is not None:
             return _Found(change.added, "written", "written")
@@ -255,12 +149,13 @@ def _total(sealing: Sealing, change: Change, schema: StructType) -> _Found:
         return _Found(summed(sealing.read(sealing.version), sealing.secret), "whole", "read")
     between = _between(sealing, earlier)
     ours, unsealed = _ours(sealing, between)
+    changed = earlier.content.changed
     for version in ours:
         before += _read_back(sealing, version)
     if change.added is None or change.removed is None:
-        return _Found(before + _read_back(sealing, sealing.version), earlier.version, "read", unsealed)
+        return _Found(before + _read_back(sealing, sealing.version), earlier.version, "read", unsealed, changed)
     total = before + change.added - change.removed
-    return _Found(total, earlier.version, "read" if ours else "written", unsealed)
+    return _Found(total, earlier.version, "read" if ours else "written", unsealed, changed)
 
 
 def without(sealing: Sealing, rows: DataFrame) -> Change:
@@ -271,7 +166,14 @@ def without(sealing: Sealing, rows: DataFrame) -> Change:
     if earlier is None or _carried(after, earlier, schema) is None:
         return Change(basis="whole")
     removed = summed(rows, sealing.secret)
-    return Change(basis=earlier.version, total=_total(after, Change(added=Sum(), removed=removed), schema).total)
+    found = _total(after, Change(added=Sum(), removed=removed), schema)
+    return Change(basis=earlier.version, total=found.total, unsealed=found.unsealed, changed=found.changed)
+
+
+def restored(sealing: Sealing, seal: Seal) -> Change:
+    """Return the change that makes the rows of an earlier sealed version the rows of this one."""
+    total = _carried(sealing, seal, sealing.read(sealing.version).schema)
+    return Change(basis=seal.version, total=total, unsealed=seal.content.unsealed, changed=seal.content.changed)
 
 
 def _read_back(sealing: Sealing, version: int) -> Sum:
@@ -296,11 +198,11 @@ def earlier_seal(sealing: Sealing) -> Seal | None:
 
 
 def _carried(sealing: Sealing, earlier: Seal, schema: StructType) -> Sum | None:
-    """Return the sum of a sealed version; None where the encoding of rows has changed, so that the whole version must be read.
+    """Return the sum of a sealed version; None where its rows have another encoding now, so that the whole version must be read.
 
-    Where the key or the columns changed, the earlier version is read, and must equal its seal.
+    Where the key, the columns or the encoding changed, the earlier version is read, and must equal its seal.
     """
-    if earlier.content.encoding != ENCODING:
+    if earlier.content.encoding not in ENCODINGS:
         return None
     key = (str(earlier.key["domain"]), int(earlier.key["version"]))
     if key == (sealing.domain, sealing.key_version) and earlier.content.schema_sha256 == schema_sha256(schema):
@@ -318,7 +220,7 @@ def _carried(sealing: Sealing, earlier: Seal, schema: StructType) -> Sum | None:
     if not verified(sealing.keys, earlier, frame):
         raise TargetError(
             f"{sealing.contract.target}: version {earlier.version} is not as it was sealed, and the seal of version "
-            f"{sealing.version} must rest on it, as the key or the columns changed. See dataward verify; publish once in mode "
+            f"{sealing.version} must rest on it, as key, columns or encoding changed. See dataward verify; publish once in mode "
             "overwrite to replace all rows"
         )
     return summed(frame, sealing.secret) if extends(described(schema), described(frame.schema)) else None
@@ -336,7 +238,9 @@ def verified(keys: KeyProvider, seal: Seal, frame: DataFrame) -> bool:
 
 
 def digest_of(seal: Seal, frame: DataFrame, secret: bytes) -> tuple[str, int]:
-    """Return the digest and the number of rows of a frame, with the nonce of a seal."""
+    """Return the digest and the number of rows of a frame, with the nonce and in the encoding of a seal."""
+    if seal.content.encoding == 1:
+        return digest_one(frame, secret, seal.content.nonce)
     found = summed(frame, secret)
     return digest(found, secret, seal.content.nonce, schema_sha256(frame.schema)), found.rows
 

@@ -370,12 +370,18 @@ def _heads(ctx: Context, seal: Seal) -> list[str]:
 def _differs(ctx: Context, seal: Seal) -> list[str]:
     """Return warnings about changes of others since the last seal: no seal covers them, and verify reports them."""
     target, content = ctx.contract.target, seal.content
+    found = [
+        f"{target}: data file {path} was changed after it was sealed, and a run has replaced it since: its rows may be in newer files. "
+        "dataward verify fails: restore a version that was sealed before, or publish in mode overwrite"
+        for path in content.changed
+    ]
     if not content.unsealed:
-        return []
+        return found
     numbers = ", ".join(map(str, content.unsealed))
     return [
+        *found,
         f"{target}: version {numbers} was written by others since version {content.basis} was sealed. The seal does not cover it, "
-        "so dataward verify fails: restore the sealed version, or publish in mode overwrite"
+        "so dataward verify fails: restore the sealed version, or publish in mode overwrite",
     ]
 
 

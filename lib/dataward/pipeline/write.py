@@ -10,11 +10,12 @@ from dataward.contract.reserved import RUN_ID
 from dataward.errors import AccountingError, SourceChanged
 from dataward.integrity.canonical import sha256
 from dataward.pipeline.account import Rows
-from dataward.pipeline.content import REREAD, Change, Sealing, Watch, commit_mac
+from dataward.pipeline.content import REREAD, Change, Sealing, commit_mac
 from dataward.pipeline.context import Context
 from dataward.pipeline.facts import pin_facts, place_of
 from dataward.pipeline.identify import identified
 from dataward.pipeline.intake.base import Intake, Judged, Split
+from dataward.pipeline.watch import Watch
 from dataward.pipeline.windows import windowed
 from dataward.privacy.protect import Protected
 from dataward.quality.repair.changes import only_changed
@@ -139,7 +140,7 @@ def _target(ctx: Context, output: Output, written: Written) -> Written:
     manner = commits.Manner(columns.shadows, output.intake.swapped(pinned), table)
     statistics = columns.statistics(output.ready.schema)
     ctx.trace.committing = True
-    with Watch(ctx.spark, sealing(ctx, 0).secret, first=not ctx.earlier.metadata) as watch:
+    with Watch(ctx.spark, sealing(ctx, 0).secret, not ctx.earlier.metadata, columns.repeatable) as watch:
         manner = replace(manner, watch=watch.through)
         transaction = replace(_transaction(ctx, written), stats=tuple(statistics))
         commit = commits.commit_target(ctx.spark, output.ready, contract.target, transaction, manner)

@@ -3,14 +3,20 @@ package dataward;
 import java.util.concurrent.ConcurrentHashMap;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.execution.QueryExecution;
+import org.apache.spark.sql.execution.metric.SQLMetric;
 import org.apache.spark.sql.util.QueryExecutionListener;
 import scala.Option;
 
 /** Keeps what queries of a session observe, by name; Spark's own Observation waits without end for a query that never tells. */
 public final class Observed implements QueryExecutionListener {
   private final ConcurrentHashMap found = new ConcurrentHashMap();
+  private volatile long[] merged = {-1, -1};
 
   public void onSuccess(String action, QueryExecution query, long nanoseconds) {
+    scala.collection.immutable.Map metrics = query.executedPlan().metrics();
+    if (metrics.contains("numTargetRowsUpdated")) {
+      merged = new long[] {counted(metrics, "numTargetRowsInserted"), counted(metrics, "numTargetRowsUpdated")};
+    }
     scala.collection.Iterator names = query.observedMetrics().keysIterator();
     while (names.hasNext()) {
       Object name = names.next();
@@ -20,6 +26,16 @@ public final class Observed implements QueryExecutionListener {
   }
 
   public void onFailure(String action, QueryExecution query, Exception error) {}
+
+  private static long counted(scala.collection.immutable.Map metrics, String name) {
+    Option metric = metrics.get(name);
+    return metric.isDefined() ? ((SQLMetric) metric.get()).value() : -1;
+  }
+
+  /** The inserted and updated rows of the last merge; -1 where none was counted. */
+  public long[] merged() {
+    return merged;
+  }
 
   /** The numbers that were observed under that name, as little-endian longs; null where no query has told them. */
   public byte[] of(String name) {

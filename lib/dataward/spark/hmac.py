@@ -122,23 +122,41 @@ class Observing:
         """Return the same frame, whose rows are summed while they are written; arguments of :func:`row_sums`."""
         from pyspark.sql import functions as F
 
+        self._listen(frame)
+        with_mac = frame.select("*", _row_macs(columns, schema, secret, False).alias(self._name))
+        sums = [F.sum(column(self._name, f"l{lane}")) for lane in range(4)]
+        return with_mac.observe(self._name, F.count(F.lit(1)), *sums).drop(self._name)
+
+    def merge(self, frame: Any) -> None:
+        """Observe the numbers of rows of a merge in the frame's session."""
+        self._listen(frame)
+
+    def result(self) -> Any:
+        """Return the sums (40 bytes); None if no query has written the frame."""
+        return self._listener.of(self._name) if self._delivered() else None
+
+    def merged(self) -> tuple[int, int] | None:
+        """Return the inserted and updated rows of the last merge; None where there was none, or this Spark does not count them."""
+        counts = list(self._listener.merged()) if self._delivered() else []
+        return (counts[0], counts[1]) if counts and min(counts) >= 0 else None
+
+    def _listen(self, frame: Any) -> None:
         spark = frame.sparkSession
+        if self._listener is not None or not hasattr(spark, "_jsparkSession"):
+            return
         with COMPILING:
             nothing = spark.sparkContext._gateway.new_array(spark.sparkContext._jvm.Object, 0)
             self._listener = _class(spark, "Observed").getConstructors()[0].newInstance(nothing)
         self._session = frame._jdf.sparkSession()  # a stream's batch has a session of its own
         self._session.listenerManager().register(self._listener)
-        with_mac = frame.select("*", _row_macs(columns, schema, secret, False).alias(self._name))
-        sums = [F.sum(column(self._name, f"l{lane}")) for lane in range(4)]
-        return with_mac.observe(self._name, F.count(F.lit(1)), *sums).drop(self._name)
 
-    def result(self) -> Any:
-        """Return the sums (40 bytes); None if no query has written the frame."""
+    def _delivered(self) -> bool:
+        """Wait for the events of the session's queries; returns whether it is observed at all."""
         if self._listener is None:
-            return None
+            return False
         with suppress(Exception):  # too many events for Spark to deliver in time: the caller reads the rows instead
             self._session.sparkContext().listenerBus().waitUntilEmpty(WAIT)
-        return self._listener.of(self._name)
+        return True
 
 
 def sha256_of_files(spark: Any, sizes: Mapping[str, int]) -> dict[str, str]:

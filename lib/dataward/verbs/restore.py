@@ -11,6 +11,8 @@ from dataward.errors import ProofError, TargetError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal
 from dataward.keys import open_keys
+from dataward.pipeline.content import Sealing
+from dataward.pipeline.content import restored as as_sealed
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.seal import SealingRun, same_keys, seal_version
@@ -65,8 +67,10 @@ def restore(spark: SparkSession, plan: Plan, to: int, run_id: str | None = None)
             "version": to,
             "sha256": sealed.content.digest,
         }
+        domain = contract.keys.domain
+        change = as_sealed(Sealing(own, contract, keys, domain, keys.current(domain), done.version), sealed)
         seal_version(
-            own, SealingRun(contract, plan.sha256, keys, run), done.version, source=source, verdicts=sealed.verdicts,
+            own, SealingRun(contract, plan.sha256, keys, run), done.version, change, source=source, verdicts=sealed.verdicts,
             rows={"in": rows, "published": rows, "quarantined": 0, "dropped": 0}, protections=sealed.protections, quarantine=None,
         )  # fmt: skip
         return Restored(str(contract.target), done.version, to, run, rows)

@@ -17,16 +17,16 @@ from dataward.contract import Location
 from dataward.contract.reserved import ROW_ID
 from dataward.errors import ProofError, UsageError
 from dataward.integrity import ledger
-from dataward.integrity.encoding import ENCODING
 from dataward.integrity.seal import Seal
 from dataward.keys import Keyring, open_keys
-from dataward.pipeline.content import Change, Sealing, Watch, commit_mac, verified
+from dataward.pipeline.content import ENCODINGS, Change, Sealing, commit_mac, verified
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.heads import RERUN, keep_all
 from dataward.pipeline.key_uses import by_column, key_uses, live_versions, told
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.repair import repaired
 from dataward.pipeline.seal import SealingRun, same_keys, seal_version
+from dataward.pipeline.watch import Watch
 from dataward.privacy.erased import Memory
 from dataward.privacy.protect import arrow_schema, key_of, statistics_columns
 from dataward.privacy.protect.compiled import FALLBACK, uses
@@ -213,9 +213,9 @@ class _Table:
         }
         rows = earlier.content.rows
         counts = {"in": rows, "published": rows, "quarantined": 0, "dropped": 0}
-        seal_version(self.spark, self.run(f"reseal-{uuid.uuid4().hex[:12]}"), version,
-                     Change(basis=version), source=source, verdicts=[], rows=counts, protections=earlier.protections,
-                     quarantine=None)  # fmt: skip
+        change = Change(basis=version, changed=earlier.content.changed)
+        seal_version(self.spark, self.run(f"reseal-{uuid.uuid4().hex[:12]}"), version, change,
+                     source=source, verdicts=[], rows=counts, protections=earlier.protections, quarantine=None)  # fmt: skip
 
     def run(self, run_id: str) -> SealingRun:
         """Return the run for a seal."""
@@ -224,10 +224,10 @@ class _Table:
     def as_sealed(self, seal: Seal, version: int) -> None:
         """Raise ProofError where a version of the target differs from a seal, so that it must not be sealed again."""
         target = self.contract.target
-        if seal.content.encoding != ENCODING:
+        if seal.content.encoding not in ENCODINGS:
             raise ProofError(
                 f"{target}: version {seal.version} was sealed by another Dataward (row encoding {seal.content.encoding}, here "
-                f"{ENCODING}), so it cannot be verified; publish contract '{self.contract.contract}' once more, then rotate"
+                f"{ENCODINGS[-1]}), so it cannot be verified; publish contract '{self.contract.contract}' once more, then rotate"
             )
         if not verified(self.keys, seal, delta.read(self.spark, target, version)):
             raise ProofError(

@@ -238,15 +238,14 @@ def _rows(spark: SparkSession | None, contract: Contract, seal: Seal) -> list[Fi
     """Recompute the keyed digest of the rows."""
     if spark is None:
         raise UsageError("the digest of the rows needs a Spark session")
-    from dataward.integrity.encoding import ENCODING
-    from dataward.pipeline.content import digest_of
+    from dataward.pipeline.content import ENCODINGS, digest_of
     from dataward.spark.session import isolated
     from dataward.tables import delta
     from dataward.tables.reason import reason
 
     place = f"version {seal.version}"
-    if seal.content.encoding != ENCODING:
-        words = f"it was sealed by another Dataward (row encoding {seal.content.encoding}, here {ENCODING}); publish once more"
+    if seal.content.encoding not in ENCODINGS:
+        words = f"it was sealed by another Dataward (row encoding {seal.content.encoding}, here {ENCODINGS[-1]}); publish once more"
         return [fail("rows-changed", place, words)]
     try:
         with isolated(spark) as own:

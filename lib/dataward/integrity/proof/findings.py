@@ -17,6 +17,7 @@ SECTIONS = {
         "data-file-missing": "A data file of the version is gone, and nothing in the log explains it.",
         "data-file-changed": "The bytes of a data file are not the sealed ones.",
         "data-file-swapped": "A data file holds the bytes of another sealed file of the table.",
+        "data-file-was-changed": "A run replaced a data file that somebody had changed before; newer files may hold its rows.",
         "data-file-gone": "Note: a data file of an older version was removed, as VACUUM does; that version is only partly readable.",
         "deletion-vector-missing": "The file of a deletion vector is gone.",
         "deletion-vector-changed": "The bytes of a deletion vector's file are not the sealed ones.",

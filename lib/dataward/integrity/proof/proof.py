@@ -14,7 +14,7 @@ from dataward.integrity.log.notes import Note
 from dataward.integrity.manifest import Attested, ManifestFile, states
 from dataward.integrity.proof.data import Counted, check_data
 from dataward.integrity.proof.delta import Looked, check_log, look
-from dataward.integrity.proof.findings import Finding, unique
+from dataward.integrity.proof.findings import Finding, fail, unique
 from dataward.integrity.proof.ledger import check_all, check_entries, check_heads, open_ledger
 from dataward.integrity.proof.sealed import SealedVersion, chain, read_sealed
 from dataward.integrity.proof.tail import check_tail, check_unattested
@@ -106,6 +106,7 @@ def prove(log: Log, table: Folder, target: str, trust: Trust, request: Request) 
     looked = look(table, manifests)
     proved = Proved(newest, (), ledger.head.size, newest=looked.listing.newest)
     findings += [*flaws, *check_log(looked)]
+    findings += [fail("data-file-was-changed", path) for path in (newest.seal.content.changed if newest.seal else ())]
     if not any(one.code in HOPELESS for one in findings):
         proved, more = _files(looked, proved, request)
         findings += more

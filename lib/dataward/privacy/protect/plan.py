@@ -127,6 +127,11 @@ class ColumnPlan:
         """Columns in which other values stand in the place of the source's."""
         return tuple(one.name for one in self.columns if one.line.protect.changes)
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same source rows are written as the same rows each time."""
+        return not any(part.random for one in self.columns for part in one.line.protect.parts())
+
     def statistics(self, written: StructType) -> list[str]:
         """Return the columns of an output whose minima and maxima Delta may store in its log, without sensitive ones."""
         return with_statistics(written, (*self.sensitive, *self.contract.target.partition_by))
