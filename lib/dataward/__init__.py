@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataward.contract import Source
+    from dataward.contract.sets import load_set
     from dataward.inference import Protector, protect, score
     from dataward.keys import create_keyring
     from dataward.pipeline.plan import Plan, plan
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from dataward.verbs.profile import profile
     from dataward.verbs.publish import publish
     from dataward.verbs.read import read, reading
+    from dataward.verbs.reconcile import reconcile
+    from dataward.verbs.release_set import publish_set, read_set, verify_set
     from dataward.verbs.restore import restore
     from dataward.verbs.score import score_table
     from dataward.verbs.stream import stream
@@ -66,14 +69,18 @@ __all__ = [
     "discover",
     "history",
     "hugging_face_dataset",
+    "load_set",
     "monitor",
     "plan",
     "preflight",
     "profile",
     "protect",
     "publish",
+    "publish_set",
     "read",
+    "read_set",
     "reading",
+    "reconcile",
     "restore",
     "score",
     "score_table",
@@ -83,6 +90,7 @@ __all__ = [
     "train",
     "vacuum",
     "verify",
+    "verify_set",
 ]
 
 __version__ = (
@@ -91,6 +99,7 @@ __version__ = (
 
 _HOMES = {
     "contract": ("Source",),
+    "contract.sets": ("load_set",),
     "inference": ("Protector", "protect", "score"),
     "keys": ("create_keyring",),
     "pipeline.plan": ("Plan", "plan"),
@@ -104,6 +113,8 @@ _HOMES = {
     "verbs.preflight": ("preflight",),
     "verbs.profile": ("profile",),
     "verbs.read": ("read", "reading"),
+    "verbs.reconcile": ("reconcile",),
+    "verbs.release_set": ("publish_set", "read_set", "verify_set"),
     "verbs.score": ("score_table",),
     "verbs.restore": ("restore",),
     "verbs.stream": ("stream",),

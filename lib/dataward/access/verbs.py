@@ -82,6 +82,7 @@ _ALL = (
     Verb("score", "operate", activity=WRITE, writes=True),
     Verb("restore", "manage", activity=UPDATE, writes=True),
     Verb("vacuum", "manage", activity=DELETE, writes=True),
+    Verb("reconcile", "manage", activity=UPDATE),
     Verb("rotate", "manage", activity=UPDATE, writes=True),
     Verb("erase", "manage", activity=DELETE, writes=True),
     Verb("change_contract", "manage", activity=3, class_uid=ENTITY),

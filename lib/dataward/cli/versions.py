@@ -1,4 +1,4 @@
-"""``dataward diff``, ``restore`` and ``vacuum``: compare, restore and remove versions of a target."""
+"""``dataward diff``, ``restore``, ``vacuum`` and ``reconcile``: compare, restore, remove and seal versions of a target."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ def add(verb: Verb) -> None:
         "--hours", type=int, metavar="H", help="keep versions of the last H hours; default: the contract's retention"
     )
     command.add_argument("--dry-run", action="store_true", help="only count what would go")
+    command = with_contract(
+        verb(
+            "reconcile", _reconcile, "Seal commits of killed runs that cannot be rerun, and list what cannot be sealed."
+        )
+    )
+    command.add_argument("--dry-run", action="store_true", help="only list the commits without a seal")
 
 
 def _diff(arguments: argparse.Namespace) -> int:
@@ -88,3 +94,22 @@ def _vacuum(arguments: argparse.Namespace) -> int:
             f"{one.table}: {counted(one.files, 'file')} {went}, {one.bytes:,} bytes; versions of the last {one.hours} hours stay"
         )
     return 0
+
+
+def _reconcile(arguments: argparse.Namespace) -> int:
+    from dataward.pipeline.plan import plan
+    from dataward.spark import session
+    from dataward.verbs.reconcile import reconcile
+
+    done = reconcile(session.get(), plan(arguments.contract), arguments.dry_run)
+    if arguments.json:
+        print_json(dataclasses.asdict(done))
+    for one in done.adopted:
+        how = "can be sealed" if one.entry is None else f"is sealed now, entry {one.entry}"
+        say(f"{done.target} version {one.version} of run {one.run_id} {how}; its verdicts are not recorded")
+    for left in done.left:
+        run = f" of run {left.run_id}" if left.run_id else ""
+        say(f"{done.target} version {left.version} ({left.operation}{run}) has no seal: {left.why}. Next: {left.next}")
+    if not done.adopted and not done.left:
+        say(f"{done.target}: every commit that changes rows is sealed")
+    return 1 if done.left else 0

@@ -38,7 +38,7 @@ from dataward.integrity.log.check import Checked, check
 from dataward.integrity.log.entries import Body, KeyringRules, digest, signer_of
 from dataward.integrity.log.log import Head, Log
 from dataward.integrity.log.notes import Note, Verifier
-from dataward.integrity.records import Ask, Charge, Discard, Erased, Erasure, parsed
+from dataward.integrity.records import Ask, Charge, Discard, Erased, Erasure, SetRelease, parsed
 from dataward.integrity.seal import Record, Seal
 from dataward.integrity.statement import Statement, Subject, predicate_type, record_text
 from dataward.keys import KeyProvider, PublicKeys, signing_key
@@ -68,7 +68,7 @@ __all__ = [
 
 MIGRATED, REDACTION = "migrated", "redaction"
 READERS = 16
-AnyRecord = Seal | Ask | Charge | Discard | Erasure | Erased
+AnyRecord = Seal | Ask | Charge | Discard | Erasure | Erased | SetRelease
 
 
 class Keys(KeyProvider, PublicKeys, Protocol):

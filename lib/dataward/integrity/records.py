@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from dataward.integrity.seal import Record, Seal
 
-__all__ = ["AnyRecord", "Ask", "Charge", "Discard", "Erased", "Erasure", "parsed"]
+__all__ = ["AnyRecord", "Ask", "Charge", "Discard", "Erased", "Erasure", "SetMember", "SetRelease", "parsed"]
 
 
 class Ask(Record):
@@ -103,11 +103,42 @@ class Erased(Record):
     seal_sha256: str
 
 
-AnyRecord = Annotated[Seal | Ask | Charge | Discard | Erasure | Erased, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[Seal | Ask | Charge | Discard | Erasure | Erased] = TypeAdapter(AnyRecord)
+class SetMember(BaseModel):
+    """One table of a release set.
+
+    Attributes:
+        contract: name of the contract.
+        target: the table.
+        version: its version.
+        run_id: the run that sealed it.
+        ledger: the table's ledger.
+        statement: SHA-256 of the seal's statement.
+        manifest: SHA-256 of the version's manifest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    contract: str
+    target: str
+    version: int
+    run_id: str
+    ledger: str
+    statement: str
+    manifest: str
 
 
-def parsed(text: str) -> Seal | Ask | Charge | Discard | Erasure | Erased:
+class SetRelease(Record):
+    """A release of several tables as one: readers get these versions of all ``members``, or none."""
+
+    kind: Literal["release-set"] = "release-set"
+    members: tuple[SetMember, ...]
+
+
+AnyRecord = Annotated[Seal | Ask | Charge | Discard | Erasure | Erased | SetRelease, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[Seal | Ask | Charge | Discard | Erasure | Erased | SetRelease] = TypeAdapter(AnyRecord)
+
+
+def parsed(text: str) -> Seal | Ask | Charge | Discard | Erasure | Erased | SetRelease:
     """Parse the JSON of a record of any kind.
 
     Raises:

@@ -86,8 +86,7 @@ def write(ctx: Context, output: Output) -> Written:
         "target_version": ctx.target.version if ctx.target else -1,
         "key_versions": {one.column: f"{one.domain} v{one.key_version}" for one in output.protections if one.domain},
     }
-    mac = commit_mac(sealing(ctx, 0).secret, ctx.contract, ctx.run_id, metadata)
-    written = Written({**metadata, "mac": mac})
+    written = Written(metadata)
     for _, step in WRITES:
         written = step(ctx, output, written)
     return written
@@ -142,7 +141,9 @@ def _target(ctx: Context, output: Output, written: Written) -> Written:
     ctx.trace.committing = True
     with Watch(ctx.spark, sealing(ctx, 0).secret, not ctx.earlier.metadata, columns.repeatable) as watch:
         manner = replace(manner, watch=watch.through)
-        transaction = replace(_transaction(ctx, written), stats=tuple(statistics))
+        # In no other table, from which somebody could copy it into a commit of the target that the run never made.
+        mac = commit_mac(sealing(ctx, 0).secret, ctx.contract, ctx.run_id, written.metadata)
+        transaction = commits.Transaction(ctx.run_id, {**written.metadata, "mac": mac}, tuple(statistics))
         commit = commits.commit_target(ctx.spark, output.ready, contract.target, transaction, manner)
         change = watch.change(sealing(ctx, commit.version), commit)
     return replace(written, target=commit, change=change)

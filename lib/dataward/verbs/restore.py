@@ -11,7 +11,7 @@ from dataward.errors import ProofError, TargetError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal
 from dataward.keys import open_keys
-from dataward.pipeline.content import Sealing
+from dataward.pipeline.content import Sealing, commit_mac
 from dataward.pipeline.content import restored as as_sealed
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
@@ -60,7 +60,8 @@ def restore(spark: SparkSession, plan: Plan, to: int, run_id: str | None = None)
         done = delta.find_run(own, contract.target, run)
         if done is None:
             _intact(plan, to)
-            done = _restored(own, plan, to, run)
+            secret = keys.key("digest", contract.keys.domain, keys.current(contract.keys.domain))
+            done = _restored(own, plan, to, run, secret)
         rows = delta.read(own, contract.target, done.version).count()
         source = {
             "described": f"{contract.target} version {to}, restored",
@@ -98,9 +99,10 @@ def _intact(plan: Plan, version: int) -> None:
         )
 
 
-def _restored(spark: SparkSession, plan: Plan, to: int, run: str) -> delta.Commit:
+def _restored(spark: SparkSession, plan: Plan, to: int, run: str, secret: bytes) -> delta.Commit:
     target = plan.contract.target
-    told = json.dumps({"dataward": 1, "run_id": run, "restores": to, "contract_sha256": plan.sha256})
+    metadata = {"dataward": 1, "run_id": run, "restores": to, "contract_sha256": plan.sha256}
+    told = json.dumps({**metadata, "mac": commit_mac(secret, plan.contract, run, metadata)})
     try:
         named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": told})
         with turns.exclusive(spark, target, run, mending=True), named:

@@ -81,6 +81,10 @@ SECTIONS = {
         "report-changed": "A run's report is not as sealed.",
         "report-missing": "Note: a run's report is gone.",
     },
+    "set": {
+        "set-member-missing": "A release set names a table of which its file lists no contract.",
+        "set-member-changed": "The ledger of a table does not have the seal that a release set names.",
+    },
     "contract": {
         "contract-edited": "Note: the contract was edited after the version was sealed.",
     },
