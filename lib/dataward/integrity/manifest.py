@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -153,6 +154,7 @@ def _mark(key: Key) -> int:
     return int.from_bytes(hashlib.sha256("\0".join(key).encode()).digest()[:16], "big")
 
 
+@lru_cache(2**15)  # the same files are compared in every checkpoint
 def digest(text: str) -> str:
     """Return the SHA-256 (hex) of a text; empty for an empty text."""
     return hashlib.sha256(text.encode()).hexdigest() if text else ""

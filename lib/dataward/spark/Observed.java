@@ -3,8 +3,8 @@ package dataward;
 import java.util.concurrent.ConcurrentHashMap;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.execution.QueryExecution;
-import org.apache.spark.sql.execution.metric.SQLMetric;
 import org.apache.spark.sql.util.QueryExecutionListener;
+import org.apache.spark.util.AccumulatorV2;
 import scala.Option;
 
 /** Keeps what queries of a session observe, by name; Spark's own Observation waits without end for a query that never tells. */
@@ -29,7 +29,7 @@ public final class Observed implements QueryExecutionListener {
 
   private static long counted(scala.collection.immutable.Map metrics, String name) {
     Option metric = metrics.get(name);
-    return metric.isDefined() ? ((SQLMetric) metric.get()).value() : -1;
+    return metric.isDefined() ? ((Number) ((AccumulatorV2) metric.get()).value()).longValue() : -1;
   }
 
   /** The inserted and updated rows of the last merge; -1 where none was counted. */

@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -23,6 +24,10 @@ class Damaged(Exception):
 
 Key = tuple[str, str]
 """Path of a data file, and the identity of its deletion vector (empty: none)."""
+
+
+REMEMBERED = 2**15
+"""Texts of files whose canonical form is kept."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def _added(data: dict[str, Any]) -> Added:
     return Added(
         located(_text(data["path"])),
         int(data["size"]),
-        plain({_text(name): value if value is None else str(value) for name, value in values}),
+        _partition(tuple((_text(name), value if value is None else str(value)) for name, value in values)),
         statistics(data.get("stats")),
         _vector(data.get("deletionVector")),
         bool(data.get("dataChange", True)),
@@ -164,7 +169,18 @@ def _added(data: dict[str, Any]) -> Added:
 
 def statistics(text: Any) -> str:
     """Return statistics as canonical JSON; empty where there are none."""
-    return plain(read_json(text)) if text else ""
+    return _canonical(text) if text else ""
+
+
+# Every checkpoint lists the same files again.
+@lru_cache(REMEMBERED)
+def _canonical(text: str) -> str:
+    return plain(read_json(text))
+
+
+@lru_cache(REMEMBERED)
+def _partition(values: tuple[tuple[str, str | None], ...]) -> str:
+    return plain(dict(values))
 
 
 def pairs(values: Any) -> Iterable[tuple[Any, Any]]:
