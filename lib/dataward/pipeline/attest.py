@@ -113,7 +113,9 @@ def changed_before(spark: SparkSession, contract: Contract, version: int) -> tup
     with suppress(Missing, Damaged):  # the log before the version was removed: nothing is left to compare
         commits = [read_commit(table, one) for one in range(earlier.version + 1, version + 1)]
         gone = {one.key for commit in commits if commit.info.dataward for one in commit.removed}
-        known = _sealed_files(log, earlier, gone) if gone else {}
+        if not gone:
+            return ()
+        known = _sealed_files(log, earlier, gone)
         root = str(table).rstrip("/")
         full = {path if path.startswith("/") or "://" in path else f"{root}/{path}": path for path in known}
         with suppress(Exception):  # a file that is gone already, as in an erasure

@@ -13,15 +13,15 @@ public final class Observed implements QueryExecutionListener {
   private volatile long[] merged = {-1, -1};
 
   public void onSuccess(String action, QueryExecution query, long nanoseconds) {
-    scala.collection.immutable.Map metrics = query.executedPlan().metrics();
-    if (metrics.contains("numTargetRowsUpdated")) {
-      merged = new long[] {counted(metrics, "numTargetRowsInserted"), counted(metrics, "numTargetRowsUpdated")};
-    }
     scala.collection.Iterator names = query.observedMetrics().keysIterator();
     while (names.hasNext()) {
       Object name = names.next();
       Option row = query.observedMetrics().get((String) name);
       if (row.isDefined()) found.put(name, row.get());
+    }
+    scala.collection.immutable.Map metrics = query.executedPlan().metrics();
+    if (metrics.contains("numTargetRowsUpdated")) {
+      merged = new long[] {counted(metrics, "numTargetRowsInserted"), counted(metrics, "numTargetRowsUpdated")};
     }
   }
 

@@ -109,6 +109,7 @@ class Info:
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
+@lru_cache(REMEMBERED)
 def located(path: str) -> str:
     """Return a path of the log as a path inside the table's folder, or as an absolute path or URL."""
     scheme, colon, _ = path.partition(":")

@@ -141,12 +141,22 @@ class ObjectFolder:
         return b"".join(self.chunks(path))
 
     def chunks(self, path: str) -> Iterator[bytes]:
-        """Yield an object's bytes in order; raises Missing."""
+        """Yield an object's bytes in order; raises Missing.
+
+        Raises:
+            SourceError: the store did not answer, or refused access; the object may well be there.
+        """
         import obstore
-        from obstore.exceptions import BaseError
+        from obstore.exceptions import BaseError, GenericError, PermissionDeniedError, UnauthenticatedError
 
         try:
             for chunk in obstore.get(self._store, path).stream(min_chunk_size=CHUNK):
                 yield bytes(chunk)
+        except (PermissionDeniedError, UnauthenticatedError):
+            raise SourceError(
+                f"{self._url}/{path}: access denied: reading it needs s3:GetObject, or its equal elsewhere"
+            ) from None
+        except GenericError:
+            raise SourceError(f"{self._url}/{path}: the store did not answer; try again") from None
         except (FileNotFoundError, BaseError):
             raise Missing(path) from None
