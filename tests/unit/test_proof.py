@@ -17,12 +17,13 @@ from dataward.integrity.checker import check, public_keys
 from dataward.integrity.dsse import pem
 from dataward.integrity.log.log import Log
 from dataward.integrity.proof.beside import check_beside
+from dataward.integrity.proof.findings import fail, note
 from dataward.integrity.seal import SealedBeside
 from dataward.report import write as write_report
 from dataward.tables.deltalog.folder import folder
 from dataward.verbs.bundle import write_bundle
 from dataward.verbs.reports import check_report
-from dataward.verbs.verify import Asked
+from dataward.verbs.verify import Asked, settled
 from tests.deltamade import thirty
 from tests.keys import Ring
 from tests.sealedmade import RING, Sealed, enter, made, seal
@@ -500,3 +501,25 @@ def test_a_table_beside_the_target_that_was_changed_is_named(tmp_path):
     assert told() == ["quarantine-changed"]
     shutil.rmtree(table.root)
     assert told() == ["quarantine-changed"]
+
+
+def test_rows_settle_commits_whose_files_do_not_suffice():
+    before, after = note("commit-unproven", "version 3 (OPTIMIZE)"), note("commit-unproven", "version 9 (OPTIMIZE)")
+    differ = fail("rows-changed", "version 5")
+    asked = []
+
+    def rows(version):
+        asked.append(version)
+        return [] if version == 9 else [fail("rows-changed", f"version {version}", "2 rows")]
+
+    def codes(findings, differing=()):
+        return [one.code for one in settled(findings, differing, 5, rows)]
+
+    assert codes([before, after]) == ["commit-neutral", "commit-neutral"]
+    assert asked == [9]
+    assert codes([before]) == ["commit-neutral"]
+    assert asked == [9]
+    assert codes([before, after], [differ]) == ["commit-unproven", "commit-unproven", "rows-changed"]
+    assert codes([note("commit-unproven", "version 8 (REORG)")]) == ["commit-rows-differ"]
+    foreign = fail("commit-unattested", "version 7 (WRITE)")
+    assert codes([before, foreign, after]) == ["commit-neutral", "commit-unattested", "commit-unproven"]

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -156,7 +157,7 @@ def test_nothing_is_released_where_one_table_is_stopped_and_a_killed_run_is_fini
         return RunResult.model_construct(status=outcome, seal={"run_id": "r2"} if outcome == "published" else None)
 
     monkeypatch.setattr(release_set, "publish", published)
-    monkeypatch.setattr(release_set, "who", lambda spark: "me")
+    monkeypatch.setattr(release_set, "caller", lambda *_: SimpleNamespace(name="me"))
     outcomes = {"people": "published", "orders": "stopped"}
     done = publish_set("a session", given, "q1")
     assert (done.entry, done.stopped) == (None, ("orders",))

@@ -6,7 +6,6 @@ table, appended after the last table; a reader of the set reads these versions, 
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
@@ -28,10 +27,10 @@ from dataward.integrity.seal import code_version
 from dataward.integrity.statement import Statement, Subject, predicate_type
 from dataward.keys import Keyring, open_keys, signing_key
 from dataward.pipeline.context import Progress, silent
+from dataward.pipeline.guard import caller
 from dataward.pipeline.plan import Plan, plan
 from dataward.pipeline.publish import publish
 from dataward.pipeline.seal import signer
-from dataward.spark.session import who
 from dataward.verbs.read import Form, Reading, Wish, reading
 from dataward.verbs.verify import Asked, Proof, verify_contract
 
@@ -118,7 +117,7 @@ def publish_set(
         if result.status == "stopped":
             return Released(given.set, run, stopped=(one.name,))
         members.append(_member(one.contract, str(result.seal["run_id"]) if result.seal else None))
-    return _enter(given, run, who(spark) if spark else getpass.getuser(), tuple(members))
+    return _enter(given, run, caller(spark, plans[0].contract).name, tuple(members))
 
 
 def _distinct(plans: Sequence[Plan]) -> None:

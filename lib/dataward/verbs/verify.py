@@ -119,7 +119,8 @@ def verified(spark: SparkSession | None, contract: Contract, asked: Asked) -> tu
     if asked.reports:
         findings += check_report(asked.reports, contract.contract, seal)
     if asked.rows:
-        findings += _rows(spark, contract, seal)
+        differing = _rows(spark, contract, seal, seal.version)
+        findings = settled(findings, differing, seal.version, lambda version: _rows(spark, contract, seal, version))
     checks = tuple(_checks(found, seal, findings))
     target = str(contract.target)
     proof = Proof(
@@ -234,8 +235,41 @@ def _contract(contract: Contract, seal: Seal) -> list[Finding]:
     return [note("contract-edited", contract.contract)]
 
 
-def _rows(spark: SparkSession | None, contract: Contract, seal: Seal) -> list[Finding]:
-    """Recompute the keyed digest of the rows."""
+def settled(
+    findings: Sequence[Finding], differing: Sequence[Finding], sealed: int, rows: Callable[[int], Sequence[Finding]]
+) -> list[Finding]:
+    """Decide by the rows which commits changed nothing although their files do not suffice to compare.
+
+    Args:
+        findings: the findings without the rows.
+        differing: findings about the rows of the sealed version; none where they are as sealed.
+        sealed: the sealed version.
+        rows: returns the findings about the rows of another version, compared with the seal.
+    """
+    unproven = {one: _version_of(one) for one in findings if one.code == "commit-unproven"}
+    others = any(one.fails and section(one.code) == "newest" for one in findings)
+    newest = max(unproven.values(), default=0)
+    later = () if newest <= sealed or differing or others else rows(newest)
+    made: list[Finding] = []
+    for one in findings:
+        version = unproven.get(one)
+        known = version is not None and not differing and (version <= sealed or not others)
+        if version is None or not known:
+            made.append(one)
+        elif version > sealed and later:
+            made.append(fail("commit-rows-differ", one.place, "; ".join(finding.detail for finding in later)))
+        else:
+            made.append(note("commit-neutral", one.place, "the digest of all rows is the sealed one"))
+    return [*made, *differing]
+
+
+def _version_of(finding: Finding) -> int:
+    """Return the version in the place of a finding about a commit: ``version 7 (OPTIMIZE)``."""
+    return int(finding.place.split()[1])
+
+
+def _rows(spark: SparkSession | None, contract: Contract, seal: Seal, version: int) -> list[Finding]:
+    """Recompute the keyed digest of a version's rows, and compare it with a seal."""
     if spark is None:
         raise UsageError("the digest of the rows needs a Spark session")
     from dataward.pipeline.content import ENCODINGS, digest_of
@@ -243,13 +277,13 @@ def _rows(spark: SparkSession | None, contract: Contract, seal: Seal) -> list[Fi
     from dataward.tables import delta
     from dataward.tables.reason import reason
 
-    place = f"version {seal.version}"
+    place = f"version {version}"
     if seal.content.encoding not in ENCODINGS:
         words = f"it was sealed by another Dataward (row encoding {seal.content.encoding}, here {ENCODINGS[-1]}); publish once more"
         return [fail("rows-changed", place, words)]
     try:
         with isolated(spark) as own:
-            frame = delta.read(own, contract.target, seal.version)
+            frame = delta.read(own, contract.target, version)
             key = open_keys(contract.keys).key("digest", str(seal.key["domain"]), int(seal.key["version"]))
             found, rows = digest_of(seal, frame, key)
             return [] if found == seal.content.digest else [fail("rows-changed", place, _differing(seal, rows))]
