@@ -86,6 +86,10 @@ CASES = {
     "diff": [["0", "1", *C]],
     "restore": [["--to", "0", *C]],
     "vacuum": [C],
+    "reconcile": [C],
+    "release-set publish": [["set.yaml"], ["set.yaml", "--newest"]],
+    "release-set verify": [["set.yaml"]],
+    "release-set show": [["set.yaml"]],
 }
 """Arguments of every other command: its ways to run."""
 
@@ -115,6 +119,7 @@ heads: [{directory: heads}]
 columns: {mail: {class: email, protect: token}}
 erasure: {subject: mail}
 """
+SET = "set: s\ncontracts: [c.yaml]\nledger: {path: sets}\nkeys: {path: ring, domain: d}\n"
 QUERY = """\
 release: r
 source: {path: b}
@@ -175,7 +180,7 @@ state: state
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("guarded") / "project"
     texts = {"c.yaml": CONTRACT, "q.yaml": QUERY, "s.yaml": SYNTHESIS, "plan.yaml": PLAN, "survey.yaml": SURVEY,
-             "site.yaml": SITE, "share.yaml": SHARE, "sharing.yaml": SITE.replace("plan.yaml", "share.yaml"), "records.jsonl": json.dumps({"mail": CANARY}), "trail.json": '{"Records": []}'}  # fmt: skip
+             "site.yaml": SITE, "share.yaml": SHARE, "sharing.yaml": SITE.replace("plan.yaml", "share.yaml"), "set.yaml": SET, "records.jsonl": json.dumps({"mail": CANARY}), "trail.json": '{"Records": []}'}  # fmt: skip
     for name in ("north", "south", "west", "coordinator"):
         new_key(folder / "keys", name)
     for name, text in texts.items():
@@ -280,6 +285,7 @@ UNGUARDED = {
         "read": "parses a profile",
     },
     "reidentify": {"principal": "the caller"},
+    "release_set": {"read_set": "reads by dataward.reading, which decides"},
     "release": {"verify_release": "calls verify, which decides"},
     "reports": {"check_report": "part of verify"},
     "site": {

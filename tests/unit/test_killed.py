@@ -12,7 +12,7 @@ from dataward.integrity.ledger import About
 from dataward.integrity.log import repair as repairing
 from dataward.integrity.log.entries import KeyringRules
 from dataward.tables.store import Local
-from dataward.verbs.release_set import current, publish_set, verify_set
+from dataward.verbs.release_set import publish_set, show_set, verify_set
 from tests.sealedmade import RING, seal
 from tests.unit.test_ledger import chain
 from tests.unit.test_log import PEOPLE, built, kinds
@@ -176,7 +176,7 @@ def test_a_release_set_is_released_once_by_its_run(given, filled, monkeypatch): 
 
     def check():
         assert [entry.body.kind for entry in ledger.entries(given.ledger)] == ["release-set"]
-        assert {one.contract for one in current(given)[0].members} == {"people", "orders"}
+        assert {one.contract for one in show_set(given).members} == {"people", "orders"}
 
     assert killed_everywhere(monkeypatch, lambda: shutil.rmtree("lake/sets", ignore_errors=True), run, check) >= 16
     assert verify_set(given).holds

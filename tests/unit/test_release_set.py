@@ -16,7 +16,7 @@ from dataward.integrity.seal import Seal, SealedCommit, SealedContent
 from dataward.keys import create_keyring, local_keyring
 from dataward.report import RunResult
 from dataward.verbs import release_set
-from dataward.verbs.release_set import current, publish_set, read_set, verify_set
+from dataward.verbs.release_set import publish_set, read_set, show_set, verify_set
 from tests.deltamade import Table
 from tests.unit.test_manifest import manifests
 
@@ -77,14 +77,14 @@ def test_the_newest_sealed_versions_are_released_as_one_entry_that_verifies(give
     assert (proof.holds, [one.version for one in proof.proofs], proof.findings) == (True, [2, 3], ())
     assert publish_set(None, given, "q1") == done  # a rerun repeats nothing
     again = publish_set(None, given, "q2")
-    assert (again.entry, current(given)[0].run_id, current(given, 0)[0].run_id) == (1, "q2", "q1")
+    assert (again.entry, show_set(given).run_id, show_set(given, 0).run_id) == (1, "q2", "q1")
     with pytest.raises(ProofError, match="it has releases 0 to 1, not 7"):
-        current(given, 7)
+        show_set(given, 7)
 
 
 def test_a_set_without_a_release_cannot_be_read(given):
     with pytest.raises(ProofError, match="there is none"):
-        current(given)
+        show_set(given)
 
 
 def test_a_tampered_table_is_not_released_and_fails_the_proof_of_the_set(given):
@@ -95,7 +95,7 @@ def test_a_tampered_table_is_not_released_and_fails_the_proof_of_the_set(given):
     assert (proof.holds, [one.holds for one in proof.proofs]) == (False, [True, False])
     with pytest.raises(ProofError, match=r"the proof does not hold.*Nothing was released"):
         publish_set(None, given, "q2")
-    assert current(given)[0].run_id == "q1"
+    assert show_set(given).run_id == "q1"
 
 
 def test_a_seal_in_the_place_of_the_released_one_is_named_and_not_read(given):
@@ -110,11 +110,11 @@ def test_a_seal_in_the_place_of_the_released_one_is_named_and_not_read(given):
 
 def test_a_changed_statement_of_the_set_is_never_read(given):
     done = publish_set(None, given, "q1")
-    entry = current(given)[1]
+    entry = ledger.entries(given.ledger)[0]
     file = Path("lake/sets/statements") / entry.body.statement
     file.write_bytes(file.read_bytes().replace(b"a", b"b", 1))
     assert done.entry == 0
-    for use in (current, verify_set, lambda one: read_set(None, one)):
+    for use in (show_set, verify_set, lambda one: read_set(None, one)):
         with pytest.raises(ProofError, match="missing or was changed"):
             use(given)
 
@@ -165,7 +165,7 @@ def test_nothing_is_released_where_one_table_is_stopped_and_a_killed_run_is_fini
     with pytest.raises(KeyboardInterrupt):
         publish_set("a session", given, "q2")
     with pytest.raises(ProofError, match="there is none"):
-        current(given)
+        show_set(given)
     outcomes["orders"] = "unchanged"
     done = publish_set("a session", given, "q2")
     assert (done.entry, versions(done)) == (0, {"people": 2, "orders": 3})

@@ -90,9 +90,9 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     from dataward.contract.sets import load_set
-    from dataward.verbs.release_set import current
+    from dataward.verbs.release_set import show_set
 
-    released, _ = current(load_set(arguments.set), arguments.number)
+    released = show_set(load_set(arguments.set), arguments.number)
     if arguments.json:
         print_json(_plain(released))
         return 0

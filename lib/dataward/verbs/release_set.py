@@ -27,7 +27,7 @@ from dataward.integrity.seal import code_version
 from dataward.integrity.statement import Statement, Subject, predicate_type
 from dataward.keys import Keyring, open_keys, signing_key
 from dataward.pipeline.context import Progress, silent
-from dataward.pipeline.guard import caller
+from dataward.pipeline.guard import caller, guarded
 from dataward.pipeline.plan import Plan, plan
 from dataward.pipeline.publish import publish
 from dataward.pipeline.seal import signer
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from dataward.contract import Contract
 
-__all__ = ["Released", "SetProof", "current", "publish_set", "read_set", "verify_set"]
+__all__ = ["Released", "SetProof", "publish_set", "read_set", "show_set", "verify_set"]
 
 KIND = "release-set"
 
@@ -104,20 +104,33 @@ def publish_set(
     """
     plans = [plan(file) for file in given.contracts]
     _distinct(plans)
-    run = run_id or f"set-{uuid.uuid4().hex[:12]}"
-    if (done := ledger.find(given.ledger, run, _target(given), KIND)) is not None:
+    return _publish(spark, plans, given, _Run(run_id or f"set-{uuid.uuid4().hex[:12]}", report_folder, progress))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run of a set: its ID, the folder of reports, the progress."""
+
+    run_id: str
+    report_folder: str
+    progress: Progress
+
+
+@guarded("publish")
+def _publish(spark: SparkSession | None, plans: Sequence[Plan], given: ReleaseSet, run: _Run) -> Released:
+    if (done := ledger.find(given.ledger, run.run_id, _target(given), KIND)) is not None:
         return _released(given, done.seq, done.record)
     members = []
     for one in plans:
         if spark is None:
             members.append(_newest(one.contract))
             continue
-        progress(f"{one.name}:")
-        result = publish(spark, one, run, report_folder, progress)
+        run.progress(f"{one.name}:")
+        result = publish(spark, one, run.run_id, run.report_folder, run.progress)
         if result.status == "stopped":
-            return Released(given.set, run, stopped=(one.name,))
+            return Released(given.set, run.run_id, stopped=(one.name,))
         members.append(_member(one.contract, str(result.seal["run_id"]) if result.seal else None))
-    return _enter(given, run, caller(spark, plans[0].contract).name, tuple(members))
+    return _enter(given, run.run_id, caller(spark, plans[0].contract).name, tuple(members))
 
 
 def _distinct(plans: Sequence[Plan]) -> None:
@@ -212,7 +225,21 @@ def _released(given: ReleaseSet, seq: int, record: Any) -> Released:
     return Released(given.set, record.run_id, record.members, seq, record.time)
 
 
-def current(given: ReleaseSet, number: int | None = None) -> tuple[Released, ledger.Entry]:
+def show_set(given: ReleaseSet, number: int | None = None) -> Released:
+    """Return a release of a set (None: the newest), without a proof.
+
+    Raises:
+        ProofError: there is none, or its statement is missing or was changed.
+    """
+    return _show([load(file) for file in given.contracts], given, number)
+
+
+@guarded("ledger_show")
+def _show(contracts: Sequence[Contract], given: ReleaseSet, number: int | None) -> Released:
+    return _current(given, number)[0]
+
+
+def _current(given: ReleaseSet, number: int | None = None) -> tuple[Released, ledger.Entry]:
     """Return a release of a set (None: the newest) with its entry, without a proof.
 
     Raises:
@@ -249,12 +276,23 @@ def verify_set(
     Raises:
         ProofError: there is no such release, or a table has no seal for its version.
     """
-    released, entry = current(given, number)
+    return _verify(spark, [load(file) for file in given.contracts], given, tuple(public_keys), number)
+
+
+@guarded("verify")
+def _verify(
+    spark: SparkSession | None,
+    contracts: Sequence[Contract],
+    given: ReleaseSet,
+    public_keys: tuple[str, ...],
+    number: int | None,
+) -> SetProof:
+    known = {one.contract: one for one in contracts}
+    released, entry = _current(given, number)
     findings = list(_entry_flaws(given, entry, released, public_keys))
-    contracts = {one.contract: one for one in map(load, given.contracts)}
     proofs = []
     for member in released.members:
-        contract = contracts.get(member.contract)
+        contract = known.get(member.contract)
         if contract is None or ledger.table_id(contract.target) != ledger.table_id(member.target):
             findings.append(
                 fail("set-member-missing", member.contract, f"the set's file names no contract of {member.target}")
@@ -331,7 +369,7 @@ def read_set(
         NotPermitted: no policy permits the caller to read one of the tables.
         ProofError: the set was never released, or the proof of the release or of a table does not hold.
     """
-    released, entry = current(given, number)
+    released, entry = _current(given, number)
     if failing := [one for one in _entry_flaws(given, entry, released, ()) if one.fails]:
         raise ProofError(f"set {given.set}: {'; '.join(map(str, failing))}. Nothing was read")
     plans = {one.name: one for one in map(plan, given.contracts)}
