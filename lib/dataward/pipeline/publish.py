@@ -30,7 +30,7 @@ from dataward.pipeline.preflight import opened_keys, preflight
 from dataward.pipeline.private_metrics import quieted, with_metrics
 from dataward.pipeline.refusals import against_place
 from dataward.pipeline.repair import Mended, mend, to_mend
-from dataward.pipeline.seal import SealingRun, seal_version
+from dataward.pipeline.seal import SealingRun, differs, seal_version
 from dataward.pipeline.sealed_source import verified
 from dataward.pipeline.write import Output, Written, write
 from dataward.privacy.discover.gates import Looked, look
@@ -201,7 +201,7 @@ def _run(
     with trace.phase("seal") as say:
         seal = _seal(ctx, facts, written)
         say(f"content {seal.content.digest[:16]}, key {seal.key['domain']} v{seal.key['version']}")
-    facts = replace(facts, warnings=[*facts.warnings, *_differs(ctx, seal), *_heads(ctx, seal)])
+    facts = replace(facts, warnings=[*facts.warnings, *differs(seal), *_heads(ctx, seal)])
     if ctx.contract.parity:
         facts = replace(facts, parity=_parity(ctx, split.good, ready.columns, written))
     return result(ctx, "published", facts, seal)
@@ -365,24 +365,6 @@ def _heads(ctx: Context, seal: Seal) -> list[str]:
     return keep_heads(
         ctx.contract, done, f"Mend it and rerun with --run-id {ctx.run_id}: that keeps it, and writes no version"
     )
-
-
-def _differs(ctx: Context, seal: Seal) -> list[str]:
-    """Return warnings about changes of others since the last seal: no seal covers them, and verify reports them."""
-    target, content = ctx.contract.target, seal.content
-    found = [
-        f"{target}: data file {path} was changed after it was sealed, and a run has replaced it since: its rows may be in newer files. "
-        "dataward verify fails: restore a version that was sealed before, or publish in mode overwrite"
-        for path in content.changed
-    ]
-    if not content.unsealed:
-        return found
-    numbers = ", ".join(map(str, content.unsealed))
-    return [
-        *found,
-        f"{target}: version {numbers} was written by others since version {content.basis} was sealed. The seal does not cover it, "
-        "so dataward verify fails: restore the sealed version, or publish in mode overwrite",
-    ]
 
 
 def _parity(ctx: Context, good: DataFrame, columns: ColumnPlan, written: Written) -> list[dict[str, object]]:

@@ -23,7 +23,7 @@ from dataward.tables.objects import demand
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["SealingRun", "same_keys", "seal_version", "signer", "stranger"]
+__all__ = ["SealingRun", "differs", "same_keys", "seal_version", "signer", "stranger"]
 
 
 def signer(keys: KeyProvider, domain: str) -> dict[str, Any]:
@@ -138,3 +138,21 @@ def seal_version(spark: SparkSession, run: SealingRun, version: int, change: Cha
     turns.check(spark, contract.target)  # what was read above is this run's commit
     ledger.append(contract.ledger_location, keys, seal, attachments)
     return seal
+
+
+def differs(seal: Seal) -> list[str]:
+    """Return warnings about changes of others since the last seal: no seal covers them, and verify reports them."""
+    target, content = seal.target, seal.content
+    found = [
+        f"{target}: data file {path} was changed after it was sealed, and a run has replaced it since: its rows may be in newer files. "
+        "dataward verify fails: restore a version that was sealed before, or publish in mode overwrite"
+        for path in content.changed
+    ]
+    if not content.unsealed:
+        return found
+    numbers = ", ".join(map(str, content.unsealed))
+    return [
+        *found,
+        f"{target}: version {numbers} was written by others since version {content.basis} was sealed. The seal does not cover it, "
+        "so dataward verify fails: restore the sealed version, or publish in mode overwrite",
+    ]

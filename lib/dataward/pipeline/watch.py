@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from dataward.errors import TargetError
 from dataward.integrity.digest import Sum, described, sum_of, summed
 from dataward.pipeline.content import Change, Sealing
-from dataward.spark.hmac import Observing, row_sums
+from dataward.spark.held import persisted
+from dataward.spark.hmac import Observing
+from dataward.spark.kind import is_remote
 from dataward.spark.sql import column
 from dataward.tables.commits import Meeting
 from dataward.tables.delta import Commit
@@ -59,26 +61,27 @@ class Watch:
             return frame
         if not self._first and not self._repeatable:
             return frame
-        if meeting.keys is None and self._first:
+        if meeting.keys is None and self._first and not is_remote(self._spark):
             columns = _as_read(frame, meeting)
             return self._observing.through(frame, columns, meeting.schema, self._secret)  # type: ignore[no-any-return]
         if meeting.keys is not None:
             if len(frame.columns) < len(meeting.schema.fields):
                 return frame  # matched rows keep the old values of the other columns
             self._observing.merge(frame)
-        # A merge reads its source twice, so that its passes cannot be observed; a rerun does not write at all.
-        self._source = frame.persist()
-        row = self._source.agg(row_sums(_as_read(frame, meeting), meeting.schema, self._secret)).first()
-        self._added = sum_of(bytes(row[0])) if row else None
+        # A merge reads its source twice, so that its passes cannot be observed; a rerun does not write; Spark Connect observes none.
+        self._source = persisted(frame)
+        if self._source is None:
+            return frame
+        named = zip(_as_read(frame, meeting), meeting.schema.fields, strict=True)
+        self._added = summed(self._source.select(*(one.alias(field.name) for one, field in named)), self._secret)
         return self._source
 
     def change(self, sealing: Sealing, commit: Commit) -> Change:
         """Return what the commit did. If its number of rows differs from that of the rows watched, the rows are read back."""
         meeting = self._meeting
         assert meeting is not None  # noqa: S101 - the commit called `through`
-        if meeting.keys is None and self._source is None:
-            seen = self._observing.result()
-            self._added = sum_of(bytes(seen)) if seen is not None else None
+        if meeting.keys is None and self._source is None and (seen := self._observing.result()) is not None:
+            self._added = sum_of(bytes(seen))
         rows, updated = self._numbers(meeting, commit)
         added = self._added if self._added is not None and self._added.rows == rows else None
         if (

@@ -142,7 +142,7 @@ class Observing:
 
     def _listen(self, frame: Any) -> None:
         spark = frame.sparkSession
-        if self._listener is not None or not hasattr(spark, "_jsparkSession"):
+        if self._listener is not None or is_remote(spark):
             return
         with COMPILING:
             nothing = spark.sparkContext._gateway.new_array(spark.sparkContext._jvm.Object, 0)
