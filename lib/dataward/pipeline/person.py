@@ -19,6 +19,7 @@ from dataward.privacy.needles import Needle, at_home
 from dataward.privacy.protect.entries import tables_of
 from dataward.privacy.residue import common
 from dataward.privacy.subject import of_values, protected_ids, raw_values, texts_of, values_of
+from dataward.spark.arrow import arrow_type
 from dataward.tables import delta, maintenance
 from dataward.tables.source import MALFORMED, pin
 
@@ -167,7 +168,7 @@ def opened(spark: SparkSession, plan: Plan, asked: Asked) -> Opened:
     keys = open_keys(contract.keys)
     same_keys(spark, contract, keys)
     source = _raw(spark, contract)
-    kind = _arrow_type("string" if source is None else dict(source.dtypes).get(contract.erasure.subject, "string"))
+    kind = arrow_type("string" if source is None else dict(source.dtypes).get(contract.erasure.subject, "string"))
     return Opened(
         spark=spark,
         plan=plan,
@@ -255,10 +256,3 @@ def _without(person: Person, values: set[str]) -> Person:
 def _add(whole: dict[str, set[str]], more: Mapping[str, set[str]]) -> None:
     for name, values in more.items():
         whole.setdefault(name, set()).update(values)
-
-
-def _arrow_type(kind: str) -> Any:
-    from pyspark.sql.pandas.types import to_arrow_type
-    from pyspark.sql.types import _parse_datatype_string
-
-    return to_arrow_type(_parse_datatype_string(kind))
