@@ -86,8 +86,8 @@ def _kinds(
     """Return the places of a contract by kind."""
     tables = dict(contract.tables)
     kinds: dict[str, list[Location]] = {
-        "source": [contract.source],
-        "references": list(contract.references.values()),
+        "source": [place for place in [contract.source] if not place.is_outside],
+        "references": [place for place in contract.references.values() if not place.is_outside],
         "joins": [other.target for other in joined],
         "tables": list(tables.values()),
         "states of any mode": [contract.states_location],

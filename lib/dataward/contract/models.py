@@ -138,9 +138,10 @@ class Contract(Model):
     def _holds_together(self) -> Contract:
         if "primary" in self.references:
             raise ValueError("'primary' is the source itself: call the reference something else")
-        if callers := [alias for alias, place in self.references.items() if place.format == "frame"]:
+        if callers := [alias for alias, place in self.references.items() if place.format in ("frame", "kafka")]:
+            kind = self.references[callers[0]].format
             raise ValueError(
-                f"reference '{callers[0]}' has format frame, which goes with 'source' only: name a path or a table"
+                f"reference '{callers[0]}' has format {kind}, which goes with 'source' only: name a path or a table"
             )
         for name in self.target.on:
             _fits_key(name, self.column(name).protect)
@@ -192,9 +193,10 @@ class Contract(Model):
             return self
         if self.engine != "spark":
             raise ValueError("mode refresh needs engine: spark, which adds up what partitions come to")
-        if self.source.format == "frame":
+        if self.source.format in ("frame", "jdbc", "kafka", "iceberg"):
             raise ValueError(
-                "mode refresh reads changed partitions of a table: with source format frame use another mode"
+                f"mode refresh reads changed partitions of files or of a Delta table: with source format {self.source.format} use "
+                "another mode"
             )
         if self.source.format in ("csv", "json") and self.source.schema_ is None:
             raise ValueError(f"mode refresh of {self.source.format} needs source.schema: without it every file is read")

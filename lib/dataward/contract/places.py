@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from dataward.contract import outside
 from dataward.contract.base import Model, Scalar
 
 __all__ = [
@@ -129,36 +130,52 @@ def _as_sealed(given: Sealed | bool) -> Sealed | bool:
 
 
 class Source(Location):
-    """What is published. Delta is pinned by version, files by a manifest of path, size and modification time."""
+    """What is published. Delta and Iceberg are pinned by version, files by a manifest of path, size and modification time."""
 
-    format: Literal["delta", "parquet", "orc", "avro", "csv", "json", "view", "frame"] = Field(
-        default="delta",
-        description="how the source is stored; view: a view of the catalog, read as Spark reads it; frame: the DataFrame that "
-        "a notebook passes to dataward.publish(contract, source=df)",
+    format: Literal["delta", "parquet", "orc", "avro", "csv", "json", "view", "iceberg", "jdbc", "kafka", "frame"] = (
+        Field(
+            default="delta",
+            description="how the source is stored; view: a view of the catalog, read as Spark reads it; jdbc: a table of a database; "
+            "kafka: for --stream; frame: the DataFrame that a notebook passes to dataward.publish(contract, source=df)",
+        )
     )
-    version: int | None = Field(default=None, ge=0, le=2**53, description="Delta version to read; default: the newest")
+    version: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**63,
+        description="Delta version, or ID of Iceberg's snapshot, to read; default: the newest",
+    )
     options: dict[str, Scalar] = Field(default_factory=dict, description="options of Spark's reader")
+    options_from: dict[str, Annotated[str, Field(pattern=outside.REFERENCE)]] = Field(
+        default_factory=dict,
+        description="options whose values are secrets: the name of an environment variable, or file:PATH, e.g. {password: PGPASSWORD}",
+    )
+    watermark: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="jdbc: a column that grows with every new or changed row; rows up to its maximum are read. Default: one "
+        "repeatable-read snapshot (PostgreSQL)",
+    )
     sealed: Annotated[Sealed | bool, AfterValidator(_as_sealed)] = Field(
         default=False, description="delta: read only a version whose seal holds, and that nobody changed since"
     )
     schema_: str | None = Field(
-        default=None, alias="schema", description="DDL, e.g. 'id BIGINT, name STRING'; csv and json only"
+        default=None, alias="schema", description="DDL, e.g. 'id BIGINT, name STRING'; csv, json, and JSON in Kafka"
     )
 
     @model_validator(mode="after")
     def _fits_format(self) -> Source:
-        if self.version is not None and self.format != "delta":
+        if self.version is not None and self.format not in ("delta", "iceberg"):
             raise ValueError(f"'version' goes with format delta, not {self.format}")
         if self.sealed and self.format != "delta":
             raise ValueError(f"'sealed' goes with format delta, not {self.format}: other files have no seal")
-        if self.schema_ is not None and self.format not in ("csv", "json"):
+        if self.schema_ is not None and self.format not in ("csv", "json", "kafka"):
             raise ValueError(f"'schema' goes with csv and json; {self.format} carries its own")
         if any(key.lower() == "mode" for key in self.options):
             raise ValueError("option 'mode' is set by Dataward: malformed records go to the quarantine, never lost")
         if self.format == "view" and self.table is None:
             raise ValueError("format view needs 'table': the view's name in the catalog")
-        if self._nameless and (given := [name for name in ("path", "table", "options") if getattr(self, name)]):
-            raise ValueError(f"'{given[0]}' does not go with format frame: the rows come from the caller")
+        self._fits_outside()
         if self.encoding.startswith(("UTF-16", "UTF-32")) and not self.multi_line and self.format == "csv":
             raise ValueError(f"option 'multiLine: false' does not go with {self.encoding}: leave it out")
         if self.encoding in ("UTF-16", "UTF-32") and not self.multi_line and self.format == "json":
@@ -167,13 +184,44 @@ class Source(Location):
             )
         return self
 
+    def _fits_outside(self) -> None:
+        """Raise ValueError where fields do not go with a source outside of file systems."""
+        wrong = ("path", "table", "options", "options_from") if self.format == "frame" else ("path",)
+        if self.is_outside and (given := [name for name in wrong if getattr(self, name)]):
+            raise ValueError(f"'{given[0]}' does not go with format {self.format}")
+        if self.format == "kafka" and self.table:
+            raise ValueError("'table' does not go with format kafka: name the topic by options: {subscribe: TOPIC}")
+        if self.format == "jdbc" and self.table is None:
+            raise ValueError(
+                "format jdbc needs 'table': the table's or view's name in the database, e.g. public.people"
+            )
+        if self.format == "jdbc" and not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+){0,2}", str(self.table)):
+            raise ValueError(
+                "with format jdbc 'table' is a name of letters, digits and underscores, such as public.people"
+            )
+        if self.watermark is not None and self.format != "jdbc":
+            raise ValueError(f"'watermark' goes with format jdbc, not {self.format}")
+        if problem := outside.trouble(self.format, self.options, self.options_from):
+            raise ValueError(problem)
+
     @property
     def _nameless(self) -> bool:
-        return self.format == "frame"
+        return self.is_outside  # what they need is checked with their other fields
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the rows come from no file system and no catalog of Spark."""
+        return self.format in outside.OUTSIDE
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return (self.format, str(self)) if self.is_outside else super()._parts
 
     def __str__(self) -> str:
         """Return the path or the name of the table, or where else the rows come from."""
-        return "(a DataFrame of the caller)" if self._nameless else super().__str__()
+        if self.is_outside:
+            return outside.place_of(self.format, self.table, self.options)
+        return super().__str__()
 
     @property
     def reader_options(self) -> dict[str, Scalar]:

@@ -80,7 +80,11 @@ def _record_rules(frame: DataFrame, column: str) -> Iterator[Rule]:
 
 
 def _clashing_names(plan: Plan, frame: DataFrame) -> Iterator[Problem]:
-    ours = plan.contract.source.format in ("csv", "json")  # which have a column for records that cannot be parsed
+    ours = plan.contract.source.format in (
+        "csv",
+        "json",
+        "kafka",
+    )  # which have a column for records that cannot be parsed
     names = [name for name in frame.columns if not (ours and name == MALFORMED)]
     schema = arrow_schema(frame.schema)
     for name, what, remedy in clashing(plan.contract, names, schema):

@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Contract, Lineage, Location
+from dataward.contract import Contract, Lineage, Location, Source
+from dataward.contract.outside import dataset_of
 from dataward.contract.places import split_path
 from dataward.errors import UsageError
 from dataward.report.model import RunResult
@@ -102,6 +103,8 @@ def send(lineage: Lineage, run_event: RunEvent) -> None:
 
 def _name(place: Location, namespace: str) -> tuple[str, str]:
     """Return namespace and name of a dataset, as OpenLineage's naming has them."""
+    if isinstance(place, Source) and place.is_outside:
+        return dataset_of(place.format, place.table, place.options) or (namespace, "dataframe")
     if place.path is None:
         return namespace, str(place.table)
     scheme, rest = split_path(place.path)

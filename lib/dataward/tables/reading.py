@@ -14,6 +14,7 @@ from dataward.spark.sql import column
 from dataward.tables import files
 from dataward.tables.lines import undecodable
 from dataward.tables.maintenance import settings
+from dataward.tables.secrets import resolved
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -65,7 +66,7 @@ def _unlike(wanted: DataType, seen: DataType) -> tuple[str, str] | None:
 def reader_of(reader: Any, source: Source, **more: str) -> Any:
     """Return a reader with the format and options of a source, and further options."""
     options = {key: option(value) for key, value in source.reader_options.items()}
-    return reader.format(source.format).options(**options).options(**more)
+    return reader.format(source.format).options(**options).options(**resolved(source.options_from)).options(**more)
 
 
 def columns_of(reader: Any, source: Source, paths: str | list[str]) -> StructType:

@@ -22,7 +22,7 @@ from dataward.contract import Source
 from dataward.contract.reserved import MALFORMED
 from dataward.errors import SourceError
 from dataward.spark.kind import is_remote
-from dataward.tables import catalog, connectors, delta, files, header
+from dataward.tables import catalog, connectors, delta, files, header, iceberg, jdbc
 from dataward.tables.lines import Lines, look
 from dataward.tables.reading import check_keys, columns_of, marked, option, permissive, reader_of
 from dataward.tables.reason import reason
@@ -43,7 +43,7 @@ class Pin:
     Attributes:
         frame: the rows.
         described: what is read, as text.
-        version: version of a Delta table; None for other formats.
+        version: version of a Delta table, Iceberg's snapshot, or a database's watermark; None for other formats.
         digest: SHA-256 (hex) that identifies what is read.
         source: the source.
         now: function that computes the digest again; None where the pinned rows cannot change.
@@ -87,8 +87,12 @@ def pin(spark: SparkSession, source: Source, version: int | None = None, schema_
             raise SourceError(
                 f"source {source}: its rows are with the caller of dataward.publish(contract, source=df) only"
             )
+        if source.format == "kafka":
+            raise SourceError(f"source {source}: it is read as a stream: publish it with --stream CHECKPOINT")
         if source.format == "delta":
             return _pin_delta(spark, source, version)
+        if source.format in ("jdbc", "iceberg"):
+            return _pin_outside(spark, source, version)
         if source.table is not None:
             _refuse_other_kinds(spark, source, source.table)
             if source.format not in ("csv", "json"):
@@ -123,6 +127,19 @@ def _pin_delta(spark: SparkSession, source: Source, version: int | None) -> Pin:
     digest = hashlib.sha256(f"delta {source} {present.id} {wanted}".encode()).hexdigest()
     size = present.size if wanted == present.version else None
     return Pin(frame, f"{source} @ version {wanted}", wanted, digest, source, size=size)
+
+
+def _pin_outside(spark: SparkSession, source: Source, version: int | None) -> Pin:
+    """Pin a table of a database, or of Iceberg."""
+    if source.format == "iceberg":
+        frame, snapshot = iceberg.at_snapshot(spark, source, version if version is not None else source.version)
+        digest = hashlib.sha256(f"iceberg {source} {snapshot}".encode()).hexdigest()
+        return Pin(frame, f"{source} @ snapshot {snapshot}", snapshot, digest, source)
+    rows = jdbc.rows_of(spark, source, version)
+    now = None
+    if rows.version is not None:
+        now = partial(jdbc.count_digest, source=source, frame=rows.frame, mark=rows.version)
+    return Pin(rows.frame, f"{source} @ {rows.told}", rows.version, rows.digest, source, now)
 
 
 def _refuse_other_kinds(spark: SparkSession, source: Source, name: str) -> None:
@@ -311,7 +328,13 @@ def streaming(spark: SparkSession, source: Source) -> DataFrame:
     with _readable(source):
         if source.format == "view":
             raise SourceError(f"source {source}: a view cannot be streamed; name the table below it")
+        if source.format in ("iceberg", "jdbc", "frame"):
+            raise SourceError(
+                f"source {source}: format {source.format} cannot be streamed; publish it without --stream"
+            )
         reader = reader_of(spark.readStream, source)
+        if source.format == "kafka":
+            return connectors.messages(reader.load(), source)
         if source.format == "delta":
             return cast("DataFrame", reader.load(source.path) if source.path else reader.table(source.table))
         if source.path is None:

@@ -1,0 +1,162 @@
+"""Read a table of a database by JDBC, so that every pass of a run reads the same rows.
+
+PostgreSQL: a transaction of the driver's own exports a snapshot, and every connection of every task reads in it
+(``SET TRANSACTION SNAPSHOT``). Any database: a *watermark*, a column that grows with every new or changed row; rows up to
+its present maximum are read, and counted again before the commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataward.contract import Source
+from dataward.errors import SourceError
+from dataward.spark.sql import column
+from dataward.tables.secrets import resolved
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+__all__ = ["Rows", "count_digest", "rows_of"]
+
+REPEATABLE_READ = 4  # java.sql.Connection.TRANSACTION_REPEATABLE_READ
+EXPORT = "SELECT pg_export_snapshot(), to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+SNAPSHOT = re.compile(r"[0-9A-Fa-f-]{5,60}")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a database, and what pins them.
+
+    Attributes:
+        frame: the rows.
+        told: how they are pinned, as text.
+        version: the watermark as a whole number (microseconds, days, or the number itself); None: a snapshot.
+        digest: SHA-256 (hex) that identifies the rows.
+    """
+
+    frame: DataFrame
+    told: str
+    version: int | None
+    digest: str
+
+
+def rows_of(spark: SparkSession, source: Source, version: int | None) -> Rows:
+    """Return the rows of a source, pinned.
+
+    Args:
+        spark: the session; the snapshot lives as long as it.
+        source: the source.
+        version: watermark of the first attempt; None for the present one.
+
+    Raises:
+        SourceError: the database cannot pin rows, or rows have no watermark.
+    """
+    if source.watermark is not None:
+        return _up_to(spark, source, source.watermark, version)
+    url = str(source.reader_options["url"])
+    if not url.startswith("jdbc:postgresql:"):
+        raise SourceError(
+            f"source {source}: only PostgreSQL gives all connections one snapshot. Add source.watermark: COLUMN, a column that grows "
+            "with every new or changed row"
+        )
+    if not hasattr(spark, "_jsparkSession"):
+        raise SourceError(
+            f"source {source}: a snapshot needs a classic session, as the driver holds a connection of its own. Add source.watermark: "
+            "COLUMN, or run it in a classic session"
+        )
+    snapshot, time = _exported(spark, source, url)
+    begin = f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'"
+    frame = _read(spark, source, str(source.table), sessionInitStatement=begin)
+    told = f"repeatable-read snapshot {snapshot} of {time}"
+    return Rows(frame, told, None, hashlib.sha256(f"jdbc {source} {told}".encode()).hexdigest())
+
+
+def _read(spark: SparkSession, source: Source, table: str, **more: str) -> DataFrame:
+    given = {key: str(value) for key, value in source.reader_options.items()}
+    options = {"fetchsize": "10000", **given, **resolved(source.options_from), "dbtable": table, **more}
+    return spark.read.format("jdbc").options(**options).load()
+
+
+def _exported(spark: SparkSession, source: Source, url: str) -> tuple[str, str]:
+    """Open a transaction that exports its snapshot; it ends with the Python object of the session."""
+    jvm: Any = spark.sparkContext._jvm
+    jvm.org.apache.spark.sql.execution.datasources.jdbc.DriverRegistry.register("org.postgresql.Driver")
+    login = jvm.java.util.Properties()
+    for key, value in resolved(source.options_from).items():
+        login.setProperty(key, value)
+    connection = jvm.java.sql.DriverManager.getConnection(url, login)
+    weakref.finalize(spark, _close, connection)
+    connection.setAutoCommit(False)
+    connection.setTransactionIsolation(REPEATABLE_READ)
+    statement = connection.createStatement()
+    statement.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    found = statement.executeQuery(EXPORT)
+    found.next()
+    snapshot, time = str(found.getString(1)), str(found.getString(2))
+    if not SNAPSHOT.fullmatch(snapshot):
+        raise SourceError(f"source {source}: the database exports no snapshot. Add source.watermark: COLUMN")
+    return snapshot, time
+
+
+def _close(connection: Any) -> None:
+    with suppress(Exception):  # the JVM may be gone
+        connection.close()
+
+
+def _up_to(spark: SparkSession, source: Source, name: str, version: int | None) -> Rows:
+    """Return the rows up to a watermark."""
+    from pyspark.sql import functions as F
+
+    table = str(source.table)
+    kind = _read(spark, source, table).schema[name].dataType.simpleString()
+    if kind not in KINDS:
+        raise SourceError(
+            f"source {source}: the watermark '{name}' is of type {kind}; it must be a timestamp, a date or a whole number"
+        )
+    told = f"(SELECT max({name}) AS w, count(*) - count({name}) AS without FROM {table}) AS watermark"  # noqa: S608 - names by their patterns
+    row = _read(spark, source, told).select(F.expr(KINDS[kind]), "without").first()
+    newest, without = row if row else (None, 0)
+    if without:
+        raise SourceError(
+            f"source {source}: {without} rows have no '{name}' and cannot be pinned; fill it, or leave them out by a view"
+        )
+    mark = version if version is not None else int(newest if newest is not None else -1)
+    frame = _read(spark, source, table).where(_bound(name, kind, mark))
+    return Rows(
+        frame, f"rows up to {name} = {_shown(spark, kind, mark)}", mark, count_digest(spark, source, frame, mark)
+    )
+
+
+KINDS = {
+    "timestamp": "unix_micros(w)",
+    "date": "cast(unix_date(w) AS bigint)",
+    **dict.fromkeys(("bigint", "int", "smallint"), "cast(w AS bigint)"),
+    **{f"decimal({digits},0)": "cast(w AS bigint)" for digits in range(1, 39)},
+}
+"""SQL of a watermark as a whole number, by its type."""
+
+
+def _bound(name: str, kind: str, mark: int) -> Column:
+    from pyspark.sql import functions as F
+
+    value = {"timestamp": f"timestamp_micros({mark})", "date": f"date_from_unix_date({mark})"}.get(kind, f"{mark}L")
+    return column(name) <= F.expr(value)
+
+
+def _shown(spark: SparkSession, kind: str, mark: int) -> str:
+    if kind not in ("timestamp", "date"):
+        return str(mark)
+    value = f"timestamp_micros({mark})" if kind == "timestamp" else f"date_from_unix_date({mark})"
+    row = spark.sql(f"SELECT cast({value} AS string)").first()
+    return str(row[0]) if row else str(mark)
+
+
+def count_digest(spark: SparkSession, source: Source, frame: DataFrame, mark: int) -> str:
+    """Return the digest of rows up to a watermark: it changes where one of them is changed, added or removed."""
+    return hashlib.sha256(f"jdbc {source} {source.watermark} {mark} {frame.count()}".encode()).hexdigest()

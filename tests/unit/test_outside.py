@@ -1,0 +1,78 @@
+"""Sources outside of file systems: what a contract may say, where secrets are, and how places are named."""
+
+import pytest
+
+from dataward.contract import Source
+from dataward.contract.outside import dataset_of
+from dataward.errors import SourceError
+from dataward.tables.connectors import absent, coordinate
+from dataward.tables.secrets import resolved
+
+PG = {
+    "format": "jdbc",
+    "table": "public.people",
+    "options": {"url": "jdbc:postgresql://db:5432/shop?sslmode=verify-full"},
+}
+KAFKA = {"format": "kafka", "options": {"subscribe": "people", "kafka.bootstrap.servers": "b1:9092,b2:9092"}}
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ({**PG, "options": {"url": "jdbc:postgresql://u:pw@db/shop"}}, "'url' holds a user or a password"),
+    ({**PG, "options": {"url": "jdbc:postgresql://db/shop?user=u&password=pw"}}, "'url' holds a user or a password"),
+    ({**PG, "options": {**PG["options"], "Password": "pw"}}, r"'password' would be a secret .* options_from: \{password: NAME\}"),
+    ({**PG, "options": {**PG["options"], "query": "SELECT 1"}}, "option 'query' is set by Dataward"),
+    ({**PG, "options_from": {"dbtable": "X"}}, "option 'dbtable' is set by Dataward"),
+    ({**PG, "options": {**PG["options"], "fetchsize": 0}}, "outside of a transaction"),
+    ({**PG, "options": {}}, "needs options: .url"),
+    ({**PG, "table": None}, "needs 'table'"),
+    ({**PG, "path": "p"}, "'path' does not go with format jdbc"),
+    ({**PG, "version": 1}, "'version' goes with"),
+    ({**PG, "watermark": "a; DROP TABLE x"}, "pattern"),
+    ({**PG, "table": "a; DROP TABLE x"}, "'table' is a name"),
+    ({**PG, "options_from": {"password": "not a name"}}, "pattern"),
+    ({**PG, "options": {**PG["options"], "user": "u"}, "options_from": {"user": "U"}}, "is both under"),
+    ({**KAFKA, "options": {**KAFKA["options"], "kafka.sasl.jaas.config": "x"}}, "'kafka.sasl.jaas.config' would be a secret"),
+    ({**KAFKA, "table": "t"}, "'table' does not go with format kafka"),
+    ({"format": "frame", "path": "p"}, "'path' does not go with format frame"),
+    ({"format": "frame", "options": {"a": 1}}, "'options' does not go with format frame"),
+    ({"format": "csv", "path": "p", "watermark": "c"}, "'watermark' goes with format jdbc"),
+    ({"format": "iceberg"}, "exactly one of 'path' and 'table'")])  # fmt: skip
+def test_what_does_not_go_with_a_source_is_refused(given, said):
+    with pytest.raises(ValueError, match=said):
+        Source(**given)
+
+
+def test_a_database_and_a_topic_are_named_without_parameters():
+    database, topic = Source(**PG), Source(**KAFKA, schema="id INT")
+    assert str(database) == "public.people of jdbc:postgresql://db:5432/shop"
+    assert str(topic) == "kafka topic people at b1:9092,b2:9092"
+    assert dataset_of("jdbc", "public.people", PG["options"]) == ("postgres://db:5432", "shop.public.people")
+    assert dataset_of("kafka", None, KAFKA["options"]) == ("kafka://b1:9092", "people")
+
+
+def test_a_database_table_is_no_table_of_the_catalog():
+    assert not Source(**PG).same(Source(table="public.people"))
+    assert Source(**PG).same(Source(**PG))
+    assert not Source(format="frame").same(Source(**KAFKA))
+
+
+def test_secrets_come_from_the_environment_and_from_files(monkeypatch, tmp_path):
+    monkeypatch.setenv("PG_PASSWORD", "one")
+    (tmp_path / "user").write_text("two\n")
+    assert resolved({"password": "PG_PASSWORD", "User": f"file:{tmp_path}/user"}) == {"password": "one", "user": "two"}
+    monkeypatch.delenv("PG_PASSWORD")
+    with pytest.raises(SourceError, match=r"options_from.password: the environment variable PG_PASSWORD is not set"):
+        resolved({"password": "PG_PASSWORD"})
+    with pytest.raises(SourceError, match=r"options_from.password: .*gone cannot be read \(FileNotFoundError\)"):
+        resolved({"password": f"file:{tmp_path}/gone"})
+
+
+def test_a_missing_reader_is_named_by_its_coordinate():
+    assert coordinate("orc") is None
+    missing = RuntimeError("java.lang.ClassNotFoundException: org.postgresql.Driver")
+    assert "no driver for this JDBC URL" in absent("jdbc", missing)
+    assert "--packages org.apache.spark:spark-sql-kafka-0-10_2.1" in absent(
+        "kafka", RuntimeError("Failed to find data source: kafka")
+    )
+    assert absent("kafka", RuntimeError("refused")) is None
+    assert absent("orc", missing) is None
