@@ -300,20 +300,18 @@ def _probe() -> Any:
     """Return a function that is sent with its code, because the workers may not have this module."""
 
     def answer(batches: Iterable[Any]) -> Iterator[Any]:
+        import importlib
         import json
 
         import pyarrow
 
         for _ in batches:
             try:
-                import dataward
-                from dataward.privacy.protect import compiled as _  # noqa: F401
-                from dataward.spark.remote import fingerprint
-
-                told = {"fingerprint": fingerprint(), "place": str(dataward.__file__)}
+                _, own = map(importlib.import_module, ("dataward.privacy.protect.compiled", "dataward.spark.remote"))
+                found = {"fingerprint": own.fingerprint(), "place": str(own.__file__)}
             except Exception as error:
-                told = {"error": f"{type(error).__name__}: {error}"}
-            yield pyarrow.RecordBatch.from_arrays([pyarrow.array([json.dumps(told)])], names=["answer"])
+                found = {"error": f"{type(error).__name__}: {error}"}
+            yield pyarrow.RecordBatch.from_arrays([pyarrow.array([json.dumps(found)])], names=["answer"])
 
     answer.__module__ = "__main__"
     return answer
