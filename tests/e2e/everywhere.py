@@ -187,6 +187,8 @@ def facts(folder: Path, name: str) -> dict[str, object]:
 
     spark = session.get()
     spark.conf.set("spark.sql.session.timeZone", "UTC")
+    spark.conf.set("spark.sql.shuffle.partitions", "7")
+    spark.range(3).createOrReplaceTempView("primary")  # a name that runs use for views of their own
     told: dict[str, object] = {"spark": spark.version, "session": type(spark).__module__}
     for table, columns in (("full", COLUMNS + RANDOM_COLUMNS), ("fixed", COLUMNS + DROPPED)):
         planned = plan(contract(folder, name, table, columns))
@@ -207,6 +209,7 @@ def facts(folder: Path, name: str) -> dict[str, object]:
             "schema_sha256": content.schema_sha256,
             "measured": content.measured,
         }
+    told["own"] = [spark.conf.get("spark.sql.shuffle.partitions"), spark.table("primary").count()]
     return told
 
 

@@ -77,6 +77,7 @@ def test_one_contract_gives_the_same_rows_tokens_verdicts_and_digest_with_and_wi
     connect = json.loads(_done("tests.e2e.everywhere", str(tmp_path), "connect", server.url))
     assert ("connect" in classic["session"], "connect" in connect["session"]) == (False, True)
     assert differences(classic, connect) == []
+    assert classic["own"] == connect["own"] == ["7", 3]  # the user's settings and views are his
     assert classic["full"]["counts"]["quarantined"] > 0
     assert connect["fixed"]["measured"] == "written"
     classic["fixed"]["rows"][3]["family"] = "v1.00"

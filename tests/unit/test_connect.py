@@ -198,6 +198,59 @@ def test_a_server_that_does_not_answer_is_an_error_of_one_line(monkeypatch):
         remote._answers("sc://localhost:1/;token=secret", "sc://localhost:1")
 
 
+class Shared:
+    """A session of a platform that gives no second one; ``fixed``: settings that it refuses to change."""
+
+    _active_session = SimpleNamespace(session=None)
+    session_id = "shared"
+
+    def __init__(self, settings: dict[str, str], fixed: tuple[str, ...] = ()) -> None:
+        self.settings, self.fixed, self.conf = dict(settings), fixed, self
+
+    def set(self, key: str, value: str) -> None:
+        if key in self.fixed:
+            raise RuntimeError("CONFIG_NOT_AVAILABLE")
+        self.settings[key] = value
+
+    def get(self, key: str) -> str:
+        return self.settings[key]
+
+    def unset(self, key: str) -> None:
+        del self.settings[key]
+
+    def sql(self, text: str) -> SimpleNamespace:
+        assert text in ("SET", "SHOW VIEWS")
+        return SimpleNamespace(collect=lambda: list(self.settings.items()))
+
+
+@pytest.fixture
+def provided(monkeypatch):
+    monkeypatch.setattr(remote, "READY", {"shared"})
+    monkeypatch.setattr(remote, "_active", lambda: None)
+
+
+@pytest.mark.usefixtures("provided")
+def test_a_session_that_is_shared_has_its_own_settings_back_after_an_error_too():
+    spark = Shared({"zone": "Asia/Tokyo", "kept": "1"})
+    with pytest.raises(KeyError), remote.isolated(spark, {"zone": "UTC", "ansi": "false"}) as own:  # noqa: PT012 - the error is the block's
+        assert own is spark
+        assert spark.settings == {"zone": "UTC", "kept": "1", "ansi": "false"}
+        spark.set("more", "2")
+        raise KeyError
+    assert spark.settings == {"zone": "Asia/Tokyo", "kept": "1"}
+
+
+@pytest.mark.usefixtures("provided")
+def test_a_setting_that_a_platform_refuses_is_named_unless_its_value_is_right_already():
+    with remote.isolated(Shared({"ansi": "False"}, fixed=("ansi", "hidden")), {"ansi": "false", "hidden": "1"}):
+        pass
+    with (
+        pytest.raises(SessionError, match=r"refuses settings that Dataward needs: ansi=false"),
+        remote.isolated(Shared({"ansi": "true"}, fixed=("ansi",)), {"ansi": "false"}),
+    ):
+        pass
+
+
 def test_the_client_logs_no_plan_while_dataward_works(monkeypatch, caplog):
     """Its logs would print functions with their keys: SPARK_CONNECT_LOG_LEVEL is the user's for his own queries only."""
     logger = logging.getLogger("pyspark.sql.connect.client.core")
