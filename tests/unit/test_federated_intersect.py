@@ -281,3 +281,22 @@ def test_without_the_library_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "private_set_intersection", None)
     with pytest.raises(UsageError, match=r"pip install 'dataward\[intersect\]'"):
         ask(party("north", ["a"]), Wire(sender(tmp_path, ["a"])))
+
+
+def test_a_site_that_only_receives_does_not_listen(tmp_path):
+    from dataward.federated.plan import read_site
+    from dataward.verbs.site import init, load
+
+    for name in SIGNERS:
+        init(tmp_path, name)
+    (tmp_path / "c.yaml").write_text("contract: c\nsource: {path: a}\ntarget: {path: b}\nkeys: {path: k, domain: d}\n")
+    entries = "".join(
+        f'  - {{name: {name}, url: "https://h:1", public_key: {tmp_path}/{name}.pub}}\n' for name in SIGNERS
+    )
+    (tmp_path / "p.yaml").write_text(f"intersect: x\nkey: id\nreceiver: north\noutput: o\nsites:\n{entries}")
+    (tmp_path / "site.yaml").write_text(
+        f"site: north\nkey: {tmp_path}/north.key\nlisten: {{port: 0}}\ncontract: {tmp_path}/c.yaml\n"
+        f"plans: [{tmp_path}/p.yaml]\nstate: {tmp_path}/state\n"
+    )
+    with pytest.raises(UsageError, match="site 'north' answers nobody: it is the receiver of its plans, and asks by"):
+        load(None, read_site(tmp_path / "site.yaml"))

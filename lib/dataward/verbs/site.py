@@ -11,7 +11,7 @@ from dataward.contract import Document, Location
 from dataward.errors import KeyringError, UsageError
 from dataward.federated import certificates
 from dataward.federated.course import Course
-from dataward.federated.intersect import Sender
+from dataward.federated.intersect import Sender, read_intersection
 from dataward.federated.plan import SiteFile, TrainingPlan, read_plan, read_site
 from dataward.federated.rows import columns_of, rows_of
 from dataward.federated.server import Server
@@ -101,9 +101,10 @@ def load(spark: SparkSession | None, described: SiteFile) -> tuple[Site, Any]:
                 f"plan '{one.plan.plan}' has no site '{described.site}' with the public key of {described.key}: "
                 "give the plan this site's NAME.pub"
             )
+    # The receiver of an intersection asks, by its own verb; it answers nobody.
     asked = [path for path, kind in kinds.items() if kind == "intersect"]
-    found = (_sender(spark, described, contract, memory, path) for path in asked)
-    senders = tuple(sender for sender in found if sender is not None)
+    asked = [path for path in asked if read_intersection(path).receiver != described.site]
+    senders = tuple(_sender(spark, described, contract, memory, path) for path in asked)
     if not accepted and not senders:
         raise UsageError(
             f"site '{described.site}' answers nobody: it is the receiver of its plans, and asks by: dataward intersect PLAN --site SITE"
@@ -118,13 +119,8 @@ def _kind(path: str) -> str:
 
 
 @guarded("intersect")
-def _sender(
-    spark: SparkSession | None, described: SiteFile, contract: Plan, memory: Memory, path: str
-) -> Sender | None:
-    """Return the site's part in an intersection that it answers; None where it is the receiver, who asks."""
+def _sender(spark: SparkSession | None, described: SiteFile, contract: Plan, memory: Memory, path: str) -> Sender:
     party = party_of(spark, described, contract, path)
-    if party.plan.receiver == described.site:
-        return None
     return Sender(party, memory, described.runs, lambda: watched("intersect", contract=contract.contract))
 
 
