@@ -34,7 +34,7 @@ def refuse(spark: Any, contract: Contract | None, verb: str) -> None:
 def troubles(contract: Contract, verb: str) -> Iterator[str]:
     """Yield what cannot work through Spark Connect, each with its remedy."""
     if verb in MEASURING:
-        if contract.engine == "deequ":
+        if contract.engine == "deequ" and "engine" in contract.model_fields_set:
             yield "engine deequ needs Deequ in the JVM of this process: write 'engine: spark', which measures the same"
         if contract.checks:
             yield "'checks' are PyDeequ's, which needs the JVM of this process: write them as rules"
