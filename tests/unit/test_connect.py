@@ -295,6 +295,7 @@ def test_what_runs_is_not_refused():
         ({"engine": "deequ"}, "publish", "engine: spark"),
         ({"engine": "deequ"}, "quarantine_release", "engine: spark"),
         ({"source": {"format": "csv", "path": "data/a.csv"}}, "publish", "source data/a.csv"),
+        ({"source": {"format": "frame"}}, "publish", "write it to a table"),
         ({"target": {"path": "lake/a", "mode": "overwrite"}}, "erase", "target lake/a"),
         ({"references": {"r": {"format": "csv", "path": "b.csv"}}}, "publish", "reference 'r' b.csv"),
     ],

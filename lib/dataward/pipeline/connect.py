@@ -40,6 +40,8 @@ def troubles(contract: Contract, verb: str) -> Iterator[str]:
             yield "'checks' are PyDeequ's, which needs the JVM of this process: write them as rules"
         if contract.target.mode == "refresh":
             yield "mode refresh lists files by Delta's classes: use overwrite, replace, append or merge"
+        if contract.source.format == "frame":
+            yield "a DataFrame would be evaluated under the run's settings (UTC, ANSI off): write it to a table, and name that"
     places = {what: place for what, place in contract.tables.items() if what != "ledger"}
     places |= {"source": contract.source} | {f"reference '{alias}'": one for alias, one in contract.references.items()}
     for what, place in places.items():
