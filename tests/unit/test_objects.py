@@ -4,6 +4,7 @@ import pytest
 
 from dataward.contract import Contract, Location
 from dataward.contract.places import bucket_and_key, identity
+from dataward.tables.log import is_elsewhere
 from dataward.tables.objects import unfit
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1"
@@ -83,6 +84,17 @@ def test_a_name_with_and_without_the_sessions_own_catalog_is_one_table():
     assert identity("main.lake.people") == "main.lake.people"
     assert Location(table="Spark_Catalog.lake.people").same(Location(table="lake.People"))
     assert not Location(table="main.lake.people").same(Location(table="lake.people"))
+
+
+@pytest.mark.parametrize(
+    ("name", "elsewhere"),
+    [("people", False), ("lake.people", False), ("spark_catalog.lake.people", False), ("main.lake.people", True)],
+)
+def test_names_of_other_catalogs_are_told_from_those_of_spark_catalog(monkeypatch, name, elsewhere):
+    monkeypatch.delenv("DATABRICKS_RUNTIME_VERSION", raising=False)
+    assert is_elsewhere(name) is elsewhere
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "16.4")  # its Delta keeps the catalog of a name
+    assert is_elsewhere(name) is False
 
 
 def test_credentials_in_a_path_are_refused_without_being_repeated():
