@@ -48,7 +48,10 @@ _WORDS = (
         r"DELTA_CANNOT_CREATE_LOG_PATH|Mkdirs failed|mkdirs|Parent path is not a directory|Not a directory|ParentNotDirectory",
         "no directory can be made",
     ),
-    (r"No FileSystem for scheme|ClassNotFoundException.*S3AFileSystem", "no file system for this path: add hadoop-aws"),
+    (
+        r"No FileSystem for scheme|Class(NotFoundException.*| )org\.apache\.hadoop\.fs\.s3a\.S3AFileSystem",
+        "no file system for this path: for S3 add hadoop-aws (docs/s3.md; for a local session: dataward jars --s3)",
+    ),
     (r"CSV header does not conform|[Nn]umber of columns? in CSV", "the CSV header does not match the schema"),
     (
         r"Unescaped quote character",
