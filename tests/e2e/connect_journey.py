@@ -65,6 +65,7 @@ class Journey:
         except ValueError:
             document = printed[-2000:]
         self.steps[step] = {"code": code, "out": document, "err": err.getvalue()[-1500:]}
+        (self.root / "steps.json").write_text(json.dumps(self.steps, default=str))  # for whoever looks while it runs
         return self.steps[step]
 
 
