@@ -17,6 +17,7 @@ from dataward.pipeline.repair import Mended
 from dataward.privacy.protect.operator import Key
 from dataward.privacy.protect.row_ids import with_row_ids
 from dataward.quality.internal import SOURCE_ROW
+from dataward.spark.held import persisted
 from dataward.tables import delta, maintenance
 
 if TYPE_CHECKING:
@@ -76,8 +77,10 @@ class QuarantinedRows(WholeTable):
         of_good = good.join(copies, ROW_ID, "leftsemi").groupBy(ROW_ID).agg(F.count("*").alias(GOOD))
         of_raw = raw.join(copies, ROW_ID, "leftsemi").groupBy(ROW_ID).agg(F.count("*").alias(ALL))
         ready = copies.join(of_good, ROW_ID).join(of_raw, ROW_ID).where(f"{GOOD} = {ALL}")
-        ids = ready.select(ROW_ID, WAITING).persist()
-        ctx.resources.callback(ids.unpersist)
+        ids = ready.select(ROW_ID, WAITING)
+        if (kept := persisted(ids)) is not None:
+            ctx.resources.callback(kept.unpersist)
+            ids = kept
         expected = sum(row[0] or 0 for row in ids.agg(F.sum(WAITING)).collect())
         ranked = good.join(ids, ROW_ID).withColumn(
             RANK, F.row_number().over(Window.partitionBy(ROW_ID).orderBy(F.lit(0)))

@@ -21,7 +21,7 @@ from dataward.contract.treatment import Kind
 from dataward.errors import RunError
 from dataward.quality.duplicates.components import components
 from dataward.quality.internal import row_id
-from dataward.spark.held import Held, hold
+from dataward.spark.held import Held, hold, persisted
 from dataward.spark.sql import identifier
 from dataward.spark.workers import settled
 
@@ -95,9 +95,10 @@ class Clusters:
 
     def held(self) -> Clusters:
         """Compute the members now and persist them until :meth:`release`."""
-        self.edges.persist()
+        edges = persisted(self.edges)
         kept = hold(self.members)
-        self.edges.unpersist()
+        if edges is not None:
+            edges.unpersist()
         return Clusters(kept.frame, self.edges, self.notes, kept)
 
     def release(self) -> None:
