@@ -140,6 +140,7 @@ def test_each_command_that_reaches_aws_has_a_policy():
         "access approve": "signs a text",
         "dashboard": "local files",
         "monitor": "local files; its destinations are sns:Publish, logs and webhooks that the command names",
+        "keys migrate": "once, by hand: rights of keys-verify on the old keyring, of keys-create on the new one",
         "ledger migrate": "reads and writes the ledger once, by hand",
         "survey": "the coordinator's local files",
         "train": "the coordinator's local files",

@@ -90,11 +90,13 @@ def _watching(known: Verb, given: Mapping[str, Any]) -> Iterator[Callable[[Any],
     calls: list[_Call] = []
     came: list[Outcome] = []
     try:
-        for contract in _contracts(given):
-            connect.refuse(given.get("spark"), contract, known.name)
+        contracts = _contracts(given)
+        for contract in contracts:
             calls += _begun(known, contract, given)
         for call in calls:
             call.decide()
+        for contract in contracts:  # after the decision: a refusal is an event as well
+            connect.refuse(given.get("spark"), contract, known.name)
         yield lambda result: came.append(came_to(known, result))
     except BaseException as error:
         with suppress(TargetError):  # the verb's own error says more
