@@ -202,7 +202,7 @@ def run(project, tmp_path, monkeypatch):
     shutil.copytree(project, tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
     monkeypatch.setattr(site, "SITE", tmp_path / "site.yaml")
-    monkeypatch.setattr("dataward.spark.session.get", object)
+    monkeypatch.setattr("dataward.spark.session.get", type("Classic", (), {"_jsparkSession": None}))
     monkeypatch.setattr("dataward.federated.coordinator.Coordinator.run", _stops)
     monkeypatch.setattr("dataward.verbs.mlflow._mlflow", _stops)
     sink = tmp_path / "events.jsonl"
