@@ -87,13 +87,13 @@ def _s3(method: str, target: str, headers: Mapping[str, str], body: bytes) -> It
 
 
 def normal(request: Request, tag: str = "") -> Request:
-    """The same request without what differs from run to run: digits of 8 or more (hex, times, IDs), and every number of the ledger."""
+    """The same request without what differs from run to run: digits of 8 or more (hex, times, IDs), and every number of a ledger or its export."""
 
     def plain(text: str) -> str:
         text = text.replace(tag, "TAG") if tag else text
         text = "ACCOUNT".join(re.sub(r"[0-9a-fTZ](?:-?[0-9a-fTZ]){7,}", "HEX", part) for part in text.split(ACCOUNT))
-        before, ledger, inside = text.replace("ACCOUNT", ACCOUNT).partition("_ledger/")
-        return before + ledger + re.sub(r"\b[0-9a-f]{2}(?=/)|\d+", "N", inside)
+        before, *inside = re.split("(?<=_ledger/)|(?<=/AWSLogs/)", text.replace("ACCOUNT", ACCOUNT), maxsplit=1)
+        return before + "".join(re.sub(r"\b[0-9a-f]{2}(?=/)|\d+", "N", part) for part in inside)
 
     context = {key: tuple(map(plain, values)) for key, values in request.context.items()}
     return Request(request.action, plain(request.resource), context)

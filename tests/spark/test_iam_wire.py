@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from dataward import read
 from dataward.access import iam
 from dataward.access.iam_evaluate import allows
 from dataward.access.iam_verbs import QUERIES
 from dataward.contract import Location
+from dataward.integrity import ledger
+from dataward.keys import open_keys
 from dataward.pipeline.plan import plan
 from dataward.verbs.history import history
 from dataward.verbs.iam import subject
@@ -108,6 +112,15 @@ def test_verbs_without_spark_work_with_their_policies(lake):
     pointer = next(name for name in lake.objects() if "_ledger/index/" in name)
     lake.aws.client("s3").delete_object(Bucket=f"lake-{lake.tag}", Key=pointer.lstrip("/"))
     run(lake, "ledger-repair", "ledger", "repair")
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (lake.folder / "rsa.pem").write_bytes(pem)
+    place = ["--to", f"s3://lake-{lake.tag}/folder/ledger-cloudtrail", "--key", str(lake.folder / "rsa.pem")]
+    export = ["ledger", "cloudtrail", *place, "--account", ACCOUNT, "--region", REGION]
+    assert lake.run(*export) == 0
+    contract = plan(file).contract
+    ledger.record(contract.ledger_location, open_keys(contract.keys), "people", "note", b"new")
+    run(lake, "ledger-cloudtrail", *export)  # it continues the earlier export
     with changed(
         lake,
         "erasure:",

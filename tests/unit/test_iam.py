@@ -125,7 +125,7 @@ LIVE = {"preflight", "ledger-publish"}
 NOTHING = {"audit-correlate"}
 """Verbs that ask AWS nothing."""
 NOT_RECORDED = {
-    "access-views", "anonymize", "budget-reserve", "budget-set", "budget-show", "discover", "ledger-cloudtrail", "publish-explain", "read",
+    "access-views", "anonymize", "budget-reserve", "budget-set", "budget-show", "discover", "publish-explain", "read",
     "release", "suggest", "vacuum",
 }  # fmt: skip
 """Verbs whose policies no recorded request proves yet (docs/iam.md names them)."""
