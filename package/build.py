@@ -86,6 +86,7 @@ def build_environment(output: Path, target: Target, wheel: Path, scratch: Path) 
 
     from dataward.spark import jars
 
+    clusters = jars.SETS["3.5"]  # that of EMR 7 and Glue 5, whatever Spark is installed here
     version = wheel.name.split("-")[1]
     tag = f"cp{target.version.replace('.', '')}-{target.architecture}"
     wheels = fetch(target, scratch / "wheels")
@@ -93,8 +94,8 @@ def build_environment(output: Path, target: Target, wheel: Path, scratch: Path) 
     pack(archive, target, [*wheels, wheel], scratch / "environment")
     folder = output / "jars"
     folder.mkdir(exist_ok=True)
-    copied = [Path(shutil.copyfile(jar, folder / jar.name)) for jar in jars.ensure()]
-    shutil.copyfile(jars.fitting().sums, folder / "jars.sha256")
+    copied = [Path(shutil.copyfile(jar, folder / jar.name)) for jar in jars.ensure(jars=clusters)]
+    shutil.copyfile(clusters.sums, folder / "jars.sha256")
     markers = {
         "python_version": target.version,
         "python_full_version": f"{target.version}.0",
