@@ -77,6 +77,7 @@ VERBS: dict[str, Work] = {
     "history": _keyless("target", "ledger", "history", "windows"),
     "diff": _keyless("target"),
     "restore": Work(reads=("quarantine", "changes", "history"), writes=("target", "ledger"), columns=False),
+    "reconcile": Work(reads=("target", "quarantine", "changes", "history"), writes=("ledger",), columns=False),
     "vacuum": Work(
         reads=("target", "quarantine", "changes"),
         writes=("target", "quarantine", "changes", "ledger"),
