@@ -140,7 +140,7 @@ def test_each_command_that_reaches_aws_has_a_policy():
         "access approve": "signs a text",
         "dashboard": "local files",
         "monitor": "local files; its destinations are sns:Publish, logs and webhooks that the command names",
-        "keys migrate": "once, by hand: rights of keys-verify on the old keyring, of keys-create on the new one",
+        "keys migrate": "once, by hand: rights of keys-verify on the old keyring, of keys-create and kms:Encrypt on the new one",
         "ledger migrate": "reads and writes the ledger once, by hand",
         "release-set publish": "the policies of publish of its contracts, and of audit-seal of a contract with the set's ledger",
         "release-set verify": "the policies of verify of its contracts",

@@ -85,15 +85,15 @@ def _trouble(given: DataFrame) -> str:
 
     if given.isStreaming:
         return "it is a stream; publish the rows of a stream with 'dataward publish --stream'"
-    names = [name.lower() for name in given.columns]
-    if MALFORMED in names:
-        return f"it has a column '{MALFORMED}', a name that Dataward uses; rename it"
-    if twice := [name for name in names if names.count(name) > 1]:
-        return f"two of its columns are named '{twice[0]}', which Spark does not tell apart; rename one"
     try:
         fields = given.schema.fields
     except Exception:  # PySpark has no class for some types
         return "it has a column of a type that Delta does not keep, such as an interval; cast or drop it"
+    names = [field.name.lower() for field in fields]
+    if MALFORMED in names:
+        return f"it has a column '{MALFORMED}', a name that Dataward uses; rename it"
+    if twice := [name for name in names if names.count(name) > 1]:
+        return f"two of its columns are named '{twice[0]}', which Spark does not tell apart; rename one"
     unkept = T.DayTimeIntervalType | T.YearMonthIntervalType | T.NullType
     if found := [field for field in fields if isinstance(field.dataType, unkept)]:
         return f"its column '{found[0].name}' is of type {found[0].dataType.simpleString()}, which Delta does not keep; cast or drop it"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Rows", "count_digest", "rows_of"]
 
+POSTGRESQL, DRIVER = "jdbc:postgresql:", "org.postgresql.Driver"
 REPEATABLE_READ = 4  # java.sql.Connection.TRANSACTION_REPEATABLE_READ
 EXPORT = "SELECT pg_export_snapshot(), to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 SNAPSHOT = re.compile(r"[0-9A-Fa-f-]{5,60}")
@@ -60,7 +61,7 @@ def rows_of(spark: SparkSession, source: Source, version: int | None) -> Rows:
     if source.watermark is not None:
         return _up_to(spark, source, source.watermark, version)
     url = str(source.reader_options["url"])
-    if not url.startswith("jdbc:postgresql:"):
+    if not url.startswith(POSTGRESQL):
         raise SourceError(
             f"source {source}: only PostgreSQL gives all connections one snapshot. Add source.watermark: COLUMN, a column that grows "
             "with every new or changed row"
@@ -79,14 +80,16 @@ def rows_of(spark: SparkSession, source: Source, version: int | None) -> Rows:
 
 def _read(spark: SparkSession, source: Source, table: str, **more: str) -> DataFrame:
     given = {key: str(value) for key, value in source.reader_options.items()}
-    options = {"fetchsize": "10000", **given, **resolved(source.options_from), "dbtable": table, **more}
+    # Spark would ask DriverManager, which knows the driver of the snapshot's connection by Spark's wrapper only.
+    ours = {"fetchsize": "10000", **({"driver": DRIVER} if given["url"].startswith(POSTGRESQL) else {})}
+    options = {**ours, **given, **resolved(source.options_from), "dbtable": table, **more}
     return spark.read.format("jdbc").options(**options).load()
 
 
 def _exported(spark: SparkSession, source: Source, url: str) -> tuple[str, str]:
     """Open a transaction that exports its snapshot; it ends with the Python object of the session."""
     jvm: Any = spark.sparkContext._jvm
-    jvm.org.apache.spark.sql.execution.datasources.jdbc.DriverRegistry.register("org.postgresql.Driver")
+    jvm.org.apache.spark.sql.execution.datasources.jdbc.DriverRegistry.register(DRIVER)
     login = jvm.java.util.Properties()
     for key, value in resolved(source.options_from).items():
         login.setProperty(key, value)
