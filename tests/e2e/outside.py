@@ -180,10 +180,16 @@ def jdbc_denied(spark):
     os.environ["PG_WRONG"] = "canary-wrong-password"
     source = Source(format="jdbc", table="orders", options={"url": URL}, options_from={**LOGIN, "password": "PG_WRONG"})
     for more in ({}, {"watermark": "changed"}):
-        with pytest.raises(SourceError) as caught:
+        with pytest.raises(SourceError, match="the database refuses user or password") as caught:
             pin(spark, source.model_copy(update=more))
         assert "canary" not in str(caught.value)
-        print(caught.value)
+    with pytest.raises(SourceError, match="the database has no such table"):
+        pin(spark, source.model_copy(update={"table": "nothing", "options_from": LOGIN}))
+    with pytest.raises(SourceError, match="the database cannot be reached"):
+        pin(
+            spark,
+            source.model_copy(update={"options": {"url": "jdbc:postgresql://127.0.0.1:9/x"}, "options_from": LOGIN}),
+        )
     with pytest.raises(SourceError, match="options_from.password: the environment variable PG_NONE is not set"):
         pin(spark, source.model_copy(update={"options_from": {"password": "PG_NONE"}}))
 

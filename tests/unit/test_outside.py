@@ -6,6 +6,7 @@ from dataward.contract import Source
 from dataward.contract.outside import dataset_of
 from dataward.errors import SourceError
 from dataward.tables.connectors import absent, coordinate
+from dataward.tables.reason import reason
 from dataward.tables.secrets import resolved
 
 PG = {
@@ -76,3 +77,13 @@ def test_a_missing_reader_is_named_by_its_coordinate():
     )
     assert absent("kafka", RuntimeError("refused")) is None
     assert absent("orc", missing) is None
+
+
+@pytest.mark.parametrize(("said", "told"), [
+    ("org.postgresql.util.PSQLException: FATAL: password authentication failed for user \"owner\"", "the database refuses user or password"),
+    ("org.postgresql.util.PSQLException: Connection to db:5432 refused. Check that", "the database cannot be reached"),
+    ("org.postgresql.util.PSQLException: ERROR: relation \"x\" does not exist", "the database has no such table"),
+    ("org.postgresql.util.PSQLException: ERROR: permission denied for table people", "the database's user may not read"),
+    ("org.postgresql.util.PSQLException: ERROR: invalid snapshot identifier: \"0-1\"", "the database ended the run's snapshot")])  # fmt: skip
+def test_what_a_database_refuses_is_said_without_its_words(said, told):
+    assert reason(RuntimeError(said)).startswith(told)

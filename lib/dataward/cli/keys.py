@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataward.cli.parsing import Verb
 from dataward.cli.say import print_json, say
-from dataward.errors import UsageError
+from dataward.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from dataward.contract import Keys
@@ -206,8 +206,9 @@ def _migrate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(asdict(done))
         return 0
+    held = f"{counted(done.versions, 'key version')} of {counted(done.domains, 'domain')}"
     print(
-        f"{done.place} holds the {done.versions} key versions of {done.domains} domains of {done.old} ({done.new} wrapped now). Each was "
+        f"{done.place} holds the {held} of {done.old} ({done.new} wrapped now). Each was "
         "unwrapped again and is the same: tokens and seals stay as they are."
     )
     if done.place == done.old:

@@ -33,6 +33,20 @@ Others (value, values, expression, sqlExpr, row, message, ...) may hold data, an
 """
 
 _WORDS = (
+    (
+        r"password authentication failed|[Aa]ccess denied for user|ORA-01017|Login failed for user",
+        "the database refuses user or password",
+    ),
+    (
+        r"PSQLException: Connection to|CommunicationsException|SQLNonTransientConnection",
+        "the database cannot be reached",
+    ),
+    (r"PSQLException: .*relation .* does not exist", "the database has no such table, or its user may not see it"),
+    (r"PSQLException: .*permission denied", "the database's user may not read this table"),
+    (
+        r"PSQLException: .*(invalid snapshot identifier|snapshot .* does not exist)",
+        "the database ended the run's snapshot",
+    ),
     (r"Permission denied|AccessDenied|Access Denied|AccessControlException", "access is denied"),
     (
         r"PATH_NOT_FOUND|Path does not exist|FileNotFoundException|DELTA_PATH_DOES_NOT_EXIST",
