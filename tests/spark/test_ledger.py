@@ -100,7 +100,8 @@ def test_an_old_ledger_is_brought_over_with_its_proof(spark, tmp_path, table, mo
     entries = ledger.entries(place)
     assert [entry.body.kind for entry in entries] == ["seal", "seal", "seal", "migration"]
     assert [entry.seal_text for entry in entries[:3]] == [one.seal_text for one in old]
-    carried = [replace(one, files=entry.files, previous=entry.body.about["chain"][0], hash=entry.body.about["chain"][1],
+    files = [json.loads(ledger.open_log(place).statement(entry.body.manifest)) for entry in entries[:3]]
+    carried = [replace(one, files=tuple(migrate.FileContent(*file) for file in files[entry.seq]), previous=entry.body.about["chain"][0], hash=entry.body.about["chain"][1],
                        signature=entry.body.about["chain"][2]) for one, entry in zip(old, entries, strict=False)]  # fmt: skip
     assert carried == old
     assert migrate.chain_flaws(carried, RING) == []
