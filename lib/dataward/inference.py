@@ -107,14 +107,14 @@ class Protector:
                 Problem("", 0, name, "no line decides about it", "add one to the contract, or set 'default'")
             )
         if problems:
-            told = "; ".join(f"column '{found.where}': {found.what}; {found.remedy}" for found in problems)
-            raise UsageError(f"contract '{self.contract.contract}': {told}")
+            problem = "; ".join(f"column '{found.where}': {found.what}; {found.remedy}" for found in problems)
+            raise UsageError(f"contract '{self.contract.contract}': {problem}")
         made = compiled(self.contract, self._keys, schema)
         if columns := needing_spark(made):
-            told = (
+            problem = (
                 f"contract '{self.contract.contract}': vault and shred need Spark, their entries stand in a Delta table"
             )
-            raise UsageError(f"{told} ({', '.join(columns)}); leave these columns out, or use encrypt or token")
+            raise UsageError(f"{problem} ({', '.join(columns)}); leave these columns out, or use encrypt or token")
         return made
 
 

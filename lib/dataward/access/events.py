@@ -59,14 +59,14 @@ class Begun:
 
     def text(self) -> str:
         """Return JSON for :meth:`of`."""
-        told = {
+        fields = {
             "verb": self.verb.name,
             "who": vars(self.who),
             "subject": vars(self.subject),
             "time": self.time.isoformat(),
         }
         return json.dumps(
-            {**told, "product": self.product, "purpose": self.purpose, "ticket": self.ticket, "uid": self.uid}
+            {**fields, "product": self.product, "purpose": self.purpose, "ticket": self.ticket, "uid": self.uid}
         )
 
     @classmethod
@@ -77,10 +77,10 @@ class Begun:
             ValueError: the text is damaged.
         """
         try:
-            told = json.loads(text)
-            who = told["who"]
-            return cls(verb(told["verb"]), Principal(who["name"], who["kind"], tuple(who["groups"])), Subject(**told["subject"]),
-                       told["product"], told["purpose"], told["ticket"], told["uid"], datetime.fromisoformat(told["time"]))  # fmt: skip
+            data = json.loads(text)
+            who = data["who"]
+            return cls(verb(data["verb"]), Principal(who["name"], who["kind"], tuple(who["groups"])), Subject(**data["subject"]),
+                       data["product"], data["purpose"], data["ticket"], data["uid"], datetime.fromisoformat(data["time"]))  # fmt: skip
         except (KeyError, TypeError) as error:
             raise ValueError(f"not the start of a verb: {type(error).__name__}") from None
 
@@ -101,7 +101,7 @@ def event(begun: Begun, outcome: Outcome, ended: datetime | None = None) -> dict
     known, held = begun.verb, outcome.status == "success"
     category, category_name, class_name = CLASSES[known.class_uid]
     time, start = _milliseconds(ended), _milliseconds(begun.time)
-    told = {
+    fields = {
         "activity_id": known.activity,
         "activity_name": ACTIVITIES[known.class_uid][known.activity],
         "category_uid": category,
@@ -137,7 +137,7 @@ def event(begun: Begun, outcome: Outcome, ended: datetime | None = None) -> dict
             }
         },
     }
-    return {**told, **_of_class(begun, outcome)}
+    return {**fields, **_of_class(begun, outcome)}
 
 
 def _of_class(begun: Begun, outcome: Outcome) -> dict[str, Any]:
@@ -190,6 +190,6 @@ def interrupted(begun: Begun) -> dict[str, Any]:
     return event(begun, Outcome("interrupted", reason, "interrupted"))
 
 
-def line(told: Mapping[str, Any]) -> str:
+def line(fields: Mapping[str, Any]) -> str:
     """Return an event as one line of JSON, with keys in order."""
-    return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)

@@ -155,17 +155,17 @@ SCHEMA = "spool string, sequence bigint, time bigint, class_uid int, verb string
 
 
 def _row(spool: str, line: Line) -> tuple[Any, ...]:
-    told = json.loads(line.text)
-    own = told["unmapped"]["dataward"]
-    contract = (told.get("table") or told.get("entity") or {}).get("name", "")
+    fields = json.loads(line.text)
+    own = fields["unmapped"]["dataward"]
+    contract = (fields.get("table") or fields.get("entity") or {}).get("name", "")
     return (
         spool,
         line.sequence,
         line.time,
-        told["class_uid"],
+        fields["class_uid"],
         own["verb"],
         contract,
-        told["actor"]["user"]["name"],
+        fields["actor"]["user"]["name"],
         own["status"],
         line.text,
     )

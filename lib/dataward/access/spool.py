@@ -87,12 +87,12 @@ class Spool:
                 "or correct 'audit.spool'"
             ) from None
 
-    def end(self, told: dict[str, Any]) -> Line:
+    def end(self, fields: dict[str, Any]) -> Line:
         """Append the event of a started verb."""
         try:
             with self._locked():
-                written = self._append(told)
-                uid = told["metadata"]["uid"]
+                written = self._append(fields)
+                uid = fields["metadata"]["uid"]
                 with suppress(FileNotFoundError):
                     (self._open / f"{uid}.json").unlink()
                 if (descriptor := self._held.pop(uid, None)) is not None:
@@ -195,7 +195,7 @@ class Spool:
                 path.unlink()
         return len(old)
 
-    def _append(self, told: dict[str, Any]) -> Line:
+    def _append(self, fields: dict[str, Any]) -> Line:
         """Append an event under the spool's lock; times never decrease, so that sinks that sort by time keep the order."""
         segments = self._segments()
         path = segments[-1] if segments else self.folder / _named(1)
@@ -204,9 +204,9 @@ class Spool:
         sequence = max([newest.sequence if newest else _first(path) - 1, self.sealed, *self._delivered()]) + 1
         if sequence - _first(path) >= SEGMENT:
             path = self.folder / _named(sequence)
-        metadata = {**told["metadata"], "sequence": sequence, "log_name": f"dataward/{self._id_under_lock()}"}
-        time = max(told["time"], newest.time if newest else 0)
-        text = line({**told, "time": time, "metadata": metadata})
+        metadata = {**fields["metadata"], "sequence": sequence, "log_name": f"dataward/{self._id_under_lock()}"}
+        time = max(fields["time"], newest.time if newest else 0)
+        text = line({**fields, "time": time, "metadata": metadata})
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             _write(descriptor, text.encode() + b"\n")
@@ -336,5 +336,5 @@ def _newest(path: Path, repair: bool = True) -> Line | None:
 
 
 def _line(text: str) -> Line:
-    told = json.loads(text)
-    return Line(told["metadata"]["sequence"], told["time"], text)
+    fields = json.loads(text)
+    return Line(fields["metadata"]["sequence"], fields["time"], text)

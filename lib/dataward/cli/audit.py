@@ -27,8 +27,8 @@ def add(verb: Verb) -> None:
     command = with_contract(
         verb("audit", _audit, "List the events of a contract's verbs; deliver, seal, check and correlate them.")
     )
-    told = "; ".join(f"{name}: {what}" for name, what in ACTIONS.items())
-    command.add_argument("action", nargs="?", choices=tuple(ACTIONS), default="query", help=told)
+    actions = "; ".join(f"{name}: {what}" for name, what in ACTIONS.items())
+    command.add_argument("action", nargs="?", choices=tuple(ACTIONS), default="query", help=actions)
     command.add_argument(
         "--who", default="", metavar="NAME", help="query: principal, the last part of its ARN, or a group"
     )
@@ -66,7 +66,7 @@ def _query(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
     for event in found:
         own = event["unmapped"]["dataward"]
         time = datetime.fromtimestamp(event["time"] / 1000, timezone.utc)
-        told = [
+        rows = [
             f"{time:%Y-%m-%d %H:%M:%S}Z",
             f"{own['status']:<11}",
             f"{own['verb']:<12}",
@@ -78,7 +78,7 @@ def _query(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
             for name in ("version", "rows", "run_id", "entry", "purpose", "ticket")
             if own.get(name) not in (None, "")
         ]
-        print("  ".join([*told, about, *more]))
+        print("  ".join([*rows, about, *more]))
     say(counted(len(found), "event"))
     return 0
 

@@ -91,11 +91,11 @@ def _print(data: dict[str, Any]) -> None:
     kinds = max((len(column["class"] or "-") for column in data["columns"]), default=0)
     for column in data["columns"]:
         sure = column["confidence"]
-        told = f"{sure['value']:.2f} ({sure['low']:.2f}-{sure['high']:.2f})" if column["class"] else ""
+        probability = f"{sure['value']:.2f} ({sure['low']:.2f}-{sure['high']:.2f})" if column["class"] else ""
         why = "; ".join(
             column["evidence"][:2] if column["class"] else ["free text, seen in part only"] * column["free_text"]
         )
-        print(f"  {column['name']:<{width}}  {column['class'] or '-':<{kinds}}  {told:<16}  {why}".rstrip())
+        print(f"  {column['name']:<{width}}  {column['class'] or '-':<{kinds}}  {probability:<16}  {why}".rstrip())
         for inside in column["inside"]:
             print(f"  {'':<{width}}  {inside['class']} inside of {inside['share']:.2%} of its texts")
 

@@ -91,8 +91,8 @@ def _metrics(arguments: argparse.Namespace, planned: Any) -> int:
         remedy = did_you_mean(arguments.metric, known) or f"there are {', '.join(known) or 'none yet'}"
         raise UsageError(f"no run measured '{arguments.metric}': {remedy}")
     if arguments.json:
-        told = [{**dataclasses.asdict(one), "time": one.time.isoformat()} for runs in series.values() for one in runs]
-        print_json({"contract": planned.name, "measured": told})
+        points = [{**dataclasses.asdict(one), "time": one.time.isoformat()} for runs in series.values() for one in runs]
+        print_json({"contract": planned.name, "measured": points})
     elif arguments.metric:
         _told_series(arguments.metric, series[arguments.metric])
     else:
@@ -151,8 +151,8 @@ def _windows(arguments: argparse.Namespace, planned: Any) -> int:
 
     found = windows(session.get(), planned)
     if arguments.json:
-        told = [dataclasses.asdict(window) for window in found]
-        print_json({"contract": planned.name, "target": str(planned.contract.target), "windows": told})
+        listed = [dataclasses.asdict(window) for window in found]
+        print_json({"contract": planned.name, "target": str(planned.contract.target), "windows": listed})
         return 0
     if not found:
         print("no window yet: add windows: {column: ..., length: 1 hour} to the contract, and publish")
@@ -203,13 +203,13 @@ def _key_uses(arguments: argparse.Namespace, planned: Any) -> int:
 
 def _ranges(numbers: Sequence[int]) -> str:
     """Return numbers as ranges: 1, 2, 3, 5 as ``1-3, 5``."""
-    told: list[list[int]] = []
+    ranges: list[list[int]] = []
     for number in numbers:
-        if told and number == told[-1][-1] + 1:
-            told[-1].append(number)
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1].append(number)
         else:
-            told.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in told)
+            ranges.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in ranges)
 
 
 def _of_run(run_id: str | None) -> str:

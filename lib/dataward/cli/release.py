@@ -114,13 +114,15 @@ def _synthesize(arguments: argparse.Namespace) -> int:
         f"delta {made.cost.delta:g} to {wanted.spend.budget}; run id {made.run_id}"
     )
     if done.utility:
-        told = done.utility
+        found = done.utility
         print(
-            f"distance of columns: {max(told.marginals.values()):.3f} at most; of pairs {told.pairs[0]:.3f} on average, "
-            f"{told.pairs[1]:.3f} at most"
+            f"distance of columns: {max(found.marginals.values()):.3f} at most; of pairs {found.pairs[0]:.3f} on average, "
+            f"{found.pairs[1]:.3f} at most"
         )
-        print(f"'{told.predicted}' predicted on real rows: {told.synthetic:.3f} trained on synthetic ones, {told.real:.3f} on real ones, "
-              f"{told.majority:.3f} without a model")  # fmt: skip
+        print(
+            f"'{found.predicted}' predicted on real rows: {found.synthetic:.3f} trained on synthetic ones, "
+            f"{found.real:.3f} on real ones, {found.majority:.3f} without a model"
+        )
         print(f"{arguments.utility} holds exact comparisons with the real table: not for publication")
     return 0
 

@@ -150,8 +150,8 @@ def _intersect(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"path": done.path, "size": done.size, "keys": done.sizes, "card": done.card})
     else:
-        told = ", ".join(f"{name} has {number:,}" for name, number in done.sizes.items())
-        say(f"{done.size:,} keys are shared ({told}); card: {done.path}/card.json")
+        counts = ", ".join(f"{name} has {number:,}" for name, number in done.sizes.items())
+        say(f"{done.size:,} keys are shared ({counts}); card: {done.path}/card.json")
         if plan.reveal == "keys":
             say(f"keys: {done.path}/keys.jsonl, readable by its owner only")
     return 0
@@ -272,11 +272,11 @@ def _serve(arguments: argparse.Namespace) -> int:
     from dataward.verbs.site import serve
 
     server = serve(None, arguments.site)
-    told = {"site": server.site.name, "url": f"https://{server.server_address[0]!s}:{server.server_address[1]}",
+    serving = {"site": server.site.name, "url": f"https://{server.server_address[0]!s}:{server.server_address[1]}",
             "plans": list(server.site.plans)}  # fmt: skip
     if arguments.json:
-        print_json(told)
-    say(f"site {told['site']} listens at {told['url']} for {', '.join(server.site.plans)}; Ctrl-C ends it")
+        print_json(serving)
+    say(f"site {serving['site']} listens at {serving['url']} for {', '.join(server.site.plans)}; Ctrl-C ends it")
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -111,18 +111,18 @@ def _storage(contract: Contract) -> tuple[StorageState, ...]:
 
 
 def _written(arguments: argparse.Namespace, contract: Contract, asked: Asked, proof: Proof) -> list[str]:
-    told = []
+    written = []
     if arguments.bundle:
         from dataward.verbs.bundle import bundle
 
         made = bundle(contract, asked, arguments.bundle)
-        told.append(f"bundle: {made.path} proves {len(made.versions)} version(s); check it with the check.py inside")
+        written.append(f"bundle: {made.path} proves {len(made.versions)} version(s); check it with the check.py inside")
     if arguments.test_result:
         from dataward.verbs.bundle import write_test_result
 
         write_test_result(contract, asked, proof.version, arguments.test_result)
-        told.append(f"test result: {arguments.test_result}")
-    return told
+        written.append(f"test result: {arguments.test_result}")
+    return written
 
 
 def _print(proof: Proof) -> None:

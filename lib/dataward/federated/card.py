@@ -83,21 +83,21 @@ def _privacy(coordinator: Coordinator) -> dict[str, Any] | None:
     (plan, course), progress = _training(coordinator), coordinator.progress
     if plan.privacy is None or course.noise is None:
         return None
-    told = plan.privacy
+    privacy = plan.privacy
     return {
-        "epsilon": told.epsilon,
-        "delta": told.delta,
+        "epsilon": privacy.epsilon,
+        "delta": privacy.delta,
         "spent_epsilon": course.spent(progress.sequence, progress.largest),
-        "unit": told.unit or "row",
+        "unit": privacy.unit or "row",
         "neighbours": "one unit added or removed",
         "mechanism": "discrete Gaussian at each site, inside the mask",
         "noise_multiplier": course.noise.multiplier,
         "releases_paid": course.noise.releases,
-        "clip": told.clip,
-        "membership_bound": advantage_bound(told.epsilon, told.delta),
+        "clip": privacy.clip,
+        "membership_bound": advantage_bound(privacy.epsilon, privacy.delta),
         "assumptions": [
-            f"a {'person' if told.unit else 'row'} is at no more than {told.sites_per_unit} site(s)",
-            f"at most {told.colluding_sites} site(s) pool what they know with the coordinator",
+            f"a {'person' if privacy.unit else 'row'} is at no more than {privacy.sites_per_unit} site(s)",
+            f"at most {privacy.colluding_sites} site(s) pool what they know with the coordinator",
             "bounds, categories and the plan itself are public",
             "sites compute and add noise as the protocol says; time and size of messages are not protected",
         ],

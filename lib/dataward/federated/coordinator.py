@@ -196,8 +196,10 @@ class Coordinator:
             except SiteRefused as error:
                 self._note(error.site, str(error), exclude=bool(error.site))
         if summed is None:
-            told = "; ".join(dict.fromkeys(f"{one.site or 'sum'}: {one.what}" for one in self.progress.incidents[-12:]))
-            raise RunError(f"no sum came about in {TRIES} attempts ({told}). Run again to go on")
+            reasons = "; ".join(
+                dict.fromkeys(f"{one.site or 'sum'}: {one.what}" for one in self.progress.incidents[-12:])
+            )
+            raise RunError(f"no sum came about in {TRIES} attempts ({reasons}). Run again to go on")
         after = self.course.take(state, question, summed)
         largest = max(self.progress.largest, len(summed))
         self._keep(replace(self.progress, state=after, largest=largest))
@@ -222,11 +224,11 @@ class Coordinator:
                 self._keep(replace(self.progress, tables=tables))
         names = [name for name in names if name in self.progress.tables and name not in self.progress.excluded]
         if len(names) < self.plan.minimum_sites:
-            told = (
+            reasons = (
                 "; ".join(f"{one.site}: {one.what}" for one in self.progress.incidents if one.site) or "none answered"
             )
             raise RunError(
-                f"{len(names)} of {len(self.plan.sites)} sites take part, and the plan needs {self.plan.minimum_sites} ({told})"
+                f"{len(names)} of {len(self.plan.sites)} sites take part, and the plan needs {self.plan.minimum_sites} ({reasons})"
             )
         return tuple(names)
 
@@ -271,8 +273,8 @@ class Coordinator:
         answers = self._all(pool, "advertise", asked)
         adverts = self._parsed(answers, lambda name, answer: protocol.Advert(**answer))
         protocol.verified(session, adverts)
-        told = {name: asdict(advert) for name, advert in adverts.items()}
-        answers = self._all(pool, "share", {name: {**same, "adverts": told} for name in adverts})
+        bodies = {name: asdict(advert) for name, advert in adverts.items()}
+        answers = self._all(pool, "share", {name: {**same, "adverts": bodies} for name in adverts})
         sealed = self._parsed(
             answers, lambda name, answer: {str(to): bytes_of(x).hex() for to, x in answer["sealed"].items()}
         )
@@ -353,5 +355,5 @@ def _shares(answer: Mapping[str, Any]) -> protocol.Shares:
 
 def _line(measured: Mapping[str, Any]) -> str:
     loss, accuracy = measured["loss"], measured["accuracy"]
-    told = "no holdout" if loss is None else f"holdout: loss {loss:.4f}, accuracy {accuracy:.3f}"
-    return f"round {measured['round'] + 1}: {told}"
+    measures = "no holdout" if loss is None else f"holdout: loss {loss:.4f}, accuracy {accuracy:.3f}"
+    return f"round {measured['round'] + 1}: {measures}"

@@ -117,8 +117,8 @@ def relayed(message: Any, settings: Mapping[str, Any]) -> Any:
     except SiteRefused as error:
         return _reply(message, {"refused": str(error), "site": error.site})
     except (DatawardError, OSError, ValueError, KeyError, TypeError) as error:
-        told = str(error) if isinstance(error, DatawardError) else f"its node failed ({type(error).__name__})"
-        return _reply(message, {"unreachable": told})
+        problem = str(error) if isinstance(error, DatawardError) else f"its node failed ({type(error).__name__})"
+        return _reply(message, {"unreachable": problem})
 
 
 def _message(stage: str, message: Mapping[str, Any], node: int) -> Any:

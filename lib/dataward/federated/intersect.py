@@ -184,7 +184,7 @@ def ask(party: Party, transport: Transport) -> Found:
     said = party.signed(run, keys=len(mine), sent=sha256(request))
     answer = transport.call(plan.sender, STAGE, {**said, "request": _packed(request)})
     setup, response = (_bytes(answer.get(name)) for name in ("setup", "response"))
-    told = {key: value for key, value in answer.items() if key not in ("setup", "response")}
+    fields = {key: value for key, value in answer.items() if key not in ("setup", "response")}
     expected = {
         "plan": party.digest,
         "run": run,
@@ -192,9 +192,11 @@ def ask(party: Party, transport: Transport) -> Found:
         "asked": said["sent"],
         "sent": sha256(setup + response),
     }
-    if not signed_by(told, party.key_of(plan.sender)) or any(told.get(key) != value for key, value in expected.items()):
+    if not signed_by(fields, party.key_of(plan.sender)) or any(
+        fields.get(key) != value for key, value in expected.items()
+    ):
         raise SiteRefused("its answer is not signed by the plan's key for it, or answers something else", plan.sender)
-    _demand_fitting(plan, told, party.table)
+    _demand_fitting(plan, fields, party.table)
     pair = _parsed(psi.ServerSetup, setup), _parsed(psi.Response, response)
     try:
         found = (
@@ -203,8 +205,8 @@ def ask(party: Party, transport: Transport) -> Found:
         size = client.GetIntersectionSize(*pair) if found is None else len(found)
     except (RuntimeError, ValueError, IndexError):
         raise SiteRefused("its answer is no part of an intersection", plan.sender) from None
-    sizes = {party.name: len(mine), plan.sender: int(told["keys"])}
-    return Found(run, size, found, sizes, {party.name: said, plan.sender: told})
+    sizes = {party.name: len(mine), plan.sender: int(fields["keys"])}
+    return Found(run, size, found, sizes, {party.name: said, plan.sender: fields})
 
 
 class Sender:

@@ -59,8 +59,8 @@ def statement(envelope: bytes, keys: dict[str, Any]) -> dict[str, Any]:
     message = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
     for one in found["signatures"]:
         if one["keyid"] in keys and verifies(keys[one["keyid"]], base64.b64decode(one["sig"]), message):
-            told: dict[str, Any] = json.loads(payload)
-            return told
+            parsed: dict[str, Any] = json.loads(payload)
+            return parsed
     raise ValueError("it is not signed by a known key")
 
 
@@ -161,11 +161,11 @@ def check_entry(
     envelope = files[f"statements/{body['statement']}.dsse"]
     if sha256(envelope) != body["statement"]:
         raise ValueError("its statement was changed")
-    told = statement(envelope, keys)
-    subject, version = told["subject"][0]["digest"]["sha256"], told["predicate"]["version"]
+    content = statement(envelope, keys)
+    subject, version = content["subject"][0]["digest"]["sha256"], content["predicate"]["version"]
     if subject != body["manifest"] or subject not in manifests or manifests[subject]["version"] != version:
         raise ValueError("statement, entry and manifest are not of one version")
-    words = f"entry {int(index)}: version {version}, proved in log {origin} of {size} entries, sealed {told['predicate']['time']}"
+    words = f"entry {int(index)}: version {version}, proved in log {origin} of {size} entries, sealed {content['predicate']['time']}"
     return version, subject, words
 
 

@@ -190,7 +190,7 @@ def build(
         whole: the version's state from the log; needed where commits since the earlier manifest (or since the table's
             first version) were removed, so that the manifest has to be whole.
     """
-    told = tuple(_commit(commit, hashes) for commit in commits)
+    described = tuple(_commit(commit, hashes) for commit in commits)
     number = earlier.number + 1 if earlier else 0
     due = whole is not None or earlier is None or number % WHOLE_EVERY == 0
     base = Attested(-1)
@@ -199,14 +199,14 @@ def build(
         base = Attested(whole.version, files, whole.metadata, whole.protocol)
     elif due:
         base = state() if earlier is not None else base
-        for commit in told:
+        for commit in described:
             base = after(base, commit)
     return Manifest(
         table=earlier.table if earlier else str(_last(commits, whole)["id"]),
         version=commits[-1].version,
         number=number,
         predecessor=Predecessor(version=earlier.version, sha256=earlier.sha256) if earlier else None,
-        commits=told,
+        commits=described,
         files=_listed(base) if due else None,
         metadata=base.metadata if due else None,
         protocol=base.protocol if due else None,

@@ -175,7 +175,7 @@ def chain_flaws(chain: list[ChainEntry], provider: PublicKeys) -> list[str]:
     """Verify an old chain, and return its flaws with their entries; empty if it verifies."""
     found = []
     previous = START
-    told = {seq for entry in chain if isinstance(record := _record_of(entry), Erasure) for seq in record.redacted}
+    erased = {seq for entry in chain if isinstance(record := _record_of(entry), Erasure) for seq in record.redacted}
     for position, entry in enumerate(chain):
         name = f"ledger entry {entry.seq}"
         if entry.seq != position:
@@ -185,7 +185,7 @@ def chain_flaws(chain: list[ChainEntry], provider: PublicKeys) -> list[str]:
             found.append(f"{name}: does not follow entry {entry.seq - 1}; one of the two was changed")
         if entry.computed_hash != entry.hash:
             found.append(f"{name}: its seal or its hash was changed")
-        elif isinstance(_record_of(entry), Erased) and entry.seq not in told:
+        elif isinstance(_record_of(entry), Erased) and entry.seq not in erased:
             found.append(f"{name}: its seal was taken out, and no erasure says so")
         elif trouble := _signature_flaw(entry, provider):
             found.append(f"{name}: {trouble}")

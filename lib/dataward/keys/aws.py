@@ -168,8 +168,8 @@ class KmsSigner:
             KeyringError: KMS refused, or could not be reached.
         """
         digest = hashlib.sha256(message).digest()
-        told = {"KeyId": self.key, "Message": digest, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
-        return bytes(_call(f"kms Sign with {self.key}", lambda: _client("kms").sign(**told))["Signature"])
+        request = {"KeyId": self.key, "Message": digest, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
+        return bytes(_call(f"kms Sign with {self.key}", lambda: _client("kms").sign(**request))["Signature"])
 
 
 @dataclass(frozen=True)

@@ -171,8 +171,8 @@ class Keyring:
 
     def __repr__(self) -> str:
         """Return a text without secrets."""
-        told = {name: sorted(domain.versions) for name, domain in self._document.domains.items()}
-        return f"Keyring({str(self._store)!r}, {told})"
+        versions = {name: sorted(domain.versions) for name, domain in self._document.domains.items()}
+        return f"Keyring({str(self._store)!r}, {versions})"
 
     @classmethod
     def created(cls, store: Store, wrapping: Wrapping) -> Keyring:

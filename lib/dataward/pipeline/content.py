@@ -112,13 +112,13 @@ def content_of(sealing: Sealing, change: Change) -> SealedContent:
     """
     schema, secret = sealing.read(sealing.version).schema, sealing.secret
     found = _total(sealing, change, schema)
-    nonce, told = new_nonce(), schema_sha256(schema)
+    nonce, schema_digest = new_nonce(), schema_sha256(schema)
     return SealedContent(
         encoding=ENCODING,
-        digest=digest(found.total, secret, nonce, told),
+        digest=digest(found.total, secret, nonce, schema_digest),
         nonce=nonce,
         rows=found.total.rows,
-        schema_sha256=told,
+        schema_sha256=schema_digest,
         basis=found.basis,
         measured=found.measured,
         unsealed=found.unsealed,
@@ -279,5 +279,5 @@ def _ours(sealing: Sealing, between: list[Commit]) -> tuple[list[int], tuple[int
 
 def commit_mac(secret: bytes, contract: Contract, run_id: str, metadata: Mapping[str, Any]) -> str:
     """Return the MAC that proves to a later run that the holder of the key made a commit."""
-    told = [str(contract.target), run_id, metadata.get("contract_sha256"), metadata.get("as_of")]
-    return hmac.digest(secret, COMMIT + canonical(told).encode(), "sha256").hex()
+    parts = [str(contract.target), run_id, metadata.get("contract_sha256"), metadata.get("as_of")]
+    return hmac.digest(secret, COMMIT + canonical(parts).encode(), "sha256").hex()

@@ -131,10 +131,10 @@ def _seal(tables: Opened, version: int, gone: int, change: Change) -> None:
     if earlier is not None and earlier.version == version and earlier.run_id == tables.run_id:
         return  # nothing was left to be removed
     described = f"{contract.target} without {gone} row(s) of one person"
-    told = {"in": rows + gone, "published": rows, "quarantined": 0, "dropped": gone}
+    counts = {"in": rows + gone, "published": rows, "quarantined": 0, "dropped": gone}
     run = SealingRun(contract, tables.plan.sha256, tables.keys, tables.run_id)
     seal_version(spark, run, version, change, source={"described": described, "version": None, "sha256": None},
-                 verdicts=[], rows=told, protections=earlier.protections if earlier else [], quarantine=None)  # fmt: skip
+                 verdicts=[], rows=counts, protections=earlier.protections if earlier else [], quarantine=None)  # fmt: skip
 
 
 def folders(tables: Opened) -> list[str]:

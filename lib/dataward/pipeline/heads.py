@@ -28,10 +28,10 @@ def keep_heads(contract: Contract, done: str, finish: str) -> list[str]:
     kept = heads.publish(ledger.open_log(contract.ledger_location), contract.heads)
     failed = [one for one in kept if one.trouble]
     if required := [one for one in failed if one.required]:
-        told = "; ".join(f"{one.place}: {one.trouble}" for one in required)
+        troubles = "; ".join(f"{one.place}: {one.trouble}" for one in required)
         error = ProofError if any(one.contradicts for one in required) else TargetError
         raise error(
-            f"{done}; the ledger's head of {required[0].size} entries is not kept at a required place: {told}. {finish}"
+            f"{done}; the ledger's head of {required[0].size} entries is not kept at a required place: {troubles}. {finish}"
         )
     return [f"the ledger's head is not kept at {one.place}: {one.trouble}" for one in failed]
 

@@ -96,8 +96,8 @@ def _append(spark: SparkSession, plan: Plan, app: str, rows: list[tuple[Any, ...
     place, metadata = plan.contract.history_location, {"contract": plan.name, "contract_sha256": plan.sha256}
     commit = commits.append_once(spark, frame, place, commits.Transaction(app, metadata))
     if commit.version % FILES == FILES // 2:  # apart from the commits (0 modulo 10) at which Delta writes a checkpoint
-        told = json.dumps({"dataward": 1, "trims": plan.name})
-        named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": told})
+        marker = json.dumps({"dataward": 1, "trims": plan.name})
+        named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": marker})
         with suppress(Exception), turns.exclusive(spark, place, app), named:  # a concurrent run is compacting
             delta.delta_table(spark, place).optimize().executeCompaction()
 
@@ -130,8 +130,8 @@ def _trim(spark: SparkSession, plan: Plan, now: datetime, past: Past) -> None:
     if oldest < now - timedelta(days=days * 1.1):
         before = (now - timedelta(days=days)).isoformat()
         condition = f"contract = {literal(plan.name)} and time < timestamp'{before}'"
-        told = json.dumps({"dataward": 1, "trims": plan.name})
-        named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": told})
+        metadata = json.dumps({"dataward": 1, "trims": plan.name})
+        named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": metadata})
         place = plan.contract.history_location
         with suppress(Exception), turns.exclusive(spark, place, "trim"), named:  # or a concurrent run is deleting
             delta.delta_table(spark, place).delete(condition)

@@ -259,7 +259,7 @@ def seal_answer(spark: SparkSession, asked: Asked, made: Released, answers: Iter
         {"column": answer, "class_": None, "protection": how, "domain": None, "key_version": None} for answer in answers
     ]
     rows = {"in": made.groups, "published": made.groups, "quarantined": 0, "dropped": 0}
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "source": made.source,
         "verdicts": [],
         "rows": rows,
@@ -267,7 +267,7 @@ def seal_answer(spark: SparkSession, asked: Asked, made: Released, answers: Iter
         "quarantine": None,
     }
     run = SealingRun(asked.query.contract, asked.sha256, asked.keys, made.run_id)
-    seal_version(spark, run, made.version, **told)
+    seal_version(spark, run, made.version, **facts)
 
 
 def sha256_of(query: Query) -> str:

@@ -100,9 +100,9 @@ class Opened:
     @property
     def metadata(self) -> dict[str, Any]:
         """Metadata of the erasure's commits, with the MAC that proves to a later run that they are ours."""
-        told = {"run_id": self.run_id, "contract": self.contract.contract, "contract_sha256": self.plan.sha256}
+        metadata = {"run_id": self.run_id, "contract": self.contract.contract, "contract_sha256": self.plan.sha256}
         secret = self.sealing(0).secret
-        return {**told, "mac": commit_mac(secret, self.contract, self.run_id, told)}
+        return {**metadata, "mac": commit_mac(secret, self.contract, self.run_id, metadata)}
 
     def sealing(self, version: int) -> Sealing:
         """Return the inputs for sealing a version of the target."""

@@ -86,14 +86,14 @@ def with_metrics(spark: SparkSession, contract: Contract, found: RunResult, say:
         return found.model_copy(update={"warnings": [*found.warnings, f"metrics are not released: {error}"]})
     with isolated(spark) as own:
         row = delta.read(own, contract.target.beside("metrics"), done.version).first()
-    told = _statistics(row.asDict() if row else {}, done)
-    return found.model_copy(update={"statistics": told})
+    statistics = _statistics(row.asDict() if row else {}, done)
+    return found.model_copy(update={"statistics": statistics})
 
 
 def _statistics(row: dict[str, Any], done: Released) -> list[dict[str, Any]]:
     """Return an answer's numbers as a report's statistics."""
     how = f"epsilon {done.cost.epsilon:g}"
-    told = []
+    statistics = []
     for name, value in row.items():
         if name.endswith(("_low", "_high")):
             continue
@@ -107,8 +107,8 @@ def _statistics(row: dict[str, Any], done: Released) -> list[dict[str, Any]]:
                 if isinstance(value, list)
                 else ""
             )
-            told.append(
+            statistics.append(
                 {"analyzer": f"{name}{place}", "metric": "released", "columns": [], "measured": float(one),
                  "message": f"{how}; 95% interval {least:.6g} to {most:.6g}"}
             )  # fmt: skip
-    return told
+    return statistics

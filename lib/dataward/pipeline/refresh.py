@@ -127,8 +127,8 @@ class Refresh:
 
     def __str__(self) -> str:
         """Return the number of partitions to read, as text."""
-        told = f"{len(self.fresh)} of {len(self.fingerprints)} partitions to read"
-        return told + (f", {len(self.gone)} gone" if self.gone else "") + (f" ({self.why})" if self.why else "")
+        words = f"{len(self.fresh)} of {len(self.fingerprints)} partitions to read"
+        return words + (f", {len(self.gone)} gone" if self.gone else "") + (f" ({self.why})" if self.why else "")
 
     @property
     def also(self) -> str:
@@ -179,11 +179,11 @@ class Refresh:
         commit, why = _last(self.spark, target, version)
         if commit is None:
             return None, why
-        told = commit.metadata["states"]
-        if told["made_by"] != self.made_by:
+        states = commit.metadata["states"]
+        if states["made_by"] != self.made_by:
             return None, "the contract, its key, a reference, the source's columns or Dataward is another than before"
         try:
-            return self._recalled(commit.metadata["run_id"], told["version"]), ""
+            return self._recalled(commit.metadata["run_id"], states["version"]), ""
         except Exception as error:
             return None, f"what partitions came to cannot be read: {reason(error)}"
 
@@ -192,13 +192,13 @@ class Refresh:
             f"kind in ('{NUMBERS}', '{TOTALS}')"
         )
         rows = known.select("kind", "part", "fingerprint", "state").collect()
-        told = {
+        recalled = {
             (row.kind, row.part): json.loads(self.box.open(bytes(row.state), f"{row.kind} of {row.part}"))
             for row in rows
         }
-        numbers = {part: state for (kind, part), state in told.items() if kind == NUMBERS}
+        numbers = {part: state for (kind, part), state in recalled.items() if kind == NUMBERS}
         marks = {row.part: row.fingerprint for row in rows if row.kind == NUMBERS}
-        return _Base(run_id, version, marks, numbers, tuple(Counts(*one) for one in told[TOTALS, WHOLE]))
+        return _Base(run_id, version, marks, numbers, tuple(Counts(*one) for one in recalled[TOTALS, WHOLE]))
 
     # metrics of the whole table
 
@@ -346,9 +346,9 @@ class Refresh:
             frame = frame.unionByName(seen.selectExpr(f"'{SKETCHES}' as kind", NO_FINGERPRINT, "*"))
         swapped = ", ".join(literal(part) for part in [*self.fresh, *self.gone, WHOLE])
         app = f"{run_id}/{sha256([self.source.digest, before])[:16]}"
-        told = {"contract": self.contract.contract, "contract_sha256": contract_sha256}
+        metadata = {"contract": self.contract.contract, "contract_sha256": contract_sha256}
         where = None if before is None else f"part in ({swapped})"
-        transaction = commits.Transaction(app, told)
+        transaction = commits.Transaction(app, metadata)
         commit = commits.swap_once(
             self.spark, frame.repartition("kind", "part"), place, transaction, ("kind", "part"), where
         )
@@ -384,11 +384,11 @@ def _last(spark: SparkSession, target: Target, version: int | None = None) -> tu
     if not delta.exists(spark, target):
         return None, "the target is new"
     for commit in delta.commits(spark, target, limit=50):
-        told = commit.metadata
-        if "states" in told and version in (None, told["states"]["version"]):
+        metadata = commit.metadata
+        if "states" in metadata and version in (None, metadata["states"]["version"]):
             return commit, ""
-        foreign = commit.operation not in delta.ROW_NEUTRAL and "run_id" not in told
-        another = "source" in told and "releases" not in told and "states" not in told
+        foreign = commit.operation not in delta.ROW_NEUTRAL and "run_id" not in metadata
+        another = "source" in metadata and "releases" not in metadata and "states" not in metadata
         if foreign or another:
             return None, f"version {commit.version} of the target ({commit.operation}) was not written by a refresh"
     return None, "no refresh of the target is in its log"

@@ -88,8 +88,8 @@ class Mended:
         repairs = self.treated.repairs(judged.counted, *of_diverted)
         unknown = [repair.column for repair in repairs if repair.what == "unknown" and repair.column]
         shown = [name for name in unknown if not columns.of(name).sensitive]
-        told = [line for name in shown for line in self._suggestions(columns.contract, name)]
-        return replace(self, repairs=repairs, rows_diverted=gone, suggestions=tuple(told))
+        lines = [line for name in shown for line in self._suggestions(columns.contract, name)]
+        return replace(self, repairs=repairs, rows_diverted=gone, suggestions=tuple(lines))
 
     def _suggestions(self, contract: Contract, name: str) -> Iterator[str]:
         """Yield the most frequent texts of a column outside of its categories, each with the likely category: one job."""
@@ -103,19 +103,19 @@ class Mended:
         spelled = [text for category, some in how.values.items() for text in (category, *some)]
         for row in texts.where("text is not null").orderBy(F.desc("count"), "text").limit(SUGGESTED).collect():
             meant = did_you_mean(row["text"], spelled)
-            told = f"normalise.{name}: '{row['text']}' ({row['count']:,} rows) is in no category"
-            yield f"{told}; {meant}" if meant else told
+            line = f"normalise.{name}: '{row['text']}' ({row['count']:,} rows) is in no category"
+            yield f"{line}; {meant}" if meant else line
 
     def parted(self, diverting: Sequence[RowRule], now: datetime) -> tuple[DataFrame, DataFrame]:
         """Return (rows to publish, rows to divert with the reasons of rules and repairs), identified by their source row."""
         beside = [name for name in self.internal if name != SOURCE_ROW]
         good, bad = (frame.drop(*beside) for frame in split(self.frame, diverting, now))
         if self.treated is not None and self.treated.diverts:
-            told = {
+            reasons = {
                 FAILED_RULES: f"transform({WHY}, x -> x.what)",
                 FAILED_COLUMNS: f"array_distinct(flatten(transform({WHY}, x -> x.columns)))",
             }
-            more = self.treated.diverted.selectExpr("*", *(f"{sql} as {name}" for name, sql in told.items()))
+            more = self.treated.diverted.selectExpr("*", *(f"{sql} as {name}" for name, sql in reasons.items()))
             bad = bad.unionByName(more.drop(*beside, WHY))
         return good, bad
 

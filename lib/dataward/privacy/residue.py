@@ -121,8 +121,8 @@ def search(spark: SparkSession, folders: Iterable[str], needles: Iterable[Needle
             elif row.named:
                 residues.add((row.path, row.named, row.inside))
         unread += sorted({_absolute(path) for path in plain} - {_absolute(path) for path in done})
-    told = tuple(Residue(path, kind_of(path), named, inside) for path, named, inside in sorted(residues))
-    return Searched(len(listed), sum(file.size for file in listed.values()), told, tuple(sorted(unread)))
+    ordered = tuple(Residue(path, kind_of(path), named, inside) for path, named, inside in sorted(residues))
+    return Searched(len(listed), sum(file.size for file in listed.values()), ordered, tuple(sorted(unread)))
 
 
 def _contents(spark: SparkSession, paths: list[str]) -> DataFrame:
@@ -194,8 +194,10 @@ def _in_parquet(data: bytes, wanted: list[Wanted]) -> set[Found]:
 
 def _statistics(file: Any) -> set[bytes]:
     """Return the minima and maxima of text in the footer."""
-    told = file.metadata
-    columns = [told.row_group(n).column(m) for n in range(told.num_row_groups) for m in range(told.num_columns)]
+    metadata = file.metadata
+    columns = [
+        metadata.row_group(n).column(m) for n in range(metadata.num_row_groups) for m in range(metadata.num_columns)
+    ]
     held = [column.statistics for column in columns if column.is_stats_set]
     ends = [end for one in held if one is not None and one.has_min_max for end in (one.min, one.max)]
     return {end.encode() if isinstance(end, str) else end for end in ends if isinstance(end, str | bytes)}

@@ -132,8 +132,8 @@ class Step:
 
     def versions(self, place: rekey.Place) -> set[int]:
         """Return the possible key versions of values at a place; the outgoing one where the log does not know the place."""
-        told = [by for name, by in self.live.items() if name.partition(FALLBACK)[0] == place.where]
-        return set().union(*told) or {self.old}
+        named = [by for name, by in self.live.items() if name.partition(FALLBACK)[0] == place.where]
+        return set().union(*named) or {self.old}
 
     def moved(self, spark: SparkSession, frame: DataFrame, source: DataFrame | None) -> DataFrame:
         """Return the frame under the new version with the outgoing values beside; tokens absent from the source stay unchanged."""

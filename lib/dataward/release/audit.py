@@ -126,12 +126,12 @@ def _distinguished(plan: ReleasePlan, machinery: Machinery, pair: Neighbours, dr
     delta, (low, high) = plan.cost.delta, scores
     found = max(_epsilon_at_least(low, high, delta), _epsilon_at_least(-high, -low, delta))
     holds = found <= plan.cost.epsilon + SLACK and whole and low_bits > UNLIKELY
-    told = f"epsilon is at least {found:.3f}; claimed {plan.cost.epsilon:g}"
+    summary = f"epsilon is at least {found:.3f}; claimed {plan.cost.epsilon:g}"
     if not whole:
-        told += "; outputs are not whole numbers, so that their low bits tell the tables apart"
+        summary += "; outputs are not whole numbers, so that their low bits tell the tables apart"
     if low_bits <= UNLIKELY:
-        told += f"; low bits of the outputs differ (p {low_bits:.1e})"
-    return found, Check(f"neighbours: {pair.name}", holds, told)
+        summary += f"; low bits of the outputs differ (p {low_bits:.1e})"
+    return found, Check(f"neighbours: {pair.name}", holds, summary)
 
 
 def _log_ratio(noise: Any, seen: Any, less: Any, more: Any) -> Any:

@@ -31,12 +31,12 @@ def neighbours(plan: ReleasePlan) -> Iterator[Neighbours]:
     base = tuple(_row(plan, f"other{n}", group, 0.0, n) for n, group in enumerate(groups))
     many = 1 if plan.unit is None else 2 * plan.query.rows + 3 * len(groups)
     for end in (-1.0, 1.0):
-        told = "low" if end < 0 else "high"
+        which = "low" if end < 0 else "high"
         one = tuple(_row(plan, "person", groups[0], end, n) for n in range(many))
-        yield Neighbours(f"{told} values, one group", base, (*base, *one))
+        yield Neighbours(f"{which} values, one group", base, (*base, *one))
         if len(groups) > 1 and plan.unit is not None:
             spread = tuple(_row(plan, "person", groups[n % len(groups)], end, n) for n in range(many))
-            yield Neighbours(f"{told} values, {len(groups)} groups", base, (*base, *spread))
+            yield Neighbours(f"{which} values, {len(groups)} groups", base, (*base, *spread))
 
 
 def vector(plan: ReleasePlan, exact: Any) -> dict[tuple[str, Any, int, int], int]:

@@ -269,24 +269,24 @@ def _measures(query: Query, answer: Answer, columns: _Columns, unit: str | None)
         return
     column, kind = columns.numeric(answer.column, place)
     low, high = answer.between
-    told = f"{column} in [{low:g}, {high:g}]"
+    described = f"{column} in [{low:g}, {high:g}]"
     if answer.kind == "quantiles":
         levels = DEPTH
         if kind in INTEGERS and high - low < BRANCHES**DEPTH:
             levels = max(1, math.ceil(math.log(high - low + 1, BRANCHES) - 1e-9))
         leaves = Leaves(BRANCHES**levels, low, high, levels)
-        yield Measure(f"tree of {told}", "leaves", column, rows * levels, rows * math.sqrt(levels), leaves=leaves)
+        yield Measure(f"tree of {described}", "leaves", column, rows * levels, rows * math.sqrt(levels), leaves=leaves)
         return
     step = _step(kind, low, high)
     if answer.kind == "sum":
-        yield _summed(f"sum of {told}", "sum", column, Grid(low, high, step), rows)
+        yield _summed(f"sum of {described}", "sum", column, Grid(low, high, step), rows)
         return
     middle = Grid(low, high, step).middle
-    yield _summed(f"centred sum of {told}", "sum", column, Grid(low, high, step, middle), rows)
+    yield _summed(f"centred sum of {described}", "sum", column, Grid(low, high, step, middle), rows)
     if answer.kind == "variance":
         most = (high - low) ** 2 / 4
         grid = Grid(low, high, 2.0 ** (math.floor(math.log2(most)) - 20), most / 2, True)
-        yield _summed(f"centred squares of {told}", "squares", column, grid, rows)
+        yield _summed(f"centred squares of {described}", "squares", column, grid, rows)
     yield Measure(f"present {column}", "present", column, rows, rows)
 
 

@@ -30,8 +30,8 @@ def splits(unit: str, columns: Collection[str], protection: str | None, versions
             "dataward rotate DOMAIN --finish"
         )
     if len(versions) > 1:
-        told = " and ".join(map(str, sorted(versions)))
-        return f"its values are made with key versions {told}, so that a person has several: rotate the table first"
+        listed = " and ".join(map(str, sorted(versions)))
+        return f"its values are made with key versions {listed}, so that a person has several: rotate the table first"
     name = re.split(r"\W", protection or "keep", maxsplit=1)[0]
     operator = OPERATORS.get(name)
     if operator is not None and not (operator.injective or name == "keep"):

@@ -65,8 +65,8 @@ def utility(names: list[str], sizes: list[int], real: Any, synthetic: Any, optio
     test = real[half:]
     scores = [_accuracy(train, test, sizes, target) for train in (real[:half], synthetic)]
     majority = float(np.bincount(test[:, target]).max() / max(1, len(test)))
-    told = (float(np.mean(pairs)), max(pairs)) if pairs else (0.0, 0.0)
-    return Utility(marginals, told, correlation, names[target], scores[0], scores[1], majority)
+    correlations = (float(np.mean(pairs)), max(pairs)) if pairs else (0.0, 0.0)
+    return Utility(marginals, correlations, correlation, names[target], scores[0], scores[1], majority)
 
 
 def _distance(real: Any, synthetic: Any, sizes: list[int]) -> float:

@@ -132,8 +132,8 @@ def ordered(value: Value, operator: Order, one: Compared) -> str:
     if placed.right is None:
         return f"{value.sql} is not null" if up == (placed.beyond < 0) else "false"
     # The type has no values between the last value below and the literal.
-    told = operator if placed.exact else ">" if up else "<="
-    test = f"{placed.left} {told} {placed.right}"
+    sign = operator if placed.exact else ">" if up else "<="
+    test = f"{placed.left} {sign} {placed.right}"
     if placed.among and isinstance(one, Decimal):
         # A text with too many digits before the point: among doubles its order is the same.
         return f"if({placed.among}, coalesce({test}, try_cast({value.sql} as double) {operator} {_double(one)}), null)"
@@ -271,9 +271,9 @@ def _placed(value: Value, one: Compared) -> _Placed:
 
 
 def _incomparable(value: Value, one: Compared, wanted: str) -> Incomparable:
-    told = "now()" if isinstance(one, datetime) else f"'{one}'" if isinstance(one, str) else f"{one:f}"
+    shown = "now()" if isinstance(one, datetime) else f"'{one}'" if isinstance(one, str) else f"{one:f}"
     return Incomparable(
-        f"column {value.sql} is {value.kind}: it is not compared with {told}", f"compare it with {wanted}"
+        f"column {value.sql} is {value.kind}: it is not compared with {shown}", f"compare it with {wanted}"
     )
 
 
@@ -335,11 +335,11 @@ def _of_text(value: Value, one: Decimal | str) -> _Placed:
 def _moment(value: Value, moment: datetime, is_date: bool) -> _Placed:
     if value.kind == "date" and is_date:
         return _Placed(value.sql, f"date'{moment.date().isoformat()}'")
-    told = moment.isoformat(sep=" ")
+    shown = moment.isoformat(sep=" ")
     if value.kind == "date":
-        return _Placed(f"cast({value.sql} as timestamp)", f"timestamp'{told}'")
+        return _Placed(f"cast({value.sql} as timestamp)", f"timestamp'{shown}'")
     if value.is_text:
-        return _Placed(f"try_cast({value.sql} as timestamp)", f"timestamp'{told}'")
+        return _Placed(f"try_cast({value.sql} as timestamp)", f"timestamp'{shown}'")
     if value.kind and value.kind not in TIMES:
         raise _incomparable(value, moment, "its own kind of value")
-    return _Placed(value.sql, f"{value.kind or 'timestamp'}'{told}'")
+    return _Placed(value.sql, f"{value.kind or 'timestamp'}'{shown}'")

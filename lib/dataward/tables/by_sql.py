@@ -88,8 +88,8 @@ class SqlMerge:
 
     def whenNotMatchedInsert(self, *, values: Mapping[str, str]) -> SqlMerge:  # noqa: N802
         """Insert the other rows."""
-        told = f"({', '.join(values)}) values ({', '.join(values.values())})"
-        return self._with(f"when not matched then insert {told}")
+        row = f"({', '.join(values)}) values ({', '.join(values.values())})"
+        return self._with(f"when not matched then insert {row}")
 
     def whenNotMatchedInsertAll(self) -> SqlMerge:  # noqa: N802
         """Insert the other rows with all columns."""

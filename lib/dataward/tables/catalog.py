@@ -60,12 +60,12 @@ def relation(spark: SparkSession, name: str) -> tuple[DataFrame, str, str]:
     if read.trouble:
         return frame, f"not pinned: {read.trouble}", hashlib.sha256(f"view {name} {text}".encode()).hexdigest()
     listed = listing(spark, frame) if read.files else []
-    told = [f"{path} @ version {version}" for path, version in read.versions]
-    if read.files or not told:
+    described = [f"{path} @ version {version}" for path, version in read.versions]
+    if read.files or not described:
         size = sum(length for _, length, _ in listed)
-        told.append(f"{len(listed)} file{'s' if len(listed) != 1 else ''}, {size} bytes")
+        described.append(f"{len(listed)} file{'s' if len(listed) != 1 else ''}, {size} bytes")
     pinned = (frame.schema.json(), listed, *((text, read.versions) if read.versions else ()))
-    return frame, ", ".join(told), hashlib.sha256(repr(pinned).encode()).hexdigest()
+    return frame, ", ".join(described), hashlib.sha256(repr(pinned).encode()).hexdigest()
 
 
 def digest_of_relation(spark: SparkSession, name: str) -> str:

@@ -366,8 +366,8 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: Sequence[st
         spark.sql(
             f"alter table {delta.identifier(spark, place)} unset tblproperties ('delta.dataSkippingStatsColumns')"
         )
-    told = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in wanted.items())
-    spark.sql(f"alter table {delta.identifier(spark, place)} set tblproperties ({told})")
+    assignments = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in wanted.items())
+    spark.sql(f"alter table {delta.identifier(spark, place)} set tblproperties ({assignments})")
 
 
 def restore(spark: SparkSession, place: Location, commit: Commit) -> None:

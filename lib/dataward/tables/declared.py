@@ -72,9 +72,9 @@ class Fit:
     @property
     def changes(self) -> list[str]:
         """Changes of the table's schema, in words."""
-        told = [f"adds {name}" for name in self.adds] + [f"drops {name}" for name in self.drops]
-        told += [f"changes {words}" for words in self.retypes]
-        return told + [f"leaves {name} null, as the contract has no such column" for name in self.nulls]
+        listed = [f"adds {name}" for name in self.adds] + [f"drops {name}" for name in self.drops]
+        listed += [f"changes {words}" for words in self.retypes]
+        return listed + [f"leaves {name} null, as the contract has no such column" for name in self.nulls]
 
     @property
     def rewrites(self) -> bool:
@@ -158,8 +158,8 @@ def conformed(frame: DataFrame, found: Fit, table: Declared) -> DataFrame:
     for name in frame.columns:
         low = name.lower()
         made = column(name).cast(casts[low]) if low in casts else column(name)
-        told = {"metadata": {COMMENT: comments[low]}} if found.rewrites and low in comments else {}
-        columns.append(made.alias(name, **told))
+        metadata = {"metadata": {COMMENT: comments[low]}} if found.rewrites and low in comments else {}
+        columns.append(made.alias(name, **metadata))
     return frame.select(*columns)
 
 

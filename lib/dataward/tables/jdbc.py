@@ -74,8 +74,8 @@ def rows_of(spark: SparkSession, source: Source, version: int | None) -> Rows:
     snapshot, time = _exported(spark, source, url)
     begin = f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'"
     frame = _read(spark, source, str(source.table), sessionInitStatement=begin)
-    told = f"repeatable-read snapshot {snapshot} of {time}"
-    return Rows(frame, told, None, hashlib.sha256(f"jdbc {source} {told}".encode()).hexdigest())
+    described = f"repeatable-read snapshot {snapshot} of {time}"
+    return Rows(frame, described, None, hashlib.sha256(f"jdbc {source} {described}".encode()).hexdigest())
 
 
 def _read(spark: SparkSession, source: Source, table: str, **more: str) -> DataFrame:
@@ -122,8 +122,8 @@ def _up_to(spark: SparkSession, source: Source, name: str, version: int | None) 
         raise SourceError(
             f"source {source}: the watermark '{name}' is of type {kind}; it must be a timestamp, a date or a whole number"
         )
-    told = f"(SELECT max({name}) AS w, count(*) - count({name}) AS without FROM {table}) AS watermark"  # noqa: S608 - names by their patterns
-    row = _read(spark, source, told).select(F.expr(KINDS[kind]), "without").first()
+    query = f"(SELECT max({name}) AS w, count(*) - count({name}) AS without FROM {table}) AS watermark"  # noqa: S608 - names by their patterns
+    row = _read(spark, source, query).select(F.expr(KINDS[kind]), "without").first()
     newest, without = row if row else (None, 0)
     if without:
         raise SourceError(

@@ -74,7 +74,7 @@ def _lines(spark: SparkSession, source: Source, paths: Sequence[str]) -> DataFra
     reader: Any = spark.read.option(*LITERAL)
     if source.multi_line:
         reader = reader.option("lineSep", str(source.reader_options.get("linesep", "\n")))
-    told = reader.text(list(paths)).selectExpr(
+    lines = reader.text(list(paths)).selectExpr(
         "_metadata.file_path as file",
         "_metadata.file_block_start as start",
         "monotonically_increasing_id() as id",
@@ -82,8 +82,8 @@ def _lines(spark: SparkSession, source: Source, paths: Sequence[str]) -> DataFra
         "cast(value as binary) as bytes",
     )
     if comment := source.reader_options.get("comment"):
-        told = told.where(f"not startswith(value, {literal(str(comment))})")
-    seen: DataFrame = told.selectExpr(
+        lines = lines.where(f"not startswith(value, {literal(str(comment))})")
+    seen: DataFrame = lines.selectExpr(
         "file",
         "start",
         "id",
@@ -126,7 +126,7 @@ def _quotes(source: Source) -> Iterable[str]:
 def _aggregates() -> list[Any]:
     from pyspark.sql import functions as F
 
-    told = {
+    aggregates = {
         "lines": "count(*)",
         "returns": "count_if(returns)",
         "returns_inside": "bool_or(returns_inside)",
@@ -137,7 +137,7 @@ def _aggregates() -> list[Any]:
         "settled": "max(struct(start, id, open)) filter (where quoted and open = open_still)",
         "toggles": "count_if(open and not open_still)",
     }
-    return [F.expr(sql).alias(name) for name, sql in told.items()]
+    return [F.expr(sql).alias(name) for name, sql in aggregates.items()]
 
 
 def _toggles_after(lines: DataFrame, last: dict[str, Any]) -> dict[str, int]:

@@ -72,9 +72,9 @@ def forget_past(spark: SparkSession, place: Location, metadata: dict[str, Any]) 
         TargetError: the table cannot be written.
     """
     name = delta.identifier(spark, place)
-    told = json.dumps({"dataward": 1, **metadata})
+    marker = json.dumps({"dataward": 1, **metadata})
     own = {
-        "spark.databricks.delta.commitInfo.userMetadata": told,
+        "spark.databricks.delta.commitInfo.userMetadata": marker,
         "spark.databricks.delta.retentionDurationCheck.enabled": "false",
         # Number of tasks by which vacuum lists directories; the default of 10,000 takes 15 seconds for a small table.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * parallelism(spark)),

@@ -117,9 +117,9 @@ def from_worker(error: BaseException) -> str | None:
     return re.sub(r" SQLSTATE: \w{5}$", "", str(said[-1])) if said else None  # which Spark 4 appends
 
 
-def marked(told: str) -> str:
+def marked(text: str) -> str:
     """Return the message in the form in which the JVM repeats it."""
-    return f"{ProtectionError.__module__}.{ProtectionError.__name__}: {told}"
+    return f"{ProtectionError.__module__}.{ProtectionError.__name__}: {text}"
 
 
 def reason(error: BaseException) -> str:

@@ -153,8 +153,8 @@ def _refuse_other_kinds(spark: SparkSession, source: Source, name: str) -> None:
 
 
 def _pin_relation(spark: SparkSession, source: Source, name: str) -> Pin:
-    frame, told, digest = catalog.relation(spark, name)
-    described = f"{source} ({'a view, ' if source.format == 'view' else ''}{told})"
+    frame, words, digest = catalog.relation(spark, name)
+    described = f"{source} ({'a view, ' if source.format == 'view' else ''}{words})"
     return Pin(frame, described, None, digest, source, partial(catalog.digest_of_relation, name=name))
 
 

@@ -177,7 +177,7 @@ class Turn:
     def take(self, mending: bool = False) -> None:
         """Wait for the turn, take it, and begin to renew it."""
         began = seen_at = time.monotonic()
-        before, told = "", False
+        before, announced = "", False
         while not self._taken(found := _read(self._store), before, seen_at):
             if found is None:  # another writer created it first
                 continue
@@ -190,8 +190,8 @@ class Turn:
                     f"with this LogStore would overwrite each other's commits. Nothing of this run was published here; wait for it "
                     f"and rerun, or {_remedy(self._store)}"
                 )
-            if not told and now - began > 5:
-                told = True
+            if not announced and now - began > 5:
+                announced = True
                 print(f"dataward: waiting for run {found.record.run_id}, which writes {self._place}", file=sys.stderr)
             time.sleep(min(0.2 + (now - began) / 20, 5))
         self._beats.start()

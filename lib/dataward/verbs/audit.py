@@ -120,8 +120,8 @@ def _lines(spark: SparkSession | None, plan: Plan) -> Iterator[Line]:
 def _parsed(texts: Iterable[str], where: str) -> Iterator[Line]:
     for text in texts:
         try:
-            told = json.loads(text)
-            yield Line(told["metadata"]["sequence"], told["time"], text)
+            parsed = json.loads(text)
+            yield Line(parsed["metadata"]["sequence"], parsed["time"], text)
         except (ValueError, KeyError, TypeError):
             raise ProofError(f"{where}: a line is no event: it was changed") from None
 

@@ -94,8 +94,8 @@ def write_test_result(contract: Contract, asked: Asked, version: int, out: str) 
     assert sealed.seal is not None  # noqa: S101 - asked for above
     key = sealed.seal.key
     signer = signer_of(contract, open_keys(contract.keys), str(key["domain"]), int(key["version"]))
-    told = test_results(sealed.seal, (Subject("manifest", str(sealed.body.manifest)),))
-    _write(out, told.signed(signer).text())
+    statements = test_results(sealed.seal, (Subject("manifest", str(sealed.body.manifest)),))
+    _write(out, statements.signed(signer).text())
 
 
 def _write(out: str, data: bytes) -> None:

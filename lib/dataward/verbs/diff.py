@@ -108,7 +108,7 @@ def _by_key(
     for one_differs in differs.values():
         changed |= one_differs
     what = F.when(there & ~here, "removed").when(here & ~there, "added").when(changed, "changed").otherwise("unchanged")
-    told = joined.select(
+    compared = joined.select(
         *(F.coalesce(column("a", name), column("b", name)).alias(f"k{n}") for n, name in enumerate(key)),
         *(F.when(there & here, differs[name]).otherwise(False).alias(f"d{n}") for n, name in enumerate(rest)),
         what.alias("what"),
@@ -117,14 +117,14 @@ def _by_key(
         F.sum((F.col("what") == kind).cast("long")).alias(kind) for kind in ("added", "removed", "changed", "unchanged")
     ]
     totals += [F.sum(column(f"d{n}").cast("long")).alias(f"d{n}") for n in range(len(rest))]
-    row = told.agg(*totals).collect()[0]
+    row = compared.agg(*totals).collect()[0]
     found = {kind: int(row[kind] or 0) for kind in ("added", "removed", "changed", "unchanged")}
     per_column = {name: int(row[f"d{n}"] or 0) for n, name in enumerate(rest)}
     repeated = sum(
         frame.groupBy(*map(identifier, key)).count().where("count > 1").limit(1).count() for frame in (before, after)
     )
     order = ["what", *(f"k{n}" for n in range(len(key)))]
-    shown = told.where("what <> 'unchanged'").orderBy(*order).limit(examples).collect() if examples else []
+    shown = compared.where("what <> 'unchanged'").orderBy(*order).limit(examples).collect() if examples else []
     listed = [{"what": one.what, **{name: one[f"k{n}"] for n, name in enumerate(key)}} for one in shown]
     return {**found, "columns_changed": {name: n for name, n in per_column.items() if n}, "repeated": repeated}, listed
 

@@ -240,8 +240,8 @@ def _mark(pinned: Pin, asked: Asked) -> str:
     """Return the key of a table's state and of the requested examination."""
     custom = {name: one.model_dump(by_alias=True) for name, one in (asked.custom or {}).items()}
     known = [(one.class_, one.names, one.hints, [(p.regex, p.odds) for p in one.patterns]) for one in DETECTORS]
-    told = json.dumps([str(pinned.source), pinned.digest, asked.rows, custom, known], sort_keys=True, default=str)
-    return sha256(told.encode()).hexdigest()
+    basis = json.dumps([str(pinned.source), pinned.digest, asked.rows, custom, known], sort_keys=True, default=str)
+    return sha256(basis.encode()).hexdigest()
 
 
 def _done(state: Path) -> dict[str, dict[str, Any]]:
@@ -317,5 +317,5 @@ def _note(one: Finding) -> str:
     sure = one.confidence
     if one.class_:
         return f"{sure.value:.2f} ({sure.low:.2f}-{sure.high:.2f})"
-    told = f"{', '.join(class_ for class_, _ in one.inside)} inside of its texts" if one.inside else ""
-    return "; ".join(filter(None, (told, f"free text: {UNSEEN}" if one.prose else ""))) or "nothing found"
+    note = f"{', '.join(class_ for class_, _ in one.inside)} inside of its texts" if one.inside else ""
+    return "; ".join(filter(None, (note, f"free text: {UNSEEN}" if one.prose else ""))) or "nothing found"

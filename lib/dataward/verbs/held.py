@@ -131,9 +131,9 @@ def _folder(contract: Plan) -> Folder | None:
 
 def _demand_proof(proof: Proof) -> None:
     if not proof.holds:
-        told = "; ".join(f"{check.name}: {check.detail}" for check in proof.checks if not check.holds)
+        failed = "; ".join(f"{check.name}: {check.detail}" for check in proof.checks if not check.holds)
         raise ProofError(
-            f"{proof.target} version {proof.version} is not what was sealed, so nothing is trained on it: {told}"
+            f"{proof.target} version {proof.version} is not what was sealed, so nothing is trained on it: {failed}"
         )
 
 

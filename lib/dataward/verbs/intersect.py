@@ -106,8 +106,8 @@ def party_of(spark: SparkSession | None, described: SiteFile, contract: Plan, pa
     pinned = plan.site(described.site).version
     version = described.version if pinned is None else pinned
     table = held(spark, contract, version, [plan.key], f"plan '{plan.plan}'")
-    told = statement_of(contract, table.seal, protections_of(table.seal, [plan.key]))
-    return Party(plan, pems, described.site, key, told, keys_of(table.rows, plan.key))
+    statement = statement_of(contract, table.seal, protections_of(table.seal, [plan.key]))
+    return Party(plan, pems, described.site, key, statement, keys_of(table.rows, plan.key))
 
 
 def _written(folder: Path, party: Party, found: Found) -> Intersected:
@@ -130,8 +130,8 @@ def _written(folder: Path, party: Party, found: Found) -> Intersected:
     if found.keys is not None:
         texts["keys.jsonl"] = "".join(json.dumps({plan.key: one}) + "\n" for one in found.keys).encode()
     subjects = tuple(Subject(name, sha256(text)) for name, text in texts.items())
-    told = {key: value for key, value in card.items() if key not in ("statements", "certificates")}
-    envelope = Statement(subjects, predicate_type(KIND), {**told, "code": code_version()})
+    fields = {key: value for key, value in card.items() if key not in ("statements", "certificates")}
+    envelope = Statement(subjects, predicate_type(KIND), {**fields, "code": code_version()})
     texts["statement.json"] = envelope.signed(Ed25519Signer(party.signer)).text()
     if found.keys is None:
         (folder / "keys.jsonl").unlink(missing_ok=True)  # of an earlier run of another plan
@@ -173,8 +173,8 @@ def verify_intersection(path: str | Path) -> tuple[Checked, ...]:
     for name, said in stated.items():
         same = signed_by(said, keys[name]) and (said["plan"], said["run"]) == (card["plan_sha256"], card["run"])
         table = said.get("table") or {}
-        told = f"version {table.get('version')} under seal {str(table.get('seal_sha256'))[:16]}"
-        checks.append(Checked(f"site {name}", same, told if same else "its signed statement is another"))
+        described = f"version {table.get('version')} under seal {str(table.get('seal_sha256'))[:16]}"
+        checks.append(Checked(f"site {name}", same, described if same else "its signed statement is another"))
     return tuple(checks)
 
 

@@ -72,16 +72,16 @@ def batches(spark: SparkSession, plan: Plan) -> list[Batch]:
     """
     place = _place(plan.contract)
     with isolated(spark) as own:
-        told = ledger.records(plan.contract.ledger_location)
+        records = ledger.records(plan.contract.ledger_location)
         waiting: dict[str, int] = {}
         if delta.exists(own, place):
             waiting = {row[RUN_ID]: row["count"] for row in _newest(own, place).groupBy(RUN_ID).count().collect()}
         found = []
-        for seal in told:
+        for seal in records:
             if not isinstance(seal, Seal) or seal.releases or not seal.rows.get("quarantined"):
                 continue
-            released = sum(s.rows["published"] for s in told if isinstance(s, Seal) and s.releases == seal.run_id)
-            discarded = sum(d.rows for d in told if isinstance(d, Discard) and d.of_run == seal.run_id)
+            released = sum(s.rows["published"] for s in records if isinstance(s, Seal) and s.releases == seal.run_id)
+            discarded = sum(d.rows for d in records if isinstance(d, Discard) and d.of_run == seal.run_id)
             still = waiting.get(seal.run_id, 0)
             found.append(Batch(seal.run_id, seal.time, seal.rows["quarantined"], released, discarded, still))
         return found
@@ -138,7 +138,7 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
         version = delta.latest_version(own, place)
         run_id = f"discard-{sha256([of_run, version, rule])[:16]}"
         if ledger.find(contract.ledger_location, run_id, contract.target, "discard") is None:
-            told = Discard(
+            record = Discard(
                 contract=contract.contract,
                 run_id=run_id,
                 target=str(contract.target),
@@ -152,7 +152,7 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
                 reason=reason,
                 rows=rows,
             )
-            ledger.append(contract.ledger_location, keys, told)
+            ledger.append(contract.ledger_location, keys, record)
         keep_heads(contract, f"{place}: the discard is entered and nothing is deleted yet", RERUN)
         maintenance.delete_rows(own, place, ROW_ID, ids, {"run_id": run_id, "contract_sha256": plan.sha256})
         return rows

@@ -107,16 +107,16 @@ def _unsealed(spark: SparkSession, plan: Plan) -> list[Commit]:
 
 def _obstacle(plan: Plan, keys: Keyring, commit: Commit) -> tuple[str, str]:
     """Return why a commit cannot be adopted, and what to do; empty where it can."""
-    run_id, told = _run_of(commit), commit.metadata
+    run_id, metadata = _run_of(commit), commit.metadata
     if not run_id or not _attested(plan, keys, commit):
         return "it was not made by a run with this keyring", "restore a sealed version, or publish in mode overwrite"
     if ledger.find(plan.contract.ledger_location, run_id, plan.contract.target) is not None:
         return f"run {run_id} has sealed another version", "it repeats that run's name: restore a sealed version"
-    if "verdicts_sha256" not in told:
-        verb = "restore" if "restores" in told else run_id.split("-", 1)[0]
+    if "verdicts_sha256" not in metadata:
+        verb = "restore" if "restores" in metadata else run_id.split("-", 1)[0]
         again = f" with --run-id {run_id}" if verb == "restore" else ""
         return f"the run of dataward {verb} was not finished", f"run dataward {verb} again{again}"
-    if told.get("releases"):
+    if metadata.get("releases"):
         return (
             "it belongs to a release from the quarantine that was not finished",
             "run dataward quarantine release again",
@@ -129,29 +129,29 @@ def _attested(plan: Plan, keys: Keyring, commit: Commit) -> bool:
     return any(hmac.compare_digest(str(commit.metadata.get("mac")), mac) for mac in _macs(plan, keys, commit.metadata))
 
 
-def _macs(plan: Plan, keys: Keyring, told: Mapping[str, Any]) -> Iterator[str]:
+def _macs(plan: Plan, keys: Keyring, metadata: Mapping[str, Any]) -> Iterator[str]:
     domain = plan.contract.keys.domain
     for version in keys.versions(domain):
         with suppress(KeyringError):
-            yield commit_mac(keys.key("digest", domain, version), plan.contract, str(told["run_id"]), told)
+            yield commit_mac(keys.key("digest", domain, version), plan.contract, str(metadata["run_id"]), metadata)
 
 
 def _adopt(spark: SparkSession, plan: Plan, keys: Keyring, commit: Commit) -> int:
     """Seal a commit with what it states itself; returns the number of the entry."""
-    contract, told = plan.contract, commit.metadata
+    contract, metadata = plan.contract, commit.metadata
     place = contract.quarantine_location
     diverted = delta.find_run(spark, place, _run_of(commit)) if place else None
     quarantined = diverted.rows if diverted else 0
     earlier = ledger.newest_seal(contract.ledger_location, contract.target)
     described = f"adopted by reconcile: run {_run_of(commit)} was killed before its seal; its verdicts and dropped rows are not recorded"
-    source = {"version": None, "sha256": None, **(told.get("source") or {}), "described": described}
+    source = {"version": None, "sha256": None, **(metadata.get("source") or {}), "described": described}
     seal_version(
         spark,
-        SealingRun(contract, str(told["contract_sha256"]), keys, _run_of(commit)),
+        SealingRun(contract, str(metadata["contract_sha256"]), keys, _run_of(commit)),
         commit.version,
         REREAD,
         source=source,
-        references=told.get("references") or {},
+        references=metadata.get("references") or {},
         verdicts=[],
         rows={"in": commit.rows + quarantined, "published": commit.rows, "quarantined": quarantined, "dropped": 0},
         protections=earlier.protections if earlier else [],

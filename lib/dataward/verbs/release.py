@@ -63,8 +63,8 @@ def plan_release(spark: SparkSession, query: Query | str | Path) -> Planned:
     found = _query(query)
     with watched("explain", spark=spark, contract=found.contract), isolated(spark) as own:
         asked = asked_of(own, found, "")
-        plan, told = asked.plan, decided(budget.entries(own, asked.query.spend.budget), asked.charge)
-        covered = told.reason if told.kind == "refusal" else ""
+        plan, decision = asked.plan, decided(budget.entries(own, asked.query.spend.budget), asked.charge)
+        covered = decision.reason if decision.kind == "refusal" else ""
         return Planned(
             asked.query.release,
             asked.version,

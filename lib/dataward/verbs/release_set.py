@@ -328,8 +328,8 @@ def _statement_flaws(body: Body, data: bytes | None, trust: Trust, released: Rel
     if not envelope.signed_by(trust.keys):
         yield fail("signature-invalid", place)
     manifest = hashlib.sha256(_manifest(record.members)).hexdigest()
-    told = statement.predicate_type, statement.subject[0].sha256, body.manifest, record.members
-    if told != (predicate_type(KIND), manifest, manifest, released.members):
+    stated = statement.predicate_type, statement.subject[0].sha256, body.manifest, record.members
+    if stated != (predicate_type(KIND), manifest, manifest, released.members):
         yield fail("entry-of-other-table", place)
 
 

@@ -37,9 +37,11 @@ def check_report(reports: str, contract: str, seal: Seal) -> Iterator[Finding]:
     except ValidationError:
         yield fail("report-changed", f"{place}/report.json", "it is no report")
         return
-    told, sealed = result.model_dump(mode="json"), seal.model_dump(mode="json")
-    differing = [name for name in SHARED if name in told and name in sealed and not _same(told[name], sealed[name])]
-    inside = told.get("seal") or {}
+    reported, sealed = result.model_dump(mode="json"), seal.model_dump(mode="json")
+    differing = [
+        name for name in SHARED if name in reported and name in sealed and not _same(reported[name], sealed[name])
+    ]
+    inside = reported.get("seal") or {}
     differing += [f"seal.{name}" for name in inside if name in sealed and not _same(inside[name], sealed[name])]
     if (result.run_id, result.contract) != (seal.run_id, seal.contract):
         differing.append("run_id")

@@ -102,9 +102,9 @@ def _intact(plan: Plan, version: int) -> None:
 def _restored(spark: SparkSession, plan: Plan, to: int, run: str, secret: bytes) -> delta.Commit:
     target = plan.contract.target
     metadata = {"dataward": 1, "run_id": run, "restores": to, "contract_sha256": plan.sha256}
-    told = json.dumps({**metadata, "mac": commit_mac(secret, plan.contract, run, metadata)})
+    marker = json.dumps({**metadata, "mac": commit_mac(secret, plan.contract, run, metadata)})
     try:
-        named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": told})
+        named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": marker})
         with turns.exclusive(spark, target, run, mending=True), named:
             commits.restore_to(spark, target, to)
     except Exception as error:

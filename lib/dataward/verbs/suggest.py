@@ -145,7 +145,9 @@ def _suggested(
         Suggested(one.rule, one.why, 0, len(alarms[one]), caught)
         for one, caught in zip(kept, tried.caught, strict=True)
     )
-    left_out = (Suggested(one.rule, one.why, sum(told), len(told)) for one, told in alarms.items() if any(told))
+    left_out = (
+        Suggested(one.rule, one.why, sum(outcomes), len(outcomes)) for one, outcomes in alarms.items() if any(outcomes)
+    )
     return Suggestions(pinned.described, rows, tuple(rules), tuple(left_out), len(tried.names), tried.unnoticed)
 
 

@@ -240,14 +240,14 @@ def _of_sites(folder: Path, statement: Statement) -> list[Checked]:
         )
         for name, greeting in sites["greetings"].items():
             said = {key: value for key, value in greeting.items() if key != "signature"}
-            told = {key: value for key, value in stated[name].items() if key not in ("site", "takes_part")}
+            own = {key: value for key, value in stated[name].items() if key not in ("site", "takes_part")}
             try:
                 signature = bytes.fromhex(greeting["signature"])
                 keys[name].verify(signature, b"dataward/federated/1\0hello" + canonical(said))
-                holds = said["table"] == told and said["plan"] == model.digest
+                holds = said["table"] == own and said["plan"] == model.digest
             except (InvalidSignature, ValueError):
                 holds = False
-            detail = f"version {told.get('version')} under seal {str(told.get('seal_sha256'))[:16]}"
+            detail = f"version {own.get('version')} under seal {str(own.get('seal_sha256'))[:16]}"
             checks.append(Checked(f"site {name}", holds, detail if holds else "its signed statement is another"))
     except (OSError, SourceError, ValueError, KeyError, TypeError, AttributeError):
         checks.append(Checked("sites", False, "what the sites signed is gone or damaged"))

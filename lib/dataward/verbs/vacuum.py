@@ -81,7 +81,7 @@ def _vacuumed(spark: SparkSession, place: Location, hours: int, dry_run: bool) -
 
 
 def _record(contract: Contract, done: list[Vacuumed]) -> None:
-    told = {"kind": "vacuum", "contract": contract.contract, "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    body = {"kind": "vacuum", "contract": contract.contract, "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "tables": [asdict(one) for one in done]}  # fmt: skip
     about = About(target=contract.target)
     ledger.record(
@@ -89,6 +89,6 @@ def _record(contract: Contract, done: list[Vacuumed]) -> None:
         open_keys(contract.keys),
         contract.keys.domain,
         "vacuum",
-        json.dumps(told).encode(),
+        json.dumps(body).encode(),
         about,
     )

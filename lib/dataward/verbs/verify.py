@@ -295,12 +295,12 @@ def _rows(spark: SparkSession | None, contract: Contract, seal: Seal, version: i
 
 def _differing(seal: Seal, rows: int) -> str:
     content = seal.content
-    told = [f"version {one} was written by others and is not sealed" for one in content.unsealed]
+    differing = [f"version {one} was written by others and is not sealed" for one in content.unsealed]
     if rows != content.rows:
-        told.append(f"{rows:,} rows, sealed are {content.rows:,}")
-    if not told and isinstance(content.basis, int):
-        told.append(f"its rows follow from those of sealed version {content.basis}: verify that one")
-    return "; ".join(told)
+        differing.append(f"{rows:,} rows, sealed are {content.rows:,}")
+    if not differing and isinstance(content.basis, int):
+        differing.append(f"its rows follow from those of sealed version {content.basis}: verify that one")
+    return "; ".join(differing)
 
 
 def _checks(found: Proved, seal: Seal, findings: Sequence[Finding]) -> Iterable[Check]:

@@ -86,8 +86,8 @@ class Witness:
             return ProofError(
                 f"ledger {self._log}: {self} found that it does not extend what it cosigned before: history was rewritten"
             )
-        told = {
+        reasons = {
             404: "it does not know this log: register its origin and key",
             403: "it does not know this log's key: register it",
         }
-        return TargetError(f"{self}: it answered {status}; {told.get(status, 'see its log')}")
+        return TargetError(f"{self}: it answered {status}; {reasons.get(status, 'see its log')}")

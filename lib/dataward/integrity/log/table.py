@@ -81,10 +81,10 @@ class TableStore:
             spark = _session(self.place)
             maintenance.append_only(spark, self.place, False)
             ids = spark.createDataFrame([(name,) for name in stored], "ledger_file string")
-            told = {"seq": self._size(), "redacted": len(stored), "run_id": f"redact-{secrets.token_hex(6)}"}
-            maintenance.delete_rows(spark, self.place, "ledger_file", ids, told)
+            metadata = {"seq": self._size(), "redacted": len(stored), "run_id": f"redact-{secrets.token_hex(6)}"}
+            maintenance.delete_rows(spark, self.place, "ledger_file", ids, metadata)
             maintenance.append_only(spark, self.place, True)
-            maintenance.forget_past(spark, self.place, told)
+            maintenance.forget_past(spark, self.place, metadata)
 
     def _held(self) -> dict[str, bytes]:
         if self._files is None:

@@ -34,8 +34,8 @@ def check_beside(log: Log, table: Folder, what: str, sealed: SealedBeside) -> li
             return [fail(f"{what}-changed", place, f"statements/{name}: {error}")]
         before = manifests[-1].predecessor
         name = before.sha256 if before else None
-    told = [one for one in _told(table, manifests[::-1]) if one.fails and one.code not in OWN]
-    return [fail(f"{what}-changed", place, "; ".join(map(str, told[:3])))] if told else []
+    failing = [one for one in _told(table, manifests[::-1]) if one.fails and one.code not in OWN]
+    return [fail(f"{what}-changed", place, "; ".join(map(str, failing[:3])))] if failing else []
 
 
 def _told(table: Folder, chain: list[Manifest]) -> Iterator[Finding]:

@@ -28,14 +28,14 @@ def compare_state(sealed: Attested, found: State, where: str) -> list[Finding]:
 def compare_commit(sealed: ManifestCommit, found: CommitFile, where: str) -> list[Finding]:
     """Return the differences of a commit's actions from the attested ones."""
     added = {one.key: one for one in sealed.added}, {one.key: one for one in found.added}
-    told = list(compare_files(*added, where))
+    differences = list(compare_files(*added, where))
     if set(sealed.removed) != {one.key for one in found.removed}:
-        told.append(fail("file-list-edited", where, "the files that it removes were edited"))
+        differences.append(fail("file-list-edited", where, "the files that it removes were edited"))
     if sealed.metadata or found.metadata:
-        told += compare_metadata(sealed.metadata, found.metadata, where)
+        differences += compare_metadata(sealed.metadata, found.metadata, where)
     if sealed.protocol or found.protocol:
-        told += compare_protocol(sealed.protocol, found.protocol, where)
-    return told
+        differences += compare_protocol(sealed.protocol, found.protocol, where)
+    return differences
 
 
 def compare_protocol(sealed: dict[str, Any] | None, found: dict[str, Any] | None, where: str) -> Iterator[Finding]:
@@ -44,11 +44,13 @@ def compare_protocol(sealed: dict[str, Any] | None, found: dict[str, Any] | None
         yield fail("protocol-edited", where, f"it says {_protocol(found)}, sealed is {_protocol(sealed)}")
 
 
-def _protocol(told: dict[str, Any] | None) -> str:
-    if not told:
+def _protocol(protocol: dict[str, Any] | None) -> str:
+    if not protocol:
         return "nothing"
-    features = sorted({*told["reader_features"], *told["writer_features"]})
-    return f"reader {told['reader']}, writer {told['writer']}" + (f" ({', '.join(features)})" if features else "")
+    features = sorted({*protocol["reader_features"], *protocol["writer_features"]})
+    return f"reader {protocol['reader']}, writer {protocol['writer']}" + (
+        f" ({', '.join(features)})" if features else ""
+    )
 
 
 def compare_metadata(sealed: dict[str, Any] | None, found: dict[str, Any] | None, where: str) -> Iterator[Finding]:
@@ -102,8 +104,8 @@ def compare_files(
         differing["deletion-vector-edited"] = sorted(paths)
     for key in [*missing, *extra]:
         if key[0] not in paths:
-            told = f"{key[0]} ({'sealed, but not listed' if key in sealed else 'listed, but not sealed'})"
-            differing.setdefault("file-list-edited", []).append(told)
+            difference = f"{key[0]} ({'sealed, but not listed' if key in sealed else 'listed, but not sealed'})"
+            differing.setdefault("file-list-edited", []).append(difference)
     # Checkpoints may omit statistics altogether.
     with_statistics = any(one.statistics for one in found.values())
     for key in found.keys() & sealed.keys():

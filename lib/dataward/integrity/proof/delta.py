@@ -96,8 +96,8 @@ def check_log(looked: Looked) -> list[Finding]:
     """Return the differences of the log from the seals, up to the newest sealed version and in summaries of later ones."""
     if looked.listing.newest is None:
         return [fail("table-missing", str(looked.table))]
-    if told := list(_other_table(looked)):
-        return told
+    if others := list(_other_table(looked)):
+        return others
     return [*_end(looked), *_commits(looked), *_summaries(looked)]
 
 
@@ -162,11 +162,13 @@ def _commits(looked: Looked) -> Iterator[Finding]:
             yield fail("commit-damaged", name, str(error))
         else:
             if found.sha256 != sealed.sha256:
-                told = compare_commit(sealed, found, name)
+                differences = compare_commit(sealed, found, name)
                 yield fail(
-                    "commit-edited", name, "" if told else "what it tells of itself was edited, no file or schema"
+                    "commit-edited",
+                    name,
+                    "" if differences else "what it tells of itself was edited, no file or schema",
                 )
-                yield from told
+                yield from differences
     if cleaned:
         yield note(
             "log-cleaned",
@@ -208,10 +210,10 @@ def _summaries(looked: Looked) -> Iterator[Finding]:
     yield from _last_checkpoint(looked, read)
 
 
-def _edited(code: str, where: str, told: Sequence[Finding]) -> Iterator[Finding]:
-    if told:
+def _edited(code: str, where: str, differences: Sequence[Finding]) -> Iterator[Finding]:
+    if differences:
         yield fail(code, where)
-        yield from told
+        yield from differences
 
 
 def _with_tail(looked: Looked) -> Iterator[Attested]:
@@ -232,11 +234,11 @@ def _checksum(table: Folder, state: Attested, name: str) -> Iterator[Finding]:
             raise Damaged("it is no JSON object")
         if not {"numFiles", "tableSizeBytes"} <= data.keys():
             raise Damaged("it lacks what every version checksum has")
-        told = list(_checksum_differs(state, data, name))
+        differences = list(_checksum_differs(state, data, name))
     except (Damaged, Missing) as error:
         yield fail("checksum-edited", name, f"it cannot be read: {error}")
         return
-    yield from _edited("checksum-edited", name, told)
+    yield from _edited("checksum-edited", name, differences)
 
 
 def _checksum_differs(state: Attested, data: dict[str, Any], name: str) -> Iterator[Finding]:
@@ -269,12 +271,12 @@ def _compacted(table: Folder, state: Attested, first: int, name: str) -> Iterato
         yield fail("compacted-edited", name, f"it cannot be read: {error}")
         return
     fresh = {key: one for key, one in state.files.items() if state.since.get(key, -1) >= first}
-    told = list(compare_files(fresh, {one.key: one for one in found.added}, name))
+    differences = list(compare_files(fresh, {one.key: one for one in found.added}, name))
     if any(removed.key in state.files for removed in found.removed):
-        told.append(fail("file-list-edited", name, "it removes a file that the version has"))
-    told += compare_metadata(state.metadata, found.metadata, name) if found.metadata else ()
-    told += compare_protocol(state.protocol, found.protocol, name) if found.protocol else ()
-    yield from _edited("compacted-edited", name, told)
+        differences.append(fail("file-list-edited", name, "it removes a file that the version has"))
+    differences += compare_metadata(state.metadata, found.metadata, name) if found.metadata else ()
+    differences += compare_protocol(state.protocol, found.protocol, name) if found.protocol else ()
+    yield from _edited("compacted-edited", name, differences)
 
 
 def _last_checkpoint(looked: Looked, read: dict[int, State]) -> Iterator[Finding]:

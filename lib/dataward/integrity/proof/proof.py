@@ -126,12 +126,12 @@ def _files(looked: Looked, proved: Proved, request: Request) -> tuple[Proved, li
             union |= state.files if request.every else {}
     found = check_unattested(looked)
     found += check_tail(looked, marks) if request.version is None else []
-    told, counted = check_data(looked, Attested(version, union) if request.every else wanted, request.progress)
-    places = {one.place for one in told}
+    findings, counted = check_data(looked, Attested(version, union) if request.every else wanted, request.progress)
+    places = {one.place for one in findings}
     bad = {key: one for key, one in union.items() if one.path in places or (one.vector and one.vector.path in places)}
     kept = (state for state in states(looked.chain) if request.every and state.version in sealed)
     versions = tuple(_version_state(state, bad) for state in kept)
-    return replace(proved, counted=counted, versions=versions, state=wanted), found + told
+    return replace(proved, counted=counted, versions=versions, state=wanted), found + findings
 
 
 def _version_state(state: Attested, bad: dict[Key, ManifestFile]) -> VersionState:

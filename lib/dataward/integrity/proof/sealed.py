@@ -42,9 +42,9 @@ def read_sealed(
     flaws: list[Finding] = []
     for index, body in sorted(entries, key=lambda one: one[0]):
         place = f"ledger entry {index}"
-        manifest, told = _manifest(log, body, place)
+        manifest, problem = _manifest(log, body, place)
         seal, more = _seal(log, body, trust, place, erased(index) if log.statement(body.statement) is None else False)
-        flaws += [*told, *more]
+        flaws += [*problem, *more]
         if manifest is not None:
             found.append(SealedVersion(index, body, manifest, seal))
     return found, flaws + _repeated(found)
@@ -114,8 +114,8 @@ def chain(sealed: Sequence[SealedVersion], first: int | None = None) -> tuple[li
         if before is None:
             break
         if (manifest := by_digest.get(before.sha256)) is None or manifest.version >= found[-1].version:
-            told = f"the manifest of version {found[-1].version} follows one of version {before.version}, which no entry seals"
-            flaws.append(fail("entry-removed", "ledger", told))
+            problem = f"the manifest of version {found[-1].version} follows one of version {before.version}, which no entry seals"
+            flaws.append(fail("entry-removed", "ledger", problem))
             break
         found.append(manifest)
     return found[::-1], flaws

@@ -29,15 +29,13 @@ def check_tail(looked: Looked, restorable: Restorable) -> list[Finding]:
         if commit.version != expected:
             found.append(fail("commit-removed", f"{expected:020d}.json", f"version {commit.version} is there"))
         expected = commit.version + 1
-        told = unhashed(commit)
-        before, state = state, after(state, told)
-        if told.ours and told.run_id and (told.changes_data or told.added):
-            remedy = (
-                f"rerun it with --run-id {told.run_id} to seal it; if it was sealed, the end of the ledger was cut off"
-            )
-            found.append(fail("version-without-entry", _place(told), remedy))
-        elif told.added or told.removed or not told.ours:
-            found += judged(looked, before, told, state, restorable)
+        described = unhashed(commit)
+        before, state = state, after(state, described)
+        if described.ours and described.run_id and (described.changes_data or described.added):
+            remedy = f"rerun it with --run-id {described.run_id} to seal it; if it was sealed, the end of the ledger was cut off"
+            found.append(fail("version-without-entry", _place(described), remedy))
+        elif described.added or described.removed or not described.ours:
+            found += judged(looked, before, described, state, restorable)
     return found
 
 

@@ -47,8 +47,8 @@ def named_keys(log: Log) -> dict[tuple[str, int], Verifier]:
     found = {}
     for name in log.store.names("keys"):
         with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            told = json.loads(log.store.read(name) or b"")
-            found[str(told["domain"]), int(told["version"])] = Verifier.parsed(str(told["vkey"]))
+            named = json.loads(log.store.read(name) or b"")
+            found[str(named["domain"]), int(named["version"])] = Verifier.parsed(str(named["vkey"]))
     return found
 
 

@@ -67,15 +67,15 @@ def deliver(result: RunResult, where: Destinations, printed: Warn, warn: Warn) -
     documents = emf(result)
     for place in where.metrics:
         _tried(warn, f"metrics to {place}", lambda place=place: _send(place, result, documents, printed))  # type: ignore[misc]
-    told = alert_of(result)
-    if told:
-        alert(told, where, warn)
+    message = alert_of(result)
+    if message:
+        alert(message, where, warn)
 
 
-def alert(told: Alert, where: Destinations, warn: Warn) -> None:
+def alert(message: Alert, where: Destinations, warn: Warn) -> None:
     """Send an alert to every destination of alerts."""
     for place in where.alerts:
-        _tried(warn, f"alert to {place.split(':@')[0]}", lambda place=place: _alert(place, told))  # type: ignore[misc]
+        _tried(warn, f"alert to {place.split(':@')[0]}", lambda place=place: _alert(place, message))  # type: ignore[misc]
 
 
 def _listed(text_of: str) -> tuple[str, ...]:
@@ -96,11 +96,11 @@ def _send(place: str, result: RunResult, documents: list[dict[str, object]], pri
         put_events(place.removeprefix("logs:"), f"metrics/{result.contract}/{result.run_id}", documents)
 
 
-def _alert(place: str, told: Alert) -> None:
+def _alert(place: str, message: Alert) -> None:
     if place.startswith("sns:"):
         from dataward.pipeline.monitoring.aws import publish
 
-        publish(place.removeprefix("sns:"), told.title, text(told))
+        publish(place.removeprefix("sns:"), message.title, text(message))
         return
     kind, _, name = place.removeprefix("webhook:").partition("env:")
     if name and not kind:
@@ -109,7 +109,7 @@ def _alert(place: str, told: Alert) -> None:
             raise UsageError(f"the environment has no variable {name}")
     else:
         url = Path(place.removeprefix("webhook:@")).read_text(encoding="utf-8").strip()
-    post(url, slack(told))
+    post(url, slack(message))
 
 
 def _tried(warn: Warn, what: str, send: Callable[[], None]) -> None:

@@ -64,7 +64,7 @@ def told_by_name(path: str, detectors: Iterable[Detector]) -> dict[str, str]:
         for phrase in one.phrases:
             told_as = " ".join(phrase)
             found += [(start, end, one.class_, told_as) for start, end in _places(words, phrase)]
-    told: dict[str, str] = {}
+    classes: dict[str, str] = {}
     for start, end, class_, said in sorted(found, key=lambda f: f[0] - f[1]):
         covered = any(s <= start and end <= e and e - s > end - start for s, e, _, _ in found)
         about = any(word in ABOUT for word in words[end:]) or any(
@@ -77,8 +77,8 @@ def told_by_name(path: str, detectors: Iterable[Detector]) -> dict[str, str]:
         )
         late = class_ in timed and end < len(words)
         if not (covered or about or unlike or late):
-            told.setdefault(class_, said)
-    return told
+            classes.setdefault(class_, said)
+    return classes
 
 
 def other_thing(path: str) -> bool:

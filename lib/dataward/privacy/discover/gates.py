@@ -51,12 +51,12 @@ class Looked:
     def __str__(self) -> str:
         """Return the numbers of scanned and found columns as text."""
         found = len(self.unclassed) + len(self.residue)
-        told = f"{len(self.findings)} columns looked at, {found or 'nothing'} found"
+        summary = f"{len(self.findings)} columns looked at, {found or 'nothing'} found"
         if not self.unseen:
-            return told
+            return summary
         if not found:
-            told = f"{len(self.findings)} columns looked at, nothing of a known form found"
-        return f"{told}; free text, of which a part is seen only: {', '.join(path for path, _ in self.unseen)}"
+            summary = f"{len(self.findings)} columns looked at, nothing of a known form found"
+        return f"{summary}; free text, of which a part is seen only: {', '.join(path for path, _ in self.unseen)}"
 
     @property
     def warnings(self) -> list[str]:

@@ -70,12 +70,14 @@ def _of(detector: Detector) -> Iterator[Identifier]:
     words = tuple(dict.fromkeys(name for name in (*detector.names, *detector.hints) if 3 <= len(name) <= 90))[:KEYWORDS]
     strong = [p for p in detector.patterns if p.inside == "alone" and p.check is None and p.odds >= STRONG]
     others = [p for p in detector.patterns if p.inside and p not in strong and p.odds >= WEAKEST]
-    name, told = detector.class_.replace("_", "-"), f"Dataward: {detector.explains}"
+    name, description = detector.class_.replace("_", "-"), f"Dataward: {detector.explains}"
     for number, regex in enumerate(_joined(strong), 1):
-        yield Identifier(f"{name}-{number}", told, regex)
+        yield Identifier(f"{name}-{number}", description, regex)
     for number, regex in enumerate(_joined(others), 1):
         if words:
-            yield Identifier(f"{name}-near-words-{number}", told, regex, words, min(detector.proximity, DISTANCE))
+            yield Identifier(
+                f"{name}-near-words-{number}", description, regex, words, min(detector.proximity, DISTANCE)
+            )
 
 
 def _joined(patterns: list[Pattern]) -> Iterator[str]:

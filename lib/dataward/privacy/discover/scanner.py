@@ -290,5 +290,5 @@ def _free(text: str, start: int, end: int) -> bool:
 
 
 def _words(one: Detector) -> str:
-    told = "|".join(re.escape(name).replace(r"\ ", "[ _-]?") for name in (*one.names, *one.hints))
-    return rf"(?i)(?:^|[^\p{{L}}0-9])(?:{told})(?:[^\p{{L}}0-9]|$)"
+    names = "|".join(re.escape(name).replace(r"\ ", "[ _-]?") for name in (*one.names, *one.hints))
+    return rf"(?i)(?:^|[^\p{{L}}0-9])(?:{names})(?:[^\p{{L}}0-9]|$)"

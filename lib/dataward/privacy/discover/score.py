@@ -96,7 +96,7 @@ def _judged(column: str, evidence: Evidence, detectors: Sequence[Detector], besi
     if not evidence.texts:
         return Finding(column, None, Confidence(0.0, 0.0, 1.0), ("it holds no text",), (), evidence.values)
     near = frozenset(word for name in beside for word in words_of_name(name))
-    told, elsewhere = told_by_name(column, detectors), other_thing(column)
+    by_name, elsewhere = told_by_name(column, detectors), other_thing(column)
     scale = evidence.distinct / evidence.texts
     few = evidence.distinct <= 6 and evidence.values >= 50
     odds: dict[str, tuple[float, float, float]] = {}
@@ -107,9 +107,9 @@ def _judged(column: str, evidence: Evidence, detectors: Sequence[Detector], besi
             continue
         (middle, low, high), words = by_values
         extra = 0.0
-        if one.class_ in told:
-            extra += one.of_name(told[one.class_], near)
-            words += (f"the name says '{told[one.class_]}'",)
+        if one.class_ in by_name:
+            extra += one.of_name(by_name[one.class_], near)
+            words += (f"the name says '{by_name[one.class_]}'",)
         elif elsewhere:
             extra -= 2.5
         if few and one.class_ not in OF_FEW:
@@ -157,14 +157,14 @@ def _by_values(
     best: tuple[float, float, float] | None = None
     words: tuple[str, ...] = ()
     for found, pattern, name in counted:
-        shares, told = _shares(found, pattern, evidence.texts, scale)
+        shares, why = _shares(found, pattern, evidence.texts, scale)
         if shares[0] < one.share:
             continue
         middle, low, high = (
             pattern.odds * w - AGAINST * (1 - w) for w in (min(1.0, share / WHOLE) for share in shares)
         )
         if best is None or middle > best[0]:
-            best, words = (middle, low, high), (f"{name}: {told}",)
+            best, words = (middle, low, high), (f"{name}: {why}",)
     return (best, words) if best else None
 
 
@@ -172,14 +172,14 @@ def _shares(found: Counted, pattern: Pattern, texts: int, scale: float) -> tuple
     """Return the share of the texts that are of the class, with its bounds, and as text."""
     matched, trials = found.matched * scale, texts * scale
     shape = interval(matched, trials)
-    told = f"{found.matched / texts:.0%} have its shape"
+    why = f"{found.matched / texts:.0%} have its shape"
     if found.by_chance >= found.matched:  # there is no check to pass
-        return shape, told
+        return shape, why
     chance = found.by_chance / found.matched
     rates = interval(found.passed * scale, matched)
     real = [min(1.0, max(0.0, (rate - chance) / max(pattern.expected - chance, 0.02))) for rate in rates]
-    told += f", {found.passed / found.matched:.0%} of these pass its check ({chance:.1%} would by chance)"
-    return (shape[0] * real[0], shape[1] * real[1], shape[2] * real[2]), told
+    why += f", {found.passed / found.matched:.0%} of these pass its check ({chance:.1%} would by chance)"
+    return (shape[0] * real[0], shape[1] * real[1], shape[2] * real[2]), why
 
 
 def residues(evidence: Evidence) -> tuple[tuple[str, float], ...]:

@@ -55,10 +55,10 @@ def _on_workers(
                     place = (number, path)
                     if place in counted or len(counted) < PATHS:
                         counted.setdefault(place, Evidence()).add(scanning.look_at(values))
-        told = [json.dumps(evidence.as_data()) for evidence in counted.values()]
+        lines = [json.dumps(evidence.as_data()) for evidence in counted.values()]
         numbers, paths = [number for number, _ in counted], [path for _, path in counted]
         yield pa.RecordBatch.from_arrays(
-            [pa.array(numbers, pa.int32()), pa.array(paths, pa.string()), pa.array(told, pa.string())],
+            [pa.array(numbers, pa.int32()), pa.array(paths, pa.string()), pa.array(lines, pa.string())],
             names=["number", "path", "evidence"],
         )
 

@@ -103,8 +103,8 @@ def _of_keys(column: ColumnProfile, name: str, first_key: bool) -> Iterator[Cand
     if column.key:
         yield Candidate(f"{'IsPrimaryKey' if first_key else 'IsUnique'} {name}", "every value occurs once")
     elif column.unique is not None and ALMOST <= column.unique < 1 and column.type in ("string", *WHOLE):
-        told = f"{column.unique:.2%} of the values occur once; rows that share one are diverted"
-        yield Candidate(f"IsUnique {name} with threshold > {_below(column.unique, column.rows):.2f}", told)
+        why = f"{column.unique:.2%} of the values occur once; rows that share one are diverted"
+        yield Candidate(f"IsUnique {name} with threshold > {_below(column.unique, column.rows):.2f}", why)
 
 
 def _below(share: float, rows: int) -> float:

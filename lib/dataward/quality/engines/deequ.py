@@ -83,7 +83,7 @@ def _plain(
     names = {}
     kinds = {name.lower(): kind for name, kind in frame.dtypes}
     for metric in metrics:
-        told = []
+        plain = []
         for column in metric.columns:
             value = identifier(column)
             if is_grouped(metric) and metric.where:
@@ -93,8 +93,8 @@ def _plain(
             elif KINDS[metric.kind].of_numbers and types[column.lower()] in ("long", "decimal"):
                 value = f"cast({value} as double)"
             odd = value != identifier(column) or not re.fullmatch(r"[A-Za-z_]\w*", column)
-            told.append(made.setdefault(value, f"__column_{len(made)}") if odd else column)
-        names[metric] = tuple(told)
+            plain.append(made.setdefault(value, f"__column_{len(made)}") if odd else column)
+        names[metric] = tuple(plain)
     return frame.selectExpr("*", *[f"{value} as {name}" for value, name in made.items()]), names
 
 

@@ -206,17 +206,17 @@ def _vector(data: Any) -> Vector | None:
 
 
 def _info(data: dict[str, Any]) -> Info:
-    told: Any = {}
+    parsed: Any = {}
     if isinstance(metadata := data.get("userMetadata"), str):
         try:
-            told = json.loads(metadata)
+            parsed = json.loads(metadata)
         except (ValueError, RecursionError):
-            told = {}
-    ours = isinstance(told, dict) and "dataward" in told
+            parsed = {}
+    ours = isinstance(parsed, dict) and "dataward" in parsed
     parameters = data.get("operationParameters")
     return Info(
         _text(data.get("operation") or "?"),
-        str(told["run_id"]) if ours and "run_id" in told else None,
+        str(parsed["run_id"]) if ours and "run_id" in parsed else None,
         ours,
         int(data.get("timestamp") or 0),
         parameters if isinstance(parameters, dict) else {},
