@@ -82,10 +82,10 @@ bench-dp: $(DEV) ## releases beside Tumult Analytics and PipelineDP, each in a v
 	$(BIN)/python -W ignore tests/benchmarks/release.py --large
 
 package: $(DEV) ## dist/: wheel, zip, environment for EMR, jars, SBOM, sums; the same bytes each time. PACKAGE="--architecture aarch64"
-	$(BIN)/python package/build.py $(PACKAGE)
+	$(BIN)/python conf/package/build.py $(PACKAGE)
 
 lock: $(DEV) ## resolve the packages of the environment for EMR anew, after a change of requirements in setup.py
-	$(BIN)/python package/build.py --lock
+	$(BIN)/python conf/package/build.py --lock
 
 docs: $(DEV) ## docs/rules/ and docs/protections.md from docstrings
 	$(BIN)/python docs/build.py

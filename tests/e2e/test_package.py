@@ -34,7 +34,7 @@ columns: {{id: {{protect: keep}}, name: {{class: person_name, protect: token}}, 
 def built(output, *arguments, **environment):
     command = [
         sys.executable,
-        str(ROOT / "package/build.py"),
+        str(ROOT / "conf/package/build.py"),
         "--output",
         str(output),
         "--python",

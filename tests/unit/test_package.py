@@ -18,15 +18,15 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def package():
-    """The modules of package/, which is no Python package and imports itself by short names."""
-    sys.path.insert(0, str(ROOT / "package"))
+    """The modules of conf/package/, which is no Python package and imports itself by short names."""
+    sys.path.insert(0, str(ROOT / "conf/package"))
     try:
         import archives
         import build
         import environment
         import sbom
     finally:
-        sys.path.remove(str(ROOT / "package"))
+        sys.path.remove(str(ROOT / "conf/package"))
     yield type("Package", (), {"archives": archives, "build": build, "environment": environment, "sbom": sbom})
     for name in ("archives", "build", "environment", "sbom"):
         sys.modules.pop(name, None)

@@ -19,7 +19,7 @@ from pathlib import Path
 from archives import epoch, files_below, write_zip
 from environment import ARCHITECTURES, LOCK, Target, fetch, lock, pack, pip
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE")
 BACKEND = Path(__file__).with_name("backend.txt")
 
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--lock",
         action="store_true",
-        help="only resolve the environment's packages anew, into package/environment.lock",
+        help="only resolve the environment's packages anew, into conf/package/environment.lock",
     )
     parser.add_argument("--wheel", action="store_true", help="only the wheel and the zip")
     asked = parser.parse_args(argv)
