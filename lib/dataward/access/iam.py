@@ -49,7 +49,9 @@ def policy(
         written=_different([*writes, *reports]),
         deleted=_places(kinds, work.deletes, account),
         sought=_places(
-            kinds, [k for k in (*work.reads, *work.writes) if k not in (*PRESENT, "folder") and work.absent], account
+            kinds,
+            [*work.sought, *(k for k in (*work.reads, *work.writes) if k not in PRESENT and work.absent)],
+            account,
         ),
         created=made,
         itself=_different([*made, *_places(kinds, work.stat, account)]),
@@ -112,7 +114,7 @@ def _places(kinds: Mapping[str, list[Location]], wanted: Iterable[str], account:
     return found
 
 
-PRESENT = ("source", "references", "joins")
+PRESENT = ("source", "references", "joins", "checkpoint")
 
 
 @dataclass(frozen=True)

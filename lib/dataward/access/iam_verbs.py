@@ -15,11 +15,12 @@ class Work:
     """Accesses of a verb: ``reads``, ``writes`` and ``deletes`` name kinds of places, ``kms`` actions on the keyring's key.
 
     A kind is ``source``, ``references``, ``joins``, ``vaults``, a key of ``Contract.tables``, ``tables`` (all of these), ``states of any
-    mode`` (which an earlier contract may have left), ``folder``: the one that the command line names, such as a stream's checkpoint, the
-    place of ``--out`` or of an export; or one of a release's ``budgets``, ``draws`` and ``asked ledger`` (of the table that it asks).
+    mode`` (which an earlier contract may have left), ``folder`` or ``checkpoint``: the one that the command line names (``--out``,
+    ``--to``, a stream's checkpoint); or one of a release's ``budgets``, ``draws`` and ``asked ledger`` (of the table that it asks).
 
     Attributes:
-        absent: tables to read may be absent, so that parent folders are searched.
+        absent: all tables may be absent, so that parent folders are searched.
+        sought: kinds that may be absent, where not all may.
         creates: kinds of tables that the verb may create, with their folders.
         report: ``write``, ``search`` (write, and read those of all runs), or empty.
         keyring: ``read``, ``write``, or empty where the verb uses no key.
@@ -35,6 +36,7 @@ class Work:
     keyring: str = "read"
     report: str = ""
     absent: bool = False
+    sought: tuple[str, ...] = ()
     creates: tuple[str, ...] = ()
     stat: tuple[str, ...] = ()
     settings: bool = False
@@ -55,7 +57,7 @@ def _keyless(*reads: str, **more: Any) -> Work:
 RELEASE = Work(
     reads=("source", "asked ledger"),
     writes=("target", "ledger", "budgets", "draws"),
-    absent=True,
+    sought=("target", "ledger", "budgets", "draws"),
     creates=("target", "budgets", "draws"),
     columns=False,
 )
@@ -66,13 +68,13 @@ VERBS: dict[str, Work] = {
     "publish": Work(reads=READS, writes=(*CREATED, "ledger"), report="write", absent=True, creates=CREATED),
     "publish-stream": Work(
         reads=READS,
-        writes=(*CREATED, "ledger", "folder"),
-        deletes=("folder",),
+        writes=(*CREATED, "ledger", "checkpoint"),
+        deletes=("checkpoint",),
         report="write",
         absent=True,
-        creates=(*CREATED, "folder"),
+        creates=(*CREATED, "checkpoint"),
     ),
-    "publish-explain": Work(reads=(*READS, "target", "ledger"), absent=True),
+    "publish-explain": Work(reads=("source", "references", "joins", "target")),
     "verify": Work(reads=PROVED, columns=False),
     "history": _keyless("target", "ledger", "history", "windows"),
     "diff": _keyless("target"),
@@ -90,8 +92,10 @@ VERBS: dict[str, Work] = {
     "profile": _keyless("source", stat=("source",)),
     "suggest": _keyless("source", stat=("source",)),
     "discover": _keyless("source", stat=("source",)),
-    "anonymize": Work(reads=("target",), writes=("folder",), kms=(), keyring="", creates=("folder",)),
-    "score": Work(reads=PROVED, writes=("folder",), columns=False, creates=("folder",)),
+    "anonymize": Work(
+        reads=("target",), writes=("folder",), kms=(), keyring="", sought=("folder",), creates=("folder",)
+    ),
+    "score": Work(reads=PROVED, writes=("folder",), columns=False, sought=("folder",), creates=("folder",)),
     "mlflow": Work(reads=PROVED, columns=False),
     "site-serve": Work(reads=PROVED, columns=False),
     "intersect": Work(reads=PROVED, columns=False),
@@ -119,9 +123,9 @@ VERBS: dict[str, Work] = {
     ),
     "release": RELEASE,
     "synthesize": RELEASE,
-    "budget-show": _keyless("budgets", absent=True),
-    "budget-set": Work(reads=("source",), writes=("budgets",), kms=(), keyring="", absent=True, creates=("budgets",)),
-    "budget-reserve": Work(reads=("source",), writes=("budgets",), kms=(), keyring=""),
+    "budget-show": _keyless("budgets"),
+    "budget-set": Work(writes=("budgets",), kms=(), keyring="", sought=("budgets",), creates=("budgets",)),
+    "budget-reserve": Work(writes=("budgets",), kms=(), keyring=""),
     "preflight": Work(kms=(), keyring="", settings=True),
     "ledger-show": _keyless("ledger"),
     "ledger-head": Work(reads=("ledger",), columns=False),

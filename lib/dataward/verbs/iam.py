@@ -86,7 +86,10 @@ def grant(planned: Plan, asked: Asked, more: Mapping[str, Location] | None = Non
     if asked.role and asked.role not in generated.ROLES:
         raise UsageError(f"--role {asked.role}: choose one of {', '.join(generated.ROLES)}")
     generated.work_of(asked.verb)
-    more = {**(more or {}), **({"folder": Location(path=asked.folder)} if asked.folder else {})}
+    more = {
+        **(more or {}),
+        **({kind: Location(path=asked.folder) for kind in ("folder", "checkpoint")} if asked.folder else {}),
+    }
     account = replace(_account(planned, asked), more=more)
     joined = [other for _, other in planned.joins]
     policy = generated.policy(planned.contract, asked.verb, account, asked.report, joined)
@@ -151,7 +154,7 @@ def _notes(planned: Plan, asked: Asked, policy: Mapping[str, Any], more: Mapping
     for place in generated.outside(planned.contract, asked.verb, joined, more):
         yield f"{place} is not in S3: the policy does not cover it"
     work = generated.work_of(asked.verb)
-    if "folder" in (*work.reads, *work.writes) and not asked.folder:
+    if {"folder", "checkpoint"} & {*work.reads, *work.writes} and not asked.folder:
         yield "the folder that the command line names is not covered; give --folder s3://BUCKET/FOLDER to grant it"
     if work.report and not asked.report.startswith("s3"):
         yield "reports are written where the job runs; give --report s3://BUCKET/FOLDER to grant a folder"
