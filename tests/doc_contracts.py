@@ -14,7 +14,7 @@ REST = {
     "references": "references: {postcodes: {path: raw/postcodes}}",
 }
 """What a part of a contract needs beside it."""
-OTHERS = ("policy", "detectors", "release", "synthesize", "plan", "site", "survey", "intersect", "fit")
+OTHERS = ("policy", "detectors", "release", "synthesize", "plan", "site", "survey", "intersect", "set", "fit")
 """First keys of files of other kinds; a file of cases for `access test` begins with its contract."""
 
 

@@ -21,6 +21,7 @@ from tests.deltamade import Table
 from tests.unit.test_manifest import manifests
 
 NAMES = ("people", "orders")
+SESSION = SimpleNamespace(_jsparkSession=None)  # a classic one
 
 
 def seal(contract, version, run_id):
@@ -159,15 +160,15 @@ def test_nothing_is_released_where_one_table_is_stopped_and_a_killed_run_is_fini
     monkeypatch.setattr(release_set, "publish", published)
     monkeypatch.setattr(release_set, "caller", lambda *_: SimpleNamespace(name="me"))
     outcomes = {"people": "published", "orders": "stopped"}
-    done = publish_set("a session", given, "q1")
+    done = publish_set(SESSION, given, "q1")
     assert (done.entry, done.stopped) == (None, ("orders",))
     outcomes["orders"] = "killed"
     with pytest.raises(KeyboardInterrupt):
-        publish_set("a session", given, "q2")
+        publish_set(SESSION, given, "q2")
     with pytest.raises(ProofError, match="there is none"):
         show_set(given)
     outcomes["orders"] = "unchanged"
-    done = publish_set("a session", given, "q2")
+    done = publish_set(SESSION, given, "q2")
     assert (done.entry, versions(done)) == (0, {"people": 2, "orders": 3})
     assert ran == ["people", "orders"] * 3
 

@@ -203,7 +203,7 @@ ABSURD = [
     ("price: {number: {decimal: ','}, as: int}", "price: {unit: {column: u, to: 'kg**9**9**9', from: [kg]}}", "is no unit"),
     ("price: {number: {decimal: ','}, as: int}", "price: {unit: {column: u, to: kg, from: ['9**9**9']}}", "is no unit"),
     ("RowCount > 1 ]", "ColumnValues 'at' > (now() - 900000 days) ]".replace("'", '\\"'), "cannot be moved by more than"),
-    ("version: 3", "version: 9223372036854775807", "less than or equal to"),
+    ("version: 3", "version: 9223372036854775808", "too large a number"),
     ("{gate: warn, rows: 1000", "{gate: warn, rows: 9223372036854775807", "less than or equal to"),
     ("quarantined: 0.10", "quarantined: 'much'", "a number is expected here"),
     ("{header: true}", "{header: [a]}", "a plain value is expected here"),

@@ -142,7 +142,6 @@ class Source(Location):
     version: int | None = Field(
         default=None,
         ge=0,
-        lt=2**63,
         description="Delta version, or ID of Iceberg's snapshot, to read; default: the newest",
     )
     options: dict[str, Scalar] = Field(default_factory=dict, description="options of Spark's reader")
