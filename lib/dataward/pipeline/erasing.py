@@ -46,7 +46,7 @@ def permitted(tables: Opened) -> None:
     why = f"legal hold: {erasure.hold}" if erasure.hold else ""
     if not why and erasure.retain is not None:
         young = f"{identifier(erasure.retain.column)} > date_sub(current_date(), {erasure.retain.days})"
-        rows = tables.mine(tables.newest(tables.contract.target).where(young)).count()
+        rows = int(tables.mine(tables.newest(tables.contract.target).where(young)).count())
         why = (
             f"{rows} row(s) must be kept for {erasure.retain.days} days after '{erasure.retain.column}'" if rows else ""
         )
@@ -82,7 +82,7 @@ def _delete(person: Person, mark: str) -> dict[str, int]:
     """Delete the person's rows, seal the version without them, and remove all earlier versions."""
     tables, spark, target = person.tables, person.tables.spark, person.tables.contract.target
     tokens = {table: _tokens(person, names) for table, names in tables.vaults.items()}
-    found = {str(place): tables.mine(tables.newest(place)).count() for place in tables.places}
+    found = {str(place): int(tables.mine(tables.newest(place)).count()) for place in tables.places}
     found |= {table.path: len(table.of_tokens(mine)) for table, mine in tokens.items()}
     rows = _noted(tables.memory, mark, found)
     change = _change(tables)
@@ -126,7 +126,7 @@ def _change(tables: Opened) -> Change:
 
 def _seal(tables: Opened, version: int, gone: int, change: Change) -> None:
     contract, spark = tables.contract, tables.spark
-    rows = delta.read(spark, contract.target, version).count()
+    rows = int(delta.read(spark, contract.target, version).count())
     earlier = ledger.newest_seal(contract.ledger_location, contract.target)
     if earlier is not None and earlier.version == version and earlier.run_id == tables.run_id:
         return  # nothing was left to be removed

@@ -33,7 +33,7 @@ def with_rule(contract: Contract, memory: Memory | None, suite: Suite) -> Suite:
 
 def count_forgotten(contract: Contract, memory: Memory | None, frame: DataFrame) -> int:
     """Count the rows to drop; a Spark job only where there may be any."""
-    return memory.flagged(frame).where(ERASED).count() if memory and _drops(contract) else 0
+    return int(memory.flagged(frame).where(ERASED).count()) if memory and _drops(contract) else 0
 
 
 def without_forgotten(contract: Contract, memory: Memory | None, frame: DataFrame) -> DataFrame:

@@ -204,7 +204,7 @@ def look(tables: Opened) -> Person:
     source_rows = 0
     if tables.source is not None and tables.names_subject:
         rows = of_values(tables.source, subject, [asked.subject])
-        source_rows = rows.count()
+        source_rows = int(rows.count())
         _add(raw, texts_of(values_of(contract, rows)))
     found = _needles("raw", raw, subject)
     if not tables.shredded:  # shredding leaves protected values where they are, as nobody can read them

@@ -120,7 +120,7 @@ class Memory:
 
     def carries(self, version: int) -> int:
         """Return the number of entries (one or none) that are sealed under a key version."""
-        return self.rows().where(f"key_version = {version}").count()
+        return int(self.rows().where(f"key_version = {version}").count())
 
     def rekey(self, old: int, new: int) -> None:
         """Encrypt the secret under another key version.

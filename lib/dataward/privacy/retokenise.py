@@ -86,7 +86,7 @@ class Step:
     def carried(self, frame: DataFrame) -> dict[str, int]:
         """Count values under the outgoing version by column or place inside of it; at most three passes."""
         untold = self.untold(frame)
-        return self.shown(frame) | (dict.fromkeys(untold, frame.count()) if untold else {})
+        return self.shown(frame) | (dict.fromkeys(untold, int(frame.count())) if untold else {})
 
     def shown(self, frame: DataFrame) -> dict[str, int]:
         """Count the same without the places that only the log reveals."""

@@ -66,7 +66,7 @@ def split(frame: DataFrame, rules: Sequence[RowRule], now: datetime) -> tuple[Da
 def failed_rows(frame: DataFrame, rules: Sequence[RowRule], now: datetime) -> int:
     """Count the rows that fail at least one rule; runs one Spark job."""
     prepared, rules = _ready(frame, rules)
-    return prepared.where(" or ".join(_fails(rule, now) for rule in rules)).count()
+    return int(prepared.where(" or ".join(_fails(rule, now) for rule in rules)).count())
 
 
 def _ready(frame: DataFrame, rules: Sequence[RowRule]) -> tuple[DataFrame, list[RowRule]]:

@@ -54,7 +54,7 @@ def delete_rows(spark: SparkSession, place: Location, name: str, values: DataFra
     with turns.exclusive(spark, place, _run(metadata)), settings(spark, own):
         try:
             newest = delta.read(spark, place, delta.latest_version(spark, place))
-            rows = newest.alias("t").join(F.broadcast(values.alias("s")), F.expr(same), "leftsemi").count()
+            rows = int(newest.alias("t").join(F.broadcast(values.alias("s")), F.expr(same), "leftsemi").count())
             if rows:
                 delta.delta_table(spark, place).alias("t").merge(values.alias("s"), same).whenMatchedDelete().execute()
         except Exception as error:

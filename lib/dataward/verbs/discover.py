@@ -116,7 +116,7 @@ def _looked(pinned: Pin, asked: Asked) -> Discovered:
     frame = pinned.frame.drop(MALFORMED)
     frame = frame.drop(*(name for names in BESIDE_ROWS if names <= set(frame.columns) for name in names))
     try:
-        total = pinned.frame.count()
+        total = int(pinned.frame.count())  # Spark Connect returns a number of numpy, here and elsewhere
         drawn = frame if asked.rows is None else sample(frame, asked.rows, total)
         findings = discover_frame(drawn, with_custom(asked.custom or {}))
     except Exception as error:

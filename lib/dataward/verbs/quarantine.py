@@ -132,7 +132,7 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
         waiting = _waiting(own, place, of_run)
         chosen = waiting if rule is None else waiting.where(F.array_contains(FAILED_RULES, rule))
         ids = chosen.select(ROW_ID).distinct()
-        rows = waiting.join(ids, ROW_ID, "leftsemi").count()
+        rows = int(waiting.join(ids, ROW_ID, "leftsemi").count())
         if not rows:
             raise UsageError(f"no waiting row of run '{of_run}' failed '{rule}': see dataward quarantine show")
         version = delta.latest_version(own, place)

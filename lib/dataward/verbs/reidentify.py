@@ -171,7 +171,7 @@ class _Asking:
             KeyringError: no value can be decrypted; that is entered as well.
         """
         a_day, why = budget(self.contract, self.asking(), {one.name: one.line.class_ for one in self.protected})
-        rows = chosen.limit(a_day + 1).count() if a_day else 0
+        rows = int(chosen.limit(a_day + 1).count()) if a_day else 0
         opened, failed = _Opened([], rows, 0), None
         if a_day and rows <= a_day:
             try:

@@ -62,7 +62,7 @@ def restore(spark: SparkSession, plan: Plan, to: int, run_id: str | None = None)
             _intact(plan, to)
             secret = keys.key("digest", contract.keys.domain, keys.current(contract.keys.domain))
             done = _restored(own, plan, to, run, secret)
-        rows = delta.read(own, contract.target, done.version).count()
+        rows = int(delta.read(own, contract.target, done.version).count())
         source = {
             "described": f"{contract.target} version {to}, restored",
             "version": to,

@@ -337,7 +337,7 @@ class _Table:
 
         if place != self.contract.quarantine_location or self.contract.keys.domain != self.domain:
             return []
-        rows = frame.where(F.col(ROW_ID).startswith(f"v{old}.")).count() if ROW_ID in frame.columns else 0
+        rows = int(frame.where(F.col(ROW_ID).startswith(f"v{old}.")).count()) if ROW_ID in frame.columns else 0
         remedy = f"keep version {old} of the key enabled until these rows are released or discarded"
         return [Carrier(str(place), ROW_ID, rows, remedy, blocks=False)] if rows else []
 

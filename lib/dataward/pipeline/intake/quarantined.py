@@ -52,7 +52,7 @@ class QuarantinedRows(WholeTable):
         earlier = ctx.earlier.metadata
         version = earlier["quarantine_version"] if earlier else delta.latest_version(ctx.spark, self.place)
         frame = delta.read(ctx.spark, self.place, version).where(F.col(RUN_ID) == self.of_run)
-        waiting = Waiting(self.of_run, self.place, version, frame, frame.count())
+        waiting = Waiting(self.of_run, self.place, version, frame, int(frame.count()))
         if not waiting.rows:
             raise UsageError(f"no row of run '{self.of_run}' waits in {self.place}: see dataward quarantine list")
         source, references = resume.pinned(ctx.spark, ctx.contract, self.of_run, began.metadata)

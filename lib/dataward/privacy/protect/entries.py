@@ -110,7 +110,7 @@ class Table:
 
     def carries(self, version: int) -> int:
         """Count the entries that are encrypted under a key version."""
-        return self.rows().where(f"key_version = {version}").count()
+        return int(self.rows().where(f"key_version = {version}").count())
 
     def rekey(self, keys: KeyProvider, domain: str, old: int, new: int) -> None:
         """Encrypt the entries of one key version under another; tokens stay the same.
