@@ -130,12 +130,12 @@ def journey(root: Path) -> dict[str, dict[str, object]]:
         str(root / "reports/d"),
     )
     trip.run("discover all", "discover", "--all", str(root / "lake"), "--report", str(root / "reports/all"))
+    trip.run("diff", "diff", "1", "2", "--contract", merged)
     trip.run("rotate", "rotate", "people", "--contract", merged)
     trip.run("rotated rows", "verify", "--contract", merged, "--rows")
     (root / "who").write_text("35")
     trip.run("erase", "erase", "--contract", merged, "--subject", f"@{root / 'who'}", "--ticket", "T-1", *reports)
     trip.run("erased rows", "verify", "--contract", merged, "--rows")
-    trip.run("diff", "diff", "--contract", merged)
     trip.run("explain", "publish", "--contract", merged, "--explain")
     deequ = trip.contract("deequ", "other", "first", "mode: overwrite", engine="deequ")
     trip.run("deequ", "publish", "--contract", deequ, *reports)

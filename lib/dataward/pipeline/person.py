@@ -158,6 +158,8 @@ def opened(spark: SparkSession, plan: Plan, asked: Asked) -> Opened:
         UsageError: the contract names no subject column, or the subject cannot be one.
         TargetError: there is no table yet.
     """
+    from pyspark.sql.types import StringType
+
     contract = plan.contract
     if contract.erasure is None:
         raise UsageError(
@@ -168,7 +170,8 @@ def opened(spark: SparkSession, plan: Plan, asked: Asked) -> Opened:
     keys = open_keys(contract.keys)
     same_keys(spark, contract, keys)
     source = _raw(spark, contract)
-    kind = arrow_type("string" if source is None else dict(source.dtypes).get(contract.erasure.subject, "string"))
+    types = {} if source is None else {field.name: field.dataType for field in source.schema.fields}
+    kind = arrow_type(types.get(contract.erasure.subject, StringType()))
     return Opened(
         spark=spark,
         plan=plan,

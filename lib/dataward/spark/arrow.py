@@ -13,13 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["arrow_schema", "arrow_type", "spark_type"]
 
 
-def arrow_type(kind: DataType | str) -> pa.DataType:
+def arrow_type(kind: DataType) -> pa.DataType:
     """Return the Arrow type of a Spark type; timestamps are in UTC."""
     from pyspark.sql.pandas.types import to_arrow_type
-    from pyspark.sql.types import _parse_datatype_string
 
-    parsed = _parse_datatype_string(kind) if isinstance(kind, str) else kind
-    return to_arrow_type(parsed, **_in_utc())
+    return to_arrow_type(kind, **_in_utc())
 
 
 def arrow_schema(schema: StructType) -> pa.Schema:
