@@ -209,7 +209,7 @@ def facts(folder: Path, name: str) -> dict[str, object]:
             "schema_sha256": content.schema_sha256,
             "measured": content.measured,
         }
-    told["own"] = [spark.conf.get("spark.sql.shuffle.partitions"), spark.table("primary").count()]
+    told["own"] = [spark.conf.get("spark.sql.shuffle.partitions"), int(spark.table("primary").count())]
     return told
 
 
