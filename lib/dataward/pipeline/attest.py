@@ -151,11 +151,17 @@ def attached(
     spark: SparkSession, contract: Contract, keys: KeyProvider, seal: Seal, documents: tuple[bytes, ...]
 ) -> ledger.Attached:
     """Return the subjects of a seal's statement: the manifest of the version, and those of the tables beside it."""
-    made = manifest_of(spark, contract, seal.version)
+    made = _without_others(manifest_of(spark, contract, seal.version), set(seal.content.unsealed))
     subjects = tuple(Subject(f"manifest of {what}", one.manifest) for what, one in seal.beside.items())
     more = {"table": made.table, **({"whole": True} if made.whole else {})}
     signer = signer_of(contract, keys, str(seal.key["domain"]), int(seal.key["version"]))
     return ledger.Attached(made.text(), subjects, documents, more, signer)
+
+
+def _without_others(made: Manifest, others: set[int]) -> Manifest:
+    """Mark commits of other writers as such, whatever they say of themselves: only the holder of the key can tell."""
+    commits = tuple(one.model_copy(update={"ours": False}) if one.version in others else one for one in made.commits)
+    return made.model_copy(update={"commits": commits})
 
 
 def environment(spark: SparkSession) -> dict[str, str]:
