@@ -133,10 +133,10 @@ def test_statements_are_redacted_however_often_it_was_killed(begin, monkeypatch)
 
 @pytest.mark.parametrize("lost", ["checkpoint", "index", "tile/0"])
 def test_a_killed_repair_is_repaired(begin, monkeypatch, lost):
-    place = begin(300)
+    place = begin(256)
 
     def again():
-        begin(300)
+        begin(256)
         found = Path(place.path) / lost
         shutil.rmtree(found) if found.is_dir() else found.unlink()
 
@@ -145,7 +145,7 @@ def test_a_killed_repair_is_repaired(begin, monkeypatch, lost):
         repairing.repair(log, KeyringRules(log, log.origin(), RING), ledger.signer_of(log, RING, "people", 1), ())
 
     def check():
-        assert ledger.open_log(place).size() == 300
+        assert ledger.open_log(place).size() == 256
         assert kinds(place) == []
 
     assert killed_everywhere(monkeypatch, again, run, check) >= 2
