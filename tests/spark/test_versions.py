@@ -63,8 +63,8 @@ def test_a_sealed_version_comes_back_under_a_seal(two_versions):
 
 
 def test_what_was_tampered_with_is_not_restored(two_versions):
-    file = next((two_versions.root / "target").glob("*.parquet"))
-    file.write_bytes(file.read_bytes() + b"x")
+    for file in (two_versions.root / "target").glob("*.parquet"):
+        file.write_bytes(file.read_bytes() + b"x")
     versions = two_versions.versions()
     with pytest.raises(ProofError, match="not as it was sealed, so it is not restored: data-file-changed"):
         restore(two_versions.spark, planned(two_versions), 0)

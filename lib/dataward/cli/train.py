@@ -54,6 +54,17 @@ def add(verb: Verb) -> None:
     command.add_argument(
         "--digest", action="store_true", help="print the digest by which sites accept the plan, and end"
     )
+    _add_uses(verb)
+    action = verb.group("site", "A site of federated training.")
+    command = action("init", _init, "Create a key: NAME.key stays here, NAME.pub goes into the plan.")
+    command.add_argument("name", metavar="NAME", help="name of the site, or coordinator")
+    command.add_argument("--dir", default="keys", metavar="DIR", help="folder of the key (default: keys)")
+    command = action("serve", _serve, "Verify the site's table, load it, and answer the coordinator until interrupted.")
+    command.add_argument("site", metavar="SITE", help="the site's file (YAML)")
+
+
+def _add_uses(verb: Verb) -> None:
+    """Add the verbs that use a trained model."""
     command = with_contract(
         verb("score", _score, "Apply a trained model to a sealed table, or to records without Spark.")
     )
@@ -78,12 +89,6 @@ def add(verb: Verb) -> None:
     command.add_argument(
         "--version", type=int, dest="table_version", metavar="N", help="with --contract: default: the newest sealed"
     )
-    action = verb.group("site", "A site of federated training.")
-    command = action("init", _init, "Create a key: NAME.key stays here, NAME.pub goes into the plan.")
-    command.add_argument("name", metavar="NAME", help="name of the site, or coordinator")
-    command.add_argument("--dir", default="keys", metavar="DIR", help="folder of the key (default: keys)")
-    command = action("serve", _serve, "Verify the site's table, load it, and answer the coordinator until interrupted.")
-    command.add_argument("site", metavar="SITE", help="the site's file (YAML)")
 
 
 def _train(arguments: argparse.Namespace) -> int:

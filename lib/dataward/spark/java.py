@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 
 from dataward.errors import SessionError
@@ -65,10 +66,13 @@ def trusting(bundle: Path, folder: Path) -> str:
     """
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+    from cryptography.utils import CryptographyDeprecationWarning
 
     try:
         data = bundle.read_bytes()
-        found = x509.load_pem_x509_certificates(data)
+        with warnings.catch_warnings():  # about old CAs of the operating system, which its owner trusts
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            found = x509.load_pem_x509_certificates(data)
     except (OSError, ValueError) as error:
         raise SessionError(
             f"AWS_CA_BUNDLE={bundle}: it cannot be read as PEM certificates ({type(error).__name__})"

@@ -74,8 +74,7 @@ def stream(
     """
     _fits(spark, plan)
     plan = with_engine(spark, plan)
-    results: list[RunResult] = []
-    failed: list[BaseException] = []
+    results, failed = list[RunResult](), list[BaseException]()
 
     def one(batch: DataFrame, number: int) -> None:
         try:
