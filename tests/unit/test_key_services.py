@@ -13,6 +13,7 @@ from dataward.errors import KeyringError
 from dataward.integrity.dsse import key_id, sign
 from dataward.keys import create_keyring, has_keyring, open_keys, service_signer, vault, web
 from dataward.keys.gcp import crc32c
+from tests.keyrings import takes_writers_in_turn
 from tests.keyservices import TOKEN, Error, environment, services
 
 KINDS = ("vault", "azure", "azure_hsm", "google")
@@ -275,14 +276,7 @@ def test_crc32c_is_castagnolis():
 def test_a_keyring_in_vaults_kv_takes_writers_in_turn(cloud):
     named = Keys(provider="vault", path="vault://secret/dataward/people", domain="x")
     assert not has_keyring(named)
-    create_keyring(named)
-    with pytest.raises(KeyringError, match="never overwritten"):
-        create_keyring(named)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda n: open_keys(named).add_domain(f"d{n}"), range(4)))
-    ring = open_keys(named)
-    assert sorted(ring.domains) == ["d0", "d1", "d2", "d3"]
-    assert not any(ring.trouble(domain, 1) for domain in ring.domains)
+    takes_writers_in_turn(named)
     cloud.kv["secret/dataward/people"].append(None)
     with pytest.raises(
         KeyringError, match="version 6 of the secret was deleted; bring it back with 'vault kv undelete'"

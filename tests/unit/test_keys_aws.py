@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -14,6 +13,7 @@ from dataward.errors import KeyringError
 from dataward.keys import create_keyring, open_keys
 from dataward.keys.aws import KmsSigner, caller
 from tests.aws import aws
+from tests.keyrings import takes_writers_in_turn
 
 
 @pytest.fixture
@@ -112,14 +112,7 @@ def test_a_keyring_in_s3_takes_writers_in_turn(cloud, key):
     named = keys(key, "s3://conf/people/keys.json")
     with pytest.raises(KeyringError, match="no keyring s3://conf/people/keys.json"):
         open_keys(named)
-    create_keyring(named)
-    with pytest.raises(KeyringError, match="never overwritten"):
-        create_keyring(named)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda n: open_keys(named).add_domain(f"d{n}"), range(4)))
-    ring = open_keys(named)
-    assert sorted(ring.domains) == ["d0", "d1", "d2", "d3"]
-    assert not any(ring.trouble(domain, 1) for domain in ring.domains)
+    takes_writers_in_turn(named)
     with pytest.raises(KeyringError, match="NoSuchBucket; create the bucket"):
         open_keys(keys(key, "s3://nowhere/k"))
 

@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from dataward.errors import KeyringError
 from dataward.keys.binding import bound_to
+from dataward.keys.swapped import Swapped
 
 __all__ = ["Kms", "KmsSigner", "S3Object", "caller"]
 
-TRIES = 8  # of a conditional write that other writers preceded
 ATTEMPTS = 8  # of one call, with exponential backoff (botocore's "standard" mode)
 
 REMEDIES = {
@@ -173,47 +173,20 @@ class KmsSigner:
 
 
 @dataclass(frozen=True)
-class S3Object:
-    """A keyring in S3, changed by conditional writes."""
+class S3Object(Swapped[str]):
+    """A keyring in S3, changed by conditional writes on its ETag."""
 
-    uri: str
-
-    def __str__(self) -> str:
-        """Return the URI for messages."""
-        return self.uri
-
-    def read(self) -> str | None:
-        """Read the keyring's text; None where there is no object.
-
-        Raises:
-            KeyringError: S3 refused, or could not be reached.
-        """
-        fetched = self._fetch()
-        return fetched[0] if fetched else None
-
-    def change(self, change: Callable[[str | None], str]) -> str:
-        """Replace the keyring's text, if no other writer has replaced it since it was read; retries otherwise.
-
-        Args:
-            change: maps the present text (None: no object) to the new text.
-
-        Raises:
-            KeyringError: S3 refused, could not be reached, or other writers preceded every try.
-        """
+    def _replace(self, text: str, version: str | None) -> bool:
         bucket, key = self._place
-        for _ in range(TRIES):
-            fetched = self._fetch()
-            text = change(fetched[0] if fetched else None)
-            condition = {"IfMatch": fetched[1]} if fetched else {"IfNoneMatch": "*"}
-            put = partial(_client("s3").put_object, Bucket=bucket, Key=key, Body=text.encode(), **condition)
-            try:
-                _call(f"s3 PutObject {self.uri}", put)
-            except KeyringError as error:
-                if "PreconditionFailed" in str(error) or "ConditionalRequestConflict" in str(error):
-                    continue
-                raise
-            return text
-        raise KeyringError(f"keyring {self.uri}: another writer was always faster; try again")
+        condition = {"IfMatch": version} if version is not None else {"IfNoneMatch": "*"}
+        put = partial(_client("s3").put_object, Bucket=bucket, Key=key, Body=text.encode(), **condition)
+        try:
+            _call(f"s3 PutObject {self.uri}", put)
+        except KeyringError as error:
+            if "PreconditionFailed" in str(error) or "ConditionalRequestConflict" in str(error):
+                return False
+            raise
+        return True
 
     @property
     def _place(self) -> tuple[str, str]:
@@ -221,7 +194,6 @@ class S3Object:
         return bucket, key
 
     def _fetch(self) -> tuple[str, str] | None:
-        """Return text and ETag of the object; None where there is none."""
         bucket, key = self._place
         s3 = _client("s3")
 

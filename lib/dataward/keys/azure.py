@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from dataward.errors import KeyringError
 from dataward.keys.binding import bound_bytes
-from dataward.keys.keyring import SECRET, fresh_secret
+from dataward.keys.keyring import SECRET, GivenSecrets
 from dataward.keys.web import Service
 
 __all__ = ["KeyVault", "KeyVaultSigner"]
@@ -74,7 +74,7 @@ def _bytes(text: Any) -> bytes:
 
 
 @dataclass
-class KeyVault:
+class KeyVault(GivenSecrets):
     """Secrets wrapped by a key of a vault."""
 
     key: str
@@ -82,15 +82,6 @@ class KeyVault:
     lazily: bool = False
 
     _vault: tuple[Service, str] | None = field(default=None, repr=False)
-
-    def fresh(self, domain: str, version: int) -> tuple[bytes, str]:
-        """Generate a secret; returns it and its wrapped form.
-
-        Raises:
-            KeyringError: see :meth:`wrap`.
-        """
-        secret = fresh_secret()
-        return secret, self.wrap(domain, version, secret)
 
     def wrap(self, domain: str, version: int, secret: bytes) -> str:
         """Wrap a given secret by the key's named version, or its newest.

@@ -24,7 +24,7 @@ from google.auth.transport.requests import Request
 
 from dataward.errors import KeyringError
 from dataward.keys.binding import bound_bytes
-from dataward.keys.keyring import fresh_secret
+from dataward.keys.keyring import GivenSecrets
 from dataward.keys.web import Service
 
 __all__ = ["CloudKms", "CloudKmsSigner", "crc32c"]
@@ -98,22 +98,13 @@ def _received(what: str, answer: Mapping[str, Any], name: str) -> bytes:
 
 
 @dataclass
-class CloudKms:
+class CloudKms(GivenSecrets):
     """Secrets wrapped by a symmetric key: ``projects/P/locations/L/keyRings/R/cryptoKeys/K``."""
 
     key: str
     env: str
     lazily: bool = False
     _kms: Service | None = field(default=None, repr=False)
-
-    def fresh(self, domain: str, version: int) -> tuple[bytes, str]:
-        """Generate a secret; returns it and its wrapped form.
-
-        Raises:
-            KeyringError: see :meth:`wrap`.
-        """
-        secret = fresh_secret()
-        return secret, self.wrap(domain, version, secret)
 
     def wrap(self, domain: str, version: int, secret: bytes) -> str:
         """Wrap a given secret by the key's primary version.

@@ -9,6 +9,7 @@ A ``Store`` is the location of a keyring's text; a ``Wrapping`` is the represent
 from __future__ import annotations
 
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Literal, Protocol
@@ -22,6 +23,7 @@ from dataward.errors import KeyringError
 from dataward.keys.document import Document, DomainKeys, KeyVersion, damaged, parsed
 
 __all__ = [
+    "GivenSecrets",
     "KeyProvider",
     "KeyVersion",
     "Keyring",
@@ -32,7 +34,6 @@ __all__ = [
     "Wrapping",
     "derive",
     "fingerprint_of",
-    "fresh_secret",
     "signing_key",
 ]
 
@@ -133,6 +134,23 @@ class Wrapping(Protocol):
     def unwrap(self, domain: str, version: int, written: str) -> bytes:
         """Return the secret of its text in the keyring; empty where the text is damaged."""
         ...
+
+
+class GivenSecrets(ABC):
+    """The part of a wrapping that gets no secrets from a service: the operating system's random bytes are wrapped."""
+
+    def fresh(self, domain: str, version: int) -> tuple[bytes, str]:
+        """Generate a secret; returns it and its wrapped form.
+
+        Raises:
+            KeyringError: see :meth:`wrap`.
+        """
+        secret = secrets.token_bytes(SECRET)
+        return secret, self.wrap(domain, version, secret)
+
+    @abstractmethod
+    def wrap(self, domain: str, version: int, secret: bytes) -> str:
+        """Wrap a given secret."""
 
 
 class ServiceSigner(Protocol):
@@ -371,8 +389,3 @@ class Keyring:
 def fingerprint_of(secret: bytes, domain: str, version: int) -> str:
     """Return the fingerprint (hex) that identifies a secret without revealing it."""
     return derive(secret, "fingerprint", domain, version).hex()
-
-
-def fresh_secret() -> bytes:
-    """Return random bytes from the operating system."""
-    return secrets.token_bytes(SECRET)

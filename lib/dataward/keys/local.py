@@ -11,21 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataward.errors import KeyringError
-from dataward.keys.keyring import fresh_secret
+from dataward.keys.keyring import GivenSecrets
 
 __all__ = ["LocalFile", "Plain"]
 
 
 @dataclass(frozen=True)
-class Plain:
+class Plain(GivenSecrets):
     """Secrets as plain hex, protected only by the location of the keyring."""
 
     lazily: bool = True
-
-    def fresh(self, domain: str, version: int) -> tuple[bytes, str]:
-        """Generate a secret; returns it and its text in the keyring."""
-        secret = fresh_secret()
-        return secret, self.wrap(domain, version, secret)
 
     def wrap(self, domain: str, version: int, secret: bytes) -> str:
         """Return the text of a given secret in the keyring."""

@@ -5,62 +5,33 @@ Credentials and endpoint are those of the platform's own chain (``GOOGLE_...``, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from dataward.errors import KeyringError, TargetError
+from dataward.keys.swapped import Swapped
 from dataward.tables.store import opened
 
 __all__ = ["CloudObject"]
 
-TRIES = 8  # of a conditional write that other writers preceded
-
 
 @dataclass(frozen=True)
-class CloudObject:
+class CloudObject(Swapped["dict[str, str]"]):
     """A keyring at ``gs://BUCKET/NAME`` or ``az://CONTAINER/NAME``; its secrets are wrapped."""
 
-    uri: str
-
-    def __str__(self) -> str:
-        """Return the URI for messages."""
-        return self.uri
-
-    def read(self) -> str | None:
-        """Read the keyring's text; None where there is no object.
-
-        Raises:
-            KeyringError: the store refused, or could not be reached.
-        """
-        fetched = self._fetch()
-        return fetched[0] if fetched else None
-
-    def change(self, change: Callable[[str | None], str]) -> str:
-        """Replace the keyring's text, if no other writer has replaced it since it was read; retries otherwise.
-
-        Args:
-            change: maps the present text (None: no object) to the new text.
-
-        Raises:
-            KeyringError: the store refused, could not be reached, or other writers preceded every try.
-        """
+    def _replace(self, text: str, version: dict[str, str] | None) -> bool:
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        for _ in range(TRIES):
-            fetched = self._fetch()
-            text = change(fetched[0] if fetched else None)
-            mode: Any = fetched[1] if fetched else "create"
-            try:
-                obstore.put(self._bucket, self._name, text.encode(), mode=mode, use_multipart=False)
-            except (AlreadyExistsError, PreconditionError):
-                continue
-            except Exception as error:
-                raise self._trouble("written", error) from None
-            return text
-        raise KeyringError(f"keyring {self.uri}: another writer was always faster; try again")
+        mode: Any = version if version is not None else "create"
+        try:
+            obstore.put(self._bucket, self._name, text.encode(), mode=mode, use_multipart=False)
+        except (AlreadyExistsError, PreconditionError):
+            return False
+        except Exception as error:
+            raise self._trouble("written", error) from None
+        return True
 
     @property
     def _name(self) -> str:
@@ -77,7 +48,6 @@ class CloudObject:
             raise self._trouble("opened", error) from None
 
     def _fetch(self) -> tuple[str, dict[str, str]] | None:
-        """Return text and version of the object; None where there is none."""
         import obstore
 
         try:

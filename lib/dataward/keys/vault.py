@@ -11,7 +11,7 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,13 +25,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from dataward.errors import KeyringError
 from dataward.keys.binding import bound_bytes
-from dataward.keys.keyring import fresh_secret
+from dataward.keys.keyring import GivenSecrets
+from dataward.keys.swapped import Swapped
 from dataward.keys.web import LOOPBACK, Refused, Service
 
 __all__ = ["KvSecret", "Transit", "TransitSigner", "service"]
 
 AEAD = ("aes256-gcm96", "aes128-gcm96", "chacha20-poly1305")
-TRIES = 8  # of a conditional write that other writers preceded
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 REMEDIES = {
@@ -109,22 +109,13 @@ def _base64(data: bytes) -> str:
 
 
 @dataclass
-class Transit:
+class Transit(GivenSecrets):
     """Secrets wrapped by a key of the transit engine: ``MOUNT/NAME``."""
 
     key: str
     env: str
     lazily: bool = False
     _vault: Service | None = field(default=None, repr=False)
-
-    def fresh(self, domain: str, version: int) -> tuple[bytes, str]:
-        """Generate a secret; returns it and its wrapped form.
-
-        Raises:
-            KeyringError: see :meth:`wrap`.
-        """
-        secret = fresh_secret()
-        return secret, self.wrap(domain, version, secret)
 
     def wrap(self, domain: str, version: int, secret: bytes) -> str:
         """Wrap a given secret; the key is read first, as Vault would create a missing one.
@@ -170,14 +161,8 @@ class Transit:
 
 
 @dataclass(frozen=True)
-class KvSecret:
+class KvSecret(Swapped[int]):
     """A keyring in one secret of the KV engine, version 2: ``vault://MOUNT/PATH``; changed by check-and-set."""
-
-    uri: str
-
-    def __str__(self) -> str:
-        """Return the URI for messages."""
-        return self.uri
 
     @cached_property
     def _vault(self) -> Service:
@@ -188,37 +173,20 @@ class KvSecret:
         mount, _, path = self.uri.removeprefix("vault://").partition("/")
         return f"/{quote(mount)}/data/{quote(path)}"
 
-    def read(self) -> str | None:
-        """Read the keyring's text; None where there is no secret.
+    def _replace(self, text: str, version: int | None) -> bool:
+        body = {"options": {"cas": version or 0}, "data": {"keyring": text}}
+        try:
+            self._vault.call(f"Vault kv write {self.uri}", "POST", self._path, body)
+        except Refused as error:
+            if error.status != 400:
+                raise
+            present = self._fetch()
+            if (present[1] if present else None) == version:
+                raise
+            return present is not None and present[0] == text  # written, and only the answer was lost
+        return True
 
-        Raises:
-            KeyringError: Vault refused, could not be reached, or the secret was deleted or is not a keyring.
-        """
-        return self._fetch()[0]
-
-    def change(self, change: Callable[[str | None], str]) -> str:
-        """Replace the keyring's text, if no other writer has replaced it since it was read; retries otherwise.
-
-        Raises:
-            KeyringError: Vault refused, could not be reached, or other writers preceded every try.
-        """
-        for _ in range(TRIES):
-            present, version = self._fetch()
-            text = change(present)
-            body = {"options": {"cas": version}, "data": {"keyring": text}}
-            try:
-                self._vault.call(f"Vault kv write {self.uri}", "POST", self._path, body)
-            except Refused as error:
-                if error.status != 400 or self._fetch()[1] == version:
-                    raise
-                if self._fetch()[0] == text:  # written, and only the answer was lost
-                    return text
-                continue
-            return text
-        raise KeyringError(f"keyring {self.uri}: another writer was always faster; try again")
-
-    def _fetch(self) -> tuple[str | None, int]:
-        """Return text and version of the secret; (None, 0) where there is none."""
+    def _fetch(self) -> tuple[str, int] | None:
         try:
             data = self._vault.call(f"Vault kv read {self.uri}", "GET", self._path).get("data") or {}
             return str(data["data"]["keyring"]), int(data["metadata"]["version"])
@@ -230,7 +198,7 @@ class KvSecret:
                     f"keyring {self.uri}: version {deleted.get('version')} of the secret was deleted; bring it back with 'vault kv "
                     "undelete'"
                 ) from None
-            return None, 0
+            return None
         except (KeyError, TypeError):
             raise KeyringError(
                 f"keyring {self.uri}: the secret is not a keyring, or the engine is not KV version 2"
