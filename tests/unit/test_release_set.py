@@ -18,6 +18,7 @@ from dataward.report import RunResult
 from dataward.verbs import release_set
 from dataward.verbs.release_set import publish_set, read_set, show_set, verify_set
 from tests.deltamade import Table
+from tests.keyservices import environment, services
 from tests.unit.test_manifest import manifests
 
 NAMES = ("people", "orders")
@@ -81,6 +82,20 @@ def test_the_newest_sealed_versions_are_released_as_one_entry_that_verifies(give
     assert (again.entry, show_set(given).run_id, show_set(given, 0).run_id) == (1, "q2", "q1")
     with pytest.raises(ProofError, match="it has releases 0 to 1, not 7"):
         show_set(given, 7)
+
+
+def test_a_set_is_signed_by_the_service_key_that_it_names_and_verified_by_it(given, monkeypatch, tmp_path):
+    file = Path("set.yaml")
+    file.write_text(file.read_text().replace("domain: sets}", "domain: sets, sign: 'vault:transit/sets'}"))
+    signed = load_set("set.yaml")
+    with services() as cloud:
+        for name, value in environment(cloud.url, tmp_path).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("VAULT_NAMESPACE", raising=False)
+        cloud.transit_key("sets", "ed25519")
+        publish_set(None, signed, "q1")
+        assert verify_set(signed).holds
+    assert [one.code for one in verify_set(given).findings if one.fails] == ["signature-invalid"]  # without that key
 
 
 def test_a_set_without_a_release_cannot_be_read(given):

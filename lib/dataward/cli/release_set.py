@@ -80,7 +80,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     for finding in proof.findings:
         print(f"  {'FAILED' if finding.fails else 'note  '}  {finding}")
     for table in proof.proofs:
-        wrong = "; ".join(check.detail for check in table.checks if not check.holds)
+        wrong = table.wrong
         print(
             f"  {'ok    ' if table.holds else 'FAILED'}  {table.target} version {table.version}{': ' if wrong else ''}{wrong}"
         )

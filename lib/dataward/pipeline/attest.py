@@ -8,7 +8,7 @@ from importlib import metadata
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from dataward.contract import Contract, Location
+from dataward.contract import Contract, Keys, Location
 from dataward.errors import ProofError, TargetError
 from dataward.integrity import ledger
 from dataward.integrity.dsse import Ed25519Signer, Signer
@@ -39,10 +39,10 @@ RECENT = 32
 """Newest seals among which the predecessor is searched: concurrent runs are sealed in any order."""
 
 
-def signer_of(contract: Contract, keys: KeyProvider, domain: str, version: int) -> Signer:
-    """Return the signer of a contract's statements: its key in a service if the contract names one, else its domain's key."""
-    if contract.keys.sign:
-        return service_signer(contract.keys.sign)
+def signer_of(named: Keys, keys: KeyProvider, domain: str, version: int) -> Signer:
+    """Return the signer of statements: the key in a service if ``keys.sign`` of a file names one, else the domain's key."""
+    if named.sign:
+        return service_signer(named.sign)
     return Ed25519Signer(signing_key(keys, domain, version))
 
 
@@ -154,7 +154,7 @@ def attached(
     made = _without_others(manifest_of(spark, contract, seal.version), set(seal.content.unsealed))
     subjects = tuple(Subject(f"manifest of {what}", one.manifest) for what, one in seal.beside.items())
     more = {"table": made.table, **({"whole": True} if made.whole else {})}
-    signer = signer_of(contract, keys, str(seal.key["domain"]), int(seal.key["version"]))
+    signer = signer_of(contract.keys, keys, str(seal.key["domain"]), int(seal.key["version"]))
     return ledger.Attached(made.text(), subjects, documents, more, signer)
 
 

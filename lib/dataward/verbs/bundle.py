@@ -56,7 +56,7 @@ def bundle(contract: Contract, asked: Asked, out: str) -> Bundled:
         UsageError: nothing is sealed, or the file cannot be written.
     """
     log = ledger.open_log(contract.ledger_location)
-    trust = trusted(log, contract, asked.public_keys)
+    trust = trusted(log, contract.keys, asked.public_keys)
     return Bundled(out, write_bundle(log, ledger.table_id(contract.target), trust, asked, out))
 
 
@@ -88,12 +88,12 @@ def write_test_result(contract: Contract, asked: Asked, version: int, out: str) 
         UsageError: the file cannot be written.
     """
     log = ledger.open_log(contract.ledger_location)
-    trust = trusted(log, contract, ())
+    trust = trusted(log, contract.keys, ())
     pairs = table_entries(log, ledger.table_id(contract.target), version, asked.every)
     sealed = [one for one in read_sealed(log, pairs, trust)[0] if one.manifest.version == version and one.seal][-1]
     assert sealed.seal is not None  # noqa: S101 - asked for above
     key = sealed.seal.key
-    signer = signer_of(contract, open_keys(contract.keys), str(key["domain"]), int(key["version"]))
+    signer = signer_of(contract.keys, open_keys(contract.keys), str(key["domain"]), int(key["version"]))
     statements = test_results(sealed.seal, (Subject("manifest", str(sealed.body.manifest)),))
     _write(out, statements.signed(signer).text())
 

@@ -182,8 +182,9 @@ def _version(spark: SparkSession, plan: Plan, wish: Wish) -> tuple[int, str]:
     # Ledger, log and the hash of every file, without the keyed digest of rows, which would read the table once more.
     proof = verify(spark, plan, version, Asked(version, public_keys=wish.public_keys))
     if not proof.holds:
-        wrong = "; ".join(check.detail for check in proof.checks if not check.holds)
-        raise ProofError(f"{proof.target} version {proof.version}: the proof does not hold: {wrong}. Nothing was read")
+        raise ProofError(
+            f"{proof.target} version {proof.version}: the proof does not hold: {proof.wrong}. Nothing was read"
+        )
     return proof.version, proof.run_id
 
 

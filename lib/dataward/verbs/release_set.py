@@ -17,22 +17,23 @@ from dataward.contract.sets import ReleaseSet
 from dataward.errors import DatawardError, ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import canonical
-from dataward.integrity.dsse import Ed25519Signer, Envelope, Signer
+from dataward.integrity.dsse import Envelope
 from dataward.integrity.log.entries import Body
 from dataward.integrity.proof.findings import Finding, fail
 from dataward.integrity.proof.ledger import check_entries, open_ledger
-from dataward.integrity.proof.trust import Trust, from_files, from_keyring
+from dataward.integrity.proof.trust import Trust
 from dataward.integrity.records import SetMember, SetRelease
 from dataward.integrity.seal import code_version
 from dataward.integrity.statement import Statement, Subject, predicate_type
-from dataward.keys import Keyring, open_keys, signing_key
+from dataward.keys import open_keys
+from dataward.pipeline.attest import signer_of
 from dataward.pipeline.context import Progress, silent
 from dataward.pipeline.guard import caller, guarded
 from dataward.pipeline.plan import Plan, plan
 from dataward.pipeline.publish import publish
 from dataward.pipeline.seal import signer
 from dataward.verbs.read import Form, Reading, Wish, reading
-from dataward.verbs.verify import Asked, Proof, verify_contract
+from dataward.verbs.verify import Asked, Proof, trusted, verify_contract
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -156,9 +157,8 @@ def _newest(contract: Contract) -> SetMember:
     """
     proof = verify_contract(None, contract, Asked())
     if not proof.holds:
-        wrong = "; ".join(check.detail for check in proof.checks if not check.holds)
         raise ProofError(
-            f"{proof.target} version {proof.version}: the proof does not hold: {wrong}. Nothing was released"
+            f"{proof.target} version {proof.version}: the proof does not hold: {proof.wrong}. Nothing was released"
         )
     return _member(contract, proof.run_id)
 
@@ -203,7 +203,9 @@ def _enter(given: ReleaseSet, run_id: str, name: str, members: tuple[SetMember, 
         members=members,
     )
     subjects = tuple(Subject(f"manifest of {one.contract}", one.manifest) for one in members)
-    attached = ledger.Attached(_manifest(members), subjects, signer=_signer(given, keys))
+    attached = ledger.Attached(
+        _manifest(members), subjects, signer=signer_of(given.keys, keys, domain, keys.current(domain))
+    )
     entry = ledger.append(given.ledger, keys, record, attached)
     return _released(given, entry.seq, record)
 
@@ -211,14 +213,6 @@ def _enter(given: ReleaseSet, run_id: str, name: str, members: tuple[SetMember, 
 def _manifest(members: Iterable[SetMember]) -> bytes:
     """Return the manifest of a release: its members as canonical JSON."""
     return canonical([one.model_dump(mode="json") for one in members]).encode()
-
-
-def _signer(given: ReleaseSet, keys: Keyring) -> Signer:
-    if given.keys.sign:
-        from dataward.keys.aws import KmsSigner
-
-        return KmsSigner(given.keys.sign)
-    return Ed25519Signer(signing_key(keys, given.keys.domain, keys.current(given.keys.domain)))
 
 
 def _released(given: ReleaseSet, seq: int, record: Any) -> Released:
@@ -308,7 +302,7 @@ def _entry_flaws(
     given: ReleaseSet, entry: ledger.Entry, released: Released, public_keys: Sequence[str]
 ) -> Iterable[Finding]:
     """Yield the flaws of an entry: signature, inclusion, statement, manifest."""
-    trust = _trust(given, entry, public_keys)
+    trust = trusted(entry.log, given.keys, public_keys)
     opened, flaws = open_ledger(entry.log, trust)
     yield from flaws
     yield from check_entries(opened, [(entry.seq, entry.body)])
@@ -331,17 +325,6 @@ def _statement_flaws(body: Body, data: bytes | None, trust: Trust, released: Rel
     stated = statement.predicate_type, statement.subject[0].sha256, body.manifest, record.members
     if stated != (predicate_type(KIND), manifest, manifest, released.members):
         yield fail("entry-of-other-table", place)
-
-
-def _trust(given: ReleaseSet, entry: ledger.Entry, public_keys: Sequence[str]) -> Trust:
-    if public_keys:
-        return from_files(entry.log, public_keys)
-    others = []
-    if given.keys.sign:
-        from dataward.keys.aws import KmsSigner
-
-        others.append(KmsSigner(given.keys.sign).public)
-    return from_keyring(entry.log, open_keys(given.keys), others)
 
 
 def _as_released(contract: Contract, member: SetMember) -> bool:

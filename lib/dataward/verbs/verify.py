@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataward.contract import Contract
+from dataward.contract import Contract, Keys
 from dataward.errors import DatawardError, KeyringError, ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
-from dataward.integrity.dsse import PublicKey
 from dataward.integrity.heads import Unread, known_heads
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Note, parse
@@ -64,6 +63,11 @@ class Proof:
     def holds(self) -> bool:
         """Whether all checks hold."""
         return all(check.holds for check in self.checks)
+
+    @property
+    def wrong(self) -> str:
+        """What does not hold, in words."""
+        return "; ".join(check.detail for check in self.checks if not check.holds)
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ def proved(spark: SparkSession | None, contract: Contract, asked: Asked) -> Prov
         UsageError: the table has a name in the catalog, and no session can look up its folder.
     """
     log = ledger.existing(contract.ledger_location)
-    trust = trusted(log, contract, asked.public_keys)
+    trust = trusted(log, contract.keys, asked.public_keys)
     kept, unread = known_heads(log, contract.heads)
     heads = (*_heads(asked.heads), *kept)
     request = Request(asked.version, asked.every, heads, ledger.erased(log), asked.progress)
@@ -163,8 +167,8 @@ def _unknown(head: Unread) -> Finding:
     return note("head-unread", head.place, head.trouble)
 
 
-def trusted(log: Log, contract: Contract, public_keys: Sequence[str]) -> Trust:
-    """Return the trusted keys: of PEM files, or of the contract's keyring.
+def trusted(log: Log, keys: Keys, public_keys: Sequence[str]) -> Trust:
+    """Return the trusted keys: of PEM files, or of a keyring and the key in a service that signs for it.
 
     Raises:
         KeyringError: a file holds no key, or there is neither a file nor a keyring.
@@ -173,15 +177,10 @@ def trusted(log: Log, contract: Contract, public_keys: Sequence[str]) -> Trust:
     if public_keys:
         return from_files(log, public_keys)
     try:
-        ring = open_keys(contract.keys)
+        ring = open_keys(keys)
     except KeyringError as error:
         raise KeyringError(f"{error}. Who has no keyring verifies with --public-key KEYS.pem") from None
-    return from_keyring(log, ring, _signing_key(contract))
-
-
-def _signing_key(contract: Contract) -> Iterable[PublicKey]:
-    if contract.keys.sign:
-        yield from service_signer(contract.keys.sign).publics
+    return from_keyring(log, ring, service_signer(keys.sign).publics if keys.sign else ())
 
 
 def _read(path: str) -> bytes:
