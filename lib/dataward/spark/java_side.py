@@ -45,7 +45,7 @@ def has_java() -> bool:
 
 def has_class(spark: SparkSession, name: str) -> bool:
     """Return whether a session's JVM loads a class; False through Spark Connect."""
-    if not hasattr(spark, "_jsparkSession"):
+    if is_remote(spark):
         return False
     jvm: Any = spark.sparkContext._jvm
     try:

@@ -23,14 +23,12 @@ class Evaluated:
 
     Attributes:
         frame: reads the kept rows, in the run's own session.
-        size: bytes of the kept rows; None where Spark does not report it.
-        certain: whether lost rows are an error; otherwise (Spark Connect before 4.0) Spark evaluates them again.
+        size: bytes of the kept rows.
         release: removes the kept rows.
     """
 
     frame: DataFrame
-    size: int | None
-    certain: bool
+    size: int
     release: Callable[[], Any]
 
 
@@ -51,7 +49,7 @@ def evaluated(spark: SparkSession, given: DataFrame, source: Source) -> Evaluate
     if trouble := _trouble(given):
         raise SourceError(f"source {source}: {trouble}")
     try:
-        return _checkpointed(spark, given) if hasattr(spark, "_jsparkSession") else _through_connect(given)
+        return _checkpointed(spark, given)
     except Exception as error:
         raise SourceError(f"source {source}: it could not be evaluated: {reason(error)}") from None
 
@@ -65,18 +63,7 @@ def _checkpointed(spark: SparkSession, given: DataFrame) -> Evaluated:
     frame = DataFrame(session.internalCreateDataFrame(rows, kept.schema(), False), spark)
     listed = session.sparkContext().getRDDStorageInfo()
     size = sum(one.memSize() + one.diskSize() for one in listed if one.id() == rows.id())
-    return Evaluated(frame, size, True, lambda: rows.unpersist(False))
-
-
-def _through_connect(given: DataFrame) -> Evaluated:
-    from pyspark.errors import PySparkNotImplementedError
-
-    try:
-        return Evaluated(given.localCheckpoint(), None, True, lambda: None)
-    except (AttributeError, PySparkNotImplementedError):
-        kept = given.persist()
-        kept.count()
-        return Evaluated(kept, None, False, kept.unpersist)
+    return Evaluated(frame, size, lambda: rows.unpersist(False))
 
 
 def _trouble(given: DataFrame) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Source
 from dataward.errors import SourceError
+from dataward.spark.kind import is_remote
 from dataward.spark.sql import column
 from dataward.tables.secrets import resolved
 
@@ -66,7 +67,7 @@ def rows_of(spark: SparkSession, source: Source, version: int | None) -> Rows:
             f"source {source}: only PostgreSQL gives all connections one snapshot. Add source.watermark: COLUMN, a column that grows "
             "with every new or changed row"
         )
-    if not hasattr(spark, "_jsparkSession"):
+    if is_remote(spark):
         raise SourceError(
             f"source {source}: a snapshot needs a classic session, as the driver holds a connection of its own. Add source.watermark: "
             "COLUMN, or run it in a classic session"

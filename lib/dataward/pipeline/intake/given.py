@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from dataward.errors import SourceError
@@ -18,7 +17,7 @@ from dataward.tables.reason import reason
 from dataward.tables.source import Pin
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 __all__ = ["GivenFrame"]
 
@@ -43,20 +42,19 @@ class GivenFrame(WholeTable):
         ctx.resources.callback(held.release)
         domain = ctx.contract.keys.domain
         version = ctx.keys.current(domain)
-        digest = partial(_digest, frame=held.frame, key=ctx.keys.key("digest", domain, version))
+        digest = _digest(held.frame, ctx.keys.key("digest", domain, version))
         described = (
             f"a DataFrame of the caller, without a version; its rows were evaluated once, and are identified by a digest "
             f"under key {domain} v{version}"
         )
-        again = None if held.certain else digest
-        found = Pin(held.frame, described, None, digest(ctx.spark), source, again, held.size)
+        found = Pin(held.frame, described, None, digest, source, None, held.size)
         earlier = ctx.earlier.metadata
         resume.same_rows("source", found, ctx.run_id, earlier["source"] if earlier else None)
         references = resume.references(ctx.spark, ctx.contract, ctx.run_id, earlier)
         return Pinned(found, references, described, ctx.contract.target.mode == "overwrite")
 
 
-def _digest(spark: SparkSession, frame: DataFrame, key: bytes) -> str:
+def _digest(frame: DataFrame, key: bytes) -> str:
     try:
         total = summed(frame, key)
     except Exception as error:
