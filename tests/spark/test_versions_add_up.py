@@ -188,15 +188,20 @@ def test_versions_of_others_are_named_in_the_seal_and_maintenance_is_not(chain):
     assert (chain.newest.basis, chain.newest.unsealed) == (1, (version - 1,))
 
 
-def test_a_file_that_is_changed_between_commit_and_seal_shows(chain):
-    version, change = chain.commit("replace", [(8, "a", "r")], seal=False, partition={"p": "a"})
-    file = max(chain.root.glob("p=a/*.parquet"), key=lambda one: one.stat().st_mtime_ns)
+def changed_file(chain, version):
+    """Change a file that a commit has just added, and its size in the log."""
+    file = max(chain.root.glob("p=*/*.parquet"), key=lambda one: one.stat().st_mtime_ns)
     before = file.stat().st_size
     pq.write_table(pq.read_table(file).slice(0, 0), file)
     (file.parent / f".{file.name}.crc").unlink()
     log = commit_file(chain, version)
     log.write_text(log.read_text().replace(f'"size":{before},', f'"size":{file.stat().st_size},'))
     chain.forget()
+
+
+def test_a_file_that_is_changed_between_commit_and_seal_shows(chain):
+    version, change = chain.commit("replace", [(8, "a", "r")], seal=False, partition={"p": "a"})
+    changed_file(chain, version)
     chain.seal(version, change)
     assert not chain.holds()
 
@@ -213,17 +218,6 @@ def test_a_run_that_was_killed_before_its_seal_is_taken_in_by_the_next_and_by_it
 def test_a_rerun_of_random_protections_takes_what_lies_in_the_table(chain):
     _, change = chain.commit("append", [(6, "b", "n")], first=False, repeatable=False)
     assert (change, chain.newest.measured, chain.holds()) == (REREAD, "read", True)
-
-
-def changed_file(chain, version):
-    """Change a file that a commit has just added, and its size in the log."""
-    file = max(chain.root.glob("p=*/*.parquet"), key=lambda one: one.stat().st_mtime_ns)
-    before = file.stat().st_size
-    pq.write_table(pq.read_table(file).slice(0, 0), file)
-    (file.parent / f".{file.name}.crc").unlink()
-    log = commit_file(chain, version)
-    log.write_text(log.read_text().replace(f'"size":{before},', f'"size":{file.stat().st_size},'))
-    chain.forget()
 
 
 @pytest.mark.parametrize("tampered", [False, True])

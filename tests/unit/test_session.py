@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dataward.errors import SessionError
+from dataward.federated.certificates import certificate
 from dataward.spark import jars, java, session
 
 ROOT = Path(__file__).parents[2]
@@ -99,3 +101,18 @@ def test_glue_is_told_every_package_that_the_wheel_needs():
         row for row in (ROOT / "conf/spark/glue.conf").read_text().splitlines() if "--additional-python-modules" in row
     )
     assert names <= set(re.findall(r"([A-Za-z0-9-]+)[<>=]+[0-9]", line)), "conf/spark/glue.conf"
+
+
+def test_the_cas_of_a_bundle_are_parsed_once_for_the_jvm_without_a_warning(tmp_path, monkeypatch, recwarn):
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(certificate(Ed25519PrivateKey.generate()))
+    options = java.trusting(bundle, tmp_path / "cache")
+    (store,) = (tmp_path / "cache").iterdir()
+    assert f"-Djavax.net.ssl.trustStore={store} " in options
+    monkeypatch.setattr(java, "_certificates", lambda data: pytest.fail("parsed again"))
+    assert java.trusting(bundle, tmp_path / "cache") == options
+    monkeypatch.undo()
+    bundle.write_text("no certificate")
+    with pytest.raises(SessionError, match="cannot be read as PEM certificates"):
+        java.trusting(bundle, tmp_path / "cache")
+    assert not list(recwarn)

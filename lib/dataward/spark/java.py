@@ -8,9 +8,14 @@ import re
 import shutil
 import subprocess
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataward.errors import SessionError
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 __all__ = ["JAVAS", "find_java", "trusting"]
 
@@ -64,29 +69,39 @@ def trusting(bundle: Path, folder: Path) -> str:
     Raises:
         SessionError: the file cannot be read, or holds no certificate.
     """
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
-    from cryptography.utils import CryptographyDeprecationWarning
-
     try:
         data = bundle.read_bytes()
-        with warnings.catch_warnings():  # about old CAs of the operating system, which its owner trusts
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            found = x509.load_pem_x509_certificates(data)
+        store = folder / f"trust-{hashlib.sha256(data).hexdigest()[:16]}.p12"
+        found = [] if store.exists() else _certificates(data)
     except (OSError, ValueError) as error:
         raise SessionError(
             f"AWS_CA_BUNDLE={bundle}: it cannot be read as PEM certificates ({type(error).__name__})"
         ) from None
-    store = folder / f"trust-{hashlib.sha256(data).hexdigest()[:16]}.p12"
-    if not store.exists():
-        named = [pkcs12.PKCS12Certificate(one, f"ca-{number}".encode()) for number, one in enumerate(found)]
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = store.with_suffix(f".{os.getpid()}")
-        # The password protects no secret: certificates are public, and the JVM wants one.
-        partial.write_bytes(pkcs12.serialize_java_truststore(named, BestAvailableEncryption(b"changeit")))
-        partial.replace(store)
+    if found:
+        _write_truststore(store, found)
     named_by = {"trustStore": str(store), "trustStorePassword": "changeit", "trustStoreType": "PKCS12"}
     return " ".join(f"-Djavax.net.ssl.{name}={value}" for name, value in named_by.items())
+
+
+def _certificates(data: bytes) -> list[Certificate]:
+    """Parse PEM certificates; raises ValueError where there is none."""
+    from cryptography import x509
+    from cryptography.utils import CryptographyDeprecationWarning
+
+    with warnings.catch_warnings():  # about old CAs of the operating system, which its owner trusts
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return x509.load_pem_x509_certificates(data)
+
+
+def _write_truststore(store: Path, found: Sequence[Certificate]) -> None:
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+    named = [pkcs12.PKCS12Certificate(one, f"ca-{number}".encode()) for number, one in enumerate(found)]
+    store.parent.mkdir(parents=True, exist_ok=True)
+    partial = store.with_suffix(f".{os.getpid()}")
+    # The password protects no secret: certificates are public, and the JVM wants one.
+    partial.write_bytes(pkcs12.serialize_java_truststore(named, BestAvailableEncryption(b"changeit")))
+    partial.replace(store)
 
 
 def _java_version(home: str) -> int | None:
