@@ -156,7 +156,7 @@ def test_shown_only_where_asked_for(asked, capsys, monkeypatch):
     assert main([*argv, "--out", str(asked.root / "o.csv"), "--json"]) == 0
     told = capsys.readouterr().out
     assert json.loads(told)["rows"] == 1
-    assert "ada1" not in told
+    assert "ada1@" not in told
     assert main([*argv, "--show"]) == 0
     assert "ada1@x.org" in capsys.readouterr().out
     monkeypatch.setattr(module, "principal", lambda *_: Principal("eve"))
