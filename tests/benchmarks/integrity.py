@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from common import spread
 from tests.deltamade import Table
+from tests.logs import PEOPLE, RING, built
 from tests.sealedmade import seal
-from tests.unit.test_log import PEOPLE, RING, built
 from tests.unit.test_manifest import manifests
 
 from dataward.contract import Location, load

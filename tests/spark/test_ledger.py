@@ -12,8 +12,8 @@ from dataward.integrity.ledger import About
 from dataward.integrity.log import log as writing
 from dataward.integrity.log.log import Log
 from dataward.spark.hadoop import Hadoop
+from tests.logs import ORDERS, PEOPLE, RING, filled, kinds, raced
 from tests.unit.test_ledger import chain
-from tests.unit.test_log import ORDERS, PEOPLE, RING, filled, kinds, raced
 
 
 def test_the_same_log_through_hadoop(spark, tmp_path, monkeypatch):

@@ -1,11 +1,9 @@
 """The way of the data: what is written where, in every mode, once, and never in part."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dataward.cli import main
 from dataward.errors import (
@@ -13,8 +11,6 @@ from dataward.errors import (
     ContractError,
     KeyringError,
     ProofError,
-    ProtectionError,
-    SourceChanged,
     SourceError,
     TargetError,
     UsageError,
@@ -22,16 +18,11 @@ from dataward.errors import (
 from dataward.integrity import ledger
 from dataward.keys import local_keyring
 from dataward.pipeline import seal as sealing
-from dataward.pipeline.intake import whole
 from dataward.pipeline.plan import plan
 from dataward.tables import commits
 from dataward.verbs.explain import explain
 from tests.installed import DEFAULT, SPARK4
-
-SCHEMA = "id int, mail string, age int"
-ROWS = [(1, "a@x.org", 30), (2, "b@x.org", -4), (3, None, 41), (4, "d@x.org", 200), (5, "e@x.org", 7)]
-RULES = 'IsPrimaryKey "id",\nIsComplete "mail",\nColumnValues "age" between 0 and 150'
-COLUMNS = "{mail: {class: email, protect: token}}"
+from tests.spark.people import COLUMNS, ROWS, RULES, SCHEMA
 
 
 @pytest.fixture
@@ -218,77 +209,6 @@ def test_a_run_id_belongs_to_one_contract(published):
         published.publish("../r1")
 
 
-def csv(lake, text, name="in.csv"):
-    (lake.root / name).write_text(text)
-    return f"format: csv, path: {lake.root}/{name}"
-
-
-def test_malformed_records_are_quarantined_never_lost(lake):
-    source = csv(lake, "id,mail,age\n1,a,3\nx,b,4\n2,c,5,6\n3,d\n4,e,7\n")
-    result = lake.publish(source=f"{{{source}, options: {{header: true}}, schema: 'id INT, mail STRING, age INT'}}")
-    assert result.rows == {"in": 5, "published": 2, "quarantined": 3, "dropped": 0}
-    assert lake.rows("target", "id") == [(1,), (4,)]
-    assert {tuple(row.failed_rules) for row in lake.read("quarantine").collect()} == {("record is well formed",)}
-    assert "_dataward_malformed" not in lake.read("quarantine").columns + lake.read().columns
-
-
-def test_a_header_in_another_order_is_an_error(lake):
-    source = csv(lake, "mail,id\na,3\n")
-    with pytest.raises(SourceError, match="CSV header does not match the schema"):
-        lake.publish(source=f"{{{source}, options: {{header: true}}, schema: 'id STRING, mail STRING'}}")
-    assert not (lake.root / "target").exists()
-
-
-def test_json_parquet_folder_and_table_sources(lake, spark):
-    (lake.root / "in.json").write_text('{"id": 1, "mail": "a"}\n{"id": 2, "mail"\n')
-    result = lake.publish(source=f"{{format: json, path: {lake.root}/in.json, schema: 'id INT, mail STRING'}}")
-    assert result.rows == {"in": 2, "published": 1, "quarantined": 1, "dropped": 0}
-    spark.range(10).selectExpr("id", "id % 2 as part").write.partitionBy("part").parquet(str(lake.root / "folder"))
-    assert lake.publish(source=f"{{format: parquet, path: {lake.root}/folder}}").rows["published"] == 10
-    assert "part" in lake.read().columns
-    spark.range(3).write.format("delta").mode("overwrite").saveAsTable("lake_source")
-    assert lake.publish(source="{table: lake_source}").rows["published"] == 3
-    spark.sql("drop table lake_source")
-
-
-def test_target_and_ledger_by_table_name(lake, spark):
-    lake.source(ROWS, SCHEMA)
-    text = lake.contract(rules=RULES, columns=COLUMNS).read_text()
-    (lake.root / "contract.yaml").write_text(
-        text.replace(f"target: {{path: {lake.root}/target", "target: {table: published_people")
-    )
-    try:
-        for number in range(2):
-            assert lake.publish().target.version == number
-        assert spark.table("published_people").count() == 2
-        assert lake.verify().holds
-    finally:
-        for name in ("published_people", "published_people_ledger"):
-            spark.sql(f"drop table if exists {name}")
-
-
-def test_a_delta_source_is_read_at_its_version(lake):
-    lake.source(ROWS[:1], SCHEMA)
-    lake.source(ROWS, SCHEMA)
-    result = lake.publish(source=f"{{path: {lake.root}/source, version: 0}}")
-    assert (result.rows["in"], result.source["version"]) == (1, 0)
-
-
-def test_files_that_change_before_the_commit_stop_the_run(lake, monkeypatch):
-    source = csv(lake, "id\n1\n")
-    judge = whole.judge
-
-    def judge_then_change(*arguments, **more):
-        judged = judge(*arguments, **more)
-        csv(lake, "id\n1\n2\n")
-        return judged
-
-    monkeypatch.setattr(whole, "judge", judge_then_change)
-    with pytest.raises(SourceChanged, match="changed after they were judged"):
-        lake.publish(source=f"{{{source}, options: {{header: true}}}}")
-    assert not (lake.root / "target").exists()
-
-
 def test_rows_that_do_not_add_up_are_taken_back(published, monkeypatch):
     lake, before = published, published.rows()
     lake.source(ROWS[:2], SCHEMA)
@@ -327,76 +247,6 @@ def test_a_target_that_cannot_be_made(lake):
     with pytest.raises(TargetError, match="/proc/lake: no directory can be made") as caught:
         lake.publish()
     assert caught.value.exit_code == 3
-
-
-def test_contract_errors_against_the_schema_name_their_line(lake):
-    lake.source(ROWS, SCHEMA)
-    with pytest.raises(ContractError) as caught:
-        lake.publish(rules='RowCount > 1,\nIsComplete "mial"')
-    line = next(n for n, text in enumerate((lake.root / "contract.yaml").read_text().splitlines(), 1) if "mial" in text)
-    assert [problem.line for problem in caught.value.problems] == [line]
-
-
-def test_nested_columns_are_protected_by_path_or_refused(lake, spark):
-    text = "select 1 as id, array('a') as mails, named_struct('x', 'raw', 'y', 2) as s, true as b"
-    spark.sql(text).write.format("delta").save(str(lake.root / "source"))
-    for columns, said in (
-        ("{mails: {protect: drop}, b: {protect: fpe}}", "fpe cannot protect bool"),
-        ("{mails: {protect: token}, s.z: {protect: token}}", "no column 's.z'"),
-        ("{id: {protect: {date_shift: {by: nobody}}}}", "date_shift cannot protect int32"),
-        ("{s.x: {protect: {vault: {path: v}}}}", "vault and shred protect whole columns"),
-    ):
-        with pytest.raises(ContractError, match=re.escape(said)):
-            lake.publish(columns=columns)
-    with pytest.raises(ContractError, match=r"2 column\(s\) of the source have no line: id, s.y"):
-        lake.publish(columns="{mails: {protect: redact}, s.x: {protect: redact}, b: {protect: keep}}", default="refuse")
-    done = lake.publish(
-        columns="{mails: {protect: redact}, s.x: {protect: redact}, s.y: {protect: drop}}", default="keep"
-    )
-    assert done.status == "published"
-    assert lake.rows() == [(1, ["[redacted]"], ("[redacted]",), True)]
-    assert ("s.x", "redact", "arrow") in [(p["column"], p["protection"], p["stage"]) for p in done.protections]
-
-
-def test_a_value_that_cannot_be_protected_publishes_nothing(lake, spark):
-    lake.source([(1, "0301234567"), (2, "CANARY"), (3, None)], "id int, phone string")
-    with pytest.raises(
-        ProtectionError, match=r"^phone: it holds values that fpe cannot protect, which needs 6 or more"
-    ) as caught:
-        lake.publish(columns="{phone: {protect: fpe}}")
-    assert "CANARY" not in str(caught.value)
-    assert lake.versions() == 0
-    lake.publish(columns="{phone: {protect: {fpe: {invalid: null}}}}")
-    assert [row[1] is None for row in lake.rows()] == [False, True, True]
-    # a row that a rule diverts does not stop the run: in the quarantine such a value is null
-    done = lake.publish(rules='ColumnValues "phone" matches "[0-9]+"', columns="{phone: {protect: fpe}}")
-    assert done.rows == {"in": 3, "published": 1, "quarantined": 2, "dropped": 0}
-    assert sorted(lake.rows("quarantine", "id", "phone")) == [(2, None), (3, None)]
-
-
-@pytest.mark.long
-def test_a_vault_gives_one_random_token_per_value(lake, spark):
-    lake.source([(1, "ada"), (2, "bob"), (3, "ada"), (4, None)], "id int, who string")
-    columns = f"{{who: {{class: person_name, protect: {{vault: {{path: {lake.root}/vault}}}}}}}}"
-    lake.publish(columns=columns)
-    first = dict(lake.rows())
-    assert first[1] == first[3] != first[2]
-    assert first[4] is None
-    lake.source([(5, "bob"), (6, "cy")], "id int, who string")
-    lake.publish(columns=columns)
-    second = dict(lake.rows())
-    assert second[5] == first[2]
-    assert second[6] not in first.values()
-    rows = lake.read("vault").collect()
-    assert len(rows) == 3
-    key = local_keyring(lake.root / "keys").key("vault", "t", 1)
-    originals = {
-        row.token: AESGCM(key[32:]).decrypt(row.sealed[:12], bytes(row.sealed[12:]), row.token.encode()) for row in rows
-    }
-    assert originals == {first[1]: b"ada", first[2]: b"bob", second[6]: b"cy"}
-    for folder in ("vault", "target"):
-        for file in (lake.root / folder).rglob("*.json"):
-            assert not re.search(r'minValues\\":\{[^}]*(who|lookup|token|sealed)', file.read_text())
 
 
 def test_unreadable_parquet_and_loose_keyring(lake):

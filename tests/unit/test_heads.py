@@ -20,8 +20,8 @@ from dataward.integrity.heads.witness import Witness
 from dataward.integrity.log.notes import Checkpoint, parse
 from dataward.verbs.verify import Asked, proved
 from tests.aws import aws
+from tests.logs import RING, filled
 from tests.sealedmade import enter, made
-from tests.unit.test_log import RING, filled
 from tests.unit.test_manifest import manifests
 from tests.unit.test_proof import KEYS
 from tests.witness import authority, witness

@@ -13,9 +13,9 @@ from dataward.integrity.log import repair as repairing
 from dataward.integrity.log.entries import KeyringRules
 from dataward.tables.store import Local
 from dataward.verbs.release_set import publish_set, show_set, verify_set
+from tests.logs import PEOPLE, built, kinds
 from tests.sealedmade import RING, seal
 from tests.unit.test_ledger import chain
-from tests.unit.test_log import PEOPLE, built, kinds
 from tests.unit.test_release_set import filled, given  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.long

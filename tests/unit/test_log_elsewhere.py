@@ -16,7 +16,7 @@ import pytest
 from dataward.contract import Location
 from dataward.integrity import ledger
 from dataward.integrity.ledger import About
-from tests.unit.test_log import PEOPLE, RING, built, filled, kinds
+from tests.logs import PEOPLE, RING, built, filled, kinds
 
 pytestmark = pytest.mark.long
 GO = pytest.mark.skipif(

@@ -1,0 +1,191 @@
+"""What somebody may do to a ledger and its statements, each named by its finding."""
+
+import base64
+import json
+import shutil
+
+import pytest
+
+from dataward.integrity import ledger
+from dataward.integrity.log.log import Log
+from tests.deltamade import thirty
+from tests.keys import Ring
+from tests.sealedmade import RING, enter, seal
+from tests.unit.test_manifest import manifests
+
+ATTACKS = []
+
+
+def attack(code, **request):
+    def listed(function):
+        ATTACKS.append((function, code, request))
+        return function
+
+    return listed
+
+
+def bundle_file(sealed):
+    return sealed.root / "ledger/tile/entries/000.p/30"
+
+
+def document(sealed, index, kind="statement"):
+    body = json.loads(ledger.open_log(sealed.place).entry(index))
+    return sealed.statements() / body[kind]
+
+
+@attack("statement-missing")
+def a_statement_is_deleted(sealed):
+    document(sealed, 12).unlink()
+
+
+@attack("statement-changed")
+def a_statement_is_edited(sealed):
+    path = document(sealed, 12)
+    told = json.loads(path.read_bytes())
+    told["payload"] = base64.b64encode(base64.b64decode(told["payload"]).replace(b'"who":"me"', b'"who":"he"')).decode()
+    path.write_text(json.dumps(told))
+
+
+@attack("statement-changed")
+def a_statement_is_replaced_by_another_one(sealed):
+    shutil.copy(document(sealed, 11), document(sealed, 12))
+
+
+@attack("manifest-missing")
+def a_manifest_is_deleted(sealed):
+    document(sealed, 20, "manifest").unlink()
+
+
+@attack("manifest-changed")
+def a_manifest_is_edited(sealed):
+    path = document(sealed, 20, "manifest")
+    path.write_text(path.read_text().replace('"size":', '"size":1'))
+
+
+@attack("entry-damaged")
+def an_entry_is_edited(sealed):
+    bundle_file(sealed).write_bytes(bundle_file(sealed).read_bytes().replace(b'"version":15', b'"version":16', 1))
+
+
+@attack("entry-damaged")
+def two_entries_change_places(sealed):
+    from dataward.integrity.log.tiles import framed, unpacked
+
+    entries = unpacked(bundle_file(sealed).read_bytes())
+    entries[3], entries[4] = entries[4], entries[3]
+    bundle_file(sealed).write_bytes(b"".join(map(framed, entries)))
+
+
+@attack("ledger-damaged")
+def a_tile_is_edited(sealed):
+    path = next((sealed.root / "ledger/tile/0").rglob("30"))
+    path.write_bytes(path.read_bytes()[:-32] + bytes(32))
+
+
+@attack("ledger-damaged")
+def the_checkpoint_is_edited(sealed):
+    path = sealed.root / "ledger/checkpoint"
+    path.write_text(path.read_text().replace("\n30\n", "\n29\n"))
+
+
+@attack("signature-invalid")
+def a_statement_is_signed_by_somebody_else(sealed):
+    other = Ring(1, {1: b"x" * 32})
+    from dataward.integrity.dsse import Ed25519Signer
+    from dataward.keys import signing_key
+
+    signer = Ed25519Signer(signing_key(other, "people", 1))
+    manifest = manifests(sealed.table.root)[0][-1]
+    ledger.append(
+        sealed.place,
+        RING,
+        seal(29, "forged"),
+        ledger.Attached(manifest.text(), more={"table": manifest.table}, signer=signer),
+    )
+
+
+@attack("entry-replayed")
+def an_old_statement_is_entered_again(sealed):
+    enter(sealed, 20, "r20", manifests(sealed.table.root)[0][20])
+
+
+@attack("entry-of-other-table")
+def a_seal_names_the_manifest_of_another_version(sealed):
+    enter(sealed, 29, "r99", manifests(sealed.table.root)[0][28])
+
+
+@attack("entry-of-other-table")
+def a_seal_of_another_table_is_entered_under_this_ones_name(sealed):
+    other = thirty(sealed.root / "other", "append")
+    enter(sealed, 29, "r99", manifests(other.root)[0][29])
+
+
+@attack("entry-removed")
+def a_seal_follows_a_manifest_that_no_entry_seals(sealed):
+    sealed.table.append([(1, "a")], "r30")
+    sealed.table.append([(2, "b")], "r31")
+    enter(sealed, 31, "r31", manifests(sealed.table.root)[0][31])
+
+
+@attack("version-without-entry")
+def the_end_of_the_ledger_is_cut(sealed):
+    cut(sealed, 27)
+
+
+def cut(sealed, size):
+    """Roll the ledger back to what it was with fewer entries, as a copy of the folder had it then."""
+    from dataward.integrity.log.tiles import framed, unpacked
+
+    entries = unpacked(bundle_file(sealed).read_bytes())[:size]
+    kept = sealed.statements().rename(sealed.root / "statements")
+    origin = (sealed.root / "ledger/origin").read_text()
+    names = {path.name: path.read_bytes() for path in (sealed.root / "ledger/keys").iterdir()}
+    shutil.rmtree(sealed.root / "ledger")
+    folder = sealed.root / "ledger"
+    (folder / "keys").mkdir(parents=True)
+    kept.rename(folder / "statements")
+    (folder / "origin").write_text(origin)
+    for name, data in names.items():
+        (folder / "keys" / name).write_bytes(data)
+    (folder / "tile/entries/000.p").mkdir(parents=True)
+    for width in range(1, size + 1):
+        (folder / f"tile/entries/000.p/{width}").write_bytes(b"".join(map(framed, entries[:width])))
+    complete(sealed)
+
+
+def complete(sealed):
+    """Sign the checkpoint anew, as whoever has the key could."""
+    from dataward.integrity.log.entries import KeyringRules
+    from dataward.integrity.log.log import complete as finish
+
+    log: Log = ledger.open_log(sealed.place)
+    signer = ledger.signer_of(log, RING, "people", 1)
+    finish(log, KeyringRules(log, signer.name, RING), signer)
+
+
+@pytest.mark.parametrize(("run", "code", "request_"), ATTACKS, ids=lambda one: getattr(one, "__name__", ""))
+def test_an_attack_on_the_ledger_is_named(sealed, run, code, request_):
+    run(sealed)
+    assert code in sealed.codes(**request_)
+
+
+def test_a_cut_ledger_and_log_show_against_a_head_that_was_kept(sealed):
+    head = sealed.head()
+    cut(sealed, 27)
+    assert {"ledger-tail-cut", "version-without-entry"} <= sealed.codes(heads=(head,))
+    for version in (27, 28, 29):
+        sealed.table.path(version).unlink()
+        (sealed.table.log / f"{version:020d}.crc").unlink()
+    assert sealed.codes() == set()  # nobody can tell without the head
+    assert "both-cut" in sealed.codes(heads=(head,))
+
+
+def test_a_ledger_written_anew_shows_against_a_head_that_was_kept(sealed):
+    head = sealed.head()
+    cut(sealed, 20)
+    for version in range(20, 30):
+        enter(
+            sealed, version, f"r{version}", manifests(sealed.table.root)[0][version], who="other"
+        ) if False else enter(sealed, version, f"s{version}", manifests(sealed.table.root)[0][version])
+    assert sealed.codes() == set()
+    assert "ledger-forked" in sealed.codes(heads=(head,))
