@@ -26,10 +26,12 @@ class Trust:
     Attributes:
         keys: by key ID in envelopes.
         versions: the keys of versions of key domains, for entries and checkpoints of the ledger.
+        refused: for versions that the ledger names, why their keys could not be had.
     """
 
     keys: Mapping[str, PublicKey]
     versions: Mapping[tuple[str, int], Ed25519PublicKey] = field(default_factory=dict)
+    refused: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
     def public_key(self, domain: str, version: int) -> Ed25519PublicKey:
         """Return the key that verifies signatures of a version.
@@ -38,7 +40,8 @@ class Trust:
             KeyringError: the key is not among the trusted keys.
         """
         if (domain, version) not in self.versions:
-            raise KeyringError(f"no trusted key is that of version {version} of domain '{domain}'")
+            why = self.refused.get((domain, version))
+            raise KeyringError(why or f"no trusted key is that of version {version} of domain '{domain}'")
         return self.versions[domain, version]
 
 
@@ -81,9 +84,11 @@ def from_files(log: Log, paths: Iterable[str]) -> Trust:
 
 def from_keyring(log: Log, ring: PublicKeys, others: Iterable[PublicKey] = ()) -> Trust:
     """Trust the signing keys of a keyring, and others such as a key in KMS."""
-    versions = {}
+    versions, refused = {}, {}
     for domain, version in named_keys(log):
-        with suppress(KeyringError):
+        try:
             versions[domain, version] = ring.public_key(domain, version)
+        except KeyringError as error:
+            refused[domain, version] = str(error)
     keys: dict[str, PublicKey] = {key_id(key): key for key in (*versions.values(), *others)}
-    return Trust(keys, versions)
+    return Trust(keys, versions, refused)
