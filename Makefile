@@ -77,7 +77,7 @@ bench: $(DEV) ## one table of ratios beside a plain copy, a pipeline by hand, Py
 
 bench-dp: $(DEV) ## releases beside Tumult Analytics and PipelineDP, each in a virtual environment of its own
 	$(PYTHON) -m venv bench/tumult && bench/tumult/bin/pip install --quiet --disable-pip-version-check 'tmlt.analytics==0.21.*' 'pyspark>=3.5,<3.6'
-	$(PYTHON) -m venv bench/pipelinedp && bench/pipelinedp/bin/pip install --quiet --disable-pip-version-check 'pipeline-dp==0.3.1' 'numpy<2' pandas pyarrow
+	$(PYTHON) -m venv bench/pipelinedp && bench/pipelinedp/bin/pip install --quiet --disable-pip-version-check 'pipeline-dp==0.3.1' 'numpy<2'
 	$(BIN)/python -W ignore tests/benchmarks/release.py --tumult bench/tumult/bin/python --pipelinedp bench/pipelinedp/bin/python
 	$(BIN)/python -W ignore tests/benchmarks/release.py --large
 

@@ -54,6 +54,25 @@ keys: {{provider: aws_kms, key: {key}, path: "s3://keys-{tag}/rings/people.json"
 """
 
 
+SYNTHESIS = (
+    QUERY.replace("counts", "made")
+    .replace("release:", "synthesize:")
+    .replace("answers: [count]", "columns: {{id: {{between: [0, 10], bins: 5}}}}")
+)
+
+
+SITE = """
+site: {name}
+key: {folder}/keys/{name}.key
+coordinator: {folder}/keys/coordinator.pub
+listen: {{host: 127.0.0.1, port: 0}}
+contract: {contract}
+plans: {plans}
+state: {folder}/state
+budget: {{path: "s3a://lake-{tag}/gold/budgets"}}
+"""
+
+
 def contract_of(text: str = "", **more: Any) -> Contract:
     """The contract, or a text like it, with some settings changed."""
     return Contract.model_validate({**yaml.safe_load(text or CONTRACT.format(tag="TAG", key=KEY)), **more})

@@ -13,7 +13,7 @@ from dataward.access.iam_verbs import QUERIES
 from dataward.contract import Location
 from dataward.verbs.iam import subject
 from tests.aws import moto
-from tests.iam_lake import KEY, QUERY
+from tests.iam_lake import KEY, QUERY, SYNTHESIS
 from tests.iam_lake import contract_of as contract
 from tests.iam_wire import ACCOUNT, REGION
 
@@ -24,13 +24,12 @@ REPORTS = "s3a://lake-TAG/reports"
 
 def policy_of(verb, of=None, account=HOME, query=None):
     if verb in QUERIES:
-        text = QUERY.format(tag="TAG", key=KEY)
+        text = (SYNTHESIS if verb == "synthesize" else QUERY).format(tag="TAG", key=KEY)
         made, more = subject(str(query or _written(text)), verb)
         return iam.policy(made.contract, verb, replace(account, more=more))
     place = Location(path=f"s3a://lake-TAG/folder/{verb}")
-    return iam.policy(
-        of or contract(heads=()), verb, replace(account, more={"folder": place, "checkpoint": place}), REPORTS
-    )
+    more = {"folder": place, "checkpoint": place, "budgets": Location(path="s3a://lake-TAG/gold/budgets")}
+    return iam.policy(of or contract(heads=()), verb, replace(account, more=more), REPORTS)
 
 
 @functools.cache

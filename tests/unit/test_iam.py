@@ -12,11 +12,11 @@ from dataward.access import iam
 from dataward.access.iam_evaluate import Request, allows, as_list
 from dataward.cli import main
 from tests.aws import aws
-from tests.iam_lake import CONTRACT, KEY
+from tests.iam_lake import CONTRACT, KEY, SITE
 from tests.iam_lake import contract_of as contract
 from tests.iam_policies import HOME, REPORTS, enforce, part, policy_of, spare, without
 from tests.iam_wire import ACCOUNT, REGION, harmless
-from tests.unit.test_guarded import CASES
+from tests.unit.test_guarded import CASES, FREE, commands
 
 DATA = Path(__file__).parents[1] / "data" / "iam"
 
@@ -79,7 +79,7 @@ LIVE = {"preflight", "ledger-publish"}
 NOTHING = {"audit-correlate"}
 """Verbs that ask AWS nothing."""
 
-NOT_RECORDED = {"reconcile"}
+NOT_RECORDED = {"reconcile", "history-mark"}
 """Verbs whose policies no recorded request proves yet (docs/iam.md names them)."""
 
 
@@ -100,9 +100,24 @@ def test_each_command_that_reaches_aws_has_a_policy():
         "survey": "the coordinator's local files",
         "train": "the coordinator's local files",
     }
-    named = {name.replace(" ", "-") for name in CASES} - {name.replace(" ", "-") for name in none}
-    missing = {name for name in named if name not in iam.VERBS and name != "audit"}
-    assert missing == set()
+    audits = {f"audit {argv[0]}" for argv in CASES["audit"]}
+    modes = {"publish --stream", "publish --explain", "history --mark"}
+    reaching = {*commands(), *audits, *modes} - {"audit", *FREE, *none}
+    assert {re.sub("[ -]+", "-", name) for name in reaching} | {"read"} == {*iam.VERBS}  # `read` is a function
+
+
+def test_a_sites_file_names_its_contract_and_its_budget(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("people.yaml").write_text(CONTRACT.format(tag="TAG", key=KEY))
+    site = SITE.format(name="south", folder=".", contract="people.yaml", plans=["plan.yaml"], tag="TAG")
+    Path("site.yaml").write_text(site)
+    printed = []
+    for argv in (["site.yaml", "site-serve"], ["people.yaml", "site-serve"], ["site.yaml", "intersect"]):
+        assert main(["iam", *argv]) == 0
+        printed.append(json.loads(capsys.readouterr().out))
+    charge = Request("s3:PutObject", f"{S3}/gold/budgets/_delta_log/1.json")
+    assert [allows(policy, charge) for policy in printed] == [True, False, False]
+    assert all(allows(policy, Request("s3:GetObject", f"{S3}/silver/people/part")) for policy in printed)
 
 
 @pytest.mark.parametrize("verb", RECORDED)

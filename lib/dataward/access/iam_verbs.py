@@ -7,7 +7,7 @@ from typing import Any
 
 from dataward.errors import UsageError, did_you_mean
 
-__all__ = ["QUERIES", "VERBS", "Work", "work_of"]
+__all__ = ["QUERIES", "SITES", "VERBS", "Work", "work_of"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,9 @@ RELEASE = Work(
 QUERIES = ("release", "synthesize", "budget-show", "budget-set", "budget-reserve")
 """Verbs whose places a query names, not a contract."""
 
+SITES = ("site-serve", "intersect")
+"""Verbs whose places a site's file may name: its contract and its budget."""
+
 VERBS: dict[str, Work] = {
     "publish": Work(reads=READS, writes=(*CREATED, "ledger"), report="write", absent=True, creates=CREATED),
     "publish-stream": Work(
@@ -77,6 +80,7 @@ VERBS: dict[str, Work] = {
     "publish-explain": Work(reads=("source", "references", "joins", "target")),
     "verify": Work(reads=PROVED, columns=False),
     "history": _keyless("target", "ledger", "history", "windows"),
+    "history-mark": Work(writes=("history",), kms=(), keyring=""),
     "diff": _keyless("target"),
     "restore": Work(reads=("quarantine", "changes", "history"), writes=("target", "ledger"), columns=False),
     "reconcile": Work(reads=("target", "quarantine", "changes", "history"), writes=("ledger",), columns=False),
@@ -97,7 +101,7 @@ VERBS: dict[str, Work] = {
     ),
     "score": Work(reads=PROVED, writes=("folder",), columns=False, sought=("folder",), creates=("folder",)),
     "mlflow": Work(reads=PROVED, columns=False),
-    "site-serve": Work(reads=PROVED, columns=False),
+    "site-serve": Work(reads=PROVED, writes=("budgets",), columns=False),
     "intersect": Work(reads=PROVED, columns=False),
     "access-views": _keyless("target"),
     "quarantine-list": _keyless("quarantine", "ledger"),

@@ -21,7 +21,9 @@ def add(verb: Verb) -> None:
         "Print the smallest IAM policy with which a verb carries out a contract; needs no Spark and no AWS.",
     )
     command.add_argument(
-        "contract", metavar="CONTRACT", help="the table's contract (YAML); for release, synthesize and budget-* a query"
+        "contract",
+        metavar="CONTRACT",
+        help="the table's contract (YAML); for release, synthesize and budget-* a query, for site-serve and intersect also a site's file",
     )
     command.add_argument("verb", metavar="VERB", help="publish, verify, erase, ...; a wrong name lists them all")
     command.add_argument(

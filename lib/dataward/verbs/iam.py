@@ -13,9 +13,10 @@ from typing import Any
 
 from dataward.access import iam as generated
 from dataward.access.iam_diff import Difference, against_policy, against_trail
-from dataward.access.iam_verbs import QUERIES
+from dataward.access.iam_verbs import QUERIES, SITES
 from dataward.contract import Document, Location
 from dataward.errors import UsageError
+from dataward.federated.plan import read_site
 from dataward.pipeline.plan import Plan, plan
 from dataward.quality.suite import Suite
 from dataward.release.query import contract_of, load
@@ -51,7 +52,7 @@ class Grant:
 
 
 def subject(path: str, verb: str) -> tuple[Plan, dict[str, Location]]:
-    """Read the contract, or the query of a release, that a verb is about; returns its plan and the places that are not in the plan.
+    """Read the contract, query or site's file that a verb is about; returns its plan and the places that are not in the plan.
 
     Raises:
         ContractError: the file is invalid.
@@ -64,6 +65,9 @@ def subject(path: str, verb: str) -> tuple[Plan, dict[str, Location]]:
         raise UsageError(f"{path} is a contract, and {verb} is about a query: give the query's file (docs/release.md)")
     if verb not in QUERIES and keys & {"release", "synthesize"}:
         raise UsageError(f"{path} is a query, and {verb} is about a contract: give the table's contract")
+    if verb in SITES and "site" in keys:
+        site = read_site(path)
+        return plan(site.contract), {"budgets": site.budget} if site.budget else {}
     if verb not in QUERIES:
         return plan(path), {}
     synthetic = "synthesize" in keys
