@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataward.contract.pure import Impure, condition, expressions, patterns, query
+from dataward.contract.plain import is_plain
+from dataward.contract.pure import Impure, _functions, _tokens, condition, expressions, patterns, query
 from dataward.errors import ContractError
 from dataward.pipeline.plan import plan
 
@@ -173,3 +174,88 @@ def test_sql_of_a_block_is_read_when_the_contract_loads(tmp_path):
     )
     with pytest.raises(ContractError, match="function 'reflect' is not allowed"):
         plan(tmp_path / "c.yaml")
+
+
+WORDS = st.sampled_from(
+    [
+        *("a b_2 `e` user order case current_user current_date null true not interval date 'x' 'it''s' 'a\\'b' r'x' x'1F' 1 2.5 5L 1e3 .5 -".split()),
+        *("= == != <> <=> < >= and or is in between like rlike ( ) , . lower div 'true' \"q\" @ [ :: from select 3 -- +".split()),
+        *("`c d`", "- 1", "a . b", "- a", "''", "'x' 'y'"),
+    ]
+)  # fmt: skip
+BESIDES = (
+    "{} = 'x'", "a = {}", "{} is not null", "{} in (1, -2)", "{} between 1 and 2", "{} not like 'a'", "a = 1 and {} < 3 or b = 1", "`{}` = 1",
+)  # fmt: skip
+
+
+def is_taken_after_parsing(text):
+    try:
+        (tree,) = expressions(text)
+    except (Impure, ValueError):
+        return False
+    from sqlglot import exp
+
+    return not any(isinstance(node, exp.Func) and not isinstance(node, exp.Connector) for node in tree.walk())
+
+
+def recognised(text):
+    try:
+        return is_plain(_tokens(text))
+    except Impure:
+        return False
+
+
+TERMS = st.builds(
+    lambda form, words: form.format(*words),
+    st.sampled_from(
+        [
+            "{} = {}",
+            "{} {} {}",
+            "{} is not {}",
+            "{} in ({}, {})",
+            "not {} between {} and {}",
+            "{} not like {}",
+            "- {} < {} {}",
+        ]
+    ),
+    st.lists(WORDS, min_size=3, max_size=3),
+)
+
+
+@given(
+    st.lists(TERMS, min_size=1, max_size=3).flatmap(
+        lambda terms: st.sampled_from([" and ".join(terms), " or ".join(terms)])
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_what_is_recognised_without_a_parser_is_taken_after_parsing_too(text):
+    assert not recognised(text) or is_taken_after_parsing(text)
+
+
+def test_no_word_of_sql_is_taken_for_a_column_where_the_parser_takes_it_for_more():
+    from sqlglot.dialects.spark import Spark
+
+    words = {word.lower() for word in Spark.Tokenizer.KEYWORDS if word.replace("_", "a").isalnum()} | set(_functions())
+    seen = [text.format(word) for word in sorted(words) for text in BESIDES]
+    assert [text for text in seen if recognised(text) and not is_taken_after_parsing(text)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "age > 20 and state = 'nsw'",
+        "`c` is not null",
+        "x in (1,2,3)",
+        "a not between -1 and b",
+        "a like 'b%' or a <> 3",
+    ],
+)
+def test_comparisons_with_values_need_no_parser(text):
+    assert recognised(text)
+
+
+@pytest.mark.parametrize("word", ["current_user", "`current_user`", "SESSION_USER", "current_catalog"])
+def test_the_caller_s_name_is_no_value_of_the_row(word):
+    with pytest.raises(Impure, match="outside of the rows"):
+        condition(f"a = lower({word})")
+    condition(f"a.{word} = 1")

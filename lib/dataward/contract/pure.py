@@ -10,11 +10,12 @@ the same text once more, in a session.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any
+
+from dataward.contract.plain import CALLER, Token, is_plain
 
 __all__ = ["Impure", "condition", "expressions", "patterns", "query"]
 
@@ -71,13 +72,6 @@ class Impure(ValueError):
         super().__init__(f"{what}; {remedy}")
 
 
-@dataclass(frozen=True)
-class _Token:
-    kind: str
-    text: str
-    start: int
-
-
 @cache
 def _functions() -> frozenset[str]:
     """Return the names of Spark's pure functions; a line that begins with # is a comment."""
@@ -91,6 +85,8 @@ def condition(text: str) -> None:
     Raises:
         Impure: it is none, or does more than look at the row.
     """
+    if is_plain(_tokens(text)):
+        return
     (tree, *more) = expressions(text)
     if more:
         raise Impure("it is several expressions", "join conditions by 'and' or 'or'")
@@ -142,6 +138,8 @@ def query(text: str) -> frozenset[str]:
 
 def patterns(text: str) -> list[str]:
     """Return the regular expressions of a checked text."""
+    if is_plain(_tokens(text)):
+        return []
     exp: Any = _exp()
     found = []
     for tree in _sqlglot().parse(text, read="spark"):
@@ -182,7 +180,7 @@ def _parsed(text: str, whole: str, before: int) -> Any:
     return trees[0]
 
 
-def _tokens(text: str) -> list[_Token]:
+def _tokens(text: str) -> list[Token]:
     if len(text) > LONGEST:
         raise Impure(f"it is longer than {LONGEST:,} characters", "split the rule")
     found, place, depth = [], 0, 0
@@ -199,7 +197,7 @@ def _tokens(text: str) -> list[_Token]:
         if kind == "remark":
             raise Impure(f"'{token}' begins a comment or a hint", "comments go outside of the quotes, after #")
         if kind != "space":
-            found.append(_Token(kind, token, place))
+            found.append(Token(kind, token, place))
         depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(token, 0)
         if depth < 0 or depth > DEEPEST:
             raise Impure(
@@ -214,8 +212,11 @@ def _tokens(text: str) -> list[_Token]:
     return found
 
 
-def _check_calls(tokens: list[_Token]) -> None:
+def _check_calls(tokens: list[Token]) -> None:
     earlier = ""
+    for before, token in pairwise([Token("sign", "", 0), *tokens]):
+        if token.kind in ("word", "quoted") and token.text.strip("`").lower() in CALLER and before.text != ".":
+            raise Impure(f"{token.text[:40]} looks outside of the rows", "compare columns with values")
     for before, token in pairwise(tokens):
         name = before.text.strip("`").lower()
         if token.text == "(" and before.kind in ("word", "quoted", "text"):
