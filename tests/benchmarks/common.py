@@ -38,6 +38,15 @@ def publishing(spark: Any, contract: Path) -> tuple[float, int, Any]:
 
 def peak_memory(spark: Any) -> int:
     """The most that the driver's JVM held of memory so far, in MB (Linux)."""
-    pid = spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid()
+    return _peak(spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid())
+
+
+def peak_of_workers(spark: Any) -> int:
+    """The same of the largest of its Python workers that are alive; 0 without any."""
+    below = list(spark.sparkContext._jvm.java.lang.ProcessHandle.current().descendants().iterator())
+    return max((_peak(process.pid()) for process in below if process.isAlive()), default=0)
+
+
+def _peak(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024

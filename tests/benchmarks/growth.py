@@ -1,13 +1,14 @@
 """What a publish costs as its table grows: appends at several versions and table sizes, and the Spark jobs of each.
 
-``python tests/benchmarks/growth.py [--versions 1,10,100] [--rows 10000]``. Appends of the same rows, engine spark, warm: at each of
-these versions of one target, and to a target that had ten times the rows. Times are ratios to the first. Written to
+``python tests/benchmarks/growth.py [--versions 1,10,100] [--rows 10000]``. Appends of the same rows, engine spark, warm, in turn: to targets
+at each of these versions, and to one that has a hundred times the rows. Times are ratios to the first of the same round. Written to
 ``bench/growth.json`` too.
 """
 
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ rules: |
   ]
 """
 BESIDE = "quarantine: {{path: {root}/{name}_quarantine}}\nhistory: {{}}"
-REPEATS = 3
+WARM, ROUNDS = 1, 5
 
 
 def source(spark: Any, root: Path, name: str, rows: int) -> None:
@@ -63,14 +64,6 @@ class Table:
         self.version += 1
         return seconds, jobs
 
-    def measured(self) -> dict[str, float]:
-        """Median of a few more publishes."""
-        runs = [self.publish() for _ in range(REPEATS)]
-        return {
-            "seconds": round(statistics.median(s for s, _ in runs), 3),
-            "jobs": statistics.median(j for _, j in runs),
-        }
-
 
 def main() -> None:
     parser = argparse.ArgumentParser()
@@ -84,35 +77,41 @@ def main() -> None:
     out = Path(arguments.out)
     out.mkdir(exist_ok=True)
     (out / "growth.json").write_text(json.dumps(told, indent=2) + "\n")
-    first = next(iter(told.values()))["seconds"]
     for name, one in told.items():
-        print(f"{name:<45} {one['seconds']:7.2f} s  {one['seconds'] / first:5.2f}x  {one['jobs']:4.0f} jobs")
+        print(f"{name:<45} {one['seconds']:7.2f} s  {one['ratio']:5.2f}x  {one['jobs']:4.0f} jobs")
 
 
 def grown(spark: Any, root: Path, versions: list[int], rows: int) -> dict[str, dict[str, float]]:
+    """Bring every table to its version, then append to all in turn: a machine whose speed drifts does so for each alike."""
     create_keyring(root / "keys")
     source(spark, root, "few", 10)
     source(spark, root, "rows", rows)
     source(spark, root, "many", 100 * rows)
-    warm = Table(spark, root, "warm", "rows")
-    for _ in range(3):
-        warm.publish()
-    told = {}
-    table = Table(spark, root, "versions", "few")
+    tables = {}
     for version in versions:
-        table.reads("few")
+        table = tables[f"append of {rows:,} rows at version {version}"] = Table(spark, root, f"v{version}", "few")
         while table.version < version:
             table.publish()
-        table.reads("rows")
-        told[f"append of {rows:,} rows at version {version}"] = table.measured()
-    large = Table(spark, root, "large", "many")
+    tables[f"append of {rows:,} rows to {100 * rows:,}"] = large = Table(spark, root, "large", "many")
     large.publish()
-    large.reads("rows")
-    told[f"append of {rows:,} rows to {100 * rows:,}"] = large.measured()
-    beside = Table(spark, root, "beside", "rows", beside=True)
-    beside.publish()
-    told["the same with quarantine and history"] = beside.measured()
-    return told
+    tables["the same with quarantine and history"] = Table(spark, root, "beside", "rows", beside=True)
+    runs: dict[str, list[tuple[float, int]]] = {name: [] for name in tables}
+    for number in range(WARM + ROUNDS):
+        for name, table in tables.items():
+            table.reads("rows")
+            done = table.publish()
+            print(f"round {number} {name:<45} {done[0]:6.2f} s", file=sys.stderr, flush=True)
+            if number >= WARM:
+                runs[name].append(done)
+    first = next(iter(runs.values()))
+    return {
+        name: {
+            "seconds": round(statistics.median(seconds for seconds, _ in done), 3),
+            "ratio": round(statistics.median(a / b for (a, _), (b, _) in zip(done, first, strict=True)), 3),
+            "jobs": statistics.median(jobs for _, jobs in done),
+        }
+        for name, done in runs.items()
+    }
 
 
 if __name__ == "__main__":

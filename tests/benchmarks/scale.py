@@ -1,18 +1,19 @@
 """How the time of a publish grows with rows, columns and rules: fitted exponents (1: in proportion), memory at the largest.
 
 ``python tests/benchmarks/scale.py [--rows 100000,300000,1000000,3000000] [--columns 5,20,80,200] [--rules 1,10,100,1000]``. One of the
-three varies, the others stay at a million cells or below; engine spark, warm, two rounds, the quicker counts. Written to
-``bench/scale.json`` too.
+three varies, the others stay at a million cells or below (an empty list leaves one out); engine spark, warm, two rounds, the quicker
+counts. Written to ``bench/scale.json`` too.
 """
 
 import argparse
 import json
 import math
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import peak_memory, publishing
+from common import peak_memory, peak_of_workers, publishing
 
 from dataward.keys import create_keyring
 from dataward.spark import session
@@ -40,9 +41,10 @@ def main() -> None:
         ("rules", "1,10,100,1000"),
     ):
         parser.add_argument(f"--{name}", default=default)
+    parser.add_argument("--driver", default="4g", help="heap of the driver's JVM, which is the executor too")
     parser.add_argument("--out", default="bench")
     given = parser.parse_args()
-    spark = session.get(**{"spark.driver.memory": "4g"})
+    spark = session.get(**{"spark.driver.memory": given.driver})
     told: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
@@ -52,19 +54,28 @@ def main() -> None:
         told["rows"] = {n: run(spark, root, n, 6, 10) for n in numbers(given.rows)}
         told["columns"] = {n: run(spark, root, 50_000, n, 10) for n in numbers(given.columns)}
         told["rules"] = {n: run(spark, root, 100_000, 6, n) for n in numbers(given.rules)}
-    exponents = {what: exponent(of) for what, of in told.items()}
-    told |= {"exponents": exponents, "peak memory of the driver's JVM, MB": peak_memory(spark)}
+    exponents = {what: exponent(of) for what, of in told.items() if len(of) > 1}
+    memory = {f"peak memory of the {who}, MB": of(spark) for who, of in PEAKS.items()}
+    told |= {"exponents": exponents, **memory}
     out = Path(given.out)
     out.mkdir(exist_ok=True)
     (out / "scale.json").write_text(json.dumps(told, indent=2) + "\n")
-    for what in exponents:
+    for what in ("rows", "columns", "rules"):
         line = ", ".join(f"{n:,}: {seconds:.2f} s" for n, seconds in told[what].items())
-        print(f"{what:<8} exponent {exponents[what]:5.2f}   {line}")
-    print(f"peak memory of the driver's JVM: {told['peak memory of the driver' + chr(39) + 's JVM, MB']:,} MB")
+        print(f"{what:<8} exponent {exponents.get(what, math.nan):5.2f}   {line}")
+    for name, peak in memory.items():
+        print(f"{name}: {peak:,} (a heap of {given.driver})")
+
+
+PEAKS = {"driver's JVM": peak_memory, "largest Python worker": peak_of_workers}
+
+
+SLOW = 5_000_000
+"""Rows above which one round is enough."""
 
 
 def numbers(text: str) -> list[int]:
-    return sorted(map(int, text.split(",")))
+    return sorted(map(int, filter(None, text.split(","))))
 
 
 def run(spark: Any, root: Path, rows: int, columns: int, rules: int) -> float:
@@ -87,7 +98,9 @@ def run(spark: Any, root: Path, rows: int, columns: int, rules: int) -> float:
         .replace("RULES", ",\n".join(f"    {line}" for line in lines))
     )
     (root / f"{name}.yaml").write_text(text)
-    return min(publishing(spark, root / f"{name}.yaml")[0] for _ in range(2))
+    seconds = [publishing(spark, root / f"{name}.yaml")[0] for _ in range(2 if rows <= SLOW else 1)]
+    print(f"{name} {seconds}", file=sys.stderr, flush=True)
+    return min(seconds)
 
 
 def exponent(seconds: dict[int, float]) -> float:

@@ -1,5 +1,6 @@
 """The command line, without Spark."""
 
+import argparse
 import io
 import json
 import subprocess
@@ -9,7 +10,7 @@ import warnings
 import pytest
 
 from dataward import __version__
-from dataward.cli import _parser, main
+from dataward.cli import ROOMS, _parser, main
 from dataward.errors import Interrupted
 from tests.unit.test_contract import GOOD
 
@@ -176,3 +177,13 @@ def test_a_pattern_that_runs_away_is_a_warning_of_contract_check(tmp_path, capsy
     assert f"warning: {tmp_path}/c.yaml:8: rules: " in capsys.readouterr().out
     assert main(["contract", "check", str(tmp_path / "c.yaml"), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["warnings"]) == 1
+
+
+def test_a_command_imports_the_room_of_its_verb():
+    """What :data:`ROOMS` lists is what each room adds, so that no verb is missing in a parser of one room."""
+    for room, verbs in ROOMS.items():
+        parser = _parser(verbs[:1])
+        (holder,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+        assert tuple(holder.choices) == verbs, room
+    (whole,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
+    assert list(whole.choices) == [verb for verbs in ROOMS.values() for verb in verbs]

@@ -8,10 +8,12 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rapidfuzz.distance import OSA
 
 from dataward.contract import Contract, Document, json_schema, problems_of
 from dataward.errors import ContractError
 from dataward.pipeline.plan import plan
+from dataward.privacy.discover.classes import NEAR, _distance
 
 ROOT = Path(__file__).parents[2]
 
@@ -358,3 +360,8 @@ def test_any_text_is_a_contract_or_a_contract_error(text):
         assert all(problem.line >= 1 for problem in error.problems)
     else:
         assert contract is not None or problems
+
+
+@given(st.text("abcd_", max_size=8), st.text("abcd_", max_size=8))
+def test_letters_between_two_names_are_counted_as_rapidfuzz_counts_them(one, two):
+    assert min(_distance(one, two), NEAR + 1) == OSA.distance(one, two, score_cutoff=NEAR)

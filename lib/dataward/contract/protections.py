@@ -166,6 +166,4 @@ class Column(Model):
         return self.class_ is not None or not self.protect.keeps
 
 
-_LATE: tuple[type[Model], ...] = (Column, Invalid, *OPERATORS.values())
-for named in _LATE:  # they speak of each other
-    named.model_rebuild()
+Invalid.model_rebuild()  # it names operators, which only this module knows; every other model is built when it is first used

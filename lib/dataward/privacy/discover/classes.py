@@ -35,10 +35,24 @@ def _near(name: str, known: Iterable[str]) -> str | None:
     """Return the most similar known class; None where none is similar."""
     if name in CLASSES or len(name) < SHORTEST:
         return None
-    from rapidfuzz.distance import OSA
-
-    far, nearest = min((OSA.distance(name, candidate, score_cutoff=NEAR), candidate) for candidate in sorted(known))
+    far, nearest = min((_distance(name, candidate), candidate) for candidate in sorted(known))
     return nearest if far <= NEAR and len(nearest) >= SHORTEST else None
+
+
+def _distance(one: str, two: str) -> int:
+    """Return how many letters are added, removed, replaced or swapped with their neighbour (optimal string alignment); NEAR + 1: more than NEAR."""
+    if abs(len(one) - len(two)) > NEAR:
+        return NEAR + 1
+    before: list[int] = []
+    last: list[int] = []
+    row = list(range(len(two) + 1))
+    for i, a in enumerate(one, 1):
+        before, last, row = last, row, [i]
+        for j, b in enumerate(two, 1):
+            least = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b))
+            swapped = i > 1 and j > 1 and a == two[j - 2] and b == one[i - 2]
+            row.append(min(least, before[j - 2] + 1) if swapped else least)
+    return row[-1]
 
 
 def _named(contract: Contract) -> Iterator[tuple[Place, str]]:
