@@ -1,19 +1,30 @@
 """A Spark Connect server with Delta in a process of its own, as tests and helpers start it.
 
-    python -m tests.e2e.connect_server PORT
+    python -m tests.e2e.connect_server PORT FOLDER
 
-Its Python workers have the packages of this environment, but no path to the sources under test: the client sends them.
+The Spark of the Python that runs this is the server's. Its workers have the packages of that environment, but no path to the
+sources under test: the client sends them.
 """
 
 import os
+import signal
+import socket
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyspark
 
 from dataward.spark import jars
 from dataward.spark.java import find_java
+from tests.installed import SPARK4
 from tests.jars import more
+
+ROOT = Path(__file__).parents[2]
 
 SETTINGS = {
     "spark.master": "local[2]",
@@ -29,7 +40,8 @@ SETTINGS = {
 
 def command(port: int, warehouse: str) -> list[str]:
     """The command that starts the server."""
-    classpath = ",".join(map(str, [*jars.ensure(), more()[0]]))
+    own = [] if SPARK4 else [more()[0]]  # Spark 4 brings the server
+    classpath = ",".join(map(str, [*jars.ensure(), *own]))
     settings = {
         **SETTINGS,
         "spark.connect.grpc.binding.port": str(port),
@@ -61,5 +73,37 @@ def environment() -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class Server:
+    """The address of a server, and the folder with its event log."""
+
+    url: str
+    folder: Path
+
+
+@contextmanager
+def serving(folder: Path, python: str = sys.executable) -> Iterator[Server]:
+    """Yield a server of the Spark that a Python has, which works in a folder."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    started = [python, "-m", "tests.e2e.connect_server", str(port), str(folder)]
+    told = {**os.environ, "PYTHONPATH": f"{ROOT / 'lib'}:{ROOT}"}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(started, env=told, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    try:
+        for _ in range(360):
+            assert process.poll() is None, (folder / "log").read_text()[-3000:]
+            with socket.socket() as tried:
+                if tried.connect_ex(("localhost", port)) == 0:
+                    break
+            time.sleep(0.25)
+        yield Server(f"sc://localhost:{port}", folder)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 if __name__ == "__main__":
-    os.execve(command(int(sys.argv[1]), "/tmp")[0], command(int(sys.argv[1]), sys.argv[2]), environment())  # noqa: S606
+    argv = command(int(sys.argv[1]), sys.argv[2])
+    os.execve(argv[0], argv, environment())  # noqa: S606

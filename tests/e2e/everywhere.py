@@ -9,9 +9,11 @@ Connect run it alike.
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 ROWS = 60
 RANDOM = ("secret_note", "salary", "diagnosis", "ticket")
 """Columns whose operators give other bytes in each run, or in each vault: only their nulls are compared, and the digest is without them."""
@@ -250,6 +252,17 @@ def _near(one: object, other: object) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) <= 1e-9 * max(1.0, abs(one))
     return one == other
+
+
+def module(python: str, *arguments: str, seconds: int = 250) -> str:
+    """Run a module of these tests in a process of its own, with a Python that has some Spark; return what it printed."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYSPARK_", "SPARK_"))}
+    kept |= {"PYTHONPATH": f"{ROOT / 'lib'}:{ROOT}", "TZ": "UTC"}
+    done = subprocess.run(
+        [python, "-m", *arguments], capture_output=True, text=True, env=kept, timeout=seconds, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 if __name__ == "__main__":

@@ -2,66 +2,28 @@
 
 import base64
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from dataward.contract import load
-from tests.e2e.connect_server import command, environment
-from tests.e2e.everywhere import differences
+from tests.e2e.connect_server import serving
+from tests.e2e.everywhere import module
 
 pytestmark = pytest.mark.long
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Server:
-    """The address of a server, and the folder with its event log."""
-
-    url: str
-    folder: Path
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server's address; its Python workers have no path to the code under test, which clients send."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        command(port, str(folder)), env=environment(), cwd=folder, stdout=log, stderr=log, start_new_session=True
-    )
-    try:
-        for _ in range(240):
-            assert process.poll() is None, (folder / "log").read_text()[-3000:]
-            with socket.socket() as tried:
-                if tried.connect_ex(("localhost", port)) == 0:
-                    break
-            time.sleep(0.25)
-        yield Server(f"sc://localhost:{port}", folder)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with serving(tmp_path_factory.mktemp("server")) as served:
+        yield served
 
 
 def _done(*arguments: str, seconds: int = 250) -> str:
     """Run a module of these tests in a process of its own; return what it printed."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYSPARK_GATEWAY")}
-    kept["PYTHONPATH"] = f"{ROOT / 'lib'}:{ROOT}"
-    done = subprocess.run(
-        [sys.executable, "-m", *arguments], capture_output=True, text=True, env=kept, timeout=seconds, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.splitlines()[-1]
+    return module(sys.executable, *arguments, seconds=seconds).splitlines()[-1]
 
 
 def test_every_documented_rule_over_connect(server, tmp_path):
@@ -70,18 +32,6 @@ def test_every_documented_rule_over_connect(server, tmp_path):
     for (rule, measured, outcome), verdict in zip(told["expected"], told["verdicts"], strict=True):
         expected = None if measured == "none" else pytest.approx(float(measured), abs=1e-4)
         assert (verdict[2], verdict[1]) == (outcome, expected), (rule, verdict)
-
-
-def test_one_contract_gives_the_same_rows_tokens_verdicts_and_digest_with_and_without_a_jvm(server, tmp_path):
-    classic = json.loads(_done("tests.e2e.everywhere", str(tmp_path), "classic"))
-    connect = json.loads(_done("tests.e2e.everywhere", str(tmp_path), "connect", server.url))
-    assert ("connect" in classic["session"], "connect" in connect["session"]) == (False, True)
-    assert differences(classic, connect) == []
-    assert classic["own"] == connect["own"] == ["7", 3]  # the user's settings and views are his
-    assert classic["full"]["counts"]["quarantined"] > 0
-    assert connect["fixed"]["measured"] == "written"
-    classic["fixed"]["rows"][3]["family"] = "v1.00"
-    assert differences(classic, connect) != []  # the comparison sees a token
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +46,8 @@ def steps(server, journeyed):
 
 RUNS = (
     "overwrite", "again", "append", "merge", "verify", "rows", "history", "quarantine", "release", "profile", "discover",
-    "discover all", "rotate", "rotated rows", "erase", "erased rows", "diff", "explain",
+    "discover all", "diff", "restore", "discard", "rotate", "rotated rows", "erase", "erased rows", "vacuum", "vacuumed rows",
+    "explain",
 )  # fmt: skip
 
 
@@ -106,11 +57,13 @@ def test_a_verb_runs_over_connect(steps, step):
 
 
 def test_rows_add_up_over_connect(steps):
-    """40 rows of which 2 are diverted, 10 more, 30 of which 10 replace others: 38 + 10 + 20."""
+    """40 rows of which 2 are diverted, 11 of which 1 is, 30 of which 10 replace others: 38 + 10 + 20."""
     assert steps["overwrite"]["out"]["rows"] == {"in": 40, "published": 38, "quarantined": 2, "dropped": 0}
     assert steps["again"]["out"]["status"] == "unchanged"
     assert steps["merge"]["out"]["merged"] == {"inserted": 20, "updated": 10}
     assert steps["release"]["out"]["rows"]["published"] == 2
+    assert steps["restore"]["out"]["rows"] == 68  # of the version before the release
+    assert steps["discard"]["out"] == {"run": "r2", "discarded": 1}
 
 
 def test_a_value_that_cannot_be_protected_is_an_error_that_names_its_column_only(steps):

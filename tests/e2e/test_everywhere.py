@@ -1,0 +1,70 @@
+"""One contract with every operator and 34 rules in four sessions: Spark 3.5 and Spark 4, each classic and through Spark Connect.
+
+`make test-everywhere` makes the environment of Spark 4 first; without it, its two sessions are skipped.
+"""
+
+import copy
+import json
+import os
+import sys
+
+import pytest
+
+from tests.e2e.connect_server import serving
+from tests.e2e.everywhere import ROOT, differences, module
+from tests.installed import SPARK4
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(SPARK4, reason="starts from Spark 3.5, and runs the Python of Spark 4 itself"),
+]
+OTHER = os.environ.get("DATAWARD_SPARK4_PYTHON") or str(ROOT / ".venv-spark4/bin/python")
+"""The Python that has Spark 4."""
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """The data and the keyring of all four sessions."""
+    return tmp_path_factory.mktemp("everywhere")
+
+
+@pytest.fixture(scope="module")
+def first(shared):
+    """What the classic session of Spark 3.5 wrote."""
+    return _facts(shared, "classic-3", sys.executable)
+
+
+def _facts(folder, name, python, *remote):
+    module(python, "tests.e2e.everywhere", str(folder), name, *remote)
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize(("name", "version"), [("connect-3", "3.5"), ("classic-4", "4."), ("connect-4", "4.")])
+def test_every_session_gives_the_same_rows_tokens_verdicts_and_digest(first, shared, tmp_path, name, version):
+    python = OTHER if version == "4." else sys.executable
+    if not os.path.exists(python):
+        pytest.skip(f"no Spark 4 at {python}: make test-everywhere installs it")
+    connect = name.startswith("connect")
+    if connect:
+        with serving(tmp_path, python) as server:
+            found = _facts(shared, name, python, server.url)
+    else:
+        found = _facts(shared, name, python)
+    assert (found["spark"][: len(version)], "connect" in found["session"]) == (version, connect)
+    assert differences(first, found) == []
+    assert first["own"] == found["own"] == ["7", 3]  # the settings and views of the user's session
+    assert found["fixed"]["measured"] == "written"
+
+
+def test_the_comparison_is_of_all_operators_and_sees_a_token_a_verdict_and_a_digest(first):
+    assert len(first["full"]["verdicts"]) == 34
+    assert first["full"]["counts"]["quarantined"] > 0
+    assert first["fixed"]["lanes"] is not None
+    for change in (
+        lambda facts: facts["fixed"]["rows"][3].update(family="v1.00"),
+        lambda facts: facts["full"]["verdicts"][5].__setitem__(1, "FAILED?"),
+        lambda facts: facts["fixed"]["lanes"].__setitem__(0, 1),
+    ):
+        other = copy.deepcopy(first)
+        change(other)
+        assert len(differences(first, other)) == 1
