@@ -6,6 +6,7 @@ platform gives no second session, the user's is used, and its settings are resto
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import io
 import json
@@ -14,6 +15,7 @@ import os
 import tempfile
 import threading
 import time
+import weakref
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -61,6 +63,7 @@ def connected() -> Any:
         if spark is None:
             _answers(os.environ.get("SPARK_REMOTE", ""), where)
             spark = SparkSession.builder.getOrCreate()
+            _close_at_exit(spark)
     except SessionError:
         raise
     except ImportError as error:
@@ -157,8 +160,21 @@ def _second(spark: Any) -> Any:
     with suppress(Exception):
         made = type(spark)(connection=spark.client._builder)
         made.conf.get("spark.sql.session.timeZone")  # the server's answer
+        _close_at_exit(made)
         return made
     return None
+
+
+def _close_at_exit(spark: Any) -> None:
+    """Close a session's channel before Python ends its threads: PySpark 4.2 closes it when none is left that could, and waits for ever."""
+    kept = weakref.ref(spark.client)
+
+    def close() -> None:
+        if (client := kept()) is not None:
+            with suppress(Exception):
+                client.close()
+
+    atexit.register(close)
 
 
 def _settings(spark: Any) -> dict[str, str] | None:
