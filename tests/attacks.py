@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataward.tables.deltalog.actions import action
+from dataward.tables.deltalog.log import PART
 from tests.deltamade import ADD, META, PROTOCOL, Table, thirty, unquoted
 
 
@@ -85,6 +86,19 @@ def plain(body: dict[str, Any]) -> dict[str, Any]:
     return {
         name: dict(value) if name in ("partitionValues", "configuration") else value for name, value in body.items()
     }
+
+
+def hiding(add: dict[str, Any]) -> dict[str, str]:
+    """Statistics by which readers skip the file."""
+    told = json.loads(add["stats"])
+    told["minValues"]["id"] = 9 * 10**9
+    return {"stats": json.dumps(told)}
+
+
+def schema_with(change: Callable[[list[dict[str, Any]]], Any], body: dict[str, Any]) -> None:
+    schema = json.loads(body["schemaString"])
+    change(schema["fields"])
+    body["schemaString"] = json.dumps(schema)
 
 
 def parts_of(table: Table, ending: str) -> Path:
@@ -210,7 +224,7 @@ def the_size_of_a_file_is_edited_in_a_commit(table):
 
 @attack("statistics-edited")
 def statistics_are_edited_in_a_commit_so_that_readers_skip_a_file(table):
-    return edit(table.path(29), "add", lambda add: add.update(stats=add["stats"].replace('"id": ', '"id": 9')))
+    return edit(table.path(29), "add", lambda add: add.update(hiding(add)))
 
 
 @attack("partition-value-edited")
@@ -267,8 +281,8 @@ def the_schema_is_edited_in_the_first_commit(table):
 
 @attack("column-mapping-edited")
 def the_column_mapping_is_edited_in_the_first_commit(table):
-    return edit(table.path(0), "metaData", lambda body: body.update(
-        schemaString=body["schemaString"].replace('"metadata": {}', '"metadata": {"delta.columnMapping.physicalName": "mail"}', 1)))  # fmt: skip
+    mapped = {"metadata": {"delta.columnMapping.physicalName": "mail"}}
+    return edit(table.path(0), "metaData", lambda body: schema_with(lambda fields: fields[0].update(mapped), body))
 
 
 @attack("property-edited")
@@ -337,7 +351,7 @@ def the_folder_is_rolled_back_to_a_backup(table):
                 added = action("add", found["add"])
                 (table.root / (added.vector.path if added.vector else added.path)).unlink()
         table.path(version).unlink()
-        (table.log / f"{version:020d}.crc").unlink()
+        (table.log / f"{version:020d}.crc").unlink(missing_ok=True)
 
 
 @attack("other-table")
@@ -366,7 +380,7 @@ def a_file_is_renamed_in_a_checkpoint(table):
 
 @attack("statistics-edited")
 def statistics_are_edited_in_a_checkpoint(table):
-    return edit_checkpoint(table, "add", lambda add: add.update(stats=add["stats"].replace('"id": ', '"id": 9')))
+    return edit_checkpoint(table, "add", lambda add: add.update(hiding(add)))
 
 
 @attack("partition-value-edited")
@@ -406,7 +420,8 @@ def a_checkpoint_is_noise(table):
 
 @attack("checkpoint-damaged")
 def a_part_of_a_checkpoint_is_removed(table):
-    parts = sorted([*table.log.glob("*.0000000002.parquet"), *table.log.glob("_sidecars/*")])
+    parts = sorted(file for file in table.log.glob("[0-9]*.checkpoint.*.parquet") if PART.fullmatch(file.name))
+    parts += sorted(table.log.glob("_sidecars/[!.]*"))
     return (parts and parts[-1].unlink()) or bool(parts)
 
 

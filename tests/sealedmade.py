@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dataward.contract import Location
 from dataward.integrity import ledger
+from dataward.integrity.dsse import Signer
 from dataward.integrity.proof.proof import Proved, Request, prove
 from dataward.integrity.proof.trust import Trust, from_keyring, from_pem
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent
@@ -83,6 +84,7 @@ def made(root: Path, shape: str = "append") -> Sealed:
     return found
 
 
-def enter(sealed: Sealed, version: int, run_id: str, manifest, **more) -> None:
+def enter(sealed: Sealed, version: int, run_id: str, manifest, signer: Signer | None = None, **more) -> None:
     about = {"table": manifest.table, **({"whole": True} if manifest.whole else {})}
-    ledger.append(sealed.place, RING, seal(version, run_id, **more), ledger.Attached(manifest.text(), more=about))
+    attached = ledger.Attached(manifest.text(), more=about, signer=signer)
+    ledger.append(sealed.place, RING, seal(version, run_id, **more), attached)

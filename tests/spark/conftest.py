@@ -151,8 +151,8 @@ class Lake:
         """Delta keeps the state of every table for an hour: of a thousand tables it fills the heap; a new process would know none."""
         self.spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
-    def entries(self) -> list[ledger.Entry]:
-        place = Location(path=str(self.root / "target_ledger"))
+    def entries(self, name: str = "target_ledger") -> list[ledger.Entry]:
+        place = Location(path=str(self.root / name))
         return ledger.entries(place) if ledger.exists(place) else []
 
     def versions(self, name: str = "target") -> int:

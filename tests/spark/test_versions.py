@@ -3,7 +3,11 @@
 import pytest
 
 from dataward.errors import NotPermitted, ProofError, TargetError, UsageError
+from dataward.integrity import ledger
+from dataward.pipeline import seal as sealing
 from dataward.pipeline.plan import plan
+from dataward.tables import commits
+from dataward.verbs import restore as verb
 from dataward.verbs.diff import diff
 from dataward.verbs.restore import restore
 from dataward.verbs.vacuum import retained_hours, vacuum
@@ -56,10 +60,39 @@ def test_a_sealed_version_comes_back_under_a_seal(two_versions):
     assert two_versions.rows() != before
     proof = two_versions.verify()
     assert (proof.holds, proof.version, proof.run_id) == (True, done.version, "back")
-    with pytest.raises(UsageError, match="'back' is sealed already"):
-        restore(two_versions.spark, planned(two_versions), 0, "back")
+    assert restore(two_versions.spark, planned(two_versions), 0, "back") == done
+    assert newest(two_versions) == done.version
+    with pytest.raises(UsageError, match="'back' is sealed already, and did not restore version 1"):
+        restore(two_versions.spark, planned(two_versions), 1, "back")
     with pytest.raises(ProofError, match="version 99 is not sealed"):
         restore(two_versions.spark, planned(two_versions), 99)
+
+
+STEPS = {"restored": (commits, "restore_to"), "sealed": (verb, "seal_version"), "attached": (sealing, "attached"),
+         "entered": (ledger, "append")}  # fmt: skip
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_killed_restoration_is_ended_by_its_rerun(two_versions, monkeypatch, step, late):
+    owner, name = STEPS[step]
+    real, first = getattr(owner, name), newest(two_versions)
+
+    def killed(*given, **more):
+        if late:
+            real(*given, **more)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, killed)
+        with pytest.raises(KeyboardInterrupt):
+            restore(two_versions.spark, planned(two_versions), 0, "back")
+    done = restore(two_versions.spark, planned(two_versions), 0, "back")
+    assert (done.rows, done.version, newest(two_versions)) == (3, first + 1, first + 1)
+    assert [row[0] for row in two_versions.rows()] == [1, 2, 3]
+    assert [entry.seal.run_id for entry in two_versions.entries() if entry.body.kind == "seal"].count("back") == 1
+    assert two_versions.verify().holds
 
 
 def test_what_was_tampered_with_is_not_restored(two_versions):

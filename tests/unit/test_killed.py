@@ -11,58 +11,14 @@ from dataward.integrity import ledger, migrate
 from dataward.integrity.ledger import About
 from dataward.integrity.log import repair as repairing
 from dataward.integrity.log.entries import KeyringRules
-from dataward.tables.store import Local
 from dataward.verbs.release_set import publish_set, show_set, verify_set
+from tests.killpoints import Kill, Killed, Scenario, changes_of, killed_everywhere
 from tests.logs import PEOPLE, built, kinds
 from tests.sealedmade import RING, seal
+from tests.spark.killed_release import INSTANTS
+from tests.steps import NAMES
 from tests.unit.test_ledger import chain
 from tests.unit.test_release_set import filled, given  # noqa: F401 - fixtures
-
-pytestmark = pytest.mark.long
-CHANGES = ("create", "put", "delete")
-
-
-class Killed(BaseException):
-    """What no handler catches."""
-
-
-class Kill:
-    """Kills at the n-th change of any file, before or after it."""
-
-    def __init__(self, patch, step, late):
-        self.left, self.late = step, late
-        for name in CHANGES:
-            patch.setattr(Local, name, self.dying(getattr(Local, name)))
-
-    def dying(self, change):
-        def step(store, *asked):
-            self.left -= 1
-            if self.left == 0 and not self.late:
-                raise Killed
-            done = change(store, *asked)
-            if self.left == 0:
-                raise Killed
-            return done
-
-        return step
-
-
-def killed_everywhere(monkeypatch, begin, run, check):
-    """Kill ``run`` at every change, early and late, then run it again; returns the number of kills."""
-    kills = 0
-    for late in (False, True):
-        for step in range(1, 200):
-            begin()
-            with monkeypatch.context() as patch:
-                Kill(patch, step, late)
-                try:
-                    run()
-                    break
-                except Killed:
-                    kills += 1
-            run()
-            check()
-    return kills
 
 
 @pytest.fixture
@@ -93,8 +49,8 @@ def entered(place, run_id, kind):
     assert [entry.record.run_id if kind == "seal" else entry.seal_text for entry in entries].count(run_id) == 1
 
 
-@pytest.mark.parametrize("size", [0, 1, 255, 256, 300])
-def test_a_seal_with_its_manifest_is_entered_once(begin, monkeypatch, size):
+def sealing(begin, size):
+    """A seal with its manifest is entered after so many entries."""
     place = begin(size)
     attached = ledger.Attached(b"manifest", documents=(b"of the quarantine",), more={"table": "x"})
 
@@ -109,10 +65,27 @@ def test_a_seal_with_its_manifest_is_entered_once(begin, monkeypatch, size):
         assert (entry.seq, log.statement(entry.body.manifest), log.size()) == (size, b"manifest", size + 1)
         completed(place)
 
-    assert killed_everywhere(monkeypatch, lambda: begin(size), run, check) >= 18
+    return Scenario(lambda: begin(size), run, check)
 
 
-def test_statements_are_redacted_however_often_it_was_killed(begin, monkeypatch):
+def recording(begin, kind):
+    """A record of another verb, such as an erasure, is entered."""
+    place = begin(2)
+
+    def run():
+        if ledger.find(place, kind, PEOPLE, kind) is None:
+            ledger.record(place, RING, "people", kind, b"what was done", About(kind, PEOPLE))
+
+    def check():
+        assert [entry.seal_text for entry in ledger.entries(place, kind, PEOPLE)] == ["what was done"]
+        assert ledger.open_log(place).size() == 3
+        completed(place)
+
+    return Scenario(lambda: begin(2), run, check)
+
+
+def redacting(begin):
+    """Statements are redacted, as an erasure does."""
     place = begin(0)
 
     def again():
@@ -120,23 +93,21 @@ def test_statements_are_redacted_however_often_it_was_killed(begin, monkeypatch)
         for number in range(3):
             ledger.record(place, RING, "people", "note", f"said {number}".encode(), About(f"n{number}", PEOPLE))
 
-    def run():
-        ledger.redact(place, RING, "people", [0, 2], "e1")
-
     def check():
         assert [entry.seal_text for entry in ledger.entries(place, "note")] == ["", "said 1", ""]
         assert ledger.redacted(ledger.open_log(place)) == {0, 2}
         completed(place)
 
-    assert killed_everywhere(monkeypatch, again, run, check) >= 14
+    return Scenario(again, lambda: ledger.redact(place, RING, "people", [0, 2], "e1"), check)
 
 
-@pytest.mark.parametrize("lost", ["checkpoint", "index", "tile/0"])
-def test_a_killed_repair_is_repaired(begin, monkeypatch, lost):
-    place = begin(256)
+def repair(begin, lost):
+    """What is derived is made anew."""
+    size = 3 if lost == "index" else 256  # every pointer is a change of its own
+    place = begin(size)
 
     def again():
-        begin(256)
+        begin(size)
         found = Path(place.path) / lost
         shutil.rmtree(found) if found.is_dir() else found.unlink()
 
@@ -145,13 +116,14 @@ def test_a_killed_repair_is_repaired(begin, monkeypatch, lost):
         repairing.repair(log, KeyringRules(log, log.origin(), RING), ledger.signer_of(log, RING, "people", 1), ())
 
     def check():
-        assert ledger.open_log(place).size() == 256
+        assert ledger.open_log(place).size() == size
         assert kinds(place) == []
 
-    assert killed_everywhere(monkeypatch, again, run, check) >= 2
+    return Scenario(again, run, check)
 
 
-def test_a_killed_migration_is_finished(begin, monkeypatch):
+def migrating(begin, monkeypatch):
+    """A ledger of an older release is brought over."""
     place, old = begin(0), chain(3)
     monkeypatch.setattr(migrate, "old_place", lambda spark, place: place)
     monkeypatch.setattr(migrate, "_entries", lambda spark, place: old)
@@ -167,21 +139,48 @@ def test_a_killed_migration_is_finished(begin, monkeypatch):
         assert [entry.body.about.get("chain", ["", ""])[1] for entry in entries[:3]] == [one.hash for one in old]
         completed(place)
 
-    assert killed_everywhere(monkeypatch, lambda: begin(0), run, check) >= 40
+    return Scenario(lambda: begin(0), run, check)
 
 
+KINDS = ("erasure", "ask", "charge", "discard", "vacuum", "audit")
+SCENARIOS = {
+    **{f"a seal after {size} entries": lambda b, m, size=size: sealing(b, size) for size in (0, 1, 255, 256, 300)},
+    **{f"a record of kind {kind}": lambda b, m, kind=kind: recording(b, kind) for kind in KINDS},
+    "redaction": lambda b, m: redacting(b),
+    **{f"repair of {lost}": lambda b, m, lost=lost: repair(b, lost) for lost in ("checkpoint", "index", "tile/0")},
+    "migration": migrating,
+}
+
+
+def test_there_are_at_least_200_named_kill_points(begin, monkeypatch):
+    """Counted without a kill: before and after each change of a file, before and after each write of a publish, each instant of a release."""
+    points = {name: 2 * changes_of(monkeypatch, make(begin, monkeypatch)) for name, make in SCENARIOS.items()}
+    points["writes of a publish"] = 2 * len(NAMES)
+    points["instants of a release"] = len(INSTANTS)
+    assert all(points.values()), points
+    assert sum(points.values()) >= 200, points
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_killed_at_every_change_and_run_again_it_is_as_if_never_killed(begin, monkeypatch, name):
+    scenario = SCENARIOS[name](begin, monkeypatch)
+    assert killed_everywhere(monkeypatch, scenario) == 2 * changes_of(monkeypatch, scenario)
+
+
+@pytest.mark.long
 def test_a_release_set_is_released_once_by_its_run(given, filled, monkeypatch):  # noqa: F811
-    def run():
-        publish_set(None, load_set("set.yaml"), "q1")
-
     def check():
         assert [entry.body.kind for entry in ledger.entries(given.ledger)] == ["release-set"]
         assert {one.contract for one in show_set(given).members} == {"people", "orders"}
 
-    assert killed_everywhere(monkeypatch, lambda: shutil.rmtree("lake/sets", ignore_errors=True), run, check) >= 16
+    afresh = lambda: shutil.rmtree("lake/sets", ignore_errors=True)  # noqa: E731
+    scenario = Scenario(afresh, lambda: publish_set(None, load_set("set.yaml"), "q1"), check)
+    assert killed_everywhere(monkeypatch, scenario) >= 16
     assert verify_set(given).holds
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(40))
 def test_random_events_killed_at_random_changes_leave_one_entry_each(begin, monkeypatch, seed):
     """Five events a seed, each of which may be killed twice before it is finished."""

@@ -1,13 +1,17 @@
 """What somebody may do to a ledger and its statements, each named by its finding."""
 
 import base64
+import dataclasses
 import json
 import shutil
 
 import pytest
 
 from dataward.integrity import ledger
+from dataward.integrity.dsse import Ed25519Signer, Envelope
 from dataward.integrity.log.log import Log
+from dataward.integrity.statement import Statement
+from dataward.keys import signing_key
 from tests.deltamade import thirty
 from tests.keys import Ring
 from tests.sealedmade import RING, enter, seal
@@ -91,9 +95,6 @@ def the_checkpoint_is_edited(sealed):
 @attack("signature-invalid")
 def a_statement_is_signed_by_somebody_else(sealed):
     other = Ring(1, {1: b"x" * 32})
-    from dataward.integrity.dsse import Ed25519Signer
-    from dataward.keys import signing_key
-
     signer = Ed25519Signer(signing_key(other, "people", 1))
     manifest = manifests(sealed.table.root)[0][-1]
     ledger.append(
@@ -125,6 +126,22 @@ def a_seal_follows_a_manifest_that_no_entry_seals(sealed):
     sealed.table.append([(1, "a")], "r30")
     sealed.table.append([(2, "b")], "r31")
     enter(sealed, 31, "r31", manifests(sealed.table.root)[0][31])
+
+
+@attack("entry-without-version")
+def the_folder_is_rolled_back_and_written_anew(sealed):
+    table = sealed.table
+    for version in (28, 29):
+        table.path(version).unlink()
+    again = dataclasses.replace(table, version=27)
+    for version in (28, 29):
+        again.append([(version, "a")], f"again{version}")
+        enter(sealed, version, f"again{version}", manifests(table.root)[0][-1])
+
+
+@attack("statement-without-entry", every=True)
+def an_entry_is_cut_off_and_its_statement_stays(sealed):
+    cut(sealed, 27)
 
 
 @attack("version-without-entry")
@@ -167,6 +184,19 @@ def complete(sealed):
 def test_an_attack_on_the_ledger_is_named(sealed, run, code, request_):
     run(sealed)
     assert code in sealed.codes(**request_)
+
+
+def test_the_statement_of_an_attempt_that_was_killed_before_its_entry_is_a_note(sealed):
+    statement = document(sealed, 29)
+    signer = Ed25519Signer(signing_key(RING, "people", 1))
+    again = seal(29, "r29", time="2026-11-25T01:00:00+00:00")
+    envelope = Statement.parse(Envelope.parse(statement.read_bytes()))
+    text = dataclasses.replace(envelope, predicate=again.model_dump(mode="json")).signed(signer).text()
+    ledger.open_log(sealed.place).keep(text)
+    ledger.open_log(sealed.place).keep(b"a document that is no statement")
+    found = sealed.prove(every=True).findings
+    assert [(one.code, one.fails) for one in found] == [("statement-without-entry", False)]
+    assert "run r29, version 29" in found[0].detail
 
 
 def test_a_cut_ledger_and_log_show_against_a_head_that_was_kept(sealed):

@@ -10,7 +10,8 @@ from dataward.errors import ProofError
 from dataward.integrity import ledger
 from dataward.integrity.proof.beside import check_beside
 from dataward.integrity.proof.findings import fail, note
-from dataward.integrity.seal import SealedBeside
+from dataward.integrity.reported import sealed_report
+from dataward.integrity.seal import SealedBeside, code_version
 from dataward.report import write as write_report
 from dataward.tables.deltalog.folder import folder
 from dataward.verbs.reports import check_report
@@ -63,18 +64,21 @@ def test_noise_in_any_file_is_a_finding_or_a_refusal_and_never_a_crash(thirty_se
 @pytest.fixture
 def reported(tmp_path):
     """A report as a run wrote it, and the seal of that run."""
-    base = result(run_id="r3")
+    statistic = {"analyzer": "Mean", "metric": "mean", "columns": ["a"], "measured": 4.5, "message": "as usual"}
+    base = result(run_id="r3", statistics=[statistic])
     shared = {
         "key": {"domain": "people", "version": 1, "public_key": "0" * 64},
-        "code": {"version": "1", "sha256": "0" * 64},
+        "code": code_version(),
         "verdicts": base.verdicts,
         "protections": base.protections,
         "rows": base.rows,
+        "reported": sealed_report(base),
     }
     source = {"described": "x", "version": None, "sha256": None}
     told = seal(3, "r3", source=source).model_copy(update=shared)
     inside = told.model_dump(mode="json", exclude={"verdicts", "protections", "joins", "repairs"})
-    write_report(None, base.model_copy(update={"seal": inside}), str(tmp_path))
+    later = {"seal": inside, "seconds": 9.0, "warnings": ["a head could not be kept"]}  # what is known after the seal
+    write_report(None, base.model_copy(update=later), str(tmp_path))
     return tmp_path, told
 
 
@@ -85,10 +89,23 @@ def test_a_report_that_was_changed_is_named(reported):
     before = data.read_text(), html.read_text()
     data.write_text(before[0].replace('"outcome": "FAILED"', '"outcome": "PASSED"'))
     assert {one.code for one in check_report(str(root), "people", told)} == {"report-changed"}
+    data.write_text(before[0].replace('"measured": 4.5', '"measured": 4.6'))  # a number that only the report has
+    assert [str(one) for one in check_report(str(root), "people", told) if one.place.endswith("json")] == [
+        "report-changed: people/r3/report.json: it differs from the seal in its digest"
+    ]
     data.write_text(before[0])
     html.write_text(before[1].replace("r3", "r4", 1))
     assert [one.place for one in check_report(str(root), "people", told)] == ["people/r3/report.html"]
+    older = told.model_copy(update={"code": {"version": "1", "sha256": "0" * 64}})
+    assert ("report-page-unproven", False) in {
+        (one.code, one.fails) for one in check_report(str(root), "people", older)
+    }
     html.write_text(before[1])
+    for path, text in zip((data, html), before, strict=True):
+        path.write_text(text.replace("as usual", "[erased]"))
+    assert {one.code for one in check_report(str(root), "people", told)} == {"report-changed"}
+    (erased,) = [one for one in check_report(str(root), "people", told, lambda: True) if one.code == "report-erased"]
+    assert not erased.fails
     data.write_text("{")
     assert [one.code for one in check_report(str(root), "people", told)] == ["report-changed"]
     data.unlink()

@@ -26,6 +26,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError)
+"""What reading of files that others may have written may raise."""
+
 PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 
 
@@ -179,21 +182,29 @@ def check_table(folder: Path, files: dict[str, str]) -> list[str]:
     return bad
 
 
+def read_manifests(files: dict[str, bytes]) -> tuple[dict[str, Any], list[str]]:
+    """Return the manifests of a bundle by SHA-256, and lines about those that were changed."""
+    manifests, bad = dict[str, Any](), list[str]()
+    for name, data in files.items():
+        if name.startswith("manifests/"):
+            if sha256(data) not in name:
+                bad.append(f"manifest-changed: {name}")
+            try:
+                manifests[sha256(data)] = json.loads(data)
+            except MALFORMED:
+                bad.append(f"manifest-changed: {name}: it is no manifest")
+    return manifests, bad
+
+
 def check(files: dict[str, bytes], keys: dict[str, Any], folder: Path | None = None) -> tuple[list[str], list[str]]:
     """Check a bundle (name to bytes); returns lines of successful checks, and lines of failures."""
-    good: list[str] = []
-    bad = [
-        f"manifest-changed: {name}"
-        for name, data in files.items()
-        if name.startswith("manifests/") and sha256(data) not in name
-    ]
-    manifests = {sha256(data): json.loads(data) for name, data in files.items() if name.startswith("manifests/")}
-    proved = []
+    good, proved = list[str](), list[tuple[int, str]]()
+    manifests, bad = read_manifests(files)
     for name in sorted(name for name in files if name.startswith("entries/")):
         index = name.split("/")[1].split(".")[0]
         try:
             version, subject, words = check_entry(files, index, manifests, keys)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except MALFORMED as error:
             bad.append(f"entry {index}: {error}")
         else:
             proved.append((version, subject))
@@ -202,14 +213,19 @@ def check(files: dict[str, bytes], keys: dict[str, Any], folder: Path | None = N
         try:
             origin, size, _ = checkpoint(files[name].decode(), keys)
             good.append(f"{name}: head of {size} entries of log {origin}")
-        except (ValueError, IndexError) as error:
+        except MALFORMED as error:
             bad.append(f"head-unsigned: {name}: {error}")
     if not proved:
         bad.append("the bundle proves no version")
     elif folder is not None:
         version, subject = max(proved)
-        bad += check_table(folder, state_of(manifests, subject))
-        good.append(f"the files of version {version} were hashed")
+        try:
+            bad += check_table(folder, state_of(manifests, subject))
+            good.append(f"the files of version {version} were hashed")
+        except MALFORMED as error:
+            bad.append(
+                f"manifest-changed: the manifests before version {version} do not lead to a whole one: {error!r}"
+            )
     return good, bad
 
 

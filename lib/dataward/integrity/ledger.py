@@ -384,7 +384,7 @@ def redacted(log: Log) -> set[int]:
     found: set[int] = set()
     for kind in (REDACTION, "erasure"):  # erasures of older ledgers name the entries themselves
         for entry in _with_statements(log, _bodies(log, kind, None)):
-            with suppress(ValueError, TypeError, AttributeError):
+            with suppress(ValueError, TypeError, AttributeError, RecursionError, OverflowError):
                 found |= {int(seq) for seq in json.loads(entry.seal_text).get("redacted", ())}
     return found
 

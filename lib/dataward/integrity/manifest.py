@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -26,11 +26,14 @@ __all__ = [
     "ManifestCommit",
     "ManifestFile",
     "Predecessor",
+    "Step",
     "attested",
     "after",
     "build",
     "needed",
+    "following",
     "states",
+    "steps",
     "unhashed",
 ]
 
@@ -140,6 +143,7 @@ class Attested:
     """State of a version according to manifests, and the version that added each file.
 
     ``mark``: equal for versions with the same files; versions with equal marks are candidates, without proof.
+    ``size``: bytes of all files.
     """
 
     version: int
@@ -148,6 +152,24 @@ class Attested:
     protocol: dict[str, Any] | None = None
     since: dict[Key, int] = field(default_factory=dict)
     mark: int = 0
+    size: int = 0
+
+    def copy(self) -> Attested:
+        """Return a state that the next step does not change."""
+        return replace(self, files=dict(self.files), since=dict(self.since))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One version on the way through a chain: its state, its commit (None: a whole manifest alone), and the state before without files.
+
+    ``gone``: the files that the commit removed or replaced.
+    """
+
+    state: Attested
+    commit: ManifestCommit | None = None
+    before: Attested | None = None
+    gone: Mapping[Key, ManifestFile] = field(default_factory=dict)
 
 
 def _mark(key: Key) -> int:
@@ -269,33 +291,57 @@ def unhashed(commit: CommitFile) -> ManifestCommit:
 
 def after(state: Attested, commit: ManifestCommit) -> Attested:
     """Return the state after a commit."""
-    files, since, mark = dict(state.files), dict(state.since), state.mark
-    old: dict[str, ManifestFile] = {}
+    return following(state.copy(), commit).state
+
+
+def following(state: Attested, commit: ManifestCommit) -> Step:
+    """Change a state by a commit, in place: a copy for every version would make a chain's cost grow with its square."""
+    files, since, mark, size = state.files, state.since, state.mark, state.size
+    gone: dict[Key, ManifestFile] = {}
     for key in commit.removed:
-        if (gone := files.pop(key, None)) is not None:
-            old[gone.path] = gone
-            mark -= _mark(key)
+        if (old := files.pop(key, None)) is not None:
+            gone[key] = old
+            mark, size = mark - _mark(key), size - old.size
         since.pop(key, None)
+    hashes = {one.path: one.sha256 for one in gone.values()}
     for added in commit.added:
-        if added.sha256 is None and added.path in old:
-            added = added.model_copy(update={"sha256": old[added.path].sha256})
-        mark += 0 if added.key in files else _mark(added.key)
-        files[added.key], since[added.key] = added, commit.version
-    return Attested(
-        commit.version, files, commit.metadata or state.metadata, commit.protocol or state.protocol, since, mark
-    )
+        if added.sha256 is None and added.path in hashes:
+            added = added.model_copy(update={"sha256": hashes[added.path]})
+        key = added.key
+        if (old := files.get(key)) is not None:  # the file is as it was: a hash that was taken later attests nothing
+            added = added.model_copy(update={"sha256": old.sha256})
+            gone[key] = old
+            size -= old.size
+        else:
+            mark += _mark(key)
+        size += added.size
+        files[key], since[key] = added, commit.version
+    metadata, protocol = commit.metadata or state.metadata, commit.protocol or state.protocol
+    made = Attested(commit.version, files, metadata, protocol, since, mark, size)
+    return Step(made, commit, replace(state, files={}, since={}), gone)
 
 
-def states(chain: Sequence[Manifest]) -> Iterator[Attested]:
-    """Yield the attested state of every version that a chain covers, oldest first; the chain begins with a whole manifest."""
+def steps(chain: Sequence[Manifest]) -> Iterator[Step]:
+    """Yield every version that a chain covers, oldest first; the chain begins with a whole manifest.
+
+    The next step changes the dictionaries of a yielded state: whoever keeps one copies it.
+    """
     state = Attested(-1)
     for manifest in chain:
         commits = [commit for commit in manifest.commits if commit.version > state.version]
         if manifest.whole and (not commits or commits[0].version != state.version + 1):
-            yield (state := _of_whole(manifest))
+            state = _of_whole(manifest)
+            yield Step(state)
             continue
         for commit in commits:
-            yield (state := after(state, commit))
+            step = following(state, commit)
+            state = step.state
+            yield step
+
+
+def states(chain: Sequence[Manifest]) -> Iterator[Attested]:
+    """Yield the attested state of every version that a chain covers, as :func:`steps` does."""
+    return (step.state for step in steps(chain))
 
 
 def _of_whole(manifest: Manifest) -> Attested:
@@ -303,7 +349,8 @@ def _of_whole(manifest: Manifest) -> Attested:
     since = dict.fromkeys(files, manifest.version)
     for commit in manifest.commits:
         since |= {one.key: commit.version for one in commit.added if one.key in files}
-    return Attested(manifest.version, files, manifest.metadata, manifest.protocol, since, sum(map(_mark, files)))
+    mark, size = sum(map(_mark, files)), sum(one.size for one in files.values())
+    return Attested(manifest.version, files, manifest.metadata, manifest.protocol, since, mark, size)
 
 
 def attested(chain: Sequence[Manifest]) -> Attested:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dataward.integrity.canonical import canonical
 
-__all__ = ["Record", "Seal", "SealedBeside", "SealedCommit", "SealedContent", "code_version"]
+__all__ = ["Record", "Seal", "SealedBeside", "SealedCommit", "SealedContent", "SealedReport", "code_version"]
 
 
 class _Frozen(BaseModel):
@@ -65,6 +65,20 @@ class SealedBeside(_Frozen):
     manifest: str
 
 
+class SealedReport(_Frozen):
+    """What a run's report says before the seal.
+
+    Attributes:
+        fields: the attested fields of ``report.json``.
+        warnings: number of the first warnings that are attested; the run may have added more after the seal.
+        sha256: SHA-256 (hex) of the canonical JSON of these fields.
+    """
+
+    fields: tuple[str, ...]
+    warnings: int
+    sha256: str
+
+
 class Record(_Frozen):
     """Fields of every entry of the ledger. Times are UTC (ISO 8601); hashes and keys are hex."""
 
@@ -105,6 +119,7 @@ class Seal(Record):
     releases: str | None = None
     environment: dict[str, str] = {}
     beside: dict[str, SealedBeside] = {}
+    reported: SealedReport | None = None
     content: SealedContent
     commit: SealedCommit
 

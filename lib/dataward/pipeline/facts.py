@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dataward.contract import Location
-from dataward.integrity.seal import Seal
+from dataward.integrity.reported import sealed_report
+from dataward.integrity.seal import Seal, SealedReport
 from dataward.pipeline.context import Context
 from dataward.report import Place, RunResult
 from dataward.tables import delta
 from dataward.tables.source import Pin
 
-__all__ = ["Facts", "as_dicts", "pin_facts", "place_of", "result", "unchanged"]
+__all__ = ["Facts", "as_dicts", "attest_report", "pin_facts", "place_of", "result", "unchanged"]
 
 Status = Literal["published", "stopped", "unchanged"]
 Dicts = list[dict[str, Any]]
@@ -66,6 +67,13 @@ _NAMES = tuple(one.name for one in dataclasses.fields(Facts))
 def result(ctx: Context, status: Status, facts: Facts, seal: Seal | None = None) -> RunResult:
     """Return the result of a run, which ``--json`` prints and the report holds."""
     return _result(ctx, status, seal, facts.of(RunResult))
+
+
+def attest_report(ctx: Context, facts: Facts) -> SealedReport:
+    """Attest what the report will say, as far as it is known before the seal."""
+    # A digest of exact statistics would give them away where only noisy ones are released.
+    noisy = frozenset({"statistics"} if ctx.contract.metrics == "private" else ())
+    return sealed_report(result(ctx, "published", facts), noisy)
 
 
 def unchanged(ctx: Context, seal: Seal, warnings: list[str]) -> RunResult:

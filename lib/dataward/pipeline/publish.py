@@ -16,7 +16,7 @@ from dataward.pipeline.context import Asked, Context, Progress, Trace, silent, u
 from dataward.pipeline.decide import gate, reasons_to_stop
 from dataward.pipeline.engine import with_engine
 from dataward.pipeline.examine import Examined, examine
-from dataward.pipeline.facts import Facts, as_dicts, pin_facts, place_of, result, unchanged
+from dataward.pipeline.facts import Facts, as_dicts, attest_report, pin_facts, place_of, result, unchanged
 from dataward.pipeline.forget import count_forgotten
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.heads import keep_heads
@@ -346,7 +346,8 @@ def _seal(ctx: Context, facts: Facts, written: Written) -> Seal:
     version = written.commit.version
     try:
         run = SealingRun(ctx.contract, ctx.plan.sha256, ctx.keys, ctx.run_id)
-        seal = seal_version(ctx.spark, run, version, written.change, **facts.of(Seal))
+        attested = attest_report(ctx, facts)
+        seal = seal_version(ctx.spark, run, version, written.change, **facts.of(Seal), reported=attested)
     except Exception as error:
         why = str(error) if isinstance(error, DatawardError) else reason(error)
         raise TargetError(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dataward.contract import Location, Source
+from dataward.contract import Keys, Location, Source
 from dataward.contract.places import Sealed
 from dataward.errors import ProofError
 from dataward.integrity import ledger
 from dataward.integrity.log.log import Log
 from dataward.integrity.proof.proof import Proved, Request, prove
-from dataward.integrity.proof.trust import Trust, from_files, from_keyring
+from dataward.integrity.proof.trust import Trust, from_files, from_keys
 from dataward.keys import Keyring
 from dataward.pipeline.context import Context
 from dataward.pipeline.intake.base import Pinned
@@ -44,11 +44,17 @@ def verified(ctx: Context, pinned: Pinned) -> Pinned:
 def _with_seal(ctx: Context, pin: Pin) -> Pin:
     if not pin.source.sealed or pin.version is None:
         return pin
-    return replace(pin, seal=seal_of(ctx.spark, pin.source, pin.version, ctx.keys))
+    return replace(pin, seal=seal_of(ctx.spark, pin.source, pin.version, (ctx.contract.keys, ctx.keys)))
 
 
-def seal_of(spark: SparkSession, source: Source, version: int, keys: Keyring) -> dict[str, Any]:
+def seal_of(spark: SparkSession, source: Source, version: int, keys: tuple[Keys, Keyring]) -> dict[str, Any]:
     """Return the seal that covers a version: ``ledger``, ``entry``, ``statement`` (SHA-256), ``version``, ``run_id``.
+
+    Args:
+        spark: the session.
+        source: the source.
+        version: the version that is read.
+        keys: the contract's keys and its opened keyring, which are trusted unless the source names public keys.
 
     Raises:
         ProofError: the version is not sealed, or differs from what was sealed.
@@ -62,7 +68,7 @@ def seal_of(spark: SparkSession, source: Source, version: int, keys: Keyring) ->
         )
     log = ledger.open_log(place)
     table = folder(source.path or delta.location(spark, source))
-    found = _proved(log, table, source, _trusted(log, source, keys), version)
+    found = _proved(log, table, source, _trusted(log, source, *keys), version)
     seal = found.sealed.seal
     failing = [finding for finding in found.findings if finding.fails]
     if failing or seal is None or seal.version > version:
@@ -92,8 +98,6 @@ def _proved(log: Log, table: Folder, source: Source, trust: Trust, version: int)
         raise ProofError(f"source {source}: it must be sealed, and {error}") from None
 
 
-def _trusted(log: Log, source: Source, keys: Keyring) -> Trust:
+def _trusted(log: Log, source: Source, named: Keys, ring: Keyring) -> Trust:
     files = source.sealed.public_keys if isinstance(source.sealed, Sealed) else ()
-    if not files:
-        return from_keyring(log, keys)
-    return from_files(log, files)
+    return from_files(log, files) if files else from_keys(log, named, ring)

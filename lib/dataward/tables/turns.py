@@ -63,11 +63,14 @@ class _Record:
 
     @classmethod
     def of(cls, data: bytes) -> _Record:
+        """Parse the object; one that is none of ours is an empty one, which the next writer replaces."""
         try:
             found = json.loads(data)
-            return cls(**{name: found[name] for name in cls.__dataclass_fields__ if name in found})
-        except (ValueError, TypeError):
+            kinds = {name: type(getattr(cls, name)) for name in cls.__dataclass_fields__}
+            given = {name: found[name] for name in kinds if name in found}
+        except (ValueError, TypeError, RecursionError):
             return cls()
+        return cls(**given) if all(type(value) is kinds[name] for name, value in given.items()) else cls()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from dataward.integrity.canonical import canonical
 from dataward.integrity.proof.findings import Finding, fail, note
+from dataward.integrity.reported import attests
+from dataward.integrity.seal import code_version
 from dataward.report import RunResult
 from dataward.report.html import page
 from dataward.tables.deltalog.folder import Missing, folder
@@ -23,8 +25,21 @@ SHARED = ("verdicts", "verdicts_before", "verdicts_after", "repairs", "protectio
 """Fields that both a report and its seal have; times and phases are only in the report."""
 
 
-def check_report(reports: str, contract: str, seal: Seal) -> Iterator[Finding]:
-    """Yield a finding where the report differs from the seal, or its page from its data."""
+ERASED = b"[erased]"
+"""What an erasure writes in the place of a person's values."""
+
+
+def check_report(
+    reports: str, contract: str, seal: Seal, erasures: Callable[[], bool] = lambda: False
+) -> Iterator[Finding]:
+    """Yield a finding where the report differs from the seal, or its page from its data.
+
+    Args:
+        reports: the folder of reports.
+        contract: name of the contract.
+        seal: the seal of the run.
+        erasures: returns whether the ledger records an erasure, which removes values from reports.
+    """
     place = PurePosixPath(contract) / seal.run_id
     where = folder(reports)
     try:
@@ -32,10 +47,14 @@ def check_report(reports: str, contract: str, seal: Seal) -> Iterator[Finding]:
     except Missing as error:
         yield note("report-missing", str(error))
         return
+    erased = (ERASED in data or ERASED in html) and erasures()
+    if erased:
+        yield note("report-erased", str(place))
     try:
         result = RunResult.model_validate_json(data)
     except ValidationError:
-        yield fail("report-changed", f"{place}/report.json", "it is no report")
+        if not erased:
+            yield fail("report-changed", f"{place}/report.json", "it is no report")
         return
     reported, sealed = result.model_dump(mode="json"), seal.model_dump(mode="json")
     differing = [
@@ -45,10 +64,16 @@ def check_report(reports: str, contract: str, seal: Seal) -> Iterator[Finding]:
     differing += [f"seal.{name}" for name in inside if name in sealed and not _same(inside[name], sealed[name])]
     if (result.run_id, result.contract) != (seal.run_id, seal.contract):
         differing.append("run_id")
+    if not erased and seal.reported and not attests(seal.reported, result):
+        differing.append("its digest")
     if differing:
         yield fail("report-changed", f"{place}/report.json", f"it differs from the seal in {', '.join(differing)}")
-    if page(result) != html.decode("utf-8", "replace"):
+    if erased or page(result) == html.decode("utf-8", "replace"):
+        return
+    if seal.code == code_version():
         yield fail("report-changed", f"{place}/report.html", "it is not the page that is drawn from report.json")
+    else:
+        yield note("report-page-unproven", f"{place}/report.html")
 
 
 def _same(one: object, other: object) -> bool:

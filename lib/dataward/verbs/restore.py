@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataward.contract import Contract
 from dataward.errors import ProofError, TargetError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal
@@ -54,8 +55,8 @@ def restore(spark: SparkSession, plan: Plan, to: int, run_id: str | None = None)
     with isolated(spark) as own:
         keys = open_keys(contract.keys)
         same_keys(own, contract, keys)
-        if ledger.find(contract.ledger_location, run, contract.target) is not None:
-            raise UsageError(f"run id '{run}' is sealed already; give a new --run-id")
+        if (entry := ledger.find(contract.ledger_location, run, contract.target)) is not None:
+            return _earlier(contract, run, entry.seal if entry.seal_text else None, to)
         sealed = _sealed(plan, to)
         done = delta.find_run(own, contract.target, run)
         if done is None:
@@ -64,7 +65,7 @@ def restore(spark: SparkSession, plan: Plan, to: int, run_id: str | None = None)
             done = _restored(own, plan, to, run, secret)
         rows = int(delta.read(own, contract.target, done.version).count())
         source = {
-            "described": f"{contract.target} version {to}, restored",
+            "described": _described(contract, to),
             "version": to,
             "sha256": sealed.content.digest,
         }
@@ -75,6 +76,21 @@ def restore(spark: SparkSession, plan: Plan, to: int, run_id: str | None = None)
             rows={"in": rows, "published": rows, "quarantined": 0, "dropped": 0}, protections=sealed.protections, quarantine=None,
         )  # fmt: skip
         return Restored(str(contract.target), done.version, to, run, rows)
+
+
+def _earlier(contract: Contract, run: str, seal: Seal | None, to: int) -> Restored:
+    """Return what a run did that is sealed already.
+
+    Raises:
+        UsageError: it was another run than this restoration.
+    """
+    if seal is None or seal.source.get("described") != _described(contract, to):
+        raise UsageError(f"run id '{run}' is sealed already, and did not restore version {to}; give a new --run-id")
+    return Restored(str(contract.target), seal.version, to, run, seal.rows["published"])
+
+
+def _described(contract: Contract, to: int) -> str:
+    return f"{contract.target} version {to}, restored"
 
 
 def _sealed(plan: Plan, version: int) -> Seal:

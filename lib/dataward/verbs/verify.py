@@ -12,14 +12,15 @@ from dataward.errors import DatawardError, KeyringError, ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
 from dataward.integrity.heads import Unread, known_heads
+from dataward.integrity.log import entries as pointers
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Note, parse
 from dataward.integrity.proof.beside import check_beside
 from dataward.integrity.proof.data import Counted
 from dataward.integrity.proof.findings import Finding, fail, note, section
 from dataward.integrity.proof.proof import Proved, Request, VersionState, prove
-from dataward.integrity.proof.trust import Trust, from_files, from_keyring
-from dataward.keys import open_keys, service_signer
+from dataward.integrity.proof.trust import Trust, from_files, from_keys
+from dataward.keys import open_keys
 from dataward.pipeline.guard import guarded
 from dataward.tables.deltalog.folder import folder
 from dataward.verbs.reports import check_report
@@ -121,7 +122,7 @@ def verified(spark: SparkSession | None, contract: Contract, asked: Asked) -> tu
     assert seal is not None  # noqa: S101 - `prove` returns only such
     findings = [*found.findings, *_beside(spark, contract, seal, asked), *_contract(contract, seal)]
     if asked.reports:
-        findings += check_report(asked.reports, contract.contract, seal)
+        findings += check_report(asked.reports, contract.contract, seal, lambda: _erasures(contract))
     if asked.rows:
         differing = _rows(spark, contract, seal, seal.version)
         findings = settled(findings, differing, seal.version, lambda version: _rows(spark, contract, seal, version))
@@ -180,7 +181,7 @@ def trusted(log: Log, keys: Keys, public_keys: Sequence[str]) -> Trust:
         ring = open_keys(keys)
     except KeyringError as error:
         raise KeyringError(f"{error}. Who has no keyring verifies with --public-key KEYS.pem") from None
-    return from_keyring(log, ring, service_signer(keys.sign).publics if keys.sign else ())
+    return from_keys(log, keys, ring)
 
 
 def _read(path: str) -> bytes:
@@ -226,6 +227,11 @@ def _beside(spark: SparkSession | None, contract: Contract, seal: Seal, asked: A
             root = delta.location(spark, place)
         found += check_beside(log, folder(str(root)), what, sealed)
     return found
+
+
+def _erasures(contract: Contract) -> bool:
+    log = ledger.open_log(contract.ledger_location)
+    return pointers.newest(log, "erasure", ledger.table_id(contract.target)) is not None
 
 
 def _contract(contract: Contract, seal: Seal) -> list[Finding]:

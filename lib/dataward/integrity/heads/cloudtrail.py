@@ -145,7 +145,7 @@ def parsed(key: str, content: bytes, signature: str) -> Digest:
         said = json.loads(text)
         end = datetime.fromisoformat(str(said["digestEndTime"]).replace("Z", "+00:00"))
         return Digest(key, text, signature, int(said["ledgerSize"]), str(said["ledgerCheckpoint"]), end)
-    except (ValueError, KeyError, TypeError, zlib.error):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError, zlib.error):
         raise ProofError(f"{key}: it is no digest of a ledger: it was changed, or another trail writes there") from None
 
 

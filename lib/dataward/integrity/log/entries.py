@@ -96,7 +96,15 @@ class Body:
             signature = base64.b64decode(data.pop("signature"), validate=True)
             made = cls(**{**data, "key": (str(data["key"][0]), int(data["key"][1]))}, signature=signature)
             again = canonical({**made._plain(), "signature": base64.b64encode(signature).decode()}).encode()
-        except (TypeError, KeyError, AttributeError, IndexError, RecursionError, binascii.Error) as error:
+        except (
+            TypeError,
+            KeyError,
+            AttributeError,
+            IndexError,
+            RecursionError,
+            OverflowError,
+            binascii.Error,
+        ) as error:
             raise ValueError("this is no entry of a ledger") from error
         hashes = (made.statement, made.run, made.target, *([made.manifest] if made.manifest is not None else []))
         typed = isinstance(made.nth, int) and isinstance(made.version, int | None) and isinstance(made.about, dict)
@@ -130,7 +138,7 @@ class KeyringRules:
         found = []
         for one in note.signatures:
             data = self.log.fixed(key_path(one.id))
-            with suppress(ValueError, TypeError, KeyError, KeyringError):
+            with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError, KeyringError):
                 named = json.loads(data or b"{}")
                 found.append(Verifier(self.origin, self.keys.public_key(str(named["domain"]), int(named["version"]))))
         return found

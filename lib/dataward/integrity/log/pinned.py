@@ -26,7 +26,7 @@ class PinnedKeys:
         texts = {one.vkey: one.key for one in pinned}
         self._keys: dict[tuple[str, int], Ed25519PublicKey] = {}
         for name in log.store.names("keys"):
-            with suppress(ValueError, TypeError, KeyError):
+            with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError):
                 named = json.loads(log.store.read(name) or b"{}")
                 if str(named["vkey"]) in texts:
                     self._keys[str(named["domain"]), int(named["version"])] = texts[str(named["vkey"])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from dataward.integrity.manifest import Attested, ManifestCommit, ManifestFile, digest
@@ -10,18 +11,36 @@ from dataward.integrity.proof.findings import Finding, fail
 from dataward.tables.deltalog.actions import Added, Key, plain
 from dataward.tables.deltalog.log import CommitFile, State
 
-__all__ = ["compare_commit", "compare_files", "compare_metadata", "compare_state"]
+__all__ = ["Agreed", "compare_commit", "compare_files", "compare_metadata", "compare_state"]
 
 MAPPING = "delta.columnMapping."
 SHOWN = 5  # most listed differences of a kind
 
 
-def compare_state(sealed: Attested, found: State, where: str) -> list[Finding]:
+@dataclass(frozen=True)
+class Agreed:
+    """Listed files that were found equal to sealed ones: the next checkpoint lists most of them again."""
+
+    pairs: dict[Key, tuple[ManifestFile, Added]] = field(default_factory=dict)
+
+    def others(self, sealed: Mapping[Key, ManifestFile], found: Mapping[Key, Added]) -> list[Key]:
+        """Return the keys of both whose two sides are not the very objects that were compared before."""
+        known: Any = self.pairs.get
+        none = (None, None)
+        return [
+            key
+            for key, one in found.items()
+            if (pair := known(key, none))[1] is not one or pair[0] is not sealed.get(key)
+            if key in sealed
+        ]
+
+
+def compare_state(sealed: Attested, found: State, where: str, agreed: Agreed | None = None) -> list[Finding]:
     """Return the differences of a version from its attested state."""
     return [
         *compare_metadata(sealed.metadata, found.metadata, where),
         *compare_protocol(sealed.protocol, found.protocol, where),
-        *compare_files(sealed.files, found.files, where),
+        *compare_files(sealed.files, found.files, where, agreed),
     ]
 
 
@@ -93,11 +112,11 @@ def _without_mapping(schema: Any) -> Any:
 
 
 def compare_files(
-    sealed: Mapping[Key, ManifestFile], found: Mapping[Key, Added], where: str, partly: bool = False
+    sealed: Mapping[Key, ManifestFile], found: Mapping[Key, Added], where: str, agreed: Agreed | None = None
 ) -> Iterator[Finding]:
-    """Yield a finding for each kind of difference; ``partly``: files of ``sealed`` may be missing in ``found``."""
-    missing = [] if partly else [key for key in sealed if key not in found]
-    extra = [key for key in found if key not in sealed]
+    """Yield a finding for each kind of difference; ``agreed``: compare what was not compared before, and remember it."""
+    missing = [] if sealed.keys() <= found.keys() else [key for key in sealed if key not in found]
+    extra = [] if found.keys() <= sealed.keys() else [key for key in found if key not in sealed]
     paths = {path for path, _ in missing} & {path for path, _ in extra}
     differing: dict[str, list[str]] = {}
     if paths:
@@ -108,9 +127,13 @@ def compare_files(
             differing.setdefault("file-list-edited", []).append(difference)
     # Checkpoints may omit statistics altogether.
     with_statistics = any(one.statistics for one in found.values())
-    for key in found.keys() & sealed.keys():
-        for code in _entry(sealed[key], found[key], with_statistics):
+    agreed = agreed if agreed is not None and with_statistics else Agreed()
+    for key in agreed.others(sealed, found):
+        codes = list(_entry(sealed[key], found[key], with_statistics))
+        for code in codes:
             differing.setdefault(code, []).append(key[0])
+        if not codes:
+            agreed.pairs[key] = sealed[key], found[key]
     for code, names in differing.items():
         more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
         yield fail(code, where, ", ".join(sorted(names)[:SHOWN]) + more)

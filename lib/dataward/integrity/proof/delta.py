@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from dataward.integrity.manifest import Attested, Manifest, ManifestCommit, after, states, unhashed
+from dataward.integrity.manifest import Attested, Manifest, ManifestCommit, attested, following, states, unhashed
 from dataward.integrity.proof.compare import (
+    Agreed,
     compare_commit,
     compare_files,
     compare_metadata,
@@ -17,7 +18,7 @@ from dataward.integrity.proof.compare import (
 )
 from dataward.integrity.proof.findings import Finding, fail, note
 from dataward.tables.deltalog.actions import Added, Damaged, action, plain, read_json
-from dataward.tables.deltalog.checkpoint import read_checkpoint
+from dataward.tables.deltalog.checkpoint import Known, read_checkpoint
 from dataward.tables.deltalog.folder import Folder, Missing
 from dataward.tables.deltalog.log import (
     LOG,
@@ -72,8 +73,7 @@ class Looked:
     @cached_property
     def state(self) -> Attested:
         """State of the newest sealed version."""
-        *_, last = states(self.chain)
-        return last
+        return attested(self.chain)
 
     def at(self, version: int) -> Attested | None:
         """Return the attested state of a version; None where the chain does not cover it."""
@@ -181,8 +181,8 @@ def _commits(looked: Looked) -> Iterator[Finding]:
 
 def _summaries(looked: Looked) -> Iterator[Finding]:
     """Yield the differences in checkpoints, version checksums, compacted commits and _last_checkpoint."""
-    listing = looked.listing
-    read: dict[int, State] = {}
+    listing, agreed, known, read = looked.listing, Agreed(), Known({}), list[State]()
+    wanted, problems = _last_checkpoint(looked)
     by_version: dict[int, list[Checkpoint]] = {}
     for checkpoint in listing.checkpoints:
         by_version.setdefault(checkpoint.version, []).append(checkpoint)
@@ -198,16 +198,20 @@ def _summaries(looked: Looked) -> Iterator[Finding]:
                 )
                 continue
             try:
-                read[state.version] = read_checkpoint(looked.table, checkpoint)
+                held = read_checkpoint(looked.table, checkpoint, known)
             except Damaged as error:
                 yield fail("checkpoint-damaged", where, str(error))
                 continue
-            yield from _edited("checkpoint-edited", where, compare_state(state, read[state.version], where))
+            read += [held] if wanted and state.version == wanted["version"] else []
+            yield from _edited("checkpoint-edited", where, compare_state(state, held, where, agreed))
         if state.version in listing.checksums:
             yield from _checksum(looked.table, state, listing.checksums[state.version])
         for first, name in compacted.get(state.version, ()):
             yield from _compacted(looked.table, state, first, name)
-    yield from _last_checkpoint(looked, read)
+    yield from problems
+    if wanted and read:
+        name = "_last_checkpoint"
+        yield from _edited("last-checkpoint-edited", name, list(_told_of(wanted, read[-1], name)))
 
 
 def _edited(code: str, where: str, differences: Sequence[Finding]) -> Iterator[Finding]:
@@ -224,7 +228,7 @@ def _with_tail(looked: Looked) -> Iterator[Attested]:
     for commit in looked.tail:
         if commit.version != state.version + 1:
             return
-        yield (state := after(state, unhashed(commit)))
+        yield (state := following(state, unhashed(commit)).state)
 
 
 def _checksum(table: Folder, state: Attested, name: str) -> Iterator[Finding]:
@@ -256,8 +260,7 @@ def _checksum_differs(state: Attested, data: dict[str, Any], name: str) -> Itera
         adds = [action("add", one) if isinstance(one, dict) else None for one in listed]
         found = {one.key: one for one in adds if isinstance(one, Added)}
         yield from compare_files(state.files, found, name)
-    sizes = sum(one.size for one in state.files.values())
-    for field_name, right in (("numFiles", len(state.files)), ("tableSizeBytes", sizes)):
+    for field_name, right in (("numFiles", len(state.files)), ("tableSizeBytes", state.size)):
         if field_name in data and data[field_name] != right:
             yield fail(
                 "file-list-edited", name, f"it says {field_name} {str(data[field_name])[:40]}, sealed are {right:,}"
@@ -279,18 +282,17 @@ def _compacted(table: Folder, state: Attested, first: int, name: str) -> Iterato
     yield from _edited("compacted-edited", name, differences)
 
 
-def _last_checkpoint(looked: Looked, read: dict[int, State]) -> Iterator[Finding]:
-    """Yield a finding where _last_checkpoint would mislead a reader; an outdated one does not."""
+def _last_checkpoint(looked: Looked) -> tuple[dict[str, Any] | None, list[Finding]]:
+    """Return what _last_checkpoint says of a checkpoint, or a finding where it would mislead a reader; an outdated one does not."""
     name = "_last_checkpoint"
     try:
         data = read_json(looked.table.read(f"{LOG}/{name}"))
         if not isinstance(data, dict) or not isinstance(data.get("version"), int):
             raise Damaged("it names no version")
     except Missing:
-        return
+        return None, []
     except Damaged as error:
-        yield fail("last-checkpoint-edited", name, str(error))
-        return
+        return None, [fail("last-checkpoint-edited", name, str(error))]
     version, parts = data["version"], data.get("parts") or 1
     there = [one for one in looked.listing.checkpoints if one.version == version and one.complete]
     named = data.get("v2Checkpoint")
@@ -298,15 +300,10 @@ def _last_checkpoint(looked: Looked, read: dict[int, State]) -> Iterator[Finding
         there = [one for one in there if one.files[0] == str(named.get("path")).rsplit("/", 1)[-1]]
     elif there:
         there = [one for one in there if one.parts == parts]
-    if not there:
-        yield fail(
-            "last-checkpoint-edited",
-            name,
-            f"it names a checkpoint of version {version}, which is not there in that form",
-        )
-        return
-    if version in read:
-        yield from _edited("last-checkpoint-edited", name, list(_told_of(data, read[version], name)))
+    if there:
+        return data, []
+    words = f"it names a checkpoint of version {version}, which is not there in that form"
+    return None, [fail("last-checkpoint-edited", name, words)]
 
 
 def _told_of(data: dict[str, Any], held: State, name: str) -> Iterator[Finding]:

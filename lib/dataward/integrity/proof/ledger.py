@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
+from dataward.contract.places import identity
 from dataward.errors import ProofError
+from dataward.integrity.dsse import Envelope
 from dataward.integrity.log import merkle
 from dataward.integrity.log.check import Flaw, check
-from dataward.integrity.log.entries import Body, KeyringRules
-from dataward.integrity.log.log import Head, Log, verified_head
+from dataward.integrity.log.entries import Body, KeyringRules, digest
+from dataward.integrity.log.log import STATEMENTS, Head, Log, verified_head
 from dataward.integrity.log.notes import Checkpoint, Note, signers
 from dataward.integrity.log.tiles import WIDTH
 from dataward.integrity.proof.findings import Finding, fail, note
 from dataward.integrity.proof.trust import Trust
+from dataward.integrity.statement import Statement
 
-__all__ = ["Ledger", "check_all", "check_entries", "check_heads", "open_ledger"]
+__all__ = ["Ledger", "check_all", "check_entries", "check_heads", "check_statements", "open_ledger"]
 
 CODES = {
     "log-missing": "ledger-missing",
@@ -105,6 +110,43 @@ def check_all(ledger: Ledger, erased: Callable[[int], bool], heads: Iterable[Not
     """Check every entry, statement and tile."""
     checked = check(ledger.log, ledger.rules, erased, heads)
     return [_finding(ledger.log, flaw) for flaw in checked.flaws]
+
+
+def check_statements(ledger: Ledger, trust: Trust) -> Iterator[Finding]:
+    """Yield a finding for each signed statement beside the ledger that no entry names.
+
+    It is a note where the run has an entry of this kind and table: an attempt was killed between its statement and its entry.
+    """
+    log, named, entered = ledger.log, set[str | None](), set[tuple[str, str, str]]()
+    names = log.store.names(STATEMENTS)
+    try:
+        entries = log.entries(0, log.size())
+    except ProofError:  # the check of every entry reports it, and the next one
+        return
+    for entry in entries:
+        with suppress(ValueError):
+            body = Body.parsed(entry)
+            named |= {body.statement, body.manifest}
+            entered.add((body.kind, body.run, body.target))
+    for name in names:
+        sha256 = name.rpartition("/")[2]
+        found = None if sha256 in named else _signed(log.statement(sha256), trust)
+        if found is None:
+            continue
+        told = f"kind {found['kind']}, run {found['run_id']}, version {found.get('version')}"
+        again = (found["kind"], digest(found["run_id"]), digest(identity(found["target"]))) in entered
+        yield (note if again else fail)("statement-without-entry", name, told)
+
+
+def _signed(data: bytes | None, trust: Trust) -> dict[str, Any] | None:
+    """Return the record of a signed statement; None for other documents."""
+    try:
+        envelope = Envelope.parse(data or b"")
+        found = Statement.parse(envelope).predicate
+    except ValueError:
+        return None
+    texts = all(isinstance(found.get(name), str) for name in ("kind", "run_id", "target"))
+    return found if texts and envelope.signed_by(trust.keys) else None
 
 
 def _finding(log: Log, flaw: Flaw) -> Finding:

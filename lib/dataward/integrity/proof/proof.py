@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -11,11 +11,11 @@ from dataward.integrity.log import entries as pointers
 from dataward.integrity.log.entries import Body
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Note
-from dataward.integrity.manifest import Attested, ManifestFile, states
+from dataward.integrity.manifest import Attested, ManifestFile, steps
 from dataward.integrity.proof.data import Counted, check_data
 from dataward.integrity.proof.delta import Looked, check_log, look
 from dataward.integrity.proof.findings import Finding, fail, unique
-from dataward.integrity.proof.ledger import check_all, check_entries, check_heads, open_ledger
+from dataward.integrity.proof.ledger import check_all, check_entries, check_heads, check_statements, open_ledger
 from dataward.integrity.proof.sealed import SealedVersion, chain, read_sealed
 from dataward.integrity.proof.tail import check_tail, check_unattested
 from dataward.integrity.proof.trust import Trust
@@ -93,7 +93,10 @@ def prove(log: Log, table: Folder, target: str, trust: Trust, request: Request) 
     pairs = table_entries(log, target, request.version, request.every)
     sealed, flaws = read_sealed(log, pairs, trust, request.erased)
     findings += [*flaws, *check_heads(ledger, request.heads)]
-    findings += check_all(ledger, request.erased, ()) if request.every else check_entries(ledger, pairs)
+    if request.every:
+        findings += [*check_all(ledger, request.erased, ()), *check_statements(ledger, trust)]
+    else:
+        findings += check_entries(ledger, pairs)
     wanted = [
         (one.manifest.version, one.index, one)
         for one in sealed
@@ -105,12 +108,23 @@ def prove(log: Log, table: Folder, target: str, trust: Trust, request: Request) 
     manifests, flaws = chain(sealed, 0 if request.every else version)
     looked = look(table, manifests)
     proved = Proved(newest, (), ledger.head.size, newest=looked.listing.newest)
-    findings += [*flaws, *check_log(looked)]
+    findings += [*flaws, *_other_commits(looked, sealed), *check_log(looked)]
     findings += [fail("data-file-was-changed", path) for path in (newest.seal.content.changed if newest.seal else ())]
     if not any(one.code in HOPELESS for one in findings):
         proved, more = _files(looked, proved, request)
         findings += more
     return replace(proved, findings=unique(_both_cut(findings)))
+
+
+def _other_commits(looked: Looked, sealed: Sequence[SealedVersion]) -> Iterator[Finding]:
+    """Yield a finding for each entry whose commit is not the one of its version in the chain."""
+    for one in sealed:
+        commit = one.manifest.commits[-1] if one.manifest.commits else None
+        known = looked.commits.get(one.manifest.version)
+        if commit is not None and known is not None and commit.sha256 != known.sha256:
+            yield fail(
+                "entry-without-version", f"ledger entry {one.index}", f"it seals another version {commit.version}"
+            )
 
 
 def _files(looked: Looked, proved: Proved, request: Request) -> tuple[Proved, list[Finding]]:
@@ -119,25 +133,35 @@ def _files(looked: Looked, proved: Proved, request: Request) -> tuple[Proved, li
     marks: dict[int, int] = {}
     wanted = Attested(-1)
     union: dict[Key, ManifestFile] = {}
-    for state in states(looked.chain):
+    fresh: set[Key] = set()
+    for step in steps(looked.chain):
+        state = step.state
+        fresh.update(state.files if step.commit is None else (one.key for one in step.commit.added))
         if state.version in sealed:
             marks[state.mark] = state.version
-            wanted = state if state.version == version else wanted
-            union |= state.files if request.every else {}
+            wanted = state.copy() if state.version == version else wanted
+            union |= {key: state.files[key] for key in fresh if key in state.files} if request.every else {}
+            fresh.clear()
     found = check_unattested(looked)
     found += check_tail(looked, marks) if request.version is None else []
     findings, counted = check_data(looked, Attested(version, union) if request.every else wanted, request.progress)
     places = {one.place for one in findings}
     bad = {key: one for key, one in union.items() if one.path in places or (one.vector and one.vector.path in places)}
-    kept = (state for state in states(looked.chain) if request.every and state.version in sealed)
-    versions = tuple(_version_state(state, bad) for state in kept)
+    versions = tuple(_versions(looked, sealed, bad)) if request.every else ()
     return replace(proved, counted=counted, versions=versions, state=wanted), found + findings
 
 
-def _version_state(state: Attested, bad: dict[Key, ManifestFile]) -> VersionState:
-    gone = tuple(sorted(one.path for key, one in bad.items() if key in state.files))
-    kind = "whole" if not gone else "metadata" if len(gone) == len(state.files) else "partly"
-    return VersionState(state.version, kind, len(state.files), gone)
+def _versions(looked: Looked, sealed: set[int], bad: dict[Key, ManifestFile]) -> Iterator[VersionState]:
+    """Yield the remaining files of every sealed version; ``bad``: files that are gone or changed."""
+    there: set[Key] = set()
+    for step in steps(looked.chain):
+        files = step.state.files
+        there |= bad.keys() & (files if step.commit is None else {one.key for one in step.commit.added})
+        there -= step.gone.keys() - files.keys()
+        if step.state.version in sealed:
+            gone = tuple(sorted(bad[key].path for key in there))
+            kind = "whole" if not gone else "metadata" if len(gone) == len(files) else "partly"
+            yield VersionState(step.state.version, kind, len(files), gone)
 
 
 def table_entries(log: Log, target: str, version: int | None, every: bool) -> list[tuple[int, Body]]:

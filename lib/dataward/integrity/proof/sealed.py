@@ -108,7 +108,7 @@ def chain(sealed: Sequence[SealedVersion], first: int | None = None) -> tuple[li
     flaws = []
     if len(tables) > 1:
         flaws.append(fail("entry-of-other-table", "ledger", f"its entries name tables {', '.join(sorted(tables))}"))
-    found = [max(by_digest.values(), key=lambda one: one.version)]
+    found = [max(sealed, key=lambda one: (one.manifest.version, one.index)).manifest]
     while not (found[-1].whole and (first is None or found[-1].version <= first)):
         before = found[-1].predecessor
         if before is None:

@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dataward.integrity.manifest import Attested, ManifestCommit, ManifestFile, after, states, unhashed
+from dataward.integrity.manifest import Attested, ManifestCommit, ManifestFile, Step, following, steps, unhashed
 from dataward.integrity.proof.delta import Looked
 from dataward.integrity.proof.findings import Finding, fail, note
+from dataward.tables.deltalog.actions import Key
 from dataward.tables.deltalog.folder import Folder, Missing
 
 __all__ = ["check_tail", "check_unattested"]
@@ -23,19 +24,20 @@ Restorable = Mapping[int, int]
 
 def check_tail(looked: Looked, restorable: Restorable) -> list[Finding]:
     """Return the effects of the commits after the newest sealed version; ``restorable``: the sealed versions."""
-    state, found = looked.state, []
+    state, found = looked.state.copy(), list[Finding]()
     expected = looked.sealed + 1
     for commit in looked.tail:
         if commit.version != expected:
             found.append(fail("commit-removed", f"{expected:020d}.json", f"version {commit.version} is there"))
         expected = commit.version + 1
         described = unhashed(commit)
-        before, state = state, after(state, described)
+        step = following(state, described)
+        state = step.state
         if described.ours and described.run_id and (described.changes_data or described.added):
             remedy = f"rerun it with --run-id {described.run_id} to seal it; if it was sealed, the end of the ledger was cut off"
             found.append(fail("version-without-entry", _place(described), remedy))
         elif described.added or described.removed or not described.ours:
-            found += judged(looked, before, described, state, restorable)
+            found += judged(looked, step, described, restorable)
     return found
 
 
@@ -45,50 +47,62 @@ def check_unattested(looked: Looked) -> list[Finding]:
     A commit without a remaining effect, because a later run replaced every row, is not reported.
     """
     found: list[Finding] = []
-    state = Attested(-1)
     earlier: dict[int, int] = {}
     numbers = {manifest.version for manifest in looked.chain}
-    started = False
-    for following in states(looked.chain):
-        commit = looked.commits.get(following.version)
-        if commit is not None and started and not commit.ours:
-            found += judged(looked, state, commit, following, earlier)
-        elif commit is not None and commit.ours and all(since == commit.version for since in following.since.values()):
+    for number, step in enumerate(steps(looked.chain)):
+        state, commit = step.state, step.commit
+        if number and commit is not None and not commit.ours:
+            found += judged(looked, step, commit, earlier)
+        elif commit is not None and commit.ours and all(since == commit.version for since in state.since.values()):
             found.clear()
-        state, started = following, True
-        if following.version in numbers:
-            earlier[following.mark] = following.version
+        if state.version in numbers:
+            earlier[state.mark] = state.version
     return found
 
 
-def judged(
-    looked: Looked, before: Attested, commit: ManifestCommit, state: Attested, restorable: Restorable
-) -> Iterator[Finding]:
+def judged(looked: Looked, step: Step, commit: ManifestCommit, restorable: Restorable) -> Iterator[Finding]:
     """Yield the effect of a commit outside of Dataward."""
-    place = _place(commit)
-    if not commit.added and not commit.removed:
-        yield note("commit-neutral", place, "it changed no file" + _changed(before, commit))
-    elif (same := _restored(looked, state, restorable)) is not None:
+    place, again = _place(commit), {one.key for one in commit.added if one.key in step.gone}
+    yield from _described_again(step, commit, place)
+    if not (again or commit.removed or commit.added):
+        yield note("commit-neutral", place, "it changed no file" + _changed(step.before, commit))
+    elif again.issuperset(one.key for one in commit.added) and not commit.removed:
+        yield note("commit-neutral", place, "it listed files again that the version has")
+    elif (same := _restored(looked, step.state, restorable)) is not None:
         yield note("commit-neutral", place, f"its files are those of sealed version {same}")
     elif commit.changes_data:
         yield fail(
             "commit-unattested", place, f"it added {len(commit.added)} and removed {len(commit.removed)} data files"
         )
     else:
-        yield _rows(looked.table, before, commit)
+        yield _rows(looked.table, step.gone, commit)
+
+
+def _described_again(step: Step, commit: ManifestCommit, place: str) -> Iterator[Finding]:
+    """Yield a finding for each kind of difference between a listed file and what the version had of it."""
+    both = [(step.gone[one.key], one) for one in commit.added if one.key in step.gone]
+    for code, name in (
+        ("file-entry-edited", "size"),
+        ("partition-value-edited", "partition"),
+        ("statistics-edited", "statistics"),
+    ):
+        differing = [new.path for old, new in both if getattr(old, name) != getattr(new, name)]
+        if differing:
+            yield fail(code, place, ", ".join(sorted(differing)[:3]))
 
 
 def _place(commit: ManifestCommit) -> str:
     return f"version {commit.version} ({commit.operation})"
 
 
-def _changed(before: Attested, commit: ManifestCommit) -> str:
+def _changed(before: Attested | None, commit: ManifestCommit) -> str:
     """Return the parts of the metadata that a commit set, in words."""
     if commit.protocol:
         return "; it set the protocol" + ("" if not commit.metadata else " and the metadata")
     if not commit.metadata:
         return ""
-    old, new = (before.metadata or {}).get("configuration", {}), commit.metadata["configuration"]
+    earlier = before.metadata if before else None
+    old, new = (earlier or {}).get("configuration", {}), commit.metadata["configuration"]
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     return f"; it set {', '.join(names)}" if names else "; it set the schema"
 
@@ -100,11 +114,11 @@ def _restored(looked: Looked, state: Attested, restorable: Restorable) -> int | 
     return version if sealed is not None and sealed.files.keys() == state.files.keys() else None
 
 
-def _rows(table: Folder, before: Attested, commit: ManifestCommit) -> Finding:
+def _rows(table: Folder, removed: Mapping[Key, ManifestFile], commit: ManifestCommit) -> Finding:
     """Compare the rows of the files that a commit removed and added, as multisets."""
-    place, gone = _place(commit), [before.files[key] for key in commit.removed if key in before.files]
+    place, gone = _place(commit), list(removed.values())
     unread = [one for one in (*gone, *commit.added) if one.vector]
-    if unread or len(gone) < len(commit.removed) or sum(one.size for one in (*gone, *commit.added)) > LARGEST:
+    if unread or not removed.keys() >= set(commit.removed) or sum(one.size for one in (*gone, *commit.added)) > LARGEST:
         return note(
             "commit-unproven", place, "its files are too large to compare here, or have deletion vectors; use --rows"
         )

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from dataward.contract import Keys
 from dataward.errors import KeyringError, UsageError
 from dataward.integrity.dsse import PublicKey, key_id, read_public_keys
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Verifier
-from dataward.keys import PublicKeys
+from dataward.keys import PublicKeys, service_signer
 
-__all__ = ["Trust", "from_files", "from_keyring", "from_pem", "named_keys"]
+__all__ = ["Trust", "from_files", "from_keyring", "from_keys", "from_pem", "named_keys"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def named_keys(log: Log) -> dict[tuple[str, int], Verifier]:
     """Return the keys that the ledger names; anybody may have written them, so they are compared with trusted keys."""
     found = {}
     for name in log.store.names("keys"):
-        with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
             named = json.loads(log.store.read(name) or b"")
             found[str(named["domain"]), int(named["version"])] = Verifier.parsed(str(named["vkey"]))
     return found
@@ -80,6 +81,11 @@ def from_files(log: Log, paths: Iterable[str]) -> Trust:
         except OSError as error:
             raise UsageError(f"public keys {path}: {error.strerror}") from None
     return from_pem(log, texts)
+
+
+def from_keys(log: Log, named: Keys, ring: PublicKeys) -> Trust:
+    """Trust the signing keys of a keyring and, where ``keys.sign`` of a file names one, the key in a service."""
+    return from_keyring(log, ring, service_signer(named.sign).publics if named.sign else ())
 
 
 def from_keyring(log: Log, ring: PublicKeys, others: Iterable[PublicKey] = ()) -> Trust:
