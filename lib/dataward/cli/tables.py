@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dataward.cli import monitor
-from dataward.cli.parsing import Verb, with_contract, with_monitoring
+from dataward.cli.parsing import Verb, importing, with_contract, with_monitoring
 from dataward.cli.say import print_json, say
 from dataward.errors import UsageError, counted
 
@@ -41,7 +41,6 @@ def add(verb: Verb) -> None:
 
 def _publish(arguments: argparse.Namespace) -> int:
     from dataward.pipeline.plan import plan
-    from dataward.pipeline.publish import publish
     from dataward.spark import session
 
     if arguments.every and not arguments.stream:
@@ -53,11 +52,14 @@ def _publish(arguments: argparse.Namespace) -> int:
     planned, where = plan(arguments.contract), monitor.destinations(arguments)
     for warning in planned.warnings:
         say(f"warning: {warning}")
-    spark = session.get()
+    with importing("dataward.pipeline.publish"):
+        spark = session.get()
     if arguments.explain:
         return _explain(arguments, spark, planned)
     if arguments.stream:
         return _stream(arguments, spark, planned)
+    from dataward.pipeline.publish import publish
+
     say(f"publish {planned.name}: {planned.contract.source} -> {planned.contract.target}")
     with monitor.failing(planned.name, arguments.run_id, where):
         result = publish(spark, planned, arguments.run_id, arguments.report, say)

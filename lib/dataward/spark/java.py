@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,10 +106,15 @@ def _write_truststore(store: Path, found: Sequence[Certificate]) -> None:
 
 
 def _java_version(home: str) -> int | None:
-    """Return the major version of the Java at a home; None where there is none."""
+    """Return the major version of the Java at a home, which its file ``release`` states; None where there is none."""
+    java, output = Path(home, "bin", "java"), ""
+    with suppress(OSError):
+        output = Path(home, "release").read_text(encoding="utf-8", errors="replace") if os.access(java, os.X_OK) else ""
+    if match := re.search(r'^JAVA_VERSION="(?:1\.)?(\d+)', output, re.MULTILINE):
+        return int(match.group(1))
     try:
         output = subprocess.run(  # noqa: S603 - the java that Spark itself would start
-            [str(Path(home, "bin", "java")), "-version"], capture_output=True, text=True, timeout=30, check=False
+            [str(java), "-version"], capture_output=True, text=True, timeout=30, check=False
         ).stderr
     except (OSError, subprocess.SubprocessError):
         return None
