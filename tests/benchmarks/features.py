@@ -1,6 +1,6 @@
 """What each feature of a contract costs, beside the plainest publish of the same rows: seconds, Spark jobs, phases.
 
-``python tests/benchmarks/features.py [--rows 1000000]``. Every round runs all contracts in turn, warm, in one session; the figures are
+``python tests/benchmarks/features.py [--rows 300000] [--only NAME ...]``. Every round runs all contracts in turn, warm, in one session; the figures are
 ratios to the plain one. Written to ``bench/features.json`` too.
 """
 
@@ -72,11 +72,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--warm", type=int, default=1, help="rounds before the first that counts")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these contracts beside the plain one")
     parser.add_argument("--out", default="bench")
     arguments = parser.parse_args()
     spark = session.get(**{"spark.driver.memory": "4g"})
     with tempfile.TemporaryDirectory() as place:
-        told = compared(spark, Path(place), arguments.rows, arguments.warm, arguments.rounds)
+        told = compared(spark, Path(place), arguments)
     out = Path(arguments.out)
     out.mkdir(exist_ok=True)
     (out / "features.json").write_text(json.dumps({"rows": arguments.rows, "features": told}, indent=2) + "\n")
@@ -86,7 +87,8 @@ def main() -> None:
         print(f"{name:<28} {one['seconds']:6.2f} s  {one['ratio']:5.2f}x  {one['jobs']:3d} jobs  {phases}")
 
 
-def compared(spark: Any, root: Path, rows: int, warm: int, rounds: int) -> dict[str, dict[str, Any]]:
+def compared(spark: Any, root: Path, arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    rows, warm, rounds, only = arguments.rows, arguments.warm, arguments.rounds, arguments.only
     create_keyring(root / "keys")
     made = spark.range(rows).selectExpr(
         "id", "concat('p', id, '@example.org') mail", "cast(id % 7 as string) region", "id % 1000 / 10 amount",
@@ -95,7 +97,8 @@ def compared(spark: Any, root: Path, rows: int, warm: int, rounds: int) -> dict[
     )  # fmt: skip
     made.write.format("delta").save(str(root / "source"))
     files = {}
-    for number, (name, parts) in enumerate(contracts().items()):
+    wanted = {name: parts for name, parts in contracts().items() if name == "plain" or not only or name in only}
+    for number, (name, parts) in enumerate(wanted.items()):
         place = f"t{number}"
         settings = {"engine": "spark", "target": "mode: overwrite", **parts}
         text = HEAD + settings["more"]
