@@ -16,10 +16,9 @@ import pytest
 from dataward.keys import create_keyring
 from dataward.spark import jars, session
 from dataward.spark.java import find_java
+from tests.jvm import QUICK
 
 ROOT = Path(__file__).parents[2]
-BRIEF = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""For processes that end before the thorough compiler pays off."""
 
 
 @dataclass
@@ -93,7 +92,7 @@ class Workplace:
         """``file_limit``: bytes past which no file of the process may grow, as on a full disk."""
         base = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "SPARK_HOME")}
         base |= {"JAVA_HOME": find_java(), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
-        base |= {"JDK_JAVA_OPTIONS": BRIEF}
+        base |= {"JDK_JAVA_OPTIONS": QUICK}
 
         def limited() -> None:
             if file_limit is not None:

@@ -23,6 +23,7 @@ from dataward.spark import jars
 from dataward.spark.java import find_java
 from tests.installed import SPARK4
 from tests.jars import more
+from tests.jvm import QUICK
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +35,7 @@ SETTINGS = {
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.ui.enabled": "false",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": QUICK,
 }
 
 

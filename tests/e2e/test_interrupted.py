@@ -10,7 +10,7 @@ import time
 import pytest
 
 from dataward.spark.java import find_java
-from tests.e2e.conftest import BRIEF
+from tests.jvm import QUICK
 
 pytestmark = pytest.mark.long
 
@@ -31,7 +31,7 @@ def test_ctrl_c_ends_in_one_line_and_the_rerun_that_it_names_finishes_the_run(wo
     workplace.contract(CONTRACT)
     rows = "".join(f"{n},person.{n}@example.org\n" for n in range(300_000))
     (workplace.root / "people.csv").write_text(f"id,mail\n{rows}")
-    environment = {**os.environ, "JAVA_HOME": find_java(), "PYSPARK_PYTHON": sys.executable, "JDK_JAVA_OPTIONS": BRIEF}
+    environment = {**os.environ, "JAVA_HOME": find_java(), "PYSPARK_PYTHON": sys.executable, "JDK_JAVA_OPTIONS": QUICK}
     errors = workplace.root / "stderr"
     with errors.open("w") as stderr:
         job = subprocess.Popen(

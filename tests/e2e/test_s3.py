@@ -13,8 +13,8 @@ import pytest
 from dataward.spark import jars
 from dataward.spark.java import find_java, trusting
 from tests.aws import aws
-from tests.e2e.conftest import BRIEF
 from tests.jars import hadoop_aws
+from tests.jvm import QUICK
 
 pytestmark = pytest.mark.long
 
@@ -184,7 +184,7 @@ def test_two_publishers_with_the_single_driver_log_store_lose_nothing_and_anothe
         return False
 
     cloud.forbids = slow
-    environment = {**os.environ, "JAVA_HOME": find_java(), "PYSPARK_PYTHON": sys.executable, "JDK_JAVA_OPTIONS": BRIEF}
+    environment = {**os.environ, "JAVA_HOME": find_java(), "PYSPARK_PYTHON": sys.executable, "JDK_JAVA_OPTIONS": QUICK}
     environment |= {"DATAWARD_JARS": str(local), "PYSPARK_SUBMIT_ARGS": " ".join(f"--conf {k}={v}" for k, v in settings(cloud).items()) + " pyspark-shell"}  # fmt: skip
 
     def publishing(file, run):

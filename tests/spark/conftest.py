@@ -25,6 +25,7 @@ from dataward.spark import jars, session
 from dataward.verbs.verify import verify
 from tests.installed import SPARK4
 from tests.jars import hadoop_aws, more
+from tests.jvm import QUICK
 
 CHECKPOINTS = f"org.apache.spark.sql.execution.streaming{'.checkpointing' if SPARK4 else ''}"
 
@@ -55,15 +56,17 @@ def spark(tmp_path_factory) -> SparkSession:
     warehouse = str(tmp_path_factory.mktemp("warehouse"))
     oracle = [] if SPARK4 else [more()[1]]  # Deequ's own DQDL evaluator
     classpath = ",".join(map(str, [*jars.ensure(), *oracle]))
-    made = session.get(
-        **{
-            "spark.master": "local[2]",
-            "spark.jars": classpath,
-            "spark.sql.warehouse.dir": warehouse,
-            "spark.driver.memory": "4g",
-            **small,
-        }
-    )
+    with pytest.MonkeyPatch.context() as patch:  # processes that tests start have options of their own
+        patch.setenv("JDK_JAVA_OPTIONS", QUICK)
+        made = session.get(
+            **{
+                "spark.master": "local[2]",
+                "spark.jars": classpath,
+                "spark.sql.warehouse.dir": warehouse,
+                "spark.driver.memory": "4g",
+                **small,
+            }
+        )
     loader = made.sparkContext._jvm.java.lang.Thread.currentThread().getContextClassLoader()
     # Not among `spark.jars`, which copies its 280 MB for the executor; and now, as Hadoop remembers what class it did not find.
     for jar in () if SPARK4 else hadoop_aws():

@@ -57,6 +57,6 @@ if __name__ == "__main__":
     from dataward.verbs.release import release
 
     instant, text, folder = sys.argv[1:]
-    spark = session.get()
+    spark = session.get(**{"spark.master": "local[1]", "spark.sql.codegen.wholeStage": "false"})
     prepare(instant, Path(folder))
     release(spark, Query.model_validate_json(text), "r1")

@@ -27,6 +27,7 @@ from dataward.tables import commits, delta
 from dataward.verbs.budget import Amount, Payment, charge, reserve, set_cap, show
 from dataward.verbs.release import plan_release, release, verify_release
 from dataward.verbs.synthesize import synthesize
+from tests.jvm import QUICK
 from tests.spark import killed_release
 
 SCHEMA = "customer_id string, city string, day date, amount decimal(9,2), age int, x double"
@@ -64,12 +65,14 @@ def query(lake, **changes):
 
 
 @pytest.fixture
-def orders(lake):
-    rows = [(a, b, c, None if d is None else f"{d / 100:.2f}", e, f) for a, b, c, d, e, f in rows_of()]
-    text = SCHEMA.replace("decimal(9,2)", "string")
-    frame = lake.spark.createDataFrame(rows, text).withColumn("amount", lake_cast())
-    frame.coalesce(1).write.format("delta").save(str(lake.root / "source"))
-    return lake
+def orders(made_once):
+    def written(lake):
+        rows = [(a, b, c, None if d is None else f"{d / 100:.2f}", e, f) for a, b, c, d, e, f in rows_of()]
+        text = SCHEMA.replace("decimal(9,2)", "string")
+        frame = lake.spark.createDataFrame(rows, text).withColumn("amount", lake_cast())
+        frame.coalesce(1).write.format("delta").save(str(lake.root / "source"))
+
+    return made_once(written)
 
 
 def lake_cast():
@@ -346,6 +349,7 @@ def test_a_release_whose_process_and_jvm_are_sigkilled_leaves_no_answer_without_
     capped(orders, 1.0)
     asked = query(orders)
     alone = {key: value for key, value in os.environ.items() if not key.startswith("PYSPARK_GATEWAY")}
+    alone["JDK_JAVA_OPTIONS"] = QUICK
     command = [
         sys.executable, "-W", "ignore", "-m", "tests.spark.killed_release", instant, json.dumps(words(orders)), str(orders.root)
     ]  # fmt: skip

@@ -76,7 +76,8 @@ def test_a_batch_publish_into_a_streamed_target_is_refused(streaming):
     assert streaming.versions() == 3
 
 
-def test_killed_at_random_points_the_tables_are_those_of_an_unbroken_run(streaming, monkeypatch):
+def test_killed_before_and_after_each_step_the_tables_are_those_of_an_unbroken_run(streaming, monkeypatch):
+    """In random order, at a random call of the step, with more rows on the way."""
     points = [
         (commits, "append_once"),
         (commits, "commit_target"),
@@ -86,6 +87,8 @@ def test_killed_at_random_points_the_tables_are_those_of_an_unbroken_run(streami
         (delta, "history"),
     ]
     draw, kills = random.Random(8), 0
+    deaths = [(place, name, late) for place, name in points for late in (False, True)]
+    draw.shuffle(deaths)
 
     class Killed(BaseException):
         pass
@@ -104,18 +107,17 @@ def test_killed_at_random_points_the_tables_are_those_of_an_unbroken_run(streami
 
         return run
 
-    attempts = 0
-    while kills < 20:
-        if attempts % 5 == 4:
-            arrive(streaming, 100 + 10 * attempts)
-        attempts += 1
-        place, name = draw.choice(points)
-        with monkeypatch.context() as patch:
-            patch.setattr(place, name, dying(getattr(place, name), draw.randint(1, 3), draw.random() < 0.5))
-            try:
-                start(streaming)
-            except Killed:
-                kills += 1
+    for number, (place, name, late) in enumerate(deaths):
+        for attempt in range(3):
+            with monkeypatch.context() as patch:
+                patch.setattr(place, name, dying(getattr(place, name), draw.randint(1, 2), late))
+                try:
+                    start(streaming)
+                except Killed:
+                    kills += 1
+                    break
+            arrive(streaming, 100 + 10 * (3 * number + attempt))  # too few were left for this step
+    assert kills == len(deaths)
     start(streaming)
     source = streaming.spark.read.format("delta").load(str(streaming.root / "source"))
     assert streaming.rows("target", "id", "n") == sorted(
