@@ -10,9 +10,7 @@ from dataward.integrity.log import entries as pointers
 from dataward.integrity.log import merkle, notes, tiles
 from dataward.integrity.log.entries import Body
 from dataward.tables.store import Local
-from tests.keys import Ring
-
-RING = Ring(1, {1: b"s" * 32, 2: b"t" * 32})
+from tests.keys import TWO_VERSIONS as RING
 
 PEOPLE, ORDERS = Location(path="lake/people"), Location(path="lake/orders")
 

@@ -8,9 +8,7 @@ from dataward.contract import Document, problems_of
 from dataward.inference import Protector
 from dataward.privacy.protect import compiled, key_of
 from tests.cases import cases
-from tests.keys import Ring
-
-RING = Ring(3, {3: bytes(range(32))})
+from tests.keys import THIRD_VERSION as RING
 
 ALPHABETS = {
     "digits": "0123456789",

@@ -15,10 +15,8 @@ from dataward.integrity.proof.trust import Trust, from_keyring, from_pem
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent
 from dataward.tables.deltalog.folder import folder
 from tests.deltamade import Table, thirty
-from tests.keys import Ring
+from tests.keys import RING
 from tests.unit.test_manifest import manifests
-
-RING = Ring(1, {1: b"s" * 32})
 
 
 @dataclass

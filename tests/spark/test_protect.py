@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from dataward.contract import Document, problems_of
 from dataward.inference import Protector
 from dataward.privacy.protect import ColumnPlan, protect
-from tests.keys import Ring
-
-RING = Ring(3, {3: bytes(range(32))})
+from tests.keys import THIRD_VERSION as RING
 
 
 def contract(columns):

@@ -17,7 +17,7 @@ from dataward.pipeline.content import REREAD, Change, Sealing, commit_mac, conte
 from dataward.pipeline.watch import Watch
 from dataward.spark.session import isolated
 from dataward.tables import commits, delta
-from tests.keys import Ring
+from tests.keys import RING, TWO_VERSIONS, Ring
 
 SCHEMA = "id int, p string, v string"
 
@@ -27,7 +27,7 @@ class Chain:
 
     def __init__(self, spark, root, keys=None):
         self.spark, self.root, self.seals = spark, Path(root), []
-        self.keys, self.key_version = keys or Ring(1, {1: b"s" * 32}), 1
+        self.keys, self.key_version = keys or RING, 1
 
     def commit(
         self, mode, rows, schema=SCHEMA, seal=True, first=True, repeatable=True, meanwhile=None, run=None, **target
@@ -292,7 +292,7 @@ def test_new_columns_leave_the_sum_of_old_rows_as_it_is(chain):
 
 
 def test_after_a_rotation_the_old_version_is_read_once_and_must_be_as_sealed(chain):
-    chain.keys, chain.key_version = Ring(2, {1: b"s" * 32, 2: b"t" * 32}), 2
+    chain.keys, chain.key_version = Ring(2, TWO_VERSIONS.secrets), 2
     chain.commit("append", [(6, "b", "n")])
     assert (chain.newest.basis, chain.holds()) == (1, True)
     chain.key_version = 1

@@ -13,7 +13,7 @@ from dataward.errors import KeyringError
 from dataward.integrity.dsse import key_id, sign
 from dataward.keys import create_keyring, has_keyring, open_keys, service_signer, vault, web
 from dataward.keys.gcp import crc32c
-from tests.keyrings import takes_writers_in_turn
+from tests.keys import takes_writers_in_turn
 from tests.keyservices import TOKEN, Error, environment, services
 
 KINDS = ("vault", "azure", "azure_hsm", "google")

@@ -13,7 +13,7 @@ from dataward.errors import KeyringError
 from dataward.keys import create_keyring, open_keys
 from dataward.keys.aws import KmsSigner, caller
 from tests.aws import aws
-from tests.keyrings import takes_writers_in_turn
+from tests.keys import takes_writers_in_turn
 
 
 @pytest.fixture

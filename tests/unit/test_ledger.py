@@ -9,9 +9,8 @@ from dataward.integrity import migrate
 from dataward.integrity.canonical import canonical, sha256
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent, _sources, code_version
 from dataward.keys import signing_key
-from tests.keys import Ring
+from tests.keys import RING, STRANGER
 
-RING = Ring(1, {1: b"s" * 32})
 FILES = (migrate.FileContent("part-0.parquet", 2, "ab" * 32),)
 FILES_SHA256 = sha256(canonical([[one.path, one.rows, one.digest] for one in FILES]))
 
@@ -62,7 +61,7 @@ def test_a_removed_entry_is_named():
 
 
 def test_a_chain_written_anew_under_another_key_is_refused():
-    forged = chain(3, Ring(1, {1: b"x" * 32}))
+    forged = chain(3, STRANGER)
     assert len(migrate.chain_flaws(forged, RING)) == 3
 
 

@@ -17,7 +17,7 @@ from dataward.integrity.log.pinned import PinnedKeys
 from dataward.integrity.log.proofs import InclusionProof
 from dataward.integrity.log.repair import repair
 from dataward.tables.store import store_at
-from tests.keys import Ring
+from tests.keys import STRANGER, Ring
 from tests.logs import ORDERS, PEOPLE, RING, built, filled, kinds
 
 
@@ -86,7 +86,7 @@ def test_public_keys_that_were_handed_over_verify_a_log_without_a_keyring(place)
     filled(place, 2)
     log = ledger.open_log(place)
     (own,) = ledger.verifiers(place, RING)
-    stranger = notes.Verifier(own.name, Ring(1, {1: b"x" * 32}).public_key("people", 1))
+    stranger = notes.Verifier(own.name, STRANGER.public_key("people", 1))
     assert check(log, KeyringRules(log, log.origin(), PinnedKeys(log, [own]))).flaws == ()
     found = check(log, KeyringRules(log, log.origin(), PinnedKeys(log, [stranger]))).flaws
     assert [flaw.kind for flaw in found] == ["checkpoint-unsigned", "entry-forged", "entry-forged"]
@@ -189,7 +189,7 @@ def test_an_entry_that_nobody_signed_for_this_place_is_never_covered(place, tmp_
     log = ledger.open_log(place)
     stranger = Body("note", "t", "0" * 64, ("people", 1), "0" * 64, "0" * 64, 0)
     attempts = [b"garbage", log.entry(1), ledger.open_log(other).entry(3),
-                stranger.entry(log.origin(), 3, ledger.signing_key(Ring(1, {1: b"x" * 32}), "people", 1))]  # fmt: skip
+                stranger.entry(log.origin(), 3, ledger.signing_key(STRANGER, "people", 1))]  # fmt: skip
     for attempt in attempts:
         forged(place, attempt)
         with pytest.raises(ProofError, match="entry 3 was not written by Dataward"):
@@ -217,14 +217,14 @@ def test_heads_kept_elsewhere_catch_what_the_folder_cannot_show(place, tmp_path)
     other = Location(path=str(tmp_path / "other_ledger"))
     filled(other, 6)
     assert kinds(other, [head]) == ["other-log"]
-    stranger = notes.Signer(head.text.split("\n")[0], ledger.signing_key(Ring(1, {1: b"x" * 32}), "people", 1))
+    stranger = notes.Signer(head.text.split("\n")[0], ledger.signing_key(STRANGER, "people", 1))
     assert kinds(place, [stranger.sign(head.text)]) == ["head-unsigned"]
 
 
 def test_a_ledger_of_another_keyring_is_refused(place):
     filled(place, 1)
     with pytest.raises(ProofError, match="not signed by a key of this keyring"):
-        filled(place, 1, ring=Ring(1, {1: b"x" * 32}))
+        filled(place, 1, ring=STRANGER)
 
 
 def test_keys_are_rotated_in_one_log(place):

@@ -13,13 +13,13 @@ from dataward.integrity.checker import check, public_keys
 from dataward.integrity.dsse import pem
 from dataward.verbs.bundle import write_bundle
 from dataward.verbs.verify import Asked
-from tests.keys import Ring
+from tests.keys import STRANGER
 from tests.sealedmade import RING, enter
 from tests.unit.test_manifest import manifests
 
 KEYS = pem(RING.public_key("people", 1)).encode()
 
-STRANGER = pem(Ring(1, {1: b"x" * 32}).public_key("people", 1)).encode()
+STRANGERS = pem(STRANGER.public_key("people", 1)).encode()
 
 
 def test_a_sealed_table_is_proved_with_public_keys_alone(sealed):
@@ -29,7 +29,7 @@ def test_a_sealed_table_is_proved_with_public_keys_alone(sealed):
 
 
 def test_strange_public_keys_prove_nothing(sealed):
-    told = {one.code for one in sealed.prove(sealed.trust(STRANGER)).findings}
+    told = {one.code for one in sealed.prove(sealed.trust(STRANGERS)).findings}
     assert {"signature-invalid", "entry-damaged", "ledger-damaged"} <= told
 
 
@@ -102,7 +102,7 @@ def test_a_bundle_is_checked_offline_by_its_own_checker(sealed, tmp_path):
     code, told = run("--table", str(sealed.table.root))
     assert code == 1
     assert f"data-file-changed: {file.name}" in told
-    (tmp_path / "keys.pem").write_bytes(STRANGER)
+    (tmp_path / "keys.pem").write_bytes(STRANGERS)
     assert run()[0] == 1
 
 

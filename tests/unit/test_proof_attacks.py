@@ -13,7 +13,7 @@ from dataward.integrity.log.log import Log
 from dataward.integrity.statement import Statement
 from dataward.keys import signing_key
 from tests.deltamade import thirty
-from tests.keys import Ring
+from tests.keys import STRANGER
 from tests.sealedmade import RING, enter, seal
 from tests.unit.test_manifest import manifests
 
@@ -94,8 +94,7 @@ def the_checkpoint_is_edited(sealed):
 
 @attack("signature-invalid")
 def a_statement_is_signed_by_somebody_else(sealed):
-    other = Ring(1, {1: b"x" * 32})
-    signer = Ed25519Signer(signing_key(other, "people", 1))
+    signer = Ed25519Signer(signing_key(STRANGER, "people", 1))
     manifest = manifests(sealed.table.root)[0][-1]
     ledger.append(
         sealed.place,

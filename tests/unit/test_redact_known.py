@@ -14,9 +14,7 @@ from dataward.inference import Protector
 from dataward.privacy.protect.canonical import CANONICAL
 from dataward.privacy.protect.known import needles, occurrences
 from tests.cases import cases
-from tests.keys import Ring
-
-RING = Ring(3, {3: bytes(range(32))})
+from tests.keys import THIRD_VERSION as RING
 
 
 def protector(columns):
