@@ -1,14 +1,20 @@
 """What policies, keys and gates do with an operator follows from its facts alone."""
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import pyarrow as pa
 import pytest
 
 from dataward.contract import Column, having
 from dataward.contract.operation import ALIASED, ENCRYPTED, Operation
 from dataward.contract.policy import ClassPolicy, Policy
 from dataward.contract.protections import OPERATORS as PARAMETERS
-from dataward.privacy.protect import OPERATORS
+from dataward.privacy.protect import OPERATORS, compiled, key_of
+from dataward.privacy.protect.encrypt import Encrypting
+from dataward.privacy.protect.texts import joined, texts
+from tests.keys import ZEROS
+from tests.operators import protector
 
 
 class Sealed(Operation):
@@ -18,6 +24,21 @@ class Sealed(Operation):
     strength: ClassVar[int] = ENCRYPTED
     reversible: ClassVar[bool] = True
     keyed: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class SealedOperator(Encrypting):
+    """Its implementation: a toy cipher, every byte changed by the first byte of the key."""
+
+    parameters: Sealed
+    purpose: ClassVar[str] = "encrypt"
+
+    def encrypted(self, values):
+        data, starts = joined(texts(values))
+        return data ^ self.secret[0], starts
+
+    def decrypted(self):
+        return lambda data: bytes(byte ^ self.secret[0] for byte in data)
 
 
 def policy(protect, **more):
@@ -56,6 +77,18 @@ def test_a_new_operator_is_ranked_by_its_facts():
     ]
     assert Sealed().silent
     assert not Sealed().injective
+
+
+def test_a_new_operator_is_its_model_its_implementation_and_a_line_in_the_registry(monkeypatch):
+    monkeypatch.setitem(OPERATORS, "sealed", SealedOperator)
+    column = Column.model_construct(class_="email", protect=Sealed(), domain=None)
+    contract = protector("{mail: {protect: keep}}").contract.model_copy(update={"columns": {"mail": column}})
+    batch = pa.record_batch({"mail": ["ada@x.org", None, "ada@x.org"]})
+    made = compiled(contract, key_of(ZEROS), batch.schema)
+    stored = made.apply(batch)["mail"]
+    assert [text and text[:3] for text in stored.to_pylist()] == ["v1.", None, "v1."]
+    assert "ada" not in str(stored)
+    assert made.columns[0][1].operator.reverse(stored).to_pylist() == [b"ada@x.org", None, b"ada@x.org"]
 
 
 JSON = {"json": {"fields": {"a": {"protect": "encrypt"}}, "rest": "token"}}

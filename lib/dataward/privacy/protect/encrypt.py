@@ -27,7 +27,7 @@ from dataward.privacy.protect.texts import joined, texts
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EncryptOperator", "opened", "written"]
+__all__ = ["EncryptOperator", "Encrypting", "opened", "written"]
 
 FEW = 8  # values below which a loop is faster
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -113,11 +113,8 @@ def opened(ciphertexts: pa.Array, version: int, decrypt: Callable[[bytes], bytes
 
 
 @dataclass(frozen=True)
-class EncryptOperator(Operator):
-    """Implementation of ``encrypt``."""
-
-    parameters: Encrypt
-    purpose: ClassVar[Purpose | None] = "encrypt"
+class Encrypting(Operator):
+    """Base of the operators whose output is ``v<key version>.<base64url>``."""
 
     def output(self, kind: pa.DataType) -> pa.DataType:
         """Return string, the output type for every input type."""
@@ -125,14 +122,21 @@ class EncryptOperator(Operator):
 
         return pa.string()
 
+    def encrypted(self, values: pa.Array) -> tuple[Any, Any]:
+        """Return a uint8 array of all ciphertexts, and the offset of each with the total length at the end."""
+        raise NotImplementedError
+
+    def decrypted(self) -> Callable[[bytes], bytes]:
+        """Return a function that decrypts one ciphertext."""
+        raise NotImplementedError
+
     def apply(self, values: pa.Array, rows: Rows) -> Made:
         """Protect an array of values."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         assert self.key is not None  # noqa: S101 - operators with a purpose have a key
-        data, starts = joined(texts(values))
-        ciphertexts = written(self.key.version, *encrypt(self.secret, data, starts))
+        ciphertexts = written(self.key.version, *self.encrypted(values))
         return pc.if_else(values.is_valid(), ciphertexts, pa.scalar(None, pa.string())), None
 
     def reverse(self, ciphertexts: pa.Array) -> pa.Array:
@@ -145,5 +149,21 @@ class EncryptOperator(Operator):
             ValueError: a ciphertext is damaged, or belongs to another key or version.
         """
         assert self.key is not None  # noqa: S101 - operators with a purpose have a key
+        return opened(ciphertexts, self.key.version, self.decrypted())
+
+
+@dataclass(frozen=True)
+class EncryptOperator(Encrypting):
+    """Implementation of ``encrypt``."""
+
+    parameters: Encrypt
+    purpose: ClassVar[Purpose | None] = "encrypt"
+
+    def encrypted(self, values: pa.Array) -> tuple[Any, Any]:
+        """Encrypt with AES-SIV."""
+        return encrypt(self.secret, *joined(texts(values)))
+
+    def decrypted(self) -> Callable[[bytes], bytes]:
+        """Decrypt with AES-SIV."""
         siv = AESSIV(self.secret)
-        return opened(ciphertexts, self.key.version, lambda data: siv.decrypt(data, None))
+        return lambda data: siv.decrypt(data, None)

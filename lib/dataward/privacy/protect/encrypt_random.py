@@ -11,15 +11,15 @@ AES-256-GCM (NIST SP 800-38D) with a fresh random nonce of 96 bits before every 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dataward.contract.protections import EncryptRandom
 from dataward.keys import Purpose
-from dataward.privacy.protect.encrypt import opened, written
-from dataward.privacy.protect.operator import Made, Operator, Rows
+from dataward.privacy.protect.encrypt import Encrypting
 from dataward.privacy.protect.texts import joined, messages
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ NONCE = 12  # bytes
 
 
 @dataclass(frozen=True)
-class EncryptRandomOperator(Operator):
+class EncryptRandomOperator(Encrypting):
     """Implementation of ``encrypt_random``."""
 
     parameters: EncryptRandom
@@ -42,35 +42,18 @@ class EncryptRandomOperator(Operator):
         """False: equal values have different ciphertexts."""
         return False
 
-    def output(self, kind: pa.DataType) -> pa.DataType:
-        """Return string, the output type for every input type."""
+    def encrypted(self, values: pa.Array) -> tuple[Any, Any]:
+        """Encrypt with AES-GCM, each value after a nonce of its own."""
         import pyarrow as pa
 
-        return pa.string()
-
-    def apply(self, values: pa.Array, rows: Rows) -> Made:
-        """Protect an array of values."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        assert self.key is not None  # noqa: S101 - operators with a purpose have a key
         encrypt, nonces = AESGCM(self.secret).encrypt, os.urandom(NONCE * len(values))
-        encrypted = []
+        made = []
         for begin, value in zip(range(0, len(nonces), NONCE), messages(values), strict=True):
             nonce = nonces[begin : begin + NONCE]
-            encrypted.append(nonce + encrypt(nonce, value, None))
-        ciphertexts = written(self.key.version, *joined(pa.array(encrypted, pa.binary())))
-        return pc.if_else(values.is_valid(), ciphertexts, pa.scalar(None, pa.string())), None
+            made.append(nonce + encrypt(nonce, value, None))
+        return joined(pa.array(made, pa.binary()))
 
-    def reverse(self, ciphertexts: pa.Array) -> pa.Array:
-        """Decrypt ciphertexts.
-
-        Returns:
-            The texts of the originals as binary array.
-
-        Raises:
-            ValueError: a ciphertext is damaged, or belongs to another key or version.
-        """
-        assert self.key is not None  # noqa: S101 - operators with a purpose have a key
+    def decrypted(self) -> Callable[[bytes], bytes]:
+        """Decrypt with AES-GCM."""
         gcm = AESGCM(self.secret)
-        return opened(ciphertexts, self.key.version, lambda data: gcm.decrypt(data[:NONCE], data[NONCE:], None))
+        return lambda data: gcm.decrypt(data[:NONCE], data[NONCE:], None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataward.quality.risk import presence
 from dataward.quality.rules.base import SHARE
-from dataward.quality.rules.disclosure import Disclosure
+from dataward.quality.rules.disclosure import AgainstReference
 from dataward.quality.rules.families import Scene
 
 __all__ = ["DeltaPresence"]
 
 
-class DeltaPresence(Disclosure):
+class DeltaPresence(AgainstReference):
     """Largest probability (0 to 1) that a row of a reference, known by its quasi-identifiers, is in the table.
 
     The last parameter is the reference; the probability is also 1 where the reference lacks a row's class.
@@ -24,22 +24,6 @@ class DeltaPresence(Disclosure):
 
     name = "DeltaPresence"
     span = SHARE
-    parameters = (2, None)
-    others = 1
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the source that the rule reads."""
-        return self.quasi_identifiers
-
-    @property
-    def aliases(self) -> tuple[str, ...]:
-        """References that the rule reads."""
-        return (self.statement.parameters[-1],)
-
-    def reference_columns(self) -> dict[str, tuple[str, ...]]:
-        """Return the columns of each reference that the rule reads."""
-        return {self.aliases[0]: self.quasi_identifiers}
 
     def found(self, scene: Scene) -> float | None:
         """Measure the rule."""

@@ -1,4 +1,4 @@
-"""Base class of the rules about disclosure risk, which are Dataward's own and unknown to Glue."""
+"""Base classes of the rules about disclosure risk, which are Dataward's own and unknown to Glue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataward.quality.rules.families import Finding, Probe, Scene
 from dataward.spark.compare import Incomparable
 from dataward.tables.reason import reason
 
-__all__ = ["Disclosure"]
+__all__ = ["AgainstReference", "Disclosure"]
 
 
 class Disclosure(Probe):
@@ -46,3 +46,24 @@ class Disclosure(Probe):
         except Exception as error:
             raise Unmeasured(f"it could not be counted: {reason(error)}") from None
         return Finding(None if number is None else float(number))
+
+
+class AgainstReference(Disclosure):
+    """A rule that compares classes of the table with those of a reference, its last parameter."""
+
+    parameters = (2, None)
+    others = 1
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the source that the rule reads."""
+        return self.quasi_identifiers
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """References that the rule reads."""
+        return (self.statement.parameters[-1],)
+
+    def reference_columns(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns of each reference that the rule reads."""
+        return {self.aliases[0]: self.quasi_identifiers}
