@@ -10,7 +10,7 @@ from dataward.cli import main
 from dataward.contract import Source
 from dataward.errors import SourceError, UsageError
 from dataward.privacy.discover.detectors import DETECTORS
-from dataward.profiling.column import told
+from dataward.profiling.column import column_profile
 from dataward.profiling.columns import seen
 from dataward.verbs.profile import compared, profile, read
 
@@ -56,7 +56,7 @@ def test_a_table_is_told_in_two_passes_whatever_its_columns(spark, table, jobs_o
     for frame in (spark.createDataFrame(ROWS, SCHEMA), wide):
         with jobs_of() as sketching:
             found = seen(frame, DETECTORS)
-        columns = [told(name, kind, found.sketches[n]) for n, (name, kind) in enumerate(frame.dtypes)]
+        columns = [column_profile(name, kind, found.sketches[n]) for n, (name, kind) in enumerate(frame.dtypes)]
         with jobs_of() as counting:
             assert any(column.key for column in module._counted(frame, columns))
         assert (sketching["jobs"], counting["jobs"]) == (1, 1)  # one pass each
@@ -73,7 +73,7 @@ def test_what_looks_sensitive_shows_no_value(spark, lake, table, capsys):
     assert main(["profile", table.path, "--report", str(report)]) == 0
     told = [told.out, told.err, *capsys.readouterr(), *(page.read_text() for page in report.glob("*.html"))]
     assert not any("canary" in text for text in told)
-    assert "looks sensitive (email): no values are told" in told[2]
+    assert "looks sensitive (email): no values are shown" in told[2]
 
 
 def test_an_earlier_profile_is_compared_with(spark, lake, table, capsys, tmp_path):

@@ -111,7 +111,7 @@ def test_a_table_without_keyed_columns_is_sealed_under_the_new_key(lake):
     assert seals == [1, 2]
 
 
-def test_a_table_that_was_changed_is_not_sealed_anew(lake):
+def test_a_table_that_was_changed_is_not_sealed_again(lake):
     lake.source([(1, "a")], "id int, x string")
     lake.publish("r1", columns="{}")
     lake.read().write.format("delta").mode("append").save(f"{lake.root}/target")

@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pyarrow as pa
 
-from dataward.spark.workers import settled
+from dataward.spark.workers import without_delay
 
 
 def test_a_settled_worker_reads_an_archive_again_only_where_it_changed(spark, tmp_path):
@@ -43,5 +43,5 @@ def test_a_settled_worker_reads_an_archive_again_only_where_it_changed(spark, tm
         yield pa.RecordBatch.from_pydict({"same": [same], "changed": [changed], "found": [first and second]})
 
     schema = "same string, changed string, found boolean"
-    row = spark.range(1).coalesce(1).mapInArrow(settled(invalidated), schema).first()
+    row = spark.range(1).coalesce(1).mapInArrow(without_delay(invalidated), schema).first()
     assert (row["same"], row["changed"], row["found"]) == ("", place, True)

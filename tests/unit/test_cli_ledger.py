@@ -91,7 +91,7 @@ def test_repair_makes_anew_what_check_misses(run):
     code, out = run("check")
     assert (code, "tile-differs" in out, "pointers missing or wrong" in out) == (1, True, True)
     code, out = run("repair")
-    assert (code, out.splitlines()[-1]) == (0, "people_ledger: size 3; 6 files made anew, 0 removed")
+    assert (code, out.splitlines()[-1]) == (0, "people_ledger: size 3; 6 files rebuilt, 0 removed")
     assert run("check") == (0, "people_ledger: size 3, every entry, statement and tile holds\n")
 
 

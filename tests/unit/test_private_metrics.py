@@ -38,7 +38,9 @@ def test_verdicts_of_a_private_table_keep_their_outcome_and_no_number():
         (verdict,) = judgement.verdicts
         assert (verdict.outcome, verdict.action) == ("FAILED", "stop")
         assert (verdict.measured, verdict.failed_rows, verdict.message, judgement.statistics) == (None, None, "", ())
-        assert not any(canary in repr((judgement.verdicts, judgement.settled)) for canary in ("41.25", "17", "103"))
+        assert not any(
+            canary in repr((judgement.verdicts, judgement.reproducible)) for canary in ("41.25", "17", "103")
+        )
 
 
 def test_exact_metrics_stay_as_they_are():

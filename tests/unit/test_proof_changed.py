@@ -15,7 +15,7 @@ from dataward.integrity.seal import SealedBeside, code_version
 from dataward.report import write as write_report
 from dataward.tables.deltalog.folder import folder
 from dataward.verbs.reports import check_report
-from dataward.verbs.verify import settled
+from dataward.verbs.verify import settled_by_rows
 from tests.deltamade import thirty
 from tests.sealedmade import seal
 from tests.unit.test_manifest import manifests
@@ -148,7 +148,7 @@ def test_rows_settle_commits_whose_files_do_not_suffice():
         return [] if version == 9 else [fail("rows-changed", f"version {version}", "2 rows")]
 
     def codes(findings, differing=()):
-        return [one.code for one in settled(findings, differing, 5, rows)]
+        return [one.code for one in settled_by_rows(findings, differing, 5, rows)]
 
     assert codes([before, after]) == ["commit-neutral", "commit-neutral"]
     assert asked == [9]

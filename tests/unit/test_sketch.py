@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataward.profiling.column import ColumnProfile, Frequent, told
+from dataward.profiling.column import ColumnProfile, Frequent, column_profile
 from dataward.profiling.drift import drifts
 from dataward.profiling.sketch import FREQUENT, HASHES, Sketch, _mixed, kind_of
 from dataward.profiling.together import Together
@@ -36,7 +36,7 @@ def merged(*batches):
 
 
 def facts(sketch, kind):
-    column = told("c", kind, sketch)
+    column = column_profile("c", kind, sketch)
     return (column.rows, column.missing, column.distinct, column.low, column.high, column.zeros, column.negatives, column.empty,
             column.frequent, column.undercounted, column.lengths and (column.lengths.low, column.lengths.high), dict(column.shapes))  # fmt: skip
 
@@ -57,7 +57,7 @@ def test_sketches_of_numbers_add_up(one, other):
     assert both.squares == pytest.approx(whole.squares, rel=1e-9, abs=1e-3)
     known = [float(v) for v in (*one, *other) if v is not None]
     if known:
-        column = told("c", "double", both)
+        column = column_profile("c", "double", both)
         assert (column.low, column.high, column.distinct) == (min(known), max(known), len({v + 0.0 for v in known}))
         assert column.mean == pytest.approx(np.mean(known), abs=1e-6)
         assert column.deviation == pytest.approx(np.std(known), rel=1e-6, abs=1e-6)
@@ -73,7 +73,7 @@ def test_sketches_of_texts_add_up(one, other):
     both, whole = merged(a, b), sketched(pa.concat_arrays([a, b]))
     assert facts(both, "string") == facts(whole, "string")
     known = [v for v in (*one, *other) if v is not None]
-    column = told("c", "string", both)
+    column = column_profile("c", "string", both)
     assert column.distinct == len(set(known))
     assert all(known.count(found.value) == found.count for found in column.frequent)
     assert column.empty == known.count("")
@@ -82,7 +82,7 @@ def test_sketches_of_texts_add_up(one, other):
 def test_many_values_are_estimated_within_what_is_told():
     draw = np.random.default_rng(3)
     batches = [pa.array(draw.integers(0, 300_000, 20_000)) for _ in range(20)]
-    column = told("c", "bigint", merged(*batches))
+    column = column_profile("c", "bigint", merged(*batches))
     true = len(np.unique(np.concatenate([batch.to_numpy() for batch in batches])))
     assert column.distinct_error == (HASHES - 2) ** -0.5
     assert abs(column.distinct / true - 1) < 4 * column.distinct_error
@@ -100,7 +100,7 @@ def test_frequent_values_are_found_among_many():
         batches.append(pa.array(values))
     sketch = merged(*batches)
     assert len(sketch.frequent) <= 4 * FREQUENT
-    column = told("c", "string", sketch)
+    column = column_profile("c", "string", sketch)
     assert column.frequent[0] == Frequent("often", 7000)
     assert Frequent("now and then", 400) in column.frequent
     assert 0 < column.undercounted < 200
@@ -129,25 +129,25 @@ def test_no_count_is_lower_than_is_told(seed):
     (["1"] * 19 + ["x"], "integer", 0.95), (["1", "x"], None, None), ([], None, None),
 ])  # fmt: skip
 def test_what_texts_stand_for(values, inferred, share):
-    column = told("c", "string", sketched(pa.array(values, pa.string())))
+    column = column_profile("c", "string", sketched(pa.array(values, pa.string())))
     assert (column.inferred, column.inferred_share) == (inferred, share)
 
 
 def test_shapes_times_flags_and_nothing():
-    column = told("c", "string", sketched(pa.array(["AB-123", "XYZ-9", "Ann Lee"])))
+    column = column_profile("c", "string", sketched(pa.array(["AB-123", "XYZ-9", "Ann Lee"])))
     assert dict(column.shapes) == {"A-9": pytest.approx(2 / 3), "Aa Aa": pytest.approx(1 / 3)}
     moments = pa.array([0, 86_400_000_000, None], pa.timestamp("us", "UTC"))
-    column = told("c", "timestamp", sketched(moments))
+    column = column_profile("c", "timestamp", sketched(moments))
     assert (column.written(column.low), column.written(column.high)) == ("1970-01-01 00:00:00", "1970-01-02 00:00:00")
-    column = told("c", "date", sketched(pa.array([20000, 20000, 20001], pa.date32())))
+    column = column_profile("c", "date", sketched(pa.array([20000, 20000, 20001], pa.date32())))
     assert (column.frequent[0], column.written(column.high)) == (Frequent("2024-10-04", 2), "2024-10-05")
-    column = told("c", "boolean", sketched(pa.array([True, True, False, None])))
+    column = column_profile("c", "boolean", sketched(pa.array([True, True, False, None])))
     assert column.frequent == (Frequent("true", 2), Frequent("false", 1))
-    column = told("c", "double", sketched(pa.array([float("nan"), float("inf"), 1.0])))
+    column = column_profile("c", "double", sketched(pa.array([float("nan"), float("inf"), 1.0])))
     assert (column.not_numbers, column.low, column.high) == (2, 1, 1)
-    column = told("c", "double", sketched(pa.array([None, None], pa.float64())))
+    column = column_profile("c", "double", sketched(pa.array([None, None], pa.float64())))
     assert (column.completeness, column.quantiles, column.low) == (0, (), None)
-    hidden = told("c", "string", sketched(pa.array(["CANARY"] * 3))).hidden("password")
+    hidden = column_profile("c", "string", sketched(pa.array(["CANARY"] * 3))).hidden("password")
     assert "CANARY" not in repr(hidden)
 
 
@@ -168,7 +168,7 @@ def test_correlations_equal_those_of_pandas_and_add_up(seed):
 
 
 def profiled(values, kind="double", name="c"):
-    return told(name, kind, sketched(values))
+    return column_profile(name, kind, sketched(values))
 
 
 def test_what_stays_the_same_does_not_drift():

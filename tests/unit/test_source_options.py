@@ -41,7 +41,7 @@ def test_the_encoding_is_known_by_either_name():
 @pytest.mark.parametrize(("format_", "options", "words"), [
     ("csv", {"encoding": "UTF-16", "multiLine": False}, "'multiLine: false' does not go with UTF-16"),
     ("csv", {"charset": "utf-32le", "multiLine": "false"}, "'multiLine: false' does not go with UTF-32LE"),
-    ("json", {"encoding": "utf-16"}, "lines of JSON in UTF-16 cannot be told apart: write UTF-16LE"),
+    ("json", {"encoding": "utf-16"}, "lines of JSON in UTF-16 cannot be split: write UTF-16LE"),
 ])  # fmt: skip
 def test_options_that_lose_text_are_refused(format_, options, words):
     with pytest.raises(ValidationError, match=words):

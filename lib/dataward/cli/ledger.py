@@ -42,7 +42,7 @@ def add(verb: Verb) -> None:
     )
     only = "verify by this public key, not by the keyring; may be repeated"
     command.add_argument("--key", action="append", default=[], metavar="VKEY", help=only)
-    _with_heads(action("repair", _repair, "Make tiles, pointers and checkpoint anew from the signed entries."))
+    _with_heads(action("repair", _repair, "Rebuild tiles, pointers and checkpoint from the signed entries."))
     with_contract(action("publish", _publish_heads, "Keep the newest checkpoint at every place under 'heads'."))
     _add_cloudtrail(action)
     bring = "Bring a ledger of an older Dataward (a Delta table) over, with its proof; needs Spark."
@@ -237,7 +237,7 @@ def _repair(arguments: argparse.Namespace) -> int:
         for name in names:
             print(f"  {what}  {name}")
     print(
-        f"{contract.ledger_location}: size {done.head.size}; {counted(len(done.written), 'file')} made anew, {len(done.removed)} removed"
+        f"{contract.ledger_location}: size {done.head.size}; {counted(len(done.written), 'file')} rebuilt, {len(done.removed)} removed"
     )
     return 0
 

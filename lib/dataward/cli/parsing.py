@@ -74,7 +74,7 @@ def with_monitoring(command: argparse.ArgumentParser) -> argparse.ArgumentParser
     )  # fmt: skip
     command.add_argument(
         "--alert", action="append", default=[], metavar="DEST",
-        help="sns:ARN, webhook:@FILE or webhook:env:NAME, told when a run stops, warns or fails; default: $DATAWARD_ALERTS",
+        help="sns:ARN, webhook:@FILE or webhook:env:NAME, notified when a run stops, warns or fails; default: $DATAWARD_ALERTS",
     )  # fmt: skip
     return command
 

@@ -101,7 +101,7 @@ def _floor(share: float) -> float:
 
 def _facts(column: ColumnProfile) -> list[str]:
     if column.sensitive:
-        return [f"looks sensitive ({column.sensitive}): no values are told", *(["KEY"] if column.key else [])]
+        return [f"looks sensitive ({column.sensitive}): no values are shown", *(["KEY"] if column.key else [])]
     facts = ["KEY"] if column.key else [f"unique {_floor(column.unique):.1%}"] if column.unique is not None else []
     if column.histogram:
         high = max(item.count for item in column.histogram) or 1

@@ -73,12 +73,12 @@ def _stream(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
     say(f"stream {planned.name}: {planned.contract.source} -> {planned.contract.target}")
     codes, where = [0], monitor.destinations(arguments)
 
-    def told(result: RunResult) -> None:
+    def show(result: RunResult) -> None:
         monitor.sent(result, where, arguments.json)
         codes.append(told_run(result, arguments.json))
 
     with monitor.failing(planned.name, None, where):
-        results = stream(spark, planned, arguments.stream, arguments.every, arguments.report, Following(say, told))
+        results = stream(spark, planned, arguments.stream, arguments.every, arguments.report, Following(say, show))
     say(
         (f"{len(results):,} batch" + ("es" if len(results) > 1 else ""))
         if results

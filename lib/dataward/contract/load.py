@@ -21,7 +21,7 @@ __all__ = ["detectors", "load", "policy_of", "problems_of", "read_model"]
 Made = TypeVar("Made", bound=BaseModel)
 
 MOST = 100
-"""Mistakes that are told one by one."""
+"""Mistakes that are reported one by one."""
 
 _MAPPING = "a mapping of keys to values is expected here"
 

@@ -112,7 +112,7 @@ class Contract(Model):
         ),
     ] = Field(
         default_factory=dict,
-        description="columns by which, together, people could be told: the report shows the crowds they stand in. A list of "
+        description="columns by which, together, people could be recognised: the report shows the crowds they stand in. A list of "
         "names, or name: [generalize parameters from fine to coarse] for 'dataward anonymize'",
     )
     metrics: Literal["exact", "private"] = Field(
@@ -200,7 +200,7 @@ class Contract(Model):
             )
         if self.source.format in ("csv", "json") and self.source.schema_ is None:
             raise ValueError(f"mode refresh of {self.source.format} needs source.schema: without it every file is read")
-        # Of the whole table, and not to be told from parts of it.
+        # Properties of the whole table, which its parts do not determine.
         of_all = ("checks", "treat", "rules_after", "quasi_identifiers", "windows", "parity")
         if given := [name for name in of_all if getattr(self, name)]:
             raise ValueError(

@@ -27,7 +27,7 @@ class Operation(Model):
         injective: equal values stay equal and different ones different, so that tables join on them.
         guessable: equal values become equal ones, so that counting may tell which is which.
         random: a value becomes another one each time, so that a run which is repeated writes other rows.
-        findable: the protected form of a value can be computed anew from the value and the key.
+        findable: the protected form of a value can be computed again from the value and the key.
         keyed: it takes a key.
         shows_version: a protected value says by which version of the key it was made.
         keeps: it leaves the value as it is.

@@ -178,9 +178,7 @@ class Source(Location):
         if self.encoding.startswith(("UTF-16", "UTF-32")) and not self.multi_line and self.format == "csv":
             raise ValueError(f"option 'multiLine: false' does not go with {self.encoding}: leave it out")
         if self.encoding in ("UTF-16", "UTF-32") and not self.multi_line and self.format == "json":
-            raise ValueError(
-                f"lines of JSON in {self.encoding} cannot be told apart: write UTF-16LE, UTF-16BE and so on"
-            )
+            raise ValueError(f"lines of JSON in {self.encoding} cannot be split: write UTF-16LE, UTF-16BE and so on")
         return self
 
     def _fits_outside(self) -> None:

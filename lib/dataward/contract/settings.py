@@ -193,12 +193,13 @@ class Erasure(Model):
 
 
 class PrivateMetrics(Model):
-    """What is told of a private table in place of exact numbers: a release of each published version."""
+    """What is released of a private table in place of exact numbers: a release of each published version."""
 
     unit: str = Field(min_length=1, description="the target's column that names a person, or row")
     rows_per_unit: int = Field(default=1, ge=1, le=2**20, description="rows of one unit that count, at most")
     between: dict[str, tuple[float, float]] = Field(
-        default_factory=dict, description="numeric columns that are told, each with public bounds: {amount: [0, 500]}"
+        default_factory=dict,
+        description="numeric columns that are released, each with public bounds: {amount: [0, 500]}",
     )
     distinct: tuple[str, ...] = Field(default=(), description="columns whose distinct values are counted")
     epsilon: float = Field(gt=0, le=100, description="price of one version's metrics")
@@ -222,7 +223,7 @@ class Retention(Model):
 
 
 class Windows(Model):
-    """Windows of event time in which the rules are told as well."""
+    """Windows of event time in which the rules are evaluated as well."""
 
     column: str = Field(description="a timestamp, a date, or text that Spark reads as one")
     length: str = Field(pattern=r"^[1-9][0-9]{0,4} (second|minute|hour|day|week)s?$", description="e.g. 1 hour")

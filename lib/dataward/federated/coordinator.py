@@ -112,7 +112,9 @@ class Store:
         try:
             return Progress.of(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError):
-            raise RunError(f"{self.path}: the kept progress is damaged. Remove it to begin the training anew") from None
+            raise RunError(
+                f"{self.path}: the kept progress is damaged. Remove it to start the training again"
+            ) from None
 
     def write(self, progress: Progress) -> None:
         """Replace the stored progress atomically.

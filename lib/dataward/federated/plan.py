@@ -275,7 +275,7 @@ def more_than_half(sites: Sequence[SiteEntry], minimum: int) -> None:
         raise ValueError("'sites' has a name twice")
     if not len(names) // 2 < minimum <= len(names):
         raise ValueError(
-            "'minimum_sites' is more than half of the sites and at most all: else two sums could be told apart"
+            "'minimum_sites' is more than half of the sites and at most all: else two sums could be distinguished"
         )
 
 

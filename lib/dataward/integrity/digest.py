@@ -24,7 +24,7 @@ from dataward.integrity.encoding_one import ROW_ONE, encoded_rows_one, mask_one
 from dataward.spark.hmac import row_sums
 from dataward.spark.kind import is_remote
 from dataward.spark.sql import column, identifier
-from dataward.spark.workers import batch_of, settled
+from dataward.spark.workers import batch_of, without_delay
 from dataward.tables.maintenance import settings
 
 if TYPE_CHECKING:
@@ -166,7 +166,9 @@ def summed_in_python(frame: DataFrame, key: bytes, macs: Macs = row_macs) -> Sum
         part = sized.where(F.col("size") > smallest) if smallest >= 0 else sized
         with settings(frame.sparkSession, {"spark.sql.execution.arrow.maxRecordsPerBatch": str(rows)}):
             results = (
-                part.select(*columns, short.alias("short")).mapInArrow(settled(_summing(key, macs)), SUMMED).collect()
+                part.select(*columns, short.alias("short"))
+                .mapInArrow(without_delay(_summing(key, macs)), SUMMED)
+                .collect()
             )
         for row in results:
             total += Sum(row.rows, lanes_of(bytes(row.lanes)))

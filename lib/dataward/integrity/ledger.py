@@ -270,7 +270,7 @@ def enter(log: Log, keys: Keys, first: Draft, again: Callable[[], Draft] | None 
 
 def _body(log: Log, draft: Draft) -> Body:
     about, target = draft.about, table_id(draft.about.target)
-    last = pointers.newest(log, draft.kind, target, settled=True)
+    last = pointers.newest(log, draft.kind, target, covered=True)
     return Body(
         kind=draft.kind,
         time=draft.time,

@@ -52,7 +52,7 @@ class Migrated:
 
 
 def migrate(old: Place, new: Place) -> Migrated:
-    """Wrap every secret anew, write the new keyring in one step, compare it, and then mark the old one as moved.
+    """Wrap every secret under the new key, write the new keyring in one step, compare it, and then mark the old one as moved.
 
     Killed at any point, it leaves the old keyring whole, and can be repeated. The old keyring is never removed; once it is marked,
     it serves its readers, and refuses changes. In one and the same place the text is replaced atomically.

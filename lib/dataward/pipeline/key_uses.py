@@ -21,7 +21,7 @@ from dataward.tables import delta
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["KeyUse", "by_column", "key_uses", "live_versions", "told"]
+__all__ = ["KeyUse", "by_column", "key_uses", "live_versions", "seals_and_commits"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def key_uses(spark: SparkSession, contract: Contract) -> list[KeyUse]:
     """
     ring = open_keys(contract.keys)
     with isolated(spark) as own:
-        seals, commits = told(own, contract)
+        seals, commits = seals_and_commits(own, contract)
         aside = _quarantined(own, contract)
         beside = _entries(own, contract, ring)
     made = _made_by(seals, commits)
@@ -123,7 +123,7 @@ def live_versions(spark: SparkSession, contract: Contract, place: Location, vers
         seals: dict[int, Seal] = {}
         commits = {commit.version: commit for commit in delta.history(spark, place)}
     else:
-        seals, commits = told(spark, contract)
+        seals, commits = seals_and_commits(spark, contract)
     found: dict[str, set[int]] = defaultdict(set)
     for (column, by), versions in _made_by(seals, commits).items():
         if version in versions:
@@ -152,7 +152,7 @@ def _entries(spark: SparkSession, contract: Contract, keys: Keyring) -> dict[tup
     return {use: count for use, count in found.items() if count}
 
 
-def told(spark: SparkSession, contract: Contract) -> tuple[dict[int, Seal], dict[int, delta.Commit]]:
+def seals_and_commits(spark: SparkSession, contract: Contract) -> tuple[dict[int, Seal], dict[int, delta.Commit]]:
     """Return the seals and the commits of the target by version."""
     target = contract.target
     if not delta.exists(spark, target):

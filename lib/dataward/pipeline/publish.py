@@ -166,7 +166,7 @@ def _run(
     with trace.phase("judge") as say:
         exact = intake.judge(ctx, ready, repaired)
         judged = quieted(ctx.contract, exact)
-        resume.same_verdicts(ctx.run_id, ctx.earlier.metadata, judged.settled)
+        resume.same_verdicts(ctx.run_id, ctx.earlier.metadata, judged.reproducible)
         say(judged.words)
     with trace.phase("split") as say:
         judged = judged.with_counts(ctx.contract, intake.count(ctx, exact), forgotten)

@@ -49,7 +49,7 @@ from dataward.quality.rules import RowRule
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite
 from dataward.spark.sql import column, identifier, literal
-from dataward.spark.workers import settled
+from dataward.spark.workers import without_delay
 from dataward.tables import commits, delta
 from dataward.tables.delta import Commit
 from dataward.tables.maintenance import settings
@@ -241,7 +241,7 @@ class Refresh:
         with settings(self.spark, LONG_BATCHES):
             self.blocks.count()
         with settings(self.spark, frequencies.FEW):
-            found = self._together([]).mapInArrow(settled(frequencies.counting()), frequencies.COUNTS).collect()
+            found = self._together([]).mapInArrow(without_delay(frequencies.counting()), frequencies.COUNTS).collect()
         for number, grouping in enumerate(self.sets):
             rows = [row for row in found if row.grouping == number]
             before, now = (
@@ -302,7 +302,7 @@ class Refresh:
 
     def _holders(self, also: list[str]) -> DataFrame:
         """Return each code that occurs, or occurred, more than once, with each partition that contains it."""
-        holders = self._together(also).mapInArrow(settled(frequencies.holding()), frequencies.HOLDERS).persist()
+        holders = self._together(also).mapInArrow(without_delay(frequencies.holding()), frequencies.HOLDERS).persist()
         self.held.append(holders)
         with settings(self.spark, frequencies.FEW):
             holders.count()

@@ -241,7 +241,7 @@ def against_keys(ctx: Context, frame: DataFrame) -> None:
             raise UsageError(
                 f"column '{name}': {contract.target} holds values of {parameters.op} by another version of the key than the "
                 f"current one ({version}), and they do not say which. Bring the table over first (dataward rotate), or publish "
-                "all of it anew (mode overwrite)"
+                "all of it again (mode overwrite)"
             )
 
 

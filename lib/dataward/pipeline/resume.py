@@ -113,9 +113,9 @@ def no_stream_before(spark: SparkSession, contract: Contract, present: Newest | 
             return
 
 
-def same_verdicts(run_id: str, earlier: dict[str, Any] | None, settled: list[list[Any]]) -> None:
+def same_verdicts(run_id: str, earlier: dict[str, Any] | None, verdicts: list[list[Any]]) -> None:
     """Raise SourceChanged where an earlier attempt judged (or repaired) the same source differently."""
-    if earlier and earlier["verdicts_sha256"] != sha256(settled):
+    if earlier and earlier["verdicts_sha256"] != sha256(verdicts):
         raise SourceChanged(
             f"run '{run_id}' judged the same source differently before: a rule depends on more than the data. Give a new "
             "--run-id"

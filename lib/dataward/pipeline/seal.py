@@ -52,7 +52,7 @@ def same_keys(spark: SparkSession, contract: Contract, keys: Keyring) -> None:
         raise KeyringError(
             f"keyring {contract.keys.path} is not the one that sealed {contract.target} version {seal.version}: {trouble}. "
             "Restore that keyring from your backup: tokens of two keys do not join, and without the first nothing of this "
-            "table can be verified. To begin anew without it, publish to another target and ledger"
+            "table can be verified. To start again without it, publish to another target and ledger"
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from dataward.errors import SourceError, UsageError
-from dataward.pipeline.key_uses import live_versions, told
+from dataward.pipeline.key_uses import live_versions, seals_and_commits
 from dataward.release.query import Query, contract_of
 from dataward.release.units import splits
 from dataward.tables import delta
@@ -37,7 +37,7 @@ def vouched(spark: SparkSession, query: Query, version: int, unit: str | None, c
             raise UsageError(f"unit '{unit}' of {source}: {trouble}")
         return
     contract = contract_of(query, source.beside("source"), source, source.ledger)
-    seals, commits = told(spark, contract)
+    seals, commits = seals_and_commits(spark, contract)
     sealed = max((number for number in seals if number <= version), default=None)
     rows_changed = [
         number

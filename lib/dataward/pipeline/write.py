@@ -78,7 +78,7 @@ def write(ctx: Context, output: Output) -> Written:
     metadata = {
         "contract": ctx.contract.contract,
         "contract_sha256": ctx.plan.sha256,
-        "verdicts_sha256": sha256(judged.settled),
+        "verdicts_sha256": sha256(judged.reproducible),
         "source": pin_facts(pinned.source),
         "references": {alias: pin_facts(pin) for alias, pin in pinned.references.items()},
         "as_of": ctx.now.isoformat(),

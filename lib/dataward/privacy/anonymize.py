@@ -54,7 +54,7 @@ class Ladder:
         """Number of the top level."""
         return len(self.levels) + 1
 
-    def told(self, level: int) -> str:
+    def describe(self, level: int) -> str:
         """Describe a level."""
         if level == 0:
             return "as it is"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.privacy.needles import SHORTEST, Needle, Wanted, at_home, stands
 from dataward.privacy.paths import leaves
 from dataward.spark.sql import identifier
-from dataward.spark.workers import mapped, settled
+from dataward.spark.workers import mapped, without_delay
 from dataward.tables.files import escaped
 from dataward.tables.maintenance import files, read_bytes
 
@@ -61,8 +61,8 @@ _NEXT = {
     "change data": "vacuum the table, then erase again",
     "deletion vector": "purge and vacuum the table, then erase again",
     "log": "take the value out of the table's properties, then erase again; if it is in a path, rename the folder",
-    "checkpoint": "erase again, which writes the checkpoint anew",
-    "checksum": "delete the file, which Delta makes anew, then erase again",
+    "checkpoint": "erase again, which writes a new checkpoint",
+    "checksum": "delete the file, which Delta makes again, then erase again",
     "file": "delete the file or take the value out of it, then erase again with --prove",
 }
 
@@ -114,7 +114,7 @@ def search(spark: SparkSession, folders: Iterable[str], needles: Iterable[Needle
             residues |= {(path, *found) for found in _in_bytes(read_bytes(spark, path), wanted)}
     if plain:
         done = set()
-        for row in _contents(spark, plain).mapInArrow(settled(_searching(wanted)), FOUND).collect():
+        for row in _contents(spark, plain).mapInArrow(without_delay(_searching(wanted)), FOUND).collect():
             done.add(row.path)
             if row.named is None:
                 unread.append(row.path)

@@ -13,7 +13,7 @@ import numpy as np
 from dataward.profiling.sketch import TYPES, Sketch
 from dataward.quality.metrics import WHOLE
 
-__all__ = ["Bin", "ColumnProfile", "Frequent", "Lengths", "told"]
+__all__ = ["Bin", "ColumnProfile", "Frequent", "Lengths", "column_profile"]
 
 BINS = 20
 SHOWN = 100  # frequent values of a profile
@@ -120,7 +120,7 @@ class ColumnProfile:
         return f"{number:,.6g}"
 
 
-def told(name: str, type_: str, sketch: Sketch) -> ColumnProfile:
+def column_profile(name: str, type_: str, sketch: Sketch) -> ColumnProfile:
     """Return the profile of a sketch."""
     distinct, error = sketch.distinct
     known = sketch.rows - sketch.nulls

@@ -20,7 +20,7 @@ from dataward.profiling.together import Together
 from dataward.quality.metrics import NUMERIC
 from dataward.spark.kind import parallelism
 from dataward.spark.sql import identifier
-from dataward.spark.workers import batch_of, settled
+from dataward.spark.workers import batch_of, without_delay
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,7 +86,7 @@ def kept(frame: DataFrame, part: str, box: Box) -> DataFrame:
                 data = json.dumps([*names[number], sketch.as_data()]).encode()
                 yield batch_of([(part, number, box.shut(data, _place(part, number)))], KEPT)
 
-    return _states(frame, part, (), []).mapInArrow(settled(run), KEPT)
+    return _states(frame, part, (), []).mapInArrow(without_delay(run), KEPT)
 
 
 def whole(states: DataFrame, box: Box) -> list[tuple[str, str, Sketch]]:
@@ -104,7 +104,7 @@ def whole(states: DataFrame, box: Box) -> list[tuple[str, str, Sketch]]:
         merged = [("", number, pickle.dumps((*names[number], sketch))) for number, sketch in sketches.items()]
         yield batch_of(merged, KEPT)
 
-    rows = states.repartition(_spread(states), "number").mapInArrow(settled(run), KEPT).collect()
+    rows = states.repartition(_spread(states), "number").mapInArrow(without_delay(run), KEPT).collect()
     return [pickle.loads(row.state) for row in sorted(rows)]  # noqa: S301 - written by our own workers a moment ago
 
 
@@ -125,9 +125,9 @@ def _states(frame: DataFrame, part: str | None, detectors: tuple[Detector, ...],
         *(f"{sql} as c{n}" for n, sql in enumerate(plain)),
         *(f"xxhash64({plain[n]}) as h{n}" for n in texts),
     )
-    states = numbered.mapInArrow(settled(_sketching(detectors, numbers, texts)), STATES)
+    states = numbered.mapInArrow(without_delay(_sketching(detectors, numbers, texts)), STATES)
     spread = _spread(frame) if part else max(1, min(len(fields), _spread(frame)))
-    return states.repartition(spread, "part", "number").mapInArrow(settled(_merging), STATES)
+    return states.repartition(spread, "part", "number").mapInArrow(without_delay(_merging), STATES)
 
 
 def _plain(column: StructField) -> str:

@@ -96,7 +96,7 @@ class Judgement:
         return f"{counted(len(self.verdicts), 'rule')}: {outcomes}"
 
     @property
-    def settled(self) -> list[list[Any]]:
+    def reproducible(self) -> list[list[Any]]:
         """Results that a rerun must reproduce, without measured values: sums of doubles depend on the order of addition."""
         return [[verdict.rule, verdict.outcome, verdict.action, verdict.failed_rows] for verdict in self.verdicts]
 
@@ -259,10 +259,10 @@ def _judge(rule: Rule, scene: Scene) -> Verdict:
         else:
             if isinstance(rule, Probe):
                 found = scene.allow(rule.text, lambda: rule.probe(scene))
-                measured, message = found.measured, found.told
+                measured, message = found.measured, found.detail
             elif isinstance(rule, TableRule):
                 measured = rule.measure(values, now)
-                message = rule.told(values, now)
+                message = rule.detail(values, now)
             if measured is not None and not math.isfinite(measured):
                 not_finite, measured = measured, None
                 raise Unmeasured(f"the measured value is {not_finite}: the column holds NaN or infinity")

@@ -23,7 +23,7 @@ from dataward.contract.treatment import Method
 from dataward.quality.internal import INTERNAL
 from dataward.spark.held import Held, hold
 from dataward.spark.sql import identifier
-from dataward.spark.workers import settled
+from dataward.spark.workers import without_delay
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -169,7 +169,7 @@ class Spreads:
         middles = "".join(f", mean{n} double, median{n} double" for n in range(len(centred)))
         convert = _bounds_of_groups(bounds, places, of_centres)
         numbers = {wish: n for wishes in (bounds, centred) for n, wish in enumerate(wishes)}
-        return cls(counted.mapInArrow(settled(convert), f"number int, key string{ends}{middles}"), sets, numbers)
+        return cls(counted.mapInArrow(without_delay(convert), f"number int, key string{ends}{middles}"), sets, numbers)
 
     def held(self) -> Spreads:
         """Measure now (one Spark job) and persist the result until :meth:`release`."""

@@ -16,7 +16,7 @@ NAMESPACE = "Dataward"
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number with its unit (CloudWatch's name) and the dimensions that it is told apart by."""
+    """One number with its unit (CloudWatch's name) and the dimensions that distinguish it."""
 
     name: str
     value: float

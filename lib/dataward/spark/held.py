@@ -59,11 +59,11 @@ def persisted(frame: DataFrame) -> DataFrame | None:
 def _without_lineage(kept: DataFrame) -> DataFrame:
     """Return a frame over the RDD of a persisted one, with its statistics; the frame itself where Spark's internals differ."""
     try:
-        anew: Any = kept.select("*")._jdf  # planned now, it reads the persisted rows
+        planned: Any = kept.select("*")._jdf  # planned now, it reads the persisted rows
         jvm: Any = kept.sparkSession.sparkContext._jvm
         logical: Any = getattr(getattr(jvm.org.apache.spark.sql.execution, "LogicalRDD$"), "MODULE$")
-        plan = logical.fromDataset(anew.queryExecution().toRdd(), anew, False)
-        found: DataFrame = moved.rows_of(kept.sparkSession, plan, anew.sparkSession())
+        plan = logical.fromDataset(planned.queryExecution().toRdd(), planned, False)
+        found: DataFrame = moved.rows_of(kept.sparkSession, plan, planned.sparkSession())
         return found
     except Exception:
         return kept

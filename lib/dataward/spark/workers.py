@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
-__all__ = ["batch_of", "collected", "column_of", "mapped", "named", "settled"]
+__all__ = ["batch_of", "collected", "column_of", "mapped", "named", "without_delay"]
 
 NUMBERS = {"int": "int32", "bigint": "int64", "double": "float64"}
 READ = zipimporter.invalidate_caches
 Function = Callable[[Iterable["pa.RecordBatch"]], Iterable["pa.RecordBatch"]]
 
 
-def settled(function: Function) -> Function:
+def without_delay(function: Function) -> Function:
     """Return a function for ``mapInArrow`` whose workers start their next tasks without delay."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
@@ -45,7 +45,7 @@ def mapped(frame: DataFrame, function: Function, schema: StructType | str) -> Da
 
         return function(pa.RecordBatch.from_arrays(batch.columns, names=names) for batch in batches)
 
-    return numbered.mapInArrow(settled(run), schema)
+    return numbered.mapInArrow(without_delay(run), schema)
 
 
 def _settle() -> None:

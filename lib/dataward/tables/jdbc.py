@@ -37,13 +37,13 @@ class Rows:
 
     Attributes:
         frame: the rows.
-        told: how they are pinned, as text.
+        described: how they are pinned, as text.
         version: the watermark as a whole number (microseconds, days, or the number itself); None: a snapshot.
         digest: SHA-256 (hex) that identifies the rows.
     """
 
     frame: DataFrame
-    told: str
+    described: str
     version: int | None
     digest: str
 

@@ -54,7 +54,7 @@ def look(spark: SparkSession, source: Source, paths: Sequence[str]) -> list[Line
         return []
     lines = _lines(spark, source, paths)
     found = lines.groupBy("file").agg(*_aggregates()).collect()
-    last = {row.file: row.settled for row in found if row.settled is not None}
+    last = {row.file: row.last_certain for row in found if row.last_certain is not None}
     after = _toggles_after(lines, last) if last and source.multi_line else {}
     return [_of(row, source, after.get(row.file, 0)) for row in found]
 
@@ -62,7 +62,7 @@ def look(spark: SparkSession, source: Source, paths: Sequence[str]) -> list[Line
 def _of(row: Any, source: Source, after: int) -> Lines:
     if not source.multi_line:  # Spark reads each line as a record
         return Lines(row.file, None, False, row.undecodable, row.opening > 0)
-    toggles, state = (after, row.settled.open) if row.settled is not None else (row.toggles, False)
+    toggles, state = (after, row.last_certain.open) if row.last_certain is not None else (row.toggles, False)
     only_returns = row.lines == 1 and row.returns_inside  # a file of Mac OS 9
     separator = None if only_returns or "linesep" in source.reader_options else "\r\n" if row.returns_first else "\n"
     left_open = not only_returns and state != bool(toggles % 2)
@@ -134,7 +134,7 @@ def _aggregates() -> list[Any]:
         "undecodable": "count_if(undecodable)",
         "opening": "count_if(open)",
         # Lines with the same state at their end for both states at their start, and those that swap the states.
-        "settled": "max(struct(start, id, open)) filter (where quoted and open = open_still)",
+        "last_certain": "max(struct(start, id, open)) filter (where quoted and open = open_still)",
         "toggles": "count_if(open and not open_still)",
     }
     return [F.expr(sql).alias(name) for name, sql in aggregates.items()]

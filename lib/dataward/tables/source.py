@@ -139,7 +139,7 @@ def _pin_outside(spark: SparkSession, source: Source, version: int | None) -> Pi
     now = None
     if rows.version is not None:
         now = partial(jdbc.count_digest, source=source, frame=rows.frame, mark=rows.version)
-    return Pin(rows.frame, f"{source} @ {rows.told}", rows.version, rows.digest, source, now)
+    return Pin(rows.frame, f"{source} @ {rows.described}", rows.version, rows.digest, source, now)
 
 
 def _refuse_other_kinds(spark: SparkSession, source: Source, name: str) -> None:

@@ -80,7 +80,7 @@ def anonymize(
         ladders = [ladder(frame, names[name.lower()], levels) for name, levels in contract.quasi_identifiers.items()]
         chosen = choose(frame, ladders, k, most_suppressed)
         levels_by_column = {
-            steps.column: steps.told(level) for steps, level in zip(ladders, chosen.levels, strict=True)
+            steps.column: steps.describe(level) for steps, level in zip(ladders, chosen.levels, strict=True)
         }
         if place is None:
             return Anonymized(version, levels_by_column, chosen, None, None)

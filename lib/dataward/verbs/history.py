@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataward.integrity.seal import Seal
 from dataward.pipeline.guard import guarded
-from dataward.pipeline.key_uses import told
+from dataward.pipeline.key_uses import seals_and_commits
 from dataward.pipeline.plan import Plan
 from dataward.spark.session import isolated
 from dataward.tables import delta
@@ -43,7 +43,7 @@ def history(spark: SparkSession, plan: Plan) -> list[VersionRecord]:
         TargetError: the target does not exist.
     """
     with isolated(spark) as own:
-        seals, commits = told(own, plan.contract)
+        seals, commits = seals_and_commits(own, plan.contract)
         versions = sorted(set(seals) | set(commits), reverse=True)
         return [_record(version, commits.get(version), seals.get(version)) for version in versions]
 

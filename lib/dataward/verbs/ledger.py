@@ -168,7 +168,7 @@ def repair(contract: Contract, heads: Sequence[Note] = ()) -> Repaired:
     domain = contract.keys.domain
     kept, unread = known_heads(log, contract.heads)
     if unread:
-        raise TargetError(f"ledger {log}: nothing is signed anew before its heads are compared: {unread[0]}")
+        raise TargetError(f"ledger {log}: nothing is signed again before its heads are compared: {unread[0]}")
     heads = [*heads, *kept]
     return repairing.repair(log, _rules(log, keys), ledger.signer_of(log, keys, domain, keys.current(domain)), heads)
 

@@ -24,7 +24,7 @@ from dataward.pipeline.refresh import sketches
 from dataward.privacy.discover.custom import with_custom
 from dataward.privacy.discover.detector import Detector
 from dataward.privacy.discover.score import judge_column
-from dataward.profiling.column import Bin, ColumnProfile, Frequent, Lengths, told
+from dataward.profiling.column import Bin, ColumnProfile, Frequent, Lengths, column_profile
 from dataward.profiling.columns import Seen, seen
 from dataward.profiling.drift import Drift, drifts
 from dataward.profiling.sketch import Sketch
@@ -114,7 +114,7 @@ def profile_of(spark: SparkSession, contract: Contract) -> Profile:
         )
     with isolated(spark) as own:
         kept = sketches(own, contract, open_keys(contract.keys))
-    columns = [told(name, kind, sketch) for name, kind, sketch in kept]
+    columns = [column_profile(name, kind, sketch) for name, kind, sketch in kept]
     shown = (
         column.hidden(contract.line(column.name).class_ or "by the contract")
         if contract.sensitive(column.name)
@@ -131,7 +131,7 @@ def profiled(
     found, fields = seen(frame, detectors), frame.schema.fields
     classes = _classes(found, [field.name for field in fields], detectors)
     columns = [
-        told(field.name, field.dataType.simpleString(), found.sketches.get(number) or Sketch("text"))
+        column_profile(field.name, field.dataType.simpleString(), found.sketches.get(number) or Sketch("text"))
         for number, field in enumerate(fields)
     ]
     columns = _counted(frame, columns) if keys else columns

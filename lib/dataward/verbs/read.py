@@ -21,7 +21,7 @@ from dataward.integrity.records import Ask
 from dataward.integrity.seal import code_version
 from dataward.keys import open_keys
 from dataward.pipeline.guard import caller, guarded
-from dataward.pipeline.key_uses import live_versions, told
+from dataward.pipeline.key_uses import live_versions, seals_and_commits
 from dataward.pipeline.plan import Plan, plan
 from dataward.pipeline.seal import signer
 from dataward.privacy.opening import Display, displayed, openable
@@ -164,7 +164,7 @@ def _version(spark: SparkSession, plan: Plan, wish: Wish) -> tuple[int, str]:
     version = wish.version
     if wish.as_of is not None or not wish.verified:
         with isolated(spark) as own:
-            seals, _ = told(own, plan.contract)
+            seals, _ = seals_and_commits(own, plan.contract)
         sealed = sorted(seals)
         if wish.as_of is not None:
             sealed = [number for number in sealed if datetime.fromisoformat(seals[number].time) <= wish.as_of]

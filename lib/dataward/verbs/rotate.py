@@ -22,7 +22,7 @@ from dataward.keys import Keyring, open_keys
 from dataward.pipeline.content import ENCODINGS, Change, Sealing, commit_mac, verified
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.heads import RERUN, keep_all
-from dataward.pipeline.key_uses import by_column, key_uses, live_versions, told
+from dataward.pipeline.key_uses import by_column, key_uses, live_versions, seals_and_commits
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.repair import repaired
 from dataward.pipeline.seal import SealingRun, same_keys, seal_version
@@ -191,9 +191,9 @@ class _Table:
             self.replaced(place, ready, version, {"step": f"{self.domain} v{old} -> v{new}"}, made)
             columns = ", ".join(f"{name} ({count:,})" for name, count in carried.items())
             self.progress(f"  {mark} {place}: {columns}; {time.perf_counter() - began:.1f} s")
-        self.sealed_anew(old)
+        self.seal_again(old)
 
-    def sealed_anew(self, old: int) -> None:
+    def seal_again(self, old: int) -> None:
         """Seal the newest version under the new key where no value had to be converted, so that the new key verifies it.
 
         Raises:
@@ -201,7 +201,7 @@ class _Table:
         """
         target = self.contract.target
         version = delta.latest_version(self.spark, target)
-        seals, _ = told(self.spark, self.contract)
+        seals, _ = seals_and_commits(self.spark, self.contract)
         earlier = seals[max(seals)] if seals else None
         if earlier is None or (earlier.key["domain"], earlier.key["version"]) != (self.domain, old):
             return

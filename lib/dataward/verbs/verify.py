@@ -125,7 +125,9 @@ def verified(spark: SparkSession | None, contract: Contract, asked: Asked) -> tu
         findings += check_report(asked.reports, contract.contract, seal, lambda: _erasures(contract))
     if asked.rows:
         differing = _rows(spark, contract, seal, seal.version)
-        findings = settled(findings, differing, seal.version, lambda version: _rows(spark, contract, seal, version))
+        findings = settled_by_rows(
+            findings, differing, seal.version, lambda version: _rows(spark, contract, seal, version)
+        )
     checks = tuple(_checks(found, seal, findings))
     target = str(contract.target)
     proof = Proof(
@@ -240,7 +242,7 @@ def _contract(contract: Contract, seal: Seal) -> list[Finding]:
     return [note("contract-edited", contract.contract)]
 
 
-def settled(
+def settled_by_rows(
     findings: Sequence[Finding], differing: Sequence[Finding], sealed: int, rows: Callable[[int], Sequence[Finding]]
 ) -> list[Finding]:
     """Decide by the rows which commits changed nothing although their files do not suffice to compare.

@@ -225,16 +225,16 @@ def find(log: Log, kind: str, run: str, target: str) -> tuple[int, Body] | None:
     return _pointed(log, run_path(kind, run, target), mine) or next(_pending(log, mine), None)
 
 
-def newest(log: Log, kind: str, target: str, settled: bool = False) -> tuple[int, Body] | None:
+def newest(log: Log, kind: str, target: str, covered: bool = False) -> tuple[int, Body] | None:
     """Return the newest entry of a kind and target, in O(log n) reads; None where there is none.
 
-    ``settled``: a checkpoint covers every entry, so that the pointers are complete.
+    ``covered``: a checkpoint covers every entry, so that the pointers are complete.
     """
 
     def mine(body: Body) -> bool:
         return (body.kind, body.target) == (kind, target)
 
-    if not settled and (pending := list(_pending(log, mine))):
+    if not covered and (pending := list(_pending(log, mine))):
         return pending[-1]
     last = _last(lambda nth: log.store.exists(nth_path(kind, target, nth)), _number(log, newest_path(kind, target)))
     if last < 0:

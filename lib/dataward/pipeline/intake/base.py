@@ -96,10 +96,10 @@ class Judged:
     """Rows that are stored nowhere."""
 
     @property
-    def settled(self) -> list[list[Any]]:
+    def reproducible(self) -> list[list[Any]]:
         """Verdicts and repairs that a rerun must reproduce."""
         repairs = ([repair.treatment, repair.what, repair.count] for repair in self.mended.repairs)
-        return [*self.judgement.settled, *repairs]
+        return [*self.judgement.reproducible, *repairs]
 
     def with_counts(self, contract: Contract, counted: Counted, forgotten: int) -> Judged:
         """Return a copy with the rows counted. ``forgotten``: rows dropped before the rules judged."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Scanner", "Span", "scanner"]
 
 MEMORY = 256 << 20
-"""Bytes that an automaton may take; beyond, it forgets what it has built and begins anew."""
+"""Bytes that an automaton may take; beyond, it discards its cache and starts again."""
 
 ENOUGH = 100
 """Texts of one shape whose checks tell whether it is worth checking the rest of a batch."""

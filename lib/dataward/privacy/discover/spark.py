@@ -12,7 +12,7 @@ from dataward.privacy.discover.detectors import DETECTORS
 from dataward.privacy.discover.evidence import Evidence
 from dataward.privacy.discover.scanner import scanner
 from dataward.privacy.discover.score import Finding, judge_column
-from dataward.spark.workers import settled
+from dataward.spark.workers import without_delay
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,7 @@ def discover_frame(frame: DataFrame, detectors: tuple[Detector, ...] = DETECTORS
     # mapInArrow takes no column whose name holds a dot or a backtick: there they go by number.
     numbered = frame.toDF(*(f"c{number}" for number in range(len(frame.columns))))
     looking = _on_workers(frame.columns, detectors)
-    rows = numbered.mapInArrow(settled(looking), "number int, path string, evidence string").collect()
+    rows = numbered.mapInArrow(without_delay(looking), "number int, path string, evidence string").collect()
     counted: dict[tuple[int, str], Evidence] = {}
     for row in rows:
         counted.setdefault((row["number"], row["path"]), Evidence()).add(Evidence.of_data(json.loads(row["evidence"])))

@@ -19,7 +19,7 @@ from dataward.keys import KeyProvider, Purpose
 from dataward.privacy.protect.operator import Made, Operator, Rows
 from dataward.privacy.protect.texts import messages
 from dataward.privacy.protect.token import macs
-from dataward.spark.workers import settled
+from dataward.spark.workers import without_delay
 from dataward.tables import commits, delta, maintenance
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ class Table:
             TargetError: the table cannot be written.
         """
         kind = values.schema["value"].dataType.simpleString()
-        lookups = values.mapInArrow(settled(_looked_up(secret)), LOOKED_UP.format(kind))
-        fresh = values.mapInArrow(settled(_fresh(secret, version, self.random)), SCHEMA)
+        lookups = values.mapInArrow(without_delay(_looked_up(secret)), LOOKED_UP.format(kind))
+        fresh = values.mapInArrow(without_delay(_fresh(secret, version, self.random)), SCHEMA)
         commits.insert_missing(self.spark, fresh, SCHEMA, self.place, "lookup")
         return lookups.join(self.rows(), "lookup")
 
@@ -123,7 +123,7 @@ class Table:
         version = delta.latest_version(self.spark, self.place)
         old_and_new = keys.key(self.purpose, domain, old), keys.key(self.purpose, domain, new)
         rekeyed = delta.read(self.spark, self.place, version).mapInArrow(
-            settled(_rekeyed(*old_and_new, old, new, self.random)), SCHEMA
+            without_delay(_rekeyed(*old_and_new, old, new, self.random)), SCHEMA
         )
         metadata = {"step": f"{domain} v{old} -> v{new}"}
         transaction = commits.Transaction(f"rekey-{secrets.token_hex(6)}", metadata)

@@ -149,7 +149,7 @@ class ColumnPlan:
         return tuple(name for name, node in self._strict.columns if any(leaf.may_stop for leaf in tree.leaves(node)))
 
     def for_columns(self, schema: StructType, strict: bool = True) -> Compiled:
-        """Return the operators of some of the columns, in the order of a frame's schema; compiled anew where a type is another."""
+        """Return the operators of some of the columns, in the order of a frame's schema; compiled again where a type differs."""
         known = {one.name: one.dataType for one in self.schema.fields}
         if any(known.get(one.name) != one.dataType for one in schema.fields):
             return ColumnPlan.resolve(self.contract, self.keys, schema).operators(strict)

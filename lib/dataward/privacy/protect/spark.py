@@ -21,7 +21,7 @@ from dataward.privacy.protect.token import Keyed
 from dataward.privacy.protect.vault import VaultOperator, through_vault
 from dataward.spark.arrow import arrow_schema, arrow_type, spark_type
 from dataward.spark.sql import column
-from dataward.spark.workers import mapped, settled
+from dataward.spark.workers import mapped, without_delay
 from dataward.tables.reason import from_worker, marked, reason
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def attempt(plan: ColumnPlan, frame: DataFrame, columns: Iterable[str]) -> None:
     sample = frame.select(*(column(name).alias(f"c{number}") for number, name in enumerate(names)))
     try:
         sample.limit(plan.contract.discovery.rows).mapInArrow(
-            settled(_attempting(names, nodes)), "nothing int"
+            without_delay(_attempting(names, nodes)), "nothing int"
         ).collect()
     except Exception as error:
         if message := from_worker(error):

@@ -23,7 +23,7 @@ from dataward.quality.duplicates.components import components
 from dataward.quality.internal import row_id
 from dataward.spark.held import Held, hold, persisted
 from dataward.spark.sql import identifier
-from dataward.spark.workers import settled
+from dataward.spark.workers import without_delay
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -143,7 +143,9 @@ def clusters(frame: DataFrame, matching: Matching) -> Clusters:
     total = sum(row["rows"] for row in by_rule.values())
     parts = max(1, math.ceil(total / PAIRS))
     together = blocked.repartition(parts, "rule", "block").sortWithinPartitions("rule", "block", *names, "id")
-    edges = together.mapInArrow(settled(_pairs(matching)), "a string, b string, score double, similarities string")
+    edges = together.mapInArrow(
+        without_delay(_pairs(matching)), "a string, b string, score double, similarities string"
+    )
     ends = edges.selectExpr(
         "explode(array(named_struct('id', a, 'score', score, 'similarities', similarities), "
         "named_struct('id', b, 'score', score, 'similarities', similarities))) as end"
@@ -152,7 +154,7 @@ def clusters(frame: DataFrame, matching: Matching) -> Clusters:
         F.expr("max_by(end.similarities, struct(end.score, end.similarities)) as similarities"),
         F.expr("max(end.score) as score"),
     )
-    joined = edges.select("a", "b").repartition(1).mapInArrow(settled(components), "id string, cluster string")
+    joined = edges.select("a", "b").repartition(1).mapInArrow(without_delay(components), "id string, cluster string")
     members = best.join(joined, "id").select("id", "cluster", "score", "similarities")
     return Clusters(members, edges, tuple(notes))
 

@@ -17,7 +17,7 @@ from dataward.quality.engines.codes import bucket_of
 from dataward.quality.engines.groups import counted_code, own_code
 from dataward.quality.metrics.keys import Grouping
 from dataward.spark.sql import identifier
-from dataward.spark.workers import batch_of, settled
+from dataward.spark.workers import batch_of, without_delay
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,7 +72,7 @@ def coded(frame: DataFrame, sets: list[Grouping], box: Box) -> list[str]:
 def blocks(frame: DataFrame, sets: list[Grouping], part: str, box: Box) -> DataFrame:
     """Return the blocks of a frame in one pass without a shuffle; ``part`` is SQL of a text that identifies a row's part."""
     codes = [f"{sql} as {identifier(f'code{n}')}" for n, sql in enumerate(coded(frame, sets, box))]
-    return frame.selectExpr(f"{part} as part", *codes).mapInArrow(settled(_packing(box)), BLOCKS)
+    return frame.selectExpr(f"{part} as part", *codes).mapInArrow(without_delay(_packing(box)), BLOCKS)
 
 
 def _packing(box: Box) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
@@ -181,7 +181,7 @@ def spread(blocks: DataFrame, rows: float, box: Box, among: Probes | None = None
     """
     buckets = min(max(1, round(rows / BUCKET)), 10_000)
     opened = blocks.select("side", "part", "grouping", "state").mapInArrow(
-        settled(_spreading(box, buckets, among)), SPREAD
+        without_delay(_spreading(box, buckets, among)), SPREAD
     )
     return opened.repartition(buckets, "bucket")
 

@@ -24,7 +24,7 @@ from dataward.quality.metrics import Metric, Values, is_grouped, measurable, sta
 from dataward.quality.metrics.keys import Counts, Grouping
 from dataward.quality.metrics.kinds import of_counts
 from dataward.spark.sql import column, identifier
-from dataward.spark.workers import settled
+from dataward.spark.workers import without_delay
 from dataward.tables.maintenance import settings
 from dataward.tables.reason import reason
 
@@ -132,8 +132,8 @@ def _stacked(frame: DataFrame, sets: list[Grouping], types: dict[str, str], rows
     coded = [f"{counted_code(grouping, types, salt)} as code{n}" for n, grouping in enumerate(sets)]
     tasks = min(max(1, math.ceil(rows * len(sets) / TASK)), 10_000)
     buckets = max(tasks, min(math.ceil(rows / BUCKET), BUCKETS))
-    blocks = frame.selectExpr(*coded).mapInArrow(settled(packing(buckets)), BLOCKS)
-    return blocks.repartition(tasks, "bucket").mapInArrow(settled(counting()), COUNTS)
+    blocks = frame.selectExpr(*coded).mapInArrow(without_delay(packing(buckets)), BLOCKS)
+    return blocks.repartition(tasks, "bucket").mapInArrow(without_delay(counting()), COUNTS)
 
 
 def _counted(

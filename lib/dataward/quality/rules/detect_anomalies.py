@@ -160,6 +160,6 @@ class DetectAnomalies(TableRule):
             return ANYTHING
         return _Within("between", (Decimal(repr(self.band.low)), Decimal(repr(self.band.high))))
 
-    def told(self, values: Values, now: datetime) -> str:
+    def detail(self, values: Values, now: datetime) -> str:
         """Return the expected band as text."""
         return f"expected {self.band}" if self.band else ""

@@ -57,7 +57,7 @@ class Finding:
     """A probe's number (a decimal where exact; None: no value) and further text for the verdict, without data."""
 
     measured: float | Decimal | None
-    told: str = ""
+    detail: str = ""
 
 
 class TableRule(Rule):
@@ -73,7 +73,7 @@ class TableRule(Rule):
         """Return the number from the measured metrics."""
         return values[self.metrics(now)[0]]
 
-    def told(self, values: Values, now: datetime) -> str:
+    def detail(self, values: Values, now: datetime) -> str:
         """Return further text for the verdict, without data."""
         return ""
 

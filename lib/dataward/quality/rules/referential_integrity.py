@@ -76,7 +76,7 @@ class ReferentialIntegrity(TableRule):
         among = f"coalesce({self.statement.where}, false) and {complete}" if self.statement.where else complete
         return Metric("compliance", self.columns, among, f"not {self.flags()[0].name}"), Metric("size", where=among)
 
-    def told(self, values: Values, now: datetime) -> str:
+    def detail(self, values: Values, now: datetime) -> str:
         """Return further text of the verdict."""
         share, rows = (values[metric] for metric in self.metrics(now))
         return (

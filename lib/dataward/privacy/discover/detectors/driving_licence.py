@@ -1,4 +1,4 @@
-"""``driving_licence``: numbers of driving licences; Britain's is told by its form, others by the column's name."""
+"""``driving_licence``: numbers of driving licences; Britain's is recognised by its form, others by the column's name."""
 
 from dataward.privacy.discover.detector import Detector, Pattern
 

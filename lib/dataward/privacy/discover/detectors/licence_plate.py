@@ -1,4 +1,4 @@
-"""``licence_plate``: number plates of vehicles. Shapes of 20 countries; few can be told without the column's name."""
+"""``licence_plate``: number plates of vehicles. Shapes of 20 countries; few can be recognised without the column's name."""
 
 from dataward.privacy.discover.detector import Detector, Pattern
 

@@ -1,7 +1,7 @@
 """``person_name``: names of people, by lists of common given and family names of some forty languages (``words/names.txt``).
 
-The lists hold the commonest names, not all: a column is told by the share of its values that are in them, which in columns of
-other words is small. Firms called after people are told apart by what such firms are called.
+The lists hold the commonest names, not all: a column is recognised by the share of its values that are in them, which in columns of
+other words is small. Firms called after people are distinguished by what such firms are called.
 """
 
 from collections.abc import Sequence
