@@ -319,6 +319,22 @@ def a_file_is_dropped_under_the_name_of_optimize(table):
     table.commit("OPTIMIZE", None, table.remove(old, False))
 
 
+@attack("statistics-edited")
+def rows_are_hidden_by_the_statistics_of_an_optimize_that_keeps_them(table):
+    old = next(add for add in table.adds.values() if "deletionVector" not in add)
+    rows = pq.ParquetFile(table.root / unquoted(old["path"])).read().to_pylist()
+    new = table.file([(row["id"], row.get("mail") or old["partitionValues"].get("mail")) for row in rows])
+    new["add"] |= {"dataChange": False, "partitionValues": old["partitionValues"]}
+    new["add"] |= hiding(new["add"])
+    table.commit("OPTIMIZE", None, table.remove(old, False), new)
+
+
+@attack("statistics-edited")
+def rows_are_hidden_by_statistics_that_are_computed_anew(table):
+    old = next(iter(table.adds.values()))
+    table.commit("COMPUTE STATISTICS", None, {"add": {**old, "dataChange": False, **hiding(old)}})
+
+
 @attack("version-without-entry")
 def a_commit_is_forged_in_the_name_of_dataward(table):
     table.append([(666, "x@y.z")], "r30")

@@ -128,8 +128,8 @@ class Table:
         pq.write_table(pa.table(columns), file)
         stats = {
             "numRecords": len(rows),
-            "minValues": {"id": rows[0][0]},
-            "maxValues": {"id": rows[-1][0]},
+            "minValues": {"id": min(rows)[0]},
+            "maxValues": {"id": max(rows)[0]},
             "nullCount": {"id": 0},
         }
         return {"add": {"path": quote(name), "partitionValues": values, "size": file.stat().st_size, "modificationTime": 1,

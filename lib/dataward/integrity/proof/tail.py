@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from dataward.integrity.manifest import Attested, ManifestCommit, ManifestFile, Step, following, steps, unhashed
 from dataward.integrity.proof.delta import Looked
 from dataward.integrity.proof.findings import Finding, fail, note
-from dataward.tables.deltalog.actions import Key
+from dataward.integrity.proof.statistics import hiding
+from dataward.tables.deltalog.actions import Damaged, Key
 from dataward.tables.deltalog.folder import Folder, Missing
+from dataward.tables.deltalog.log import read_commit
 
 __all__ = ["check_tail", "check_unattested"]
 
@@ -76,6 +79,21 @@ def judged(looked: Looked, step: Step, commit: ManifestCommit, restorable: Resto
         )
     else:
         yield _rows(looked.table, step.gone, commit)
+        yield from _misleading(looked, commit)
+
+
+def _misleading(looked: Looked, commit: ManifestCommit) -> Iterator[Finding]:
+    """Yield a finding where the statistics of new files could make readers skip rows of them."""
+    try:
+        found = read_commit(looked.table, commit.version)
+    except (Missing, Damaged):  # the log was cleaned up, or the finding is another one
+        return
+    if sum(one.size for one in found.added) > LARGEST:
+        return
+    for added in found.added:
+        with suppress(Missing, ValueError):
+            if why := hiding(added, _opened(looked.table, added.path)):
+                yield fail("statistics-edited", _place(commit), f"{added.path}: {why}")
 
 
 def _described_again(step: Step, commit: ManifestCommit, place: str) -> Iterator[Finding]:
