@@ -198,6 +198,15 @@ def test_the_statement_of_an_attempt_that_was_killed_before_its_entry_is_a_note(
     assert "run r29, version 29" in found[0].detail
 
 
+def test_an_entry_that_no_checkpoint_covers_yet_is_a_note(sealed):
+    checkpoint = sealed.root / "ledger/checkpoint"
+    before = checkpoint.read_bytes()
+    sealed.table.append([(1, "a")], "r30")
+    enter(sealed, 30, "r30", manifests(sealed.table.root)[0][30])
+    checkpoint.write_bytes(before)  # as a writer leaves it that is killed before it signs
+    assert [(one.code, one.fails) for one in sealed.prove().findings] == [("ledger-uncovered", False)]
+
+
 def test_a_cut_ledger_and_log_show_against_a_head_that_was_kept(sealed):
     head = sealed.head()
     cut(sealed, 27)
