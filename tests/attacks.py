@@ -443,11 +443,10 @@ def a_part_of_a_checkpoint_is_removed(table):
 
 @attack("checkpoint-edited")
 def a_checkpoint_is_that_of_an_earlier_version(table):
-    if table.checkpoints == "v2":
+    older, newer = (sorted(table.log.glob(f"*00{version}.checkpoint*")) for version in (10, 20))
+    if table.checkpoints == "v2" or len(older) != len(newer):
         return False
-    for one, other in zip(
-        sorted(table.log.glob("*0010.checkpoint*")), sorted(table.log.glob("*0020.checkpoint*")), strict=True
-    ):
+    for one, other in zip(older, newer, strict=True):
         shutil.copy(one, other)
     return True
 
@@ -489,8 +488,10 @@ def the_protocol_is_edited_in_a_version_checksum(table):
 def the_files_are_edited_in_a_version_checksum(table):
     path = parts_of(table, ".crc")
     data = json.loads(path.read_text())
+    if "allFiles" not in data:  # Delta lists those of small tables
+        return False
     data["allFiles"].pop()
-    path.write_text(json.dumps(data))
+    return path.write_text(json.dumps(data))
 
 
 @attack("checksum-edited")

@@ -25,6 +25,7 @@ KINDS = {
 SESSION = {
     "spark.databricks.delta.allFilesInCrc.enabled": "true",
     "spark.databricks.delta.retentionDurationCheck.enabled": "false",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",  # tasks by which VACUUM lists a folder
 }
 
 

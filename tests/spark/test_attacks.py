@@ -17,18 +17,13 @@ KEYS = pem(RING.public_key("people", 1)).encode()
 
 @pytest.fixture(scope="module")
 def written(spark, tmp_path_factory):
-    """Sealed tables by kind, and copies of them to each of which Spark did one operation."""
-    root, found, done = tmp_path_factory.mktemp("written"), {}, {}
+    """Sealed tables by kind."""
+    root, found = tmp_path_factory.mktemp("written"), {}
     for kind in KINDS:
         sealed = found[kind] = Sealed(root / kind, thirty_of(spark, kind, root / kind / "table"))
         for manifest in manifests(sealed.table.root)[0]:
             enter(sealed, manifest.version, f"r{manifest.version}", manifest)
-    for name, (kind, *_) in OPERATIONS.items():
-        copy = found[kind].copy(root / name.replace(" ", "_").replace(",", ""))
-        operated(spark, name, copy.table.root)
-        done[name] = copy
-
-    return found, done
+    return found
 
 
 def told(sealed):
@@ -37,7 +32,7 @@ def told(sealed):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_attack_on_a_table_of_spark_is_named(written, tmp_path, kind):
-    whole = written[0][kind]
+    whole = written[kind]
     assert told(whole) == ()
     seen, missed = set(), {}
     for attack in ATTACKS:
@@ -54,10 +49,13 @@ def test_every_attack_on_a_table_of_spark_is_named(written, tmp_path, kind):
     assert len(seen) >= 50
 
 
-def test_nothing_that_spark_rightly_does_is_tampering(written):
+@pytest.mark.parametrize("part", range(3))
+def test_nothing_that_spark_rightly_does_is_tampering(spark, written, tmp_path, part):
     wrong = {}
-    for name, (_, code, _) in OPERATIONS.items():
-        found = told(written[1][name])
+    for name, (kind, code, _) in list(OPERATIONS.items())[part::3]:
+        copy = written[kind].copy(tmp_path / name.replace(" ", "_").replace(",", ""))
+        operated(spark, name, copy.table.root)
+        found = told(copy)
         if any(one.fails for one in found) or (code and code not in {one.code for one in found}):
             wrong[name] = list(map(str, found))
     assert wrong == {}
@@ -66,7 +64,7 @@ def test_nothing_that_spark_rightly_does_is_tampering(written):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_spark_wrote_what_its_kind_says(written, kind):
-    table = taken(written[0][kind].table.root, kind)
+    table = taken(written[kind].table.root, kind)
     names = [path.name for path in table.log.iterdir() if path.name[0] != "."]
     assert table.version == 29
     assert any(".checkpoint." in name for name in names)
