@@ -155,7 +155,14 @@ def journey(root: Path) -> dict[str, dict[str, object]]:
     )
     Path(short).write_text(text)
     trip.run("unfit", "publish", "--contract", short, *reports)
-    trip.run("stream", "publish", "--contract", added, "--stream", str(root / "checkpoint"), *reports)
+    flow = trip.contract("flow", "flow", "flow", "mode: append")
+    Path(flow).write_text(Path(flow).read_text().replace("/flow.csv", "/flow"))
+    (root / "data/flow").mkdir()
+    for step, ids in (("stream", range(1, 5)), ("stream on", range(5, 8)), ("stream end", range(0))):
+        if ids:
+            trip.data(f"flow/{step}", ids)
+        trip.run(step, "publish", "--contract", flow, "--stream", str(root / "checkpoint"), *reports)
+    trip.run("every", "publish", "--contract", flow, "--stream", str(root / "checkpoint"), "--every", "5 minutes")
     return trip.steps
 
 

@@ -47,7 +47,7 @@ def steps(server, journeyed):
 RUNS = (
     "overwrite", "again", "append", "merge", "verify", "rows", "history", "quarantine", "release", "profile", "discover",
     "discover all", "diff", "restore", "discard", "rotate", "rotated rows", "erase", "erased rows", "vacuum", "vacuumed rows",
-    "explain",
+    "explain", "stream", "stream on", "stream end",
 )  # fmt: skip
 
 
@@ -64,6 +64,13 @@ def test_rows_add_up_over_connect(steps):
     assert steps["release"]["out"]["rows"]["published"] == 2
     assert steps["restore"]["out"]["rows"] == 68  # of the version before the release
     assert steps["discard"]["out"] == {"run": "r2", "discarded": 1}
+
+
+def test_a_stream_takes_what_arrived_since_its_checkpoint(steps):
+    first, second = (steps[step]["out"] for step in ("stream", "stream on"))
+    assert (first["rows"]["published"], second["rows"]["published"]) == (4, 3)
+    assert first["run_id"][:-8] == second["run_id"][:-8] != ""
+    assert steps["stream end"]["out"] is None
 
 
 def test_a_value_that_cannot_be_protected_is_an_error_that_names_its_column_only(steps):
@@ -90,7 +97,8 @@ def test_the_servers_event_log_holds_no_key_and_no_value(server, steps, journeye
 
 
 @pytest.mark.parametrize(
-    ("step", "word"), [("deequ", "engine: spark"), ("relative", "absolute path"), ("stream", "classic session")]
+    ("step", "word"),
+    [("deequ", "engine: spark"), ("relative", "absolute path"), ("every", "ends after the present data")],
 )
 def test_what_cannot_run_over_connect_is_refused_by_name(steps, step, word):
     assert steps[step]["code"] == 2

@@ -1,5 +1,6 @@
 """Table features met in the wild, as source and as target: the rows are right, the seal holds, and the owner's declarations stay."""
 
+import contextlib
 import json
 import shutil
 
@@ -209,3 +210,26 @@ def test_a_table_whose_newest_commit_has_no_file_is_refused_before_the_run(lake,
     ):
         lake.publish(**contract(lake))
     assert lake.versions() == 1
+
+
+@pytest.fixture
+def coordinated(spark):
+    """Properties of tables whose commits a coordinator of Delta's own keeps aside, until a hundred of them wait."""
+    jvm = spark.sparkContext._jvm.org.apache.spark.sql.delta.coordinatedcommits
+    provider, builder = jvm.CommitCoordinatorProvider, jvm.InMemoryCommitCoordinatorBuilder(100)
+    with contextlib.suppress(Exception):  # a session has one, for all tests
+        provider.registerBuilder(builder)
+    name = "coordinatedCommits.commitCoordinator"
+    return {f"{name}-preview": builder.getName(), f"{name}Conf-preview": "{}"}
+
+
+def test_commits_that_a_coordinator_keeps_aside_are_copied_to_the_log_and_sealed(lake, coordinated):
+    table = made(lake, created(**coordinated), "target")
+    lake.spark.sql(f"insert into {table} {VALUES}")
+    assert lake.versions() == 1  # of two
+    filled(lake, created())
+    for mode in ("mode: overwrite", "mode: merge, on: [id]"):
+        assert lake.publish(**contract(lake, mode)).status == "published"
+        assert told(lake) == ROWS
+        assert lake.versions() == delta.latest_version(lake.spark, Location(path=f"{lake.root}/target")) + 1
+    assert proved(lake) == []

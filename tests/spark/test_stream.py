@@ -2,18 +2,21 @@
 
 import json
 import random
+import shutil
 
 import pytest
 
 from dataward import report
-from dataward.errors import TargetError, UsageError
+from dataward.errors import SourceChanged, SourceError, TargetError, UsageError
 from dataward.integrity import ledger
 from dataward.pipeline import publish as publish_module
 from dataward.pipeline.intake import WholeTable
 from dataward.pipeline.plan import plan
 from dataward.pipeline.publish import publish
 from dataward.pipeline.windows import windows
+from dataward.spark.session import isolated
 from dataward.tables import commits, delta
+from dataward.verbs.batches import bounded
 from dataward.verbs.quarantine import batches
 from dataward.verbs.stream import stream
 
@@ -216,3 +219,61 @@ def test_what_is_no_stream_is_refused(streaming):
     streaming.contract(columns=COLUMNS, target=APPEND, source=f"{{path: {streaming.root}/source, version: 1}}")
     with pytest.raises(UsageError, match="a stream has no version"):
         start(streaming)
+
+
+def bound(lake, checkpoint="bounded"):
+    """As through Spark Connect, which has no classic session's batches."""
+    planned = plan(lake.root / "contract.yaml")
+    with isolated(lake.spark) as own:
+        return list(bounded(own, planned, str(lake.root / checkpoint), str(lake.root / "reports"), lambda line: None))
+
+
+def test_batches_that_the_client_bounds_take_each_commit_of_a_table_once(lake):
+    arrive(lake, 0)
+    lake.contract(rules=RULES, columns=COLUMNS, target=APPEND)
+    (first,) = bound(lake)
+    assert (first.rows["in"], first.rows["published"]) == (6, 4)
+    assert bound(lake) == []
+    arrive(lake, 10)
+    arrive(lake, 20)
+    lake.spark.sql(f"optimize delta.`{lake.root}/source`")  # changes no row
+    (second,) = bound(lake)
+    assert (second.rows["in"], second.run_id[:-1]) == (12, first.run_id[:-1])
+    (lake.root / "bounded/batches/00000001.done").unlink()  # as if killed after the seal
+    assert [one.status for one in bound(lake)] == ["unchanged"]
+    assert [row[0] for row in lake.rows("target", "id")] == [1, 2, 4, 5, 11, 12, 14, 15, 21, 22, 24, 25]
+    lake.spark.sql(f"delete from delta.`{lake.root}/source` where id = 1")
+    with pytest.raises(SourceError, match=r"version 4 \(DELETE\) changed or removed rows"):
+        bound(lake)
+
+
+def test_batches_that_the_client_bounds_take_each_file_of_a_folder_once(lake):
+    folder = lake.root / "in"
+    folder.mkdir()
+
+    def put(name, *rows):
+        (folder / name).write_text("id,name,n\n" + "".join(f"{row},p,{row}\n" for row in rows))
+
+    put("a.csv", 1, 2)
+    source = f'{{format: csv, path: {folder}, options: {{header: true}}, schema: "{SCHEMA}"}}'
+    lake.contract(rules=RULES, columns=COLUMNS, target=APPEND, source=source)
+    assert [one.rows["in"] for one in bound(lake)] == [2]
+    put("b.csv", 3, -4)
+    lake.contract(rules=RULES + "\nRowCount > 2", columns=COLUMNS, target=APPEND, source=source)
+    assert [one.status for one in bound(lake)] == ["stopped"]
+    put("c.csv", 5)
+    lake.contract(rules=RULES, columns=COLUMNS, target=APPEND, source=source)
+    before = (folder / "b.csv").read_text()
+    put("b.csv", 3, 4, 6)
+    with pytest.raises(SourceChanged, match="files of the batch under way were changed or removed"):
+        bound(lake)
+    (folder / "b.csv").write_text(before)
+    with pytest.raises(SourceChanged):  # the same bytes at another time: only a new checkpoint helps
+        bound(lake)
+    (folder / "a.csv").unlink()  # a file that is done may go
+    shutil.rmtree(lake.root / "bounded")
+    assert [(one.rows["in"], one.rows["quarantined"]) for one in bound(lake)] == [(3, 1)]
+    (lake.root / "elsewhere/offsets").mkdir(parents=True)
+    (lake.root / "elsewhere/offsets/0").touch()
+    with pytest.raises(UsageError, match="Structured Streaming's"):
+        bound(lake, "elsewhere")

@@ -136,14 +136,16 @@ def against_place(spark: SparkSession, plan: Plan) -> Newest | None:
     turns.check(spark, target)
     try:
         found = delta.newest(spark, target)
-        # Spark Connect reads commits by DESCRIBE HISTORY, and the seal's own read of the file reports that it is missing.
-        reached = found is None or is_remote(spark) or log.commit_info(spark, found.folder, found.version) is not None
+        # Spark Connect reads commits by DESCRIBE HISTORY, and cannot ask Delta to copy a catalog's commits to the log.
+        remote = is_remote(spark) and found is not None and not found.by_catalog
+        reached = found is None or remote or log.commit_info(spark, found.folder, found.version) is not None
     except Exception as error:
         raise TargetError(f"{target}: {reason(error)}. Nothing was read; publish to another table") from None
     if not reached and found is not None:
         raise TargetError(
             f"{target}: its log has no file of version {found.version} ({found.folder}/_delta_log), as where a catalog manages the "
-            "commits itself. A seal binds to that file. Nothing was read; publish to a table whose log is reached by its path"
+            "commits itself, and this session cannot have it copied there. A seal binds to that file. Nothing was read; use a classic "
+            "session, or publish to a table whose log is reached by its path"
         )
     return found
 

@@ -40,6 +40,10 @@ __all__ = [
 ]
 
 
+BY_CATALOG = frozenset(["catalogManaged", "catalogOwned-preview", "coordinatedCommits-preview"])
+"""Table features by which a catalog orders commits; their files stand aside until they are copied to their place in the log."""
+
+
 @dataclass(frozen=True)
 class Newest:
     """A table's newest version.
@@ -49,6 +53,7 @@ class Newest:
         partition_by: partition columns.
         clustered_by: clustering columns.
         size: bytes of its data files; None where the log does not contain it without a job.
+        by_catalog: whether a catalog, or another coordinator, orders its commits.
     """
 
     version: int
@@ -59,6 +64,7 @@ class Newest:
     properties: Mapping[str, str]
     clustered_by: tuple[str, ...] = ()
     size: int | None = None
+    by_catalog: bool = False
 
     @property
     def maps_columns(self) -> bool:
@@ -107,6 +113,10 @@ def _of_log(spark: SparkSession, place: Location) -> Newest:
     features = json.loads(found.protocol().json())["protocol"].get("writerFeatures") or ()
     checksum = found.checksumOpt()  # of the .crc file; the snapshot itself would need a job
     clustered = _described(spark, place).clustered_by if "clustering" in features else ()
+    by_catalog = not BY_CATALOG.isdisjoint(features)
+    if by_catalog:
+        with suppress(Exception):  # whoever needs the file of a version finds it missing
+            found.ensureCommitFilesBackfilled(_nothing(spark))
     return Newest(
         version=int(found.version()),
         id=metadata["id"],
@@ -116,6 +126,7 @@ def _of_log(spark: SparkSession, place: Location) -> Newest:
         properties=metadata["configuration"],
         clustered_by=clustered,
         size=int(checksum.get().tableSizeBytes()) if checksum.isDefined() else None,
+        by_catalog=by_catalog,
     )
 
 
@@ -132,6 +143,7 @@ def _described(spark: SparkSession, place: Location) -> Newest:
         properties=detail["properties"] or {},
         clustered_by=tuple(detail.get("clusteringColumns") or ()),
         size=detail.get("sizeInBytes"),
+        by_catalog=not BY_CATALOG.isdisjoint(detail.get("tableFeatures") or ()),
     )
 
 

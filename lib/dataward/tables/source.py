@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-__all__ = ["MALFORMED", "Pin", "manifest", "pin", "loss_free", "streaming"]
+__all__ = ["MALFORMED", "Pin", "manifest", "pin", "loss_free", "of_files", "streaming"]
 
 SAMPLE = 100  # records below the header, which distinguish names from values
 
@@ -253,6 +253,20 @@ def loss_free(spark: SparkSession, pinned: Pin, paths: Sequence[str] | None = No
         if left_open := sorted(lines.path for lines in found if lines.left_open):
             raise SourceError(f"source {source}: {_left_open(source, left_open)}")
         return replace(pinned, frame=_by_separator(spark, reading, wanted, found))
+
+
+def of_files(spark: SparkSession, source: Source, paths: Sequence[str]) -> Pin:
+    """Return a pin of some files of a source, with the columns of all that are present.
+
+    Raises:
+        SourceError: as :func:`pin`.
+    """
+    with _readable(source):
+        found = _pin_files(spark, source)
+        if source.format in ("csv", "json"):
+            return loss_free(spark, found, paths)
+        base = _base(spark, source, [path for path, _, _ in manifest(spark, source)])
+        return replace(found, frame=_Reading(source, found.frame.schema, base).frame(spark, paths))
 
 
 def _left_open(source: Source, paths: Sequence[str]) -> str:

@@ -25,7 +25,8 @@ from dataward.spark.kind import is_remote
 from dataward.spark.session import activate, interruptible, isolated
 from dataward.tables import maintenance
 from dataward.tables.reason import reason
-from dataward.tables.source import Pin, streaming
+from dataward.tables.source import streaming
+from dataward.verbs.batches import FixedBatch, bounded
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -61,7 +62,7 @@ def stream(
         spark: the session.
         plan: plan of the contract.
         checkpoint: folder of the stream's checkpoint.
-        every: interval ("30 seconds") at which to continue without end; None: end after the present rows.
+        every: interval ("30 seconds") at which to continue without end; None: end after the present rows, as always through Spark Connect.
         report_folder: folder of the batches' reports.
         following: called during the stream.
 
@@ -72,7 +73,7 @@ def stream(
         UsageError: the contract's target or source does not support streams.
         DatawardError: like ``publish``; the next start of the stream repeats the batch.
     """
-    _fits(spark, plan)
+    _fits(spark, plan, every)
     plan = with_engine(spark, plan)
     results, failed = list[RunResult](), list[BaseException]()
 
@@ -87,6 +88,8 @@ def stream(
             failed.append(error)
             raise RuntimeError("the batch was not published") from None  # the JVM waits only for an Exception
 
+    if is_remote(spark):
+        return _bounded(spark, plan, checkpoint, report_folder, following)
     with isolated(spark) as own:
         writer = streaming(own, plan.contract.source).writeStream.foreachBatch(one)
         trigger: dict[str, Any] = {"processingTime": every} if every else {"availableNow": True}
@@ -109,16 +112,28 @@ def stream(
     return results
 
 
+def _bounded(
+    spark: SparkSession, plan: Plan, checkpoint: str, report_folder: str, following: Following
+) -> list[RunResult]:
+    results = list[RunResult]()
+    with isolated(spark) as own:
+        for result in bounded(own, plan, checkpoint, report_folder, following.progress):
+            results.append(result)
+            following.after(result)
+            if result.status == "stopped":
+                break
+    return results
+
+
 class _Stopped(Exception):
     """Error for a batch that published nothing, so that the checkpoint does not advance."""
 
 
-def _fits(spark: SparkSession, plan: Plan) -> None:
+def _fits(spark: SparkSession, plan: Plan, every: str | None) -> None:
     target, source = plan.contract.target, plan.contract.source
-    if is_remote(spark):
+    if is_remote(spark) and every:
         raise UsageError(
-            "a stream cannot run through Spark Connect: its batches would run in a Python of the server, apart from this process's "
-            "keys and ledger. Publish in mode append or merge on a schedule, or use a classic session"
+            "through Spark Connect a stream ends after the present data: leave out --every (every=), and start it on a schedule"
         )
     if target.mode not in ("append", "merge"):
         raise UsageError(
@@ -139,16 +154,8 @@ def _published(
     with ExitStack() as held:
         offsets = maintenance.read_bytes(spark, f"{checkpoint.rstrip('/')}/offsets/{number}").decode()
         digest = sha256([str(plan.contract.source), query, number, offsets])
-        pin = _Batch(
+        pin = FixedBatch(
             batch, f"{plan.contract.source}, batch {number} of stream {query}", None, digest, plan.contract.source
         )
         asked = Asked(plan, f"stream-{query}-{number:08d}", report_folder, progress)
         return reported(spark, asked, MicroBatch(pin), held)
-
-
-@dataclass(frozen=True)
-class _Batch(Pin):
-    """A micro-batch between fixed offsets of the checkpoint."""
-
-    def changed(self, spark: SparkSession) -> bool:
-        return False
