@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataward.contract import Source
 from dataward.errors import SourceChanged, SourceError, UsageError
@@ -181,5 +181,5 @@ def _rows(spark: SparkSession, source: Source, batch: _Bounds) -> DataFrame:
     if batch.since is None:
         return delta.read(spark, source, batch.version)
     versions = commits_to_read(str(source), _commits(spark, source, batch.since, batch.version))
-    frames: list[Any] = [written.rows_added(spark, source, one) for one in versions]
+    frames = [written.rows_added(spark, source, one) for one in versions]
     return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), frames)
