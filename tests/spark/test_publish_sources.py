@@ -43,9 +43,12 @@ def test_json_parquet_folder_and_table_sources(lake, spark):
     spark.sql("drop table lake_source")
 
 
-def test_target_and_ledger_by_table_name(lake, spark):
+def test_target_quarantine_and_ledger_by_table_name(lake, spark):
     lake.source(ROWS, SCHEMA)
     text = lake.contract(rules=RULES, columns=COLUMNS).read_text()
+    text = text.replace(
+        f"quarantine: {{path: {lake.root}/quarantine", "quarantine: {table: published_people_quarantine"
+    )
     (lake.root / "contract.yaml").write_text(
         text.replace(f"target: {{path: {lake.root}/target", "target: {table: published_people")
     )
@@ -53,9 +56,10 @@ def test_target_and_ledger_by_table_name(lake, spark):
         for number in range(2):
             assert lake.publish().target.version == number
         assert spark.table("published_people").count() == 2
+        assert spark.table("published_people_quarantine").count() == 6
         assert lake.verify().holds
     finally:
-        for name in ("published_people", "published_people_ledger"):
+        for name in ("published_people", "published_people_quarantine", "published_people_ledger"):
             spark.sql(f"drop table if exists {name}")
 
 

@@ -15,6 +15,7 @@ from dataward.spark.sql import identifier, literal, names
 from dataward.tables import delta, turns
 from dataward.tables.declared import Declared, Fit, conformed, declared, fit, read_back
 from dataward.tables.delta import Commit
+from dataward.tables.maintenance import settings
 from dataward.tables.reason import from_worker, reason
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class Manner:
 
 
 WHOLE = Manner()
+USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+"""Setting of the session with the metadata of commits whose writer has no option for it."""
 
 
 def append_once(spark: SparkSession, frame: DataFrame, place: Location, transaction: Transaction) -> Commit:
@@ -253,7 +256,10 @@ def _write(spark: SparkSession, frame: DataFrame, place: Location, transaction: 
             writer = writer.partitionBy(*how.partition_by)
         if delta.needs_mapping(frame.schema) and not delta.exists(spark, place):
             writer = writer.options(**delta.MAPPING)
-        _save(writer, place)
+        # Delta takes the metadata of the commit that creates a table by name from the session only.
+        created = place.path is None and not delta.exists(spark, place)
+        with settings(spark, {USER_METADATA: _metadata(transaction)} if created else {}):
+            _save(writer, place)
 
     return _once(spark, place, transaction, write)
 
@@ -271,25 +277,20 @@ def _merge(
     evolves: bool,
 ) -> Commit:
     # A merge reads these only from the session, which is isolated for this run (dataward.spark.session.isolated).
-    settings = {
-        "spark.databricks.delta.commitInfo.userMetadata": _metadata(transaction),
+    own = {
+        USER_METADATA: _metadata(transaction),
         "spark.databricks.delta.write.txnAppId": f"dataward/{transaction.app}",
         "spark.databricks.delta.write.txnVersion": "1",
     }
     if evolves:
-        settings["spark.databricks.delta.schema.autoMerge.enabled"] = "true"
+        own["spark.databricks.delta.schema.autoMerge.enabled"] = "true"
     values = {identifier(name): f"s.{identifier(name)}" for name in frame.columns}
 
     def merge() -> None:
-        for key, value in settings.items():
-            spark.conf.set(key, value)
-        try:
+        with settings(spark, own):
             merging = delta.delta_table(spark, target).alias("t").merge(frame.alias("s"), keys)
             # By name: columns that the run lacks stay unchanged, and the table fills its generated columns.
             merging.whenMatchedUpdate(set=values).whenNotMatchedInsert(values=values).execute()
-        finally:
-            for key in settings:
-                spark.conf.unset(key)
 
     return _once(spark, target, transaction, merge)
 
@@ -372,9 +373,7 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: Sequence[st
 
 def restore(spark: SparkSession, place: Location, commit: Commit) -> None:
     """Revert a commit: readers see the rows of the version before it (none, if it created the table)."""
-    spark.conf.set(
-        "spark.databricks.delta.commitInfo.userMetadata", json.dumps({"dataward": 1, "takes_back": commit.version})
-    )
+    spark.conf.set(USER_METADATA, json.dumps({"dataward": 1, "takes_back": commit.version}))
     try:
         if commit.version > 0:
             restore_to(spark, place, commit.version - 1)
@@ -382,7 +381,7 @@ def restore(spark: SparkSession, place: Location, commit: Commit) -> None:
             with turns.exclusive(spark, place, "restore"):
                 delta.delta_table(spark, place).delete()
     finally:
-        spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+        spark.conf.unset(USER_METADATA)
 
 
 def restore_to(spark: SparkSession, place: Location, version: int) -> None:
