@@ -35,9 +35,10 @@ LONG = ("merge", "multipart")  # much like others; each shape takes some seconds
 @pytest.fixture(
     scope="module", params=[pytest.param(one, marks=pytest.mark.long) if one in LONG else one for one in SHAPES]
 )
-def sealed(request, tmp_path_factory):
+def sealed(request, quick_folder):
     """A table of thirty sealed versions, and a function that gives copies of it."""
-    root = tmp_path_factory.mktemp(request.param)
+    root = quick_folder / request.param
+    root.mkdir()
     made = thirty(root / "made", request.param)
     chain, _ = manifests(made.root)
 
