@@ -62,7 +62,7 @@ def _key(request):
 def lake(spark, tmp_path_factory):
     """A keyring and one published version, both made under their policies."""
     with cloud(spark, tmp_path_factory.mktemp("iam")) as made:
-        text = made.contract.read_text()  # requests of heads are decided live by tests/unit/test_iam.py
+        text = made.contract.read_text()  # requests of heads are decided live by tests/unit/test_iam_check.py
         made.contract.write_text(re.sub(r"^heads:\n(?:  - .*\n)+", "", text, flags=re.MULTILINE))
         run(made, "keys-create", "keys", "create", str(made.contract), contract=False)
         run(made, "publish", "publish", "--run-id", "r1", *reports(made))
