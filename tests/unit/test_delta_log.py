@@ -4,16 +4,19 @@ import contextlib
 import json
 import os
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dataward.integrity.hashing import hash_files
+from dataward.tables.deltalog import checkpoint as checkpoints
 from dataward.tables.deltalog.actions import Damaged, Vector, action, plain
 from dataward.tables.deltalog.checkpoint import read_checkpoint
 from dataward.tables.deltalog.folder import LocalFolder, Missing, folder
 from dataward.tables.deltalog.log import Checkpoint, State, apply, commit_of, read_commit, read_listing
-from tests.deltamade import SHAPES, thirty
+from tests.cases import cases
+from tests.deltamade import MAP, SHAPES, thirty
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -31,6 +34,37 @@ def test_every_checkpoint_holds_what_the_commits_before_it_add_up_to(tmp_path, s
         assert found.files == states[checkpoint.version].files
         assert plain(found.metadata) == plain(states[checkpoint.version].metadata)
         assert found.protocol == states[checkpoint.version].protocol
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_consecutive_checkpoints_parse_each_listed_file_once(tmp_path, monkeypatch, shape):
+    table, parsed = folder(str(thirty(tmp_path / "t", shape).root)), []
+    one = checkpoints._file
+    monkeypatch.setattr(checkpoints, "_file", lambda body: parsed.append(1) or one(body))
+    alone = [read_checkpoint(table, checkpoint) for checkpoint in read_listing(table).checkpoints]
+    listed, distinct = len(parsed), len({found for state in alone for found in state.files.values()})
+    parsed.clear()
+    known = {}
+    assert [read_checkpoint(table, checkpoint, known) for checkpoint in read_listing(table).checkpoints] == alone
+    assert len(parsed) == len(known) == distinct <= listed
+
+
+TEXTS = st.one_of(st.none(), st.text(st.sampled_from(["a", "1", ":", "~", "/", "é"]), max_size=4))
+VALUES = st.lists(st.tuples(st.text(st.sampled_from(["a", ":", "1"]), min_size=1, max_size=3), TEXTS), max_size=2, unique_by=lambda pair: pair[0])  # fmt: skip
+
+
+@cases()
+@given(st.lists(st.tuples(TEXTS, VALUES, st.none() | st.integers(0, 120), TEXTS), min_size=1, max_size=6))
+def test_different_files_of_a_checkpoint_have_different_texts(files):
+    """Whatever stands between their fields, also in a part of a batch."""
+    rows = [
+        {"path": path, "partitionValues": values, "size": size, "stats": stats} for path, values, size, stats in files
+    ]
+    kind = pa.struct([("path", pa.string()), ("partitionValues", MAP), ("size", pa.int64()), ("stats", pa.string())])
+    texts = checkpoints._texts(pa.array(rows, kind))
+    told = [repr(row) for row in rows]
+    assert [texts.index(text) for text in texts] == [told.index(one) for one in told]
+    assert checkpoints._texts(pa.array(rows, kind)[1:]) == texts[1:]
 
 
 def folder_path(text):
@@ -114,6 +148,7 @@ def test_nesting_without_end_is_damaged():
         commit_of(0, b'{"add":{"path":"a","size":1,"stats":"' + b"[" * 100_000 + b'"}}')
 
 
+@cases()
 @given(st.binary(max_size=200), st.sampled_from([".json", ".parquet"]))
 def test_bytes_in_the_place_of_a_checkpoint_are_damaged_or_empty(tmp_path_factory, data, ending):
     root = tmp_path_factory.mktemp("t")

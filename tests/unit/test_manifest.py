@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from dataward.integrity.hashing import hash_files
-from dataward.integrity.manifest import Manifest, attested, build, needed, states
+from dataward.integrity.manifest import Manifest, after, attested, build, needed, states, steps
 from dataward.tables.deltalog.folder import folder
 from dataward.tables.deltalog.log import State, apply, read_commit, read_listing
 from tests.deltamade import SHAPES, thirty
@@ -73,6 +73,37 @@ def test_every_hundredth_is_whole_and_the_others_grow_with_their_own_files(tmp_p
     same(attested(chain[20:]), state)
     sizes = [len(one.text()) for one in chain if not one.whole]
     assert max(sizes) < 1.2 * min(sizes)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_walk_through_versions_gives_the_state_that_each_commit_leaves(tmp_path, shape):
+    table, state, walked = folder(str(thirty(tmp_path / "t", shape).root)), State(), 0
+    chain, _ = manifests(tmp_path / "t")
+    for step in steps(chain):
+        before, state = state, apply(state, read_commit(table, step.state.version))
+        assert step.state.files.keys() == state.files.keys()
+        assert step.state.size == sum(one.size for one in state.files.values())
+        assert step.gone.keys() == before.files.keys() - state.files.keys()
+        walked += 1
+    assert walked == 30
+    kept = next(steps(chain)).state.copy()
+    assert kept.files == {}
+    assert attested(chain[:2]).files.keys() == after(kept, chain[1].commits[0]).files.keys()
+    assert kept.files == {}
+
+
+def test_a_file_that_is_listed_again_keeps_the_hash_of_its_first_seal(tmp_path):
+    """Else somebody could change its bytes, list it again, and have the next run seal them."""
+    made = thirty(tmp_path / "t", "append")
+    chain, _ = manifests(made.root)
+    (key, old), *_ = made.adds.items()
+    (made.root / old["path"]).write_bytes(b"other rows")
+    made.commit("ROW TRACKING BACKFILL", None, {"add": {**old, "dataChange": False}})
+    table = folder(str(made.root))
+    commit = read_commit(table, 30)
+    hashes = {path: one.sha256 for path, one in hash_files(table, needed([commit])).items()}
+    again = build([commit], hashes, chain[-1], lambda: attested(chain))
+    assert attested([*chain, again]).files[key].sha256 == attested(chain).files[key].sha256 != hashes[old["path"]]
 
 
 def test_the_text_is_canonical_and_comes_back(tmp_path):

@@ -30,6 +30,7 @@ from dataward.tables.deltalog.actions import Damaged, Vector
 from dataward.tables.deltalog.log import commit_of
 from dataward.verbs.bundle import write_bundle
 from dataward.verbs.verify import Asked
+from tests.cases import cases
 from tests.deltamade import Table
 from tests.logs import PEOPLE
 from tests.sealedmade import RING, Sealed, enter, seal
@@ -165,6 +166,7 @@ def changed(draw, data):
 
 
 @pytest.mark.parametrize("name", PARSERS)
+@cases()
 @given(data=st.data())
 def test_what_others_wrote_is_read_or_refused(log, name, data):
     sample, parse, refused = PARSERS[name]
@@ -196,6 +198,7 @@ def bundle(tmp_path_factory):
     return files, public_keys(pem(RING.public_key("people", 1)).encode()), sealed.table.root
 
 
+@cases()
 @given(data=st.data())
 def test_the_offline_checker_names_what_is_malformed_in_a_bundle(bundle, data):
     files, keys, root = bundle

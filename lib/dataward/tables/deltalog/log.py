@@ -196,7 +196,7 @@ def metadata_of(body: dict[str, Any] | None) -> dict[str, Any] | None:
             "partition_columns": list(body.get("partitionColumns") or ()),
             "configuration": dict(sorted(_entries(body.get("configuration")))),
         }
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise Damaged("the metadata action is malformed") from None
 
 
@@ -211,7 +211,7 @@ def protocol_of(body: dict[str, Any] | None) -> dict[str, Any] | None:
             "reader_features": sorted(map(str, body.get("readerFeatures") or ())),
             "writer_features": sorted(map(str, body.get("writerFeatures") or ())),
         }
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise Damaged("the protocol action is malformed") from None
 
 
