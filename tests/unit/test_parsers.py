@@ -21,12 +21,15 @@ from dataward.integrity.log.entries import Body, KeyringRules
 from dataward.integrity.log.pinned import PinnedKeys
 from dataward.integrity.log.proofs import InclusionProof
 from dataward.integrity.manifest import Manifest
+from dataward.integrity.proof.delta import check_log, look
+from dataward.integrity.proof.tail import check_tail, check_unattested
 from dataward.integrity.proof.trust import named_keys
 from dataward.integrity.statement import Statement, Subject, predicate_type
 from dataward.keys import signing_key
 from dataward.keys.document import parsed as keyring
 from dataward.tables import turns
 from dataward.tables.deltalog.actions import Damaged, Vector
+from dataward.tables.deltalog.folder import folder
 from dataward.tables.deltalog.log import commit_of
 from dataward.verbs.bundle import write_bundle
 from dataward.verbs.verify import Asked
@@ -149,10 +152,10 @@ def changed(draw, data):
     if how == "flipped":
         return data[:at] + bytes([data[at] ^ (1 << draw(st.integers(0, 7)))]) + data[at + 1 :]
     try:
-        whole = json.loads(data)
+        lines = [json.loads(line) for line in data.splitlines()]
     except ValueError:
         return data[::-1]
-    here = whole
+    here = lines  # one value, or one in each line
     while isinstance(here, dict | list) and here:
         key = draw(st.sampled_from(sorted(here) if isinstance(here, dict) else list(range(len(here)))))
         if not isinstance(here[key], dict | list) or draw(st.booleans()):
@@ -162,7 +165,7 @@ def changed(draw, data):
                 del here[key]
             break
         here = here[key]
-    return json.dumps(whole).encode()
+    return "\n".join(map(json.dumps, lines)).encode()
 
 
 @pytest.mark.parametrize("name", PARSERS)
@@ -209,3 +212,34 @@ def test_the_offline_checker_names_what_is_malformed_in_a_bundle(bundle, data):
         ("entries/", "statements/", "manifests/")
     ):  # the lines of proofs and heads may be written in several ways
         assert bad or given == files[name]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A small table with every kind of file that a log has, its chain of manifests, and the files that are JSON."""
+    table = Table(tmp_path_factory.mktemp("small") / "table", interval=2, checkpoints="v2")
+    table.create("r0")
+    for number in range(1, 4):
+        table.append([(number, "a")], f"r{number}")
+    adds = "".join(line for line in table.path(3).read_text().splitlines(True) if '"add"' in line)
+    (table.log / f"{3:020d}.{3:020d}.compacted.json").write_text(adds)
+    table.append([(9, "z")], None)  # a later commit of somebody else
+    chain = manifests(table.root)[0][:4]
+    return table, chain, sorted(file for file in table.log.iterdir() if file.suffix != ".parquet" and file.is_file())
+
+
+@cases(2)
+@given(data=st.data())
+def test_any_content_of_a_log_file_is_a_finding_and_no_crash(small, data):
+    table, chain, files = small
+    file = data.draw(st.sampled_from(files))
+    before = file.read_bytes()
+    try:
+        file.write_bytes(data.draw(changed(before)))
+        looked = look(folder(str(table.root)), chain)
+        found = check_log(looked)
+        if not any(one.code in ("other-table", "table-missing") for one in found):
+            found += [*check_tail(looked, {}), *check_unattested(looked)]
+        assert all(str(one) for one in found)
+    finally:
+        file.write_bytes(before)
