@@ -113,7 +113,7 @@ def _bounded(frame: DataFrame, plan: ReleasePlan, secret: bytes, keys: list[str]
             rows = rows.where(named(key).isin(list(plan.allowed[name])))
     if plan.unit is None:
         return rows
-    rows = rows.where(F.col("u").isNotNull())
+    rows = rows.where(F.col("u").isNotNull()).repartition("u")  # one shuffle for all windows below
     there = {name: named(f"c_{name}") for name in read}
     there |= {plan.unit: F.col("u"), **{name: named(key) for key, name in zip(keys, plan.keys, strict=True)}}
     rows = rows.withColumn("h", _hash([there[name] for name in plan.columns], secret))

@@ -35,16 +35,25 @@ SCHEMA = (
 )
 
 
+class _Request:
+    """A request of one thread; ``called`` when it is answered, or leads the next transaction."""
+
+    def __init__(self, asked: Entry) -> None:
+        self.asked, self.answer, self.called = asked, Future[Entry](), threading.Event()
+
+
 class _Queue:
-    """Requests of this process that wait for one table."""
+    """Requests of this process that wait for one table; ``busy`` while a thread leads a transaction."""
 
     def __init__(self) -> None:
-        self.lock, self.writing = threading.Lock(), threading.Lock()
-        self.waiting: list[tuple[Entry, Future[Entry]]] = []
+        self.lock, self.busy = threading.Lock(), False
+        self.waiting: list[_Request] = []
 
 
 _QUEUES: dict[str, _Queue] = defaultdict(_Queue)
 _MAKING = threading.Lock()
+GATHERS = 0.02
+"""Seconds before a transaction, in which threads that were just answered ask again and get into the same one."""
 
 
 def ask(spark: SparkSession, place: Location, asked: Entry) -> Entry:
@@ -55,21 +64,38 @@ def ask(spark: SparkSession, place: Location, asked: Entry) -> Entry:
     """
     with _MAKING:
         queue = _QUEUES[str(place)]
-    mine: Future[Entry] = Future()
+    mine = _Request(asked)
     with queue.lock:
-        queue.waiting.append((asked, mine))
-    with queue.writing:
-        if not mine.done():
-            with queue.lock:
-                batch, queue.waiting = queue.waiting, []
-            try:
-                answers = _entered(spark, place, [one for one, _ in batch])
-                for (_, future), answer in zip(batch, answers, strict=True):
-                    future.set_result(answer)
-            except BaseException as error:
-                for _, future in batch:
-                    future.set_exception(error)
-    return mine.result()
+        queue.waiting.append(mine)
+        leads, queue.busy = not queue.busy, True
+    if not leads:
+        mine.called.wait()
+        leads = not mine.answer.done()
+    if leads:
+        time.sleep(GATHERS)
+        _answer(spark, place, queue)
+    return mine.answer.result()
+
+
+def _answer(spark: SparkSession, place: Location, queue: _Queue) -> None:
+    """Answer all waiting requests in one transaction, then call one that waits to lead the next."""
+    with queue.lock:
+        batch, queue.waiting = queue.waiting, []
+    try:
+        answers = _entered(spark, place, [one.asked for one in batch])
+        for one, answer in zip(batch, answers, strict=True):
+            one.answer.set_result(answer)
+    except BaseException as error:
+        for one in batch:
+            if not one.answer.done():
+                one.answer.set_exception(error)
+    finally:
+        for one in batch:
+            one.called.set()
+        with queue.lock:
+            queue.busy = bool(queue.waiting)
+            if queue.waiting:
+                queue.waiting[0].called.set()
 
 
 def _entered(spark: SparkSession, place: Location, asked: list[Entry]) -> list[Entry]:
