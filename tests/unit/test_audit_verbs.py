@@ -129,6 +129,17 @@ def test_the_commands_flush_seal_and_check_exit_by_what_they_find(file, tmp_path
     assert "DOWN  jsonl" in capsys.readouterr().out
 
 
+def test_who_cannot_sign_is_told_so_by_seal_and_is_not_bothered_by_other_verbs(file, tmp_path, capsys):
+    worked(file, 2)
+    (tmp_path / "keys").rename(tmp_path / "elsewhere")
+    assert main(["audit", "seal", "--contract", str(file)]) == 3
+    assert "keyring" in capsys.readouterr().err
+    worked(file, 4)  # a batch is full, and nobody here can seal it
+    (tmp_path / "elsewhere").rename(tmp_path / "keys")
+    assert main(["audit", "seal", "--contract", str(file)]) == 0
+    assert "the digest is entry" in capsys.readouterr().out
+
+
 NOON = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
 ROLE = "arn:aws:sts::111122223333:assumed-role/Publisher/job-1"
 PLACE = Place(("lake/people", "lake/people_ledger"), ("people",), "prod")

@@ -6,6 +6,7 @@ import hashlib
 import uuid
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,8 @@ class Trail:
         self.spool.end(event(begun, outcome))
         for trouble in self.flush(spark):
             warnings.warn(f"audit: {trouble}", stacklevel=2)
-        self.seal(at_least=self.audit.batch)
+        with suppress(DatawardError):  # a principal without the signing key or the ledger leaves this to the next one
+            self.seal(at_least=self.audit.batch)
 
     def flush(self, spark: Any = None) -> list[str]:
         """Deliver waiting events to every sink, and return the problems of those that are down."""
@@ -101,7 +103,8 @@ class Trail:
     def seal(self, at_least: int = 1) -> int | None:
         """Enter the digest of new events in the ledger, and return the entry; None where there are fewer than asked.
 
-        A principal without access to the signing key or the ledger leaves this to the next one.
+        Raises:
+            DatawardError: the signing key or the ledger is out of reach.
         """
         spool, contract = self.spool, self.contract
         if contract is None or spool.last() - spool.sealed < at_least:
@@ -111,13 +114,10 @@ class Trail:
             return None
         said = {"spool": spool.id, "first": lines[0].sequence, "last": lines[-1].sequence, "sha256": digest_of(lines)}
         about = ledger.About(f"events-{uuid.uuid4().hex[:12]}", contract.target)
-        try:
-            keys = open_keys(contract.keys)
-            entry = ledger.record(
-                contract.ledger_location, keys, contract.keys.domain, EVENTS, canonical(said).encode(), about
-            )
-        except DatawardError:
-            return None
+        keys = open_keys(contract.keys)
+        entry = ledger.record(
+            contract.ledger_location, keys, contract.keys.domain, EVENTS, canonical(said).encode(), about
+        )
         spool.seal(lines[-1].sequence)
         return entry.seq
 
