@@ -56,6 +56,13 @@ def without(policy):
                         yield f"{statement['Sid']}: {key} {value}", number, rest
 
 
+def lacking(policy):
+    """Every action of a policy, and the policy without it."""
+    for action in sorted({action for one in policy["Statement"] for action in as_list(one["Action"])}):
+        rest = [{**one, "Action": [a for a in as_list(one["Action"]) if a != action]} for one in policy["Statement"]]
+        yield action, {**policy, "Statement": [one for one in rest if one["Action"]]}
+
+
 def part(policy, number, rest):
     """The policy with another statement at a number."""
     statements = [*policy["Statement"][:number], *([rest] if rest else []), *policy["Statement"][number + 1 :]]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -215,7 +216,8 @@ def main() -> None:
                 folder,
                 str(out),
             ]
-            subprocess.run(command, check=True)
+            own = {**os.environ, "PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": python}
+            subprocess.run(command, check=True, env=own)
             count, total, seconds = figures[name] = errors(truth, json.loads(out.read_text()))
             print(
                 f"{name:<11} RMSE of counts {count:8.2f}, of sums {total:10.1f}, {seconds:6.2f} s a trial ({given.trials} trials)"
