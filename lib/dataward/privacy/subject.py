@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataward.contract import Column, Contract
 from dataward.contract.protections import Json
@@ -12,9 +12,10 @@ from dataward.contract.reserved import INTERNAL
 from dataward.errors import KeyringError, ProtectionError, UsageError
 from dataward.keys import Keyring, Purpose
 from dataward.privacy.paths import Inside, leaves
-from dataward.privacy.protect import arrow_schema, compiled, key_of
+from dataward.privacy.protect import compiled, key_of
 from dataward.privacy.reidentify import originals
 from dataward.spark.sql import column, identifier
+from dataward.spark.workers import collected
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,8 +109,7 @@ def values_of(contract: Contract, rows: DataFrame) -> dict[str, pa.Array]:
     names = [name for name in rows.columns if contract.sensitive(name)]
     if not names:
         return {}
-    given: Any = rows.select(*map(identifier, names)).limit(MOST_ROWS + 1)
-    table = pa.Table.from_batches(given._collect_as_arrow(), arrow_schema(given.schema))
+    table = collected(rows.select(*map(identifier, names)).limit(MOST_ROWS + 1))
     if table.num_rows > MOST_ROWS:
         raise UsageError(f"more than {MOST_ROWS:,} rows name this subject: that is no person")
     found: dict[str, pa.Array] = {}
