@@ -52,6 +52,21 @@ public class Elsewhere extends DeltaCatalog {
     }
 
     @Override
+    public boolean tableExists(Identifier table) {
+        return super.tableExists(else_(table));
+    }
+
+    @Override
+    public void invalidateTable(Identifier table) {
+        super.invalidateTable(else_(table));
+    }
+
+    @Override
+    public boolean dropTable(Identifier table) {
+        return super.dropTable(else_(table));
+    }
+
+    @Override
     public Table createTable(Identifier table, StructType schema, Transform[] parts, Map<String, String> properties) {
         return super.createTable(else_(table), schema, parts, properties);
     }
