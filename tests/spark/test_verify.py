@@ -8,6 +8,7 @@ from dataward.access.principals import of_process
 from dataward.errors import ProofError
 from dataward.pipeline.plan import plan
 from dataward.verbs.history import history
+from dataward.verbs.verify import Asked, verify_contract
 
 SCHEMA = "id int, mail string"
 ROWS = [(1, "a"), (2, "b"), (3, "c")]
@@ -17,7 +18,8 @@ ROWS = [(1, "a"), (2, "b"), (3, "c")]
 def sealed(made_once):
     def fill(lake):
         lake.source(ROWS, SCHEMA)
-        lake.publish("r1", columns="{mail: {class: email, protect: token}}")
+        rules = 'RowCount > 0,\nMean "id" > 1,\nIsComplete "id"'
+        lake.publish("r1", columns="{mail: {class: email, protect: token}}", rules=rules)
         assert lake.verify().holds
 
     return made_once(fill)
@@ -138,6 +140,23 @@ def test_maintenance_that_changes_no_row_keeps_the_proof(lake):
     proof = lake.verify()
     assert proof.holds
     assert "commit-neutral: version 2 (OPTIMIZE)" in {check.name: check.detail for check in proof.checks}["newest"]
+
+
+def test_the_report_is_the_one_that_the_run_wrote(sealed):
+    asked = Asked(reports=str(sealed.root / "reports"))
+
+    def found():
+        proof = verify_contract(None, plan(sealed.root / "contract.yaml").contract, asked)
+        return {one.code for one in proof.findings}
+
+    assert found() == set()
+    report = sealed.root / "reports/t/r1/report.json"
+    text = report.read_text()
+    assert '"warnings": []' in text
+    report.write_text(text.replace('"warnings": []', '"warnings": ["a later one"]'))  # a page of other data
+    assert found() == {"report-changed"}
+    report.write_text(text.replace('"merged": {}', '"merged": {"inserted": 1}'))
+    assert found() == {"report-changed"}
 
 
 def test_an_edited_contract_is_a_note_not_a_failure(sealed):
