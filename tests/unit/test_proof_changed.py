@@ -110,6 +110,8 @@ def test_a_report_that_was_changed_is_named(reported):
     assert {one.code for one in check_report(str(root), "people", told)} == {"report-changed"}
     (erased,) = [one for one in check_report(str(root), "people", told, lambda: True) if one.code == "report-erased"]
     assert not erased.fails
+    data.write_text(before[0].replace('"kind": "IsComplete"', '"kin": "IsComplete"'))  # no page can be drawn from it
+    assert {one.code for one in check_report(str(root), "people", told)} == {"report-changed"}
     data.write_text("{")
     assert [one.code for one in check_report(str(root), "people", told)] == ["report-changed"]
     data.unlink()
