@@ -77,11 +77,11 @@ def check_report(
         yield note("report-page-unproven", f"{place}/report.html")
 
 
-def _drawn(result: RunResult) -> bytes:
-    """Return the page of a report; empty where none can be drawn, as parts of the report were taken out."""
+def _drawn(result: RunResult) -> bytes | None:
+    """Return the page of a report; None where none can be drawn, as parts of the report were taken out."""
     with suppress(Exception):  # a template's error may be of any type
         return page(result).encode()
-    return b""
+    return None
 
 
 def _same(one: object, other: object) -> bool:
