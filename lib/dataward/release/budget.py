@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, fields
 from typing import TYPE_CHECKING
 
@@ -35,19 +35,15 @@ SCHEMA = (
 )
 
 
-class _Request:
-    """A request of one thread; ``called`` when it is answered, or leads the next transaction."""
-
-    def __init__(self, asked: Entry) -> None:
-        self.asked, self.answer, self.called = asked, Future[Entry](), threading.Event()
-
-
 class _Queue:
-    """Requests of this process that wait for one table; ``busy`` while a thread leads a transaction."""
+    """Requests of this process that wait for one table, and the only thread that answers them.
+
+    An interrupted caller leaves its request, which is decided all the same: a rerun finds the charge.
+    """
 
     def __init__(self) -> None:
-        self.lock, self.busy = threading.Lock(), False
-        self.waiting: list[_Request] = []
+        self.lock, self.writer = threading.Lock(), ThreadPoolExecutor(1, "dataward-budget")
+        self.waiting: list[tuple[Entry, Future[Entry]]] = []
 
 
 _QUEUES: dict[str, _Queue] = defaultdict(_Queue)
@@ -64,38 +60,27 @@ def ask(spark: SparkSession, place: Location, asked: Entry) -> Entry:
     """
     with _MAKING:
         queue = _QUEUES[str(place)]
-    mine = _Request(asked)
+    mine: Future[Entry] = Future()
     with queue.lock:
-        queue.waiting.append(mine)
-        leads, queue.busy = not queue.busy, True
-    if not leads:
-        mine.called.wait()
-        leads = not mine.answer.done()
-    if leads:
-        time.sleep(GATHERS)
-        _answer(spark, place, queue)
-    return mine.answer.result()
+        queue.waiting.append((asked, mine))
+    queue.writer.submit(_answer, spark, place, queue)
+    return mine.result()
 
 
 def _answer(spark: SparkSession, place: Location, queue: _Queue) -> None:
-    """Answer all waiting requests in one transaction, then call one that waits to lead the next."""
+    """Answer all waiting requests in one transaction; none wait if the one before has answered them."""
+    if not queue.waiting:
+        return
+    time.sleep(GATHERS)
     with queue.lock:
         batch, queue.waiting = queue.waiting, []
     try:
-        answers = _entered(spark, place, [one.asked for one in batch])
-        for one, answer in zip(batch, answers, strict=True):
-            one.answer.set_result(answer)
+        answers = _entered(spark, place, [one for one, _ in batch])
+        for (_, future), answer in zip(batch, answers, strict=True):
+            future.set_result(answer)
     except BaseException as error:
-        for one in batch:
-            if not one.answer.done():
-                one.answer.set_exception(error)
-    finally:
-        for one in batch:
-            one.called.set()
-        with queue.lock:
-            queue.busy = bool(queue.waiting)
-            if queue.waiting:
-                queue.waiting[0].called.set()
+        for _, future in batch:
+            future.set_exception(error)
 
 
 def _entered(spark: SparkSession, place: Location, asked: list[Entry]) -> list[Entry]:
