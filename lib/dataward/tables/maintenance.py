@@ -71,7 +71,7 @@ def forget_past(spark: SparkSession, place: Location, metadata: dict[str, Any]) 
     Raises:
         TargetError: the table cannot be written.
     """
-    name = delta.identifier(spark, place)
+    name = _by_folder(spark, place)
     marker = json.dumps({"dataward": 1, **metadata})
     own = {
         "spark.databricks.delta.commitInfo.userMetadata": marker,
@@ -99,7 +99,7 @@ def vacuum(spark: SparkSession, place: Location, hours: int, dry_run: bool) -> l
     Raises:
         TargetError: the table cannot be vacuumed.
     """
-    name, root = delta.identifier(spark, place), delta.location(spark, place)
+    name, root = _by_folder(spark, place), delta.location(spark, place)
     own = {
         "spark.databricks.delta.retentionDurationCheck.enabled": "false",  # the caller has compared with the contract
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(8 * parallelism(spark)),
@@ -124,6 +124,13 @@ def append_only(spark: SparkSession, place: Location, wanted: bool) -> None:
     name = delta.identifier(spark, place)
     with turns.exclusive(spark, place, "append-only"):
         spark.sql(f"alter table {name} set tblproperties ('delta.appendOnly' = '{str(wanted).lower()}')")
+
+
+def _by_folder(spark: SparkSession, place: Location) -> str:
+    """Return the SQL name of a table for REORG and VACUUM, which look for the name of another catalog in ``spark_catalog``."""
+    if place.path is None and log.is_elsewhere(str(place.table)):
+        return identifier("delta", delta.location(spark, place))
+    return delta.identifier(spark, place)
 
 
 def _run(metadata: dict[str, Any]) -> str:
