@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
+from urllib.parse import parse_qsl
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -30,10 +31,13 @@ LOGIN = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+XML_FAULT = (
+    b"<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>refused</Message></Error></ErrorResponse>"
+)
 
 
 class Aws:
-    """``calls`` by KMS action (``Decrypt``); ``fault`` gives an AWS error code, or None, for an action; ``forbids`` whether
+    """``calls`` by action of KMS and STS (``Decrypt``); ``fault`` gives an AWS error code, or None, for an action; ``forbids`` whether
     a request (method, target, headers, body) is answered by AccessDenied."""
 
     endpoint = ""
@@ -88,6 +92,11 @@ def _body(request: BaseHTTPRequestHandler) -> bytes:
     return b"".join(parts)
 
 
+def _asked(path: str, body: bytes) -> str:
+    """The action of a request whose body is a query, as of STS; empty for others."""
+    return dict(parse_qsl(body.decode("latin-1"))).get("Action", "") if path == "/" and b"Action=" in body else ""
+
+
 def _endpoint(front: ThreadingHTTPServer, secure: Path | None) -> str:
     """The address of a server, which gets TLS where a folder for its certificate is given."""
     if secure is None:
@@ -131,14 +140,16 @@ def aws(secure: Path | None = None) -> Iterator[Aws]:
 
         def _pass(self) -> None:
             body = _body(self)
-            action = self.headers.get("X-Amz-Target", "").rpartition(".")[2] or f"s3:{self.command}"
+            asked = _asked(self.path, body)
+            action = asked or self.headers.get("X-Amz-Target", "").rpartition(".")[2] or f"s3:{self.command}"
             told.calls[action] += 1
             fault = told.fault(action)
             if fault == "broken off":
                 self.close_connection = True
                 return
             if fault:
-                self._answer(400, {"Content-Type": "application/x-amz-json-1.1"}, b'{"__type": "%s"}' % fault.encode())
+                kind, form = ("text/xml", XML_FAULT) if asked else ("application/x-amz-json-1.1", b'{"__type": "%s"}')
+                self._answer(400, {"Content-Type": kind}, form % fault.encode())
                 return
             if told.forbids(self.command, self.path, dict(self.headers), body):
                 xml = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"

@@ -31,7 +31,8 @@ def cloud(lake, monkeypatch):
 
 def test_one_decrypt_per_key_and_run(lake, cloud):
     assert lake.publish().status == "published"
-    assert dict(cloud.calls) == {"DescribeKey": 1, "Decrypt": 2}  # domains t and other; sealing and digest need no more
+    # Domains t and other; sealing and digest need no more. The seal names the caller.
+    assert dict(cloud.calls) == {"GetCallerIdentity": 1, "DescribeKey": 1, "Decrypt": 2}
     assert lake.verify().holds
 
 

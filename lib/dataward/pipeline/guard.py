@@ -152,6 +152,10 @@ def _begun(known: Verb, contract: Contract | None, given: Mapping[str, Any]) -> 
     """Identify the principal, and record that the verb begins; yield nothing where neither access nor audit is configured."""
     governing = settings(contract)
     if governing.silent:
+        if (
+            known.writes
+        ):  # its seal names the principal: whoever cannot be identified learns it before anything is written
+            caller(given.get("spark"), contract)
         return
     who = caller(given.get("spark"), contract)
     purpose, ticket = (str(_named(given, word) or "") for word in ("purpose", "ticket"))
