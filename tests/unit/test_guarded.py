@@ -244,7 +244,10 @@ TEXT = "the contract's text and policies only"
 UNGUARDED = {
     "access": {"explained": TEXT, "seen": TEXT, "who": TEXT, "run_cases": TEXT},
     "audit": {"since": "parses a time"},
-    "batches": {"bounded": "the body of stream's batches through Spark Connect", "commits_to_read": "looks at given commits"},
+    "batches": {
+        "bounded": "the body of stream's batches through Spark Connect",
+        "commits_to_read": "looks at given commits",
+    },
     "bundle": {"write_bundle": "the body of bundle, of proofs that are read already"},
     "datasets": {
         "hugging_face_dataset": "reads by dataward.read, which decides",
