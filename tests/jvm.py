@@ -1,8 +1,7 @@
 """Options of the tests' JVMs."""
 
-QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m"
-"""For JVMs that run many small plans once each, or end soon: the thorough compiler costs more than it saves.
+LONG = "-XX:+UseSerialGC"
+"""For the JVM of `tests/spark`: concurrent marking took a tenth of its time. The thorough compiler pays off there."""
 
-It took a third of the JVM's time in `make test`, and concurrent marking a tenth. Without it the code cache is 48 MB by default,
-which a long run fills.
-"""
+QUICK = f"{LONG} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+"""For JVMs that end soon: the thorough compiler costs them more than it saves."""

@@ -25,7 +25,7 @@ from dataward.spark import jars, session
 from dataward.verbs.verify import verify
 from tests.installed import SPARK4
 from tests.jars import hadoop_aws, more
-from tests.jvm import QUICK
+from tests.jvm import LONG
 
 CHECKPOINTS = f"org.apache.spark.sql.execution.streaming{'.checkpointing' if SPARK4 else ''}"
 
@@ -57,7 +57,7 @@ def spark(tmp_path_factory) -> SparkSession:
     oracle = [] if SPARK4 else [more()[1]]  # Deequ's own DQDL evaluator
     classpath = ",".join(map(str, [*jars.ensure(), *oracle]))
     with pytest.MonkeyPatch.context() as patch:  # processes that tests start have options of their own
-        patch.setenv("JDK_JAVA_OPTIONS", QUICK)
+        patch.setenv("JDK_JAVA_OPTIONS", LONG)
         made = session.get(
             **{
                 "spark.master": "local[2]",
