@@ -373,15 +373,12 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: Sequence[st
 
 def restore(spark: SparkSession, place: Location, commit: Commit) -> None:
     """Revert a commit: readers see the rows of the version before it (none, if it created the table)."""
-    spark.conf.set(USER_METADATA, json.dumps({"dataward": 1, "takes_back": commit.version}))
-    try:
+    with settings(spark, {USER_METADATA: json.dumps({"dataward": 1, "takes_back": commit.version})}):
         if commit.version > 0:
             restore_to(spark, place, commit.version - 1)
         else:
             with turns.exclusive(spark, place, "restore"):
                 delta.delta_table(spark, place).delete()
-    finally:
-        spark.conf.unset(USER_METADATA)
 
 
 def restore_to(spark: SparkSession, place: Location, version: int) -> None:
