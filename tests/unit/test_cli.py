@@ -12,7 +12,7 @@ import pytest
 
 from dataward import __version__
 from dataward.cli import ROOMS, _parser, main
-from dataward.cli.parsing import importing
+from dataward.cli.tables import importing
 from dataward.errors import Interrupted
 from tests.unit.test_contract import GOOD
 

@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from importlib import import_module
 from typing import Any
 
 from dataward.errors import UsageError
 
-__all__ = [
-    "Verb",
-    "connect_to",
-    "importing",
-    "name_of",
-    "options_of",
-    "with_contract",
-    "with_monitoring",
-    "with_source",
-]
+__all__ = ["Verb", "connect_to", "name_of", "options_of", "with_contract", "with_monitoring", "with_source"]
 
 
 class Verb:
@@ -94,22 +81,6 @@ def name_of(source: str) -> str:
     """Return the last part of a path or table name, as a valid file name."""
     last = source.rstrip("/").rpartition("/")[2]
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in last) or "place"
-
-
-@contextmanager
-def importing(module: str) -> Iterator[None]:
-    """Import a module while the JVM starts, for which this process only waits; an error of the import is left to who imports it next."""
-    thread = threading.Thread(target=_imported, args=(module,), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-
-
-def _imported(module: str) -> None:
-    with suppress(Exception):
-        import_module(module)
 
 
 def connect_to(url: str) -> None:

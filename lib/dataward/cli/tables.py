@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dataward.cli import monitor
-from dataward.cli.parsing import Verb, importing, with_contract, with_monitoring
+from dataward.cli.parsing import Verb, with_contract, with_monitoring
 from dataward.cli.say import print_json, say
 from dataward.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from dataward.report import RunResult
 
-__all__ = ["add", "told_run"]
+__all__ = ["add", "importing"]
 
 INTERVAL = re.compile(r"[0-9]{1,6} (millisecond|second|minute|hour|day)s?", re.IGNORECASE)
 
@@ -37,6 +41,22 @@ def add(verb: Verb) -> None:
         help='with --stream: repeat at this interval, e.g. "30 seconds"; default: end after all present data',
     )
     with_monitoring(command)
+
+
+@contextmanager
+def importing(module: str) -> Iterator[None]:
+    """Import a module while the JVM starts, for which this process only waits; an error of the import is left to who imports it next."""
+    thread = threading.Thread(target=_imported, args=(module,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _imported(module: str) -> None:
+    with suppress(Exception):
+        import_module(module)
 
 
 def _publish(arguments: argparse.Namespace) -> int:
