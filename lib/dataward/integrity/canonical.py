@@ -6,7 +6,10 @@ import hashlib
 import json
 from typing import Any
 
-__all__ = ["canonical", "sha256"]
+__all__ = ["MALFORMED", "canonical", "sha256"]
+
+MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError)
+"""What reading JSON may raise that others may have written, such as 1e999 for a version, or a list for an object."""
 
 
 def canonical(data: Any) -> str:

@@ -29,7 +29,7 @@ from typing import Any, Protocol
 from dataward.contract import Location
 from dataward.contract.places import identity
 from dataward.errors import ProofError, UsageError
-from dataward.integrity.canonical import canonical, sha256
+from dataward.integrity.canonical import MALFORMED, canonical, sha256
 from dataward.integrity.dsse import Ed25519Signer
 from dataward.integrity.dsse import Signer as Signing
 from dataward.integrity.log import entries as pointers
@@ -384,7 +384,7 @@ def redacted(log: Log) -> set[int]:
     found: set[int] = set()
     for kind in (REDACTION, "erasure"):  # erasures of older ledgers name the entries themselves
         for entry in _with_statements(log, _bodies(log, kind, None)):
-            with suppress(ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+            with suppress(*MALFORMED):
                 found |= {int(seq) for seq in json.loads(entry.seal_text).get("redacted", ())}
     return found
 

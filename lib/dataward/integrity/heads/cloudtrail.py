@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dataward.errors import ProofError
+from dataward.integrity.canonical import MALFORMED
 from dataward.integrity.log.notes import Note
 
 __all__ = ["Digest", "LogFile", "Trail", "digest_of", "log_file", "parsed", "public_keys"]
@@ -145,7 +146,7 @@ def parsed(key: str, content: bytes, signature: str) -> Digest:
         said = json.loads(text)
         end = datetime.fromisoformat(str(said["digestEndTime"]).replace("Z", "+00:00"))
         return Digest(key, text, signature, int(said["ledgerSize"]), str(said["ledgerCheckpoint"]), end)
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError, zlib.error):
+    except (*MALFORMED, zlib.error):
         raise ProofError(f"{key}: it is no digest of a ledger: it was changed, or another trail writes there") from None
 
 

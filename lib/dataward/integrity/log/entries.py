@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dataward.errors import KeyringError, ProofError, TargetError
-from dataward.integrity.canonical import canonical
+from dataward.integrity.canonical import MALFORMED, canonical
 from dataward.integrity.log.log import ORIGIN, Log, tail
 from dataward.integrity.log.notes import Note, Signer, Verifier
 from dataward.integrity.log.tiles import path
@@ -138,7 +138,7 @@ class KeyringRules:
         found = []
         for one in note.signatures:
             data = self.log.fixed(key_path(one.id))
-            with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError, KeyringError):
+            with suppress(*MALFORMED, KeyringError):
                 named = json.loads(data or b"{}")
                 found.append(Verifier(self.origin, self.keys.public_key(str(named["domain"]), int(named["version"]))))
         return found

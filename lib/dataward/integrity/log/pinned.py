@@ -9,6 +9,7 @@ from contextlib import suppress
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from dataward.errors import KeyringError
+from dataward.integrity.canonical import MALFORMED
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Verifier
 
@@ -26,7 +27,7 @@ class PinnedKeys:
         texts = {one.vkey: one.key for one in pinned}
         self._keys: dict[tuple[str, int], Ed25519PublicKey] = {}
         for name in log.store.names("keys"):
-            with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError):
+            with suppress(*MALFORMED):
                 named = json.loads(log.store.read(name) or b"{}")
                 if str(named["vkey"]) in texts:
                     self._keys[str(named["domain"]), int(named["version"])] = texts[str(named["vkey"])]

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from dataward.contract import Keys
 from dataward.errors import KeyringError, UsageError
+from dataward.integrity.canonical import MALFORMED
 from dataward.integrity.dsse import PublicKey, key_id, read_public_keys
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Verifier
@@ -50,7 +51,7 @@ def named_keys(log: Log) -> dict[tuple[str, int], Verifier]:
     """Return the keys that the ledger names; anybody may have written them, so they are compared with trusted keys."""
     found = {}
     for name in log.store.names("keys"):
-        with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+        with suppress(*MALFORMED):
             named = json.loads(log.store.read(name) or b"")
             found[str(named["domain"]), int(named["version"])] = Verifier.parsed(str(named["vkey"]))
     return found
