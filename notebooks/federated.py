@@ -33,7 +33,7 @@ columns = "patient_id string, age int, stay double, ward string, readmitted int"
 
 
 def patients(hospital):
-    for number in range(300):
+    for number in range(2000):
         age, stay, ward = draw.randint(18, 95), draw.expovariate(0.2), draw.choice(["medicine", "surgery"])
         risk = age / 20 + stay / 2 + (1 if ward == "surgery" else 0) + draw.gauss(0, 1)
         yield f"{hospital}-{number:04}", age, min(stay, 60.0), ward, int(risk > 5.5)

@@ -64,7 +64,7 @@ def hospitals(notebook):
 
 def test_the_notebook_shows_its_sites_and_scores(notebook):
     _, made, shown, _ = notebook
-    assert made["card"]["evaluation"]["accuracy"] > 0.57  # of some 180 rows, under noise; guessing has 0.52
+    assert made["card"]["evaluation"]["accuracy"] > 0.75  # 0.86 on average, and the noise has a deviation of 0.02
     assert [row.site for row in shown[0]] == ["north", "south", "west"]
     assert [answer["prediction"] for answer in made["answers"]] == ["1", "0"]
 
