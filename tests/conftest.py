@@ -4,9 +4,12 @@ import zlib
 from importlib.metadata import version
 from pathlib import Path
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("quick", max_examples=25)
+# A slow machine is no failure, nor is what a strategy happens to draw.
+settings.register_profile("whole", deadline=None, suppress_health_check=list(HealthCheck))
+settings.register_profile("quick", settings.get_profile("whole"), max_examples=25)
+settings.load_profile("whole")
 
 QUARTERS = (
     "e2e/connect spark/names spark/erase spark/keys_kms spark/quarantine spark/changes spark/risk spark/notebook unit/federated_accuracy",

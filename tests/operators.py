@@ -1,7 +1,6 @@
 """Operators applied to Arrow columns, which the tests of operators share."""
 
 import pyarrow as pa
-from hypothesis import HealthCheck
 from hypothesis import strategies as st
 
 from dataward.contract import Document, problems_of
@@ -23,7 +22,7 @@ ANY_TEXT = st.text(max_size=60) | st.sampled_from(
     ["", "e\u0301\u0323", "👩‍👩‍👧‍👦", "مرحبا بالعالم", "\u202eabc", "a\0b", "\ud800", "x\udfffy"]
 )
 
-relaxed = cases(0.6, suppress_health_check=list(HealthCheck))
+relaxed = cases(0.6)
 
 
 def protector(columns, default="keep"):

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from dataward.keys import open_keys
@@ -164,7 +164,7 @@ def expected(text, operator, operands, negated):
     return found != negative
 
 
-@cases(0.05, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@cases(0.05, derandomize=True, phases=[Phase.generate])
 @given(st.lists(texts, min_size=40, max_size=40), st.lists(conditions, min_size=20, max_size=20))
 def test_text_is_compared_as_python_compares_decimals(spark, data, asked):
     frame = spark.createDataFrame(list(enumerate(data)), "n int, s string").coalesce(1)

@@ -1,7 +1,7 @@
 """Deequ's own DQDL evaluator as oracle: every documented example, and generated rules. docs/deviations.md says why it differs."""
 
 import pytest
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from dataward.quality.judge import Options, judge
@@ -159,7 +159,7 @@ rule = st.one_of(
 )  # fmt: skip
 
 
-@cases(0.12, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@cases(0.12, derandomize=True, phases=[Phase.generate])
 @given(rows, st.lists(rule, min_size=40, max_size=40, unique=True))
 def test_generated_rules_come_to_the_same_outcome(spark, data, rules):
     frame = spark.createDataFrame(data, "i int, d double, s string").coalesce(1).cache()

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from dataward.quality.judge import Options, judge
@@ -153,10 +153,8 @@ def same(one, other):
 @pytest.mark.long
 @settings(
     max_examples=max(1, CASES // RULES_A_FRAME),
-    deadline=None,
     derandomize="DATAWARD_CASES" not in os.environ,
     phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
 )
 @given(frames, rulesets())
 def test_both_engines_agree(spark, data, rules):

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataward.quality.flags import with_flags
@@ -198,7 +198,7 @@ RULES = ['IsComplete "a"', 'IsUnique "a"', 'IsUnique "a" "b"', 'IsPrimaryKey "a"
          'ColumnDataType "a" = "Integer"', '(IsComplete "a" where "b = 1") and (ColumnValues "b" != 2)']  # fmt: skip
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3)
 @given(st.lists(st.tuples(values, st.one_of(st.none(), st.integers(0, 3))), min_size=1, max_size=12))
 def test_a_row_rules_value_is_the_mean_of_its_rows(spark, rows):
     frame = spark.createDataFrame(rows, "a string, b int").coalesce(1).cache()

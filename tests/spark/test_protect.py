@@ -8,7 +8,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 from chispa import assert_df_equality
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataward.contract import Document, problems_of
@@ -35,7 +35,7 @@ def token(value, domain="people"):
     return f"v3.{mac[:32]}"
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=200), min_size=1, max_size=60))
 def test_token_is_the_standard_librarys_hmac(spark, values):
     frame = spark.createDataFrame([(value,) for value in values], "a string").coalesce(1)
@@ -185,7 +185,7 @@ SPECIAL = {
 }
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4)
 @given(
     st.lists(
         st.tuples(*(SPECIAL.get(name, VALUES[kind]) | st.none() for name, kind in KINDS.items())),

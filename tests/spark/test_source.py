@@ -11,7 +11,7 @@ import io
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from py4j.protocol import Py4JJavaError
 
@@ -235,8 +235,6 @@ def deliveries(draw):
 
 @settings(
     max_examples=max(6, settings().max_examples // 5),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(deliveries())
 def test_every_cell_that_python_wrote_is_read_in_its_column(own, tmp_path_factory, delivery):

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataward.contract import Document, Source, problems_of
@@ -95,7 +95,7 @@ def publishes(batch, how):
 
 
 @given(TABLES, st.sampled_from([0, 1]))
-@cases(1, suppress_health_check=list(HealthCheck))
+@cases(1)
 def test_a_draft_of_any_table_publishes(chosen, how):
     publishes(table_of(chosen), HOWS[how])
 
