@@ -104,7 +104,7 @@ class Workplace:
             env={**base, **environment},
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=600,
             check=False,
             preexec_fn=limited,
         )

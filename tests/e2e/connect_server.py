@@ -93,7 +93,7 @@ def serving(folder: Path, python: str = sys.executable) -> Iterator[Server]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(started, env=told, cwd=folder, stdout=log, stderr=log, start_new_session=True)
     try:
-        for _ in range(360):
+        for _ in range(2400):
             assert process.poll() is None, (folder / "log").read_text()[-3000:]
             with socket.socket() as tried:
                 if tried.connect_ex(("localhost", port)) == 0:

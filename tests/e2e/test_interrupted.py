@@ -42,7 +42,7 @@ def test_ctrl_c_ends_in_one_line_and_the_rerun_that_it_names_finishes_the_run(wo
         while job.poll() is None and not (log.exists() if when == "it has committed" else "pin " in errors.read_text()):
             time.sleep(0.02)
         os.killpg(job.pid, signal.SIGINT)
-        code = job.wait(timeout=120)
+        code = job.wait(timeout=600)
     said = errors.read_text()
     lines = [line for line in said.splitlines() if not line.startswith("NOTE: Picked up")]
     run_id = re.search(r"run id (\S+)", said).group(1)

@@ -114,7 +114,7 @@ def test_the_archive_publishes_and_verifies_on_executors_of_their_own_where_noth
                    "--archives", f"{archive}#environment"]  # fmt: skip
         command += [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
         command += [f"{job}.py", "--contract", "people.yaml", "--json", *arguments]
-        return subprocess.run(command, cwd=work, env=node, capture_output=True, text=True, timeout=200)
+        return subprocess.run(command, cwd=work, env=node, capture_output=True, text=True, timeout=600)
 
     done = submitted("publish", "--run-id", "first")
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]

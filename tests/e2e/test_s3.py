@@ -192,7 +192,7 @@ def test_two_publishers_with_the_single_driver_log_store_lose_nothing_and_anothe
         return subprocess.Popen(command, cwd=workplace.root, env=environment, stderr=subprocess.PIPE, text=True)
 
     both = [publishing(file, f"r{number}") for number, file in enumerate(files)]
-    said = [job.communicate(timeout=200)[1] for job in both]
+    said = [job.communicate(timeout=600)[1] for job in both]
     assert [job.returncode for job in both] == [0, 0], said
     proof = workplace.dataward("verify", "--contract", files[0], "--all", "--json")
     assert (proof.code, [one["version"] for one in proof.document["versions"]]) == (0, [0, 1])
@@ -203,7 +203,7 @@ def test_two_publishers_with_the_single_driver_log_store_lose_nothing_and_anothe
     text = cloud.s3.get_object(Bucket="lake-data", Key=key)["Body"].read()
     cloud.s3.put_object(Bucket="lake-data", Key=key, Body=text.replace(b"commitInfo", b"commitinfo"))
     third = publishing(files[0], "r2")
-    assert "version 1, which run r" in (told := third.communicate(timeout=200)[1]), told
+    assert "version 1, which run r" in (told := third.communicate(timeout=600)[1]), told
     assert "was overwritten by a writer that takes no turns" in told
     assert third.returncode == 3
 

@@ -353,7 +353,7 @@ def test_a_release_whose_process_and_jvm_are_sigkilled_leaves_no_answer_without_
     command = [
         sys.executable, "-W", "ignore", "-m", "tests.spark.killed_release", instant, json.dumps(words(orders)), str(orders.root)
     ]  # fmt: skip
-    died = subprocess.run(command, env=alone, start_new_session=True, capture_output=True, timeout=110, check=False)
+    died = subprocess.run(command, env=alone, start_new_session=True, capture_output=True, timeout=600, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()[-2000:]
     charges = [one for one in budget.entries(orders.spark, asked.spend.budget) if one.kind == "charge"]
     assert len(charges) == (instant not in ("drawn", "staged", "charge half written"))

@@ -74,7 +74,7 @@ def test_each_digest_names_the_one_before_and_a_rewritten_ledger_is_not_exported
 def test_the_aws_cli_validates_the_export_and_names_what_was_changed(exported, tmp_path):
     cloud, told = exported
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "cli"], check=True)
-    subprocess.run([tmp_path / "cli/bin/pip", "install", "-q", "awscli>=1.40,<2"], check=True, timeout=110)
+    subprocess.run([tmp_path / "cli/bin/pip", "install", "-q", "awscli>=1.40,<2"], check=True, timeout=600)
 
     class Keys(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -96,7 +96,7 @@ def test_the_aws_cli_validates_the_export_and_names_what_was_changed(exported, t
         environment = {**os.environ, "AWS_ENDPOINT_URL_CLOUDTRAIL": f"http://127.0.0.1:{server.server_port}"}
         command = [tmp_path / "cli/bin/aws", "cloudtrail", "validate-logs", "--trail-arn", told["arn"], "--s3-bucket", "audit",
                    "--s3-prefix", "heads", "--start-time", "2026-01-01T00:00:00Z", "--verbose"]  # fmt: skip
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
 
     done = validated()
     assert (done.returncode, "3/3 digest files valid" in done.stdout, "3/3 log files valid" in done.stdout) == (

@@ -176,7 +176,7 @@ def chromium(*arguments):
         "--allow-file-access-from-files",
         "--virtual-time-budget=2000",
     ]
-    done = subprocess.run([program, *options, *arguments], capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run([program, *options, *arguments], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-500:]
     return done.stdout
 

@@ -107,7 +107,7 @@ def test_templates_are_clean_to_cfn_lint(aws_project):
         [str(Path(sys.executable).with_name("cfn-lint")), *files],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=600,
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "")
@@ -128,7 +128,7 @@ def test_templates_are_clean_to_checkov_and_each_skip_is_of_a_check_that_would_f
 
     def checked(folder):
         command = [program, "-d", str(folder), "--framework", "cloudformation", "--skip-download", "-o", "json"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         return json.loads(done.stdout)
 
     told = checked(aws_project / "aws")

@@ -27,7 +27,7 @@ GO = pytest.mark.skipif(
 def go(folder, *command, **more):
     environment = {**os.environ, "GOBIN": str(folder), "GOFLAGS": "-mod=mod"}
     return subprocess.run(
-        ["go", *command], env=environment, check=True, capture_output=True, text=True, timeout=110, **more
+        ["go", *command], env=environment, check=True, capture_output=True, text=True, timeout=600, **more
     )
 
 
@@ -46,7 +46,7 @@ def test_tesseras_fsck_accepts_the_folder(tmp_path):
     def fsck(root, key):
         (tmp_path / "key").write_text(key)
         command = [tmp_path / "fsck", f"--storage_url=file://{root}/", f"--public_key={tmp_path / 'key'}", "--ui=false"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=20)
+        return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
     for size in (1, 2, 255, 256, 257, 700):
         _, key = log_of(tmp_path / str(size), size)
