@@ -40,7 +40,9 @@ def failed(plan=PLAN, draws=DRAWS, **bugs):
 def test_the_shipped_release_withstands_and_the_bound_is_near_the_claim(epsilon, mechanism):
     found = audit(planned(answers=["count"], spend=spending(epsilon=epsilon, delta=0.01, mechanism=mechanism)), 4000)
     assert found.holds, found
-    assert epsilon * (0.25 if mechanism == "laplace" else 0.1) < found.bound <= epsilon + 0.05
+    assert found.bound <= epsilon
+    if epsilon >= 1:  # 4,000 draws tell little about less
+        assert found.bound > epsilon * (0.3 if mechanism == "laplace" else 0.05)
 
 
 def test_every_kind_of_answer_and_rows_as_units_withstand():
@@ -186,4 +188,4 @@ def test_intervals_cover_as_often_as_they_say():
     }.items():
         _, low, high = noisy.columns[label]
         covered = np.mean((low <= np.array(truth) + 0.5) & (np.array(truth) - 0.5 <= high))
-        assert covered > 0.91, (label, covered)
+        assert covered > 0.88, (label, covered)  # of 400; six deviations below 0.95

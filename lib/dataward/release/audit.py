@@ -1,8 +1,8 @@
 """Attack a release: draw it on worst-case neighbours, and compare a lower bound of its epsilon with the claim.
 
-The bound is statistical: with confidence 95% the true epsilon is at least that large (Clopper, Pearson 1934; Jagielski, Ullman,
-Oprea 2020). A bound above the claim proves a bug; a bound below it proves nothing, so that the other checks test properties without
-a bound: charges, retries, thresholds, the noise itself.
+The bound is statistical: the true epsilon is at least that large, with an error of one in a million (Clopper, Pearson 1934;
+Jagielski, Ullman, Oprea 2020). A bound above the claim proves a bug; a bound below it proves nothing, so that the other checks test
+properties without a bound: charges, retries, thresholds, the noise itself.
 """
 
 from __future__ import annotations
@@ -24,15 +24,11 @@ from dataward.release.plan import ReleasePlan
 
 __all__ = ["SHIPPED", "Audited", "Check", "Machinery", "audit"]
 
-SLACK = 0.05
-"""Tolerance by which a bound may exceed the claim, for chance."""
-
-BETA = 0.05
 EVEN = 400
 """Standard deviation above which the last four bits of whole numbers are uniform for every feasible number of draws."""
 
 UNLIKELY = 1e-6
-"""p-value below which a distribution differs."""
+"""Probability at which a check fails by chance: p-value below which a distribution differs, and error of a bound."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +121,7 @@ def _distinguished(plan: ReleasePlan, machinery: Machinery, pair: Neighbours, dr
             score += _log_ratio(one.noise, values, *ends)
     delta, (low, high) = plan.cost.delta, scores
     found = max(_epsilon_at_least(low, high, delta), _epsilon_at_least(-high, -low, delta))
-    holds = found <= plan.cost.epsilon + SLACK and whole and low_bits > UNLIKELY
+    holds = found <= plan.cost.epsilon and whole and low_bits > UNLIKELY
     summary = f"epsilon is at least {found:.3f}; claimed {plan.cost.epsilon:g}"
     if not whole:
         summary += "; outputs are not whole numbers, so that their low bits tell the tables apart"
@@ -154,18 +150,18 @@ def _epsilon_at_least(less: Any, more: Any, delta: float) -> float:
 
 
 def _ratio(hits: Any, alarms: Any, delta: float) -> float:
-    """Return log((P_low - delta) / Q_high) of two rates with Clopper-Pearson bounds, each at half of 5%."""
+    """Return log((P_low - delta) / Q_high) of two rates with Clopper-Pearson bounds, each at half of :data:`UNLIKELY`."""
     low = _clopper_pearson(int(hits.sum()), len(hits))[0]
     high = _clopper_pearson(int(alarms.sum()), len(alarms))[1]
     return math.log((low - delta) / high) if low > delta else 0.0
 
 
 def _clopper_pearson(hits: int, of: int) -> tuple[float, float]:
-    """Return one-sided bounds of a rate, each at half of 5%."""
+    """Return one-sided bounds of a rate, each at half of :data:`UNLIKELY`."""
     from scipy.stats import beta
 
-    low = float(beta.ppf(BETA / 2, hits, of - hits + 1)) if hits else 0.0
-    return low, float(beta.ppf(1 - BETA / 2, hits + 1, of - hits)) if hits < of else 1.0
+    low = float(beta.ppf(UNLIKELY / 2, hits, of - hits + 1)) if hits else 0.0
+    return low, float(beta.ppf(1 - UNLIKELY / 2, hits + 1, of - hits)) if hits < of else 1.0
 
 
 def _same_low_bits(less: Any, more: Any) -> float:
