@@ -40,8 +40,9 @@ class Sealed:
 
     def prove(self, trust: Trust | None = None, **request) -> Proved:
         log = ledger.open_log(self.place)
-        request = Request(**{"erased": lambda index: index in ledger.redacted(log), **request})
-        return prove(log, folder(str(self.table.root)), ledger.table_id(self.target), trust or self.trust(), request)
+        trust = trust or self.trust()
+        request = Request(**{"erased": ledger.erased(log, trust), **request})
+        return prove(log, folder(str(self.table.root)), ledger.table_id(self.target), trust, request)
 
     def codes(self, **request) -> set[str]:
         return {one.code for one in self.prove(**request).findings if one.fails}

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "AccountingError",
@@ -116,9 +116,18 @@ class ProtectionError(DataError):
 
 
 class ProofError(DatawardError):
-    """A seal or the ledger does not verify."""
+    """A seal or the ledger does not verify.
+
+    Attributes:
+        findings: what a verification found before it had to stop, with codes (docs/verify.md); empty for other checks.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, findings: Iterable[Any] = ()) -> None:
+        """Keep the findings beside the message."""
+        self.findings = tuple(findings)
+        super().__init__(message)
 
 
 class RunError(DatawardError):

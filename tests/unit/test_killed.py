@@ -95,7 +95,7 @@ def redacting(begin):
 
     def check():
         assert [entry.seal_text for entry in ledger.entries(place, "note")] == ["", "said 1", ""]
-        assert ledger.redacted(ledger.open_log(place)) == {0, 2}
+        assert ledger.redacted(ledger.open_log(place), RING) == {0, 2}
         completed(place)
 
     return Scenario(again, lambda: ledger.redact(place, RING, "people", [0, 2], "e1"), check)

@@ -1,6 +1,7 @@
 """The whole proof without Spark: ledger, statements, manifests, log and bytes; and what somebody may do to the ledger."""
 
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -173,6 +174,42 @@ def test_the_command_verifies_with_a_public_key_and_loads_no_spark(sealed, tmp_p
     assert (tmp_path / "out.zip").exists()
     assert run("--rows")[0] == 2
     assert run("--head", "nowhere")[0] == 2
+
+
+def damaged(sealed):
+    (sealed.root / "ledger/tile/entries/000.p/30").unlink()
+    shutil.rmtree(sealed.root / "ledger/index")
+
+
+def emptied(sealed):
+    shutil.rmtree(sealed.root / "ledger")
+    ledger.record(sealed.place, RING, "people", "note", b"of another table", ledger.About("n1", "lake/orders"))
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda sealed: shutil.rmtree(sealed.root / "ledger"), "ledger-missing"),
+        (lambda sealed: (sealed.root / "ledger/origin").unlink(), "ledger-missing"),
+        (emptied, "ledger-missing"),
+        (lambda sealed: (sealed.root / "ledger/origin").write_bytes(b""), "ledger-damaged"),
+        (damaged, "ledger-damaged"),
+    ],
+)
+def test_where_nothing_can_be_proved_the_finding_has_its_code(sealed, tmp_path, capsys, monkeypatch, change, code):
+    from dataward.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text(CONTRACT.replace("LEDGER", str(sealed.root / "ledger")))
+    (tmp_path / "keys.pem").write_bytes(KEYS)
+    change(sealed)
+    given = ["--contract", "c.yaml", "--public-key", "keys.pem", "--table", str(sealed.table.root)]
+    assert main(["verify", *given, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["error"] == "ProofError"
+    assert [one["code"] for one in told["findings"] if one["fails"]] == [code]
+    assert main(["verify", *given]) == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_who_has_no_keyring_is_told_what_to_give(sealed, tmp_path, capsys, monkeypatch):

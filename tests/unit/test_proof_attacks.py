@@ -9,7 +9,10 @@ import pytest
 
 from dataward.integrity import ledger
 from dataward.integrity.dsse import Ed25519Signer, Envelope
+from dataward.integrity.log import entries as pointers
+from dataward.integrity.log.entries import Body
 from dataward.integrity.log.log import Log
+from dataward.integrity.log.tiles import framed, unpacked
 from dataward.integrity.statement import Statement
 from dataward.keys import signing_key
 from tests.deltamade import thirty
@@ -55,6 +58,24 @@ def a_statement_is_replaced_by_another_one(sealed):
     shutil.copy(document(sealed, 11), document(sealed, 12))
 
 
+@attack("statement-missing")
+def a_statement_is_deleted_and_an_unsigned_entry_says_that_an_erasure_did_it(sealed):
+    document(sealed, 12).unlink()
+    said = ledger.canonical({"redacted": [12], "run_id": "e1"}).encode()
+    log = ledger.open_log(sealed.place)
+    body = Body(
+        kind="redaction",
+        time="2026-11-25T01:00:00+00:00",
+        statement=log.keep(said),
+        key=("people", 1),
+        run=ledger.digest("e1"),
+        target=ledger.table_id(None),
+        nth=0,
+    )
+    forged = body.entry(log.origin(), 30, signing_key(STRANGER, "people", 1))
+    (bundle_file(sealed).parent / "31").write_bytes(bundle_file(sealed).read_bytes() + framed(forged))
+
+
 @attack("manifest-missing")
 def a_manifest_is_deleted(sealed):
     document(sealed, 20, "manifest").unlink()
@@ -73,8 +94,6 @@ def an_entry_is_edited(sealed):
 
 @attack("entry-damaged")
 def two_entries_change_places(sealed):
-    from dataward.integrity.log.tiles import framed, unpacked
-
     entries = unpacked(bundle_file(sealed).read_bytes())
     entries[3], entries[4] = entries[4], entries[3]
     bundle_file(sealed).write_bytes(b"".join(map(framed, entries)))
@@ -148,10 +167,53 @@ def the_end_of_the_ledger_is_cut(sealed):
     cut(sealed, 27)
 
 
+@attack("folder-rolled-back")
+def the_folder_is_rolled_back_and_the_pointers_of_the_ledger_with_it(sealed):
+    roll_back(sealed)
+    forget(sealed, 27)
+
+
+@attack("entry-damaged")
+def the_folder_is_rolled_back_and_the_newest_entries_are_overwritten_with_those_of_another_table(sealed):
+    roll_back(sealed)
+    forget(sealed, 27)
+    entries = unpacked(bundle_file(sealed).read_bytes())
+    others = [entry.replace(ledger.table_id(sealed.target).encode(), b"0" * 64) for entry in entries[27:]]
+    bundle_file(sealed).write_bytes(b"".join(map(framed, entries[:27] + others)))
+
+
+@attack("entry-without-version")
+def the_folder_is_rolled_back_with_the_pointers_and_a_publisher_goes_on(sealed):
+    roll_back(sealed)
+    forget(sealed, 27)
+    table = dataclasses.replace(sealed.table, version=26)
+    for version in (27, 28, 29):
+        table.append([(version, "a")], f"again{version}")
+        enter(sealed, version, f"again{version}", manifests(table.root)[0][-1])
+
+
+def roll_back(sealed):
+    """Put the folder back to what it was at version 26."""
+    for version in (27, 28, 29):
+        for line in sealed.table.path(version).read_text().splitlines():
+            if "add" in (found := json.loads(line)):
+                (sealed.table.root / found["add"]["path"]).unlink()
+        sealed.table.path(version).unlink()
+        (sealed.table.log / f"{version:020d}.crc").unlink()
+
+
+def forget(sealed, count):
+    """Leave pointers to so many entries of the table only."""
+    log, target = ledger.open_log(sealed.place), ledger.table_id(sealed.target)
+    for nth in range(count, 30):
+        (sealed.root / "ledger" / pointers.nth_path("seal", target, nth)).unlink()
+        run = Body.parsed(log.entry(nth)).run
+        (sealed.root / "ledger" / pointers.run_path("seal", run, target)).unlink()
+    (sealed.root / "ledger" / pointers.newest_path("seal", target)).write_text(f"{count - 1}\n")
+
+
 def cut(sealed, size):
     """Roll the ledger back to what it was with fewer entries, as a copy of the folder had it then."""
-    from dataward.integrity.log.tiles import framed, unpacked
-
     entries = unpacked(bundle_file(sealed).read_bytes())[:size]
     kept = sealed.statements().rename(sealed.root / "statements")
     origin = (sealed.root / "ledger/origin").read_text()

@@ -20,7 +20,7 @@ from dataward import __version__
 from dataward.cli.glue import own_arguments
 from dataward.cli.parsing import Verb, connect_to
 from dataward.cli.say import flushed, merged, print_json, say, unread, warned
-from dataward.errors import ContractError, DatawardError, Interrupted, UsageError
+from dataward.errors import ContractError, DatawardError, Interrupted, ProofError, UsageError
 
 __all__ = ["entry", "main"]
 
@@ -118,7 +118,8 @@ def _fail(arguments: argparse.Namespace, error: DatawardError) -> None:
         import dataclasses
 
         problems = [dataclasses.asdict(p) for p in error.problems] if isinstance(error, ContractError) else []
-        print_json({"error": type(error).__name__, "message": str(error), "problems": problems})
+        found = {"findings": [dataclasses.asdict(f) for f in error.findings]} if isinstance(error, ProofError) else {}
+        print_json({"error": type(error).__name__, "message": str(error), "problems": problems, **found})
     if not (getattr(arguments, "json", False) and merged()):
         say(*(f"dataward: {line}" for line in str(error).splitlines()))
 

@@ -38,6 +38,7 @@ from dataward.integrity.log.check import Checked, check
 from dataward.integrity.log.entries import Body, KeyringRules, digest, signer_of
 from dataward.integrity.log.log import Head, Log
 from dataward.integrity.log.notes import Note, Verifier
+from dataward.integrity.proof.findings import fail
 from dataward.integrity.records import Ask, Charge, Discard, Erased, Erasure, SetRelease, parsed
 from dataward.integrity.seal import Record, Seal
 from dataward.integrity.statement import Statement, Subject, predicate_type, record_text
@@ -151,7 +152,8 @@ def existing(place: Location) -> Log:
     if log.origin() is None:
         raise ProofError(
             f"ledger {place}: there is none. Publish first. If the table was published before, restore the ledger from your backup: "
-            "without it nothing can be proved"
+            "without it nothing can be proved",
+            [fail("ledger-missing", str(place))],
         )
     return log
 
@@ -357,7 +359,7 @@ def flaws(place: Location, keys: PublicKeys, heads: Iterable[Note] = ()) -> Chec
     log = existing(place)
     excused: set[int] = set()
     with suppress(ProofError):
-        excused = redacted(log)
+        excused = redacted(log, keys)
     return check(log, KeyringRules(log, log.origin() or "", keys), excused.__contains__, heads)
 
 
@@ -379,17 +381,19 @@ def redact(place: Location, keys: Keys, domain: str, seqs: Sequence[int], run_id
     log.store.delete(f"{writing.STATEMENTS}/{Body.parsed(log.entry(seq)).statement}" for seq in seqs)
 
 
-def redacted(log: Log) -> set[int]:
-    """Return the entries whose statements were removed with a record of the removal."""
+def redacted(log: Log, keys: PublicKeys) -> set[int]:
+    """Return the entries whose statements were removed with a record of the removal; records that no known key signed excuse nothing."""
     found: set[int] = set()
+    origin = log.origin() or ""
     for kind in (REDACTION, "erasure"):  # erasures of older ledgers name the entries themselves
-        for entry in _with_statements(log, _bodies(log, kind, None)):
+        signed = [one for one in _bodies(log, kind, None) if not one[1].signed_by(keys, origin, one[0])]
+        for entry in _with_statements(log, signed):
             with suppress(*MALFORMED):
                 found |= {int(seq) for seq in json.loads(entry.seal_text).get("redacted", ())}
     return found
 
 
-def erased(log: Log) -> Callable[[int], bool]:
+def erased(log: Log, keys: PublicKeys) -> Callable[[int], bool]:
     """Return a function: whether an erasure removed an entry's statement, according to the ledger, which is read at the first call."""
-    known = cache(lambda: redacted(log))
+    known = cache(lambda: redacted(log, keys))
     return lambda index: index in known()

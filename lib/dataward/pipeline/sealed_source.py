@@ -86,7 +86,7 @@ def seal_of(spark: SparkSession, source: Source, version: int, keys: tuple[Keys,
 
 def _proved(log: Log, table: Folder, source: Source, trust: Trust, version: int) -> Proved:
     """Prove the version, or the newest sealed version before it if all later commits leave the rows unchanged."""
-    request = Request(erased=ledger.erased(log))
+    request = Request(erased=ledger.erased(log, trust))
     target = ledger.table_id(source)
     try:
         return prove(log, table, target, trust, replace(request, version=version))

@@ -14,7 +14,7 @@ from dataward.errors import UsageError
 from dataward.integrity import ledger
 from dataward.integrity.dsse import pem
 from dataward.integrity.log.log import Log
-from dataward.integrity.proof.proof import table_entries
+from dataward.integrity.proof.entries import first_needed, table_entries
 from dataward.integrity.proof.sealed import SealedVersion, chain, read_sealed
 from dataward.integrity.proof.trust import Trust
 from dataward.integrity.statement import Subject, test_results
@@ -62,7 +62,9 @@ def bundle(contract: Contract, asked: Asked, out: str) -> Bundled:
 
 def write_bundle(log: Log, target: str, trust: Trust, asked: Asked, out: str) -> tuple[int, ...]:
     """Write a bundle and return the versions that it proves. Versions whose statements were erased are left out."""
-    found, _ = read_sealed(log, table_entries(log, target, asked.version, asked.every), trust)
+    found, _ = read_sealed(
+        log, table_entries(log, target, first_needed(log, target, asked.version, asked.every)), trust
+    )
     sealed = [one for one in found if one.seal]
     if not sealed:
         raise UsageError("no version of the table is sealed, so there is nothing to bundle")
@@ -89,7 +91,8 @@ def write_test_result(contract: Contract, asked: Asked, version: int, out: str) 
     """
     log = ledger.open_log(contract.ledger_location)
     trust = trusted(log, contract.keys, ())
-    pairs = table_entries(log, ledger.table_id(contract.target), version, asked.every)
+    target = ledger.table_id(contract.target)
+    pairs = table_entries(log, target, first_needed(log, target, version, asked.every))
     sealed = [one for one in read_sealed(log, pairs, trust)[0] if one.manifest.version == version and one.seal][-1]
     assert sealed.seal is not None  # noqa: S101 - asked for above
     key = sealed.seal.key

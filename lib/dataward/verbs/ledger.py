@@ -125,15 +125,15 @@ def check_ledger(contract: Contract, heads: Sequence[Note] = (), pinned: Sequenc
     log = _log(contract)
     keys: PublicKeys = PinnedKeys(log, pinned) if pinned else open_keys(contract.keys)
     kept, unread = known_heads(log, contract.heads)
-    checked = check(log, _rules(log, keys), _excused(log).__contains__, [*heads, *kept])
+    checked = check(log, _rules(log, keys), _excused(log, keys).__contains__, [*heads, *kept])
     return LedgerCheck(
         checked, len(heads) + len(kept), _wrong_pointers(log, checked.head.size), tuple(map(str, unread))
     )
 
 
-def _excused(log: Log) -> set[int]:
+def _excused(log: Log, keys: PublicKeys) -> set[int]:
     with suppress(ProofError):
-        return ledger.redacted(log)
+        return ledger.redacted(log, keys)
     return set()
 
 

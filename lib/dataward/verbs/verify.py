@@ -122,7 +122,7 @@ def verified(spark: SparkSession | None, contract: Contract, asked: Asked) -> tu
     assert seal is not None  # noqa: S101 - `prove` returns only such
     findings = [*found.findings, *_beside(spark, contract, seal, asked), *_contract(contract, seal)]
     if asked.reports:
-        findings += check_report(asked.reports, contract.contract, seal, lambda: _erasures(contract))
+        findings += check_report(asked.reports, contract.contract, seal, lambda: _erased(contract, asked))
     if asked.rows:
         differing = _rows(spark, contract, seal, seal.version)
         findings = settled_by_rows(
@@ -155,12 +155,12 @@ def proved(spark: SparkSession | None, contract: Contract, asked: Asked) -> Prov
     trust = trusted(log, contract.keys, asked.public_keys)
     kept, unread = known_heads(log, contract.heads)
     heads = (*_heads(asked.heads), *kept)
-    request = Request(asked.version, asked.every, heads, ledger.erased(log), asked.progress)
+    request = Request(asked.version, asked.every, heads, ledger.erased(log, trust), asked.progress)
     try:
         found = prove(log, folder(_location(spark, contract, asked)), ledger.table_id(contract.target), trust, request)
         return replace(found, findings=(*found.findings, *map(_unknown, unread)))
     except ProofError as error:
-        raise ProofError(f"{contract.target}: {error}") from None
+        raise ProofError(f"{contract.target}: {error}", error.findings) from None
 
 
 def _unknown(head: Unread) -> Finding:
@@ -231,9 +231,12 @@ def _beside(spark: SparkSession | None, contract: Contract, seal: Seal, asked: A
     return found
 
 
-def _erasures(contract: Contract) -> bool:
+def _erased(contract: Contract, asked: Asked) -> bool:
+    """Return whether a signed entry of the ledger records an erasure."""
     log = ledger.open_log(contract.ledger_location)
-    return pointers.newest(log, "erasure", ledger.table_id(contract.target)) is not None
+    found = pointers.newest(log, "erasure", ledger.table_id(contract.target))
+    trust = trusted(log, contract.keys, asked.public_keys)
+    return found is not None and not found[1].signed_by(trust, log.origin() or "", found[0])
 
 
 def _contract(contract: Contract, seal: Seal) -> list[Finding]:

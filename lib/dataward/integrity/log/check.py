@@ -23,8 +23,9 @@ class Flaw:
     """A failed check of a log.
 
     Attributes:
-        kind: log-missing, checkpoint-missing, checkpoint-malformed, checkpoint-unsigned, other-log, bundle-damaged,
-            entry-forged, entry-order, root-differs, tile-differs, statement-missing, manifest-missing, log-cut, log-forked.
+        kind: checkpoint-missing, checkpoint-malformed, checkpoint-unsigned, other-log, bundle-damaged, entry-forged, entry-order,
+            root-differs, tile-differs, statement-missing, statement-changed, manifest-missing, manifest-changed, log-cut, log-forked,
+            head-unsigned.
         message: the problem, its place, and a remedy.
         entry: number of the entry, if any.
     """

@@ -21,6 +21,7 @@ from dataward.integrity.log import merkle
 from dataward.integrity.log.notes import Checkpoint, Note, Signer, Verifier, parse, signers
 from dataward.integrity.log.proofs import InclusionProof
 from dataward.integrity.log.tiles import WIDTH, Tiles, bundle_path, extended, framed, path, unpacked
+from dataward.integrity.proof.findings import fail
 from dataward.tables.store import Store
 
 __all__ = ["Head", "Log", "Rules", "append", "complete", "verified_head"]
@@ -72,9 +73,8 @@ class Log:
         data = self.fixed(ORIGIN)
         text = data.decode("utf-8", "replace").strip() if data is not None else None
         if text is not None and (not text or "\n" in text or len(text) > 200):
-            raise ProofError(
-                f"{self}/{ORIGIN}: the file was changed. Restore it: its text is a checkpoint's first line"
-            )
+            words = f"{self}/{ORIGIN}: the file was changed. Restore it: its text is a checkpoint's first line"
+            raise ProofError(words, [fail("ledger-damaged", f"{self}/{ORIGIN}", words)])
         return text
 
     def checkpoint(self) -> Note | None:
@@ -169,6 +169,10 @@ class Log:
     def root(self, size: int) -> bytes:
         """Return the root hash over the first ``size`` entries, from the tiles."""
         return merkle.root(self._tiles(size).node, size)
+
+    def leaves(self, bundle: int, size: int) -> list[bytes]:
+        """Return the hashes of a bundle's entries in a log of ``size`` entries, from the tiles."""
+        return self._tiles(size).tile(0, bundle)
 
     def inclusion_proof(self, index: int, size: int) -> list[bytes]:
         """Return the hashes from an entry to the root of ``size`` entries (RFC 6962, section 2.1.1)."""

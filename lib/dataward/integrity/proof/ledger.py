@@ -23,7 +23,6 @@ from dataward.integrity.statement import Statement
 __all__ = ["Ledger", "check_all", "check_entries", "check_heads", "check_statements", "open_ledger"]
 
 CODES = {
-    "log-missing": "ledger-missing",
     "other-log": "ledger-forked",
     "entry-forged": "entry-damaged",
     "entry-order": "entry-removed",
@@ -57,28 +56,45 @@ def open_ledger(log: Log, trust: Trust) -> tuple[Ledger, list[Finding]]:
     return Ledger(log, rules, head), []
 
 
-def check_entries(ledger: Ledger, entries: Sequence[tuple[int, Body]]) -> Iterator[Finding]:
-    """Yield a finding for each entry that is not signed, or that the checkpoint does not prove."""
-    bundles: dict[int, list[bytes]] = {}
+def check_entries(ledger: Ledger, entries: Sequence[tuple[int, Body]], first: int | None = None) -> Iterator[Finding]:
+    """Yield a finding for each entry that is not signed, or that the checkpoint does not prove.
+
+    Args:
+        ledger: the ledger with its verified head.
+        entries: the entries of a table.
+        first: also prove the entries of other tables from this one on, so that none was exchanged for one of the table.
+    """
+    bundles = set() if first is None else set(range(first // WIDTH, -(-ledger.head.size // WIDTH)))
     for index, body in entries:
         place = f"ledger entry {index}"
         if trouble := body.signed_by(ledger.rules.keys, ledger.rules.origin, index):
             yield fail("entry-damaged", place, trouble)
         if index >= ledger.head.size:
             yield note("ledger-uncovered", place)
-            continue
-        try:
-            first, last = index // WIDTH * WIDTH, min((index // WIDTH + 1) * WIDTH, ledger.head.size)
-            if last not in bundles:
-                bundles[last] = ledger.log.bundle(last)
-            leaf = merkle.leaf_hash(bundles[last][index - first])
-            path = ledger.log.inclusion_proof(index, ledger.head.size)
-            proved = merkle.holds_inclusion(index, ledger.head.size, leaf, path, ledger.head.root)
-        except ProofError as error:
-            yield fail("ledger-damaged", place, str(error))
-            continue
-        if not proved:
-            yield fail("entry-damaged", place, "its bytes do not lead to the root that the checkpoint signs")
+        else:
+            bundles.add(index // WIDTH)
+    for number in sorted(bundles):
+        yield from _bundle(ledger, number)
+
+
+def _bundle(ledger: Ledger, number: int) -> Iterator[Finding]:
+    """Yield a finding for each entry of a bundle that the checkpoint does not prove."""
+    start, end, size = number * WIDTH, min((number + 1) * WIDTH, ledger.head.size), ledger.head.size
+    place = f"ledger entries {start} to {end - 1}"
+    try:
+        leaves = [merkle.leaf_hash(entry) for entry in ledger.log.bundle(end)]
+        hashes = ledger.log.leaves(number, size)
+        path = ledger.log.inclusion_proof(start, size)  # it follows from all hashes of the tile
+        proved = merkle.holds_inclusion(start, size, hashes[0], path, ledger.head.root)
+    except ProofError as error:
+        yield fail("ledger-damaged", place, str(error))
+        return
+    if not proved:
+        yield fail("ledger-damaged", place, "their hashes do not lead to the root that the checkpoint signs")
+    for index, (found, proved_one) in enumerate(zip(leaves, hashes, strict=True), start):
+        if found != proved_one:
+            words = "its bytes do not lead to the root that the checkpoint signs"
+            yield fail("entry-damaged", f"ledger entry {index}", words)
 
 
 def check_heads(ledger: Ledger, heads: Iterable[Note]) -> Iterator[Finding]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from dataward.errors import ProofError
-from dataward.integrity.log import entries as pointers
-from dataward.integrity.log.entries import Body
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Note
 from dataward.integrity.manifest import Attested, ManifestFile, steps
 from dataward.integrity.proof.data import Counted, check_data
 from dataward.integrity.proof.delta import Looked, check_log, look
+from dataward.integrity.proof.entries import first_needed, table_entries
 from dataward.integrity.proof.findings import Finding, fail, unique
 from dataward.integrity.proof.ledger import check_all, check_entries, check_heads, check_statements, open_ledger
 from dataward.integrity.proof.sealed import SealedVersion, chain, read_sealed
@@ -22,10 +20,7 @@ from dataward.integrity.proof.trust import Trust
 from dataward.tables.deltalog.actions import Key
 from dataward.tables.deltalog.folder import Folder
 
-__all__ = ["Proved", "Request", "VersionState", "prove", "table_entries"]
-
-MARGIN = 16
-"""Entries that are read before that of a whole manifest: concurrent runs are sealed in any order."""
+__all__ = ["Proved", "Request", "VersionState", "prove"]
 
 HOPELESS = frozenset(["table-missing", "other-table"])
 """Codes after which the folder is not checked further."""
@@ -89,21 +84,26 @@ def prove(log: Log, table: Folder, target: str, trust: Trust, request: Request) 
     Raises:
         ProofError: there is no ledger, or no seal of the version.
     """
-    ledger, findings = open_ledger(log, trust)
-    pairs = table_entries(log, target, request.version, request.every)
+    try:
+        ledger, findings = open_ledger(log, trust)
+        first = first_needed(log, target, request.version, request.every)
+        pairs = table_entries(log, target, first)
+    except ProofError as error:
+        raise ProofError(str(error), [fail("ledger-damaged", str(log), str(error))]) from None
     sealed, flaws = read_sealed(log, pairs, trust, request.erased)
     findings += [*flaws, *check_heads(ledger, request.heads)]
     if request.every:
         findings += [*check_all(ledger, request.erased, ()), *check_statements(ledger, trust)]
     else:
-        findings += check_entries(ledger, pairs)
+        findings += check_entries(ledger, pairs, first)
     wanted = [
         (one.manifest.version, one.index, one)
         for one in sealed
         if one.seal and request.version in (None, one.seal.version)
     ]
     if not wanted:
-        raise ProofError(_nothing(log, sealed, request.version, findings))
+        missing = [] if pairs else [fail("ledger-missing", str(log), f"it has no entry of {table}")]
+        raise ProofError(_nothing(log, sealed, request.version, findings), unique([*findings, *missing]))
     version, _, newest = max(wanted, key=lambda one: one[:2])
     manifests, flaws = chain(sealed, 0 if request.every else version)
     looked = look(table, manifests)
@@ -162,27 +162,6 @@ def _versions(looked: Looked, sealed: set[int], bad: dict[Key, ManifestFile]) ->
             gone = tuple(sorted(bad[key].path for key in there))
             kind = "whole" if not gone else "metadata" if len(gone) == len(files) else "partly"
             yield VersionState(step.state.version, kind, len(files), gone)
-
-
-def table_entries(log: Log, target: str, version: int | None, every: bool) -> list[tuple[int, Body]]:
-    """Return the entries of a table's seals, oldest first: all, or those from the last whole manifest before a version on."""
-    found: list[tuple[int, Body]] = []
-    if every:
-        for index, entry in enumerate(log.entries(0, log.size())):
-            with suppress(ValueError):  # the check of the whole ledger reports it
-                body = Body.parsed(entry)
-                if (body.kind, body.target) == ("seal", target):
-                    found.append((index, body))
-        return found
-    left = MARGIN
-    for index, body in pointers.chain_of(log, "seal", target):
-        found.append((index, body))
-        reached = version is None or (body.version is not None and body.version <= version)
-        if left < MARGIN or (reached and body.about.get("whole")):
-            left -= 1
-            if not left:
-                break
-    return found[::-1]
 
 
 def _nothing(log: Log, sealed: Sequence[SealedVersion], version: int | None, findings: Sequence[Finding]) -> str:
