@@ -55,17 +55,18 @@ MISTAKES = [
     (", on: [rec_id]", "", 3, "merge needs 'on'", ""),
     ("mode: merge", "mode: append", 3, "only merge takes it", ""),
     ("mode: merge, on: [rec_id]", "mode: replace", 3, "replace needs 'partition'", ""),
-    ("mode: merge, on: [rec_id]", "mode: replace, partition: {a: 1}", 1, "not in 'partition_by'", ""),
+    ("mode: merge, on: [rec_id]", "mode: replace, partition: {a: 1}", 3, "not in 'partition_by'", ""),
     ("on: [rec_id]", "on: rec_id", 3, "a list is expected", "[a, b]"),
-    ("on: [rec_id]", "on: [address_1]", 1, "merge key 'address_1' is protected by mask", ""),
+    ("on: [rec_id]", "on: [address_1]", 14, "merge key 'address_1' is protected by mask", ""),
     ("mode: merge, on: [rec_id]", "profile: true", 3, "'profile' goes with mode refresh", ""),
-    ("mode: merge, on: [rec_id]", "partition_by: [soc_sec_id]", 1, "partition column 'soc_sec_id'", ""),
-    ("lake/people_quarantine", "lake/people", 1, "target and quarantine have the same place lake/people", ""),
-    ("default: refuse", "history: {path: lake/people}", 1, "target and history have the same place lake/people", ""),
+    ("mode: merge, on: [rec_id]", "partition_by: [soc_sec_id]", 13, "partition column 'soc_sec_id'", ""),
+    ("lake/people_quarantine", "lake/people", 4, "target and quarantine have the same place lake/people", ""),
+    ("default: refuse", "history: {path: lake/people}", 15, "target and history have the same place lake/people", ""),
     ("default: refuse", "history: {path: a, table: b}", 15, "at most one of 'path' and 'table'", ""),
-    ("default: refuse", "history: {table: 'a;b'}", 1, "'table' is a name such as people", ""),
-    ("data/people.csv", "lake/people", 1, "source and target have the same place", ""),
+    ("default: refuse", "history: {table: 'a;b'}", 15, "'table' is a name such as people", ""),
+    ("data/people.csv", "lake/people", 3, "source and target have the same place", ""),
     ("{path: lake/people_quarantine}", "{path: q, drop: true}", 4, "exactly one of 'path', 'table' and 'drop", ""),
+    ("{path: lake/people_quarantine}", "{table: 'a;b'}", 4, "'table' is a name such as people", ""),
     ("{path: lake/people_quarantine}", "lake/q", 4, "a mapping of keys to values", ""),
     ("provider: local", "provider: kms", 5, "not one of the values", "'local'"),
     (", domain: people", "", 5, "'domain' is missing", "add it"),
@@ -73,12 +74,12 @@ MISTAKES = [
     ("provider: local", "provider: local, key: alias/x", 5, "provider local takes none", ""),
     ("provider: local, path: conf/keys", "provider: databricks, path: scope", 5, "SCOPE/NAME of a secret", ""),
     ("path: conf/keys", "path: s3://conf/keys", 5, "a provider whose 'key' wraps it", ""),
-    ("protect: token", "protect: {shred: {path: k}}", 1, "column 'soc_sec_id': shred needs erasure", ""),
-    ("default: refuse", "erasure: {subject: address_1}", 1, "by which nobody is found again", ""),
+    ("protect: token", "protect: {shred: {path: k}}", 13, "column 'soc_sec_id': shred needs erasure", ""),
+    ("default: refuse", "erasure: {subject: address_1}", 15, "by which nobody is found again", ""),
     (
         "default: refuse",
         "erasure: {subject: soc_sec_id, retain: {column: soc_sec_id, days: 3}}",
-        1,
+        15,
         "must be 'keep'",
         "",
     ),
@@ -90,7 +91,25 @@ MISTAKES = [
         "at least 1",
         "",
     ),
-    ("default: refuse", "quasi_identifiers: {state: [{wide: 5}]}", 15, "unknown key 'wide'", "remove it"),
+    ("default: refuse", "audit: {sinks: [{kind: kafka, url: x}]}", 15, "unknown kind 'kafka'", "'cloudwatch', 'http'"),
+    ("default: refuse", "audit: {sinks: [{path: x}]}", 15, "'kind' is missing", "add it"),
+    ("default: refuse", "audit: {sinks: [{kind: jsonl, pth: x}]}", 15, "unknown key 'pth'", "did you mean 'path'"),
+    ("default: refuse", "heads: [{bucket: x}]", 15, "unknown key 'bucket'", "remove it, or use 'directory', 's3'"),
+    (
+        "default: refuse",
+        "access: {grants: [{groups: [a], verbs: [read], until: 1.3.2027}]}",
+        15,
+        "a date is expected here",
+        "2027-03-31",
+    ),
+    (
+        "default: refuse",
+        "access:\n  grants:\n  - {groups: [a], verbs: [read]}\n  - {groups: [a], verbs: [reed]}",
+        18,
+        "verb 'reed' is unknown; did you mean 'read'",
+        "docs/access.md",
+    ),
+    ("default: refuse", "quasi_identifiers: {state: [{wide: 5}]}", 15, "unknown key 'wide'", "did you mean 'width'"),
     ("RowCount", "RowCnt", 8, "unknown rule type 'RowCnt'", "did you mean 'RowCount'"),
     ("RowCount > 1000", "RowCount", 8, "RowCount needs a condition", "add one"),
     ("RowCount > 1000", "ReferentialIntegrity 'a' = 1", 8, "cannot stand here", "expected"),
@@ -192,7 +211,7 @@ MISTAKES = [
         "'RowCount'",
     ),
     ("{mask: {keep_last: 4}}", "{mask: {}, drop: {}}", 14, "write one operator", ""),
-    ("rec_id: {protect: keep}", "rec_id: {protect: {fpe: {invalid: null}}}", 1, "would make keys null", ""),
+    ("rec_id: {protect: keep}", "rec_id: {protect: {fpe: {invalid: null}}}", 12, "would make keys null", ""),
     ("  soc_sec_id:", "  REC_ID: {protect: keep}\n  soc_sec_id:", 11, "name the same column", ""),
     ("  soc_sec_id:", "  rec_id: {protect: drop}\n  soc_sec_id:", 13, "stands here twice", "remove one"),
     ("default: refuse", "default: allow", 15, "not one of the values", "'refuse'"),
@@ -204,6 +223,13 @@ MISTAKES = [
     (GOOD, "", 1, "the file is empty", "contract: NAME"),
     (GOOD, "- a\n- b\n", 1, "a contract is a mapping", "contract: NAME"),
 ]
+
+
+def test_a_list_whose_entry_is_wrong_is_not_called_too_short(tmp_path):
+    (tmp_path / "people.yaml").write_text(GOOD + "audit: {sinks: [{kind: kafka, url: x}]}\n")
+    with pytest.raises(ContractError) as caught:
+        plan(tmp_path / "people.yaml")
+    assert [problem.where for problem in caught.value.problems] == ["audit.sinks.0"]
 
 
 @pytest.mark.parametrize(("old", "new", "line", "words", "remedy"), MISTAKES)

@@ -172,9 +172,10 @@ def of_access(access: Access) -> Policies:
             raise UsageError(f"access.policy {access.policy}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise UsageError(f"access.policy {access.policy}: not UTF-8 text") from None
-        parsed(text, access.policy)  # mistakes of the file first, under its own name
-    where = access.policy or "access"
-    return parsed("\n".join([text, translated(access)]), where)
+        parsed(text, access.policy)  # mistakes of each first, under its own name
+    grants = translated(access)
+    made = parsed(grants, "access")
+    return parsed(f"{text}\n{grants}", access.policy) if access.policy else made
 
 
 def translated(access: Access) -> str:

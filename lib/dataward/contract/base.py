@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Model", "Name", "Scalar"]
+__all__ = ["Misfit", "Model", "Name", "Scalar"]
 
 Scalar = str | int | float | bool
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
@@ -16,3 +16,12 @@ class Model(BaseModel):
     """A frozen model that refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
+
+
+class Misfit(ValueError):
+    """Fields that do not fit together, with the place of the one to change."""
+
+    def __init__(self, message: str, *place: str) -> None:
+        """Keep the place, relative to the model that is validated."""
+        self.place = place
+        super().__init__(message)

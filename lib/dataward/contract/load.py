@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from dataward.contract.access import Approval
 from dataward.contract.approvals import statement, trouble
 from dataward.contract.discovery import CustomDetector, DetectorFile
 from dataward.contract.document import Document
 from dataward.contract.models import Contract
-from dataward.contract.policy import ClassPolicy, Policy
-from dataward.contract.protections import OPERATORS, Column
+from dataward.contract.policy import Policy
+from dataward.contract.protections import OPERATORS
 from dataward.errors import ContractError, Problem, did_you_mean
 
 __all__ = ["detectors", "load", "policy_of", "problems_of", "read_model"]
@@ -22,6 +23,8 @@ Made = TypeVar("Made", bound=BaseModel)
 
 MOST = 100
 """Mistakes that are reported one by one."""
+LISTED = 12
+"""Known keys that are named where an unknown one resembles none."""
 
 _MAPPING = "a mapping of keys to values is expected here"
 
@@ -189,8 +192,11 @@ def _told(error: ValidationError, document: Document, model: type[BaseModel]) ->
     details = error.errors(include_url=False, include_input=False)
     for detail in details[:MOST]:
         loc = detail["loc"]
+        if detail["type"] == "too_short" and any(other["loc"][: len(loc)] == loc != other["loc"] for other in details):
+            continue  # pydantic does not count entries that are wrong themselves
         one_of = len(loc) > 1 and loc[-1] in _TYPES and "type" in detail["type"] and loc not in document.lines
         place = _written_place(loc[:-1] if one_of else loc, document)
+        place += getattr(detail.get("ctx", {}).get("error"), "place", ())
         what, remedy = (
             ("a plain value is expected here", "write one text or number") if one_of else _explain(detail, model)
         )
@@ -205,11 +211,17 @@ def _written_place(loc: tuple[str | int, ...], document: Document) -> tuple[str 
     if loc and loc[-1] == "[key]":
         loc = loc[:-1]
     place: tuple[str | int, ...] = ()
+    written = document.data
     for index, part in enumerate(loc):
-        tag = index > 0 and loc[index - 1] == "protect" and part in OPERATORS
+        of_kind = isinstance(written, dict) and written.get("kind") == part
+        tag = of_kind or (index > 0 and loc[index - 1] == "protect" and part in OPERATORS)
         if tag and (*place, part) not in document.lines:
             continue
         place = (*place, part)
+        try:
+            written = written[part]
+        except (LookupError, TypeError):
+            written = None
     return place
 
 
@@ -218,23 +230,36 @@ def _explain(detail: Any, model: type[BaseModel]) -> tuple[str, str]:
     kind, context = detail["type"], detail.get("ctx", {})
     name = str(detail["loc"][-1]) if detail["loc"] else ""
     if kind == "extra_forbidden":
-        return f"unknown key '{name}'", did_you_mean(name, _keys_beside(detail["loc"], model)) or "remove it"
+        known = _keys_beside(detail["loc"], model)
+        others = f"remove it, or use {_listed(known)}" if 0 < len(known) <= LISTED else "remove it"
+        return f"unknown key '{name}'", did_you_mean(name, known) or others
     if kind == "missing":
         add = "add it, or name a 'policy' that protects the class" if name == "protect" else "add it"
         return f"'{name}' is missing", add
-    if kind == "union_tag_invalid":
-        tag = context.get("tag", "")
-        return f"unknown operator '{tag}'", did_you_mean(tag, OPERATORS) or f"use one of {', '.join(OPERATORS)}"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _untagged(context)
     if kind == "literal_error":
         return "not one of the values this key takes", f"use {context.get('expected', '')}"
     if kind == "value_error":
         return str(context["error"]), "see docs/contract.md"
     if kind == "string_pattern_mismatch":
-        return "this name has a form that is not allowed", f"it must match {context.get('pattern')}"
+        return "this text has a form that is not allowed", f"it must match {context.get('pattern')}"
     for kinds, what, remedy in _WORDS:
         if kind in kinds:
             return what.format_map(context), remedy.format_map(context)
     return "this value does not fit here", "see docs/contract.md"
+
+
+def _untagged(context: dict[str, Any]) -> tuple[str, str]:
+    """Return problem and remedy where none of several models is meant: operators, and what has a ``kind``."""
+    tag, of_kind = context.get("tag"), "kind" in context["discriminator"]
+    if tag is None:
+        if of_kind:
+            return "'kind' is missing", "add it"
+        return "an operator is expected here", "write e.g. token, or {mask: {keep_last: 4}}"
+    if of_kind:
+        return f"unknown kind '{tag}'", f"use one of {context['expected_tags']}"
+    return f"unknown operator '{tag}'", did_you_mean(tag, OPERATORS) or f"use one of {', '.join(OPERATORS)}"
 
 
 _TYPES = ("str", "int", "float", "bool")
@@ -249,12 +274,12 @@ _WORDS = (
     ),
     (("float_type", "float_parsing", "finite_number"), "a number is expected here", "write e.g. 0.5"),
     (("bool_type", "bool_parsing"), "true or false is expected here", "write true or false, without quotes"),
-    (("union_tag_not_found",), "an operator is expected here", "write e.g. token, or {{mask: {{keep_last: 4}}}}"),
     (("greater_than",), "it must be greater than {gt}", "write a larger number"),
     (("greater_than_equal",), "it must be greater than or equal to {ge}", "write a larger number"),
     (("less_than",), "it must be less than {lt}", "write a smaller number"),
     (("less_than_equal",), "it must be less than or equal to {le}", "write a smaller number"),
     (("multiple_of",), "it must be a multiple of {multiple_of}", "write another number"),
+    (("date_type", "date_parsing", "date_from_datetime_parsing"), "a date is expected here", "write e.g. 2027-03-31"),
     (("too_short",), "it needs at least {min_length} entries, not {actual_length}", "add what is missing"),
     (("too_long",), "it takes at most {max_length} entries, not {actual_length}", "remove some"),
     (("string_too_short",), "the text needs at least {min_length} character(s)", "write it out"),
@@ -264,19 +289,37 @@ _WORDS = (
 
 
 def _keys_beside(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
-    """Return the known keys at the place of an unknown one; where the place is ambiguous, all known keys."""
-    holder: Any = model
+    """Return the known keys at the place of an unknown one; of every model that may stand there."""
+    holders = [model]
     for part in loc[:-1]:
-        if part in OPERATORS:
-            holder = OPERATORS[str(part)]
-        elif part in ("columns", "fields"):
-            holder = Column
-        elif part == "classes":
-            holder = ClassPolicy
-        elif part == "detectors":
-            holder = CustomDetector
-        elif isinstance(holder, type) and issubclass(holder, BaseModel):
-            field = holder.model_fields.get(str(part))
-            kinds = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
-            holder = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), holder)
-    return [field.alias or name for name, field in holder.model_fields.items() if name != "op"]
+        for holder in holders:
+            holder.model_rebuild()  # its fields may name a model that was defined after it
+        tagged = [holder for holder in holders if part in map(_tag, holder.model_fields.items())]
+        fields = [
+            field for holder in holders for name, field in holder.model_fields.items() if part in (name, field.alias)
+        ]
+        holders = tagged or [kind for field in fields for kind in _models_in(field.annotation)] or holders
+    return [
+        field.alias or name
+        for holder in holders
+        for name, field in holder.model_fields.items()
+        if not (name == "op" and _tag((name, field)))
+    ]
+
+
+def _tag(field: tuple[str, FieldInfo]) -> str | None:
+    """Return the tag of a model in a union, where this field holds it."""
+    name, info = field
+    return str(info.default) if name in ("op", "kind") else None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that an annotation names, also inside of lists, mappings and unions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def _listed(names: list[str]) -> str:
+    *rest, last = (f"'{name}'" for name in dict.fromkeys(names))
+    return f"{', '.join(rest)} or {last}" if rest else last

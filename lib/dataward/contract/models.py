@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from dataward.contract.access import Access, Approval, Audit
-from dataward.contract.base import Model, Name
+from dataward.contract.base import Misfit, Model, Name
 from dataward.contract.discovery import Discovery, OrOff
 from dataward.contract.heads import Head
 from dataward.contract.operation import Fallible
@@ -137,20 +137,24 @@ class Contract(Model):
     @model_validator(mode="after")
     def _holds_together(self) -> Contract:
         if "primary" in self.references:
-            raise ValueError("'primary' is the source itself: call the reference something else")
+            raise Misfit("'primary' is the source itself: call the reference something else", "references", "primary")
         if callers := [alias for alias, place in self.references.items() if place.format in ("frame", "kafka")]:
             kind = self.references[callers[0]].format
-            raise ValueError(
-                f"reference '{callers[0]}' has format {kind}, which goes with 'source' only: name a path or a table"
+            raise Misfit(
+                f"reference '{callers[0]}' has format {kind}, which goes with 'source' only: name a path or a table",
+                "references",
+                callers[0],
             )
         for name in self.target.on:
             _fits_key(name, self.column(name).protect)
         for name in self.target.partition_by:
             if not self.column(name).protect.keeps:
-                raise ValueError(f"partition column '{name}' must be 'keep': its values stand in directory names")
+                raise Misfit(
+                    f"partition column '{name}' must be 'keep': its values stand in directory names", "columns", name
+                )
         for name in self.target.partition:
             if name not in self.target.partition_by:
-                raise ValueError(f"'partition' names '{name}', which is not in 'partition_by'")
+                raise Misfit(f"'partition' names '{name}', which is not in 'partition_by'", "target", "partition")
         self._refuse_clashes()
         return self
 
@@ -159,32 +163,40 @@ class Contract(Model):
         places = [("source", self.source), *self.tables.items()]
         for (one, place), (other, beside) in combinations(places, 2):
             if place.same(beside):
-                raise ValueError(f"{one} and {other} have the same place {place}: give each a place of its own")
+                raise Misfit(f"{one} and {other} have the same place {place}: give each a place of its own", other)
             if place.holds(beside) or beside.holds(place):
-                raise ValueError(
-                    f"{one} ({place}) and {other} ({beside}) lie one inside the other: put them side by side"
+                raise Misfit(
+                    f"{one} ({place}) and {other} ({beside}) lie one inside the other: put them side by side", other
                 )
         for head in (Location(path=head.directory) for head in self.heads if head.directory):
             for what, place in self.tables.items():
                 if place.same(head) or place.holds(head):
-                    raise ValueError(
+                    raise Misfit(
                         f"heads lie in the {what}'s folder ({place}), where whoever can change it can change them too: name "
-                        "a folder of another owner"
+                        "a folder of another owner",
+                        "heads",
                     )
 
     @model_validator(mode="after")
     def _tells_privately(self) -> Contract:
         if (self.metrics == "private") != (self.private_metrics is not None):
-            raise ValueError(
+            raise Misfit(
                 "'metrics: private' and 'private_metrics' go together: add private_metrics: {unit: COLUMN, rows_per_unit: N, "
-                "between: {COLUMN: [low, high]}, epsilon: E, from: BUDGETS}, or remove the other"
+                "between: {COLUMN: [low, high]}, epsilon: E, from: BUDGETS}, or remove the other",
+                "metrics" if self.metrics == "private" else "private_metrics",
             )
         if self.metrics == "private":
             of_rows = ("windows", "parity", "quasi_identifiers")
             if given := [name for name in of_rows if getattr(self, name)]:
-                raise ValueError(f"'{given[0]}' reports exact numbers of the rows: with metrics: private remove it")
+                raise Misfit(
+                    f"'{given[0]}' reports exact numbers of the rows: with metrics: private remove it", given[0]
+                )
             if self.target.profile:
-                raise ValueError("'target.profile' keeps exact sketches of the rows: with metrics: private remove it")
+                raise Misfit(
+                    "'target.profile' keeps exact sketches of the rows: with metrics: private remove it",
+                    "target",
+                    "profile",
+                )
         return self
 
     @model_validator(mode="after")
@@ -192,19 +204,23 @@ class Contract(Model):
         if self.target.mode != "refresh":
             return self
         if self.engine != "spark":
-            raise ValueError("mode refresh needs engine: spark, which adds up what partitions come to")
+            raise Misfit("mode refresh needs engine: spark, which adds up what partitions come to", "target", "mode")
         if self.source.format in ("frame", "jdbc", "kafka", "iceberg"):
-            raise ValueError(
+            raise Misfit(
                 f"mode refresh reads changed partitions of files or of a Delta table: with source format {self.source.format} use "
-                "another mode"
+                "another mode",
+                *("target", "mode"),
             )
         if self.source.format in ("csv", "json") and self.source.schema_ is None:
-            raise ValueError(f"mode refresh of {self.source.format} needs source.schema: without it every file is read")
+            raise Misfit(
+                f"mode refresh of {self.source.format} needs source.schema: without it every file is read", "source"
+            )
         # Properties of the whole table, which its parts do not determine.
         of_all = ("checks", "treat", "rules_after", "quasi_identifiers", "windows", "parity")
         if given := [name for name in of_all if getattr(self, name)]:
-            raise ValueError(
-                f"mode refresh reads changed partitions alone, and '{given[0]}' needs all rows: remove one of the two"
+            raise Misfit(
+                f"mode refresh reads changed partitions alone, and '{given[0]}' needs all rows: remove one of the two",
+                given[0],
             )
         return self
 
@@ -212,22 +228,27 @@ class Contract(Model):
     def _finds_people(self) -> Contract:
         if self.erasure is None:
             if shredding := [name for name, line in self.columns.items() if line.protect.shreds]:
-                raise ValueError(
-                    f"column '{shredding[0]}': shred needs erasure: {{subject: COLUMN}}, whose keys it uses"
+                raise Misfit(
+                    f"column '{shredding[0]}': shred needs erasure: {{subject: COLUMN}}, whose keys it uses",
+                    *("columns", shredding[0]),
                 )
             return self
         subject, retain = self.erasure.subject, self.erasure.retain
         if subject.lower() in {name.lower() for name in (*self.treat.normalise, *self.treat.missing)}:
-            raise ValueError(
-                f"erasure.subject '{subject}' is treated: a person is found by the value that the source holds"
+            raise Misfit(
+                f"'{subject}' is treated: a person is found by the value that the source holds",
+                *("erasure", "subject"),
             )
         if not (operator := self.column(subject).protect).findable:
-            raise ValueError(
-                f"erasure.subject '{subject}' is protected by {operator.op}, by which nobody is found again: subjects need "
-                f"{', '.join(having('findable'))}"
+            raise Misfit(
+                f"'{subject}' is protected by {operator.op}, by which nobody is found again: subjects need "
+                f"{', '.join(having('findable'))}",
+                *("erasure", "subject"),
             )
         if retain and not self.column(retain.column).protect.keeps:
-            raise ValueError(f"erasure.retain.column '{retain.column}' must be 'keep': its dates are compared")
+            raise Misfit(
+                f"'{retain.column}' must be 'keep': its dates are compared", "erasure", "retain"
+            )
         return self
 
     def column(self, name: str) -> Column:
@@ -350,12 +371,13 @@ class Contract(Model):
 def _fits_key(name: str, protection: Protection) -> None:
     """Raise ValueError where a merge key's protection would not find the row again."""
     if not protection.injective:
-        raise ValueError(
+        raise Misfit(
             f"merge key '{name}' is protected by {protection.op}, which does not keep equal values equal and others "
-            f"apart: keys need {', '.join(having('injective'))}"
+            f"apart: keys need {', '.join(having('injective'))}",
+            *("columns", name),
         )
     if isinstance(protection, Fallible) and protection.invalid.action == "null":
-        raise ValueError(f"merge key '{name}': 'invalid: null' would make keys null, which match nothing")
+        raise Misfit(f"merge key '{name}': 'invalid: null' would make keys null, which match nothing", "columns", name)
 
 
 _FALLBACKS: dict[str, Redact | Drop | Keep] = {"redact": Redact(), "drop": Drop()}

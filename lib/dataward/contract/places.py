@@ -295,6 +295,7 @@ class Quarantine(Model):
     def _one_way(self) -> Quarantine:
         if (self.path is not None) + (self.table is not None) + self.drop != 1:
             raise ValueError("give exactly one of 'path', 'table' and 'drop: true'")
+        _ = self.location  # raises ValueError for a place that no table can have
         return self
 
     @property
@@ -316,6 +317,7 @@ class History(Model):
     def _one_place(self) -> History:
         if self.path is not None and self.table is not None:
             raise ValueError("give at most one of 'path' and 'table'")
+        _ = self.location  # raises ValueError for a place that no table can have
         return self
 
     @property

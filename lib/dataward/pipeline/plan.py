@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     pass
 
 __all__ = ["Plan", "of_rule", "plan"]
+
+GRANT = re.compile(r"access\.(grants|reidentify)\.(\d+)[a-z.]*: ")
+"""How a message of the policies begins that is about an entry of the contract."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,12 @@ def _access_problems(contract: Contract, document: Document) -> Iterator[Problem
         of_access(contract.access)
     except UsageError as error:
         for line in str(error).splitlines():
-            yield Problem(document.file, document.line_of(("access",)), "access", line, "see docs/access.md")
+            line = line.removeprefix("access: ")
+            named = GRANT.match(line)
+            place = ("access", named[1], int(named[2])) if named else ("access",)
+            what = line[named.end() :] if named else line
+            remedy = "" if "see docs/access.md" in what else "see docs/access.md"
+            yield Problem(document.file, document.line_of(place), ".".join(map(str, place)), what, remedy)
 
 
 def _unknown_references(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:
