@@ -294,7 +294,7 @@ def _keys_beside(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str
     for part in loc[:-1]:
         for holder in holders:
             holder.model_rebuild()  # its fields may name a model that was defined after it
-        tagged = [holder for holder in holders if part in map(_tag, holder.model_fields.items())]
+        tagged = [holder for holder in holders if any(_tag(item) == part for item in holder.model_fields.items())]
         fields = [
             field for holder in holders for name, field in holder.model_fields.items() if part in (name, field.alias)
         ]

@@ -246,9 +246,7 @@ class Contract(Model):
                 *("erasure", "subject"),
             )
         if retain and not self.column(retain.column).protect.keeps:
-            raise Misfit(
-                f"'{retain.column}' must be 'keep': its dates are compared", "erasure", "retain"
-            )
+            raise Misfit(f"'{retain.column}' must be 'keep': its dates are compared", "erasure", "retain")
         return self
 
     def column(self, name: str) -> Column:
