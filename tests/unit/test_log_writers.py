@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,8 @@ def test_files_read_grow_with_the_logarithm_of_the_log(tmp_path, monkeypatch, co
     log = ledger.open_log
     assert read(lambda: ledger.find(place, f"r{997 if count < 99_000 else 99_700}", PEOPLE, "note")) <= 10
     assert read(lambda: pointers.newest(log(place), "note", ledger.table_id(PEOPLE))) <= 2 * deep + 10
+    chain = pointers.chain_of(log(place), "note", ledger.table_id(PEOPLE))
+    assert read(lambda: list(islice(chain, 32))) <= 2 * deep + 14
     assert read(lambda: log(place).proof(count // 3)) <= 2 * deep
     assert read(lambda: log(place).consistency_proof(count // 3, count)) <= 2 * deep
     rules = KeyringRules(log(place), log(place).origin(), RING)

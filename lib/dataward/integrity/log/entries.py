@@ -24,7 +24,7 @@ from dataward.errors import KeyringError, ProofError, TargetError
 from dataward.integrity.canonical import MALFORMED, canonical
 from dataward.integrity.log.log import ORIGIN, Log, tail
 from dataward.integrity.log.notes import Note, Signer, Verifier
-from dataward.integrity.log.tiles import path
+from dataward.integrity.log.tiles import WIDTH, path
 from dataward.keys import KeyProvider, PublicKeys, signing_key
 
 __all__ = ["Body", "KeyringRules", "chain_of", "derived", "digest", "find", "newest", "signer_of"]
@@ -244,24 +244,45 @@ def newest(log: Log, kind: str, target: str, covered: bool = False) -> tuple[int
 
 
 def chain_of(log: Log, kind: str, target: str) -> Iterator[tuple[int, Body]]:
-    """Yield the entries of a kind and target, newest first; wrong pointers are replaced by a scan.
+    """Yield the entries of a kind and target, newest first, in one read for each bundle; wrong pointers are replaced by a scan.
 
     Raises:
         ProofError: a bundle is missing or damaged.
     """
-    last = newest(log, kind, target)
-    if last is None:
-        return
-    yield last
-    for nth in range(last[1].nth - 1, -1, -1):
 
-        def mine(body: Body, nth: int = nth) -> bool:
-            return (body.kind, body.target, body.nth) == (kind, target, nth)
+    def mine(body: Body) -> bool:
+        return (body.kind, body.target) == (kind, target)
 
-        found = _pointed(log, nth_path(kind, target, nth), mine) or _scanned(log, mine)
+    found = newest(log, kind, target)
+    while found is not None:
+        yield found
+        for before in _before(log, found[0], mine):
+            if before[1].nth != found[1].nth - 1:
+                break
+            yield before
+            found = before
+        nth = found[1].nth - 1
+        if nth < 0:
+            return
+        found = _nth(log, kind, target, nth)
         if found is None:
             raise ProofError(f"ledger {log}: an entry of this table is missing. See: dataward ledger check")
-        yield found
+
+
+def _before(log: Log, index: int, mine: Callable[[Body], bool]) -> Iterator[tuple[int, Body]]:
+    """Yield the entries of one bundle before an entry, newest first; none if the bundle cannot be read."""
+    first = index // WIDTH * WIDTH
+    with suppress(ProofError):
+        yield from _fitting(
+            zip(range(index - 1, first - 1, -1), reversed(log.entries(first, index)), strict=True), mine
+        )
+
+
+def _nth(log: Log, kind: str, target: str, nth: int) -> tuple[int, Body] | None:
+    def mine(body: Body) -> bool:
+        return (body.kind, body.target, body.nth) == (kind, target, nth)
+
+    return _pointed(log, nth_path(kind, target, nth), mine) or _scanned(log, mine)
 
 
 def _number(log: Log, name: str) -> int | None:
