@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 FOLDERS := tests/spark tests/e2e
 
-.PHONY: help setup demo tour test test-quarter test-all test-unit test-spark test-spark4 test-everywhere test-flower bench bench-dp package lock docs lint lint-aws clean
+.PHONY: help setup demo tour test test-part test-all test-unit test-spark test-spark4 test-everywhere test-flower bench bench-dp package lock docs lint lint-aws clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -48,8 +48,8 @@ test-everywhere: $(DEV) ## one contract on Spark 3.5 and Spark 4, classic and th
 	@$(MAKE) --no-print-directory SPARK=4 setup
 	$(BIN)/python -m pytest tests/e2e/test_everywhere.py
 
-test-quarter: $(DEV) ## one quarter of the long tests, by QUARTER=0..3, as CI does after `make test`
-	@$(MAKE) --no-print-directory -j2 test-spark test-unit CHOSEN='-m long --quarter=$(QUARTER)'
+test-part: $(DEV) ## one part of the long tests, by PART=0..15, as CI does after `make test`
+	@$(MAKE) --no-print-directory -j2 test-spark test-unit CHOSEN='-m long --part=$(PART)'
 
 test-all: $(DEV) ## the same with every test
 	@$(MAKE) --no-print-directory -j2 test-spark lint test-unit

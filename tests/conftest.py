@@ -1,4 +1,4 @@
-"""How many cases a law is tried on (Hypothesis' hundred; in `make test` a quarter of them), and which tests run: a quarter, or those without Deequ."""
+"""How many cases a law is tried on (Hypothesis' hundred; in `make test` a quarter of them), and which tests run: a part of them, or those without Deequ."""
 
 import zlib
 from importlib.metadata import version
@@ -11,31 +11,35 @@ settings.register_profile("whole", deadline=None, suppress_health_check=list(Hea
 settings.register_profile("quick", settings.get_profile("whole"), max_examples=25)
 settings.load_profile("whole")
 
-QUARTERS = (
-    "e2e/connect spark/names spark/erase spark/keys_kms spark/quarantine spark/changes spark/risk spark/notebook unit/federated_accuracy",
-    "e2e/package spark/release e2e/names spark/repair e2e/interrupted e2e/sources spark/outliers spark/laundering spark/publish "
-    "unit/log_elsewhere unit/init",
-    "spark/iam_wire spark/erase_ordinary spark/rotate spark/stream spark/rotate_inside spark/memory spark/anonymize spark/suggest "
-    "spark/digest unit/attacks unit/log_writers",
-    "e2e/jobs e2e/s3 spark/refresh spark/features spark/killed_writes spark/reidentify spark/engines_agree spark/duplicates "
-    "spark/discover unit/killed unit/cloudtrail unit/audit_sinks unit/federated_https unit/operators_fpe",
-)
-"""Modules with long tests by quarter, balanced by measured time. Any other module goes where the hash of its name says.
+PARTS = 16
+SECONDS = {
+    "spark/iam_wire": 442, "e2e/names": 417, "unit/iam_without": 400, "e2e/connect": 377, "spark/release": 358, "spark/erase_ordinary":
+    348, "unit/audit_sinks": 320, "e2e/package": 286, "e2e/s3": 250, "spark/attacks": 229, "unit/federated_accuracy": 200,
+    "spark/erase": 160, "e2e/everywhere": 159, "e2e/jobs": 150, "spark/names": 136, "spark/rotate": 132, "spark/refresh": 130,
+    "spark/writers": 120, "spark/changes": 106, "e2e/interrupted": 103, "spark/killed_writes": 100, "unit/killed": 100,
+    "spark/engines_agree": 80, "spark/few_jobs": 76, "spark/risk": 70, "e2e/sources": 63, "spark/memory": 62, "spark/rotate_inside": 61,
+    "unit/attacks": 60, "unit/cloudtrail": 60, "unit/log_elsewhere": 60, "spark/stream": 49, "spark/laundering": 46, "spark/features":
+    40, "unit/init": 40, "unit/operators_fpe": 40, "spark/anonymize": 38, "spark/publish": 30, "spark/reidentify": 30,
+    "unit/federated_https": 30, "spark/versions": 27, "spark/notebook": 26, "spark/suggest": 26, "spark/discover": 25,
+    "spark/quarantine": 21, "spark/duplicates": 20, "unit/log_writers": 20,
+}  # fmt: skip
+"""How long the long tests of a module take, where it is more than a moment; any other module goes where the hash of its name says.
 
 A module is never divided: its tests share what its fixtures make, which takes most of the time of many.
 """
 
 
 def pytest_addoption(parser):
-    parser.addoption("--quarter", type=int, help="run only the modules of this quarter of the tests, 0 to 3")
+    parser.addoption("--part", type=int, help=f"run only the modules of this part of the tests, 0 to {PARTS - 1}")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Keep the tests of one quarter, and on Spark 4 those that need no Deequ."""
-    quarter, has_deequ = config.getoption("--quarter"), version("pyspark").startswith("3.")
+    """Keep the tests of one part, and on Spark 4 those that need no Deequ."""
+    part, has_deequ, places = config.getoption("--part"), version("pyspark").startswith("3."), _places()
 
     def stays(item):
-        return (quarter is None or _quarter_of(item.path) == quarter) and (has_deequ or not _needs_deequ(item))
+        here = part is None or part == _part_of(item.path, places)
+        return here and (has_deequ or not _needs_deequ(item))
 
     others = [item for item in items if not stays(item)]
     if others:
@@ -43,11 +47,19 @@ def pytest_collection_modifyitems(config, items):
         items[:] = filter(stays, items)
 
 
-def _quarter_of(path: Path) -> int:
-    """Return the quarter of a module. The hash of a name, unlike its place in a list, stays when other modules come or go."""
+def _places():
+    """Return the part of each module in SECONDS: the longest first, each where there is least to do."""
+    loads, places = [0] * PARTS, {}
+    for name in sorted(SECONDS, key=lambda one: (-SECONDS[one], one)):
+        places[name] = loads.index(min(loads))
+        loads[places[name]] += SECONDS[name]
+    return places
+
+
+def _part_of(path: Path, places: dict[str, int]) -> int:
+    """Return the part of a module."""
     name = f"{path.parent.name}/{path.stem.removeprefix('test_')}"
-    listed = [number for number, names in enumerate(QUARTERS) if name in names.split()]
-    return listed[0] if listed else zlib.crc32(name.encode()) % len(QUARTERS)
+    return places.get(name, zlib.crc32(name.encode()) % PARTS)
 
 
 def _needs_deequ(item):

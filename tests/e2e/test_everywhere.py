@@ -57,7 +57,8 @@ def test_every_session_gives_the_same_rows_tokens_verdicts_and_digest(first, sha
 
 
 def test_the_comparison_is_of_all_operators_and_sees_a_token_a_verdict_and_a_digest(first):
-    assert len(first["full"]["verdicts"]) == 34
+    rules = [rule for rule, *_ in first["full"]["verdicts"] if not rule.startswith("record is ")]
+    assert len(rules) == 34
     assert first["full"]["counts"]["quarantined"] > 0
     assert first["fixed"]["lanes"] is not None
     for change in (
