@@ -10,6 +10,7 @@ from dataward.pipeline.plan import plan
 from dataward.pipeline.publish import publish
 from dataward.tables import maintenance
 from dataward.verbs.quarantine import batches, discard, release, show
+from dataward.verbs.reports import check_report
 
 pytestmark = pytest.mark.long
 
@@ -87,7 +88,11 @@ def test_nothing_is_released_that_would_be_diverted_again(lake, first):
     assert Path(result.report).exists()
 
 
-@pytest.mark.parametrize("place", ["delete_rows", "sealed"])
+PLACES = {"deleted": (maintenance, "delete_rows"), "reported": (publish_module, "seal_version"),
+          "sealed": (publish_module, "differs"), "ended": (publish_module, "write_last")}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_a_killed_release_is_ended_by_its_rerun(lake, first, monkeypatch, place):
     lake.contract(rules=RULES, columns=COLUMNS, treat=MENDED)
 
@@ -95,12 +100,13 @@ def test_a_killed_release_is_ended_by_its_rerun(lake, first, monkeypatch, place)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(
-            *((maintenance, "delete_rows") if place == "delete_rows" else (publish_module, "seal_version")), killed
-        )
+        patch.setattr(*PLACES[place], killed)
         with pytest.raises(KeyboardInterrupt):
             released(lake, "first", "out")
     assert released(lake, "first", "out").rows == {"in": 4, "published": 1, "quarantined": 3, "dropped": 0}
+    [seal] = [entry.seal for entry in lake.entries() if entry.body.kind == "seal" and entry.seal.run_id == "out"]
+    assert list(check_report(str(lake.root / "reports"), "t", seal)) == []
+    assert '"seal": {' in (lake.root / "reports/t/out/report.json").read_text()
     assert lake.rows("target", "id") == [(1,), (2,), (3,)]
     assert lake.rows("quarantine", "id") == [(4,), (5,), (5,)]
     assert released(lake, "first", "out").status == "unchanged"

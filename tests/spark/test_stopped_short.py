@@ -83,7 +83,7 @@ def test_a_version_that_could_not_be_sealed_is_sealed_by_the_rerun_that_the_erro
 @pytest.mark.parametrize(("where", "words"), [
     ("before", "nothing of this run is in .*--run-id r2 to finish it"),
     ("after", "target version 1 is committed and not sealed yet; rerun with --run-id r2 to seal it"),
-    ("sealed", "target version 1 is committed and sealed; the report was not written")])  # fmt: skip
+    ("sealed", "target version 1 is committed and sealed; rerun with --run-id r2 to complete its report")])  # fmt: skip
 def test_ctrl_c_says_what_is_committed_and_what_finishes_it(published, monkeypatch, where, words):
     commit = commits.commit_target
 

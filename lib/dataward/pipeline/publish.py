@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dataward import report
 from dataward.errors import DatawardError, Interrupted, ProtectionError, TargetError, UsageError
 from dataward.integrity.seal import Seal
 from dataward.pipeline import resume
@@ -30,6 +29,7 @@ from dataward.pipeline.preflight import opened_keys, preflight
 from dataward.pipeline.private_metrics import quieted, with_metrics
 from dataward.pipeline.refusals import against_place
 from dataward.pipeline.repair import Mended, mend, to_mend
+from dataward.pipeline.reports import write_before_seal, write_last
 from dataward.pipeline.seal import SealingRun, differs, seal_version
 from dataward.pipeline.sealed_source import verified
 from dataward.pipeline.write import Output, Written, write
@@ -138,13 +138,7 @@ def _reported(
         except KeyboardInterrupt:
             raise Interrupted(_standing(spark, asked.plan, run_id, trace)) from None
     found = with_metrics(spark, asked.plan.contract, found, trace.progress)
-    found = with_event(asked, found)
-    if found.status == "unchanged" and found.seal:  # the run that sealed it has written the report
-        return found.model_copy(update={"report": report.place(found, asked.report_folder)})
-    try:
-        return report.write(spark, found, asked.report_folder)
-    except TargetError as error:
-        raise TargetError(f"{_outcome(found)} Only its report is missing: {error}") from None
+    return write_last(spark, with_event(asked, found), asked.report_folder)
 
 
 def _run(
@@ -199,6 +193,7 @@ def _run(
         facts = _with_written(ctx, facts, written, ready.schema_changes)
         say(f"{ctx.contract.target} version {written.commit.version}, {written.commit.rows:,} rows")
     with trace.phase("seal") as say:
+        write_before_seal(ctx, facts, asked.report_folder)
         seal = _seal(ctx, facts, written)
         say(f"content {seal.content.digest[:16]}, key {seal.key['domain']} v{seal.key['version']}")
     facts = replace(facts, warnings=[*facts.warnings, *differs(seal), *_heads(ctx, seal)])
@@ -379,9 +374,7 @@ def _standing(spark: SparkSession, plan: Plan, run_id: str, trace: Trace) -> str
     """Return one line about what an interrupted run has committed, and how to finish it."""
     target, finish = plan.contract.target, f"rerun with --run-id {run_id} to"
     if trace.sealed_version is not None:
-        return (
-            f"interrupted: {target} version {trace.sealed_version} is committed and sealed; the report was not written"
-        )
+        return f"interrupted: {target} version {trace.sealed_version} is committed and sealed; {finish} complete its report"
     try:
         commit = commits.found_late(spark, target, run_id) if trace.committing else None
     except Exception as error:  # the JVM may have been stopped by the same signal
@@ -389,10 +382,3 @@ def _standing(spark: SparkSession, plan: Plan, run_id: str, trace: Trace) -> str
     if commit is not None:
         return f"interrupted: {target} version {commit.version} is committed and not sealed yet; {finish} seal it"
     return f"interrupted: nothing of this run is in {target}; {finish} finish it"
-
-
-def _outcome(found: RunResult) -> str:
-    """Return the outcome of a run, for an error after all of its writes."""
-    if found.status == "published":
-        return f"{found.target.path} version {found.target.version} is published and sealed by run {found.run_id}."
-    return f"The run {found.run_id} ended ({found.status}): nothing was published."

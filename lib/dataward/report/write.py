@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,9 @@ def write(spark: SparkSession, result: RunResult, folder: str) -> RunResult:
         html.removesuffix("html") + "json": json.dumps(with_report.model_dump(mode="json"), indent=2) + "\n",
         html: page(with_report),
     }
+    if not is_remote(html):
+        with suppress(OSError):  # a run killed between the two files leaves no page of other data
+            Path(html).unlink()
     for path, text in files.items():
         put(spark, path, text)
     return with_report
@@ -60,8 +64,11 @@ def is_remote(path: str) -> bool:
 
 
 def _put_local(spark: SparkSession, path: str, text: str) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(text, encoding="utf-8")
+    place = Path(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.part")  # a killed run leaves the whole old file or the whole new one
+    part.write_text(text, encoding="utf-8")
+    part.replace(place)
 
 
 def _put_remote(spark: SparkSession, path: str, text: str) -> None:
