@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from dataward.tables.deltalog.actions import action
 from dataward.tables.deltalog.log import PART
-from tests.deltamade import ADD, META, PROTOCOL, Table, thirty, unquoted
+from tests.deltamade import ADD, META, PROTOCOL, Table, rows, thirty, unquoted
 
 
 @dataclass(frozen=True)
@@ -335,6 +335,49 @@ def rows_are_hidden_by_statistics_that_are_computed_anew(table):
     table.commit("COMPUTE STATISTICS", None, {"add": {**old, "dataChange": False, **hiding(old)}})
 
 
+@attack("partition-value-edited")
+def a_sealed_version_is_restored_with_other_partition_values(table):
+    return table.partitioned and restored(table, lambda add: add.update(partitionValues={"mail": "other"}))
+
+
+@attack("statistics-edited")
+def a_sealed_version_is_restored_with_statistics_that_hide_a_file(table):
+    return restored(table, lambda add: add.update(hiding(add)))
+
+
+def restored(table: Table, change: Callable[[dict[str, Any]], Any]) -> bool:
+    """Remove a file, and list it again in a RESTORE, changed: the version has the files of a sealed one."""
+    old = next(iter(table.adds.values()))
+    table.commit("DELETE", None, table.remove(old))
+    again = dict(old)
+    change(again)
+    table.commit("RESTORE", None, {"add": again}, parameters={"version": "29"})
+    return True
+
+
+@attack("commit-unattested")
+def a_change_that_never_was_is_put_into_the_change_feed(table):
+    feed = table.file([(666, "x@y.z")])["add"]
+    cdc = {"path": feed["path"], "partitionValues": feed["partitionValues"], "size": feed["size"], "dataChange": False}
+    table.commit("WRITE", None, {"cdc": cdc})
+
+
+@attack("log-file-unknown")
+def a_commit_is_added_under_a_name_of_fewer_digits(table):
+    lines = [json.dumps({"commitInfo": {"operation": "WRITE"}}), json.dumps(table.file([(666, "x@y.z")]))]
+    (table.log / f"{30:019d}.json").write_text("\n".join(lines))
+
+
+@attack("log-file-unknown")
+def a_checkpoint_is_added_under_a_name_that_delta_takes_and_never_gives(table):
+    rows(table.log / f"{29:020d}.checkpoint.x.parquet", [("protocol", table.protocol), ("metaData", table.metadata)])
+
+
+@attack("log-file-unknown")
+def a_checkpoint_in_parts_is_added_with_numbers_of_one_digit(table):
+    rows(table.log / f"{29:020d}.checkpoint.1.1.parquet", [("protocol", table.protocol), ("metaData", table.metadata)])
+
+
 @attack("version-without-entry")
 def a_commit_is_forged_in_the_name_of_dataward(table):
     table.append([(666, "x@y.z")], "r30")
@@ -426,6 +469,39 @@ def the_schema_is_edited_in_a_checkpoint(table):
 @attack("protocol-edited")
 def the_protocol_is_edited_in_a_checkpoint(table):
     return edit_checkpoint(table, "protocol", lambda body: body.update(minWriterVersion=9))
+
+
+@attack("checkpoint-damaged")
+def a_file_is_listed_twice_in_a_checkpoint(table):
+    return doubled(table, "add", lambda add: add.update(hiding(add)))
+
+
+@attack("checkpoint-damaged")
+def a_second_schema_is_put_into_a_checkpoint(table):
+    return doubled(
+        table, "metaData", lambda body: body.update(schemaString=body["schemaString"].replace("mail", "name"))
+    )
+
+
+def doubled(table: Table, kind: str, change: Callable[[dict[str, Any]], Any]) -> bool:
+    """Put a changed copy of the first action of a kind before it into the newest checkpoint in one file of Parquet."""
+    files = sorted(table.log.glob("[0-9]*.checkpoint.parquet"))
+    if not files:
+        return False
+    found = pq.read_table(files[-1])
+    position = next(number for number, one in enumerate(found[kind].to_pylist()) if one is not None)
+    body = plain(found[kind][position].as_py())
+    change(body)
+    of = {"add": ADD, "metaData": META, "protocol": PROTOCOL}[kind]
+    first = pa.table(
+        {
+            name: pa.array([body if name == kind else None], of if name == kind else found[name].type)
+            for name in found.column_names
+        }
+    )
+    whole = pa.concat_tables([first, found.set_column(found.column_names.index(kind), kind, found[kind].cast(of))])
+    pq.write_table(whole, files[-1])
+    return True
 
 
 @attack("checkpoint-damaged")

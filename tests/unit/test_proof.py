@@ -52,6 +52,22 @@ def test_every_version_is_told_as_far_as_it_is_left(sealed):
     assert sealed.prove().findings == ()
 
 
+def test_a_change_data_feed_is_attested_with_the_commit_that_wrote_it(sealed):
+    table = sealed.table
+    old, new = next(iter(table.adds.values())), table.file([(900, "a@b.c")])
+    fed = table.file([(900, "a@b.c")])["add"]
+    cdc = {"path": fed["path"], "partitionValues": {}, "size": fed["size"], "dataChange": False}
+    table.commit("MERGE", "r30", table.remove(old), new, {"cdc": cdc})
+    enter(sealed, 30, "r30", manifests(table.root)[0][-1])
+    assert sealed.codes() == sealed.codes(every=True) == set()
+    file = table.root / fed["path"]
+    file.write_bytes(file.read_bytes() + b"x")
+    for more in ({}, {"every": True}):
+        assert [(one.code, one.place) for one in sealed.prove(**more).findings if one.fails] == [("data-file-changed", fed["path"])]  # fmt: skip
+    file.unlink()  # as VACUUM does
+    assert [(one.code, one.fails) for one in sealed.prove().findings] == [("data-file-gone", False)]
+
+
 def test_a_version_that_is_not_sealed(sealed):
     with pytest.raises(ProofError, match="version 77 is not sealed in ledger .*; sealed are 0 to 29"):
         sealed.prove(version=77)

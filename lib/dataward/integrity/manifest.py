@@ -73,8 +73,16 @@ class ManifestFile(_Frozen):
         return self.path, self.vector.identity if self.vector else ""
 
 
+class ManifestFeed(_Frozen):
+    """A file of the change data feed; the hash is None where nobody took it."""
+
+    path: str
+    size: int
+    sha256: str | None = None
+
+
 class ManifestCommit(_Frozen):
-    """A commit: SHA-256 of its file, its metadata, and its added and removed files.
+    """A commit: SHA-256 of its file, its metadata, its added and removed files, and its files of the change data feed.
 
     ``ours``: it names a run of Dataward. ``changes_data``: its actions change rows, according to the commit.
     """
@@ -89,6 +97,7 @@ class ManifestCommit(_Frozen):
     removed: tuple[tuple[str, str], ...] = ()
     metadata: dict[str, Any] | None = None
     protocol: dict[str, Any] | None = None
+    feed: tuple[ManifestFeed, ...] = ()
 
 
 class Predecessor(_Frozen):
@@ -183,7 +192,7 @@ def digest(text: str) -> str:
 
 
 def needed(commits: Iterable[CommitFile]) -> list[str]:
-    """Return the paths of the files to hash for commits: new data files, and files of deletion vectors."""
+    """Return the paths of the files to hash for commits: new data files, and files of deletion vectors and change data feeds."""
     paths: dict[str, None] = {}
     for commit in commits:
         old = {removed.path for removed in commit.removed}
@@ -192,6 +201,8 @@ def needed(commits: Iterable[CommitFile]) -> list[str]:
                 paths[added.path] = None
             if added.vector and (path := added.vector.path):
                 paths[path] = None
+        if commit.info.dataward:  # feeds of others are not attested, and VACUUM may have removed them
+            paths |= dict.fromkeys(one.path for one in commit.feed)
     return list(paths)
 
 
@@ -260,6 +271,7 @@ def _commit(commit: CommitFile, hashes: Mapping[str, str]) -> ManifestCommit:
         removed=tuple(removed.key for removed in commit.removed),
         metadata=commit.metadata,
         protocol=commit.protocol,
+        feed=tuple(ManifestFeed(path=one.path, size=one.size, sha256=hashes.get(one.path)) for one in commit.feed),
     )
 
 

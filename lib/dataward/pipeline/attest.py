@@ -67,7 +67,7 @@ def _manifest(spark: SparkSession, log: Log, place: Location, version: int, earl
     except (Missing, Damaged):  # the log before the version was removed: log cleanup, erasure
         commits, whole = _alone(table, place, version)
         known = _hashes(_attested(log, earlier)) if earlier else {}
-    paths = needed(commits) if whole is None else _all_paths(whole)
+    paths = needed(commits) if whole is None else list(dict.fromkeys([*_all_paths(whole), *needed(commits)]))
     try:
         hashes = known | _hashed(spark, str(table), [path for path in paths if path not in known], commits, whole)
     except Exception as error:
@@ -177,7 +177,7 @@ def _hashed(
     spark: SparkSession, root: str, paths: list[str], commits: list[CommitFile], whole: State | None
 ) -> dict[str, str]:
     listed = [one for commit in commits for one in commit.added] + list(whole.files.values() if whole else ())
-    sizes = {one.path: one.size for one in listed}
+    sizes = {one.path: one.size for one in (*listed, *(fed for commit in commits for fed in commit.feed))}
     sizes |= {one.vector.path: one.vector.size for one in listed if one.vector and one.vector.path}
     full = {path if path.startswith("/") or "://" in path else f"{root.rstrip('/')}/{path}": path for path in paths}
     found = sha256_of_files(spark, {name: sizes[path] for name, path in full.items()})

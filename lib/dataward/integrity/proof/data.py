@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dataward.integrity.hashing import Hashed, hash_files
-from dataward.integrity.manifest import Attested
+from dataward.integrity.manifest import Attested, ManifestFeed
 from dataward.integrity.proof.delta import Looked
 from dataward.integrity.proof.findings import Finding, fail, note
 
@@ -25,11 +25,22 @@ class Counted:
 
 
 def check_data(
-    looked: Looked, state: Attested, progress: Progress = lambda done, total, size: None
+    looked: Looked,
+    state: Attested,
+    progress: Progress = lambda done, total, size: None,
+    feed: Sequence[ManifestFeed] = (),
 ) -> tuple[list[Finding], Counted]:
-    """Hash the files of an attested version, and return the differences and the number of bytes read."""
+    """Hash the files of an attested version, and return the differences and the number of bytes read.
+
+    Args:
+        looked: the table's log and manifests.
+        state: the version.
+        progress: called for each file.
+        feed: files of the change data feed to hash as well; VACUUM may have removed them.
+    """
     paths = [one.path for one in state.files.values()]
     paths += [one.vector.path for one in state.files.values() if one.vector and one.vector.path]
+    paths += [one.path for one in feed]
     paths = list(dict.fromkeys(paths))
     counts = [0, 0]
 
@@ -39,7 +50,9 @@ def check_data(
         progress(counts[0], len(paths), one.size)
 
     hashed = hash_files(looked.table, paths, each)
-    return list(_differences(looked, state, hashed)), Counted(*counts)
+    found = list(_differences(looked, state, hashed))
+    found += [one for fed in feed for one in _file(looked, fed.path, fed.sha256, hashed[fed.path], live=False)]
+    return found, Counted(*counts)
 
 
 def _differences(looked: Looked, state: Attested, hashed: dict[str, Hashed]) -> Iterator[Finding]:

@@ -98,7 +98,8 @@ def check_log(looked: Looked) -> list[Finding]:
         return [fail("table-missing", str(looked.table))]
     if others := list(_other_table(looked)):
         return others
-    return [*_end(looked), *_commits(looked), *_summaries(looked)]
+    unknown = [fail("log-file-unknown", name) for name in looked.listing.unknown]
+    return [*unknown, *_end(looked), *_commits(looked), *_summaries(looked)]
 
 
 def _other_table(looked: Looked) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ SECTIONS = {
         "commit-edited": "A commit's file is not the sealed one.",
         "commit-removed": "A commit's file is gone, and no checkpoint explains it; log cleanup removes the oldest only.",
         "commit-damaged": "A commit's file cannot be read as one.",
+        "log-file-unknown": "A file in the log has a name that Delta may read and never gives, such as a commit with fewer digits.",
         "log-cleaned": "Note: the oldest commits were removed, as log cleanup does; a checkpoint holds their outcome.",
         "checkpoint-edited": "A checkpoint does not hold what the sealed commits before it add up to.",
         "checkpoint-damaged": "A checkpoint cannot be read, or lacks a part.",

@@ -144,7 +144,16 @@ def _files(looked: Looked, proved: Proved, request: Request) -> tuple[Proved, li
             fresh.clear()
     found = check_unattested(looked)
     found += check_tail(looked, marks) if request.version is None else []
-    findings, counted = check_data(looked, Attested(version, union) if request.every else wanted, request.progress)
+    feed = [
+        one
+        for manifest in looked.chain
+        if request.every or manifest.version == version
+        for commit in manifest.commits
+        for one in commit.feed
+        if one.sha256
+    ]
+    files = Attested(version, union) if request.every else wanted
+    findings, counted = check_data(looked, files, request.progress, feed)
     places = {one.place for one in findings}
     bad = {key: one for key, one in union.items() if one.path in places or (one.vector and one.vector.path in places)}
     versions = tuple(_versions(looked, sealed, bad)) if request.every else ()

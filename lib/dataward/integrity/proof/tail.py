@@ -67,12 +67,15 @@ def judged(looked: Looked, step: Step, commit: ManifestCommit, restorable: Resto
     """Yield the effect of a commit outside of Dataward."""
     place, again = _place(commit), {one.key for one in commit.added if one.key in step.gone}
     yield from _described_again(step, commit, place)
-    if not (again or commit.removed or commit.added):
+    if commit.feed and not commit.changes_data:
+        yield fail("commit-unattested", place, f"it added {len(commit.feed)} files to the change data feed")
+    elif not (again or commit.removed or commit.added):
         yield note("commit-neutral", place, "it changed no file" + _changed(step.before, commit))
     elif again.issuperset(one.key for one in commit.added) and not commit.removed:
         yield note("commit-neutral", place, "it listed files again that the version has")
-    elif (same := _restored(looked, step.state, restorable)) is not None:
-        yield note("commit-neutral", place, f"its files are those of sealed version {same}")
+    elif (same := _restored(looked, step.state, restorable)) is not None and not commit.feed:
+        yield note("commit-neutral", place, f"its files are those of sealed version {same.version}")
+        yield from _described_otherwise(looked, same, commit)
     elif commit.changes_data:
         yield fail(
             "commit-unattested", place, f"it added {len(commit.added)} and removed {len(commit.removed)} data files"
@@ -99,11 +102,21 @@ def _misleading(looked: Looked, commit: ManifestCommit) -> Iterator[Finding]:
 def _described_again(step: Step, commit: ManifestCommit, place: str) -> Iterator[Finding]:
     """Yield a finding for each kind of difference between a listed file and what the version had of it."""
     both = [(step.gone[one.key], one) for one in commit.added if one.key in step.gone]
-    for code, name in (
-        ("file-entry-edited", "size"),
-        ("partition-value-edited", "partition"),
-        ("statistics-edited", "statistics"),
-    ):
+    yield from _differing(both, place, DESCRIBED)
+
+
+DESCRIBED = (
+    ("file-entry-edited", "size"),
+    ("partition-value-edited", "partition"),
+    ("statistics-edited", "statistics"),
+)
+"""Codes of differences in the fields of a listed file."""
+
+
+def _differing(
+    both: Sequence[tuple[ManifestFile, ManifestFile]], place: str, described: Sequence[tuple[str, str]]
+) -> Iterator[Finding]:
+    for code, name in described:
         differing = [new.path for old, new in both if getattr(old, name) != getattr(new, name)]
         if differing:
             yield fail(code, place, ", ".join(sorted(differing)[:3]))
@@ -125,11 +138,22 @@ def _changed(before: Attested | None, commit: ManifestCommit) -> str:
     return f"; it set {', '.join(names)}" if names else "; it set the schema"
 
 
-def _restored(looked: Looked, state: Attested, restorable: Restorable) -> int | None:
+def _restored(looked: Looked, state: Attested, restorable: Restorable) -> Attested | None:
     """Return the sealed version that has the same files; None where there is none."""
     version = restorable.get(state.mark)
     sealed = looked.at(version) if version is not None else None
-    return version if sealed is not None and sealed.files.keys() == state.files.keys() else None
+    return sealed if sealed is not None and sealed.files.keys() == state.files.keys() else None
+
+
+def _described_otherwise(looked: Looked, sealed: Attested, commit: ManifestCommit) -> Iterator[Finding]:
+    """Yield a finding for each kind of difference between restored files and the sealed ones.
+
+    Delta may write statistics anew, so only those are findings that hide rows.
+    """
+    place, both = _place(commit), [(sealed.files[one.key], one) for one in commit.added if one.key in sealed.files]
+    yield from _differing(both, place, DESCRIBED[:2])
+    if any(old.statistics != new.statistics for old, new in both):
+        yield from _misleading(looked, commit)
 
 
 def _rows(table: Folder, removed: Mapping[Key, ManifestFile], commit: ManifestCommit) -> Finding:

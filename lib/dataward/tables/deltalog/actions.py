@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["Added", "Damaged", "Info", "Key", "Removed", "Vector", "action", "plain", "read_json"]
+__all__ = ["Added", "Damaged", "Fed", "Info", "Key", "Removed", "Vector", "action", "plain", "read_json"]
 
 Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 RFC1924 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
@@ -99,6 +99,14 @@ class Removed:
 
 
 @dataclass(frozen=True)
+class Fed:
+    """A file of the change data feed."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Info:
     """Facts about a commit from its commitInfo."""
 
@@ -138,7 +146,7 @@ def plain(value: Any) -> str:
         raise Damaged("it holds data without a JSON form") from None
 
 
-def action(kind: str, data: dict[str, Any]) -> Added | Removed | Info | None:
+def action(kind: str, data: dict[str, Any]) -> Added | Removed | Fed | Info | None:
     """Return a file action or a commit's info; None for other actions.
 
     Raises:
@@ -151,6 +159,8 @@ def action(kind: str, data: dict[str, Any]) -> Added | Removed | Info | None:
             vector = _vector(data.get("deletionVector"))
             path = located(_text(data["path"]))
             return Removed(path, vector.identity if vector else "", bool(data.get("dataChange", True)))
+        if kind == "cdc":
+            return Fed(located(_text(data["path"])), int(data["size"]))
         return _info(data) if kind == "commitInfo" else None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise Damaged(f"an action '{kind}' is malformed") from None

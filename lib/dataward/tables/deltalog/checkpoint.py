@@ -40,14 +40,23 @@ def read_checkpoint(table: Folder, checkpoint: Checkpoint, known: Known | None =
         seen.add(path)
         for kind, body in _actions(table, path, {} if known is None else known):
             if kind == "add":
+                before = len(files)
                 files.update(body)
+                if len(files) != before + len(body):
+                    raise Damaged("it lists a file twice")
             elif kind == "metaData":
-                metadata = metadata_of(body)
+                metadata = _only(metadata, metadata_of(body), kind)
             elif kind == "protocol":
-                protocol = protocol_of(body)
+                protocol = _only(protocol, protocol_of(body), kind)
             elif kind == "sidecar":
                 pending.append(_sidecar(body))
     return State(checkpoint.version, files, metadata, protocol)
+
+
+def _only(before: Any, found: Any, kind: str) -> Any:
+    if before is not None:  # readers might take either
+        raise Damaged(f"it has two actions '{kind}'")
+    return found
 
 
 def _sidecar(body: dict[str, Any]) -> str:

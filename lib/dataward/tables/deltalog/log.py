@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from dataward.tables.deltalog.actions import Added, Damaged, Info, Key, Removed, action, read_json
+from dataward.tables.deltalog.actions import Added, Damaged, Fed, Info, Key, Removed, action, read_json
 from dataward.tables.deltalog.folder import Folder
 
 __all__ = [
@@ -34,6 +34,8 @@ SINGLE = re.compile(r"(\d{20})\.checkpoint\.parquet")
 PART = re.compile(r"(\d{20})\.checkpoint\.(\d{10})\.(\d{10})\.parquet")
 NAMED = re.compile(r"(\d{20})\.checkpoint\.([0-9a-fA-F-]{36})\.(json|parquet)")
 COMPACTED = re.compile(r"(\d{20})\.(\d{20})\.compacted\.json")
+READ = re.compile(r"\d+\.([^.]+\.)?json|\d+\.crc|\d+\.checkpoint\..*|\d+\.\d+\.compacted\.json")
+"""Names that Delta reads; it writes only those of the patterns above."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,16 @@ class Listing:
         found += [Checkpoint(version, tuple(names), total) for (version, total), names in parts.items()]
         return tuple(sorted(found, key=lambda checkpoint: (checkpoint.version, checkpoint.files)))
 
+    @cached_property
+    def unknown(self) -> tuple[str, ...]:
+        """Files that a reader may take for part of the log, under names that no writer gives."""
+        known = (COMMIT, CHECKSUM, SINGLE, PART, NAMED, COMPACTED)
+        return tuple(
+            name
+            for name in sorted(self.sizes)
+            if READ.fullmatch(name) and not any(one.fullmatch(name) for one in known)
+        )
+
     @property
     def newest(self) -> int | None:
         """The newest version in the log; None for an empty log."""
@@ -113,6 +125,7 @@ class CommitFile:
     removed: tuple[Removed, ...] = ()
     metadata: dict[str, Any] | None = None
     protocol: dict[str, Any] | None = None
+    feed: tuple[Fed, ...] = ()
 
     @property
     def changes_data(self) -> bool:
@@ -149,6 +162,7 @@ def commit_of(version: int, data: bytes) -> CommitFile:
         tuple(one for one in found if isinstance(one, Removed)),
         metadata_of(bodies.get("metaData")),
         protocol_of(bodies.get("protocol")),
+        tuple(one for one in found if isinstance(one, Fed)),
     )
 
 
