@@ -229,3 +229,4 @@ def test_verify_compares_the_ledger_with_the_heads_of_the_contract(tmp_path):
     assert "head-damaged" in codes()
     shutil.rmtree(tmp_path / "audit")
     assert codes() == set()
+    assert any("it holds no head of this ledger" in one.detail for one in proved(None, contract, asked).findings)

@@ -84,6 +84,18 @@ def test_the_newest_sealed_versions_are_released_as_one_entry_that_verifies(give
         show_set(given, 7)
 
 
+def test_removed_pointers_hide_no_release(given):
+    publish_set(None, given, "q1")
+    publish_set(None, given, "q2")
+    shutil.rmtree("lake/sets/index")
+    assert (show_set(given).run_id, verify_set(given).holds) == ("q2", True)
+    bundle = Path("lake/sets/tile/entries/000.p/2")
+    target = ledger.table_id("set quarter").encode()
+    bundle.write_bytes(bundle.read_bytes()[::-1].replace(target[::-1], b"0" * 64, 1)[::-1])  # of the newest entry
+    assert show_set(given).run_id == "q1"
+    assert "entry-damaged" in {one.code for one in verify_set(given).findings if one.fails}
+
+
 def test_a_set_is_signed_by_the_service_key_that_it_names_and_verified_by_it(given, monkeypatch, tmp_path):
     file = Path("set.yaml")
     file.write_text(file.read_text().replace("domain: sets}", "domain: sets, sign: 'vault:transit/sets'}"))

@@ -240,7 +240,8 @@ def _current(given: ReleaseSet, number: int | None = None) -> tuple[Released, le
         ProofError: there is none, or its statement is missing or was changed.
     """
     log = ledger.existing(given.ledger)
-    entries = ledger.entries(given.ledger, KIND, _target(given))
+    mine = ledger.table_id(_target(given))  # not by pointers, as a removed one would hide the newest release
+    entries = [one for one in ledger.entries(given.ledger, KIND) if one.body.target == mine]
     found = [one for one in entries if number in (None, one.body.nth)]
     if not found:
         what = "it was never released" if not entries else f"it has releases 0 to {entries[-1].body.nth}, not {number}"
@@ -305,7 +306,7 @@ def _entry_flaws(
     trust = trusted(entry.log, given.keys, public_keys)
     opened, flaws = open_ledger(entry.log, trust)
     yield from flaws
-    yield from check_entries(opened, [(entry.seq, entry.body)])
+    yield from check_entries(opened, [(entry.seq, entry.body)], entry.seq)
     yield from _statement_flaws(
         entry.body, entry.log.statement(entry.body.statement), trust, released, f"ledger entry {entry.seq}"
     )

@@ -11,7 +11,7 @@ from dataward.contract import Contract, Keys
 from dataward.errors import DatawardError, KeyringError, ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
-from dataward.integrity.heads import Unread, known_heads
+from dataward.integrity.heads import Unread, read_heads
 from dataward.integrity.log import entries as pointers
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Note, parse
@@ -153,18 +153,21 @@ def proved(spark: SparkSession | None, contract: Contract, asked: Asked) -> Prov
     """
     log = ledger.existing(contract.ledger_location)
     trust = trusted(log, contract.keys, asked.public_keys)
-    kept, unread = known_heads(log, contract.heads)
-    heads = (*_heads(asked.heads), *kept)
+    kept = read_heads(log, contract.heads)
+    heads = (*_heads(asked.heads), *(one for _, one in kept if isinstance(one, Note)))
     request = Request(asked.version, asked.every, heads, ledger.erased(log, trust), asked.progress)
     try:
         found = prove(log, folder(_location(spark, contract, asked)), ledger.table_id(contract.target), trust, request)
-        return replace(found, findings=(*found.findings, *map(_unknown, unread)))
+        unknown = (_unknown(str(head), one) for head, one in kept if not isinstance(one, Note))
+        return replace(found, findings=(*found.findings, *unknown))
     except ProofError as error:
         raise ProofError(f"{contract.target}: {error}", error.findings) from None
 
 
-def _unknown(head: Unread) -> Finding:
+def _unknown(place: str, head: Unread | None) -> Finding:
     """Return the finding for a place without a readable head."""
+    if head is None:
+        return note("head-unread", place, "it holds no head of this ledger: none was kept there yet, or it was removed")
     if head.damaged:
         return fail("head-damaged", head.place, head.trouble)
     return note("head-unread", head.place, head.trouble)

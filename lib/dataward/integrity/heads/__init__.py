@@ -15,7 +15,17 @@ from dataward.errors import DatawardError, ProofError, TargetError
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Checkpoint, Note, parse
 
-__all__ = ["Place", "Published", "Unread", "checkpoint_of", "extends", "known_heads", "open_place", "publish"]
+__all__ = [
+    "Place",
+    "Published",
+    "Unread",
+    "checkpoint_of",
+    "extends",
+    "known_heads",
+    "open_place",
+    "publish",
+    "read_heads",
+]
 
 
 class Place(Protocol):
@@ -140,17 +150,21 @@ class Unread:
         return f"{self.place}: {self.trouble}"
 
 
-def known_heads(log: Log, heads: Iterable[Head]) -> tuple[list[Note], list[Unread]]:
-    """Return the newest head of every place, and the places without a known head."""
-    notes: list[Note] = []
-    unread = []
+def read_heads(log: Log, heads: Iterable[Head]) -> list[tuple[Head, Note | Unread | None]]:
+    """Return the newest head of every place; None where a place holds no head of this log."""
+    found: list[tuple[Head, Note | Unread | None]] = []
     for head in heads:
         try:
-            found = open_place(head, log).newest()
-            notes += [found] if found is not None else []
+            found.append((head, open_place(head, log).newest()))
         except DatawardError as error:
-            unread.append(Unread(str(head), str(error), isinstance(error, ProofError)))
-    return notes, unread
+            found.append((head, Unread(str(head), str(error), isinstance(error, ProofError))))
+    return found
+
+
+def known_heads(log: Log, heads: Iterable[Head]) -> tuple[list[Note], list[Unread]]:
+    """Return the newest head of every place, and the places whose head could not be read."""
+    found = [one for _, one in read_heads(log, heads)]
+    return [one for one in found if isinstance(one, Note)], [one for one in found if isinstance(one, Unread)]
 
 
 def checkpoint_of(data: bytes, where: str) -> Note:

@@ -60,7 +60,7 @@ SECTIONS = {
         "ledger-uncovered": "Note: no signed checkpoint covers an entry yet; the next run or 'dataward ledger repair' signs one.",
         "head-unsigned": "A head that was kept elsewhere is not signed by a known key.",
         "head-damaged": "What a place of heads holds does not verify.",
-        "head-unread": "Note: a place of heads could not be read, so the ledger was not compared with what it holds.",
+        "head-unread": "Note: a place of heads could not be read or holds no head of the ledger, which was not compared with it.",
         "both-cut": "Ledger and log end earlier than a known head says: both were cut back together.",
         "entry-damaged": "A ledger entry cannot be read.",
         "entry-replayed": "A statement or a version is entered twice.",
