@@ -177,7 +177,7 @@ def _hashed(
     spark: SparkSession, root: str, paths: list[str], commits: list[CommitFile], whole: State | None
 ) -> dict[str, str]:
     listed = [one for commit in commits for one in commit.added] + list(whole.files.values() if whole else ())
-    sizes = {one.path: one.size for one in (*listed, *(fed for commit in commits for fed in commit.feed))}
+    sizes = {one.path: one.size for one in listed} | {one.path: one.size for commit in commits for one in commit.feed}
     sizes |= {one.vector.path: one.vector.size for one in listed if one.vector and one.vector.path}
     full = {path if path.startswith("/") or "://" in path else f"{root.rstrip('/')}/{path}": path for path in paths}
     found = sha256_of_files(spark, {name: sizes[path] for name, path in full.items()})
