@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 
 from dataward.cli import main
 from dataward.contract import Contract
@@ -141,6 +142,25 @@ def test_the_state_of_a_bucket_is_read_over_the_wire():
     assert "NoSuchBucket" in gone.unread[0]
     assert (gone.encryption, gone.tls_only) == (None, None)
     assert [name for name, holds, _ in safe.lines() if not holds] == ["logging"]
+
+
+def test_a_bucket_that_cannot_be_asked_is_one_finding_with_its_remedy(monkeypatch):
+    monkeypatch.setattr(storage, "_client", lambda *_, **__: Unreachable())
+    state = storage.storage_state("s3://lake/t", try_plaintext=True)
+    assert state.unread == ("encryption and the settings after it: AWS could not be reached (NoCredentialsError)",)
+    (found,) = findings(contract(), Facts(SAFE, unread=state.unread))
+    assert (found.code, found.stops) == ("not-known", False)
+    assert "--no-storage" in found.remedy
+
+
+class Unreachable:
+    """A client without credentials."""
+
+    def __getattr__(self, name):
+        def call(**_):
+            raise NoCredentialsError
+
+        return call
 
 
 def test_the_verb_reads_a_properties_file_and_exits_1_where_the_job_should_not_run(tmp_path, capsys):

@@ -121,6 +121,8 @@ def test_a_bundle_is_checked_offline_by_its_own_checker(sealed, tmp_path):
     assert f"data-file-changed: {file.name}" in told
     (tmp_path / "keys.pem").write_bytes(STRANGERS)
     assert run()[0] == 1
+    (tmp_path / "keys.pem").write_text("no key")
+    assert run() == (2, "")
 
 
 def test_the_checker_finds_what_was_changed_in_a_bundle(sealed, tmp_path):
@@ -228,6 +230,26 @@ def test_where_nothing_can_be_proved_the_finding_has_its_code(sealed, tmp_path, 
     assert capsys.readouterr().out == ""
 
 
+def test_many_findings_of_one_code_are_a_few_lines_and_a_table_that_is_away_is_nowhere_ok(
+    sealed, tmp_path, capsys, monkeypatch
+):
+    from dataward.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text(CONTRACT.replace("LEDGER", str(sealed.root / "ledger")))
+    (tmp_path / "keys.pem").write_bytes(STRANGERS)
+    given = ["verify", "--contract", "c.yaml", "--public-key", "keys.pem", "--table"]
+    assert main([*given, str(sealed.table.root)]) == 1
+    told = capsys.readouterr().out
+    assert told.count("signature-invalid: ledger entry") == 5
+    assert "signature-invalid: and 25 more; --json lists every one" in told
+    (tmp_path / "keys.pem").write_bytes(KEYS)
+    assert main([*given, "nowhere"]) == 1
+    told = capsys.readouterr().out
+    assert "FAILED  table     table-missing: nowhere" in told
+    assert [line.split()[1] for line in told.splitlines() if line.startswith("  ok")] == ["ledger"]
+
+
 def test_who_has_no_keyring_is_told_what_to_give(sealed, tmp_path, capsys, monkeypatch):
     from dataward.cli import main
 
@@ -252,4 +274,7 @@ def test_public_keys_are_exported_and_no_secret_is(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)["keys"]
     assert [one["name"] for one in told] == ["people v1", "orders v1"]
     assert set(read_public_keys([(tmp_path / "keys.pem").read_bytes()])) == {one["key_id"] for one in told}
+    assert main(["keys", "create", str(tmp_path / "k"), "--domain", "a b"]) == 2
+    assert "no contract can name this domain" in capsys.readouterr().err
+    assert local_keyring(tmp_path / "k").domains == ring.domains
     assert main(["keys", "public", str(tmp_path / "k"), "--domain", "peple"]) == 2

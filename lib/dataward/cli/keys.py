@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,10 +92,13 @@ def _opened(arguments: argparse.Namespace) -> Keyring:
 
 @_asked("keys_create")
 def _create(arguments: argparse.Namespace) -> int:
+    from dataward.contract.base import NAME
     from dataward.keys import create_keyring, has_keyring, open_keys
 
     keys, domains = _keys(arguments.where)
     wanted = tuple(dict.fromkeys(arguments.domain)) or domains
+    if wrong := [domain for domain in wanted if not re.match(NAME, domain)]:
+        raise UsageError(f"--domain {wrong[0]}: no contract can name this domain; it must match {NAME}")
     made = not (wanted and has_keyring(keys))
     ring = create_keyring(keys) if made else open_keys(keys)
     new = [domain for domain in wanted if domain not in ring.domains]

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import sys
 import time
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dataward.cli.parsing import Verb, with_contract
@@ -13,15 +14,17 @@ from dataward.cli.say import print_json, say
 from dataward.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from dataward.contract import Contract
+    from dataward.integrity.proof.findings import Finding
     from dataward.tables.aws import StorageState
     from dataward.verbs.verify import Asked, Progress, Proof
 
 __all__ = ["add"]
 
 WIDTH, SLOW = 30, 0.5  # characters of the bar; seconds before it is shown
+SHOWN = 5  # findings of one code that are printed
 
 
 def add(verb: Verb) -> None:
@@ -129,7 +132,8 @@ def _print(proof: Proof) -> None:
     print(f"{proof.target} version {proof.version}, sealed {proof.sealed_at} by run {proof.run_id}")
     for check in proof.checks:
         mark = "note  " if check.warning else "ok    " if check.holds else "FAILED"
-        first, *more = [str(one) for one in proof.findings if str(one) in check.detail] or [check.detail]
+        findings = [one for one in proof.findings if str(one) in check.detail]
+        first, *more = list(_folded(findings)) or [check.detail]
         print(f"  {mark}  {check.name:<9} {first}")
         for line in more:
             print(f"  {'':<6}  {'':<9} {line}")
@@ -137,6 +141,15 @@ def _print(proof: Proof) -> None:
         gone = f", {len(version.gone)} gone" if version.gone else ""
         print(f"  version {version.version:<6} {version.state:<9} {version.files:,} file(s){gone}")
     print("the proof holds" if proof.holds else "THE PROOF DOES NOT HOLD")
+
+
+def _folded(findings: Iterable[Finding]) -> Iterator[str]:
+    """Yield the findings as lines, the first few of each code; a wrong keyring makes one for every entry."""
+    for code, same in groupby(findings, key=lambda one: one.code):
+        lines = [str(one) for one in same]
+        yield from lines[:SHOWN]
+        if (more := len(lines) - SHOWN) > 0:
+            yield f"{code}: and {more:,} more; --json lists every one"
 
 
 def _bar() -> Progress:

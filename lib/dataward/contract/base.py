@@ -6,10 +6,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Misfit", "Model", "Name", "Scalar"]
+__all__ = ["NAME", "Misfit", "Model", "Name", "Scalar"]
 
 Scalar = str | int | float | bool
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+Name = Annotated[str, Field(pattern=NAME)]
 
 
 class Model(BaseModel):

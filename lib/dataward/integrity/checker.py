@@ -243,6 +243,9 @@ def main(argv: list[str]) -> int:
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         print(f"the bundle or the keys cannot be read: {error}", file=sys.stderr)
         return 2
+    if not keys:
+        print(f"{arguments.public_key or 'keys.pem of the bundle'} holds no public key (PEM)", file=sys.stderr)
+        return 2
     good, bad = check(files, keys, arguments.table)
     print(*(f"ok      {line}" for line in good), *(f"FAILED  {line}" for line in bad), sep="\n")
     print("keys: " + ", ".join(sorted(keys)))

@@ -88,9 +88,11 @@ def storage_state(path: str, try_plaintext: bool = False) -> StorageState:
     bucket = bucket_of(path)
     if not bucket:
         raise UsageError(f"{path} is not in S3: there is no bucket whose settings could be read")
-    s3, unread = _client(), []
+    s3, unread, unreached = _client(), [], []
 
     def ask(what: str, call: Callable[[], Any], absent: Any) -> Any:
+        if unreached:
+            return None
         try:
             return call()
         except ClientError as error:
@@ -99,7 +101,8 @@ def storage_state(path: str, try_plaintext: bool = False) -> StorageState:
                 return absent
             unread.append(f"{what}: AWS answered {code}")
         except BotoCoreError as error:
-            unread.append(f"{what}: AWS could not be reached ({type(error).__name__})")
+            unreached.append(what)  # nor will it be for the next setting
+            unread.append(f"{what} and the settings after it: AWS could not be reached ({type(error).__name__})")
         return None
 
     encryption = ask("encryption", lambda: _encryption(s3.get_bucket_encryption(Bucket=bucket)), ("", ""))
@@ -110,7 +113,7 @@ def storage_state(path: str, try_plaintext: bool = False) -> StorageState:
     logging = ask("logging", lambda: "LoggingEnabled" in s3.get_bucket_logging(Bucket=bucket), False)
     lifecycle = ask("lifecycle", lambda: _expires(s3.get_bucket_lifecycle_configuration(Bucket=bucket)), {})
     answered = None
-    if try_plaintext:
+    if try_plaintext and not unreached:
         answered = _plaintext(bucket)
     return StorageState(
         bucket,

@@ -289,7 +289,10 @@ def _clock(_: Contract, facts: Facts) -> Iterator[Finding]:
 
 def _unread(_: Contract, facts: Facts) -> Iterator[Finding]:
     for text in facts.unread:
-        yield Finding("not-known", False, text, "grant the right to read it, or check it by hand")
+        remedy = "grant the right to read it, or check it by hand"
+        if "AWS could not be reached" in text:
+            remedy = "run it where credentials, a region and a way to AWS are, or without these checks: --no-storage"
+        yield Finding("not-known", False, text, remedy)
 
 
 CHECKS: tuple[Check, ...] = (

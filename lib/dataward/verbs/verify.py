@@ -18,7 +18,7 @@ from dataward.integrity.log.notes import Note, parse
 from dataward.integrity.proof.beside import check_beside
 from dataward.integrity.proof.data import Counted
 from dataward.integrity.proof.findings import Finding, fail, note, section
-from dataward.integrity.proof.proof import Proved, Request, VersionState, prove
+from dataward.integrity.proof.proof import HOPELESS, Proved, Request, VersionState, prove
 from dataward.integrity.proof.trust import Trust, from_files, from_keys
 from dataward.keys import open_keys
 from dataward.pipeline.guard import guarded
@@ -318,13 +318,13 @@ def _differing(seal: Seal, rows: int) -> str:
 
 def _checks(found: Proved, seal: Seal, findings: Sequence[Finding]) -> Iterable[Check]:
     """Group findings by subject; a group without findings describes what holds."""
-    counted = found.counted
+    counted, unread = found.counted, any(one.code in HOPELESS for one in findings)
     holding = {
         "ledger": f"{found.entries} entries under a signed checkpoint; entry {found.sealed.index} seals the version",
         "table": "",
-        "commit": f"{seal.commit.file} is as sealed, and so is what summarises it",
-        "content": f"{counted.files:,} file(s), {counted.bytes:,} bytes are as sealed",
-        "newest": f"version {seal.version} is the newest",
+        "commit": "" if unread else f"{seal.commit.file} is as sealed, and so is what summarises it",
+        "content": "" if unread else f"{counted.files:,} file(s), {counted.bytes:,} bytes are as sealed",
+        "newest": "" if unread else f"version {seal.version} is the newest",
         "beside": "",
         "contract": "the contract is the one that was sealed",
     }

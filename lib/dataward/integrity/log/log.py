@@ -239,7 +239,9 @@ def verified_head(log: Log, rules: Rules) -> Head:
     if head.origin != log.origin():
         raise ProofError(f"{log}/{CHECKPOINT}: it is the checkpoint of another log ('{head.origin}')")
     if not signers(note, rules.known(note)):
-        raise ProofError(f"{log}/{CHECKPOINT}: it is not signed by a key of this keyring")
+        raise ProofError(
+            f"{log}/{CHECKPOINT}: it is not signed by a key of this keyring: use the one that sealed the table"
+        )
     if log.root(head.size) != head.root:
         raise ProofError(
             f"{log}: the tiles do not have the root that the checkpoint signs: they or the checkpoint were changed. "

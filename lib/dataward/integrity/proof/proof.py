@@ -20,7 +20,7 @@ from dataward.integrity.proof.trust import Trust
 from dataward.tables.deltalog.actions import Key
 from dataward.tables.deltalog.folder import Folder
 
-__all__ = ["Proved", "Request", "VersionState", "prove"]
+__all__ = ["HOPELESS", "Proved", "Request", "VersionState", "prove"]
 
 HOPELESS = frozenset(["table-missing", "other-table"])
 """Codes after which the folder is not checked further."""
