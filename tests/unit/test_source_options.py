@@ -6,6 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from dataward.contract import Source
+from dataward.errors import UsageError
+from dataward.pipeline.plan import plan
+from dataward.verbs.discover import source_of
 
 
 def source(format_="csv", **options):
@@ -46,6 +49,41 @@ def test_the_encoding_is_known_by_either_name():
 def test_options_that_lose_text_are_refused(format_, options, words):
     with pytest.raises(ValidationError, match=words):
         source(format_, **options)
+
+
+@pytest.mark.parametrize(("format_", "name", "meant"), [
+    ("csv", "headers", "header"), ("csv", "delimeter", "delimiter"), ("csv", "infer_schema", "inferSchema"),
+    ("json", "multi_line", "multiLine"), ("json", "allowSingleQuote", "allowSingleQuotes"),
+])  # fmt: skip
+def test_an_option_that_is_nearly_one_of_sparks_is_refused(format_, name, meant):
+    with pytest.raises(ValidationError, match=f"has no option '{name}': did you mean '{meant}'"):
+        source(format_, **{name: True})
+
+
+def test_an_option_that_spark_ignores_is_a_warning_with_its_line(tmp_path):
+    lines = [
+        "contract: t", "source: {path: a.csv, format: csv, options: {HEADER: true, has_a_head: true, cloudFiles.format: csv}}",
+        "references:", "  r: {path: r.json, format: json, options: {", "    skip_errors: true}}",
+        "target: {path: lake/t}", "keys: {path: k, domain: t}", "default: keep",
+    ]  # fmt: skip
+    (tmp_path / "c.yaml").write_text("\n".join(lines))
+    first, second = plan(tmp_path / "c.yaml").warnings
+    assert "c.yaml:2: source.options.has_a_head: Spark's csv reader has no option of this name" in first
+    assert "c.yaml:5: references.r.options.skip_errors: Spark's json reader" in second
+    assert plan_of("delta", tmp_path).warnings == ()
+
+
+def plan_of(format_, folder):
+    text = f"contract: t\nsource: {{path: a, format: {format_}, options: {{headers: 1}}}}\ntarget: {{path: b}}\n"
+    (folder / "d.yaml").write_text(text + "keys: {path: k, domain: t}\ndefault: keep\n")
+    return plan(folder / "d.yaml")
+
+
+def test_an_option_on_the_command_line_that_does_not_fit_is_a_usage_error():
+    with pytest.raises(UsageError, match="did you mean 'header'"):
+        source_of(None, "a.csv", "csv", {"headers": "true"})
+    with pytest.raises(UsageError, match="option 'mode' is set by Dataward"):
+        source_of(None, "a.csv", "csv", {"mode": "FAILFAST"})
 
 
 def test_a_view_has_a_name():

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from dataward.contract import outside
-from dataward.contract.base import Model, Scalar
+from dataward.contract.base import Misfit, Model, Scalar
+from dataward.contract.options import misspelt
 
 __all__ = [
     "History",
@@ -172,6 +173,11 @@ class Source(Location):
             raise ValueError(f"'schema' goes with csv and json; {self.format} carries its own")
         if any(key.lower() == "mode" for key in self.options):
             raise ValueError("option 'mode' is set by Dataward: malformed records go to the quarantine, never lost")
+        if near := misspelt(self.format, self.options):
+            name, meant = near
+            raise Misfit(
+                f"Spark's {self.format} reader has no option '{name}': did you mean '{meant}'?", "options", name
+            )
         if self.format == "view" and self.table is None:
             raise ValueError("format view needs 'table': the view's name in the catalog")
         self._fits_outside()

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataward.access.policies import of_access
-from dataward.contract import Contract, Document, Join, load, problems_of
+from dataward.contract import Contract, Document, Join, Source, load, problems_of
+from dataward.contract.options import unknown
 from dataward.errors import ContractError, Problem, UsageError, did_you_mean
 from dataward.integrity.canonical import sha256
 from dataward.privacy.discover.classes import misspelt
@@ -72,7 +73,11 @@ def plan(path: str | Path) -> Plan:
         names = " ".join(map(quoted, merge_key))
         added = IsPrimaryKey(Statement("IsPrimaryKey", merge_key, text=f"IsPrimaryKey {names}"))
         judged = replace(judged, rules=(*judged.rules, added))
-    warnings = (*_slow_patterns(document, "rules", judged), *_slow_patterns(document, "rules_after", after))
+    warnings = (
+        *_slow_patterns(document, "rules", judged),
+        *_slow_patterns(document, "rules_after", after),
+        *_ignored_options(contract, document),
+    )
     said = sha256(contract.model_dump(mode="json", by_alias=True))
     return Plan(contract, judged, said, document, after, joins, warnings)
 
@@ -154,6 +159,17 @@ def _slow_patterns(document: Document, key: str, judged: Suite) -> Iterator[str]
             what = f"the pattern '{pattern[:80]}' can take exponentially long on some values"
             remedy = "let no loop stand in a loop over the same characters, or set limits: {seconds: N}"
             yield str(of_rule(document, key, rule, what, remedy))
+
+
+def _ignored_options(contract: Contract, document: Document) -> Iterator[str]:
+    """Yield options of csv and json readers that Spark ignores without a word."""
+    sources: list[tuple[tuple[str, ...], Source]] = [(("source",), contract.source)]
+    sources += [(("references", alias), source) for alias, source in contract.references.items()]
+    for at, source in sources:
+        for name in unknown(source.format, source.options):
+            place = (*at, "options", name)
+            what = f"Spark's {source.format} reader has no option of this name and ignores it"
+            yield str(Problem(document.file, document.line_of(place), ".".join(place), what, "check its name"))
 
 
 def _without_past(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:

@@ -14,6 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from pydantic import ValidationError
+
 from dataward import report
 from dataward.contract import CustomDetector, Document, Source, problems_of
 from dataward.contract.draft import Drafting, DraftLine, choices, draft
@@ -130,6 +132,7 @@ def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapp
 
     Raises:
         SourceError: no table or path of that name exists.
+        UsageError: an option does not fit.
     """
     if format_ is None and "/" not in text and not files.exists(spark, text):
         if (kind := catalog.kind(spark, text)) is None:
@@ -143,7 +146,12 @@ def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapp
             f"source {text}: there is no Delta table, and no Parquet, ORC, Avro, CSV or JSON file. Check the path, or give --format"
         )
     defaults = {"header": "true"} if found == "csv" else {}
-    return Source.model_validate({"path": text, "format": found, "options": {**defaults, **options}})
+    try:
+        return Source.model_validate({"path": text, "format": found, "options": {**defaults, **options}})
+    except ValidationError as error:
+        raise UsageError(
+            "; ".join(str(one.get("ctx", {}).get("error", one["msg"])) for one in error.errors())
+        ) from None
 
 
 @guarded("discover")
