@@ -94,6 +94,7 @@ MISTAKES = [
     ("default: refuse", "audit: {sinks: [{kind: kafka, url: x}]}", 15, "unknown kind 'kafka'", "'cloudwatch', 'http'"),
     ("default: refuse", "audit: {sinks: [{path: x}]}", 15, "'kind' is missing", "add it"),
     ("default: refuse", "audit: {sinks: [{kind: jsonl, pth: x}]}", 15, "unknown key 'pth'", "did you mean 'path'"),
+    ("default: refuse", "quasi_identifiers: {state: [{bounds: 7}]}", 15, "a list is expected here", "write [a, b]"),
     ("default: refuse", "heads: [{bucket: x}]", 15, "unknown key 'bucket'", "remove it, or use 'directory', 's3'"),
     (
         "default: refuse",
@@ -223,6 +224,17 @@ MISTAKES = [
     (GOOD, "", 1, "the file is empty", "contract: NAME"),
     (GOOD, "- a\n- b\n", 1, "a contract is a mapping", "contract: NAME"),
 ]
+
+
+def test_a_mistake_inside_of_one_of_several_forms_is_one_problem_at_its_own_place(tmp_path):
+    source = "source: {format: csv, path: data/people.csv, options: {header: true}}"
+    assert source in GOOD
+    (tmp_path / "people.yaml").write_text(GOOD.replace(source, "source: {path: x, sealed: {ledgr: y}}"))
+    with pytest.raises(ContractError) as caught:
+        plan(tmp_path / "people.yaml")
+    assert [(one.where, one.remedy) for one in caught.value.problems] == [
+        ("source.sealed.ledgr", "did you mean 'ledger'?")
+    ]
 
 
 def test_a_list_whose_entry_is_wrong_is_not_called_too_short(tmp_path):

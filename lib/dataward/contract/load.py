@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -190,12 +191,15 @@ def _told(error: ValidationError, document: Document, model: type[BaseModel]) ->
     """Return every problem that validation found, with its line."""
     problems: dict[Problem, None] = {}  # each once: a union of types makes a mistake for each type
     details = error.errors(include_url=False, include_input=False)
+    places = {_written_place(detail["loc"], document) for detail in details if not _of_scalar(detail, document)}
     for detail in details[:MOST]:
         loc = detail["loc"]
         if detail["type"] == "too_short" and any(other["loc"][: len(loc)] == loc != other["loc"] for other in details):
             continue  # pydantic does not count entries that are wrong themselves
-        one_of = len(loc) > 1 and loc[-1] in _TYPES and "type" in detail["type"] and loc not in document.lines
+        one_of = _of_scalar(detail, document)
         place = _written_place(loc[:-1] if one_of else loc, document)
+        if one_of and any(other[: len(place)] == place for other in places):
+            continue  # the mapping that stands here is another of the types, and wrong inside
         place += getattr(detail.get("ctx", {}).get("error"), "place", ())
         what, remedy = (
             ("a plain value is expected here", "write one text or number") if one_of else _explain(detail, model)
@@ -206,6 +210,12 @@ def _told(error: ValidationError, document: Document, model: type[BaseModel]) ->
     return list(problems)
 
 
+def _of_scalar(detail: Any, document: Document) -> bool:
+    """Return whether a plain value is one of the types that may stand here, and something else stands here."""
+    loc = detail["loc"]
+    return len(loc) > 1 and loc[-1] in _TYPES and "type" in detail["type"] and loc not in document.lines
+
+
 def _written_place(loc: tuple[str | int, ...], document: Document) -> tuple[str | int, ...]:
     """Return pydantic's location without union tags, which are not in the file (``protect: mask`` has no key ``mask``)."""
     if loc and loc[-1] == "[key]":
@@ -214,7 +224,8 @@ def _written_place(loc: tuple[str | int, ...], document: Document) -> tuple[str 
     written = document.data
     for index, part in enumerate(loc):
         of_kind = isinstance(written, dict) and written.get("kind") == part
-        tag = of_kind or (index > 0 and loc[index - 1] == "protect" and part in OPERATORS)
+        of_type = isinstance(part, str) and _TYPE_TAG.match(part) is not None
+        tag = of_kind or of_type or (index > 0 and loc[index - 1] == "protect" and part in OPERATORS)
         if tag and (*place, part) not in document.lines:
             continue
         place = (*place, part)
@@ -263,6 +274,8 @@ def _untagged(context: dict[str, Any]) -> tuple[str, str]:
 
 
 _TYPES = ("str", "int", "float", "bool")
+_TYPE_TAG = re.compile(r"[a-z-]+\[|[A-Z][A-Za-z]*$|(str|int|float|bool)$")
+"""What pydantic's location calls the types of a union without tags: ``tuple[...]``, ``Location``, ``bool``."""
 _WORDS = (
     (("model_type", "dict_type", "model_attributes_type"), _MAPPING, "write {{key: value}} or indented lines"),
     (("string_type", "string_unicode"), "text is expected here", "put the value in quotes"),
