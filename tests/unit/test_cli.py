@@ -61,6 +61,23 @@ def test_ctrl_c_is_one_line_and_exit_3_also_where_the_jvm_is_gone(monkeypatch, c
     )
 
 
+def test_a_file_that_cannot_be_written_is_named_and_no_other_message_is_shown(monkeypatch, capsys):
+    def failing(error):
+        def run():
+            raise error
+
+        return run
+
+    monkeypatch.setattr(
+        "dataward.contract.json_schema", failing(PermissionError(13, "Permission denied", "/ro/x.html"))
+    )
+    assert main(["contract", "schema"]) == 3
+    assert capsys.readouterr().err == "dataward: /ro/x.html: Permission denied\n"
+    monkeypatch.setattr("dataward.contract.json_schema", failing(OSError("geheim")))
+    assert main(["contract", "schema"]) == 3
+    assert "geheim" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["publish", "--help"]])
 def test_help_and_version_are_exit_0(argv, capsys):
     assert main(argv) == 0

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataward.errors import SourceError
 from dataward.integrity.hashing import hash_files
 from dataward.tables.deltalog import checkpoint as checkpoints
 from dataward.tables.deltalog.actions import Damaged, Vector, action, plain
@@ -93,6 +94,19 @@ def test_a_pipe_in_the_place_of_a_file_is_missing_and_nobody_waits(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(Missing):
         LocalFolder(tmp_path).read("pipe")
+
+
+def test_a_file_that_this_user_may_not_read_is_neither_missing_nor_changed(tmp_path, monkeypatch):
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setattr("pathlib.Path.open", denied)
+    with pytest.raises(SourceError, match="file: Permission denied; give this user the right"):
+        LocalFolder(tmp_path).read("file")
+    monkeypatch.setattr("os.scandir", denied)
+    with pytest.raises(SourceError, match="_delta_log: Permission denied"):
+        LocalFolder(tmp_path).names("_delta_log")
 
 
 def test_no_hash_is_taken_outside_of_the_table(tmp_path):

@@ -27,7 +27,8 @@ SERVICES = ("aws", "databricks")
 @pytest.fixture(scope="module", params=SERVICES)
 def project(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("projects") / request.param
-    assert main(["init", str(folder), f"--{request.param}", "--prefix", "umbrella"]) == 0
+    named = ["--prefix", "umbrella"] if request.param == "aws" else []
+    assert main(["init", str(folder), f"--{request.param}", *named]) == 0
     return folder
 
 
@@ -82,6 +83,19 @@ def test_wrong_names_lay_out_nothing(tmp_path, capsys, more, said):
     assert main(["init", str(tmp_path / "new"), "--aws", *more]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_what_goes_with_aws_alone_is_refused_elsewhere(tmp_path, capsys):
+    for platform in ((), ("--databricks",)):
+        assert main(["init", str(tmp_path / "new"), *platform, "--prefix", "lake"]) == 2
+        assert "--prefix goes with --aws" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_next_commands_can_be_pasted_whatever_the_folder_is_called(tmp_path, capsys):
+    folder = tmp_path / "new project"
+    assert main(["init", str(folder)]) == 0
+    assert f"  cd '{folder}'\n" in capsys.readouterr().out
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path, capsys):
@@ -267,6 +281,13 @@ def dag(aws_project, monkeypatch):
     monkeypatch.setitem(sys.modules, "airflow.decorators", decorators)
     monkeypatch.setitem(sys.modules, "airflow.exceptions", failures)
     return load(aws_project / "aws/airflow/dag.py", "dag"), failures
+
+
+def test_what_airflow_runs_is_in_the_project(dag, aws_project):
+    text = (aws_project / "aws/airflow/dag.py").read_text()
+    named = re.findall(r'"((?:[\w.-]+/)+[\w.-]+\.(?:py|conf|yaml))"', text)
+    assert {"jobs/publish.py", "aws/sagemaker/processing.py"} <= set(named)
+    assert [name for name in named if not (aws_project / name).is_file()] == []
 
 
 def test_airflow_goes_on_by_the_exit_code(dag):

@@ -20,7 +20,7 @@ from dataward import __version__
 from dataward.cli.glue import own_arguments
 from dataward.cli.parsing import Verb, connect_to
 from dataward.cli.say import flushed, merged, print_json, say, unread, warned
-from dataward.errors import ContractError, DatawardError, Interrupted, ProofError, UsageError
+from dataward.errors import ContractError, DatawardError, Interrupted, ProofError, RunError, UsageError
 
 __all__ = ["entry", "main"]
 
@@ -98,6 +98,10 @@ def main(argv: Sequence[str]) -> int:
         return 3
     except KeyboardInterrupt as stop:
         say(f"dataward: {stop if isinstance(stop, Interrupted) else AGAIN}")
+        return 3
+    except OSError as error:
+        named = isinstance(error.filename, str | Path) and error.strerror
+        _fail(arguments, RunError(f"{error.filename}: {error.strerror}" if named else _unexpected(error)))
         return 3
     except Exception as error:
         _fail(arguments, DatawardError(_unexpected(error)))

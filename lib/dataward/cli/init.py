@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from dataward.cli.parsing import Verb
 from dataward.cli.say import print_json
+from dataward.errors import UsageError
 
 __all__ = ["add"]
+
+AWS = ("prefix", "account", "region", "env")
 
 
 def add(verb: Verb) -> None:
@@ -21,17 +25,19 @@ def add(verb: Verb) -> None:
                           help="with CloudFormation, SageMaker, Airflow and Step Functions")  # fmt: skip
     platform.add_argument("--databricks", dest="platform", action="store_const", const="databricks",
                           help="with an asset bundle and Unity Catalog tables")  # fmt: skip
-    command.add_argument("--prefix", default="acme-data", help="with --aws: what the buckets' names begin with")
-    command.add_argument("--account", default="123456789012", metavar="ID", help="with --aws: the AWS account")
-    command.add_argument("--region", default="eu-west-1", help="with --aws: the AWS region")
-    command.add_argument("--env", default="prod", help="with --aws: env of the encryption context")
+    command.add_argument("--prefix", help="with --aws: what the buckets' names begin with (acme-data)")
+    command.add_argument("--account", metavar="ID", help="with --aws: the AWS account (123456789012, an example)")
+    command.add_argument("--region", help="with --aws: the AWS region (eu-west-1)")
+    command.add_argument("--env", help="with --aws: env of the encryption context (prod)")
 
 
 def _init(arguments: argparse.Namespace) -> int:
     from dataward.verbs.init import Asked, init
 
-    names = ("folder", "platform", "prefix", "account", "region", "env")
-    made = init(Asked(**{name: getattr(arguments, name) for name in names}))
+    named = {name: getattr(arguments, name) for name in AWS if getattr(arguments, name) is not None}
+    if named and arguments.platform != "aws":
+        raise UsageError(f"--{next(iter(named))} goes with --aws")
+    made = init(Asked(arguments.folder, arguments.platform, **named))
     if arguments.json:
         print_json({"folder": arguments.folder, "files": made})
         return 0
@@ -39,7 +45,7 @@ def _init(arguments: argparse.Namespace) -> int:
     for path in made:
         print(f"  {path}")
     print("next:")
-    print(f"  cd {arguments.folder}")
+    print(f"  cd {shlex.quote(arguments.folder)}")
     print("  dataward keys create contracts/customers.yaml")
     print("  dataward publish --contract contracts/customers.yaml")
     return 0

@@ -88,7 +88,9 @@ def storage_state(path: str, try_plaintext: bool = False) -> StorageState:
     bucket = bucket_of(path)
     if not bucket:
         raise UsageError(f"{path} is not in S3: there is no bucket whose settings could be read")
-    s3, unread, unreached = _client(), [], []
+    s3 = _client()
+    unread: list[str] = []
+    unreached: list[str] = []
 
     def ask(what: str, call: Callable[[], Any], absent: Any) -> Any:
         if unreached:

@@ -67,7 +67,9 @@ def init(asked: Asked) -> list[str]:
         if not re.fullmatch(pattern, getattr(asked, name)):
             raise UsageError(f"--{name} {getattr(asked, name)}: must match {pattern}")
     folder = Path(asked.folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: name a new folder")
+    if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty: name a new folder")
     wanted = dict(_texts(asked))
     try:

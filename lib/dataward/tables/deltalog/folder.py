@@ -81,6 +81,8 @@ class LocalFolder:
         try:
             with os.scandir(self.root / below) as entries:
                 return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+        except PermissionError as error:
+            raise _unreadable(self.root / below, error) from None
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return {}
 
@@ -97,8 +99,15 @@ class LocalFolder:
             with (self.root / path).open("rb") as file:
                 while chunk := file.read(CHUNK):
                     yield chunk
+        except PermissionError as error:
+            raise _unreadable(self.root / path, error) from None
         except (OSError, ValueError):
             raise Missing(path) from None
+
+
+def _unreadable(path: Path, error: OSError) -> SourceError:
+    """Return the error of a file that is there, as far as this user can know: it is neither missing nor changed."""
+    return SourceError(f"{path}: {error.strerror}; give this user the right to read it")
 
 
 class ObjectFolder:

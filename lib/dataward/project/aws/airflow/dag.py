@@ -1,4 +1,4 @@
-"""Airflow: publish, then go on by Dataward's exit code: 0 train, 1 tell the owner of the data, 2 to 4 fail.
+"""Airflow: publish, then go on by Dataward's exit code: 0 train, 1 tell the owner of the data, 2 to 4 fail. Run it in the project's folder.
 
 A failed rule (1) is no fault of the pipeline: another try would end the same way, so it is not repeated.
 """
@@ -37,7 +37,9 @@ def customers():
 
     @task
     def train():
-        subprocess.run(["python", "sagemaker/processing.py", "--contract", CONTRACT, "--out", "/tmp/train"], check=True)
+        subprocess.run(
+            ["python", "aws/sagemaker/processing.py", "--contract", CONTRACT, "--out", "/tmp/train"], check=True
+        )
 
     @task
     def ask_owner():
