@@ -34,7 +34,8 @@ RUN = [
 def projects(tmp_path_factory):
     folder = tmp_path_factory.mktemp("platforms")
     for platform in ("aws", "databricks"):
-        assert main(["init", str(folder / platform), f"--{platform}", "--prefix", "umbrella"]) == 0
+        named = ["--prefix", "umbrella"] if platform == "aws" else []
+        assert main(["init", str(folder / platform), f"--{platform}", *named]) == 0
     return folder
 
 
