@@ -30,7 +30,7 @@ from dataward.tables.reason import reason
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["BESIDE", "attached", "beside_of", "changed_before", "environment", "manifest_of", "signer_of"]
+__all__ = ["BESIDE", "attached", "beside_of", "changed_before", "environment", "predecessor", "signer_of"]
 
 BESIDE = ("quarantine", "changes", "history")
 """Tables beside the target that seals attest."""
@@ -44,17 +44,6 @@ def signer_of(named: Keys, keys: KeyProvider, domain: str, version: int) -> Sign
     if named.sign:
         return service_signer(named.sign)
     return Ed25519Signer(signing_key(keys, domain, version))
-
-
-def manifest_of(spark: SparkSession, contract: Contract, version: int) -> Manifest:
-    """Return the manifest of a version of the target; the files of earlier sealed versions are not read again.
-
-    Raises:
-        TargetError: the log or a file of the version cannot be read.
-    """
-    log, place = ledger.open_log(contract.ledger_location), contract.target
-    earlier = _predecessor(log, ledger.table_id(contract.target), version)
-    return _manifest(spark, log, place, version, earlier)
 
 
 def _manifest(spark: SparkSession, log: Log, place: Location, version: int, earlier: Manifest | None) -> Manifest:
@@ -100,15 +89,14 @@ def beside_of(spark: SparkSession, contract: Contract) -> tuple[dict[str, Sealed
     return found, tuple(manifests)
 
 
-def changed_before(spark: SparkSession, contract: Contract, version: int) -> tuple[str, ...]:
-    """Return the files that runs since the seal before replaced, and whose bytes are not those that a seal attests.
+def changed_before(spark: SparkSession, contract: Contract, version: int, earlier: Manifest | None) -> tuple[str, ...]:
+    """Return the files that runs since the earlier manifest replaced, and whose bytes are not those that a seal attests.
 
     Only removed files are read: the run has read them as well.
     """
-    log = ledger.open_log(contract.ledger_location)
-    earlier = _predecessor(log, ledger.table_id(contract.target), version)
     if earlier is None:
         return ()
+    log = ledger.open_log(contract.ledger_location)
     table = table_folder(spark, contract.target)
     with suppress(Missing, Damaged):  # the log before the version was removed: nothing is left to compare
         commits = [read_commit(table, one) for one in range(earlier.version + 1, version + 1)]
@@ -148,10 +136,23 @@ def _beside(contract: Contract) -> dict[str, Location]:
 
 
 def attached(
-    spark: SparkSession, contract: Contract, keys: KeyProvider, seal: Seal, documents: tuple[bytes, ...]
+    spark: SparkSession,
+    contract: Contract,
+    keys: KeyProvider,
+    seal: Seal,
+    documents: tuple[bytes, ...],
+    earlier: Manifest | None,
 ) -> ledger.Attached:
-    """Return the subjects of a seal's statement: the manifest of the version, and those of the tables beside it."""
-    made = _without_others(manifest_of(spark, contract, seal.version), set(seal.content.unsealed))
+    """Return the subjects of a seal's statement: the manifest of the version, which follows from the earlier one, and those beside it.
+
+    The files of earlier sealed versions are not read again.
+
+    Raises:
+        TargetError: the log or a file of the version cannot be read.
+    """
+    log = ledger.open_log(contract.ledger_location)
+    made = _manifest(spark, log, contract.target, seal.version, earlier)
+    made = _without_others(made, set(seal.content.unsealed))
     subjects = tuple(Subject(f"manifest of {what}", one.manifest) for what, one in seal.beside.items())
     more = {"table": made.table, **({"whole": True} if made.whole else {})}
     signer = signer_of(contract.keys, keys, str(seal.key["domain"]), int(seal.key["version"]))
@@ -196,11 +197,12 @@ def _all_paths(state: State) -> list[str]:
     return paths + [one.vector.path for one in state.files.values() if one.vector and one.vector.path]
 
 
-def _predecessor(log: Log, target: str, version: int) -> Manifest | None:
+def predecessor(contract: Contract, version: int) -> Manifest | None:
     """Return the manifest of the newest version, up to this one, that is sealed; None where none has a manifest of files."""
+    log = ledger.open_log(contract.ledger_location)
     if log.origin() is None:
         return None
-    recent = [body for _, body in islice(pointers.chain_of(log, "seal", target), RECENT)]
+    recent = [body for _, body in islice(pointers.chain_of(log, "seal", ledger.table_id(contract.target)), RECENT)]
     fitting = [
         (body.version, body.manifest) for body in recent if body.about.get("table") and (body.version or 0) <= version
     ]

@@ -14,7 +14,7 @@ from dataward.errors import KeyringError
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal, SealedCommit, code_version
 from dataward.keys import KeyProvider, Keyring, signing_key
-from dataward.pipeline.attest import attached, beside_of, changed_before, environment
+from dataward.pipeline.attest import attached, beside_of, changed_before, environment, predecessor
 from dataward.pipeline.content import REREAD, Change, Sealing, content_of
 from dataward.pipeline.guard import caller
 from dataward.tables import delta, turns
@@ -113,8 +113,9 @@ def seal_version(spark: SparkSession, run: SealingRun, version: int, change: Cha
     fingerprints = {f"{domain} v{number}": keys.fingerprint(domain, number) for domain, number in sorted(used)}
     sealing = Sealing(spark, contract, keys, key["domain"], key["version"], version)
     content = content_of(sealing, change)
+    earlier = predecessor(contract, version)
     if not change.whole:
-        found = changed_before(spark, contract, version)
+        found = changed_before(spark, contract, version, earlier)
         content = content.model_copy(update={"changed": tuple(dict.fromkeys((*content.changed, *found)))})
     file, file_sha256 = delta.commit_file(spark, contract.target, version)
     beside, manifests = beside_of(spark, contract)
@@ -134,7 +135,7 @@ def seal_version(spark: SparkSession, run: SealingRun, version: int, change: Cha
         key={**key, "fingerprints": fingerprints},
         **facts,
     )
-    attachments = attached(spark, contract, keys, seal, manifests)
+    attachments = attached(spark, contract, keys, seal, manifests, earlier)
     turns.check(spark, contract.target)  # what was read above is this run's commit
     ledger.append(contract.ledger_location, keys, seal, attachments)
     return seal

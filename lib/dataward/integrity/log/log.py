@@ -356,5 +356,5 @@ def tail(log: Log) -> Iterable[tuple[int, bytes]]:
     with suppress(ProofError):
         note = log.checkpoint()
     covered = Checkpoint.parsed(note.text).size if note else 0
-    size = log.size()
+    size = log.grown(covered) if note else log.size()
     yield from enumerate(log.entries(covered, size), covered) if covered < size else ()
