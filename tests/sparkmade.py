@@ -111,7 +111,7 @@ def cleanup(spark: SparkSession, root: Path) -> None:
     """What Delta itself removes from a log that is older than its retention, when it writes a checkpoint."""
     for file in (root / "_delta_log").iterdir():
         os.utime(file, (1_600_000_000, 1_600_000_000))
-    spark.sql(f"ALTER TABLE delta.`{root}` SET TBLPROPERTIES ('owner' = 'me')")
+    spark.sql(f"ALTER TABLE delta.`{root}` SET TBLPROPERTIES ('team' = 'me')")
     checkpoint(spark, root)
 
 
@@ -147,7 +147,7 @@ OPERATIONS: dict[str, tuple[str, str | None, Callable[[SparkSession, Path], None
         sql("ALTER TABLE {t} ADD CONSTRAINT c CHECK (id > 0)", "ALTER TABLE {t} DROP CONSTRAINT c"),
     ),
     "comment on a column": ("append", "commit-neutral", sql("ALTER TABLE {t} ALTER COLUMN id COMMENT 'the id'")),
-    "set properties": ("merge", "commit-neutral", sql("ALTER TABLE {t} SET TBLPROPERTIES ('owner' = 'me')")),
+    "set properties": ("merge", "commit-neutral", sql("ALTER TABLE {t} SET TBLPROPERTIES ('team' = 'me')")),
     "upgrade protocol": (
         "append",
         "commit-neutral",
