@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from dataward.tables.deltalog.actions import action
 from dataward.tables.deltalog.log import PART
-from tests.deltamade import ADD, META, PROTOCOL, Table, rows, thirty, unquoted
+from tests.deltamade import ADD, META, PROTOCOL, Table, rows, thirty, unquoted, without_vector
 
 
 @dataclass(frozen=True)
@@ -310,6 +310,32 @@ def rows_are_changed_under_the_name_of_optimize(table):
     old = next(add for add in table.adds.values() if "deletionVector" not in add)
     new = table.file([(666, "x@y.z")])
     new["add"] |= {"dataChange": False, "partitionValues": old["partitionValues"]}
+    table.commit("OPTIMIZE", None, table.remove(old, False), new)
+
+
+@attack("commit-rows-differ")
+def rows_are_deleted_by_a_vector_under_the_name_of_optimize(table):
+    table.delete_by_vector(without_vector(table), None, (1 if not table.partitioned else 0,), neutral=True)
+
+
+@attack("commit-rows-differ")
+def a_vector_is_purged_and_another_row_than_it_deletes_is_left_out(table):
+    old = next((add for add in table.adds.values() if "deletionVector" in add), None)
+    if old is None:
+        return False
+    found = pq.ParquetFile(table.root / unquoted(old["path"])).read().to_pylist()
+    new = table.file([(row["id"], row["mail"]) for row in found[:-1]])
+    new["add"] |= {"dataChange": False}
+    table.commit("REORG", None, table.remove(old, False), new)
+    return True
+
+
+@attack("commit-rows-differ")
+def rows_are_changed_under_the_name_of_optimize_with_a_vector_that_deletes_nothing(table):
+    old = without_vector(table)
+    new = table.file([(666, "x@y.z"), (667, "x@y.z")])
+    vector = {"storageType": "i", "pathOrInlineDv": "rubbish", "sizeInBytes": 9, "cardinality": 0}
+    new["add"] |= {"dataChange": False, "partitionValues": old["partitionValues"], "deletionVector": vector}
     table.commit("OPTIMIZE", None, table.remove(old, False), new)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 import uuid
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,7 +98,7 @@ class Table:
         identity = body.get("deletionVector") or {}
         key = (
             body.get("path", ""),
-            f"{identity['storageType']}{identity['pathOrInlineDv']}@{identity['offset']}" if identity else "",
+            f"{identity['storageType']}{identity['pathOrInlineDv']}@{identity.get('offset')}" if identity else "",
         )
         if kind == "add":
             self.adds[key] = body
@@ -161,20 +163,34 @@ class Table:
         new["add"]["dataChange"] = False
         return self.commit("OPTIMIZE", run_id, *[self.remove(add, False) for add in olds], new)
 
-    def delete_by_vector(self, old: dict[str, Any], run_id: str | None, data: bytes = b"vector") -> int:
-        """Mark rows of a file as deleted."""
-        name = uuid.uuid4()
-        (self.root / f"deletion_vector_{name}.bin").write_bytes(b"\1" + data)
+    def delete_by_vector(
+        self, old: dict[str, Any], run_id: str | None, deleted: tuple[int, ...] = (0,), neutral: bool = False
+    ) -> int:
+        """Mark rows of a file, which has no vector yet, as deleted; ``neutral``: say that no row changes."""
+        name, data = uuid.uuid4(), bitmaps(deleted)
+        framed = len(data).to_bytes(4, "big") + data + zlib.crc32(data).to_bytes(4, "big")
+        (self.root / f"deletion_vector_{name}.bin").write_bytes(b"\1" + framed)
         encoded = base64.b85encode(name.bytes).decode().translate(str.maketrans(RFC1924, Z85))
         vector = {
             "storageType": "u",
             "pathOrInlineDv": encoded,
             "offset": 1,
             "sizeInBytes": len(data),
-            "cardinality": 1,
+            "cardinality": len(deleted),
         }
-        new = {key: value for key, value in old.items() if key != "deletionVector"} | {"deletionVector": vector}
-        return self.commit("DELETE", run_id, self.remove(old), {"add": new})
+        new = {**old, "deletionVector": vector, "dataChange": not neutral}
+        operation = "OPTIMIZE" if neutral else "DELETE"
+        return self.commit(operation, run_id, self.remove(old, not neutral), {"add": new})
+
+    def purge(self, run_id: str | None = None) -> int:
+        """Files with deletion vectors written anew without the deleted rows (each vector deletes the first), as REORG does."""
+        actions = []
+        for add in [add for add in self.adds.values() if "deletionVector" in add]:
+            left = pq.ParquetFile(self.root / unquoted(add["path"])).read().slice(add["deletionVector"]["cardinality"])
+            new = self.file(list(zip(left["id"].to_pylist(), left["mail"].to_pylist(), strict=True)))
+            new["add"]["dataChange"] = False
+            actions += [self.remove(add, False), new]
+        return self.commit("REORG", run_id, *actions)
 
     def checksum(self) -> None:
         files = [{**add, "dataChange": False} for add in self.adds.values()]
@@ -206,6 +222,12 @@ class Table:
         (self.log / "_last_checkpoint").write_text(json.dumps(last))
 
 
+def bitmaps(positions: tuple[int, ...]) -> bytes:
+    """Positions below 65536 as a deletion vector's array of Roaring bitmaps."""
+    header = struct.pack("<iqIIIHHI", 1681511377, 1, 0, 12346, 1, 0, len(positions) - 1, 16)
+    return header + struct.pack(f"<{len(positions)}H", *sorted(positions))
+
+
 def rows(path: Path, actions: list[tuple[str, dict[str, Any]]]) -> None:
     """Write actions as a checkpoint in Parquet."""
     kinds = {"add": ADD, "metaData": META, "protocol": PROTOCOL}
@@ -221,6 +243,11 @@ def unquoted(path: str) -> str:
     return unquote(path)
 
 
+def without_vector(table: Table) -> dict[str, Any]:
+    """The oldest file that has no deletion vector."""
+    return next(add for add in table.adds.values() if "deletionVector" not in add)
+
+
 def thirty(root: Path, shape: str) -> Table:
     """A table of thirty versions: appends, merges, partitions, deletion vectors; with checkpoints in one of three layouts."""
     table = Table(
@@ -233,7 +260,7 @@ def thirty(root: Path, shape: str) -> Table:
         if shape == "merge" and number % 2 == 0:
             table.replace(next(iter(table.adds.values())), fresh, f"r{number}")
         elif shape == "vectors" and number % 3 == 0:
-            table.delete_by_vector(next(iter(table.adds.values())), f"r{number}")
+            table.delete_by_vector(without_vector(table), f"r{number}")
         else:
             table.append(fresh, f"r{number}")
     return table

@@ -66,6 +66,14 @@ def optimize_and_vacuum_of_what_it_replaced(table):
 
 
 @operation("commit-neutral")
+def purge_of_deletion_vectors(table):
+    if not any("deletionVector" in add for add in table.adds.values()):
+        return False
+    table.purge()
+    return True
+
+
+@operation("commit-neutral")
 def vacuum(table):
     live = {unquoted(add["path"]) for add in table.adds.values()}
     table.commit("VACUUM START", None)

@@ -157,6 +157,19 @@ def the_folder_is_rolled_back_and_written_anew(sealed):
         enter(sealed, version, f"again{version}", manifests(table.root)[0][-1])
 
 
+@attack("commit-rows-differ")
+def rows_are_changed_under_the_name_of_optimize_and_in_the_file_that_it_replaced(sealed):
+    table = sealed.table
+    old, new = next(iter(table.adds.values())), table.file([(666, "x@y.z")])
+    new["add"]["dataChange"] = False
+    table.commit("OPTIMIZE", None, table.remove(old, False), new)
+    table.append([(1, "a")], "r31")
+    *_, forged, last = manifests(table.root)[0]
+    commits = (*forged.commits, *last.commits)
+    enter(sealed, 31, "r31", last.model_copy(update={"predecessor": forged.predecessor, "commits": commits, "number": 30}))  # fmt: skip
+    shutil.copy(table.root / new["add"]["path"], table.root / old["path"])
+
+
 @attack("statement-without-entry", every=True)
 def an_entry_is_cut_off_and_its_statement_stays(sealed):
     cut(sealed, 27)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from dataward.integrity.manifest import Attested, ManifestCommit, ManifestFile, Step, following, steps, unhashed
 from dataward.integrity.proof.delta import Looked
 from dataward.integrity.proof.findings import Finding, fail, note
+from dataward.integrity.proof.same_rows import Unequal, same_rows
 from dataward.integrity.proof.statistics import hiding
 from dataward.tables.deltalog.actions import Damaged, Key
 from dataward.tables.deltalog.folder import Folder, Missing
@@ -159,46 +159,19 @@ def _described_otherwise(looked: Looked, sealed: Attested, commit: ManifestCommi
 def _rows(table: Folder, removed: Mapping[Key, ManifestFile], commit: ManifestCommit) -> Finding:
     """Compare the rows of the files that a commit removed and added, as multisets."""
     place, gone = _place(commit), list(removed.values())
-    unread = [one for one in (*gone, *commit.added) if one.vector]
-    if unread or not removed.keys() >= set(commit.removed) or sum(one.size for one in (*gone, *commit.added)) > LARGEST:
-        return note(
-            "commit-unproven", place, "its files are too large to compare here, or have deletion vectors; use --rows"
-        )
+    if not removed.keys() >= set(commit.removed) or sum(one.size for one in (*gone, *commit.added)) > LARGEST:
+        return note("commit-unproven", place, "its files are too large to compare here; use --rows")
     try:
-        equal = _same_rows(table, gone, commit.added)
+        equal = same_rows(table, gone, commit.added)
     except Missing as error:
         return note("commit-unproven", place, f"{error} is gone, so that its rows cannot be compared; use --rows")
     except TypeError:
         return note("commit-unproven", place, "its files have columns of other types; use --rows")
-    except ValueError as error:
-        return fail("commit-rows-differ", place, f"{error} cannot be read as Parquet")
+    except Unequal as error:
+        return fail("commit-rows-differ", place, str(error))
     if equal:
         return note("commit-neutral", place, "its files hold the same rows as those that it removed")
     return fail("commit-rows-differ", place)
-
-
-def _same_rows(table: Folder, gone: Sequence[ManifestFile], added: Sequence[ManifestFile]) -> bool:
-    """Return whether files contain the same rows in each partition, in any order.
-
-    Raises:
-        Missing: a file does not exist.
-        TypeError: a column has different types in two files.
-        ValueError: a file is not Parquet.
-    """
-    import pyarrow as pa
-
-    opened = {one.path: _opened(table, one.path) for one in (*gone, *added)}
-    try:
-        schema = pa.unify_schemas([pa.schema(list(file.schema_arrow)) for file in opened.values()])
-    except pa.ArrowException:
-        raise TypeError from None
-    key = secrets.token_bytes(32)
-    partitions = {one.partition for one in (*gone, *added)}
-    return all(
-        _sum(opened, [one.path for one in gone if one.partition == part], schema, key)
-        == _sum(opened, [one.path for one in added if one.partition == part], schema, key)
-        for part in partitions
-    )
 
 
 def _opened(table: Folder, path: str) -> Any:
@@ -209,27 +182,3 @@ def _opened(table: Folder, path: str) -> Any:
         return pq.ParquetFile(pa.BufferReader(table.read(path)))
     except (pa.ArrowException, OSError, ValueError):
         raise ValueError(path) from None
-
-
-def _sum(opened: Mapping[str, Any], paths: Sequence[str], schema: Any, secret: bytes) -> tuple[int, list[int]]:
-    """Return the number of rows of files and the sum of their MACs; columns missing in a file are null."""
-    import pyarrow as pa
-
-    from dataward.integrity.encoding import row_macs
-
-    count, lanes = 0, [0, 0, 0, 0]
-    for path in paths:
-        try:
-            for batch in opened[path].iter_batches():
-                columns = [
-                    batch.column(field.name)
-                    if field.name in batch.schema.names
-                    else pa.nulls(batch.num_rows, field.type)
-                    for field in sorted(schema, key=lambda field: field.name)
-                ]
-                macs = row_macs(columns, batch.num_rows, secret)
-                lanes = [(lane + int(more)) % 2**64 for lane, more in zip(lanes, macs.sum(axis=0), strict=True)]
-                count += batch.num_rows
-        except (pa.ArrowException, OSError, ValueError, KeyError):
-            raise ValueError(path) from None
-    return count, lanes
