@@ -11,8 +11,11 @@ import pytest
 import dataward
 from dataward.access import site
 from dataward.cli import _parser, main
-from dataward.errors import RunError
+from dataward.errors import ContractError, RunError
+from dataward.pipeline.guard import guarded
+from dataward.pipeline.plan import plan
 from dataward.verbs.site import init as new_key
+from tests.unit.test_contract import GOOD
 
 FREE = {
     "contract check": "reads the contract's text only",
@@ -318,6 +321,19 @@ def _guarded(tree):
         if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "__all__"
     )
     return {name for name in functions if name in public}, found
+
+
+def test_a_plan_may_be_given_as_the_path_of_its_contract(tmp_path):
+    @guarded("verify")
+    def name(spark, plan):
+        return plan.name
+
+    file = tmp_path / "people.yaml"
+    file.write_text(GOOD)
+    assert [name(None, given) for given in (str(file), file, plan(file))] == ["people"] * 3
+    assert name(spark=None, plan=file) == "people"
+    with pytest.raises(ContractError, match="there is no such file"):
+        name(None, "nowhere.yaml")
 
 
 def test_every_public_function_of_a_verb_decides_or_has_a_reason():

@@ -46,7 +46,8 @@ def guarded(name: str, of: str = "source") -> Callable[[Callable[P, R]], Callabl
     """Decide a verb before a function runs, and record its outcome.
 
     The contract is taken from the function's arguments (a plan, plans, or a contract), and so are ``spark``, ``purpose`` and
-    ``ticket``. Verbs on columns are decided inside the function, which knows the columns.
+    ``ticket``. Where the function takes a plan, a caller may give the path of its contract. Verbs on columns are decided inside the
+    function, which knows the columns.
 
     Args:
         name: the verb.
@@ -61,8 +62,12 @@ def guarded(name: str, of: str = "source") -> Callable[[Callable[P, R]], Callabl
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
+            if isinstance(contract := given.arguments.get("plan"), str | Path):
+                from dataward.pipeline.plan import plan as read_plan
+
+                given.arguments["plan"] = read_plan(contract)
             with _watching(known, {**given.arguments, "source": given.arguments.get(of)}) as finish:
-                result = function(*args, **kwargs)
+                result = function(*given.args, **given.kwargs)
                 finish(result)
                 return result
 

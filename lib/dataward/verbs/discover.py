@@ -104,14 +104,19 @@ class Discovered:
 
 
 @guarded("discover")
-def discover(spark: SparkSession, source: Source, asked: Asked) -> Discovered:
-    """Examine one table: one job counts its rows, one examines the sample.
+def discover(spark: SparkSession, source: Source | str, asked: Asked | None = None) -> Discovered:
+    """Examine one table, given as a source, a path or a name of the catalog: one job counts its rows, one examines the sample.
 
     Raises:
         SourceError: the table cannot be read.
     """
     with isolated(spark) as own:
-        return _looked(pin(own, source), asked)
+        return _looked(pin(own, as_source(own, source)), asked or Asked())
+
+
+def as_source(spark: SparkSession, source: Source | str) -> Source:
+    """Return a source as it is, and a path or a name of the catalog as :func:`source_of` has it."""
+    return source_of(spark, source, None, {}) if isinstance(source, str) else source
 
 
 def _looked(pinned: Pin, asked: Asked) -> Discovered:

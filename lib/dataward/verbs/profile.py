@@ -33,6 +33,7 @@ from dataward.quality.metrics import Metric
 from dataward.spark.session import isolated
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, pin
+from dataward.verbs.discover import as_source
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -77,16 +78,16 @@ class Profile:
 
 @guarded("profile")
 def profile(
-    spark: SparkSession, source: Source, share: float = 1.0, custom: Mapping[str, CustomDetector] | None = None
+    spark: SparkSession, source: Source | str, share: float = 1.0, custom: Mapping[str, CustomDetector] | None = None
 ) -> Profile:
-    """Profile one table: one job sketches it, and one counts possible keys.
+    """Profile one table, given as a source, a path or a name of the catalog: one job sketches it, and one counts possible keys.
 
     Raises:
         SourceError: the table cannot be read.
     """
     detectors = with_custom(custom or {})
     with isolated(spark) as own:
-        pinned = pin(own, source)
+        pinned = pin(own, as_source(own, source))
         frame = pinned.frame.drop(MALFORMED)
         drawn = frame if share == 1 else frame.sample(fraction=share, seed=0)
         try:

@@ -33,6 +33,7 @@ from dataward.spark.sql import identifier
 from dataward.tables import delta
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, Pin, pin
+from dataward.verbs.discover import as_source
 from dataward.verbs.profile import profiled
 
 if TYPE_CHECKING:
@@ -85,17 +86,19 @@ class _Tried:
 @guarded("suggest")
 def suggest(
     spark: SparkSession,
-    source: Source,
+    source: Source | str,
     custom: Mapping[str, CustomDetector] | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Suggestions:
-    """Suggest rules for one table.
+    """Suggest rules for one table, given as a source, a path or a name of the catalog.
 
     Raises:
         SourceError: the table cannot be read, or has no rows.
     """
-    with isolated(spark) as own, ExitStack() as held, _readable(source):
-        return _suggested(own, held, pin(own, source), custom or {}, progress)
+    with isolated(spark) as own, ExitStack() as held:
+        given = as_source(own, source)
+        with _readable(given):
+            return _suggested(own, held, pin(own, given), custom or {}, progress)
 
 
 @contextmanager
