@@ -1,7 +1,11 @@
 """What README and docs show as YAML loads as it stands there."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from dataward.contract import Contract
 from dataward.contract.load import detectors, policy_of
 from dataward.pipeline.plan import plan
 from tests.doc_contracts import blocks, contracts, keys_of
@@ -20,6 +24,12 @@ PARTS = {"policy": policy_of, "detectors": detectors}
 def test_a_policy_or_a_file_of_detectors_that_a_page_shows_loads(place, text, tmp_path):
     (tmp_path / "part.yaml").write_text(text, encoding="utf-8")
     assert PARTS[keys_of(text)[0]](tmp_path / "part.yaml"), place
+
+
+def test_the_page_of_contracts_has_every_key():
+    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", Path("docs/contract.md").read_text(), re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
+    assert set(Contract.model_fields) - named == set()
 
 
 def test_every_page_with_yaml_is_looked_at():
