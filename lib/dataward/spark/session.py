@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataward.errors import SessionError
-from dataward.spark import jars, remote
+from dataward.spark import archive, jars, remote
 from dataward.spark.java import find_java, trusting
 from dataward.spark.java_side import DEEQU, has_class
 from dataward.spark.kind import is_remote
@@ -53,6 +53,7 @@ REQUIRED = {
 CLASSES = ("io.delta.tables.DeltaTable", DEEQU)
 SPILLS = "spark.io.encryption.enabled"
 INTERRUPTS = "spark.job.interruptOnCancel"
+LOGS = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
 
 # Settings for a single machine: conf/spark/local.conf has the same for spark-submit (a test compares them).
 LOCAL = {
@@ -138,7 +139,7 @@ def get(**conf: str) -> SparkSession:
         # Not on the JVM's class path, where they would precede Spark's own libraries of other versions.
         classpath = ",".join(str(path) for path in jars.ensure())
         builder: Any = SparkSession.builder.appName("dataward").config("spark.jars", classpath)
-        options = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
+        options = LOGS + archive.option(os.environ["JAVA_HOME"])
         if bundle := os.environ.get("AWS_CA_BUNDLE"):
             options += f" {trusting(Path(bundle), jars.cache().parent)}"
         own = {**LOCAL, "spark.driver.extraJavaOptions": options}
