@@ -24,6 +24,7 @@ The numbers are the exit codes of the command line. :class:`Interrupted`, a Keyb
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -50,6 +51,7 @@ __all__ = [
     "UsageError",
     "counted",
     "did_you_mean",
+    "named_run",
 ]
 
 
@@ -169,6 +171,17 @@ class NotPermitted(DatawardError):
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during a run; the message says what is committed and how to finish the run."""
+
+
+def named_run(run_id: str) -> str:
+    """Return a run ID that folder names and SQL can hold.
+
+    Raises:
+        UsageError: it has other characters, or too many.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", run_id):
+        raise UsageError(f"run id '{run_id}': use up to 100 letters, digits, dots, dashes and underscores")
+    return run_id
 
 
 def counted(number: int, noun: str) -> str:

@@ -170,6 +170,15 @@ def test_a_reader_that_has_seen_enough_is_no_failure(verb):
     assert (process.returncode, err) == (0, b"")
 
 
+@pytest.mark.parametrize("argv", [
+    ["publish", "--contract", "c"], ["quarantine", "release", "--contract", "c", "--run", "r"], ["restore", "--contract", "c", "--to", "1"],
+    ["release", "q"], ["synthesize", "q"], ["release-set", "publish", "s"],
+])  # fmt: skip
+def test_a_run_id_that_no_run_can_have_is_refused_before_anything_is_read(argv, capsys):
+    assert main([*argv, "--run-id", "a b/../c"]) == 2
+    assert "use up to 100 letters, digits, dots, dashes and underscores" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("argv", "words"), [
     (["--every", "soon", "--stream", "c"], '--every soon: write a number and a unit, such as "30 seconds"'),
     (["--every", "30 seconds"], "--every goes with --stream CHECKPOINT"),

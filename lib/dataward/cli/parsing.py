@@ -6,9 +6,18 @@ import argparse
 import os
 from typing import Any
 
-from dataward.errors import UsageError
+from dataward.errors import UsageError, named_run
 
-__all__ = ["Verb", "connect_to", "name_of", "options_of", "with_contract", "with_monitoring", "with_source"]
+__all__ = [
+    "Verb",
+    "connect_to",
+    "name_of",
+    "options_of",
+    "with_contract",
+    "with_monitoring",
+    "with_run_id",
+    "with_source",
+]
 
 
 class Verb:
@@ -39,6 +48,18 @@ def with_contract(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Add ``--contract``."""
     command.add_argument("--contract", required=True, metavar="FILE", help="the table's contract (YAML)")
     return command
+
+
+def with_run_id(command: argparse.ArgumentParser, help_text: str) -> None:
+    """Add ``--run-id``; an ID that no run can have ends the command before Spark starts."""
+
+    def name(text: str) -> str:
+        try:
+            return named_run(text)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    command.add_argument("--run-id", type=name, metavar="ID", help=help_text)
 
 
 def with_source(command: argparse.ArgumentParser) -> argparse.ArgumentParser:

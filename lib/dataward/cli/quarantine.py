@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any
 
 from dataward.cli import monitor
-from dataward.cli.parsing import Verb, with_contract, with_monitoring
+from dataward.cli.parsing import Verb, with_contract, with_monitoring, with_run_id
 from dataward.cli.say import print_json, say
 from dataward.cli.tables import told_run
 
@@ -30,7 +30,7 @@ def add(verb: Verb) -> None:
         )
     )
     with_monitoring(command)
-    command.add_argument("--run-id", metavar="ID", help="name of the release; a rerun under the same name completes it")
+    with_run_id(command, "name of the release; a rerun under the same name completes it")
     command.add_argument("--report", default="reports", metavar="DIR", help="folder for reports (default: reports)")
     command = _with_run(action("discard", _discard, "Delete waiting rows; the ledger records who, how many and why."))
     command.add_argument("--rule", metavar="TEXT", help="only rows that failed this rule, as 'show' lists it")

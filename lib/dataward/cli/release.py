@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from dataward.cli.parsing import Verb
+from dataward.cli.parsing import Verb, with_run_id
 from dataward.cli.say import print_json, say
 from dataward.errors import UsageError
 
@@ -20,9 +20,7 @@ def add(verb: Verb) -> None:
     """Add the verbs."""
     command = verb("release", _release, "Answer a query with differential privacy, pay from a budget, seal the answer.")
     command.add_argument("query", metavar="QUERY", help="the query (YAML)")
-    command.add_argument(
-        "--run-id", metavar="ID", help="name of this run; under the same name nothing is drawn or paid twice"
-    )
+    with_run_id(command, "name of this run; under the same name nothing is drawn or paid twice")
     way = command.add_mutually_exclusive_group()
     way.add_argument("--plan", action="store_true", help="forecast errors and cost; nothing is read or spent")
     way.add_argument("--audit", action="store_true", help="attack the query on worst-case neighbours; nothing is spent")
@@ -34,9 +32,7 @@ def add(verb: Verb) -> None:
         "synthesize", _synthesize, "Write a synthetic table with differential privacy, paid from a budget and sealed."
     )
     command.add_argument("file", metavar="FILE", help="what to synthesize (YAML)")
-    command.add_argument(
-        "--run-id", metavar="ID", help="name of this run; under the same name nothing is drawn or paid twice"
-    )
+    with_run_id(command, "name of this run; under the same name nothing is drawn or paid twice")
     command.add_argument(
         "--utility",
         metavar="REPORT",

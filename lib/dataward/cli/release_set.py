@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from dataward.cli.parsing import Verb
+from dataward.cli.parsing import Verb, with_run_id
 from dataward.cli.say import print_json, say
 from dataward.errors import counted
 
@@ -20,7 +20,7 @@ def add(verb: Verb) -> None:
     """Add the verbs."""
     group = verb.group("release-set", "Publish several tables as one entry: readers get all of them or none.")
     command = _with_set(group("publish", _publish, "Publish every table of a set, then release them together."))
-    command.add_argument("--run-id", metavar="ID", help="default: a fresh one; that of a killed run finishes it")
+    with_run_id(command, "default: a fresh one; that of a killed run finishes it")
     command.add_argument("--reports", default="reports", metavar="DIR", help="folder of the runs' reports")
     command.add_argument(
         "--newest",

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dataward.cli import monitor
-from dataward.cli.parsing import Verb, with_contract, with_monitoring
+from dataward.cli.parsing import Verb, with_contract, with_monitoring, with_run_id
 from dataward.cli.say import print_json, say
 from dataward.errors import UsageError, counted
 
@@ -27,7 +27,7 @@ INTERVAL = re.compile(r"[0-9]{1,6} (millisecond|second|minute|hour|day)s?", re.I
 def add(verb: Verb) -> None:
     """Add the verbs."""
     command = with_contract(verb("publish", _publish, "Check, split, protect, commit and seal one table."))
-    command.add_argument("--run-id", metavar="ID", help="name of this run; a rerun under the same name changes nothing")
+    with_run_id(command, "name of this run; a rerun under the same name changes nothing")
     command.add_argument("--report", default="reports", metavar="DIR", help="folder for reports (default: reports)")
     command.add_argument("--explain", action="store_true", help="print what a run would measure and how, without a run")
     command.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from dataward.cli.parsing import Verb, with_contract
+from dataward.cli.parsing import Verb, with_contract, with_run_id
 from dataward.cli.say import print_json, say
 from dataward.errors import counted
 
@@ -27,7 +27,7 @@ def add(verb: Verb) -> None:
         verb("restore", _restore, "Bring a sealed version back as the newest, verified before and sealed.")
     )
     command.add_argument("--to", type=int, required=True, metavar="V", help="the sealed version")
-    command.add_argument("--run-id", metavar="ID", help="default: a fresh one; that of a killed restore finishes it")
+    with_run_id(command, "default: a fresh one; that of a killed restore finishes it")
     command = with_contract(
         verb("vacuum", _vacuum, "Remove files of old versions, as far as the contract's retention allows.")
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from dataward.contract import Contract
-from dataward.errors import UsageError
+from dataward.errors import named_run
 from dataward.keys import Keyring
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.resume import Earlier
@@ -55,10 +54,7 @@ class Asked:
         Raises:
             UsageError: the ID has characters that are not allowed in folder names and SQL.
         """
-        run_id = self.run_id or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", run_id):
-            raise UsageError(f"run id '{run_id}': use up to 100 letters, digits, dots, dashes and underscores")
-        return run_id
+        return named_run(self.run_id or f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}")
 
 
 @dataclass
