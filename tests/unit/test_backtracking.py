@@ -2,8 +2,9 @@
 
 import pytest
 
+from dataward.errors import ContractError
 from dataward.pipeline.plan import plan
-from dataward.quality.backtracking import runs_away
+from dataward.quality.backtracking import left_open, runs_away
 
 SLOW = [
     r"(a+)+b", r"^(a+)+$", r"^(\w+\s?)*$", r"(a|a)*b", r"(a|aa)+$", r"(a*)*b", r"(a*b*)*c", r"^([a-zA-Z0-9._-]+)+@x", r"(.*a){20}$",
@@ -16,6 +17,30 @@ QUICK = [
     r".*a.*b.*c", r"^[a-z]{2,64}$", r"^(a|b)*$", r"^(ab|cd)+$", r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$", r"^[^a-z&&[^b]]+$", r"\QA\E", "",
     "(" + "|".join(f"w{n}x" for n in range(45)) + ")*$", "(" * 3000 + "a" + ")*" * 3000 + "b",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pattern", "words"), [
+    (r"^(19|20[0-9]{6}$", "a '(' is not closed"), (r"^[a-z", "a '[' is not closed"), (r"^a)$", "a ')' closes nothing"), (r"(?<y>\d", "a '('"),
+    (r"\p{L}[", "a '['"),
+])  # fmt: skip
+def test_a_bracket_without_its_counterpart_is_a_mistake_in_the_contract(tmp_path, pattern, words):
+    rule = f'ColumnValues "id" matches "{pattern}"'
+    assert left_open(pattern).startswith(words)
+    (tmp_path / "c.yaml").write_text(
+        "contract: c\nsource: {path: a}\ntarget: {path: b}\nkeys: {path: k, domain: d}\nrules: |\n  Rules = [\n    not ("
+        + rule
+        + ")\n  ]\n"
+    )
+    with pytest.raises(ContractError, match=r"c.yaml:7: rules: .* cannot be read: a '"):
+        plan(tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [*SLOW, *(one for one in QUICK if one != "["), r"\Q(\E", r"[\[(]", r"\(", r"[a[b]]", r"(?x) a # (", r"[)(]"],
+)
+def test_patterns_that_java_takes_are_not_called_open(pattern):
+    assert left_open(pattern) == ""
 
 
 @pytest.mark.parametrize("pattern", SLOW)

@@ -18,7 +18,7 @@ from dataward.privacy.discover.classes import misspelt
 from dataward.privacy.joins import mismatch
 from dataward.quality.conditions import quoted
 from dataward.quality.flags import Duplicate, Orphan
-from dataward.quality.measuring import risky
+from dataward.quality.measuring import open_patterns, risky
 from dataward.quality.rules import IsPrimaryKey, Probe, RowComposite, Rule, Statement
 from dataward.quality.suite import Suite, suite
 
@@ -92,6 +92,7 @@ def _read_rules(document: Document, contract: Contract | None, key: str) -> tupl
     if contract is not None:
         problems += _unknown_references(contract, judged, document, key)
         problems += _without_past(contract, judged, document, key)
+        problems += _open_patterns(judged, document, key)
         if contract.target.mode == "refresh":
             problems += _of_all_rows(judged, document, key)
     return judged, problems
@@ -159,6 +160,18 @@ def _slow_patterns(document: Document, key: str, judged: Suite) -> Iterator[str]
             what = f"the pattern '{pattern[:80]}' can take exponentially long on some values"
             remedy = "let no loop stand in a loop over the same characters, or set limits: {seconds: N}"
             yield str(of_rule(document, key, rule, what, remedy))
+
+
+def _open_patterns(judged: Suite, document: Document, key: str) -> Iterator[Problem]:
+    for rule in judged.rules:
+        for pattern, why in open_patterns(rule):
+            yield of_rule(
+                document,
+                key,
+                rule,
+                f"the pattern '{pattern[:80]}' cannot be read: {why}",
+                "close it, or write \\( and \\[",
+            )
 
 
 def _ignored_options(contract: Contract, document: Document) -> Iterator[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["runs_away"]
+__all__ = ["left_open", "runs_away"]
 
 LARGEST = 150
 """Positions of a pattern; a larger one is not judged."""
@@ -38,6 +38,12 @@ _JAVA = (
     (r"\\k<(\w+)>", r"(?P=\1)"),
 )
 """What Java writes in its own way, in Python's (``\\p{L}`` as letters)."""
+_OPEN = (
+    ("missing ), unterminated subpattern", "a '(' is not closed"),
+    ("unbalanced parenthesis", "a ')' closes nothing"),
+    ("unterminated character set", "a '[' is not closed"),
+)
+"""Mistakes that Python and Java have in common, by how Python's message begins."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +86,9 @@ def runs_away(pattern: str) -> bool:
     """Return whether a Java pattern can take exponential time; False where that cannot be decided."""
     if "&&" in pattern or "\\Q" in pattern:
         return False
-    for theirs, ours in _JAVA:
-        pattern = re.sub(theirs, ours, pattern)
     positions = _Positions()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            whole = _sequence(_parsed(pattern), positions)
+        whole = _sequence(_parsed(pattern), positions)
     except (re.error, _TooLarge, RecursionError, OverflowError):
         return False
     loops = _ambiguous(positions)
@@ -99,7 +101,24 @@ def _parsed(pattern: str) -> Any:
         from re import _parser as parser  # type: ignore[attr-defined]
     except ImportError:  # Python 3.10
         import sre_parse as parser
-    return parser.parse(pattern)
+    for theirs, ours in _JAVA:
+        pattern = re.sub(theirs, ours, pattern)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return parser.parse(pattern)
+
+
+def left_open(pattern: str) -> str:
+    """Return which bracket of a pattern has no counterpart, so that no engine takes it; empty where none was found."""
+    if "\\Q" in pattern:
+        return ""
+    try:
+        _parsed(pattern)
+    except re.error as error:
+        return next((what for begin, what in _OPEN if error.msg.startswith(begin)), "")
+    except (RecursionError, OverflowError):
+        return ""
+    return ""
 
 
 def _sequence(items: Iterable[Any], positions: _Positions) -> _Part:

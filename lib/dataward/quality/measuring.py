@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from dataward.errors import DataError, RunError, SourceError
-from dataward.quality.backtracking import runs_away
+from dataward.quality.backtracking import left_open, runs_away
 from dataward.quality.metrics import Metric, Unmeasured, Values
 from dataward.quality.rules import Rule
 from dataward.spark.session import TimeIsUp, time_limit
@@ -25,6 +25,13 @@ SIZE = Metric("size")
 def risky(rule: Rule) -> list[str]:
     """Return the patterns of a rule that can take exponential time on some values."""
     return [pattern for leaf in rule.leaves() for pattern in leaf.patterns if runs_away(pattern)]
+
+
+def open_patterns(rule: Rule) -> list[tuple[str, str]]:
+    """Return the patterns of a rule's conditions that no engine can read, each with the reason."""
+    conditions = [leaf.statement.condition for leaf in rule.leaves()]
+    patterns = [str(one) for each in conditions if each and each.operator == "matches" for one in each.operands]
+    return [(pattern, why) for pattern in patterns if (why := left_open(pattern))]
 
 
 @dataclass
