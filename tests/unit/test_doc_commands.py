@@ -1,14 +1,17 @@
-"""Commands, links and files that README, docs and the projects of ``init`` name: each exists, and each command parses."""
+"""Commands, Python, links and files that README, docs and the projects of ``init`` name: each exists, each command parses, all Python compiles."""
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from argparse import ArgumentParser, _SubParsersAction
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import dataward
 from dataward.cli import _parser
 
 PAGES = [
@@ -113,3 +116,31 @@ def test_files_of_the_repository_that_a_page_names_are_there(page):
     named = re.findall(r"`((?:lib|tests|docs|conf|jobs|notebooks)/[\w./-]+\.\w+)`", page.read_text(encoding="utf-8"))
     ours = [name for name in named if not EXAMPLE.search(name)]
     assert [name for name in ours if not any(Path(at, name).exists() for at in (".", page.parent))] == []
+
+
+PYTHON = [
+    (f"{page}:{text.count(chr(10), 0, match.start()) + 1}", match[1])
+    for page in PAGES
+    for text in [page.read_text(encoding="utf-8")]
+    for match in re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+]
+
+
+@pytest.mark.parametrize(("place", "code"), PYTHON, ids=[place for place, _ in PYTHON])
+def test_python_that_a_page_shows_compiles_and_names_what_is_there(place, code):
+    for node in ast.walk(ast.parse(re.sub("^%.*", "", code, flags=re.MULTILINE), place)):  # magic of notebooks
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dataward"):
+            module = import_module(str(node.module))
+            assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == [], place
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "dataward":
+            assert hasattr(dataward, node.attr), f"{place}: dataward.{node.attr}"
+
+
+def test_python_within_a_sentence_names_what_is_there():
+    named = {
+        (str(page), name)
+        for page in PAGES
+        for name in re.findall(r"`dataward\.(\w+)\(", page.read_text(encoding="utf-8"))
+    }
+    assert {place for place in named if not hasattr(dataward, place[1])} == set()
+    assert ("docs/versions.md", "diff") in named
