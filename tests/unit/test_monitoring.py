@@ -230,6 +230,12 @@ def test_reports_of_runs_that_have_ended_are_sent_by_a_verb(tmp_path, capsys, ho
     assert json.loads(capsys.readouterr().out.splitlines()[0])["RowsIn"] == 1000
     assert len(hook.bodies) == 1
     assert main(["monitor", str(tmp_path)]) == 2
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "report.json").write_text("{}")
+    assert main(["monitor", str(tmp_path), "--metrics", "stdout"]) == 2
+    told = capsys.readouterr()
+    assert json.loads(told.out.splitlines()[0])["RowsIn"] == 1000
+    assert "damaged/report.json: not the report.json of a run" in told.err
     (folder / "report.json").write_text("{}")
     assert main(["monitor", str(tmp_path), "--metrics", "stdout"]) == 2
     assert "not the report.json of a run" in capsys.readouterr().err

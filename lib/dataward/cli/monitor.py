@@ -64,9 +64,17 @@ def _monitor(arguments: argparse.Namespace) -> int:
     from dataward.pipeline.guard import watched
 
     with watched("monitor", source=arguments.reports[0]):
-        results = [_read(file) for given in arguments.reports for file in _files(Path(given))]
+        results: list[RunResult] = []
+        unread: list[UsageError] = []
+        for file in [file for given in arguments.reports for file in _files(Path(given))]:
+            try:
+                results.append(_read(file))
+            except UsageError as error:  # a damaged report holds up no other run
+                unread.append(error)
         for result in results:
             sent(result, where, arguments.json)
+        if unread:
+            raise UsageError("\n".join(map(str, unread)))
     if arguments.json:
         print_json({"runs": [{"contract": result.contract, "run": result.run_id} for result in results]})
     return 0
