@@ -69,6 +69,15 @@ def test_the_page_shows_every_table_and_contract_and_fetches_nothing():
     assert not re.search(r"<script|<link|src=|href=|@import", page)
 
 
+def test_curves_and_labels_between_the_same_tables_lie_side_by_side():
+    own = contract("own", "lake/a", "lake/b", first="lake/a", second="lake/a")
+    page = html(graph([(own, None)]), "now")
+    curves = set(re.findall(r'd="(M[^"]+ C[^"]+)"', page))
+    assert len(curves) == 3
+    places = re.findall(r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>own', page)
+    assert len(places) == len(set(places)) == 3
+
+
 def test_a_cycle_of_contracts_ends():
     there, back = contract("there", "a", "b"), contract("back", "b", "a")
     assert sorted(table.place for layer in graph([(there, None), (back, None)]).layers() for table in layer) == [

@@ -12,6 +12,7 @@ __all__ = ["Edge", "Graph", "Table", "html"]
 
 WIDE, HIGH = 250, 84  # of a table's box
 ACROSS, DOWN = 170, 34  # between boxes
+APART = 18  # between curves that join the same boxes
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,10 @@ def _drawing(graph: Graph) -> dict[str, Any]:
         for x, y in [corners[table.place]]
     ]
     curves = []
-    for edge in graph.edges:
+    for number, edge in enumerate(graph.edges):
         (x1, y1), (x2, y2) = corners[edge.source], corners[edge.target]
+        same = sum((one.source, one.target) == (edge.source, edge.target) for one in graph.edges[:number])
+        y1, y2 = y1 + min(same, 2) * APART, y2 + min(same, 2) * APART  # below those between the same boxes
         begin, end, bend = (x1 + WIDE, y1 + HIGH / 2), (x2 - 7, y2 + HIGH / 2), ACROSS / 2
         path = f"M{begin[0]} {begin[1]} C{begin[0] + bend} {begin[1]} {end[0] - bend} {end[1]} {end[0]} {end[1]}"
         label = edge.contract if edge.role == "source" else f"{edge.contract}: {edge.role}"
