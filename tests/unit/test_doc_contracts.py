@@ -3,18 +3,36 @@
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 
-from dataward.contract import Contract
+from dataward.contract import Contract, Document, json_schema
 from dataward.contract.load import detectors, policy_of
 from dataward.pipeline.plan import plan
-from tests.doc_contracts import blocks, contracts, keys_of
+from tests.doc_contracts import REST, blocks, contracts, keys_of
+
+SCHEMA = json_schema()
 
 
 @pytest.mark.parametrize(("place", "text"), contracts(), ids=lambda given: given if "\n" not in given else "")
 def test_a_contract_that_a_page_shows_loads(place, text, tmp_path):
     (tmp_path / "contract.yaml").write_text(text, encoding="utf-8")
     assert plan(tmp_path / "contract.yaml").name, place
+
+
+@pytest.mark.parametrize(("place", "text"), contracts(), ids=lambda given: given if "\n" not in given else "")
+def test_a_contract_that_a_page_shows_is_one_that_an_editor_takes(place, text):
+    jsonschema.validate(Document.parse(text).data, SCHEMA)
+
+
+@pytest.mark.parametrize(("line", "taken"), [
+    ("discovery: off", True), ("discovery: {gate: off}", True), ("discovery: on", False),
+    ("treat: {duplicates: {d: {similar: {a: name, b: {as: date, weight: 2}}, block: [a]}}}", True),
+    ("treat: {duplicates: {d: {similar: {a: names}, block: [a]}}}", False),
+])  # fmt: skip
+def test_short_forms_are_known_to_the_json_schema(line, taken):
+    data = Document.parse("\n".join([*REST.values(), line])).data
+    assert jsonschema.Draft202012Validator(SCHEMA).is_valid(data) == taken
 
 
 PARTS = {"policy": policy_of, "detectors": detectors}

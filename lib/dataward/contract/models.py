@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from itertools import combinations
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
@@ -30,7 +30,7 @@ from dataward.contract.protections import (
 )
 from dataward.contract.reserved import SHADOW
 from dataward.contract.settings import Erasure, Join, Keys, Limits, Lineage, PrivateMetrics, Retention, Storage, Windows
-from dataward.contract.treatment import Treatment
+from dataward.contract.treatment import Kind, Treatment
 
 __all__ = ["Contract", "json_schema"]
 
@@ -388,4 +388,7 @@ def json_schema() -> dict[str, Any]:
     column["properties"]["protect"] = written_form()
     del column["required"]  # under a policy the class is enough
     column["anyOf"] = [{"required": ["protect"]}, {"required": ["class"]}]
+    schema["properties"]["discovery"] = {"anyOf": [{"$ref": "#/$defs/Discovery"}, {"enum": ["off", False]}]}
+    similar = schema["$defs"]["Duplicates"]["properties"]["similar"]
+    similar["additionalProperties"] = {"anyOf": [{"$ref": "#/$defs/Comparison"}, {"enum": [*get_args(Kind)]}]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
