@@ -101,6 +101,9 @@ def schema_with(change: Callable[[list[dict[str, Any]]], Any], body: dict[str, A
     body["schemaString"] = json.dumps(schema)
 
 
+TXN = pa.struct([("appId", pa.string()), ("version", pa.int64())])
+
+
 def parts_of(table: Table, ending: str) -> Path:
     return sorted(table.log.glob(f"*{ending}"))[-1]
 
@@ -495,6 +498,32 @@ def the_schema_is_edited_in_a_checkpoint(table):
 @attack("protocol-edited")
 def the_protocol_is_edited_in_a_checkpoint(table):
     return edit_checkpoint(table, "protocol", lambda body: body.update(minWriterVersion=9))
+
+
+@attack("checkpoint-edited")
+def a_batch_that_never_was_is_put_into_a_checkpoint(table):
+    files = sorted(table.log.glob("[0-9]*.checkpoint.parquet"))
+    if not files:
+        return False
+    found = pq.read_table(files[-1])
+    txn = pa.array([{"appId": "stream", "version": 99}, *[None] * (len(found) - 1)], TXN)
+    rest = found.slice(1).append_column("txn", txn.slice(1))
+    pq.write_table(pa.concat_tables([found.slice(0, 1).append_column("txn", txn.slice(0, 1)), rest]), files[-1])
+    return True
+
+
+@attack("checksum-edited")
+def a_batch_that_never_was_is_put_into_a_version_checksum(table):
+    path = parts_of(table, ".crc")
+    told = [{"appId": "stream", "version": 99, "lastUpdated": 1}]
+    path.write_text(json.dumps({**json.loads(path.read_text()), "setTransactions": told}))
+
+
+@attack("checksum-edited")
+def the_metadata_of_a_domain_is_put_into_a_version_checksum(table):
+    path = parts_of(table, ".crc")
+    told = [{"domain": "delta.rowTracking", "configuration": '{"rowIdHighWaterMark": 1}', "removed": False}]
+    path.write_text(json.dumps({**json.loads(path.read_text()), "domainMetadata": told}))
 
 
 @attack("checkpoint-damaged")

@@ -17,6 +17,7 @@ from dataward.integrity.proof.compare import (
     compare_state,
 )
 from dataward.integrity.proof.findings import Finding, fail, note
+from dataward.integrity.proof.remembered import SUMMED, Remembered, marks_of
 from dataward.tables.deltalog.actions import Added, Damaged, action, plain, read_json
 from dataward.tables.deltalog.checkpoint import Known, read_checkpoint
 from dataward.tables.deltalog.folder import Folder, Missing
@@ -99,7 +100,8 @@ def check_log(looked: Looked) -> list[Finding]:
     if others := list(_other_table(looked)):
         return others
     unknown = [fail("log-file-unknown", name) for name in looked.listing.unknown]
-    return [*unknown, *_end(looked), *_commits(looked), *_summaries(looked)]
+    remembered = Remembered({commit.version: commit.marks for commit in looked.tail})
+    return [*unknown, *_end(looked), *_commits(looked, remembered), *_summaries(looked, remembered)]
 
 
 def _other_table(looked: Looked) -> Iterator[Finding]:
@@ -140,7 +142,7 @@ def _end(looked: Looked) -> Iterator[Finding]:
     yield fail(code, str(looked.table), f"its newest version is {newest}, and version {looked.sealed} is sealed")
 
 
-def _commits(looked: Looked) -> Iterator[Finding]:
+def _commits(looked: Looked, remembered: Remembered) -> Iterator[Finding]:
     """Yield the differences in the files of attested commits."""
     listing, newest = looked.listing, looked.listing.newest
     assert newest is not None  # noqa: S101 - asked before
@@ -162,6 +164,7 @@ def _commits(looked: Looked) -> Iterator[Finding]:
             yield fail("commit-edited", name)
             yield fail("commit-damaged", name, str(error))
         else:
+            remembered.commits[version] = found.marks
             if found.sha256 != sealed.sha256:
                 differences = compare_commit(sealed, found, name)
                 yield fail(
@@ -180,7 +183,7 @@ def _commits(looked: Looked) -> Iterator[Finding]:
         yield fail("commit-damaged", f"{version:020d}.json")
 
 
-def _summaries(looked: Looked) -> Iterator[Finding]:
+def _summaries(looked: Looked, remembered: Remembered) -> Iterator[Finding]:
     """Yield the differences in checkpoints, version checksums, compacted commits and _last_checkpoint."""
     listing, agreed, known, read = looked.listing, Agreed(), Known({}), list[State]()
     wanted, problems = _last_checkpoint(looked)
@@ -191,6 +194,7 @@ def _summaries(looked: Looked) -> Iterator[Finding]:
     for (first, last), name in listing.compacted.items():
         compacted.setdefault(last, []).append((first, name))
     for state in _with_tail(looked):
+        remembered.advance(state.version)
         for checkpoint in by_version.get(state.version, ()):
             where = checkpoint.files[0]
             if not checkpoint.complete:
@@ -205,14 +209,22 @@ def _summaries(looked: Looked) -> Iterator[Finding]:
                 continue
             read += [held] if wanted and state.version == wanted["version"] else []
             yield from _edited("checkpoint-edited", where, compare_state(state, held, where, agreed))
+            yield from _marked(remembered, held, state, where)
         if state.version in listing.checksums:
-            yield from _checksum(looked.table, state, listing.checksums[state.version])
+            yield from _checksum(looked.table, state, listing.checksums[state.version], remembered)
         for first, name in compacted.get(state.version, ()):
             yield from _compacted(looked.table, state, first, name)
     yield from problems
     if wanted and read:
         name = "_last_checkpoint"
         yield from _edited("last-checkpoint-edited", name, list(_told_of(wanted, read[-1], name)))
+
+
+def _marked(remembered: Remembered, held: State, state: Attested, where: str) -> Iterator[Finding]:
+    """Yield a finding where a checkpoint says otherwise what writers remember; where that is not known, it is from then on."""
+    if words := remembered.other(held.marks, state.metadata):
+        yield fail("checkpoint-edited", where, words)
+    remembered.begin(held.marks)
 
 
 def _edited(code: str, where: str, differences: Sequence[Finding]) -> Iterator[Finding]:
@@ -232,7 +244,7 @@ def _with_tail(looked: Looked) -> Iterator[Attested]:
         yield (state := following(state, unhashed(commit)).state)
 
 
-def _checksum(table: Folder, state: Attested, name: str) -> Iterator[Finding]:
+def _checksum(table: Folder, state: Attested, name: str, remembered: Remembered) -> Iterator[Finding]:
     try:
         data = read_json(table.read(f"{LOG}/{name}"))
         if not isinstance(data, dict):
@@ -240,10 +252,13 @@ def _checksum(table: Folder, state: Attested, name: str) -> Iterator[Finding]:
         if not {"numFiles", "tableSizeBytes"} <= data.keys():
             raise Damaged("it lacks what every version checksum has")
         differences = list(_checksum_differs(state, data, name))
+        marks = {kind: marks_of(kind, data.get(field_name)) for kind, field_name in SUMMED.items()}
+        words = [remembered.other(found, state.metadata, (kind,)) for kind, found in marks.items() if found is not None]
     except (Damaged, Missing) as error:
         yield fail("checksum-edited", name, f"it cannot be read: {error}")
         return
     yield from _edited("checksum-edited", name, differences)
+    yield from (fail("checksum-edited", name, one) for one in words if one)
 
 
 def _checksum_differs(state: Attested, data: dict[str, Any], name: str) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["Added", "Damaged", "Fed", "Info", "Key", "Removed", "Vector", "action", "plain", "read_json"]
+__all__ = ["Added", "Damaged", "Fed", "Info", "Key", "Marked", "Removed", "Vector", "action", "plain", "read_json"]
 
 Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 RFC1924 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
@@ -107,6 +107,18 @@ class Fed:
 
 
 @dataclass(frozen=True)
+class Marked:
+    """What a writer remembers in the log by a name: the last batch of an application (``txn``), or metadata of a domain.
+
+    ``value``: canonical JSON; empty where a domain was removed.
+    """
+
+    kind: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
 class Info:
     """Facts about a commit from its commitInfo."""
 
@@ -146,7 +158,7 @@ def plain(value: Any) -> str:
         raise Damaged("it holds data without a JSON form") from None
 
 
-def action(kind: str, data: dict[str, Any]) -> Added | Removed | Fed | Info | None:
+def action(kind: str, data: dict[str, Any]) -> Added | Removed | Fed | Marked | Info | None:
     """Return a file action or a commit's info; None for other actions.
 
     Raises:
@@ -161,6 +173,11 @@ def action(kind: str, data: dict[str, Any]) -> Added | Removed | Fed | Info | No
             return Removed(path, vector.identity if vector else "", bool(data.get("dataChange", True)))
         if kind == "cdc":
             return Fed(located(_text(data["path"])), int(data["size"]))
+        if kind == "txn":
+            return Marked(kind, _text(data["appId"]), plain(int(data["version"])))
+        if kind == "domainMetadata":
+            value = "" if data.get("removed") else plain(_text(data.get("configuration") or ""))
+            return Marked(kind, _text(data["domain"]), value)
         return _info(data) if kind == "commitInfo" else None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise Damaged(f"an action '{kind}' is malformed") from None

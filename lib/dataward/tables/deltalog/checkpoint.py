@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from dataward.tables.deltalog.actions import Added, Damaged, Key, action
+from dataward.tables.deltalog.actions import Added, Damaged, Key, Marked, action
 from dataward.tables.deltalog.folder import Folder, Missing
 from dataward.tables.deltalog.log import LOG, Checkpoint, State, actions_of, metadata_of, protocol_of
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Known", "read_checkpoint"]
 
-KINDS = ("add", "metaData", "protocol", "sidecar")
+KINDS = ("add", "metaData", "protocol", "sidecar", "txn", "domainMetadata")
 FIELDS = ("path", "partitionValues", "size", "stats", "deletionVector")
 VECTOR = ("storageType", "pathOrInlineDv", "offset", "sizeInBytes", "cardinality")
 
@@ -30,7 +30,7 @@ def read_checkpoint(table: Folder, checkpoint: Checkpoint, known: Known | None =
         Damaged: a part or a sidecar is missing, or is not a checkpoint.
     """
     files: dict[Key, Added] = {}
-    metadata, protocol = None, None
+    metadata, protocol, marks = None, None, set[Marked]()
     pending = [f"{LOG}/{name}" for name in checkpoint.files]
     seen: set[str] = set()
     while pending:
@@ -50,7 +50,9 @@ def read_checkpoint(table: Folder, checkpoint: Checkpoint, known: Known | None =
                 protocol = _only(protocol, protocol_of(body), kind)
             elif kind == "sidecar":
                 pending.append(_sidecar(body))
-    return State(checkpoint.version, files, metadata, protocol)
+            elif isinstance(mark := action(kind, body), Marked):
+                marks.add(mark)
+    return State(checkpoint.version, files, metadata, protocol, frozenset(marks))
 
 
 def _only(before: Any, found: Any, kind: str) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from dataward.tables.deltalog.actions import Added, Damaged, Fed, Info, Key, Removed, action, read_json
+from dataward.tables.deltalog.actions import Added, Damaged, Fed, Info, Key, Marked, Removed, action, read_json
 from dataward.tables.deltalog.folder import Folder
 
 __all__ = [
@@ -106,12 +106,13 @@ class Listing:
 
 @dataclass(frozen=True)
 class State:
-    """A version of a table for readers: its files, and its metadata and protocol actions as plain data."""
+    """A version of a table: its files, its metadata and protocol actions as plain data; ``marks`` are those of a checkpoint."""
 
     version: int = -1
     files: dict[Key, Added] = field(default_factory=dict)
     metadata: dict[str, Any] | None = None
     protocol: dict[str, Any] | None = None
+    marks: frozenset[Marked] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,7 @@ class CommitFile:
     metadata: dict[str, Any] | None = None
     protocol: dict[str, Any] | None = None
     feed: tuple[Fed, ...] = ()
+    marks: tuple[Marked, ...] = ()
 
     @property
     def changes_data(self) -> bool:
@@ -163,6 +165,7 @@ def commit_of(version: int, data: bytes) -> CommitFile:
         metadata_of(bodies.get("metaData")),
         protocol_of(bodies.get("protocol")),
         tuple(one for one in found if isinstance(one, Fed)),
+        tuple(one for one in found if isinstance(one, Marked)),
     )
 
 
