@@ -15,6 +15,7 @@ They form one tree::
     │   ├── SessionError              Spark, Java, a jar or a setting is missing or of the wrong version
     │   ├── SourceError               the source cannot be read
     │   ├── TargetError               the target, quarantine or ledger cannot be written
+    │   │   └── Overtaken             another writer committed at the same time; names the run
     │   ├── KeyringError              the keys cannot be read or used
     │   └── SiteRefused               a party of federated training refuses a message; names the site at fault, if any
     └── NotPermitted             (4)  the policy does not permit the request
@@ -39,6 +40,7 @@ __all__ = [
     "KeyringError",
     "NotPermitted",
     "Overdrawn",
+    "Overtaken",
     "Problem",
     "ProofError",
     "ProtectionError",
@@ -148,6 +150,15 @@ class SourceError(RunError):
 
 class TargetError(RunError):
     """The target, quarantine or ledger cannot be written."""
+
+
+class Overtaken(TargetError):
+    """Another writer committed at the same time, and this write was refused; a rerun of run ``run_id`` repeats it."""
+
+    def __init__(self, message: str, run_id: str) -> None:
+        """Keep the run beside the message."""
+        self.run_id = run_id
+        super().__init__(message)
 
 
 class KeyringError(RunError):

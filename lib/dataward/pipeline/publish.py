@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dataward.errors import DatawardError, Interrupted, ProtectionError, TargetError, UsageError
 from dataward.integrity.seal import Seal
 from dataward.pipeline import resume
+from dataward.pipeline.attempts import repeated
 from dataward.pipeline.breaches import broken
 from dataward.pipeline.context import Asked, Context, Progress, Trace, silent, unwatched
 from dataward.pipeline.decide import gate, reasons_to_stop
@@ -97,8 +98,12 @@ def _intake(plan: Plan, given: DataFrame | None) -> Intake:
 
 
 def carry_out(spark: SparkSession, asked: Asked, intake: Intake) -> RunResult:
-    """Execute a run in a session of its own, and write its report."""
+    """Execute a run in a session of its own, and write its report; a run that another writer overtook is repeated."""
     asked = replace(asked, plan=with_engine(spark, asked.plan))
+    return repeated(asked, lambda again: _carried_out(spark, again, intake))
+
+
+def _carried_out(spark: SparkSession, asked: Asked, intake: Intake) -> RunResult:
     try:
         with isolated(spark) as own, ExitStack() as resources:
             return reported(own, asked, intake, resources)

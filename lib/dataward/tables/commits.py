@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location, Target
-from dataward.errors import ProtectionError, TargetError
+from dataward.errors import Overtaken, ProtectionError, TargetError
 from dataward.spark.sql import identifier, literal, names
 from dataward.tables import delta, turns
 from dataward.tables.declared import Declared, Fit, conformed, declared, fit, read_back
 from dataward.tables.delta import Commit
 from dataward.tables.maintenance import settings
-from dataward.tables.reason import from_worker, reason
+from dataward.tables.reason import OVERTAKEN, from_worker, reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -323,9 +323,8 @@ def _read_back(spark: SparkSession, place: Location, transaction: Transaction, w
         with suppress(Exception):  # steps after a commit (a checkpoint, a read of it) may fail as well
             if done := delta.find_run(spark, place, run_id):
                 return done
-        raise TargetError(
-            f"{place}: {reason(error)}. Nothing of this run was published here; mend it and rerun"
-        ) from None
+        why = f"{place}: {reason(error)}. Nothing of this run was published here; mend it and rerun"
+        raise (Overtaken(why, run_id) if OVERTAKEN in why else TargetError(why)) from None
     if done is None:
         raise TargetError(
             f"{place}: the write left no commit of run {run_id}. Another table may have replaced this one"

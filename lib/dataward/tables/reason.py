@@ -8,7 +8,7 @@ from typing import Any
 
 from dataward.errors import ProtectionError
 
-__all__ = ["marked", "from_worker", "reason"]
+__all__ = ["OVERTAKEN", "from_worker", "marked", "reason"]
 
 SAFE = {
     "column": ("columnName", "colName", "column", "fieldName", "objectName", "columnPath"),
@@ -32,6 +32,7 @@ SAFE = {
 Others (value, values, expression, sqlExpr, row, message, ...) may hold data, and so may the text of any message.
 """
 
+OVERTAKEN = "another writer committed at the same time"
 _WORDS = (
     (
         r"password authentication failed|[Aa]ccess denied for user|ORA-01017|Login failed for user",
@@ -78,7 +79,10 @@ _WORDS = (
     (r"Relative path in absolute URI", "a file's name holds a colon, which Hadoop does not read: rename the file"),
     (r"DELTA_VERSIONS_NOT_CONTIGUOUS|DELTA_TRUNCATED_TRANSACTION_LOG", "a commit file is missing from the log"),
     (r"DELTA_VERSION_NOT_FOUND|Cannot time travel", "there is no such version"),
-    (r"DELTA_CONCURRENT|ConcurrentAppend|ConcurrentTransaction", "another writer committed at the same time"),
+    (
+        r"DELTA_(CONCURRENT|PROTOCOL_CHANGED|METADATA_CHANGED)|Concurrent(Append|Transaction)|(Protocol|Metadata)ChangedException",
+        OVERTAKEN,
+    ),
     (r"DELTA_REPLACE_WHERE_MISMATCH", "rows lie outside the partition that is replaced"),
     (
         r"DELTA_FAILED_TO_MERGE_FIELDS|_LEGACY_ERROR_TEMP_DELTA_0007|schema mismatch",
