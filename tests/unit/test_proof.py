@@ -68,6 +68,27 @@ def test_a_change_data_feed_is_attested_with_the_commit_that_wrote_it(sealed):
     assert [(one.code, one.fails) for one in sealed.prove().findings] == [("data-file-gone", False)]
 
 
+def test_a_change_of_the_schema_is_told_by_its_columns(sealed):
+    schema = json.loads(sealed.table.metadata["schemaString"])
+    first, second = schema["fields"]
+    for one, name in ((first, "mail"), (second, "id")):  # each column now shows the other one's values
+        one["metadata"], one["name"] = {"delta.columnMapping.physicalName": one["name"]}, name
+    schema["fields"].append({"name": "more", "type": "string", "nullable": True, "metadata": {}})
+    sealed.table.commit(
+        "RENAME COLUMN", None, {"metaData": {**sealed.table.metadata, "schemaString": json.dumps(schema)}}
+    )
+    (found,) = sealed.prove().findings
+    assert str(found) == "commit-neutral: version 30 (RENAME COLUMN): it changed no file; it set new column more, column id as mail, column mail as id"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "schema", ["7", "[]", '{"fields": 3}', '{"fields": [1, {}, {"name": 1, "type": [], "metadata": 2}]}']
+)
+def test_a_malformed_schema_of_others_is_no_crash(sealed, schema):
+    sealed.table.commit("CHANGE COLUMN", None, {"metaData": {**sealed.table.metadata, "schemaString": schema}})
+    assert {one.code for one in sealed.prove().findings} == {"commit-neutral"}
+
+
 def test_a_version_that_is_not_sealed(sealed):
     with pytest.raises(ProofError, match="version 77 is not sealed in ledger .*; sealed are 0 to 29"):
         sealed.prove(version=77)

@@ -116,6 +116,8 @@ def test_a_report_that_was_changed_is_named(reported):
     assert [one.code for one in check_report(str(root), "people", told)] == ["report-changed"]
     data.unlink()
     assert [(one.code, one.fails) for one in check_report(str(root), "people", told)] == [("report-missing", False)]
+    erasure = told.model_copy(update={"reported": None, "verdicts": [], "run_id": "erase-1"})
+    assert list(check_report(str(root), "people", erasure)) == []
 
 
 def test_a_table_beside_the_target_that_was_changed_is_named(tmp_path):

@@ -46,7 +46,7 @@ def check_report(
     try:
         data, html = where.read(f"{place}/report.json"), where.read(f"{place}/report.html")
     except Missing as error:
-        yield note("report-missing", str(error))
+        yield from _missing(seal, str(error))
         return
     erased = (ERASED in data or ERASED in html) and erasures()
     if erased:
@@ -75,6 +75,12 @@ def check_report(
         yield fail("report-changed", f"{place}/report.html", "it is not the page that is drawn from report.json")
     else:
         yield note("report-page-unproven", f"{place}/report.html")
+
+
+def _missing(seal: Seal, file: str) -> Iterator[Finding]:
+    """Yield a note; erasures, rotations and restorations have no report."""
+    if seal.reported or seal.verdicts:
+        yield note("report-missing", file)
 
 
 def _drawn(result: RunResult) -> bytes | None:

@@ -135,7 +135,34 @@ def _changed(before: Attested | None, commit: ManifestCommit) -> str:
     earlier = before.metadata if before else None
     old, new = (earlier or {}).get("configuration", {}), commit.metadata["configuration"]
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-    return f"; it set {', '.join(names)}" if names else "; it set the schema"
+    columns = _columns(earlier, commit.metadata)
+    return f"; it set {', '.join([*names, *columns])}" if names or columns else "; it set the schema"
+
+
+def _columns(earlier: Mapping[str, Any] | None, metadata: Mapping[str, Any]) -> list[str]:
+    """Return which columns a schema adds, drops, renames or gives another type, in words; by their fields in the files."""
+    old, new = _fields(earlier), _fields(metadata)
+    if not old:
+        return []
+    both = [(old[name], new[name]) for name in old if name in new]
+    return [
+        *(f"new column {one['name']}" for name, one in new.items() if name not in old),
+        *(f"no column {one['name']}" for name, one in old.items() if name not in new),
+        *(f"column {one['name']} as {again['name']}" for one, again in both if one["name"] != again["name"]),
+        *(f"another type of column {again['name']}" for one, again in both if one["type"] != again["type"]),
+    ]
+
+
+def _fields(metadata: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    """Return the well-formed columns of a schema, which anybody may have written, by the fields of the files that they show."""
+    schema = (metadata or {}).get("schema")
+    listed = schema.get("fields") if isinstance(schema, dict) else None
+    found = {}
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, dict) and {"name", "type"} <= one.keys():
+            mapped = one["metadata"] if isinstance(one.get("metadata"), dict) else {}
+            found[str(mapped.get("delta.columnMapping.physicalName", one["name"]))] = one
+    return found
 
 
 def _restored(looked: Looked, state: Attested, restorable: Restorable) -> Attested | None:
