@@ -157,7 +157,7 @@ def _fields(metadata: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
     """Return the well-formed columns of a schema, which anybody may have written, by the fields of the files that they show."""
     schema = (metadata or {}).get("schema")
     listed = schema.get("fields") if isinstance(schema, dict) else None
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for one in listed if isinstance(listed, list) else ():
         if isinstance(one, dict) and {"name", "type"} <= one.keys():
             mapped = one["metadata"] if isinstance(one.get("metadata"), dict) else {}
