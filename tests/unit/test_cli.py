@@ -3,6 +3,7 @@
 import argparse
 import io
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -124,6 +125,18 @@ def test_version_is_one_everywhere():
     from importlib.metadata import version
 
     assert version("dataward") == __version__
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", "Łé"), ("latin-1", "\\u0141é"), ("utf-8", "Łé")])
+def test_a_name_that_the_terminal_cannot_show_ends_no_command(tmp_path, encoding, shown):
+    (tmp_path / "Łé.yaml").write_text(GOOD, encoding="utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "dataward.cli", "contract", "check", "Łé.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("latin-1" if encoding == "latin-1" else "utf-8").startswith(
+        f"{shown}.yaml: contract 'people'"
+    )
 
 
 def test_dqdl_fmt(tmp_path, capsys, monkeypatch):

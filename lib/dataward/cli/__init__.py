@@ -19,7 +19,7 @@ from pathlib import Path
 from dataward import __version__
 from dataward.cli.glue import own_arguments
 from dataward.cli.parsing import Verb, connect_to
-from dataward.cli.say import flushed, merged, print_json, say, unread, warned
+from dataward.cli.say import flushed, merged, print_json, printable, say, unread, warned
 from dataward.errors import ContractError, DatawardError, Interrupted, ProofError, RunError, UsageError
 
 __all__ = ["entry", "main"]
@@ -80,6 +80,7 @@ def main(argv: Sequence[str]) -> int:
     except UsageError as error:
         say(f"dataward: {error}")
         return error.exit_code
+    printable()
     logging.getLogger("py4j").addHandler(logging.NullHandler())  # else it also prints errors that it raises
     try:
         if getattr(arguments, "remote", None):

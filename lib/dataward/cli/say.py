@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import sys
@@ -9,7 +11,7 @@ from typing import Any
 
 from dataward.spark.java_side import has_java, print_to_stderr, under_spark_submit
 
-__all__ = ["flushed", "merged", "print_json", "say", "unread", "warned"]
+__all__ = ["flushed", "merged", "print_json", "printable", "say", "unread", "warned"]
 
 
 def say(*lines: str) -> None:
@@ -28,6 +30,19 @@ def warned(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a library's warning on stderr, unless stderr would reach a document on stdout."""
     if not merged():
         say(f"dataward: warning: {message}")
+
+
+def printable() -> None:
+    """Let stdout and stderr take every name: a character that a terminal cannot show must not end a verb that has done its work.
+
+    Streams in ASCII become UTF-8, as Python does in the locale C; those in other encodings show an escape instead.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            if codecs.lookup(stream.encoding).name == "ascii":
+                stream.reconfigure(encoding="utf-8")
+            else:
+                stream.reconfigure(errors="backslashreplace")
 
 
 def print_json(data: Any) -> None:
