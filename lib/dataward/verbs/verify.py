@@ -319,8 +319,9 @@ def _differing(seal: Seal, rows: int) -> str:
 def _checks(found: Proved, seal: Seal, findings: Sequence[Finding]) -> Iterable[Check]:
     """Group findings by subject; a group without findings describes what holds."""
     counted, unread = found.counted, any(one.code in HOPELESS for one in findings)
+    entries = "1 entry" if found.entries == 1 else f"{found.entries:,} entries"
     holding = {
-        "ledger": f"{found.entries:,} {'entry' if found.entries == 1 else 'entries'} under a signed checkpoint; entry {found.sealed.index} seals the version",
+        "ledger": f"{entries} under a signed checkpoint; entry {found.sealed.index} seals the version",
         "table": "",
         "commit": "" if unread else f"{seal.commit.file} is as sealed, and so is what summarises it",
         "content": "" if unread else f"{counted.files:,} file(s), {counted.bytes:,} bytes are as sealed",
