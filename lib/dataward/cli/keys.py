@@ -162,7 +162,10 @@ def _verify(arguments: argparse.Namespace) -> int:
         for check in checks:
             mark = "ok    " if check["holds"] else "FAILED"
             print(f"{mark}  {check['domain']} v{check['version']}  {check['detail']}".rstrip())
-        say(f"{counted(len(checks), 'key version')}: " + ("every one is as it was made" if holds else "not all can be used"))
+        say(
+            f"{counted(len(checks), 'key version')}: "
+            + ("every one is as it was made" if holds else "not all can be used")
+        )
     return 0 if holds else 1
 
 
