@@ -114,6 +114,17 @@ def test_a_project_without_a_platform_runs_as_well(tmp_path, capsys):
     ]
 
 
+def test_the_readme_of_a_project_names_every_parameter_without_a_default(aws_project):
+    rows = re.findall(r"^\| `(\w+)` \|.*\|(.*)\|$", (aws_project / "README.md").read_text(), re.MULTILINE)
+    named = {stack: set(re.findall(r"`(\w+)`(?! of)", cell)) for stack, cell in rows}
+    assert set(named) == {path.stem for path in (aws_project / "aws").glob("*.yaml")}
+    for stack, names in named.items():
+        template = yaml.load((aws_project / "aws" / f"{stack}.yaml").read_text(), Loader)  # noqa: S506 - derives from SafeLoader
+        asked = {name for name, given in (template.get("Parameters") or {}).items() if "Default" not in given}
+        assert asked == names & set(template.get("Parameters") or {}), stack
+    assert "`Prefix` (umbrella)" in (aws_project / "README.md").read_text()
+
+
 def test_templates_are_clean_to_cfn_lint(aws_project):
     files = sorted(map(str, (aws_project / "aws").glob("*.yaml")))
     assert len(files) == 8
