@@ -391,6 +391,13 @@ def a_change_that_never_was_is_put_into_the_change_feed(table):
     table.commit("WRITE", None, {"cdc": cdc})
 
 
+@attack("commit-unattested")
+def a_change_that_never_was_is_put_into_the_change_feed_in_the_name_of_a_run(table):
+    feed = table.file([(666, "x@y.z")])["add"]
+    cdc = {"path": feed["path"], "partitionValues": feed["partitionValues"], "size": feed["size"], "dataChange": False}
+    table.commit("WRITE", "r30", {"cdc": cdc})
+
+
 @attack("log-file-unknown")
 def a_commit_is_added_under_a_name_of_fewer_digits(table):
     lines = [json.dumps({"commitInfo": {"operation": "WRITE"}}), json.dumps(table.file([(666, "x@y.z")]))]

@@ -1,6 +1,7 @@
 """The whole proof without Spark: ledger, statements, manifests, log and bytes; and what somebody may do to the ledger."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from dataward.errors import ProofError
 from dataward.integrity import ledger
-from dataward.integrity.checker import check, public_keys
+from dataward.integrity.checker import check, hashed, public_keys
 from dataward.integrity.dsse import pem
 from dataward.verbs.bundle import write_bundle
 from dataward.verbs.verify import Asked
@@ -68,17 +69,23 @@ def test_a_change_data_feed_is_attested_with_the_commit_that_wrote_it(sealed):
     assert [(one.code, one.fails) for one in sealed.prove().findings] == [("data-file-gone", False)]
 
 
-def test_a_change_of_the_schema_is_told_by_its_columns(sealed):
+@pytest.mark.parametrize("name", [None, "r30"])  # or in the name of a run
+def test_a_change_of_the_schema_is_told_by_its_columns(sealed, name):
     schema = json.loads(sealed.table.metadata["schemaString"])
     first, second = schema["fields"]
     for one, name in ((first, "mail"), (second, "id")):  # each column now shows the other one's values
         one["metadata"], one["name"] = {"delta.columnMapping.physicalName": one["name"]}, name
     schema["fields"].append({"name": "more", "type": "string", "nullable": True, "metadata": {}})
     sealed.table.commit(
-        "RENAME COLUMN", None, {"metaData": {**sealed.table.metadata, "schemaString": json.dumps(schema)}}
+        "RENAME COLUMN", name, {"metaData": {**sealed.table.metadata, "schemaString": json.dumps(schema)}}
     )
     (found,) = sealed.prove().findings
     assert str(found) == "commit-neutral: version 30 (RENAME COLUMN): it changed no file; it set new column more, column id as mail, column mail as id"  # fmt: skip
+    sealed.table.append([(1, "a")], "r31")
+    *_, forged, last = manifests(sealed.table.root)[0]
+    commits = (*forged.commits, *last.commits)
+    enter(sealed, 31, "r31", last.model_copy(update={"predecessor": forged.predecessor, "commits": commits, "number": 30}))  # fmt: skip
+    assert sealed.prove().findings == (found,)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +151,11 @@ def test_a_bundle_is_checked_offline_by_its_own_checker(sealed, tmp_path):
     assert run()[0] == 1
     (tmp_path / "keys.pem").write_text("no key")
     assert run() == (2, "")
+
+
+def test_the_checker_does_not_wait_for_a_pipe_in_the_place_of_a_file(tmp_path):
+    os.mkfifo(tmp_path / "part-1")
+    assert hashed(tmp_path, "part-1") is None
 
 
 def test_the_checker_finds_what_was_changed_in_a_bundle(sealed, tmp_path):

@@ -146,6 +146,8 @@ def hashed(folder: Path, path: str) -> str | None:
     """Return the SHA-256 of a file; None where there is none."""
     whole = hashlib.sha256()
     try:
+        if not (folder / path).is_file():  # a pipe in the place of a file would block the read forever
+            return None
         with (folder / path).open("rb") as file:
             while chunk := file.read(1 << 20):
                 whole.update(chunk)

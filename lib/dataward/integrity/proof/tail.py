@@ -39,7 +39,9 @@ def check_tail(looked: Looked, restorable: Restorable) -> list[Finding]:
         if described.ours and described.run_id and (described.changes_data or described.added):
             remedy = f"rerun it with --run-id {described.run_id} to seal it; if it was sealed, the end of the ledger was cut off"
             found.append(fail("version-without-entry", _place(described), remedy))
-        elif described.added or described.removed or not described.ours:
+        elif not described.ours or any(
+            (described.added, described.removed, described.feed, described.metadata, described.protocol)
+        ):
             found += judged(looked, step, described, restorable)
     return found
 
@@ -54,13 +56,24 @@ def check_unattested(looked: Looked) -> list[Finding]:
     numbers = {manifest.version for manifest in looked.chain}
     for number, step in enumerate(steps(looked.chain)):
         state, commit = step.state, step.commit
-        if number and commit is not None and not commit.ours:
+        if number and commit is not None and (not commit.ours or (state.version not in numbers and _alters(step))):
             found += judged(looked, step, commit, earlier)
         elif commit is not None and commit.ours and all(since == commit.version for since in state.since.values()):
             found.clear()
         if state.version in numbers:
             earlier[state.mark] = state.version
     return found
+
+
+def _alters(step: Step) -> bool:
+    """Return whether a commit changes columns or feed and no file, which no run does in a version that it does not seal."""
+    commit = step.commit
+    if commit is None or commit.added or commit.removed:
+        return False
+    if commit.feed:
+        return True
+    earlier = step.before.metadata if step.before else None
+    return commit.metadata is not None and bool(_columns(earlier, commit.metadata))
 
 
 def judged(looked: Looked, step: Step, commit: ManifestCommit, restorable: Restorable) -> Iterator[Finding]:
