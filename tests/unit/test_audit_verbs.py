@@ -64,6 +64,21 @@ def test_the_query_filters_by_who_verb_status_and_time(file, capsys):
     assert main(["audit", "--contract", str(file), "--since", "soon"]) == 2
 
 
+@pytest.mark.parametrize("change", [
+    lambda line: "x", lambda line: line.replace('"time":', '"tim":'), lambda line: line.replace('"uid":', '"uuid":'),
+    lambda line: line.replace('"time":', '"time":"x","t":'), lambda line: line.replace('"unmapped":', '"mapped":'), lambda line: "[]",
+    lambda line: line.replace('"actor":', '"factor":'), lambda line: line.replace('"log_name":', '"log":'), lambda line: "é" + line,
+])  # fmt: skip
+@pytest.mark.parametrize("verb", [[], ["check"]])
+def test_a_line_that_is_no_event_any_more_is_named(file, tmp_path, capsys, change, verb):
+    worked(file, 5)
+    first, second, *rest = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert change(second) != second
+    (tmp_path / "out.jsonl").write_text("\n".join([first, change(second), *rest, ""]), encoding="utf-8")
+    assert main(["audit", *verb, "--contract", str(file)]) == 1
+    assert "out.jsonl: line 2 is no event: it was changed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "ago"), [("90m", timedelta(minutes=90)), ("24h", timedelta(hours=24)), ("7d", timedelta(days=7))]
 )

@@ -107,7 +107,10 @@ def _lines(spark: SparkSession | None, plan: Plan) -> Iterator[Line]:
     trail = _trail(plan)
     for sink in trail.audit.sinks:
         if isinstance(sink, JsonLinesSink) and Path(sink.path).exists():
-            yield from _parsed(Path(sink.path).read_text(encoding="ascii").splitlines(), sink.path)
+            text = (
+                Path(sink.path).read_bytes().decode("ascii", errors="replace")
+            )  # events are ASCII; other bytes show as changed
+            yield from _parsed(text.splitlines(), sink.path)
             break
         if isinstance(sink, DeltaSink) and spark is not None and delta.exists(spark, Location(path=sink.path)):
             place = Location(path=sink.path)
@@ -118,12 +121,17 @@ def _lines(spark: SparkSession | None, plan: Plan) -> Iterator[Line]:
 
 
 def _parsed(texts: Iterable[str], where: str) -> Iterator[Line]:
-    for text in texts:
+    for number, text in enumerate(texts, start=1):
         try:
             parsed = json.loads(text)
-            yield Line(parsed["metadata"]["sequence"], parsed["time"], text)
+            line = Line(parsed["metadata"]["sequence"], parsed["time"], text)
+            names = [parsed["metadata"][name] for name in ("uid", "log_name")]
+            names += [parsed["actor"]["user"]["name"], parsed["unmapped"]["dataward"]["verb"]]
+            if {*map(type, names)} != {str} or {type(line.sequence), type(line.time)} != {int}:
+                raise TypeError
         except (ValueError, KeyError, TypeError):
-            raise ProofError(f"{where}: a line is no event: it was changed") from None
+            raise ProofError(f"{where}: line {number} is no event: it was changed") from None
+        yield line
 
 
 @dataclass(frozen=True)
