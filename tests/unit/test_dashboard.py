@@ -134,6 +134,22 @@ def test_an_empty_folder_and_a_run_without_anything_are_drawn():
     assert "no version is sealed" in dashboard(Board([(bare, "")]))
 
 
+def test_json_of_another_shape_holds_up_no_other_report_and_no_other_event(tmp_path, capsys):
+    for name, change in (("a", {}), ("b", {"rows": {"in": 1}}), ("c", {"verdicts": [{"outcome": []}]}), ("d", {})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.json").write_text(run(name, **change).model_dump_json())
+    good = event("ana", "read", "people", "success", 1)
+    lines = [good, {**good, "time": "x"}, {**good, "actor": 3}, good, {**good, "unmapped": []}]
+    (tmp_path / "e.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert main(["dashboard", str(tmp_path), "--events", str(tmp_path / "e.jsonl"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["contracts"], told["runs"], told["events"]) == (2, 2, 3)
+    assert told["unread"] == [
+        *(str(tmp_path / name / "report.json") for name in "bc"), *(f"{tmp_path}/e.jsonl:{number}" for number in (2, 3))
+    ]  # fmt: skip
+    assert ">a<" in (tmp_path / "index.html").read_text()
+
+
 def test_the_verb_collects_reports_events_and_budgets(tmp_path, capsys):
     for found, path in board().runs[:30]:
         file = tmp_path / "reports" / path

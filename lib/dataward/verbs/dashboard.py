@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from os.path import relpath
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dataward.errors import TargetError, UsageError
@@ -15,6 +16,9 @@ from dataward.report import RunResult
 from dataward.report.dashboard import Board, dashboard
 
 __all__ = ["Asked", "Drawn", "draw_dashboard"]
+
+Documents = Mapping[str, dict[str, Any]]
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -56,20 +60,56 @@ def _drawn(asked: Asked) -> Drawn:
         raise UsageError(f"{folder}: no such folder; give the folder of reports, e.g. reports")
     page = Path(asked.out) if asked.out else folder / "index.html"
     unread: list[str] = []
-    runs = list(_runs(folder, page.parent, unread))
-    events = [event for name in asked.events for event in _events(Path(name), unread)]
-    proofs = [_document(Path(name)) for name in asked.proofs]
-    budgets = [budget for name in asked.budgets for budget in _list(_document(Path(name)))]
-    text = dashboard(Board(runs, events, proofs, budgets))
+    runs = dict(_runs(folder, page.parent, unread))
+    events = dict(event for name in asked.events for event in _events(Path(name), unread))
+    proofs = {name: _document(Path(name)) for name in asked.proofs}
+    budgets = {name: _list(_document(Path(name))) for name in asked.budgets}
+    text = _text(runs, events, proofs, budgets)
+    if text is None:  # valid JSON of another shape, which holds up none of the others
+        unread += (lost := _damaged([*runs], lambda names: _text({name: runs[name] for name in names})))
+        runs = {name: run for name, run in runs.items() if name not in lost}
+        unread += (lost := _damaged([*events], lambda names: _text({}, {name: events[name] for name in names})))
+        events = {name: event for name, event in events.items() if name not in lost}
+        if wrong := [*_damaged([*proofs], lambda names: _text({}, {}, {name: proofs[name] for name in names}))]:
+            raise UsageError(f"{wrong[0]}: not what 'dataward verify --json' prints")
+        if wrong := [*_damaged([*budgets], lambda names: _text({}, {}, {}, {name: budgets[name] for name in names}))]:
+            raise UsageError(f"{wrong[0]}: not what 'dataward budget show --json' prints")
+        text = _page(runs, events, proofs, budgets)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(text, encoding="utf-8")
     except OSError as error:
         raise TargetError(f"{page}: {error.strerror}. Choose another file with --out") from None
-    return Drawn(str(page), len({run.contract for run, _ in runs}), len(runs), len(events), tuple(unread))
+    return Drawn(str(page), len({run.contract for run, _ in runs.values()}), len(runs), len(events), tuple(unread))
 
 
-def _runs(folder: Path, home: Path, unread: list[str]) -> Iterator[tuple[RunResult, str]]:
+def _page(
+    runs: Mapping[str, tuple[RunResult, str]],
+    events: Documents = NONE,
+    proofs: Documents = NONE,
+    budgets: Mapping[str, list[dict[str, Any]]] = NONE,
+) -> str:
+    listed = [budget for each in budgets.values() for budget in each]
+    return dashboard(Board([*runs.values()], [*events.values()], [*proofs.values()], listed))
+
+
+def _text(*given: Mapping[str, Any]) -> str | None:
+    """Return the page; None where what was read has another shape than what Dataward writes."""
+    try:
+        return _page(*given)
+    except Exception:
+        return None
+
+
+def _damaged(names: list[str], text: Callable[[list[str]], str | None]) -> list[str]:
+    """Return the names without which a page can be drawn, by halves."""
+    if not names or text(names) is not None:
+        return []
+    half = len(names) // 2
+    return names if half == 0 else [*_damaged(names[:half], text), *_damaged(names[half:], text)]
+
+
+def _runs(folder: Path, home: Path, unread: list[str]) -> Iterator[tuple[str, tuple[RunResult, str]]]:
     for file in sorted(folder.rglob("report.json")):
         try:
             run = RunResult.model_validate_json(file.read_bytes())
@@ -77,10 +117,10 @@ def _runs(folder: Path, home: Path, unread: list[str]) -> Iterator[tuple[RunResu
             unread.append(str(file))
             continue
         html = file.with_suffix(".html")
-        yield run, relpath(html, home) if html.exists() else ""
+        yield str(file), (run, relpath(html, home) if html.exists() else "")
 
 
-def _events(path: Path, unread: list[str]) -> Iterator[dict[str, Any]]:
+def _events(path: Path, unread: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder of events")
     for file in sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]:
@@ -90,7 +130,7 @@ def _events(path: Path, unread: list[str]) -> Iterator[dict[str, Any]]:
             except ValueError:
                 event = f"{file}:{number}"
             if isinstance(event, dict):
-                yield event
+                yield f"{file}:{number}", event
             elif event is not None:
                 unread.append(f"{file}:{number}")
 
