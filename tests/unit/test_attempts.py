@@ -2,9 +2,11 @@
 
 import pytest
 
+from dataward.contract import Location
 from dataward.errors import Overtaken, TargetError
 from dataward.pipeline.attempts import ATTEMPTS, repeated
 from dataward.pipeline.context import Asked
+from dataward.tables import commits
 
 
 class Runs:
@@ -36,3 +38,22 @@ def test_other_errors_and_too_many_attempts_are_errors():
     with pytest.raises(Overtaken):
         always.repeated()
     assert len(always.ids) == ATTEMPTS
+
+
+class ProtocolChangedException(Exception):
+    """As Delta's Python package raises it where two runs create one table."""
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(ProtocolChangedException("x"), Overtaken), (ValueError("x"), TargetError)]
+)
+def test_a_write_that_delta_refuses_for_another_writer_names_the_run(monkeypatch, error, kind):
+    def write():
+        raise error
+
+    monkeypatch.setattr(commits, "_tighten_statistics", lambda *given: None)
+    monkeypatch.setattr(commits.delta, "find_run", lambda *given, **more: None)
+    with pytest.raises(TargetError, match="lake/t: .*Nothing of this run was published here") as stop:
+        commits._read_back(None, Location(path="lake/t"), commits.Transaction("r7", {}, ()), write)
+    assert type(stop.value) is kind
+    assert getattr(stop.value, "run_id", "r7") == "r7"
