@@ -7,6 +7,8 @@ import subprocess
 import sys
 import zipfile
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dataward.errors import ProofError
@@ -96,6 +98,17 @@ def test_a_malformed_schema_of_others_is_no_crash(sealed, schema):
     assert {one.code for one in sealed.prove().findings} == {"commit-neutral"}
 
 
+def test_statistics_in_columns_of_their_own_are_said_to_be_unproven(sealed):
+    file = sorted(sealed.table.log.glob("*.checkpoint.parquet"))[-1]
+    found = pq.read_table(file)
+    adds = found["add"].combine_chunks()
+    fields, names = adds.flatten(), [field.name for field in adds.type]
+    parsed = pa.array([{"numRecords": 0}] * len(adds))
+    made = pa.StructArray.from_arrays([*fields, parsed], [*names, "stats_parsed"], mask=adds.is_null())
+    pq.write_table(found.set_column(found.column_names.index("add"), "add", made), file)
+    assert [(one.code, one.fails) for one in sealed.prove().findings] == [("statistics-unproven", False)]
+
+
 def test_a_version_that_is_not_sealed(sealed):
     with pytest.raises(ProofError, match="version 77 is not sealed in ledger .*; sealed are 0 to 29"):
         sealed.prove(version=77)
@@ -114,6 +127,7 @@ def test_runs_that_committed_together_are_sealed_in_any_order(sealed):
     enter(sealed, 30, "r30", both[30])
     assert len(before) == 30
     assert sealed.codes() == set()
+    assert [one.version for one in sealed.prove(every=True).versions] == list(range(32))
 
 
 def test_a_statement_that_an_erasure_removed_is_a_note(sealed):

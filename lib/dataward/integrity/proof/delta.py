@@ -225,6 +225,8 @@ def _marked(remembered: Remembered, held: State, state: Attested, where: str) ->
     if words := remembered.other(held.marks, state.metadata):
         yield fail("checkpoint-edited", where, words)
     remembered.begin(held.marks)
+    if held.parsed:
+        yield note("statistics-unproven", where)
 
 
 def _edited(code: str, where: str, differences: Sequence[Finding]) -> Iterator[Finding]:

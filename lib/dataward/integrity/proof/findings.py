@@ -39,6 +39,7 @@ SECTIONS = {
         "deletion-vector-edited": "Which deletion vector a data file has was edited in the log.",
         "partition-value-edited": "A data file's partition values were edited in the log.",
         "statistics-edited": "A data file's statistics were edited in the log, by which readers skip files.",
+        "statistics-unproven": "Note: a checkpoint has statistics also in columns of their own, which are not compared.",
         "schema-edited": "The schema or the partition columns were edited in the log.",
         "column-mapping-edited": "The mapping of columns to fields of the files was edited in the log.",
         "property-edited": "A table property, the name or the description was edited in the log.",

@@ -111,7 +111,8 @@ def prove(log: Log, table: Folder, target: str, trust: Trust, request: Request) 
     findings += [*flaws, *_other_commits(looked, sealed), *check_log(looked)]
     findings += [fail("data-file-was-changed", path) for path in (newest.seal.content.changed if newest.seal else ())]
     if not any(one.code in HOPELESS for one in findings):
-        proved, more = _files(looked, proved, request)
+        # Of concurrent runs some follow the same predecessor: their manifests are beside the chain, and it has their commits.
+        proved, more = _files(looked, proved, request, {one.manifest.version for one in sealed})
         findings += more
     return replace(proved, findings=unique(_both_cut(findings)))
 
@@ -127,8 +128,7 @@ def _other_commits(looked: Looked, sealed: Sequence[SealedVersion]) -> Iterator[
             )
 
 
-def _files(looked: Looked, proved: Proved, request: Request) -> tuple[Proved, list[Finding]]:
-    sealed = {manifest.version for manifest in looked.chain} | {proved.sealed.manifest.version}
+def _files(looked: Looked, proved: Proved, request: Request, sealed: set[int]) -> tuple[Proved, list[Finding]]:
     version = proved.sealed.manifest.version
     marks: dict[int, int] = {}
     wanted = Attested(-1)

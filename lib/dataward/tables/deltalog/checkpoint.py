@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Known", "read_checkpoint"]
 
 KINDS = ("add", "metaData", "protocol", "sidecar", "txn", "domainMetadata")
+PARSED = "add.stats_parsed"
+"""Statistics as a struct."""
 FIELDS = ("path", "partitionValues", "size", "stats", "deletionVector")
 VECTOR = ("storageType", "pathOrInlineDv", "offset", "sizeInBytes", "cardinality")
 
@@ -30,7 +32,8 @@ def read_checkpoint(table: Folder, checkpoint: Checkpoint, known: Known | None =
         Damaged: a part or a sidecar is missing, or is not a checkpoint.
     """
     files: dict[Key, Added] = {}
-    metadata, protocol, marks = None, None, set[Marked]()
+    only: dict[str, Any] = {}
+    rest: list[tuple[str, Any]] = []
     pending = [f"{LOG}/{name}" for name in checkpoint.files]
     seen: set[str] = set()
     while pending:
@@ -44,21 +47,20 @@ def read_checkpoint(table: Folder, checkpoint: Checkpoint, known: Known | None =
                 files.update(body)
                 if len(files) != before + len(body):
                     raise Damaged("it lists a file twice")
-            elif kind == "metaData":
-                metadata = _only(metadata, metadata_of(body), kind)
-            elif kind == "protocol":
-                protocol = _only(protocol, protocol_of(body), kind)
             elif kind == "sidecar":
                 pending.append(_sidecar(body))
-            elif isinstance(mark := action(kind, body), Marked):
-                marks.add(mark)
-    return State(checkpoint.version, files, metadata, protocol, frozenset(marks))
+            elif kind in ONCE and kind in only:  # readers might take either
+                raise Damaged(f"it has two actions '{kind}'")
+            elif kind in ONCE:
+                only[kind] = ONCE[kind](body)
+            else:
+                rest.append((kind, body))
+    found = (action(kind, body) for kind, body in rest if kind in KINDS)
+    marks = frozenset(one for one in found if isinstance(one, Marked))
+    return State(checkpoint.version, files, only.get("metaData"), only.get("protocol"), marks, (PARSED, None) in rest)
 
 
-def _only(before: Any, found: Any, kind: str) -> Any:
-    if before is not None:  # readers might take either
-        raise Damaged(f"it has two actions '{kind}'")
-    return found
+ONCE = {"metaData": metadata_of, "protocol": protocol_of}
 
 
 def _sidecar(body: dict[str, Any]) -> str:
@@ -91,11 +93,11 @@ def _rows(data: bytes, known: Known) -> Iterator[tuple[str, Any]]:
         wanted = [
             name
             for position in range(len(file.schema))
-            if not (name := file.schema.column(position).path).startswith(
-                ("add.stats_parsed", "add.partitionValues_parsed")
-            )
+            if not (name := file.schema.column(position).path).startswith((PARSED, "add.partitionValues_parsed"))
             and name.split(".", 1)[0] in names
         ]
+        if any(file.schema.column(position).path.startswith(PARSED) for position in range(len(file.schema))):
+            yield PARSED, None
         for batch in file.iter_batches(columns=wanted):
             for kind in names:
                 found = batch.column(kind).drop_null()

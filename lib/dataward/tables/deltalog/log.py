@@ -106,13 +106,17 @@ class Listing:
 
 @dataclass(frozen=True)
 class State:
-    """A version of a table: its files, its metadata and protocol actions as plain data; ``marks`` are those of a checkpoint."""
+    """A version of a table: its files, its metadata and protocol actions as plain data.
+
+    Of a checkpoint also ``marks``, and ``parsed``: whether it has statistics in columns of their own.
+    """
 
     version: int = -1
     files: dict[Key, Added] = field(default_factory=dict)
     metadata: dict[str, Any] | None = None
     protocol: dict[str, Any] | None = None
     marks: frozenset[Marked] = frozenset()
+    parsed: bool = False
 
 
 @dataclass(frozen=True)
