@@ -134,6 +134,12 @@ def test_an_empty_folder_and_a_run_without_anything_are_drawn():
     assert "no version is sealed" in dashboard(Board([(bare, "")]))
 
 
+def test_a_file_without_a_proof_is_named(tmp_path, capsys):
+    (tmp_path / "p.json").write_text('{"error": "ProofError", "message": "there is no ledger", "problems": []}')
+    assert main(["dashboard", str(tmp_path), "--proof", str(tmp_path / "p.json")]) == 0
+    assert f"warning: {tmp_path}/p.json could not be read" in capsys.readouterr().err
+
+
 def test_json_of_another_shape_holds_up_no_other_report_and_no_other_event(tmp_path, capsys):
     for name, change in (("a", {}), ("b", {"rows": {"in": 1}}), ("c", {"verdicts": [{"outcome": []}]}), ("d", {})):
         (tmp_path / name).mkdir()

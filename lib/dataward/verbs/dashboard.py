@@ -63,6 +63,9 @@ def _drawn(asked: Asked) -> Drawn:
     runs = dict(_runs(folder, page.parent, unread))
     events = dict(event for name in asked.events for event in _events(Path(name), unread))
     proofs = {name: _document(Path(name)) for name in asked.proofs}
+    unread += [
+        name for name, proof in proofs.items() if "holds" not in proof
+    ]  # such as the error of a verify that proved nothing
     budgets = {name: _list(_document(Path(name))) for name in asked.budgets}
     text = _text(runs, events, proofs, budgets)
     if text is None:  # valid JSON of another shape, which holds up none of the others
