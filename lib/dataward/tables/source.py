@@ -119,7 +119,8 @@ def _pin_delta(spark: SparkSession, source: Source, version: int | None) -> Pin:
         raise SourceError(f"source {source}: it is {other}, no Delta table. Write 'format: {spelled}' under 'source'")
     present = delta.newest(spark, source)
     if present is None:
-        raise SourceError(f"source {source}: there is no Delta table here. Check 'source.path' and 'source.format'")
+        field = "source.table" if source.table else "source.path"
+        raise SourceError(f"source {source}: there is no Delta table here. Check '{field}' and 'source.format'")
     wanted = version if version is not None else source.version
     if wanted is None:
         wanted = present.version

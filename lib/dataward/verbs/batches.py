@@ -120,7 +120,8 @@ def _arrived(spark: SparkSession, source: Source, batches: Sequence[_Bounds]) ->
         files = tuple(one for one in manifest(spark, source) if one[0] not in seen)
         return _Bounds(stream, str(source), files) if files else None
     if (present := delta.newest(spark, source)) is None:
-        raise SourceError(f"source {source}: there is no Delta table here. Check 'source.path' and 'source.format'")
+        field = "source.table" if source.table else "source.path"
+        raise SourceError(f"source {source}: there is no Delta table here. Check '{field}' and 'source.format'")
     since = batches[-1].version if batches else None
     if since is not None and not commits_to_read(str(source), _commits(spark, source, since, present.version)):
         return None
