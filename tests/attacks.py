@@ -513,9 +513,11 @@ def a_batch_that_never_was_is_put_into_a_checkpoint(table):
     if not files:
         return False
     found = pq.read_table(files[-1])
-    txn = pa.array([{"appId": "stream", "version": 99}, *[None] * (len(found) - 1)], TXN)
-    rest = found.slice(1).append_column("txn", txn.slice(1))
-    pq.write_table(pa.concat_tables([found.slice(0, 1).append_column("txn", txn.slice(0, 1)), rest]), files[-1])
+    if "txn" not in found.column_names:
+        found = found.append_column("txn", pa.nulls(len(found), TXN))
+    batch = [{"appId": "stream", "version": 99}]
+    more = {one.name: pa.array(batch if one.name == "txn" else [None], one.type) for one in found.schema}
+    pq.write_table(pa.concat_tables([found, pa.table(more, found.schema)]), files[-1])
     return True
 
 
