@@ -9,6 +9,7 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -19,11 +20,14 @@ from dataward.access.iam_evaluate import allows
 from dataward.access.iam_verbs import QUERIES, SITES
 from dataward.contract import Location
 from dataward.federated.certificates import private_key
-from dataward.federated.plan import read_site
+from dataward.federated.encode import pack
+from dataward.federated.model import Model
+from dataward.federated.plan import read_plan, read_site
 from dataward.integrity import ledger
 from dataward.keys import open_keys
 from dataward.pipeline import publish as publishing
 from dataward.pipeline.plan import plan
+from dataward.verbs.held import protections_of
 from dataward.verbs.history import history
 from dataward.verbs.iam import subject
 from dataward.verbs.intersect import intersect
@@ -238,7 +242,7 @@ class Wire:
         return json.loads(json.dumps(self.site.intersect(json.loads(json.dumps(message)), self.peer)))
 
 
-def test_training_and_intersections_work_with_their_policies(lake, monkeypatch):
+def test_training_scores_and_intersections_work_with_their_policies(lake, monkeypatch):
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     folder, table = lake.folder, f"s3a://lake-{lake.tag}/silver/people"
     for name in ("north", "south", "coordinator"):
@@ -268,6 +272,12 @@ def test_training_and_intersections_work_with_their_policies(lake, monkeypatch):
     run(lake, "intersect", call=lambda: intersect(folder / "share.yaml", folder / "north.yaml", ask))
     assert json.loads((folder / "shared/card.json").read_text())["size"] == len(set(emails))
     run(lake, "mlflow", "mlflow", "--tracking", (folder / "mlruns").as_uri())
+    seal = ledger.newest_seal(plan(lake.contract).contract.ledger_location, Location(path=table))
+    weights, scaling = {"weights": pack(np.zeros(len(emails) + 1))}, ((0.0,) * len(emails), (1.0,) * len(emails))
+    model = Model(read_plan(folder / "plan.yaml"), "00", *scaling, weights, {"south": protections_of(seal, ["email"])})
+    (folder / "model.json").write_bytes(model.bytes())
+    scores = ["--out", f"s3a://lake-{lake.tag}/folder/score", "--keep", "id"]
+    run(lake, "score", "score", str(folder / "model.json"), *scores)
 
 
 @contextmanager
