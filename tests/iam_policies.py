@@ -3,6 +3,7 @@
 import copy
 import functools
 import http.client
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -57,8 +58,12 @@ def without(policy):
 
 
 def lacking(policy):
-    """Every action of a policy, and the policy without it."""
-    for action in sorted({action for one in policy["Statement"] for action in as_list(one["Action"])}):
+    """Every action of a policy, and the policy without it.
+
+    First those that make something: an attempt that fails later may have made what the next ones then find.
+    """
+    actions = {action for one in policy["Statement"] for action in as_list(one["Action"])}
+    for action in sorted(actions, key=lambda one: (not re.search(":(Put|Generate)", one), one)):
         rest = [{**one, "Action": [a for a in as_list(one["Action"]) if a != action]} for one in policy["Statement"]]
         yield action, {**policy, "Statement": [one for one in rest if one["Action"]]}
 

@@ -161,22 +161,23 @@ def test_writers_killed_at_random_lose_and_double_nothing(tmp_path):
         return child
 
     running = {number: start(number) for number in range(4)}
-    kills, told = 0, set()
+    kills = 0
     while running:
-        time.sleep(0.1)
+        time.sleep(0.005)
         for number, child in list(running.items()):
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
                 assert status == 0
                 del running[number]
-            elif kills < 25 and chance.random() < 0.3:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-                told |= {path.name for path in tmp_path.glob("told-*")}
-                there = {entry.seal_text for entry in ledger.entries(place)} if ledger.exists(place) else set()
-                assert {name.removeprefix("told-").replace("-", "/") for name in told} <= there
-                kills += 1
-                running[number] = start(number)
+        told = {path.name for path in tmp_path.glob("told-*")}
+        if running and len(told) >= 3 * (kills + 1):  # by what was written: machines differ in speed
+            number = chance.choice(sorted(running))
+            os.kill(running[number], signal.SIGKILL)
+            os.waitpid(running[number], 0)
+            there = {entry.seal_text for entry in ledger.entries(place)}
+            assert {name.removeprefix("told-").replace("-", "/") for name in told} <= there
+            kills += 1
+            running[number] = start(number)
     assert sorted(entry.seal_text for entry in ledger.entries(place)) == sorted(
         f"{w}/{n}" for w in range(4) for n in range(10)
     )

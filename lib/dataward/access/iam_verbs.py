@@ -99,7 +99,7 @@ VERBS: dict[str, Work] = {
     "anonymize": Work(
         reads=("target",), writes=("folder",), kms=(), keyring="", sought=("folder",), creates=("folder",)
     ),
-    "score": Work(reads=PROVED, writes=("folder",), columns=False, sought=("folder",), creates=("folder",)),
+    "score": Work(reads=PROVED, writes=("folder",), columns=False),
     "mlflow": Work(reads=PROVED, columns=False),
     "site-serve": Work(reads=PROVED, writes=("budgets",), columns=False),
     "intersect": Work(reads=PROVED, columns=False),

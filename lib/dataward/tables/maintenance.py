@@ -97,7 +97,7 @@ def vacuum(spark: SparkSession, place: Location, hours: int, dry_run: bool) -> l
     """Remove files that no version within so many hours needs; returns the removed files (in a dry run: the files to remove).
 
     Raises:
-        TargetError: the table cannot be vacuumed.
+        TargetError: the table cannot be vacuumed, or a file could not be removed.
     """
     name, root = _by_folder(spark, place), delta.location(spark, place)
     own = {
@@ -107,16 +107,21 @@ def vacuum(spark: SparkSession, place: Location, hours: int, dry_run: bool) -> l
     with settings(spark, own), console_to_stderr(spark):
         try:
             before = {file.path: file for file in files(spark, root)}
-            listed = spark.sql(f"vacuum {name} retain {int(hours)} hours dry run").collect() if dry_run else []
+            listed = spark.sql(f"vacuum {name} retain {int(hours)} hours dry run").collect()
+            named = {str(row[0]).rsplit("/", 1)[-1] for row in listed}
+            unneeded = [file for path, file in before.items() if path.rsplit("/", 1)[-1] in named]
             if dry_run:
-                named = {str(row[0]).rsplit("/", 1)[-1] for row in listed}
-                return [file for path, file in before.items() if path.rsplit("/", 1)[-1] in named]
+                return unneeded
             spark.sql(f"vacuum {name} retain {int(hours)} hours")
             left = {file.path for file in files(spark, root)}
             gone = [file for path, file in before.items() if path not in left and "/_delta_log/" not in path]
-            return [file for file in gone if not file.path.rsplit("/", 1)[-1].startswith(".")]  # Hadoop's checksums
         except Exception as error:
             raise TargetError(f"{place}: it cannot be vacuumed ({reason(error)})") from None
+    if remaining := sum(file.path in left for file in unneeded):  # Delta is silent about it
+        raise TargetError(
+            f"{place}: {remaining} of {len(unneeded)} files could not be removed: may this job delete there?"
+        )
+    return [file for file in gone if not file.path.rsplit("/", 1)[-1].startswith(".")]  # Hadoop's checksums
 
 
 def append_only(spark: SparkSession, place: Location, wanted: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract, Location
 from dataward.errors import NotPermitted, UsageError
@@ -58,6 +58,8 @@ def retained_hours(contract: Contract, asked: int | None) -> int:
 def vacuum(spark: SparkSession, plan: Plan, hours: int | None = None, dry_run: bool = False) -> list[Vacuumed]:
     """Vacuum the target, its quarantine and its table of changes.
 
+    The ledger has an entry before the first file is removed, so that no file is gone without one, and another with what was removed.
+
     Raises:
         NotPermitted: the contract does not allow it.
         TargetError: a table cannot be vacuumed.
@@ -69,9 +71,11 @@ def vacuum(spark: SparkSession, plan: Plan, hours: int | None = None, dry_run: b
         places = [place for place in contract.row_tables if delta.exists(own, place)]
         if not places:
             raise UsageError(f"{contract.target}: there is no table yet")
+        if not dry_run:
+            _record(contract, "begun", [{"table": str(place), "hours": kept} for place in places])
         done = [_vacuumed(own, place, kept, dry_run) for place in places]
-    if not dry_run and any(one.files for one in done):
-        _record(contract, done)
+    if not dry_run:
+        _record(contract, "done", [asdict(one) for one in done])
     return done
 
 
@@ -80,15 +84,8 @@ def _vacuumed(spark: SparkSession, place: Location, hours: int, dry_run: bool) -
     return Vacuumed(str(place), hours, len(files), sum(one.size for one in files), dry_run)
 
 
-def _record(contract: Contract, done: list[Vacuumed]) -> None:
+def _record(contract: Contract, state: str, tables: list[dict[str, Any]]) -> None:
     body = {"kind": "vacuum", "contract": contract.contract, "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "tables": [asdict(one) for one in done]}  # fmt: skip
-    about = About(target=contract.target)
-    ledger.record(
-        contract.ledger_location,
-        open_keys(contract.keys),
-        contract.keys.domain,
-        "vacuum",
-        json.dumps(body).encode(),
-        about,
-    )
+            "state": state, "tables": tables}  # fmt: skip
+    keys, about = open_keys(contract.keys), About(target=contract.target)
+    ledger.record(contract.ledger_location, keys, contract.keys.domain, "vacuum", json.dumps(body).encode(), about)
