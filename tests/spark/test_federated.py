@@ -125,7 +125,7 @@ def test_a_table_and_its_records_have_equal_scores(spark, hospitals):
     scored = score_table(
         spark, done.path, plan(contract), Location(path=f"{root}/scores"), keep=("patient_id", "age", "stay")
     )
-    assert (scored.rows, scored.version) == (300, 0)
+    assert (scored.rows, scored.version) == (2000, 0)
     rows = spark.read.format("delta").load(f"{root}/scores").collect()
     by_key = {(row.patient_id, row.stay, row.age): (row.prediction, row.score) for row in rows}
     raw = [row.asDict() for row in spark.read.format("delta").load(f"{root}/north/raw").drop("readmitted").collect()]
@@ -192,7 +192,7 @@ def test_a_site_reads_without_spark_the_rows_that_spark_reads(spark, hospitals, 
     rows = [rows_of(asked, one.rows, b"k" * 32) for one in (alone, by_spark)]
     mine, sparks = (sorted(zip(one.inputs.tolist(), one.labels.tolist(), strict=True)) for one in rows)
     assert mine == sparks
-    assert len(mine) == 300
+    assert len(mine) == 2000
     assert load(None, site)[0].plans == ("readmission",)
 
 

@@ -200,7 +200,8 @@ def test_tasks_name_the_entry_point_of_the_wheel_and_arguments_of_their_verbs(bu
         for task in job["tasks"]:
             wheel = task["python_wheel_task"]
             assert (wheel["package_name"], named[wheel["entry_point"]].value) == ("dataward", "dataward.cli:entry")
-            arguments = _parser().parse_args(wheel["parameters"])
+            started = [one.replace("{{job.run_id}}", "17") for one in wheel["parameters"]]  # as Databricks does
+            arguments = _parser().parse_args(started)
             contract = arguments.contract.replace("${workspace.file_path}", str(projects / "databricks"))
             assert Path(contract).exists()
             on_cluster = {"job_cluster_key"} <= task.keys()
