@@ -11,7 +11,7 @@ from dataward.contract import Contract, Location
 from dataward.errors import NotPermitted, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.ledger import About
-from dataward.keys import open_keys
+from dataward.keys import Keyring, open_keys
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.spark.session import isolated
@@ -71,11 +71,12 @@ def vacuum(spark: SparkSession, plan: Plan, hours: int | None = None, dry_run: b
         places = [place for place in contract.row_tables if delta.exists(own, place)]
         if not places:
             raise UsageError(f"{contract.target}: there is no table yet")
-        if not dry_run:
-            _record(contract, "begun", [{"table": str(place), "hours": kept} for place in places])
-        done = [_vacuumed(own, place, kept, dry_run) for place in places]
-    if not dry_run:
-        _record(contract, "done", [asdict(one) for one in done])
+        if dry_run:
+            return [_vacuumed(own, place, kept, True) for place in places]
+        keys = open_keys(contract.keys)
+        _record(contract, keys, "begun", [{"table": str(place), "hours": kept} for place in places])
+        done = [_vacuumed(own, place, kept, False) for place in places]
+    _record(contract, keys, "done", [asdict(one) for one in done])
     return done
 
 
@@ -84,8 +85,8 @@ def _vacuumed(spark: SparkSession, place: Location, hours: int, dry_run: bool) -
     return Vacuumed(str(place), hours, len(files), sum(one.size for one in files), dry_run)
 
 
-def _record(contract: Contract, state: str, tables: list[dict[str, Any]]) -> None:
+def _record(contract: Contract, keys: Keyring, state: str, tables: list[dict[str, Any]]) -> None:
     body = {"kind": "vacuum", "contract": contract.contract, "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "state": state, "tables": tables}  # fmt: skip
-    keys, about = open_keys(contract.keys), About(target=contract.target)
+    about = About(target=contract.target)
     ledger.record(contract.ledger_location, keys, contract.keys.domain, "vacuum", json.dumps(body).encode(), about)
