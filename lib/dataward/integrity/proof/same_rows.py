@@ -15,7 +15,7 @@ from dataward.tables.deltalog.vectors import deleted_rows, vector_bytes
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Unequal", "same_rows"]
+__all__ = ["Unequal", "parquet", "same_rows"]
 
 FIELD_ID = b"PARQUET:field_id"
 
@@ -59,17 +59,27 @@ def same_rows(table: Folder, gone: Sequence[ManifestFile], added: Sequence[Manif
     )
 
 
-def _opened(table: Folder, file: ManifestFile) -> _File:
+def parquet(table: Folder, path: str, sha256: str | None = None) -> Any:
+    """Return an opened data file (pyarrow's ParquetFile).
+
+    Raises:
+        Missing: the file does not exist.
+        Unequal: the file is not Parquet, or has another SHA-256 than the given one.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    data = table.read(file.path)
-    if file.sha256 and hashlib.sha256(data).hexdigest() != file.sha256:
-        raise Unequal(f"{file.path} is not the sealed file: it was changed")
+    data = table.read(path)
+    if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+        raise Unequal(f"{path} is not the sealed file: it was changed")
     try:
-        opened = pq.ParquetFile(pa.BufferReader(data))
+        return pq.ParquetFile(pa.BufferReader(data))
     except (pa.ArrowException, OSError, ValueError):
-        raise Unequal(f"{file.path} cannot be read as Parquet") from None
+        raise Unequal(f"{path} cannot be read as Parquet") from None
+
+
+def _opened(table: Folder, file: ManifestFile) -> _File:
+    opened = parquet(table, file.path, file.sha256)
     if file.vector is None:
         return _File(file.partition, opened)
     try:

@@ -9,7 +9,7 @@ from typing import Any
 from dataward.integrity.manifest import Attested, ManifestCommit, ManifestFile, Step, following, steps, unhashed
 from dataward.integrity.proof.delta import Looked
 from dataward.integrity.proof.findings import Finding, fail, note
-from dataward.integrity.proof.same_rows import Unequal, same_rows
+from dataward.integrity.proof.same_rows import Unequal, parquet, same_rows
 from dataward.integrity.proof.statistics import hiding
 from dataward.tables.deltalog.actions import Damaged, Key
 from dataward.tables.deltalog.folder import Folder, Missing
@@ -107,8 +107,8 @@ def _misleading(looked: Looked, commit: ManifestCommit) -> Iterator[Finding]:
     if sum(one.size for one in found.added) > LARGEST:
         return
     for added in found.added:
-        with suppress(Missing, ValueError):
-            if why := hiding(added, _opened(looked.table, added.path)):
+        with suppress(Missing, Unequal, ValueError):
+            if why := hiding(added, parquet(looked.table, added.path)):
                 yield fail("statistics-edited", _place(commit), f"{added.path}: {why}")
 
 
@@ -212,13 +212,3 @@ def _rows(table: Folder, removed: Mapping[Key, ManifestFile], commit: ManifestCo
     if equal:
         return note("commit-neutral", place, "its files hold the same rows as those that it removed")
     return fail("commit-rows-differ", place)
-
-
-def _opened(table: Folder, path: str) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(pa.BufferReader(table.read(path)))
-    except (pa.ArrowException, OSError, ValueError):
-        raise ValueError(path) from None
