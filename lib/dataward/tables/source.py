@@ -24,6 +24,7 @@ from dataward.errors import SourceError
 from dataward.spark.kind import is_remote
 from dataward.tables import catalog, connectors, delta, files, header, iceberg, jdbc
 from dataward.tables.lines import Lines, look
+from dataward.tables.log import Newest
 from dataward.tables.reading import check_keys, columns_of, marked, option, permissive, reader_of
 from dataward.tables.reason import reason
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-__all__ = ["MALFORMED", "Pin", "manifest", "pin", "loss_free", "of_files", "streaming"]
+__all__ = ["MALFORMED", "Pin", "manifest", "newest", "pin", "loss_free", "of_files", "streaming"]
 
 SAMPLE = 100  # records below the header, which distinguish names from values
 
@@ -113,14 +114,24 @@ def _readable(source: Source) -> Iterator[None]:
         raise SourceError(f"source {source}: {reason(error)}. Check 'source' in the contract") from None
 
 
-def _pin_delta(spark: SparkSession, source: Source, version: int | None) -> Pin:
-    if source.table and (other := catalog.instead_of_delta(spark, source)):
-        spelled = "view" if other == "a view" else other.rsplit(" ", 1)[-1]
-        raise SourceError(f"source {source}: it is {other}, no Delta table. Write 'format: {spelled}' under 'source'")
+def newest(spark: SparkSession, source: Source) -> Newest:
+    """Return the newest version of a source in Delta.
+
+    Raises:
+        SourceError: there is no Delta table.
+    """
     present = delta.newest(spark, source)
     if present is None:
         field = "source.table" if source.table else "source.path"
         raise SourceError(f"source {source}: there is no Delta table here. Check '{field}' and 'source.format'")
+    return present
+
+
+def _pin_delta(spark: SparkSession, source: Source, version: int | None) -> Pin:
+    if source.table and (other := catalog.instead_of_delta(spark, source)):
+        spelled = "view" if other == "a view" else other.rsplit(" ", 1)[-1]
+        raise SourceError(f"source {source}: it is {other}, no Delta table. Write 'format: {spelled}' under 'source'")
+    present = newest(spark, source)
     wanted = version if version is not None else source.version
     if wanted is None:
         wanted = present.version

@@ -26,7 +26,7 @@ from dataward.tables import delta, written
 from dataward.tables.deltalog.hadoop import table_folder
 from dataward.tables.deltalog.log import CommitFile, read_commit
 from dataward.tables.reason import reason
-from dataward.tables.source import Pin, manifest, of_files
+from dataward.tables.source import Pin, manifest, newest, of_files
 from dataward.tables.store import Store, store_at
 
 if TYPE_CHECKING:
@@ -119,9 +119,7 @@ def _arrived(spark: SparkSession, source: Source, batches: Sequence[_Bounds]) ->
         seen = {path for batch in batches for path, _, _ in batch.files}
         files = tuple(one for one in manifest(spark, source) if one[0] not in seen)
         return _Bounds(stream, str(source), files) if files else None
-    if (present := delta.newest(spark, source)) is None:
-        field = "source.table" if source.table else "source.path"
-        raise SourceError(f"source {source}: there is no Delta table here. Check '{field}' and 'source.format'")
+    present = newest(spark, source)
     since = batches[-1].version if batches else None
     if since is not None and not commits_to_read(str(source), _commits(spark, source, since, present.version)):
         return None
