@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dataward.contract.protections import OPERATORS as PARAMETERS
-from dataward.integrity.proof.findings import SECTIONS
+from dataward.integrity.findings import SECTIONS
 from dataward.integrity.statement import predicate_schema
 from dataward.privacy.discover.detectors import DETECTORS
 from dataward.privacy.protect import OPERATORS, canonical

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from dataward.integrity.findings import CODES
 from dataward.integrity.manifest import states
 from dataward.integrity.proof.data import check_data
 from dataward.integrity.proof.delta import check_log, look
-from dataward.integrity.proof.findings import CODES
 from dataward.integrity.proof.tail import check_tail, check_unattested
 from dataward.tables.deltalog.folder import folder
 from tests.attacks import ATTACKS

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dataward
+from dataward.integrity.findings import CODES, SECTIONS
 from dataward.integrity.proof import ledger as of_ledger
-from dataward.integrity.proof.findings import CODES, SECTIONS
 from dataward.pipeline.attest import BESIDE
 
 LIB = Path(dataward.__file__).parent

@@ -8,8 +8,8 @@ import pytest
 from dataward.contract import Location
 from dataward.errors import ProofError
 from dataward.integrity import ledger
+from dataward.integrity.findings import fail, note
 from dataward.integrity.proof.beside import check_beside
-from dataward.integrity.proof.findings import fail, note
 from dataward.integrity.reported import sealed_report
 from dataward.integrity.seal import SealedBeside, code_version
 from dataward.report import write as write_report

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from dataward.contract import Contract
-    from dataward.integrity.proof.findings import Finding
+    from dataward.integrity.findings import Finding
     from dataward.tables.aws import StorageState
     from dataward.verbs.verify import Asked, Progress, Proof
 

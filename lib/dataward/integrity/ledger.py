@@ -32,13 +32,13 @@ from dataward.errors import ProofError, UsageError
 from dataward.integrity.canonical import MALFORMED, canonical, sha256
 from dataward.integrity.dsse import Ed25519Signer
 from dataward.integrity.dsse import Signer as Signing
+from dataward.integrity.findings import fail
 from dataward.integrity.log import entries as pointers
 from dataward.integrity.log import log as writing
 from dataward.integrity.log.check import Checked, check
 from dataward.integrity.log.entries import Body, KeyringRules, digest, signer_of
 from dataward.integrity.log.log import Head, Log
 from dataward.integrity.log.notes import Note, Verifier
-from dataward.integrity.proof.findings import fail
 from dataward.integrity.records import Ask, Charge, Discard, Erased, Erasure, SetRelease, parsed
 from dataward.integrity.seal import Record, Seal
 from dataward.integrity.statement import Statement, Subject, predicate_type, record_text

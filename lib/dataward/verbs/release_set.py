@@ -18,8 +18,8 @@ from dataward.errors import DatawardError, ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import canonical
 from dataward.integrity.dsse import Envelope
+from dataward.integrity.findings import Finding, fail
 from dataward.integrity.log.entries import Body
-from dataward.integrity.proof.findings import Finding, fail
 from dataward.integrity.proof.ledger import check_entries, open_ledger
 from dataward.integrity.proof.trust import Trust
 from dataward.integrity.records import SetMember, SetRelease

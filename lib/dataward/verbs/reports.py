@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from dataward.integrity.canonical import canonical
-from dataward.integrity.proof.findings import Finding, fail, note
+from dataward.integrity.findings import Finding, fail, note
 from dataward.integrity.reported import attests
 from dataward.integrity.seal import code_version
 from dataward.report import RunResult

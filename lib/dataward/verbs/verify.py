@@ -11,13 +11,13 @@ from dataward.contract import Contract, Keys
 from dataward.errors import DatawardError, KeyringError, ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.canonical import sha256
+from dataward.integrity.findings import Finding, fail, note, section
 from dataward.integrity.heads import Unread, read_heads
 from dataward.integrity.log import entries as pointers
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Note, parse
 from dataward.integrity.proof.beside import check_beside
 from dataward.integrity.proof.data import Counted
-from dataward.integrity.proof.findings import Finding, fail, note, section
 from dataward.integrity.proof.proof import HOPELESS, Proved, Request, VersionState, prove
 from dataward.integrity.proof.trust import Trust, from_files, from_keys
 from dataward.keys import open_keys

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dataward.errors import ProofError, TargetError
+from dataward.integrity.findings import fail
 from dataward.integrity.log import merkle
 from dataward.integrity.log.notes import Checkpoint, Note, Signer, Verifier, parse, signers
 from dataward.integrity.log.proofs import InclusionProof
 from dataward.integrity.log.tiles import WIDTH, Tiles, bundle_path, extended, framed, path, unpacked
-from dataward.integrity.proof.findings import fail
 from dataward.tables.store import Store
 
 __all__ = ["Head", "Log", "Rules", "append", "complete", "verified_head"]

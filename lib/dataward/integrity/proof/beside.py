@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dataward.integrity.findings import Finding, fail
 from dataward.integrity.log.log import Log
 from dataward.integrity.manifest import Manifest, states
 from dataward.integrity.proof.data import check_data
 from dataward.integrity.proof.delta import check_log, look
-from dataward.integrity.proof.findings import Finding, fail
 from dataward.integrity.proof.tail import check_tail
 from dataward.integrity.seal import SealedBeside
 from dataward.tables.deltalog.folder import Folder

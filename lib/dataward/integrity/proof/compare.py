@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dataward.integrity.findings import Finding, fail
 from dataward.integrity.manifest import Attested, ManifestCommit, ManifestFile, digest
-from dataward.integrity.proof.findings import Finding, fail
 from dataward.tables.deltalog.actions import Added, Key, plain
 from dataward.tables.deltalog.log import CommitFile, State
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from dataward.integrity.findings import Finding, fail, note
 from dataward.integrity.hashing import Hashed, hash_files
 from dataward.integrity.manifest import Attested, ManifestFeed
 from dataward.integrity.proof.delta import Looked
-from dataward.integrity.proof.findings import Finding, fail, note
 
 __all__ = ["Counted", "check_data"]
 

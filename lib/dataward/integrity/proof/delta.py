@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from dataward.integrity.findings import Finding, fail, note
 from dataward.integrity.manifest import Attested, Manifest, ManifestCommit, attested, following, states, unhashed
 from dataward.integrity.proof.compare import (
     Agreed,
@@ -16,7 +17,6 @@ from dataward.integrity.proof.compare import (
     compare_protocol,
     compare_state,
 )
-from dataward.integrity.proof.findings import Finding, fail, note
 from dataward.integrity.proof.remembered import SUMMED, Remembered, marks_of
 from dataward.tables.deltalog.actions import Added, Damaged, action, plain, read_json
 from dataward.tables.deltalog.checkpoint import Known, read_checkpoint

@@ -10,13 +10,13 @@ from typing import Any
 from dataward.contract.places import identity
 from dataward.errors import ProofError
 from dataward.integrity.dsse import Envelope
+from dataward.integrity.findings import Finding, fail, note
 from dataward.integrity.log import merkle
 from dataward.integrity.log.check import Flaw, check
 from dataward.integrity.log.entries import Body, KeyringRules, digest
 from dataward.integrity.log.log import STATEMENTS, Head, Log, verified_head
 from dataward.integrity.log.notes import Checkpoint, Note, signers
 from dataward.integrity.log.tiles import WIDTH
-from dataward.integrity.proof.findings import Finding, fail, note
 from dataward.integrity.proof.trust import Trust
 from dataward.integrity.statement import Statement
 

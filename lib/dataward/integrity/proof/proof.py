@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from dataward.errors import ProofError
+from dataward.integrity.findings import Finding, fail, unique
 from dataward.integrity.log.log import Log
 from dataward.integrity.log.notes import Note
 from dataward.integrity.manifest import Attested, ManifestFile, steps
 from dataward.integrity.proof.data import Counted, check_data
 from dataward.integrity.proof.delta import Looked, check_log, look
 from dataward.integrity.proof.entries import first_needed, table_entries
-from dataward.integrity.proof.findings import Finding, fail, unique
 from dataward.integrity.proof.ledger import check_all, check_entries, check_heads, check_statements, open_ledger
 from dataward.integrity.proof.sealed import SealedVersion, chain, read_sealed
 from dataward.integrity.proof.tail import check_tail, check_unattested

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from dataward.integrity.dsse import Envelope
+from dataward.integrity.findings import Finding, fail, note
 from dataward.integrity.log.entries import Body
 from dataward.integrity.log.log import Log
 from dataward.integrity.manifest import Manifest
-from dataward.integrity.proof.findings import Finding, fail, note
 from dataward.integrity.proof.trust import Trust
 from dataward.integrity.seal import Seal
 from dataward.integrity.statement import Statement, predicate_type

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from dataward.integrity.findings import Finding, fail, note
 from dataward.integrity.manifest import Attested, ManifestCommit, ManifestFile, Step, following, steps, unhashed
 from dataward.integrity.proof.delta import Looked
-from dataward.integrity.proof.findings import Finding, fail, note
 from dataward.integrity.proof.same_rows import Unequal, parquet, same_rows
 from dataward.integrity.proof.statistics import hiding
 from dataward.tables.deltalog.actions import Damaged, Key
