@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -62,9 +62,7 @@ def bundle(contract: Contract, asked: Asked, out: str) -> Bundled:
 
 def write_bundle(log: Log, target: str, trust: Trust, asked: Asked, out: str) -> tuple[int, ...]:
     """Write a bundle and return the versions that it proves. Versions whose statements were erased are left out."""
-    found, _ = read_sealed(
-        log, table_entries(log, target, first_needed(log, target, asked.version, asked.every)), trust
-    )
+    found = _found(log, target, trust, asked)
     sealed = [one for one in found if one.seal]
     if not sealed:
         raise UsageError("no version of the table is sealed, so there is nothing to bundle")
@@ -81,6 +79,11 @@ def write_bundle(log: Log, target: str, trust: Trust, asked: Asked, out: str) ->
     return tuple(sorted({one.manifest.version for one in sealed}))
 
 
+def _found(log: Log, target: str, trust: Trust, asked: Asked) -> list[SealedVersion]:
+    first = first_needed(log, target, asked.version, asked.every)
+    return read_sealed(log, table_entries(log, target, first), trust)[0]
+
+
 @guarded("verify")
 def write_test_result(contract: Contract, asked: Asked, version: int, out: str) -> None:
     """Write the verdicts of a version as an in-toto test result, signed by the contract's key.
@@ -91,9 +94,8 @@ def write_test_result(contract: Contract, asked: Asked, version: int, out: str) 
     """
     log = ledger.open_log(contract.ledger_location)
     trust = trusted(log, contract.keys, ())
-    target = ledger.table_id(contract.target)
-    pairs = table_entries(log, target, first_needed(log, target, version, asked.every))
-    sealed = [one for one in read_sealed(log, pairs, trust)[0] if one.manifest.version == version and one.seal][-1]
+    found = _found(log, ledger.table_id(contract.target), trust, replace(asked, version=version))
+    sealed = [one for one in found if one.manifest.version == version and one.seal][-1]
     assert sealed.seal is not None  # noqa: S101 - asked for above
     key = sealed.seal.key
     signer = signer_of(contract.keys, open_keys(contract.keys), str(key["domain"]), int(key["version"]))

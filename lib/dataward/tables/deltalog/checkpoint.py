@@ -90,13 +90,10 @@ def _rows(data: bytes, known: Known) -> Iterator[tuple[str, Any]]:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         names = [name for name in KINDS if name in file.schema_arrow.names]
         # Statistics as structs and irrelevant actions are not read.
-        wanted = [
-            name
-            for position in range(len(file.schema))
-            if not (name := file.schema.column(position).path).startswith((PARSED, "add.partitionValues_parsed"))
-            and name.split(".", 1)[0] in names
-        ]
-        if any(file.schema.column(position).path.startswith(PARSED) for position in range(len(file.schema))):
+        paths = [file.schema.column(position).path for position in range(len(file.schema))]
+        unread = (PARSED, "add.partitionValues_parsed")
+        wanted = [path for path in paths if not path.startswith(unread) and path.split(".", 1)[0] in names]
+        if any(path.startswith(PARSED) for path in paths):
             yield PARSED, None
         for batch in file.iter_batches(columns=wanted):
             for kind in names:
