@@ -48,7 +48,7 @@ test-everywhere: $(DEV) ## one contract on Spark 3.5 and Spark 4, classic and th
 	@$(MAKE) --no-print-directory SPARK=4 setup
 	$(BIN)/python -m pytest tests/e2e/test_everywhere.py
 
-test-part: $(DEV) ## one part of the long tests, by PART=0..15, as CI does after `make test`
+test-part: $(DEV) ## one part of the long tests, by PART=0..31, as CI does after `make test`
 	@$(MAKE) --no-print-directory -j2 test-spark test-unit CHOSEN='-m long --part=$(PART)'
 
 test-all: $(DEV) ## the same with every test

@@ -12,7 +12,7 @@ settings.register_profile("whole", deadline=None, suppress_health_check=list(Hea
 settings.register_profile("quick", settings.get_profile("whole"), max_examples=25)
 settings.load_profile("whole")
 
-PARTS = 16
+PARTS = 32
 SECONDS = {
     "spark/iam_wire": 442, "e2e/names": 417, "unit/iam_without": 400, "e2e/connect": 377, "spark/release": 358, "spark/erase_ordinary":
     348, "unit/audit_sinks": 320, "e2e/package": 286, "e2e/s3": 250, "spark/attacks": 229, "unit/federated_accuracy": 200,
