@@ -55,7 +55,7 @@ def test_loose_permissions_are_refused(tmp_path, mode):
 DOMAIN = '{"format": 2, "domains": {"x": {"current": %d, "versions": {"1": {"created": "", "fingerprint": "", "secret": "%s"}}}}}'
 
 
-@pytest.mark.parametrize("text", ["", "{}x", "[]", DOMAIN % (2, "ab" * 32), DOMAIN % (1, "abab"), DOMAIN % (1, "secret!"), '{"format": 1}'])  # fmt: skip
+@pytest.mark.parametrize("text", ["", "{}", "{}x", "[]", DOMAIN % (2, "ab" * 32), DOMAIN % (1, "abab"), DOMAIN % (1, "secret!"), '{"format": 1}'])  # fmt: skip
 def test_damaged_keyring(tmp_path, text):
     path = tmp_path / "keys"
     path.write_text(text)

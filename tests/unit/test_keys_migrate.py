@@ -3,12 +3,13 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from dataward.cli import main
 from dataward.contract import Keys
-from dataward.errors import KeyringError
+from dataward.errors import KeyringError, UsageError
 from dataward.keys import create_keyring, derive, local_keyring, migrate_keyring, open_keys, web
 from dataward.keys.local import LocalFile, Plain
 from dataward.keys.migrate import Place, migrate
@@ -117,6 +118,19 @@ def test_another_wrapping_key_in_the_same_place_takes_one_step(places, tmp_path)
     assert open_keys(named).moved is None
     with pytest.raises(KeyringError, match="wrapped for another"):
         open_keys(places["vault"]).key("token", "x", 3)
+
+
+@pytest.mark.parametrize("kind", ["local", "kv"])
+def test_a_keyring_that_nothing_wraps_is_not_moved_onto_itself(places, kind, capsys):
+    filled(places[kind])
+    before = content(places[kind])
+    with pytest.raises(UsageError, match="FROM and TO are one keyring"):
+        migrate_keyring(places[kind], places[kind].model_copy())
+    assert content(places[kind]) == before
+    if kind == "local":
+        path = Path(places[kind].path)
+        assert main(["keys", "migrate", str(path), str(path.parent / "." / path.name)]) == 2
+        assert "Name the new keyring's file as TO" in capsys.readouterr().err
 
 
 def test_a_place_with_other_keys_is_never_overwritten(places):

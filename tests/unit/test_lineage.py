@@ -1,11 +1,13 @@
 """The graph over contracts: equal places are one table, edges lead from what was read to what was written."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from dataward.cli import main
 from dataward.contract import Contract
+from dataward.errors import ContractError
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent
 from dataward.report.lineage import html
 from dataward.verbs.lineage import graph, plans_of
@@ -95,6 +97,30 @@ def test_contracts_come_from_files_and_folders():
     names = [it.name for it in plans_of(["conf/contracts", "conf/contracts/people.yaml"])]
     assert names[-1] == "people"
     assert len(names) > 3
+
+
+def test_yaml_files_of_a_folder_that_are_no_contracts_are_left_out_and_named(tmp_path):
+    (tmp_path / "a.yaml").write_text(Path("conf/contracts/people.yaml").read_text())
+    (tmp_path / "b.yml").write_text(Path("conf/contracts/planes.yaml").read_text())
+    (tmp_path / "cases.yaml").write_text("contract: a.yaml\ncases: []\n")
+    (tmp_path / "stack.yaml").write_text("Resources:\n  Bucket: !Ref Name\n")
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    said = []
+    assert [it.name for it in plans_of([str(tmp_path)], said.append)] == ["people", "planes"]
+    assert [Path(line.split(",")[0].removeprefix("left out: ")).name for line in said] == [
+        "cases.yaml",
+        "list.yaml",
+        "stack.yaml",
+    ]
+    (tmp_path / "open.yaml").write_text("a: 1\nb: [1\n")
+    plans_of([str(tmp_path)], said.append)
+    assert said[-2].startswith(f"left out: {tmp_path}/open.yaml, which cannot be read as a contract: ")
+
+
+def test_a_contract_with_a_mistake_is_not_left_out(tmp_path):
+    (tmp_path / "a.yaml").write_text("contract: a\nsource: {path: x}\n")
+    with pytest.raises(ContractError, match=r"a\.yaml"):
+        plans_of([str(tmp_path)])
 
 
 @pytest.mark.parametrize("place", ["nowhere.yaml"])

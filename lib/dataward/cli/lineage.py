@@ -26,7 +26,7 @@ def _lineage(arguments: argparse.Namespace) -> int:
     from dataward.spark import session
     from dataward.verbs.lineage import lineage, plans_of
 
-    plans = plans_of(arguments.contracts)
+    plans = plans_of(arguments.contracts, say)
     found = lineage(session.get(), plans)
     if arguments.html:
         page = html(found, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")

@@ -220,7 +220,8 @@ class Keyring:
         if not found.versions[found.current].enabled:
             raise KeyringError(
                 f"version {found.current} of domain '{domain}' in keyring {self._store} is disabled, and new writes use "
-                f"it: make a new one (dataward rotate {domain}), or enable it (dataward keys enable)"
+                f"it. Enable it (dataward keys enable CONTRACT {domain} {found.current}), then make a new one (dataward rotate "
+                f"{domain} --contract CONTRACT)"
             )
         return found.current
 
@@ -325,7 +326,7 @@ class Keyring:
         if not found.enabled:
             raise KeyringError(
                 f"version {version} of domain '{domain}' in keyring {self._store} is disabled: what it protects cannot be "
-                f"read or verified. To go on: dataward keys enable"
+                f"read or verified. To go on: dataward keys enable CONTRACT {domain} {version}"
             )
         return self._unwrapped(domain, version)
 

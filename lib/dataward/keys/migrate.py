@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 
-from dataward.errors import KeyringError
+from dataward.errors import KeyringError, UsageError
 from dataward.keys.document import Document, damaged, parsed
 from dataward.keys.keyring import SECRET, Store, Wrapping, fingerprint_of
-from dataward.keys.local import LocalFile
+from dataward.keys.local import LocalFile, Plain
 
 __all__ = ["Migrated", "Place", "migrate"]
 
@@ -59,7 +59,13 @@ def migrate(old: Place, new: Place) -> Migrated:
 
     Raises:
         KeyringError: a keyring cannot be read or written, the new place has other keys, or a secret unwraps to another one.
+        UsageError: both are one place, and no key wraps its secrets, so that nothing would change.
     """
+    if _same(old, new) and isinstance(old.wrapping, Plain) and isinstance(new.wrapping, Plain):
+        raise UsageError(
+            f"FROM and TO are one keyring, {old.store}, and no key wraps its secrets: nothing would change. Name the new keyring's "
+            "file as TO, or a contract (.yaml) whose 'keys' name the new place"
+        )
     for _ in range(TRIES):
         text = old.store.read()
         if text is None:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataward.contract import Contract, Location
-from dataward.errors import UsageError
+from dataward.contract import Contract, Document, Location
+from dataward.errors import ContractError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal
+from dataward.pipeline.context import Progress, silent
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan, plan
 from dataward.report.lineage import Edge, Graph, Table
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["graph", "lineage", "plans_of"]
 
 
-def plans_of(places: Iterable[str]) -> list[Plan]:
+def plans_of(places: Iterable[str], progress: Progress = silent) -> list[Plan]:
     """Read contracts.
 
     Args:
-        places: contract files, and folders of contract files.
+        places: contract files, and folders of them. YAML files of a folder that are no contracts are left out.
+        progress: is called with a line about each file that is left out.
 
     Raises:
         UsageError: no contract was found.
@@ -33,11 +35,33 @@ def plans_of(places: Iterable[str]) -> list[Plan]:
     """
     files = []
     for place in map(Path, places):
-        found = sorted(place.glob("*.yaml")) if place.is_dir() else [place]
+        found = [place]
+        if place.is_dir():
+            yamls = sorted([*place.glob("*.yaml"), *place.glob("*.yml")])
+            others = {file: why for file in yamls if (why := _no_contract(file))}
+            for file, why in others.items():
+                progress(f"left out: {file}, {why}")
+            found = [file for file in yamls if file not in others]
         if not found:
-            raise UsageError(f"{place}: there is no contract (*.yaml) in this folder")
+            raise UsageError(
+                f"{place}: there is no contract (*.yaml) in this folder. Name the contracts, or their folder"
+            )
         files += found
     return [plan(file) for file in files]
+
+
+def _no_contract(file: Path) -> str:
+    """Return why a YAML file is no contract; empty if it is one, with mistakes or without.
+
+    Other files name a contract as well, such as cases for the access policy: only a contract has a source or a target beside it.
+    """
+    try:
+        data = Document.read(file).data
+    except ContractError as error:
+        return f"which cannot be read as a contract: {error.problems[0].what} (line {error.problems[0].line})"
+    if isinstance(data, dict) and "contract" in data and ("source" in data or "target" in data):
+        return ""
+    return "which has no 'contract' with a 'source' and a 'target'"
 
 
 @guarded("lineage")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Check", "Proof", "proved", "trusted", "verified", "verify", "verify_contract"]
 
 Progress = Callable[[int, int, int], None]
+WITHOUT = "Who has no keyring verifies with --public-key KEYS.pem"
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,9 @@ def trusted(log: Log, keys: Keys, public_keys: Sequence[str]) -> Trust:
     try:
         ring = open_keys(keys)
     except KeyringError as error:
-        raise KeyringError(f"{error}. Who has no keyring verifies with --public-key KEYS.pem") from None
+        raise KeyringError(f"{error}. {WITHOUT}") from None
+    if not ring.domains:  # each signature would fail, as if somebody had changed the ledger
+        raise KeyringError(f"keyring {keys.path} has no key: restore it from your backup. {WITHOUT}")
     return from_keys(log, keys, ring)
 
 
