@@ -37,8 +37,8 @@ def test_the_commands_answer_with_exit_codes(tmp_path, capsys):
 @pytest.mark.parametrize(("change", "words"), [
     (("verbs: [read]", "verbs: [raed]"), "verb 'raed' is unknown; did you mean 'read'?"),
     (("groups: [analysts], ", ""), "a grant names principals or groups, or says anyone: true"),
-    (("rows: \"state = 'nsw'\"", 'rows: "state = (select 1)"'), "@rows"),
-    (("  grants:", "  policy: nowhere.cedar\n  grants:"), "access.policy nowhere.cedar: No such file"),
+    (("rows: \"state = 'nsw'\"", 'rows: "state = (select 1)"'), "access.grants.0.rows: "),
+    (("  grants:", "  policy: nowhere.cedar\n  grants:"), "access.policy: nowhere.cedar: No such file or directory; see docs/access.md"),
 ])  # fmt: skip
 def test_a_mistake_in_access_is_a_mistake_of_the_contract(tmp_path, capsys, change, words):
     (tmp_path / "c.yaml").write_text(CONTRACT.replace(*change))

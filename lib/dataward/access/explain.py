@@ -83,7 +83,7 @@ def _conjuncts(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def alone(part: dict[str, Any], asking: Asking) -> bool:
     """Return whether a policy, as Cedar's JSON, permits a request by itself; errors count as denial."""
     # Parts of a valid policy may not validate alone.
-    return decide(parsed(_text({**part, "effect": "permit"}), "policy", valid=False), [asking])[0].allowed
+    return decide(parsed(_text({**part, "effect": "permit"}), valid=False), [asking])[0].allowed
 
 
 def _inside(text: str, opening: str, closing: str) -> str:

@@ -15,9 +15,12 @@ from dataward.contract import Access, Allowed, Grant
 from dataward.contract.pure import Impure, condition
 from dataward.errors import RunError, UsageError, did_you_mean
 
-__all__ = ["DEFAULT", "Policies", "cedar", "of_access", "parsed", "quoted", "schema", "translated"]
+__all__ = ["DEFAULT", "HELP", "Mistake", "Policies", "PolicyError", "cedar", "of_access", "parsed", "quoted", "schema"]
 
 NAMESPACE = "Dataward"
+HELP = "see docs/access.md"
+
+Place = tuple[str | int, ...]
 
 DEFAULT = """\
 @id("default")
@@ -26,6 +29,27 @@ permit (principal, action in Dataward::Action::"ordinary", resource);
 permit (principal, action == Dataward::Action::"read_clear", resource) when { !resource.sealed };
 """
 """Policies of a contract whose ``access`` names neither a policy nor grants: advisory, originals stay closed."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is wrong, and the entry of the contract at fault, e.g. ``("access", "grants", 0)``."""
+
+    place: Place
+    what: str
+
+    def __str__(self) -> str:
+        """Return the place and the mistake."""
+        return f"{'.'.join(map(str, self.place))}: {self.what}"
+
+
+class PolicyError(UsageError):
+    """Policies or grants of a contract are invalid; holds every mistake."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        """Join the mistakes, one on each line."""
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(f"{mistake}; {HELP}" for mistake in self.mistakes))
 
 
 def cedar() -> Any:
@@ -97,34 +121,30 @@ class Policies:
         return tuple(dict.fromkeys(map(_unquoted, found)))
 
 
-def parsed(text: str, where: str, valid: bool = True) -> Policies:
+@lru_cache(maxsize=256)
+def parsed(text: str, file: str = "", valid: bool = True) -> Policies:
     """Parse and validate policies.
 
     Args:
         text: the policies.
-        where: name of their file, for messages.
+        file: name of their file, for messages.
         valid: validate them against the schema; parts of a valid policy may be invalid alone.
 
     Raises:
-        UsageError: with Cedar's message about each mistake.
+        PolicyError: with Cedar's message about each mistake.
     """
-    return _parsed(text, where, valid)
-
-
-@lru_cache(maxsize=256)
-def _parsed(text: str, where: str, valid: bool) -> Policies:
     module = cedar()
     if text.strip():
         try:
             parts = json.loads(module.policies_to_json_str(text))
             handle = module.PolicySet.from_str(text)
         except ValueError as error:
-            raise UsageError(f"{where}: {_said(error)}; see docs/access.md for examples") from None
+            raise _invalid(file, error) from None
         if parts["templates"]:
-            raise UsageError(f"{where}: templates (?principal, ?resource) are not supported: write policies")
+            raise _invalid(file, "templates (?principal, ?resource) are not supported: write policies")
         result = module.validate_policies(text, schema())
         if valid and not result.validation_passed:
-            raise UsageError("\n".join(f"{where}: {_said(error)}" for error in result.errors))
+            raise _invalid(file, *result.errors)
         parts = parts["staticPolicies"]
     else:
         parts, handle = {}, module.PolicySet.from_str("")
@@ -138,61 +158,80 @@ def _parsed(text: str, where: str, valid: bool) -> Policies:
         handle,
         module.Schema.from_str(schema()),
     )
-    for name in parts:
-        _check_annotations(made, name, where)
+    if wrong := [f"{made.name(name)}: {what}" for name in parts if (what := _wrong_annotation(made, name))]:
+        raise _invalid(file, *wrong)
     return made
 
 
-def _check_annotations(policies: Policies, name: str, where: str) -> None:
-    """Raise UsageError where a known annotation has an invalid value."""
+def _invalid(file: str, *errors: object) -> PolicyError:
+    """Return the error about a file of policies, with one mistake for each of Cedar's errors."""
+    place: Place = ("access", "policy") if file else ("access",)
+    said = (" ".join(str(error).split()) for error in errors)
+    return PolicyError(Mistake(place, f"{file}: {text}" if file else text) for text in said)
+
+
+def _wrong_annotation(policies: Policies, name: str) -> str:
+    """Return what is wrong with the value of a known annotation; empty: nothing."""
     given, effect = policies.annotations[name], policies.parts[name]["effect"]
     if (rows := given.get("rows")) is not None:
         if effect == "forbid":
-            raise UsageError(f"{where}: {policies.name(name)}: @rows goes with permit: a forbid denies all rows")
+            return "@rows goes with permit: a forbid denies all rows"
         try:
             condition(rows)
         except Impure as error:
-            raise UsageError(f"{where}: {policies.name(name)}: @rows: {error}") from None
+            return f"@rows: {error}"
     if (number := given.get("rows_per_day")) is not None and not re.fullmatch(r"[1-9][0-9]{0,12}", number):
-        raise UsageError(f"{where}: {policies.name(name)}: @rows_per_day: write a whole number from 1")
+        return "@rows_per_day: write a whole number from 1"
+    return ""
 
 
 def of_access(access: Access) -> Policies:
     """Return the policies of a contract's ``access``.
 
+    These are the policies of its file, its grants and re-identification entries as policies, and the default policies where it has
+    neither a file nor grants.
+
     Raises:
-        UsageError: the policy file cannot be read, or a policy is invalid.
+        PolicyError: the policy file cannot be read, or a policy or a grant is invalid.
         RunError: the extra is not installed.
     """
-    text = ""
-    if access.policy:
-        try:
-            text = Path(access.policy).read_text(encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"access.policy {access.policy}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise UsageError(f"access.policy {access.policy}: not UTF-8 text") from None
-        parsed(text, access.policy)  # mistakes of each first, under its own name
-    grants = translated(access)
-    made = parsed(grants, "access")
-    return parsed(f"{text}\n{grants}", access.policy) if access.policy else made
-
-
-def translated(access: Access) -> str:
-    """Return grants and re-identification entries as Cedar policies, with the default where the contract has no other policy."""
+    if mistakes := [*_mistakes(access)]:
+        raise PolicyError(mistakes)
     made = [] if access.governed else [DEFAULT]
     made += [_grant(f"access.grants.{number}", grant) for number, grant in enumerate(access.grants)]
     made += [_allowed(f"access.reidentify.{number}", line) for number, line in enumerate(access.reidentify)]
-    return "\n".join(made)
+    grants = "\n".join(made)
+    if not access.policy:
+        return parsed(grants)
+    try:
+        text = Path(access.policy).read_text(encoding="utf-8")
+    except OSError as error:
+        raise _invalid(access.policy, error.strerror) from None
+    except UnicodeDecodeError:
+        raise _invalid(access.policy, "not UTF-8 text") from None
+    parsed(text, access.policy)  # alone first, so that the numbers in messages are those of the file's policies
+    return parsed(f"{text}\n{grants}", access.policy)
+
+
+def _mistakes(access: Access) -> Iterator[Mistake]:
+    """Yield the mistakes of grants."""
+    for number, grant in enumerate(access.grants):
+        place: Place = ("access", "grants", number)
+        for verb in grant.verbs:
+            if verb not in VERBS and verb not in GROUPS:
+                remedy = did_you_mean(verb, [*VERBS, *GROUPS]) or f"verbs are {', '.join(VERBS)}"
+                yield Mistake(place, f"verb '{verb}' is unknown; {remedy}")
+        if (grant.see or grant.rows) and not {"read", "look", "train", "operate"} & set(grant.verbs):
+            yield Mistake(place, "'see' and 'rows' go with the verb read")
+        if grant.rows:
+            try:
+                condition(grant.rows)
+            except Impure as error:
+                yield Mistake((*place, "rows"), str(error))
 
 
 def _grant(name: str, grant: Grant) -> str:
     """Translate a grant: one policy for its verbs, and one for each level of columns."""
-    if unknown := [verb for verb in grant.verbs if verb not in VERBS and verb not in GROUPS]:
-        remedy = did_you_mean(unknown[0], [*VERBS, *GROUPS]) or f"verbs are {', '.join(VERBS)}"
-        raise UsageError(f"{name}: verb '{unknown[0]}' is unknown; {remedy}")
-    if (grant.see or grant.rows) and not {"read", "look", "train", "operate"} & set(grant.verbs):
-        raise UsageError(f"{name}: 'see' and 'rows' go with the verb read")
     who = [f"principal == {_entity('User', one)}" for one in grant.principals]
     who += [f"principal in {_entity('Group', one)}" for one in grant.groups]
     when = [f"({' || '.join(who)})"] if who else []
@@ -268,7 +307,3 @@ def _unquoted(text: str) -> str:
         return chr(int(code[2:-1], 16)) if code.startswith("u{") else plain.get(code, code)
 
     return re.sub(r"\\(u\{[0-9a-fA-F]+\}|.)", one, text)
-
-
-def _said(error: object) -> str:
-    return " ".join(str(error).split())

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dataward.access.policies import of_access
+from dataward.access.policies import HELP, PolicyError, of_access
 from dataward.contract import Contract, Document, Join, Source, load, problems_of
 from dataward.contract.options import unknown
-from dataward.errors import ContractError, Problem, UsageError, did_you_mean
+from dataward.errors import ContractError, Problem, did_you_mean
 from dataward.integrity.canonical import sha256
 from dataward.privacy.discover.classes import misspelt
 from dataward.privacy.joins import mismatch
@@ -22,13 +20,7 @@ from dataward.quality.measuring import open_patterns, risky
 from dataward.quality.rules import IsPrimaryKey, Probe, RowComposite, Rule, Statement
 from dataward.quality.suite import Suite, suite
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["Plan", "of_rule", "plan"]
-
-GRANT = re.compile(r"access\.(grants|reidentify)\.(\d+)[a-z.]*: ")
-"""How a message of the policies begins that is about an entry of the contract."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +122,10 @@ def _access_problems(contract: Contract, document: Document) -> Iterator[Problem
         return
     try:
         of_access(contract.access)
-    except UsageError as error:
-        for line in str(error).splitlines():
-            line = line.removeprefix("access: ")
-            named = GRANT.match(line)
-            place = ("access", named[1], int(named[2])) if named else ("access",)
-            what = line[named.end() :] if named else line
-            remedy = "" if "see docs/access.md" in what else "see docs/access.md"
-            yield Problem(document.file, document.line_of(place), ".".join(map(str, place)), what, remedy)
+    except PolicyError as error:
+        for found in error.mistakes:
+            place = found.place
+            yield Problem(document.file, document.line_of(place), ".".join(map(str, place)), found.what, HELP)
 
 
 def _unknown_references(contract: Contract, judged: Suite, document: Document, key: str) -> Iterator[Problem]:
