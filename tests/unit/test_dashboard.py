@@ -14,7 +14,8 @@ import pytest
 
 from dataward.cli import main
 from dataward.report import Phase, Place, RunResult
-from dataward.report.dashboard import Board, dashboard
+from dataward.report.board import Board
+from dataward.report.dashboard import dashboard
 
 CANARY = "kanarienvogel-4711"
 NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
@@ -73,9 +74,20 @@ def board():
             "cap": {"epsilon": 3, "delta": 1e-6},
         },
     ]
-    return Board(
-        [(found, f"{found.contract}/{found.run_id}/report.html") for found in runs], events, proofs, budgets, NOW
-    )
+    return read([(found, f"{found.contract}/{found.run_id}/report.html") for found in runs], events, proofs, budgets)
+
+
+def read(runs, events=(), proofs=(), budgets=()):
+    """What the verb reads of results as a run writes them."""
+    written = [(found.model_dump(mode="json"), page) for found, page in runs]
+    return Board.model_validate({"runs": written, "events": events, "proofs": proofs, "budgets": budgets, "now": NOW})
+
+
+def written():
+    """A file of each run, as it is written."""
+    return [(run("people", day), f"people/r{day}/report.html") for day in range(20)] + [
+        (run("orders", day), f"orders/r{day}/report.html") for day in range(10)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +124,7 @@ def test_the_page_holds_no_value_and_loads_nothing(page):
 
 def test_names_are_text_and_never_markup():
     told = dashboard(
-        Board(
+        read(
             [(run("t", target=Place(path="<script>alert(1)</script>")), "")],
             [event("<b>eve</b>", "read", "t", "denied", 1)],
         )
@@ -122,7 +134,7 @@ def test_names_are_text_and_never_markup():
 
 
 def test_an_empty_folder_and_a_run_without_anything_are_drawn():
-    assert "No run has written a report here yet" in dashboard(Board([]))
+    assert "No run has written a report here yet" in dashboard(read([]))
     bare = run(
         "t",
         rows={"in": 0, "published": 0, "quarantined": 0, "dropped": 0},
@@ -131,7 +143,7 @@ def test_an_empty_folder_and_a_run_without_anything_are_drawn():
         past=[],
         status="unchanged",
     )
-    assert "no version is sealed" in dashboard(Board([(bare, "")]))
+    assert "no version is sealed" in dashboard(read([(bare, "")]))
 
 
 def test_a_file_without_a_proof_is_named(tmp_path, capsys):
@@ -141,30 +153,59 @@ def test_a_file_without_a_proof_is_named(tmp_path, capsys):
 
 
 def test_json_of_another_shape_holds_up_no_other_report_and_no_other_event(tmp_path, capsys):
-    for name, change in (("a", {}), ("b", {"rows": {"in": 1}}), ("c", {"verdicts": [{"outcome": []}]}), ("d", {})):
+    wrong = {
+        "b": {"rows": {"in": 1}},
+        "c": {"verdicts": [{"outcome": []}]},
+        "e": {"past": [{"series": "n", "values": []}]},
+    }
+    for name, change in {"a": {}, **wrong, "d": {}}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "report.json").write_text(run(name, **change).model_dump_json())
     good = event("ana", "read", "people", "success", 1)
-    lines = [good, {**good, "time": "x"}, {**good, "actor": 3}, good, {**good, "unmapped": []}]
+    lines = [
+        good,
+        {**good, "time": "x"},
+        {**good, "actor": 3},
+        good,
+        {**good, "unmapped": None},
+        {**good, "time": 10**18},
+    ]
     (tmp_path / "e.jsonl").write_text("\n".join(map(json.dumps, lines)))
     assert main(["dashboard", str(tmp_path), "--events", str(tmp_path / "e.jsonl"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["contracts"], told["runs"], told["events"]) == (2, 2, 3)
     assert told["unread"] == [
-        *(str(tmp_path / name / "report.json") for name in "bc"), *(f"{tmp_path}/e.jsonl:{number}" for number in (2, 3))
+        *(str(tmp_path / name / "report.json") for name in "bce"), *(f"{tmp_path}/e.jsonl:{number}" for number in (2, 3, 6))
     ]  # fmt: skip
     assert ">a<" in (tmp_path / "index.html").read_text()
 
 
+@pytest.mark.parametrize(("option", "text", "words"), [
+    ("--proof", {"contract": "t", "holds": "false"}, "not what 'dataward verify --json' prints"),
+    ("--proof", {"holds": True}, "not what 'dataward verify --json' prints"),
+    ("--budgets", [{"name": "t", "spent": math.nan, "cap": 1}], "not what 'dataward budget show --json' prints"),
+    ("--budgets", [{"name": "t", "cap": 1}], "not what 'dataward budget show --json' prints"),
+    ("--budgets", [3], "not what 'dataward budget show --json' prints"),
+])  # fmt: skip
+def test_a_named_file_of_another_shape_is_refused(tmp_path, capsys, option, text, words):
+    file = tmp_path / "given.json"
+    file.write_text(json.dumps(text))
+    assert main(["dashboard", str(tmp_path), option, str(file)]) == 2
+    assert f"{file}: {words}" in capsys.readouterr().err
+    assert not (tmp_path / "index.html").exists()
+
+
 def test_the_verb_collects_reports_events_and_budgets(tmp_path, capsys):
-    for found, path in board().runs[:30]:
+    for found, path in written():
         file = tmp_path / "reports" / path
         file.parent.mkdir(parents=True)
         file.write_text("x")
         file.with_suffix(".json").write_text(found.model_dump_json())
     (tmp_path / "reports/people/r0/report.json").write_text("{}")
-    (tmp_path / "events.jsonl").write_text("\n".join(map(json.dumps, board().events)) + "\nbroken\n")
-    (tmp_path / "budgets.json").write_text(json.dumps(board().budgets))
+    (tmp_path / "events.jsonl").write_text(
+        "\n".join(event.model_dump_json() for event in board().events) + "\nbroken\n"
+    )
+    (tmp_path / "budgets.json").write_text(json.dumps([budget.model_dump() for budget in board().budgets]))
     argv = [
         "dashboard",
         str(tmp_path / "reports"),
