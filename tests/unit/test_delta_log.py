@@ -1,6 +1,7 @@
 """The log of a Delta table is read without Spark as its writer meant it, whatever the layout; what is damaged is said so."""
 
 import contextlib
+import errno
 import json
 import os
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from dataward.errors import SourceError
 from dataward.integrity.hashing import hash_files
 from dataward.tables.deltalog import checkpoint as checkpoints
+from dataward.tables.deltalog import hadoop
 from dataward.tables.deltalog.actions import Damaged, Vector, action, plain
 from dataward.tables.deltalog.checkpoint import read_checkpoint
 from dataward.tables.deltalog.folder import LocalFolder, Missing, folder
@@ -107,6 +109,30 @@ def test_a_file_that_this_user_may_not_read_is_neither_missing_nor_changed(tmp_p
     monkeypatch.setattr("os.scandir", denied)
     with pytest.raises(SourceError, match="_delta_log: Permission denied"):
         LocalFolder(tmp_path).names("_delta_log")
+
+
+def test_a_file_that_the_disk_does_not_return_is_neither_missing_nor_changed(tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setattr("pathlib.Path.open", broken)
+    with pytest.raises(SourceError, match="file: Input/output error; try again"):
+        LocalFolder(tmp_path).read("file")
+    with pytest.raises(Missing):
+        LocalFolder(tmp_path).read("x" * 300)
+
+
+@pytest.mark.parametrize(
+    ("said", "raised"), [("java.io.FileNotFoundException: f", Missing), ("Connection refused", SourceError)]
+)
+def test_a_file_that_hadoop_cannot_reach_is_not_missing(monkeypatch, said, raised):
+    def read(spark, path):
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(hadoop, "read_bytes", read)
+    with pytest.raises(raised):
+        hadoop.HadoopFolder(None, "hdfs://name/t").read("f")
 
 
 def test_no_hash_is_taken_outside_of_the_table(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -18,6 +19,8 @@ from dataward.tables.store import opened
 __all__ = ["Folder", "LocalFolder", "Missing", "ObjectFolder", "folder"]
 
 CHUNK = 1024 * 1024
+ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO})
+"""Errors of opening a path at which there is no regular file."""
 SCHEMES = frozenset({"s3", "gs", "abfs", "abfss", "az", "memory"})
 
 
@@ -81,17 +84,21 @@ class LocalFolder:
         try:
             with os.scandir(self.root / below) as entries:
                 return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
-        except PermissionError as error:
-            raise _unreadable(self.root / below, error) from None
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return {}
+        except OSError as error:
+            raise _unreadable(self.root / below, error) from None
 
     def read(self, path: str) -> bytes:
         """Return a file's bytes; raises Missing."""
         return b"".join(self.chunks(path))
 
     def chunks(self, path: str) -> Iterator[bytes]:
-        """Yield a file's bytes in order; raises Missing."""
+        """Yield a file's bytes in order; raises Missing.
+
+        Raises:
+            SourceError: the file is there, and cannot be read.
+        """
         try:
             # A pipe or a device in the place of the file would block the read forever.
             if not stat.S_ISREG((self.root / path).stat().st_mode):
@@ -99,15 +106,18 @@ class LocalFolder:
             with (self.root / path).open("rb") as file:
                 while chunk := file.read(CHUNK):
                     yield chunk
-        except PermissionError as error:
-            raise _unreadable(self.root / path, error) from None
-        except (OSError, ValueError):
+        except ValueError:
             raise Missing(path) from None
+        except OSError as error:
+            if error.errno in ABSENT:
+                raise Missing(path) from None
+            raise _unreadable(self.root / path, error) from None
 
 
 def _unreadable(path: Path, error: OSError) -> SourceError:
     """Return the error of a file that is there, as far as this user can know: it is neither missing nor changed."""
-    return SourceError(f"{path}: {error.strerror}; give this user the right to read it")
+    remedy = "give this user the right to read it" if isinstance(error, PermissionError) else "try again"
+    return SourceError(f"{path}: {error.strerror}; {remedy}")
 
 
 class ObjectFolder:

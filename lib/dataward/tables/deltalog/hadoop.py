@@ -14,6 +14,7 @@ from dataward.tables.deltalog.folder import Folder, Missing, folder
 from dataward.tables.deltalog.log import LOG
 from dataward.tables.files import on_system
 from dataward.tables.maintenance import read_bytes
+from dataward.tables.reason import reason
 from dataward.tables.through import SparkFolder
 
 if TYPE_CHECKING:
@@ -64,11 +65,17 @@ class HadoopFolder:
         return {str(one.getPath().getName()): int(one.getLen()) for one in found if one.isFile()}
 
     def read(self, path: str) -> bytes:
-        """Return a file's bytes; raises Missing."""
+        """Return a file's bytes; raises Missing.
+
+        Raises:
+            SourceError: the storage did not answer, or refused access; the file may well be there.
+        """
         try:
             return read_bytes(self._spark, f"{self._root}/{path}")
-        except Exception:
-            raise Missing(path) from None
+        except Exception as error:
+            if "FileNotFound" in str(error):
+                raise Missing(path) from None
+            raise SourceError(f"{self._root}/{path}: the file cannot be read: {reason(error)}. Try again") from None
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """Yield a file's bytes in order; raises Missing."""
