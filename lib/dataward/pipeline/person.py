@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract, Location
-from dataward.errors import TargetError, UsageError
+from dataward.errors import SourceError, TargetError, UsageError
 from dataward.keys import Keyring, open_keys
 from dataward.pipeline.content import Sealing, commit_mac
 from dataward.pipeline.key_uses import live_versions
@@ -65,7 +65,7 @@ class Opened:
         run_id: ID of this erasure.
         places: tables with rows about people that exist.
         vaults: vaults and keys of subjects, with the columns whose values they contain.
-        source: rows of the source; None where it cannot be read.
+        source: rows of the source; None where it cannot be read, for the reason ``unread``.
         kind: Arrow type of the subject in the source.
         ids: the subject as the tables store it.
     """
@@ -79,6 +79,7 @@ class Opened:
     places: tuple[Location, ...]
     vaults: Mapping[Table, list[str]]
     source: DataFrame | None
+    unread: str
     kind: pa.DataType
     ids: list[str]
 
@@ -169,7 +170,7 @@ def opened(spark: SparkSession, plan: Plan, asked: Asked) -> Opened:
         raise TargetError(f"{contract.target}: there is no table yet. Publish first")
     keys = open_keys(contract.keys)
     same_keys(spark, contract, keys)
-    source = _raw(spark, contract)
+    source, unread = _raw(spark, contract)
     types = {} if source is None else {field.name: field.dataType for field in source.schema.fields}
     kind = arrow_type(types.get(contract.erasure.subject, StringType()))
     return Opened(
@@ -182,16 +183,18 @@ def opened(spark: SparkSession, plan: Plan, asked: Asked) -> Opened:
         places=tuple(place for place in contract.row_tables if delta.exists(spark, place)),
         vaults=tables_of(spark, contract),
         source=source,
+        unread=unread,
         kind=kind,
         ids=protected_ids(contract, keys, asked.subject, kind),
     )
 
 
-def _raw(spark: SparkSession, contract: Contract) -> DataFrame | None:
+def _raw(spark: SparkSession, contract: Contract) -> tuple[DataFrame | None, str]:
+    """Return the rows of the source, or why they cannot be read; a source that is gone does not prevent an erasure."""
     try:
-        return pin(spark, contract.source).frame.drop(MALFORMED)
-    except Exception:
-        return None  # a missing source contains nobody
+        return pin(spark, contract.source).frame.drop(MALFORMED), ""
+    except SourceError as error:
+        return None, str(error)
 
 
 def look(tables: Opened) -> Person:

@@ -65,6 +65,10 @@ def erase(spark: SparkSession, plans: Sequence[Plan], asked: Asked, progress: Pr
         tables = [opened(own, plan, asked) for plan in plans]
         for table in tables:
             permitted(table)
+            if table.unread:
+                progress(
+                    f"  warning: {table.unread}. Values that only the source holds are not searched for: give them by --values"
+                )
         people = of_this_person([look(table) for table in tables])
         needles = [needle for person in people for needle in person.needles]
         for person in people:
