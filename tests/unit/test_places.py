@@ -39,6 +39,18 @@ def test_places_that_clash_are_refused(tmp_path, line, words):
         contract(tmp_path, ("default: refuse", f"default: refuse\n{line}"))
 
 
+@pytest.mark.parametrize("line", [
+    "audit: {sinks: [{kind: http, url: 'https://me:kanari@rest:8082', topic: t}]}",
+    "lineage: {url: 'http://me:kanari@marquez'}",
+    "heads: [{witness: 'https://kanari@witness', key: 'a+01234567+AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='}]",
+    "heads: [{timestamp: 'https://me:kanari@authority', certificate: roots.pem}]",
+])  # fmt: skip
+def test_a_url_with_a_password_is_refused_and_not_repeated(tmp_path, line):
+    with pytest.raises(ContractError, match="the URL holds a user or a password") as told:
+        contract(tmp_path, ("default: refuse", f"default: refuse\n{line}"))
+    assert "kanari" not in str(told.value)
+
+
 def test_every_table_is_listed_once_with_the_target_first(tmp_path):
     made = contract(tmp_path, ("default: refuse", "default: refuse\nhistory: {}"))
     assert list(made.tables) == ["target", "quarantine", "ledger", "history"]

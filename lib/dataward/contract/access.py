@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from dataward.contract.base import Model, Name
+from dataward.contract.base import HttpUrl, Model, Name
 
 __all__ = [
     "Access",
@@ -128,7 +128,7 @@ class HttpSink(Model):
     """Events in a topic, through a Kafka REST proxy (v2, JSON)."""
 
     kind: Literal["http"] = "http"
-    url: str = Field(pattern=r"^https?://", description="base URL of the proxy, e.g. https://rest:8082")
+    url: HttpUrl = Field(description="base URL of the proxy, e.g. https://rest:8082")
     topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
     partition: int = Field(default=0, ge=0, description="partition of the topic: one, so that the order is kept")
 

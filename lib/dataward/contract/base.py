@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["NAME", "Misfit", "Model", "Name", "Scalar"]
+__all__ = ["NAME", "HttpUrl", "Misfit", "Model", "Name", "Scalar"]
 
 Scalar = str | int | float | bool
 NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME)]
+
+
+def _without_user(url: str) -> str:
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("the URL holds a user or a password, which messages and records would show: remove it")
+    return url
+
+
+HttpUrl = Annotated[str, Field(pattern=r"^https?://."), AfterValidator(_without_user)]
 
 
 class Model(BaseModel):

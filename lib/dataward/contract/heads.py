@@ -6,7 +6,7 @@ import re
 
 from pydantic import Field, model_validator
 
-from dataward.contract.base import Model
+from dataward.contract.base import HttpUrl, Model
 
 __all__ = ["Head"]
 
@@ -30,14 +30,12 @@ class Head(Model):
     cloudwatch: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9_./#-]{1,512}$", description="an existing log group of CloudWatch"
     )
-    timestamp: str | None = Field(
-        default=None, pattern=r"^https?://", description="URL of an RFC 3161 time stamping authority"
-    )
+    timestamp: HttpUrl | None = Field(default=None, description="URL of an RFC 3161 time stamping authority")
     certificate: str | None = Field(
         default=None, min_length=1, description="timestamp: PEM file of the authority's roots"
     )
-    witness: str | None = Field(
-        default=None, pattern=r"^https?://", description="URL of a C2SP witness (tlog-witness), without /add-checkpoint"
+    witness: HttpUrl | None = Field(
+        default=None, description="URL of a C2SP witness (tlog-witness), without /add-checkpoint"
     )
     key: str | None = Field(default=None, min_length=1, description="witness: its public key, NAME+HASH+BASE64")
     required: bool = Field(

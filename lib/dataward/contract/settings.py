@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from dataward.contract.base import Model, Name
+from dataward.contract.base import HttpUrl, Model, Name
 from dataward.contract.places import bucket_and_key
 
 __all__ = [
@@ -131,7 +131,7 @@ class Lineage(Model):
     """Where OpenLineage events of the runs go."""
 
     file: str | None = Field(default=None, min_length=1, description="a file to which events are appended, one a line")
-    url: str | None = Field(default=None, pattern=r"^https?://.+", description="an endpoint, such as Marquez")
+    url: HttpUrl | None = Field(default=None, description="an endpoint, such as Marquez")
     namespace: str = Field(default="dataward", min_length=1, description="namespace of jobs, and of tables by name")
     token_from: str | None = Field(
         default=None,
