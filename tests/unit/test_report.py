@@ -36,6 +36,12 @@ def test_every_number_of_the_flow_is_on_the_page():
         assert text in html
 
 
+def test_a_number_that_is_none_is_drawn_as_a_dash():
+    """Such as a check of the user's own over a column with NaN."""
+    for odd in (float("nan"), float("inf"), None):
+        assert '<td class="num">-</td>' in page(result(verdicts=[{**result().verdicts[0], "measured": odd}]))
+
+
 def test_a_stopped_run_shows_why_and_no_seal():
     html = page(
         result(

@@ -316,6 +316,7 @@ def _of_check(check: str, level: str, constraint: str, held: bool, measured: flo
     """Return the verdict of a constraint of a PyDeequ check."""
     action: Action = "none" if held else "warn" if level == "Warning" else "stop"
     text = f"{check}: {constraint}"
+    measured = measured if measured is not None and math.isfinite(measured) else None  # NaN is no JSON
     return Verdict(text, "Check", "PASSED" if held else "FAILED", measured, "the check holds", action)
 
 

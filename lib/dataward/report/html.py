@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,8 @@ def _templates() -> Environment:
 
 
 def _number(value: float | None) -> str:
-    """Format a number for people; "-" stands for None."""
-    if value is None:
+    """Format a number for people; "-" stands for None, NaN and infinities."""
+    if value is None or not math.isfinite(value):
         return "-"
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
