@@ -34,3 +34,27 @@ def thirty_sealed(quick_folder):
 @pytest.fixture
 def sealed(thirty_sealed):
     return thirty_sealed()
+
+
+@pytest.fixture
+def cloud(monkeypatch, tmp_path):
+    """The fake services of keys, which the environment names."""
+    from dataward.keys import web
+    from tests.keyservices import environment, services
+
+    monkeypatch.setattr(web, "PAUSE", 0.001)
+    monkeypatch.setattr(web, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in (
+        "VAULT_NAMESPACE",
+        "VAULT_CACERT",
+        "VAULT_ROLE_ID",
+        "VAULT_K8S_ROLE",
+        "AZURE_CLIENT_ID",
+        "REQUESTS_CA_BUNDLE",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    with services() as made:
+        for name, value in environment(made.url, tmp_path).items():
+            monkeypatch.setenv(name, value)
+        yield made

@@ -1,4 +1,4 @@
-"""Every tampering of tests/attacks.py is found and rightly named, without Spark and without a key; nothing legitimate is."""
+"""Every tampering of tests/attacks is found and rightly named, without Spark and without a key; nothing legitimate is."""
 
 import shutil
 from dataclasses import replace
