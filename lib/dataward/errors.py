@@ -13,6 +13,7 @@ They form one tree::
     ├── ProofError               (1)  a seal or the ledger does not verify
     ├── RunError                 (3)  the run could not be carried out
     │   ├── SessionError              Spark, Java, a jar or a setting is missing or of the wrong version
+    │   │   └── SettingRefused        the platform refuses a setting of the session (Databricks serverless)
     │   ├── SourceError               the source cannot be read
     │   ├── TargetError               the target, quarantine or ledger cannot be written
     │   │   └── Overtaken             another writer committed at the same time; names the run
@@ -46,6 +47,7 @@ __all__ = [
     "ProtectionError",
     "RunError",
     "SessionError",
+    "SettingRefused",
     "SiteRefused",
     "SourceChanged",
     "SourceError",
@@ -142,6 +144,10 @@ class RunError(DatawardError):
 
 class SessionError(RunError):
     """Spark, Java, a jar or a setting is missing or has the wrong version."""
+
+
+class SettingRefused(SessionError):
+    """A platform refuses a setting of the session (Databricks serverless)."""
 
 
 class SourceError(RunError):

@@ -2,7 +2,8 @@
 
     python -m tests.e2e.connect_journey FOLDER SPARK_REMOTE
 
-Prints one JSON object: for each step its exit code, what it printed on stdout (JSON) and its last lines on stderr.
+Prints one JSON object: for each step its exit code, what it printed on stdout (JSON), its last lines on stderr, and what it changed
+of the user's settings and temporary views.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import io
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 DATA = "id,name,mail,city,amount\n"
@@ -38,6 +40,11 @@ class Journey:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.steps: dict[str, dict[str, object]] = {}
+        from dataward.spark import session
+
+        spark = session.get()
+        spark.range(3).createOrReplaceTempView("primary")  # a name that runs use for views of their own
+        self._sql = partial(type(spark).sql, spark)  # as it is now: tests restrict it
 
     def data(self, name: str, ids: range, bad: int = 0) -> None:
         """Write a CSV file; the first ``bad`` rows have a negative amount."""
@@ -56,7 +63,7 @@ class Journey:
         """Run a command in this process."""
         from dataward.cli import main
 
-        out, err = io.StringIO(), io.StringIO()
+        out, err, before = io.StringIO(), io.StringIO(), self._users()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main([*argv, "--json"])
         printed = out.getvalue().strip()
@@ -64,9 +71,18 @@ class Journey:
             document = json.loads(printed) if printed else None
         except ValueError:
             document = printed[-2000:]
-        self.steps[step] = {"code": code, "out": document, "err": err.getvalue()[-1500:]}
+        changed = sorted(before ^ self._users())
+        self.steps[step] = {"code": code, "out": document, "err": err.getvalue()[-1500:], "changed": changed}
         (self.root / "steps.json").write_text(json.dumps(self.steps, default=str))  # for whoever looks while it runs
         return self.steps[step]
+
+    def _users(self) -> set[tuple[str, str]]:
+        """Settings and temporary views of the user's session."""
+        settings = {
+            (row[0], str(row[1])) for row in self._sql("SET").collect() if "lastCommitVersion" not in row[0]
+        }  # Delta's own
+        views = {("view", row.viewName) for row in self._sql("SHOW VIEWS").collect()}
+        return settings | views | {("primary", str(self._sql("select sum(id) from primary").first()[0]))}
 
 
 def journey(root: Path) -> dict[str, dict[str, object]]:

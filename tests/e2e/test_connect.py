@@ -56,6 +56,10 @@ def test_a_verb_runs_over_connect(steps, step):
     assert steps[step]["code"] == 0, steps[step]
 
 
+def test_the_users_settings_and_views_are_theirs_after_every_verb(steps):
+    assert {step: told["changed"] for step, told in steps.items() if told["changed"]} == {}
+
+
 def test_rows_add_up_over_connect(steps):
     """40 rows of which 2 are diverted, 11 of which 1 is, 30 of which 10 replace others: 38 + 10 + 20."""
     assert steps["overwrite"]["out"]["rows"] == {"in": 40, "published": 38, "quarantined": 2, "dropped": 0}

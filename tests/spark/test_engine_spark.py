@@ -10,6 +10,7 @@ from dataward.quality.engines.copies import measured_copies
 from dataward.quality.explain import explain
 from dataward.quality.metrics import Metric, Values
 from dataward.quality.suite import suite
+from tests.installed import DEFAULT
 from tests.spark.test_judge import NOW, judged
 
 SCANNED = ['IsComplete "a"', 'Mean "n" > 0', 'ColumnValues "a" in ["x", "y"]', "RowCount > 1", 'Completeness "b" > 0.1', 'Sum "n" > 1',
@@ -138,10 +139,9 @@ def test_very_many_rules_on_few_values_come_to_the_same(spark, monkeypatch):
     assert together.verdicts == one_by_one.verdicts
 
 
-@pytest.mark.deequ
 def test_what_counting_keys_tells_anyway_is_not_scanned(spark, frame, monkeypatch):
     rules = 'IsComplete "b", Completeness "b" > 0.1, IsUnique "b", IsComplete "a", Uniqueness "a" >= 0, IsComplete "n" where "m > 3"'
-    plain = [(v.rule, v.outcome, v.measured, v.failed_rows) for v in judged(spark, frame, rules, "deequ")[1].verdicts]
+    plain = [(v.rule, v.outcome, v.measured, v.failed_rows) for v in judged(spark, frame, rules, DEFAULT)[1].verdicts]
     scanned, scan_of = [], engine._scan
     monkeypatch.setattr(engine, "_scan", lambda frame, some: scanned.append(some) or scan_of(frame, some))
 

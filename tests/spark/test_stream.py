@@ -242,6 +242,14 @@ def test_batches_that_the_client_bounds_take_each_commit_of_a_table_once(lake):
     (lake.root / "bounded/batches/00000001.done").unlink()  # as if killed after the seal
     assert [one.status for one in bound(lake)] == ["unchanged"]
     assert sorted(row[0] for row in lake.rows("target", "id")) == [1, 2, 4, 5, 11, 12, 14, 15, 21, 22, 24, 25]
+    lake.contract(
+        rules=RULES,
+        columns=COLUMNS,
+        target="mode: append",
+        source=f"{{path: {lake.root}/source, options: {{startingVersion: 2}}}}",
+    )
+    assert [one.rows["in"] for one in bound(lake, "later")] == [6]
+    lake.contract(rules=RULES, columns=COLUMNS, target=APPEND)
     lake.spark.sql(f"delete from delta.`{lake.root}/source` where id = 1")
     with pytest.raises(SourceError, match=r"version 4 \(DELETE\) changed or removed rows"):
         bound(lake)

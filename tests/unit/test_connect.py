@@ -1,7 +1,9 @@
 """Spark Connect without a server: the same bytes without a JVM, SQL in the place of Delta's classes, refusals by name."""
 
+import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -10,17 +12,21 @@ import pyarrow as pa
 import pytest
 
 from dataward.cli import main
-from dataward.contract import Contract
+from dataward.contract import Contract, Source
 from dataward.contract.protections import Token
-from dataward.errors import SessionError, UsageError
+from dataward.errors import SessionError, SettingRefused, UsageError
 from dataward.pipeline import connect
 from dataward.privacy.protect.operator import Key, Rows
 from dataward.privacy.protect.token import TokenOperator
 from dataward.spark import remote
 from dataward.spark.hmac import mac
 from dataward.spark.kind import is_remote, parallelism
+from dataward.spark.settings import refuses, setting, settings
 from dataward.tables import files, near, through
 from dataward.tables.by_sql import SqlTable
+from dataward.tables.deltalog.metadata import metadata_of
+from dataward.tables.named import USER_METADATA, named
+from dataward.verbs.batches import demand_plain
 
 # tokens
 
@@ -199,27 +205,31 @@ def test_a_server_that_does_not_answer_is_an_error_of_one_line(monkeypatch):
 
 
 class Shared:
-    """A session of a platform that gives no second one; ``fixed``: settings that it refuses to change."""
+    """A session of a platform that gives no second one; ``fixed``: settings that it refuses to change; ``lists``: whether SET works."""
 
     _active_session = SimpleNamespace(session=None)
     session_id = "shared"
 
-    def __init__(self, settings: dict[str, str], fixed: tuple[str, ...] = ()) -> None:
-        self.settings, self.fixed, self.conf = dict(settings), fixed, self
+    def __init__(self, settings: dict[str, str], fixed: tuple[str, ...] = (), lists: bool = True) -> None:
+        self.settings, self.fixed, self.lists, self.conf = dict(settings), fixed, lists, self
 
     def set(self, key: str, value: str) -> None:
         if key in self.fixed:
             raise RuntimeError("CONFIG_NOT_AVAILABLE")
         self.settings[key] = value
 
-    def get(self, key: str) -> str:
-        return self.settings[key]
+    def get(self, key: str, *default: object) -> object:
+        if key in self.fixed and key not in self.settings:
+            raise RuntimeError("CONFIG_NOT_AVAILABLE")
+        return self.settings.get(key, *default) if default else self.settings[key]
 
     def unset(self, key: str) -> None:
         del self.settings[key]
 
     def sql(self, text: str) -> SimpleNamespace:
         assert text in ("SET", "SHOW VIEWS")
+        if not self.lists:
+            raise RuntimeError("CONFIG_NOT_AVAILABLE")
         return SimpleNamespace(collect=lambda: list(self.settings.items()))
 
 
@@ -232,7 +242,7 @@ def provided(monkeypatch):
 @pytest.mark.usefixtures("provided")
 def test_a_session_that_is_shared_has_its_own_settings_back_after_an_error_too():
     spark = Shared({"zone": "Asia/Tokyo", "kept": "1"})
-    with pytest.raises(KeyError), remote.isolated(spark, {"zone": "UTC", "ansi": "false"}) as own:  # noqa: PT012 - the error is the block's
+    with pytest.raises(KeyError), remote.isolated(spark, {"zone": "UTC", "ansi": "false"}, {}) as own:  # noqa: PT012 - the error is the block's
         assert own is spark
         assert spark.settings == {"zone": "UTC", "kept": "1", "ansi": "false"}
         spark.set("more", "2")
@@ -242,13 +252,85 @@ def test_a_session_that_is_shared_has_its_own_settings_back_after_an_error_too()
 
 @pytest.mark.usefixtures("provided")
 def test_a_setting_that_a_platform_refuses_is_named_unless_its_value_is_right_already():
-    with remote.isolated(Shared({"ansi": "False"}, fixed=("ansi", "hidden")), {"ansi": "false", "hidden": "1"}):
+    with remote.isolated(Shared({"ansi": "False"}, fixed=("ansi", "hidden")), {"ansi": "false", "hidden": "1"}, {}):
         pass
     with (
         pytest.raises(SessionError, match=r"refuses settings that Dataward needs: ansi=false"),
-        remote.isolated(Shared({"ansi": "true"}, fixed=("ansi",)), {"ansi": "false"}),
+        remote.isolated(Shared({"ansi": "true"}, fixed=("ansi",)), {"ansi": "false"}, {}),
     ):
         pass
+
+
+@pytest.mark.usefixtures("provided")
+def test_settings_are_restored_where_the_platform_lists_none():
+    spark = Shared({"zone": "Asia/Tokyo", "mine": "1"}, lists=False)
+    with remote.isolated(spark, {"zone": "UTC"}, {}):
+        assert spark.settings["zone"] == "UTC"
+    assert spark.settings == {"zone": "Asia/Tokyo", "mine": "1"}
+
+
+@pytest.mark.usefixtures("provided")
+def test_a_way_of_spark_4_that_cannot_be_changed_is_a_warning_that_names_it():
+    spark = Shared({"zone": "UTC"}, fixed=("charsets", "batches"))
+    with (
+        pytest.warns(UserWarning, match="rare ones may differ .*: charsets$"),
+        remote.isolated(spark, {"zone": "UTC", "batches": "9"}, {"charsets": "true"}),
+    ):
+        pass
+
+
+def test_a_block_of_settings_is_undone_where_one_is_refused_and_hints_are_left_out():
+    spark = Shared({"a": "1"}, fixed=("b",))
+    with pytest.raises(SettingRefused, match="refuses the setting b"), settings(spark, {"a": "2", "b": "3"}):
+        pass
+    assert spark.settings == {"a": "1"}
+    with settings(spark, {"a": "2", "b": "3", "c": "4"}, hints=True):
+        assert spark.settings == {"a": "2", "c": "4"}
+    assert spark.settings == {"a": "1"}
+    assert (refuses(spark, "a", "b"), setting(spark, "b", "x"), setting(spark, "a")) == (["b"], "x", "1")
+
+
+# serverless: metadata without a setting
+
+
+def test_a_merge_has_its_metadata_in_the_condition_where_the_setting_is_refused():
+    class Serverless(Recording):
+        conf = Shared({}, fixed=(USER_METADATA,))
+
+    spark, text = Serverless(), '{"dataward": 1, "run_id": "r-\u00fc", "mac": "f0"}'
+    table = SqlTable(spark, "lake.t")
+    with named(spark, text):
+        table.merge(spark, "t.a = s.a or t.b = s.b").whenMatchedDelete().execute()
+    table.merge(spark, "t.a = s.a").withSchemaEvolution().whenMatchedDelete().execute()
+    marked, plain = (one for one in spark.said if one.startswith("merge"))
+    assert plain.startswith("merge with schema evolution into lake.t as t using (select * from `")
+    assert "dataward:" not in plain
+    condition = re.search(r" as s on (.*) when matched", marked).group(1)
+    assert condition.startswith("(t.a = s.a or t.b = s.b) and s.dataward_commit = 'dataward:")
+    # As Delta writes it to the log: attributes have numbers, and no quotes stand around the text.
+    logged = json.dumps([condition.replace("s.dataward_commit = '", "dataward_commit#7 = ").replace("'", "")])
+    info = {"operation": "MERGE", "operationParameters": {"predicate": logged}}
+    assert metadata_of(info) == json.loads(text)
+    assert metadata_of({**info, "userMetadata": '{"run_id": "other"}'}) == {"run_id": "other"}
+    assert metadata_of({**info, "operation": "DELETE"}) == {}
+
+
+@pytest.mark.parametrize("info", [
+    {}, {"operation": "MERGE"}, {"operation": "MERGE", "operationParameters": {"predicate": "dataward:_"}},
+    {"operation": "MERGE", "operationParameters": {"predicate": "dataward:bm9qc29u"}}, {"userMetadata": "[" * 100_000},
+    {"operation": "MERGE", "operationParameters": "x"}, {"userMetadata": 7},
+])  # fmt: skip
+def test_a_commit_without_readable_metadata_has_none(info):
+    assert metadata_of(info) == {}
+
+
+@pytest.mark.parametrize("verb", ["erase", "restore"])
+def test_a_verb_that_would_end_half_done_is_refused_with_the_setting(verb):
+    keys = connect.NEEDED[verb]
+    with pytest.raises(UsageError, match=f"{verb} sets {keys[0]}"):
+        connect.refuse(Shared({}, fixed=keys), contract(), verb)
+    connect.refuse(Shared({}), contract(), verb)
+    connect.refuse(Shared({}, fixed=keys), contract(), "publish")
 
 
 def test_the_client_logs_no_plan_while_dataward_works(monkeypatch, caplog):
@@ -271,6 +353,20 @@ def test_an_address_that_is_none_is_a_usage_error(url, capsys, monkeypatch):
 
 
 # refusals
+
+
+@pytest.mark.parametrize(("source", "word"), [
+    ({"format": "delta", "path": "/a", "options": {"skipChangeCommits": True}}, "follow the option skipChangeCommits"),
+    ({"format": "csv", "path": "/a", "options": {"cleanSource": "delete"}}, "follow the option cleanSource"),
+    ({"format": "csv", "path": "/a", "options": {"startingVersion": 1}}, "follow the option startingVersion"),
+    ({"format": "delta", "path": "/a", "options": {"startingVersion": "latest"}}, "is a number, not 'latest'"),
+    ({"format": "kafka", "options": {"subscribe": "a", "kafka.bootstrap.servers": "b"}}, "reads Delta tables and folders"),
+    ({"format": "parquet", "table": "a.b"}, "reads Delta tables and folders"),
+])  # fmt: skip
+def test_a_source_of_other_rows_than_bounded_batches_have_is_refused_by_its_option(source, word):
+    with pytest.raises(UsageError, match=word):
+        demand_plain(Source.model_validate(source))
+    demand_plain(Source(format="delta", path="/a", options={"startingVersion": 3, "maxFilesPerTrigger": 1}))
 
 
 def contract(**more: object) -> Contract:
@@ -308,7 +404,7 @@ def test_what_needs_a_jvm_or_the_servers_folder_is_refused_with_the_remedy(more,
 
 
 def test_an_engine_is_no_matter_for_verbs_that_measure_nothing():
-    connect.refuse(Recording(), contract(engine="deequ"), "erase")
+    connect.refuse(Shared({}), contract(engine="deequ"), "erase")
 
 
 def test_paths_with_a_scheme_and_tables_are_no_paths_of_the_server():

@@ -23,9 +23,9 @@ from dataward.integrity.encoding import ENCODING, LANES, lanes_of, macs_of, row_
 from dataward.integrity.encoding_one import ROW_ONE, encoded_rows_one, mask_one
 from dataward.spark.hmac import row_sums
 from dataward.spark.kind import is_remote
+from dataward.spark.settings import settings
 from dataward.spark.sql import column, identifier
 from dataward.spark.workers import batch_of, without_delay
-from dataward.tables.maintenance import settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -164,7 +164,8 @@ def summed_in_python(frame: DataFrame, key: bytes, macs: Macs = row_macs) -> Sum
             for number, large in enumerate(has_variable_size)
         ]
         part = sized.where(F.col("size") > smallest) if smallest >= 0 else sized
-        with settings(frame.sparkSession, {"spark.sql.execution.arrow.maxRecordsPerBatch": str(rows)}):
+        batches = {"spark.sql.execution.arrow.maxRecordsPerBatch": str(rows)}
+        with settings(frame.sparkSession, batches, hints=True):
             results = (
                 part.select(*columns, short.alias("short"))
                 .mapInArrow(without_delay(_summing(key, macs)), SUMMED)

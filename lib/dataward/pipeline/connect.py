@@ -8,11 +8,20 @@ from typing import Any
 from dataward.contract import Contract
 from dataward.errors import UsageError
 from dataward.spark.kind import is_remote
+from dataward.spark.settings import refuses
+from dataward.tables.maintenance import FORMAT_CHECK, RETENTION_CHECK
+from dataward.tables.named import USER_METADATA
 
 __all__ = ["refuse", "troubles"]
 
 MEASURING = frozenset({"publish", "quarantine_release", "explain"})
 """Verbs that measure rules with the contract's engine."""
+
+NEEDED = {
+    "erase": (RETENTION_CHECK, FORMAT_CHECK),
+    "restore": (USER_METADATA,),
+}
+"""Settings without which a verb would end half done; others have a second way, or cost time only."""
 
 
 def refuse(spark: Any, contract: Contract | None, verb: str) -> None:
@@ -23,7 +32,10 @@ def refuse(spark: Any, contract: Contract | None, verb: str) -> None:
     """
     if spark is None or contract is None or not is_remote(spark):
         return
-    if found := list(troubles(contract, verb)):
+    found = list(troubles(contract, verb))
+    if refused := refuses(spark, *NEEDED.get(verb, ())):
+        found.append(f"{verb} sets {' and '.join(refused)}, which this platform refuses")
+    if found:
         raise UsageError(
             f"contract '{contract.contract}' cannot run through Spark Connect:\n  "
             + "\n  ".join(found)

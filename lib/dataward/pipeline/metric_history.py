@@ -28,7 +28,7 @@ from dataward.quality.suite import Suite
 from dataward.spark.session import isolated
 from dataward.spark.sql import literal
 from dataward.tables import commits, delta, turns
-from dataward.tables.maintenance import settings
+from dataward.tables.named import named
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -97,8 +97,7 @@ def _append(spark: SparkSession, plan: Plan, app: str, rows: list[tuple[Any, ...
     commit = commits.append_once(spark, frame, place, commits.Transaction(app, metadata))
     if commit.version % FILES == FILES // 2:  # apart from the commits (0 modulo 10) at which Delta writes a checkpoint
         marker = json.dumps({"dataward": 1, "trims": plan.name})
-        named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": marker})
-        with suppress(Exception), turns.exclusive(spark, place, app), named:  # a concurrent run is compacting
+        with suppress(Exception), turns.exclusive(spark, place, app), named(spark, marker):  # or another run does it
             delta.delta_table(spark, place).optimize().executeCompaction()
 
 
@@ -131,9 +130,12 @@ def _trim(spark: SparkSession, plan: Plan, now: datetime, past: Past) -> None:
         before = (now - timedelta(days=days)).isoformat()
         condition = f"contract = {literal(plan.name)} and time < timestamp'{before}'"
         metadata = json.dumps({"dataward": 1, "trims": plan.name})
-        named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": metadata})
         place = plan.contract.history_location
-        with suppress(Exception), turns.exclusive(spark, place, "trim"), named:  # or a concurrent run is deleting
+        with (
+            suppress(Exception),
+            turns.exclusive(spark, place, "trim"),
+            named(spark, metadata),
+        ):  # or another run does it
             delta.delta_table(spark, place).delete(condition)
 
 

@@ -48,11 +48,11 @@ from dataward.quality.metrics.kinds import of_counts
 from dataward.quality.rules import RowRule
 from dataward.quality.split import with_paths
 from dataward.quality.suite import Suite
+from dataward.spark.settings import settings
 from dataward.spark.sql import column, identifier, literal
 from dataward.spark.workers import without_delay
 from dataward.tables import commits, delta
 from dataward.tables.delta import Commit
-from dataward.tables.maintenance import settings
 from dataward.tables.partitions import parts_of_source
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, Pin, loss_free

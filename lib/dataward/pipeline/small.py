@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from dataward.pipeline.context import Context
+from dataward.spark.settings import setting, settings
 from dataward.tables import delta
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ def settle_small(ctx: Context, pinned: Pinned) -> bool:
     for _, other in ctx.plan.joins:
         present = delta.newest(ctx.spark, other.target)
         sizes.append(present.size if present else 0)
-    given = str(ctx.spark.conf.get("spark.sql.shuffle.partitions", ""))
+    given = setting(ctx.spark, "spark.sql.shuffle.partitions")
     small = is_small(sizes, int(given) if given.isdigit() else PARTITIONS)
-    for key, value in SETTINGS.items() if small else ():
-        ctx.spark.conf.set(key, value)
+    if small:
+        ctx.resources.enter_context(settings(ctx.spark, SETTINGS, hints=True))
     return small

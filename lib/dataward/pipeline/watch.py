@@ -11,6 +11,7 @@ from dataward.pipeline.content import Change, Sealing
 from dataward.spark.held import persisted
 from dataward.spark.hmac import Observing
 from dataward.spark.kind import is_remote
+from dataward.spark.settings import setting
 from dataward.spark.sql import column
 from dataward.tables.commits import Meeting
 from dataward.tables.delta import Commit
@@ -131,7 +132,7 @@ def _expression(sql: str | None) -> Column:
 
 def _truncates(spark: SparkSession, schema: StructType) -> bool:
     """Return whether timestamps lose their microseconds in files."""
-    kind = spark.conf.get("spark.sql.parquet.outputTimestampType", "INT96")
+    kind = setting(spark, "spark.sql.parquet.outputTimestampType", "INT96")
     return kind == "TIMESTAMP_MILLIS" and "timestamp" in schema.json()
 
 

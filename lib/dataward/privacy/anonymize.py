@@ -27,6 +27,7 @@ from dataward.privacy.protect.generalize import GeneralizeOperator
 from dataward.privacy.protect.operator import Rows, Unfit
 from dataward.privacy.protect.spark import arrow_schema
 from dataward.spark.arrow import spark_type
+from dataward.spark.held import hold
 from dataward.spark.sql import identifier
 from dataward.spark.workers import mapped
 
@@ -135,7 +136,8 @@ def choose(frame: DataFrame, ladders: list[Ladder], k: int, most_suppressed: flo
     """
     if sum(steps.top for steps in ladders) > MOST_LEVELS:
         raise UsageError(f"quasi_identifiers have more than {MOST_LEVELS} levels together: name fewer in the contract")
-    combined = _combinations(frame, ladders).cache()
+    held = hold(_combinations(frame, ladders))
+    combined = held.frame
     try:
         row = combined.selectExpr("sum(count)", "min(count)").first()
         rows = int(row[0]) if row and row[0] else 0
@@ -161,7 +163,7 @@ def choose(frame: DataFrame, ladders: list[Ladder], k: int, most_suppressed: flo
         assert best is not None  # noqa: S101 - at the top levels all rows are one class
         return best
     finally:
-        combined.unpersist()
+        held.release()
 
 
 def _mean(losses: list[list[float]], node: tuple[int, ...]) -> float:

@@ -35,6 +35,7 @@ from dataward.quality.split import with_paths
 from dataward.quality.statistics import Statistic, metrics_of, statistics
 from dataward.quality.suite import Suite
 from dataward.spark.sql import identifier
+from dataward.spark.views import viewed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -162,11 +163,9 @@ def judge(
     wanted += [*estimates.values(), *options.count, *options.also]
     patience = Patience(spark, options.seconds)
     values = _values(plain, suite, wanted, now, options, patience)
-    frame.createOrReplaceTempView("primary")
-    for alias, reference in options.references.items():
-        reference.createOrReplaceTempView(alias)
     scene = Scene(spark, frame, types, options.references, values, now, patience.allow)
-    judged = [(_judge(rule, scene), rule) for rule in suite.rules]
+    with viewed(spark, {"primary": frame, **options.references}):
+        judged = [(_judge(rule, scene), rule) for rule in suite.rules]
     verdicts = [verdict for verdict, _ in judged]
     if checks := options.checks:
         outcomes = deequ.run_checks(spark, frame, lambda: _load_checks(spark, checks))

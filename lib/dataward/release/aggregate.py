@@ -205,8 +205,8 @@ def _leaf(column: Column, leaves: Leaves) -> Column:
 
     if leaves.values:
         places = [part for number, text in enumerate(leaves.values) for part in (F.lit(text), F.lit(number))]
-        found: Column = F.create_map(*places)[column.cast("string")]
-        return found
+        # Not map[key]: the key is a column, which Spark Connect 3.5 does not take there.
+        return F.element_at(F.create_map(*places), column.cast("string"))
     value = column.cast("double")
     if leaves.edges:
         inner: Column = F.lit(0)

@@ -15,6 +15,7 @@ import os
 import tempfile
 import threading
 import time
+import warnings
 import weakref
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -110,23 +111,32 @@ def _short(error: Exception) -> str:
 
 
 @contextmanager
-def isolated(spark: Any, settings: Mapping[str, str]) -> Iterator[Any]:
-    """Yield a second session of a Connect session's server, with settings, whose workers have this Dataward; see the module."""
+def isolated(spark: Any, settings: Mapping[str, str], as_before: Mapping[str, str]) -> Iterator[Any]:
+    """Yield a second session of a Connect session's server, with settings, whose workers have this Dataward; see the module.
+
+    ``as_before``: settings by which values are as in Spark 3.5. A platform that refuses them uses its own, which is a warning.
+    """
     own = _second(spark)
     shared = own is None
     own = spark if own is None else own
-    before, views = _settings(own), _views(own)
+    wanted = {**settings, **as_before}
+    before, views = _settings(own, wanted), _views(own)
     active = _active()
     try:
         with unlogged():
-            _apply(own, settings, shared)
+            if other := [key for key in _apply(own, wanted) if key in as_before]:
+                warnings.warn(
+                    "this platform does not let a session set how Spark 3.5 reads some values, so that rare ones may differ from those "
+                    f"of other sessions (docs/connect.md): {', '.join(other)}",
+                    stacklevel=2,
+                )
             activate(own)
             _provide(own)
             yield own
     finally:
         activate(active or spark)
         with suppress(Exception):  # the server may be gone: the block's own error says more
-            _restore(own, before)
+            _restore(own, before, _settings(own, wanted))
             for name in _views(own) - views:
                 own.catalog.dropTempView(name)
             if not shared:
@@ -177,11 +187,15 @@ def _close_at_exit(spark: Any) -> None:
     atexit.register(close)
 
 
-def _settings(spark: Any) -> dict[str, str] | None:
-    """Return the settings of a session; None where the platform does not list them."""
+def _settings(spark: Any, names: Iterable[str]) -> dict[str, str]:
+    """Return the settings of a session; those with some names, where the platform does not list them."""
     with suppress(Exception):
         return {row[0]: row[1] for row in spark.sql("SET").collect()}
-    return None
+    found = {}
+    for name in names:
+        with suppress(Exception):  # hidden
+            found[name] = spark.conf.get(name)
+    return found
 
 
 def _views(spark: Any) -> set[str]:
@@ -190,28 +204,28 @@ def _views(spark: Any) -> set[str]:
     return set()
 
 
-def _apply(spark: Any, settings: Mapping[str, str], shared: bool) -> None:
-    """Set what changes the meaning of values.
+def _apply(spark: Any, settings: Mapping[str, str]) -> list[str]:
+    """Set what changes the meaning of values; returns the settings that the platform refuses and hides: it has Spark's defaults.
 
     Raises:
         SessionError: the platform refuses a setting and has another value.
     """
-    refused = []
+    refused, hidden = [], []
     for key, value in settings.items():
         try:
             spark.conf.set(key, value)
         except Exception:
-            with suppress(Exception):  # a platform that hides a setting has Spark's default
+            try:
                 if str(spark.conf.get(key)).lower() != value.lower():
                     refused.append(f"{key}={value}")
+            except Exception:
+                hidden.append(key)
     if refused:
         raise SessionError(f"this Spark Connect session refuses settings that Dataward needs: {', '.join(refused)}")
+    return hidden
 
 
-def _restore(spark: Any, before: dict[str, str] | None) -> None:
-    after = _settings(spark)
-    if before is None or after is None:
-        return
+def _restore(spark: Any, before: Mapping[str, str], after: Mapping[str, str]) -> None:
     for key in after.keys() - before.keys():
         with suppress(Exception):  # not a setting of the session
             spark.conf.unset(key)

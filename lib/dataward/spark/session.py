@@ -163,7 +163,8 @@ def _import_pyspark() -> Any:
             "pyspark is not installed. On your own machine: pip install 'dataward[spark]'. On EMR, Glue or Databricks "
             "run the job with the cluster's Python"
         ) from None
-    jars.fitting()
+    if not remote.wants_remote():  # which needs no jars
+        jars.fitting()
     return pyspark
 
 
@@ -192,13 +193,13 @@ def _require(spark: SparkSession) -> None:
 @contextmanager
 def isolated(spark: SparkSession) -> Iterator[SparkSession]:
     """Yield a second session with its own settings; afterwards the user's session is the active one again."""
-    settings = {**ISOLATED, **(AS_BEFORE if is_spark4(spark) else {})}
+    as_before = AS_BEFORE if is_spark4(spark) else {}
     if is_remote(spark):
-        with remote.isolated(spark, settings) as own:
+        with remote.isolated(spark, ISOLATED, as_before) as own:
             yield own
         return
     own = spark.newSession()
-    for key, value in settings.items():
+    for key, value in {**ISOLATED, **as_before}.items():
         own.conf.set(key, value)
     _name_functions(own)
     activate(own)

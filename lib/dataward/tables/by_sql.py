@@ -8,15 +8,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dataward.spark.sql import identifier
+from dataward.spark.sql import identifier, literal
+from dataward.tables.named import mark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["SqlTable"]
+
+MARK = "dataward_commit"
+"""Column of a merge's source with the metadata of the commit."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,11 @@ class SqlMerge:
     source: DataFrame
     condition: str
     clauses: tuple[str, ...] = ()
+    grows: bool = False
+
+    def withSchemaEvolution(self) -> SqlMerge:  # noqa: N802 - DeltaTable's name
+        """Add columns that the table lacks: SQL of Databricks and of Spark 4."""
+        return replace(self, grows=True)
 
     def whenMatchedUpdate(self, *, set: Mapping[str, str]) -> SqlMerge:  # noqa: A002, N802 - DeltaTable's names
         """Update matched rows."""
@@ -96,7 +105,7 @@ class SqlMerge:
         return self._with("when not matched then insert *")
 
     def _with(self, clause: str) -> SqlMerge:
-        return SqlMerge(self.table, self.source, self.condition, (*self.clauses, clause))
+        return replace(self, clauses=(*self.clauses, clause))
 
     def execute(self) -> None:
         """Merge; the frame is a temporary view meanwhile, so that no value of it is in the SQL."""
@@ -104,9 +113,14 @@ class SqlMerge:
         # As a subquery, because an alias of the frame itself would hide the view's.
         self.source.createOrReplaceTempView(view)
         try:
-            spark, called = self.table.spark, self.table.called
-            into = f"merge into {self.table.name} as {called} using (select * from {identifier(view)}) as s"  # noqa: S608
-            spark.sql(f"{into} on {self.condition} {' '.join(self.clauses)}").collect()
+            spark, called, condition, constant = self.table.spark, self.table.called, self.condition, ""
+            if word := mark():
+                condition, constant = f"({condition}) and s.{MARK} = {literal(word)}", f", {literal(word)} as {MARK}"
+            merge = "merge with schema evolution into" if self.grows else "merge into"
+            source = f"(select *{constant} from {identifier(view)}) as s"  # noqa: S608
+            spark.sql(
+                f"{merge} {self.table.name} as {called} using {source} on {condition} {' '.join(self.clauses)}"
+            ).collect()
         finally:
             with suppress(Exception):
                 self.table.spark.catalog.dropTempView(view)

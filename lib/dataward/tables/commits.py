@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location, Target
 from dataward.errors import Overtaken, ProtectionError, TargetError
+from dataward.spark.settings import refuses, settings
 from dataward.spark.sql import identifier, literal, names
 from dataward.tables import delta, turns
 from dataward.tables.declared import Declared, Fit, conformed, declared, fit, read_back
 from dataward.tables.delta import Commit
-from dataward.tables.maintenance import settings
+from dataward.tables.named import AUTO_MERGE, USER_METADATA, named
 from dataward.tables.reason import OVERTAKEN, from_worker, reason
 
 if TYPE_CHECKING:
@@ -97,8 +98,6 @@ class Manner:
 
 
 WHOLE = Manner()
-USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
-"""Setting of the session with the metadata of commits whose writer has no option for it."""
 
 
 def append_once(spark: SparkSession, frame: DataFrame, place: Location, transaction: Transaction) -> Commit:
@@ -248,18 +247,22 @@ def replace_all(
 
 
 def _write(spark: SparkSession, frame: DataFrame, place: Location, transaction: Transaction, how: _How) -> Commit:
-    def write() -> None:
-        writer = frame.write.format("delta").mode(how.mode).options(**how.options, **_statistics(transaction.stats))
-        writer = writer.option("txnAppId", f"dataward/{transaction.app}").option("txnVersion", 1)
-        writer = writer.option("userMetadata", _metadata(transaction))
+    def prepared(rows: DataFrame, mode: str) -> Any:
+        writer = rows.write.format("delta").mode(mode).options(**_statistics(transaction.stats))
         if how.partition_by:
             writer = writer.partitionBy(*how.partition_by)
-        if delta.needs_mapping(frame.schema) and not delta.exists(spark, place):
+        if delta.needs_mapping(rows.schema) and not delta.exists(spark, place):
             writer = writer.options(**delta.MAPPING)
+        return writer
+
+    def write() -> None:
+        own = {"userMetadata": _metadata(transaction), "txnAppId": f"dataward/{transaction.app}", "txnVersion": "1"}
         # Delta takes the metadata of the commit that creates a table by name from the session only.
         created = place.path is None and not delta.exists(spark, place)
-        with settings(spark, {USER_METADATA: _metadata(transaction)} if created else {}):
-            _save(writer, place)
+        if created and refuses(spark, USER_METADATA):
+            _save(prepared(frame.limit(0), "ignore"), place)
+        with named(spark, own["userMetadata"]) if created else nullcontext():
+            _save(prepared(frame, how.mode).options(**how.options, **own), place)
 
     return _once(spark, place, transaction, write)
 
@@ -278,17 +281,18 @@ def _merge(
 ) -> Commit:
     # A merge reads these only from the session, which is isolated for this run (dataward.spark.session.isolated).
     own = {
-        USER_METADATA: _metadata(transaction),
         "spark.databricks.delta.write.txnAppId": f"dataward/{transaction.app}",
         "spark.databricks.delta.write.txnVersion": "1",
     }
-    if evolves:
-        own["spark.databricks.delta.schema.autoMerge.enabled"] = "true"
+    by_clause = evolves and bool(refuses(spark, AUTO_MERGE))
+    if evolves and not by_clause:
+        own[AUTO_MERGE] = "true"
     values = {identifier(name): f"s.{identifier(name)}" for name in frame.columns}
 
     def merge() -> None:
-        with settings(spark, own):
+        with named(spark, _metadata(transaction)), settings(spark, own, hints=True):
             merging = delta.delta_table(spark, target).alias("t").merge(frame.alias("s"), keys)
+            merging = merging.withSchemaEvolution() if by_clause else merging
             # By name: columns that the run lacks stay unchanged, and the table fills its generated columns.
             merging.whenMatchedUpdate(set=values).whenNotMatchedInsert(values=values).execute()
 
@@ -372,7 +376,7 @@ def _tighten_statistics(spark: SparkSession, place: Location, stats: Sequence[st
 
 def restore(spark: SparkSession, place: Location, commit: Commit) -> None:
     """Revert a commit: readers see the rows of the version before it (none, if it created the table)."""
-    with settings(spark, {USER_METADATA: json.dumps({"dataward": 1, "takes_back": commit.version})}):
+    with named(spark, json.dumps({"dataward": 1, "takes_back": commit.version})):
         if commit.version > 0:
             restore_to(spark, place, commit.version - 1)
         else:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Location
 from dataward.spark import sql
 from dataward.tables import files, log
+from dataward.tables.deltalog.metadata import metadata_of
 from dataward.tables.log import Newest, delta_table, exists, newest
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _commit(version: int, at: datetime, info: dict[str, Any]) -> Commit:
         at.isoformat(),
         operation,
         _rows_written(operation, metrics),
-        _metadata(info.get("userMetadata")),
+        _metadata(info),
         info.get("userName"),
         _replaces_all(operation, parameters),
         _merged(metrics) if operation == "MERGE" else {},
@@ -159,11 +160,8 @@ def _merged(metrics: dict[str, str]) -> dict[str, int]:
     return {what: int(metrics.get(f"numTargetRows{what.title()}", 0)) for what in ("inserted", "updated")}
 
 
-def _metadata(text: str | None) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return {}
+def _metadata(info: dict[str, Any]) -> dict[str, Any]:
+    found = metadata_of(info)
     return found if isinstance(found, dict) and "dataward" in found else {}
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dataward.contract import Source
 from dataward.contract.reserved import MALFORMED
-from dataward.errors import SourceError
+from dataward.errors import SettingRefused, SourceError
+from dataward.spark.settings import settings
 from dataward.spark.sql import column
 from dataward.tables import files
 from dataward.tables.lines import undecodable
-from dataward.tables.maintenance import settings
 from dataward.tables.secrets import resolved
 
 if TYPE_CHECKING:
@@ -104,8 +104,13 @@ def _keys(reader: Any, source: Source, paths: str | list[str]) -> StructType:
     """Return the columns of JSON with case: without it Spark uses one spelling and loses the values of the others."""
     from pyspark.sql import SparkSession
 
-    with settings(cast("SparkSession", SparkSession.getActiveSession()), {"spark.sql.caseSensitive": "true"}):
-        found = cast("StructType", reader.load(paths).schema)
+    try:
+        with settings(cast("SparkSession", SparkSession.getActiveSession()), {"spark.sql.caseSensitive": "true"}):
+            found = cast("StructType", reader.load(paths).schema)
+    except SettingRefused as error:
+        raise SourceError(
+            f"source {source}: {error}, by which keys of JSON that differ in case are found; give 'schema' under 'source'"
+        ) from None
     if clash := _clash(found):
         raise SourceError(
             f"source {source}: its JSON has the keys '{clash[0]}' and '{clash[1]}', which Spark does not tell apart; use one "
@@ -134,6 +139,7 @@ def permissive(reader: Any, source: Source, schema: StructType) -> Any:
     reader = reader.option("mode", "PERMISSIVE").option("columnNameOfCorruptRecord", MALFORMED)
     if source.format == "csv":
         reader = reader.option("enforceSchema", "false")  # a header in another order is an error, not a shuffle
+        reader = reader.option("columnPruning", "false")  # as the session's setting, which a platform may refuse
     return reader.schema(schema if MALFORMED in schema.names else schema.add(MALFORMED, "string"))
 
 

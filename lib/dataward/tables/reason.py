@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dataward.errors import ProtectionError
+from dataward.errors import ProtectionError, SettingRefused
 
 __all__ = ["OVERTAKEN", "from_worker", "marked", "reason"]
 
@@ -132,6 +132,8 @@ def reason(error: BaseException) -> str:
     Spark puts whole records into some messages. The result is a sentence of this module, chosen by the message and the error's class,
     with those fields that hold only names (:data:`SAFE`). Any other error is named by its type.
     """
+    if isinstance(error, SettingRefused):
+        return str(error)
     chain, kinds, classes, fields = [str(error)], [type(error).__name__], [], dict[str, str]()
     for thrown in _causes(error):
         if thrown is not error:

@@ -27,6 +27,7 @@ from dataward.contract import Location
 from dataward.contract.places import split_path
 from dataward.errors import TargetError
 from dataward.spark.session import platform
+from dataward.spark.settings import setting
 from dataward.tables import delta, log
 from dataward.tables.store import Objects
 
@@ -94,7 +95,7 @@ def store_of(spark: SparkSession, place: Location) -> Objects | None:
     if split_path(root)[0] != "s3" or platform() == "databricks":
         return None
     names = (f"spark.delta.logStore.{scheme}.impl", "spark.delta.logStore.class")
-    conf = {name: value for name in names if (value := spark.conf.get(name, None))}
+    conf = {name: value for name in names if (value := setting(spark, name))}
     if log_store(scheme, conf) in SAFE_STORES:
         return None
     return Objects("s3", split_path(root)[1])

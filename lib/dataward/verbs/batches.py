@@ -32,9 +32,20 @@ from dataward.tables.store import Store, store_at
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["FixedBatch", "bounded", "commits_to_read"]
+__all__ = ["FixedBatch", "bounded", "commits_to_read", "demand_plain"]
 
 FOLDER = "batches"
+FIRST = "startingversion"
+"""Option of a Delta table: the version that the first batch begins with, as a number."""
+OTHERS = {
+    one.lower(): one
+    for one in (
+        "allowSourceColumnDrop", "allowSourceColumnRename", "allowSourceColumnTypeChange", "cleanSource", "excludeRegex", "fileNameOnly",
+        "ignoreChanges", "ignoreDeletes", "latestFirst", "maxFileAge", "readChangeData", "readChangeFeed", "schemaLocation",
+        "schemaTrackingLocation", "skipChangeCommits", "sourceArchiveDir", "startingTimestamp",
+    )
+}  # fmt: skip
+"""Options of Structured Streaming that choose other rows, by their lower case; those of a batch's size have no effect."""
 KINDS = ("delta", "csv", "json", "parquet", "orc", "avro")
 
 
@@ -76,10 +87,7 @@ def bounded(
         SourceError: an earlier row was changed or removed, or a commit is missing.
     """
     source, store = plan.contract.source, store_at(checkpoint)
-    if source.format not in KINDS or (source.format != "delta" and source.path is None):
-        raise UsageError(
-            f"source {source}: through Spark Connect a stream reads Delta tables and folders of files; use a classic session"
-        )
+    demand_plain(source)
     batches = _batches(store, source)
     if batches and not store.exists(_done(len(batches) - 1)):
         yield from _published(spark, plan, store, batches, (report_folder, progress))
@@ -89,6 +97,26 @@ def bounded(
                 f"{checkpoint}: another process publishes this stream at present; start it again afterwards"
             )
         yield from _published(spark, plan, store, [*batches, following], (report_folder, progress))
+
+
+def demand_plain(source: Source) -> None:
+    """Check that a source can be read in bounded batches.
+
+    Raises:
+        UsageError: it cannot, or has an option that only Structured Streaming follows.
+    """
+    if source.format not in KINDS or (source.format != "delta" and source.path is None):
+        raise UsageError(
+            f"source {source}: through Spark Connect a stream reads Delta tables and folders of files; use a classic session"
+        )
+    of_files = FIRST in source.reader_options and source.format != "delta"
+    if found := [OTHERS[one] for one in source.reader_options if one in OTHERS] or ["startingVersion"] * of_files:
+        raise UsageError(
+            f"source {source}: through Spark Connect a stream does not follow the option {found[0]}: remove it, or use a classic session"
+        )
+    first = source.reader_options.get(FIRST)
+    if first is not None and not str(first).isdigit():
+        raise UsageError(f"source {source}: through Spark Connect startingVersion is a number, not '{first}'")
 
 
 def _name(number: int) -> str:
@@ -120,7 +148,8 @@ def _arrived(spark: SparkSession, source: Source, batches: Sequence[_Bounds]) ->
         files = tuple(one for one in manifest(spark, source) if one[0] not in seen)
         return _Bounds(stream, str(source), files) if files else None
     present = newest(spark, source)
-    since = batches[-1].version if batches else None
+    first = source.reader_options.get(FIRST)
+    since = batches[-1].version if batches else None if first is None else int(first) - 1
     if since is not None and not commits_to_read(str(source), _commits(spark, source, since, present.version)):
         return None
     return _Bounds(stream, str(source), (), since, present.version)

@@ -14,6 +14,7 @@ from dataward.pipeline.plan import Plan
 from dataward.privacy.needles import SHORTEST
 from dataward.privacy.residue import Residue, search
 from dataward.spark.session import demand_encryption, isolated
+from dataward.tables.maintenance import FORMAT_CHECK
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -59,7 +60,7 @@ def erase(spark: SparkSession, plans: Sequence[Plan], asked: Asked, progress: Pr
         TargetError: a table cannot be changed; run it again.
     """
     with isolated(spark) as own:
-        own.conf.set("spark.databricks.delta.formatCheck.enabled", "false")  # data files are read without the log
+        own.conf.set(FORMAT_CHECK, "false")  # data files are read without the log
         if any(plan.contract.keys.spill == "encrypted" for plan in plans):
             demand_encryption(own)  # the searched values are sent to the executors
         tables = [opened(own, plan, asked) for plan in plans]

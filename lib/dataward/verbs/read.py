@@ -251,10 +251,6 @@ def _formed(frame: DataFrame, form: Form) -> tuple[Any, int | None]:
         return frame, None
     try:
         table = collected(frame)
-    except AttributeError:
-        raise UsageError(
-            f"form '{form}' needs a classic Spark session: take the Spark frame's own toPandas()"
-        ) from None
     except Exception as error:
         raise TargetError(from_worker(error) or f"the frame cannot be collected: {reason(error)}") from None
     return (table if form == "arrow" else table.to_pandas()), table.num_rows

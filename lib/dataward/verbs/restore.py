@@ -19,7 +19,7 @@ from dataward.pipeline.plan import Plan
 from dataward.pipeline.seal import SealingRun, same_keys, seal_version
 from dataward.spark.session import isolated
 from dataward.tables import commits, delta, turns
-from dataward.tables.maintenance import settings
+from dataward.tables.named import named
 from dataward.tables.reason import reason
 from dataward.verbs.verify import Asked, verify_contract
 
@@ -120,8 +120,7 @@ def _restored(spark: SparkSession, plan: Plan, to: int, run: str, secret: bytes)
     metadata = {"dataward": 1, "run_id": run, "restores": to, "contract_sha256": plan.sha256}
     marker = json.dumps({**metadata, "mac": commit_mac(secret, plan.contract, run, metadata)})
     try:
-        named = settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": marker})
-        with turns.exclusive(spark, target, run, mending=True), named:
+        with turns.exclusive(spark, target, run, mending=True), named(spark, marker):
             commits.restore_to(spark, target, to)
     except Exception as error:
         raise TargetError(f"{target}: version {to} cannot be restored ({reason(error)})") from None

@@ -98,10 +98,7 @@ def stream(
             with interruptible(own):
                 query.awaitTermination()
         except KeyboardInterrupt:
-            raise Interrupted(
-                f"interrupted: {len(results)} batches of this start are done; start the stream again with --stream {checkpoint} "
-                "to finish the one that was under way"
-            ) from None
+            raise _interrupted(results, checkpoint) from None
         except Exception as error:
             if failed and not isinstance(failed[0], _Stopped):
                 raise failed[0] from None
@@ -116,13 +113,23 @@ def _bounded(
     spark: SparkSession, plan: Plan, checkpoint: str, report_folder: str, following: Following
 ) -> list[RunResult]:
     results = list[RunResult]()
-    with isolated(spark) as own:
-        for result in bounded(own, plan, checkpoint, report_folder, following.progress):
-            results.append(result)
-            following.after(result)
-            if result.status == "stopped":
-                break
+    try:
+        with isolated(spark) as own:
+            for result in bounded(own, plan, checkpoint, report_folder, following.progress):
+                results.append(result)
+                following.after(result)
+                if result.status == "stopped":
+                    break
+    except KeyboardInterrupt:
+        raise _interrupted(results, checkpoint) from None
     return results
+
+
+def _interrupted(results: list[RunResult], checkpoint: str) -> Interrupted:
+    return Interrupted(
+        f"interrupted: {len(results)} batches of this start are done; start the stream again with --stream {checkpoint} to finish the "
+        "one that was under way"
+    )
 
 
 class _Stopped(Exception):

@@ -27,6 +27,7 @@ from dataward.quality.engines.copies import Copies
 from dataward.quality.judge import Judgement, Options, judge, needed_flags
 from dataward.quality.rules import Rule
 from dataward.quality.suite import Suite, suite
+from dataward.spark.held import persisted
 from dataward.spark.java_side import DEEQU, has_class
 from dataward.spark.session import isolated
 from dataward.spark.sql import identifier
@@ -203,9 +204,10 @@ class _Load:
 def _load(frame: DataFrame, rows: int, held: ExitStack) -> _Load:
     """Return cached rows to corrupt, and their share of all rows."""
     fraction = min(1.0, LOAD / rows)
-    load = (frame if fraction == 1 else frame.sample(fraction, 0)).persist()
-    held.callback(load.unpersist)
-    return _Load(load, fraction)
+    load = frame if fraction == 1 else frame.sample(fraction, 0)
+    if (kept := persisted(load)) is not None:
+        held.callback(kept.unpersist)
+    return _Load(kept or load, fraction)
 
 
 def _others(ours: Iterable[Candidate], theirs: Iterable[Candidate]) -> list[Candidate]:

@@ -23,9 +23,9 @@ from dataward.quality.engines.scan import aggregated
 from dataward.quality.metrics import Metric, Values, is_grouped, measurable, state, value
 from dataward.quality.metrics.keys import Counts, Grouping
 from dataward.quality.metrics.kinds import of_counts
+from dataward.spark.settings import settings
 from dataward.spark.sql import column, identifier
 from dataward.spark.workers import without_delay
-from dataward.tables.maintenance import settings
 from dataward.tables.reason import reason
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _counted(
 ) -> tuple[Values, dict[Grouping, Counts]]:
     """Return metrics, and the counts by grouping, from partial counts of keys (``grouping`` is the index in ``sets``)."""
     try:
-        with settings(counts.sparkSession, LONG_BATCHES):
+        with settings(counts.sparkSession, LONG_BATCHES, hints=True):
             parts = counts.collect()
     except Exception as error:
         return Values({}, dict.fromkeys(metrics, f"the keys could not be grouped: {reason(error)}")), {}

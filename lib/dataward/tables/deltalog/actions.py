@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from dataward.tables.deltalog.metadata import metadata_of
+
 __all__ = ["Added", "Damaged", "Fed", "Info", "Key", "Marked", "Removed", "Vector", "action", "plain", "read_json"]
 
 Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
@@ -233,12 +235,7 @@ def _vector(data: Any) -> Vector | None:
 
 
 def _info(data: dict[str, Any]) -> Info:
-    parsed: Any = {}
-    if isinstance(metadata := data.get("userMetadata"), str):
-        try:
-            parsed = json.loads(metadata)
-        except (ValueError, RecursionError):
-            parsed = {}
+    parsed = metadata_of(data)
     ours = isinstance(parsed, dict) and "dataward" in parsed
     parameters = data.get("operationParameters")
     return Info(
