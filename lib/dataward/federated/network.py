@@ -14,7 +14,7 @@ import numpy as np
 
 from dataward.federated.encode import Numbers
 
-__all__ = ["Shape", "classes_of", "gradient", "gradients", "initial", "losses", "scores", "steady"]
+__all__ = ["Shape", "gradient", "gradients", "initial", "losses", "scores", "steady"]
 
 Kind = Literal["linear", "sigmoid", "softmax"]
 
@@ -65,13 +65,6 @@ def steady(shape: Shape, flat: Numbers, inputs: Numbers) -> Numbers:
             result += inputs[:, column, None] * row
         inputs = np.tanh(result) if number < len(layers) - 1 else result
     return inputs
-
-
-def classes_of(shape: Shape, outputs: Numbers) -> Numbers:
-    """Return the number of the predicted class of each row (for a numeric label, the output)."""
-    if shape.kind == "linear":
-        return outputs[:, 0]
-    return np.asarray(outputs[:, 0] > 0 if shape.kind == "sigmoid" else outputs.argmax(axis=1), dtype=np.float64)
 
 
 def losses(kind: Kind, outputs: Numbers, labels: Numbers) -> Numbers:

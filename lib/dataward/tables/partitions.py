@@ -12,13 +12,13 @@ from urllib.parse import unquote
 from dataward.contract import Location
 from dataward.errors import SourceError
 from dataward.spark.sql import identifier, literal
-from dataward.tables import delta, log
+from dataward.tables import log
 from dataward.tables.source import Pin, manifest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Parts", "parts_of_source", "parts_of_version"]
+__all__ = ["Parts", "parts_of_source"]
 
 KINDS = ("string", "date", "tinyint", "smallint", "int", "bigint", "boolean")
 """Types (Spark's simple names) whose values have exactly one text."""
@@ -76,12 +76,6 @@ def parts_of_source(spark: SparkSession, pin: Pin, names: Sequence[str]) -> Part
             "Partition it so, or use another mode"
         )
     return _parts(spark, f"source {pin.source}", pin.frame, names, [file for file in listed if file is not None])
-
-
-def parts_of_version(spark: SparkSession, place: Location, version: int, names: Sequence[str]) -> Parts:
-    """List the partitions of a version of a Delta table that is partitioned by these columns."""
-    listed = [file for file in _of_delta(spark, place, version, names) if file is not None]
-    return _parts(spark, str(place), delta.read(spark, place, version), names, listed)
 
 
 _File = tuple[tuple[str | None, ...], str, str]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from dataward.contract.pure import Impure
 from dataward.contract.pure import condition as condition_of_row
@@ -18,9 +18,6 @@ from dataward.quality.flags import Flag
 from dataward.quality.metrics import Metric
 from dataward.quality.past import Past, TooShort, asks, complaint, worked_out
 from dataward.spark.compare import as_moment
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["ALL", "SHARE", "Rule", "RuleError", "Statement"]
 
