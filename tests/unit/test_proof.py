@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataward.errors import ProofError
+from dataward.errors import ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.checker import check, hashed, public_keys
 from dataward.integrity.dsse import pem
@@ -170,6 +170,13 @@ def test_a_bundle_is_checked_offline_by_its_own_checker(sealed, tmp_path):
 def test_the_checker_does_not_wait_for_a_pipe_in_the_place_of_a_file(tmp_path):
     os.mkfifo(tmp_path / "part-1")
     assert hashed(tmp_path, "part-1") is None
+
+
+def test_a_bundle_of_a_version_without_a_seal_is_refused_and_leaves_no_file(sealed, tmp_path):
+    log = ledger.open_log(sealed.place)
+    with pytest.raises(UsageError, match="version 99 of the table has no seal in the ledger"):
+        write_bundle(log, ledger.table_id(sealed.target), sealed.trust(), Asked(version=99), str(tmp_path / "b.zip"))
+    assert list(tmp_path.glob("b.zip")) == []
 
 
 def test_the_checker_finds_what_was_changed_in_a_bundle(sealed, tmp_path):

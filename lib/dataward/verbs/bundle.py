@@ -21,6 +21,7 @@ from dataward.integrity.statement import Subject, test_results
 from dataward.keys import open_keys
 from dataward.pipeline.attest import signer_of
 from dataward.pipeline.guard import guarded
+from dataward.tables.replacing import replace_file
 from dataward.verbs.verify import Asked, trusted
 
 __all__ = ["Bundled", "bundle", "write_bundle", "write_test_result"]
@@ -67,7 +68,12 @@ def write_bundle(log: Log, target: str, trust: Trust, asked: Asked, out: str) ->
     if not sealed:
         raise UsageError("no version of the table is sealed, so there is nothing to bundle")
     if not asked.every:
-        last = max(one.manifest.version for one in sealed if asked.version in (None, one.manifest.version))
+        wanted = [
+            version for one in sealed if (version := one.manifest.version) == asked.version or asked.version is None
+        ]
+        if not wanted:
+            raise UsageError(_unsealed(asked.version))
+        last = max(wanted)
         manifests, _ = chain([one for one in found if one.manifest.version <= last])
         kept = {one.version for one in manifests}
         sealed = [one for one in sealed if one.manifest.version in kept]
@@ -90,22 +96,31 @@ def write_test_result(contract: Contract, asked: Asked, version: int, out: str) 
 
     Raises:
         KeyringError: there is no keyring to sign with.
-        UsageError: the file cannot be written.
+        UsageError: the version has no seal, or the file cannot be written.
     """
     log = ledger.open_log(contract.ledger_location)
     trust = trusted(log, contract.keys, ())
     found = _found(log, ledger.table_id(contract.target), trust, replace(asked, version=version))
-    sealed = [one for one in found if one.manifest.version == version and one.seal][-1]
-    assert sealed.seal is not None  # noqa: S101 - asked for above
-    key = sealed.seal.key
+    sealed, seal = next(
+        ((one, one.seal) for one in reversed(found) if one.manifest.version == version and one.seal), (None, None)
+    )
+    if sealed is None or seal is None:
+        raise UsageError(_unsealed(version))
+    key = seal.key
     signer = signer_of(contract.keys, open_keys(contract.keys), str(key["domain"]), int(key["version"]))
-    statements = test_results(sealed.seal, (Subject("manifest", str(sealed.body.manifest)),))
+    statements = test_results(seal, (Subject("manifest", str(sealed.body.manifest)),))
     _write(out, statements.signed(signer).text())
+
+
+def _unsealed(version: int | None) -> str:
+    return (
+        f"version {version} of the table has no seal in the ledger, or its statement was erased: name another version"
+    )
 
 
 def _write(out: str, data: bytes) -> None:
     try:
-        Path(out).write_bytes(data)
+        replace_file(Path(out), data)
     except OSError as error:
         raise UsageError(f"{out}: {error.strerror}") from None
 
