@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from dataward.access.events import Begun, interrupted, line
 from dataward.errors import TargetError
+from dataward.tables.replacing import replace_file
 
 __all__ = ["Line", "Sink", "SinkDown", "Spool"]
 
@@ -166,7 +167,7 @@ class Spool:
             return path.read_text(encoding="ascii")
         with self._locked():
             if not path.exists():
-                self._replace(path, uuid.uuid4().hex)
+                replace_file(path, uuid.uuid4().hex.encode(), 0o600)
         return path.read_text(encoding="ascii")
 
     @property
@@ -220,7 +221,7 @@ class Spool:
     def _id_under_lock(self) -> str:
         path = self.folder / "id"
         if not path.exists():
-            self._replace(path, uuid.uuid4().hex)
+            replace_file(path, uuid.uuid4().hex.encode(), 0o600)
         return path.read_text(encoding="ascii")
 
     def _record_killed(self) -> int:
@@ -281,17 +282,7 @@ class Spool:
             return {}
 
     def _remember(self, path: Path, state: dict[str, Any]) -> None:
-        self._replace(path, json.dumps(state))
-
-    def _replace(self, path: Path, text: str) -> None:
-        """Replace a file atomically."""
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            _write(descriptor, text.encode())
-        finally:
-            os.close(descriptor)
-        beside.replace(path)
+        replace_file(path, json.dumps(state).encode(), 0o600)
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -26,6 +25,7 @@ from dataward.federated.plan import TrainingPlan
 from dataward.federated.rows import Rows
 from dataward.federated.site import PROTOCOL, Accepted, accept, bytes_of, session_of, vector_of
 from dataward.federated.survey import SurveyPlan, Tally
+from dataward.tables.replacing import replace_file
 
 __all__ = ["Coordinator", "Incident", "Progress", "Store", "Transport", "Unreachable"]
 
@@ -122,14 +122,8 @@ class Store:
         Raises:
             TargetError: the file cannot be written.
         """
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with draft.open("w", encoding="utf-8") as stream:
-                stream.write(progress.text())
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(draft, self.path)
+            replace_file(self.path, progress.text().encode())
         except OSError as error:
             raise TargetError(f"{self.path}: the progress cannot be written ({error.strerror})") from None
 

@@ -7,7 +7,6 @@ key against the plan's keys, and no step of a run is answered twice, even after 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +25,7 @@ from dataward.federated.encode import Numbers, canonical, pack, sha256, unpack
 from dataward.federated.plan import TrainingPlan
 from dataward.federated.rows import Rows
 from dataward.federated.survey import SurveyPlan, Tally
+from dataward.tables.replacing import replace_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -114,12 +114,12 @@ class Memory:
         path = self._folder / "holdout.key"
         if not path.exists():
             self._write(path, secrets.token_hex(32))
-        return bytes.fromhex(path.read_text())
+        return bytes.fromhex(path.read_text(encoding="ascii"))
 
     def runs(self, digest: str) -> dict[str, Any]:
         """Return the runs of a plan."""
         path = self._folder / f"{digest}.json"
-        found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        found: dict[str, Any] = json.loads(path.read_text(encoding="ascii")) if path.exists() else {}
         return found
 
     def keep(self, digest: str, runs: Mapping[str, Any]) -> None:
@@ -131,14 +131,8 @@ class Memory:
         self._write(self._folder / f"{digest}.json", json.dumps(runs))
 
     def _write(self, path: Path, text: str) -> None:
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(draft, path)
+            replace_file(path, text.encode("ascii"), 0o600)
         except OSError as error:
             raise TargetError(f"the site's state {path} cannot be written ({error.strerror})") from None
 

@@ -6,12 +6,12 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataward.errors import KeyringError
 from dataward.keys.keyring import GivenSecrets
+from dataward.tables.replacing import replace_file
 
 __all__ = ["LocalFile", "Plain"]
 
@@ -77,23 +77,15 @@ class LocalFile:
         Raises:
             KeyringError: the file cannot be written.
         """
-        drafted = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 text = change(self.read())
-                descriptor = os.open(drafted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-                with os.fdopen(descriptor, "w") as stream:
-                    stream.write(text)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                os.replace(drafted, self.path)
+                replace_file(self.path, text.encode(), 0o600)
             finally:
                 os.close(lock)
         except OSError as error:
-            with suppress(OSError):
-                drafted.unlink()
             raise KeyringError(f"keyring {self.path} cannot be written: {error.strerror}") from None
         return text

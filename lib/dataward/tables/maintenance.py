@@ -16,6 +16,7 @@ from dataward.tables import delta, log, near, through, turns
 from dataward.tables.files import on_system
 from dataward.tables.named import named
 from dataward.tables.reason import reason
+from dataward.tables.replacing import replace_file
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -215,7 +216,7 @@ def replace_bytes(spark: SparkSession, path: str, data: bytes) -> None:
         near.replace(path, data)
         return
     if path.startswith("/"):
-        Path(path).write_bytes(data)
+        replace_file(Path(path), data)
         return
     system, place = on_system(spark, path)
     stream = system.create(place, True)

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from dataward.contract.places import split_path
 from dataward.errors import TargetError
+from dataward.tables.replacing import replace_file
 from dataward.tables.store import OBJECTS, Objects, store_at
 
 __all__ = ["below", "remove", "replace"]
@@ -35,9 +36,7 @@ def replace(path: str, data: bytes) -> None:
         folder, _, name = path.rpartition("/")
         store_at(folder).put(name, data)
         return
-    place = _local(path)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(data)
+    replace_file(_local(path), data)
 
 
 def remove(path: str) -> None:

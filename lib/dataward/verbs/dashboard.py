@@ -16,6 +16,7 @@ from dataward.errors import TargetError, UsageError
 from dataward.pipeline.guard import watched
 from dataward.report.board import Board, Budget, Event, Proof, Run
 from dataward.report.dashboard import dashboard
+from dataward.tables.replacing import replace_file
 
 __all__ = ["Asked", "Drawn", "draw_dashboard"]
 
@@ -67,8 +68,7 @@ def _drawn(asked: Asked) -> Drawn:
     budgets = [budget for name in asked.budgets for budget in _budgets(Path(name))]
     text = dashboard(Board(runs=runs, events=events, proofs=proofs, budgets=budgets))
     try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(text, encoding="utf-8")
+        replace_file(page, text.encode())
     except OSError as error:
         raise TargetError(f"{page}: {error.strerror}. Choose another file with --out") from None
     return Drawn(str(page), len({run.contract for run, _ in runs}), len(runs), len(events), tuple(unread))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,6 +21,7 @@ from dataward.integrity.statement import Statement, Subject, predicate_type
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.plan import plan as read_contract
+from dataward.tables.replacing import replace_file
 from dataward.verbs.held import held, protections_of, statement_of
 from dataward.verbs.train import Checked
 
@@ -180,12 +180,7 @@ def verify_intersection(path: str | Path) -> tuple[Checked, ...]:
 
 def _put(path: Path, text: bytes) -> None:
     """Write a file that only its owner reads."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(text)
-        os.replace(draft, path)
+        replace_file(path, text, 0o600)
     except OSError as error:
         raise TargetError(f"{path} cannot be written ({error.strerror})") from None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dataward.errors import ContractError, Problem, UsageError
+from dataward.errors import ContractError, Problem, TargetError, UsageError
 from dataward.federated import certificates
 from dataward.federated.coordinator import Coordinator, Store, Transport
 from dataward.federated.encode import Numbers
@@ -23,6 +23,7 @@ from dataward.quality.judge import Verdict, needed_flags, verdict_of
 from dataward.quality.metrics import Metric, State, Values, aggregates, state, value
 from dataward.quality.rules import Probe, Rule
 from dataward.quality.suite import suite
+from dataward.tables.replacing import replace_file
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -77,6 +78,7 @@ def survey(
     Raises:
         ContractError: the survey is invalid, or a rule is not a function of sums.
         RunError: fewer sites than the minimum take part.
+        TargetError: the result cannot be written.
     """
     asked, private = read_survey(path), certificates.private_key(Path(key))
     keys = asked.public_keys()
@@ -96,7 +98,11 @@ def survey(
     incidents = tuple(dataclasses.asdict(one) for one in progress.incidents)
     done = Surveyed(asked.survey, sites, int(values[Metric("size")] or 0), verdicts, incidents)
     text = json.dumps(dataclasses.asdict(done), indent=1) + "\n"
-    (Path(asked.output) / "survey.json").write_text(text, encoding="utf-8")
+    written = Path(asked.output) / "survey.json"
+    try:
+        replace_file(written, text.encode())
+    except OSError as error:
+        raise TargetError(f"{written} cannot be written ({error.strerror})") from None
     return done
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -29,6 +28,7 @@ from dataward.integrity.statement import Statement, Subject, predicate_type
 from dataward.keys import Purpose
 from dataward.pipeline.guard import guarded
 from dataward.report.html import draw
+from dataward.tables.replacing import replace_file
 
 __all__ = ["Checked", "Trained", "train", "verify_model"]
 
@@ -266,10 +266,7 @@ def _json(data: Any) -> bytes:
 
 
 def _put(path: Path, text: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(text)
-        os.replace(draft, path)
+        replace_file(path, text)
     except OSError as error:
         raise TargetError(f"{path} cannot be written ({error.strerror})") from None
