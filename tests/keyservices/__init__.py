@@ -42,6 +42,7 @@ class Services:
     calls: counts by operation, e.g. ``transit/decrypt``, ``unwrapkey``, ``decrypt``, ``login``.
     fault: gives for an operation None, an ``Error``, or "broken off".
     answer: changes an answer before it is sent.
+    token: what Vault accepts now; namespaces: what each of its calls named.
     """
 
     url: str = ""
@@ -54,6 +55,8 @@ class Services:
     gcp: dict[str, Any] = field(default_factory=dict)
     secrets: list[bytes] = field(default_factory=list)
     lock: Any = field(default_factory=Lock)
+    token: str = TOKEN
+    namespaces: list[str | None] = field(default_factory=list)
 
     def transit_key(self, name: str, kind: str = "aes256-gcm96") -> None:
         made = {"aes256-gcm96": lambda: AESGCM(os.urandom(32)), "ed25519": ed25519.Ed25519PrivateKey.generate,
@@ -108,7 +111,7 @@ def _handler(services: Services) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
 
         def _send(self, status: int, document: Any, headers: dict[str, str]) -> None:
-            body = json.dumps(document).encode()
+            body = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
             for name, value in {
                 "Content-Type": "application/json",

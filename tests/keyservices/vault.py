@@ -11,16 +11,17 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.keyservices.wire import TOKEN, Error, b64, unb64
+from tests.keyservices.wire import Error, b64, unb64
 
 
 def answer(services: Any, method: str, path: str, body: dict[str, Any], headers: Any) -> Any:  # noqa: C901
+    services.namespaces.append(headers.get("X-Vault-Namespace"))
     if path.startswith("auth/"):
         services.count("login")
         if body.get("secret_id", body.get("jwt")) != "canary-login":
             raise Error(400, {"errors": ["invalid role or secret ID canary-login"]})
-        return {"auth": {"client_token": TOKEN}}
-    if headers.get("X-Vault-Token") != TOKEN:
+        return {"auth": {"client_token": services.token}}
+    if headers.get("X-Vault-Token") != services.token:
         raise Error(403, {"errors": ["permission denied"]})
     mount, operation, *rest = path.split("/")
     name = "/".join(rest)

@@ -10,7 +10,6 @@ unwrapped. AES keys (Managed HSM) encrypt by AES-256-GCM with the context as ass
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -28,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from dataward.errors import KeyringError
 from dataward.keys.binding import bound_bytes
 from dataward.keys.keyring import SECRET, GivenSecrets
-from dataward.keys.web import Service
+from dataward.keys.web import Service, understood
 
 __all__ = ["KeyVault", "KeyVaultSigner"]
 
@@ -90,8 +89,9 @@ class KeyVault(GivenSecrets):
             KeyringError: the vault refused, could not be reached, or the key does not wrap.
         """
         found = self._call(f"get key {self.key}", "GET", "")
-        key, enabled = found.get("key") or {}, (found.get("attributes") or {}).get("enabled", True)
-        kind, newest = str(key.get("kty")), str(key.get("kid")).rpartition("/")[2]
+        with understood(f"Azure Key Vault get key {self.key}"):
+            kind, newest = str(found["key"]["kty"]), str(found["key"]["kid"]).rpartition("/")[2]
+            enabled = (found.get("attributes") or {}).get("enabled", True)
         if not enabled:
             raise KeyringError(f"Azure Key Vault key {self.key} is disabled: enable it")
         bound = bound_bytes(self.env, domain, version)
@@ -107,12 +107,8 @@ class KeyVault(GivenSecrets):
                 f"Azure Key Vault key {self.key} is of type {kind}, which does not wrap: create an RSA key"
             )
         answer = self._call(f"{operation} with {self.key}", "POST", f"/{operation}", sent, newest)
-        try:
+        with understood(f"Azure Key Vault {operation} with {self.key}"):
             return ".".join((sent["alg"], newest, *(answer[name] for name in fields)))
-        except (KeyError, TypeError):
-            raise KeyringError(
-                f"Azure Key Vault {operation} with {self.key}: the answer has no wrapped secret"
-            ) from None
 
     def unwrap(self, domain: str, version: int, written: str) -> bytes:
         """Unwrap the secret of a keyring's text; empty where the text is damaged.
@@ -130,10 +126,8 @@ class KeyVault(GivenSecrets):
         operation = "decrypt" if more else "unwrapkey"
         what = f"{operation} of domain '{domain}' version {version} with {self.key}"
         answer = self._call(what, "POST", f"/{operation}", sent, wrapped_by)
-        try:
+        with understood(f"Azure Key Vault {what}"):
             opened = _bytes(answer["value"])
-        except (KeyError, binascii.Error):
-            raise KeyringError(f"Azure Key Vault {what}: the answer has no secret") from None
         if not more and not hmac.compare_digest(opened[SECRET:], hashlib.sha256(bound).digest()):
             raise KeyringError(
                 f"Azure Key Vault {what}: the secret was wrapped for another env, domain or version; use the keyring as it was made"
@@ -168,13 +162,14 @@ class KeyVaultSigner:
             KeyringError: the vault refused, could not be reached, or the key is of another kind.
         """
         vault, place = self._vault
-        key = vault.call(f"Azure Key Vault get key {self.key}", "GET", f"{place}?{API}").get("key") or {}
-        if key.get("crv") != "P-256":
-            raise KeyringError(
-                f"Azure Key Vault key {self.key} does not sign by ES256: create an EC key on curve P-256"
-            )
-        x, y = (int.from_bytes(_bytes(key[name]), "big") for name in ("x", "y"))
-        return EllipticCurvePublicNumbers(x, y, SECP256R1()).public_key()
+        what = f"Azure Key Vault get key {self.key}"
+        answer = vault.call(what, "GET", f"{place}?{API}")
+        with understood(what):
+            key = answer["key"]
+            if key.get("crv") == "P-256":
+                x, y = (int.from_bytes(_bytes(key[name]), "big") for name in ("x", "y"))
+                return EllipticCurvePublicNumbers(x, y, SECP256R1()).public_key()
+        raise KeyringError(f"Azure Key Vault key {self.key} does not sign by ES256: create an EC key on curve P-256")
 
     @property
     def publics(self) -> tuple[EllipticCurvePublicKey, ...]:
@@ -189,8 +184,10 @@ class KeyVaultSigner:
         """
         vault, place = self._vault
         sent = {"alg": "ES256", "value": _url64(hashlib.sha256(message).digest())}
-        answer = vault.call(f"Azure Key Vault sign with {self.key}", "POST", f"{place}/sign?{API}", sent)
-        raw = _bytes(answer.get("value", ""))
+        what = f"Azure Key Vault sign with {self.key}"
+        answer = vault.call(what, "POST", f"{place}/sign?{API}", sent)
+        with understood(what):
+            raw = _bytes(answer["value"])
         if len(raw) != 64:
-            raise KeyringError(f"Azure Key Vault sign with {self.key}: the answer is no ES256 signature")
+            raise KeyringError(f"{what}: the answer is no ES256 signature")
         return encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))

@@ -25,7 +25,7 @@ from google.auth.transport.requests import Request
 from dataward.errors import KeyringError
 from dataward.keys.binding import bound_bytes
 from dataward.keys.keyring import GivenSecrets
-from dataward.keys.web import Service
+from dataward.keys.web import Service, understood
 
 __all__ = ["CloudKms", "CloudKmsSigner", "crc32c"]
 
@@ -88,11 +88,9 @@ def _received(what: str, answer: Mapping[str, Any], name: str) -> bytes:
     Raises:
         KeyringError: the field is missing, or was damaged on its way.
     """
-    try:
-        data = base64.b64decode(str(answer.get(name, "")), validate=True)
-    except binascii.Error:
-        data = b""
-    if not data or int(answer.get(f"{name}Crc32c", -1)) != crc32c(data):
+    with understood(what):
+        data, told = base64.b64decode(str(answer[name]), validate=True), int(answer[f"{name}Crc32c"])
+    if not data or told != crc32c(data):
         raise KeyringError(f"{what}: the answer was damaged on its way ({name} does not match its CRC32C); rerun")
     return data
 
@@ -162,8 +160,9 @@ class CloudKmsSigner:
             raise KeyringError(
                 f"{what}: its algorithm is {answer.get('algorithm')}; create a key of EC_SIGN_P256_SHA256"
             )
-        text = str(answer.get("pem", "")).encode()
-        if int(answer.get("pemCrc32c", -1)) != crc32c(text):
+        with understood(what):
+            text, told = str(answer["pem"]).encode(), int(answer["pemCrc32c"])
+        if told != crc32c(text):
             raise KeyringError(f"{what}: the answer was damaged on its way (pem does not match its CRC32C); rerun")
         found = load_pem_public_key(text)
         assert isinstance(found, EllipticCurvePublicKey)  # noqa: S101 - its algorithm says so

@@ -8,10 +8,9 @@ adds the token itself.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +26,7 @@ from dataward.errors import KeyringError
 from dataward.keys.binding import bound_bytes
 from dataward.keys.keyring import GivenSecrets
 from dataward.keys.swapped import Swapped
-from dataward.keys.web import LOOPBACK, Refused, Service
+from dataward.keys.web import LOOPBACK, Refused, Service, understood
 
 __all__ = ["KvSecret", "Transit", "TransitSigner", "service"]
 
@@ -54,13 +53,22 @@ def service() -> Service:
         raise KeyringError(
             "Vault: VAULT_SKIP_VERIFY is set, and a server that is not verified may be anybody: name its CA in VAULT_CACERT"
         )
-    return _service(address, _credentials(address))
+    held = _credentials(address)
+
+    def renewed() -> bool:
+        """Log in again, or read the token's file again, where the token has expired."""
+        before = dict(held)
+        held.update(_credentials(address))
+        return held != before
+
+    return _service(address, held, renewed)
 
 
-def _service(address: str, headers: Mapping[str, str]) -> Service:
+def _service(address: str, held: Mapping[str, str], renewed: Callable[[], bool] = lambda: False) -> Service:
     namespace = os.environ.get("VAULT_NAMESPACE")
-    more = {"X-Vault-Request": "true", **({"X-Vault-Namespace": namespace} if namespace else {}), **headers}
-    return Service("Vault", f"{address}/v1", lambda: more, REMEDIES, os.environ.get("VAULT_CACERT"))
+    more = {"X-Vault-Request": "true", **({"X-Vault-Namespace": namespace} if namespace else {})}
+    authorities = os.environ.get("VAULT_CACERT")
+    return Service("Vault", f"{address}/v1", lambda: {**more, **held}, REMEDIES, authorities, renewed)
 
 
 def _credentials(address: str) -> dict[str, str]:
@@ -91,11 +99,10 @@ def _credentials(address: str) -> dict[str, str]:
 
 
 def _login(address: str, mount: str, body: Mapping[str, str]) -> dict[str, str]:
-    answer = _service(address, {}).call(f"Vault login at auth/{mount}", "POST", f"/auth/{quote(mount)}/login", body)
-    try:
+    what = f"Vault login at auth/{mount}"
+    answer = _service(address, {}).call(what, "POST", f"/auth/{quote(mount)}/login", body)
+    with understood(what):
         return {"X-Vault-Token": str(answer["auth"]["client_token"])}
-    except (KeyError, TypeError):
-        raise KeyringError(f"Vault login at auth/{mount}: the answer has no token; check the mount") from None
 
 
 def _parts(named: str) -> tuple[str, str]:
@@ -130,7 +137,8 @@ class Transit(GivenSecrets):
         body = {"plaintext": _base64(secret), **self._bound(domain, version)}
         what = f"transit encrypt of domain '{domain}' version {version} with {self.key}"
         answer = self._call(what, "POST", f"/{mount}/encrypt/{name}", body)
-        return str(answer["data"]["ciphertext"])
+        with understood(f"Vault {what}"):
+            return str(answer["data"]["ciphertext"])
 
     def unwrap(self, domain: str, version: int, written: str) -> bytes:
         """Unwrap the secret of a keyring's text; empty where the text is damaged.
@@ -144,7 +152,8 @@ class Transit(GivenSecrets):
         body = {"ciphertext": written, **self._bound(domain, version)}
         what = f"transit decrypt of domain '{domain}' version {version} with {self.key}"
         answer = self._call(what, "POST", f"/{mount}/decrypt/{name}", body)
-        return base64.b64decode(answer["data"]["plaintext"])
+        with understood(f"Vault {what}"):
+            return base64.b64decode(answer["data"]["plaintext"], validate=True)
 
     def _bound(self, domain: str, version: int) -> dict[str, str]:
         """Return associated data, and the context that a key with derivation needs."""
@@ -218,12 +227,15 @@ class TransitSigner:
     @cached_property
     def _versions(self) -> dict[int, Ed25519PublicKey | EllipticCurvePublicKey]:
         mount, name = _parts(self.key)
-        data = self._vault.call(f"Vault read transit key {self.key}", "GET", f"/{mount}/keys/{name}").get("data") or {}
-        if data.get("type") not in ("ed25519", "ecdsa-p256"):
-            raise KeyringError(
-                f"Vault transit key {self.key} is of type {data.get('type')}: create one of type ecdsa-p256 or ed25519"
-            )
-        return {int(number): _public(str(one["public_key"])) for number, one in data["keys"].items()}
+        what = f"Vault read transit key {self.key}"
+        answer = self._vault.call(what, "GET", f"/{mount}/keys/{name}")
+        with understood(what):
+            data = answer["data"]
+            if data["type"] in ("ed25519", "ecdsa-p256"):
+                found = {int(number): _public(str(one["public_key"])) for number, one in data["keys"].items()}
+                return {max(found): found[max(found)], **found}  # an error where there is no version
+            kind = data["type"]
+        raise KeyringError(f"Vault transit key {self.key} is of type {kind}: create one of type ecdsa-p256 or ed25519")
 
     @property
     def public(self) -> Ed25519PublicKey | EllipticCurvePublicKey:
@@ -253,11 +265,10 @@ class TransitSigner:
             digest.update(message)
             body |= {"input": _base64(digest.finalize()), "prehashed": True, "marshaling_algorithm": "asn1"}
             path += "/sha2-256"
-        answer = self._vault.call(f"Vault transit sign with {self.key}", "POST", path, body)
-        try:
+        what = f"Vault transit sign with {self.key}"
+        answer = self._vault.call(what, "POST", path, body)
+        with understood(what):
             return base64.b64decode(str(answer["data"]["signature"]).rpartition(":")[2], validate=True)
-        except (KeyError, TypeError, binascii.Error):
-            raise KeyringError(f"Vault transit sign with {self.key}: the answer has no signature") from None
 
 
 def _public(text: str) -> Ed25519PublicKey | EllipticCurvePublicKey:

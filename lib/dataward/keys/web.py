@@ -11,7 +11,8 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,15 +20,18 @@ from urllib.parse import urlsplit
 
 from dataward.errors import KeyringError
 
-__all__ = ["Refused", "Service"]
+__all__ = ["Refused", "Service", "understood"]
 
 ATTEMPTS = 8  # of one call
 PAUSE = 0.2  # seconds before the second attempt; doubled for each further one
 LONGEST_PAUSE = 10.0  # seconds, also where the service asks for more (Retry-After)
 SECONDS = 20  # of one attempt
 LONGEST = 1 << 20  # bytes of a response
-AGAIN = frozenset({408, 429, 500, 502, 503, 504})
-"""Statuses after which a call is tried again: throttling and outage."""
+AGAIN = frozenset({408, 412, 429, 500, 502, 503, 504})
+"""Statuses after which a call is tried again: throttling and outage; 412: a replica of Vault lacks the newest state."""
+
+DENIED = frozenset({401, 403})
+UNREADABLE = "gave another answer than it documents: check its address, and that no proxy answers in its place"
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -60,6 +64,7 @@ class Service:
         headers: returns the headers with the credentials, before every attempt.
         remedies: remedy by HTTP status, over :data:`REMEDIES`.
         authorities: file of the CA certificates; None: ``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``, or the system's.
+        renewed: gets new credentials where the service denies a call, once per call; returns whether they differ.
     """
 
     name: str
@@ -67,6 +72,7 @@ class Service:
     headers: Callable[[], Mapping[str, str]] = field(repr=False)
     remedies: Mapping[int, str] = field(default_factory=dict, repr=False)
     authorities: str | None = None
+    renewed: Callable[[], bool] = field(default=lambda: False, repr=False)
 
     def call(self, what: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send a request; return the JSON document of the answer.
@@ -87,11 +93,18 @@ class Service:
                 f"{what}: {self.name} at {self.url} is plain HTTP, which shows the keys to the network: use https://"
             )
         trouble: KeyringError | None = None
+        renewable = True
         for attempt in range(ATTEMPTS):
             status, document, wait = self._once(method, path, body)
             if status is not None and status < 300:
+                if document is None:
+                    raise KeyringError(f"{what}: {self.name} at {self.url} {UNREADABLE}")
                 return document
-            trouble = self._trouble(what, status, document)
+            trouble = self._trouble(what, status, document or {})
+            if status in DENIED and renewable:
+                renewable = False
+                if self.renewed():
+                    continue
             if status is not None and status not in AGAIN:
                 break
             if attempt + 1 < ATTEMPTS:
@@ -101,14 +114,17 @@ class Service:
 
     def _once(
         self, method: str, path: str, body: Mapping[str, Any] | None
-    ) -> tuple[int | None, dict[str, Any], float | None]:
-        """Return status (None: not reached), document, and the seconds that the service asks to wait."""
+    ) -> tuple[int | None, dict[str, Any] | None, float | None]:
+        """Return status (None: not reached), document (None: no JSON), and the seconds that the service asks to wait."""
         headers = {"Content-Type": "application/json", "Accept": "application/json", **self.headers()}
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)  # noqa: S310 - checked by call
+        sent = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}{path}", sent, headers, method=method)  # noqa: S310 - checked by call
         try:
             with self._opener.open(request, timeout=SECONDS) as answer:
-                return int(answer.status), _document(answer.read(LONGEST)), None
+                data = answer.read(LONGEST)
+                if answer.length:  # bytes that were announced and did not come
+                    raise http.client.IncompleteRead(data)
+                return int(answer.status), _document(data), None
         except urllib.error.HTTPError as error:
             asked = error.headers.get("Retry-After", "")
             with error:
@@ -138,12 +154,25 @@ class Service:
         return Refused(f"{what}: {self.name} answered {status}{_code(document)}; {remedy}", status, document)
 
 
-def _document(data: bytes) -> dict[str, Any]:
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Read an answer; a field that is missing or of another kind is an error without the answer's content.
+
+    Raises:
+        KeyringError: the answer is not what the service documents.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise KeyringError(f"{what}: the service {UNREADABLE}") from None
+
+
+def _document(data: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(data or b"{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _code(document: Mapping[str, Any]) -> str:
