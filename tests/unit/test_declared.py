@@ -19,7 +19,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from dataward.tables.declared import Declared, breaches, fit
+from dataward.tables.declared import Declared, breaches, fit, unmergeable
 
 ID, NAME = StructField("id", IntegerType()), StructField("name", StringType())
 SURE = StructField("id", IntegerType(), nullable=False)
@@ -131,3 +131,20 @@ def test_what_rows_can_break_is_told_of_published_columns_alone():
     assert "'id', which the target declares NOT NULL" in found["`id` is null"]
     [generated] = [breach for breach in breaches(table, ["twice"]) if "generates" in breach.words]
     assert generated.sql == "not (`twice` <=> cast((id * 2) as int))"
+
+
+def test_fields_declared_not_null_inside_of_a_struct_are_required_counted_and_not_merged():
+    sure = StructField("z", StringType(), nullable=False)
+    table = Declared(of(ID, StructField("s", of(StructField("x", IntegerType()), StructField("y", of(sure))))))
+    given = of(
+        ID, StructField("S", of(StructField("x", IntegerType()), StructField("y", of(StructField("Z", StringType())))))
+    )
+    [breach] = breaches(table, ["id", "s"])
+    assert (breach.sql, "'s.y.z'" in breach.words) == ("`s`.`y`.`z` is null", True)
+    for whole in (True, False):
+        assert not fit(given, table, whole).problems
+        [(name, what, _)] = fit(of(ID, StructField("s", of(StructField("x", IntegerType())))), table, whole).problems
+        assert (name, "NOT NULL" in what) == ("s.y.z", True)
+    [(name, what, remedy)] = unmergeable(given, table)
+    assert (name, "MERGE" in what, "COLUMN `s`.`y`.`z` DROP NOT NULL" in remedy) == ("s.y.z", True, True)
+    assert not unmergeable(table.schema, table)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataward.contract import Contract, Location
+from dataward.contract import Contract, Location, Quarantine, Source, Target
 from dataward.contract.places import bucket_and_key, identity
 from dataward.tables.log import is_elsewhere
 from dataward.tables.objects import unfit
@@ -84,6 +84,27 @@ def test_a_name_with_and_without_the_sessions_own_catalog_is_one_table():
     assert identity("main.lake.people") == "main.lake.people"
     assert Location(table="Spark_Catalog.lake.people").same(Location(table="lake.People"))
     assert not Location(table="main.lake.people").same(Location(table="lake.people"))
+
+
+@pytest.mark.parametrize(("given", "sql", "beside"), [
+    ("lake.people", "lake.people", "lake.people_ledger"), ("`lake`.`people`", "lake.people", "lake.people_ledger"),
+    ("prod-eu.lake.people", "`prod-eu`.lake.people", "`prod-eu`.lake.people_ledger"),
+    ("`prod-eu`.`2024`.`people-raw`", "`prod-eu`.`2024`.`people-raw`", "`prod-eu`.`2024`.`people-raw_ledger`"),
+    ("lake.2024_sales", "lake.2024_sales", "lake.2024_sales_ledger"), ("lake.café", "lake.`café`", "lake.`café_ledger`")])  # fmt: skip
+def test_a_name_is_one_table_with_and_without_quotes(given, sql, beside):
+    location = Location(table=given)
+    assert (location.table, location.beside("ledger").table) == (sql, beside)
+    assert location.same(Location(table=sql.replace("`", "").upper()))
+    assert Source(table=given).table == Target(table=given).table == Quarantine(table=given).location.table == sql
+
+
+@pytest.mark.parametrize(
+    "name", ["a.b.c.d", "`a.b`.c", "a b", "`a``b`", "a;drop table b", "`a", "a..b", "'a'", "a\nb", "a/*b*/"]
+)
+def test_what_is_no_name_of_a_table_is_refused(name):
+    for model in (Location, Source, Target, Quarantine):
+        with pytest.raises(ValueError, match="'table' is a name such as people"):
+            model(table=name)
 
 
 @pytest.mark.parametrize(

@@ -102,11 +102,11 @@ def _kinds(
 def _places(kinds: Mapping[str, list[Location]], wanted: Iterable[str], account: Account) -> list[Place]:
     found: list[Place] = []
     for location in (place for kind in wanted for place in kinds.get(kind, ())):
-        path = location.path or account.locations.get(location.table or "", "")
+        path = location.path or account.locations.get(location.plain_name, "")
         if not path:
             raise UsageError(
-                f"table {location.table} is named by the catalog, and its folder is not in the contract: add "
-                f"--location {location.table}=s3://BUCKET/FOLDER"
+                f"table {location.plain_name} is named by the catalog, and its folder is not in the contract: add "
+                f"--location {location.plain_name}=s3://BUCKET/FOLDER"
             )
         place = Place.of(path)
         if place and place not in found:
@@ -288,7 +288,7 @@ def _glue(kinds: Mapping[str, list[Location]], work: Work, account: Account) -> 
         ("Catalog", (*work.reads, *work.writes), ["glue:GetDatabase", "glue:GetTable"]),
         ("CatalogWrite", work.writes, ["glue:CreateTable", "glue:UpdateTable"]),
     ):
-        names = [place.table for kind in wanted for place in kinds.get(kind, ()) if place.table]
+        names = [place.plain_name for kind in wanted for place in kinds.get(kind, ()) if place.table]
         tables = sorted({tuple(f"default.{name}".split(".")[-2:]) for name in names})
         if tables:
             arns = [account.arn("glue", "catalog")]

@@ -92,5 +92,5 @@ def _locations(given: list[str]) -> dict[str, str]:
         name, equals, path = text.partition("=")
         if not (equals and path.startswith("s3")):
             raise UsageError(f"--location {text}: write TABLE=s3://BUCKET/FOLDER")
-        found[name] = path
+        found[name.replace("`", "")] = path
     return found

@@ -31,7 +31,8 @@ def trouble(format_: str, options: Mapping[str, object], options_from: Mapping[s
     if format_ not in OURS:
         return ""
     if ours := sorted({*given, *map(str.lower, options_from)} & {*OURS[format_]}):
-        return f"option '{ours[0]}' is set by Dataward"
+        query = "; make a view of the query in the database, and name it as 'table'" if ours[0] == "query" else ""
+        return f"option '{ours[0]}' is set by Dataward{query}"
     if secret := next((key for key in given if SECRET.search(key)), None):
         return (
             f"option '{secret}' would be a secret in the contract: write options_from: {{{secret}: NAME}}, with the name of an "
@@ -68,5 +69,5 @@ def dataset_of(format_: str, table: str | None, options: Mapping[str, object]) -
     if format_ == "jdbc":
         url = re.split("[?;]", given.get("url", ""))[0].removeprefix("jdbc:").replace("postgresql:", "postgres:", 1)
         server, _, database = url.rpartition("/")
-        return server, ".".join(filter(None, (database, table)))
+        return server, ".".join(filter(None, (database, (table or "").replace('"', ""))))
     return None

@@ -6,7 +6,7 @@ import posixpath
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from dataward.contract import outside
 from dataward.contract.base import Misfit, Model, Scalar
@@ -21,6 +21,7 @@ __all__ = [
     "Target",
     "bucket_and_key",
     "identity",
+    "spelled",
     "split_path",
 ]
 
@@ -29,8 +30,23 @@ SCHEMES = {"s3a": "s3", "s3n": "s3"}
 """Schemes that are other spellings of one."""
 
 
-OWN_CATALOG = re.compile(r"^spark_catalog\.(?=\w+\.\w+$)", re.IGNORECASE)
+OWN_CATALOG = re.compile(r"^spark_catalog\.(?=[^.]+\.[^.]+$)", re.IGNORECASE)
 """What a name of two parts may have before it: the session's own catalog."""
+
+PART = re.compile(r"`([\w-]+)`|([\w-]+)")
+"""Part of a table's name in the catalog, quoted or plain."""
+
+IN_DATABASE = re.compile(r'(?:\w+|"[^"\x00-\x1f]+")(?:\.(?:\w+|"[^"\x00-\x1f]+")){0,2}', re.ASCII)
+"""Name of a table in a database, its parts plain or in double quotes."""
+
+
+def spelled(name: str) -> str:
+    """Return a name of the catalog as SQL needs it: a part with a hyphen, a letter beyond ASCII or digits alone in backticks."""
+    found = [PART.fullmatch(part) for part in name.split(".")]
+    if not all(found):
+        return name  # which is refused by whoever needs a name of the catalog
+    parts = [part[1] or part[2] for part in found if part]
+    return ".".join(part if re.fullmatch(r"\w*[A-Za-z_]\w*", part, re.ASCII) else f"`{part}`" for part in parts)
 
 
 def split_path(path: str) -> tuple[str, str]:
@@ -63,6 +79,11 @@ class Location(Model):
     )
     table: str | None = Field(default=None, min_length=1, description="name in the catalog, e.g. lake.people")
 
+    @field_validator("table")
+    @classmethod
+    def _spelled(cls, name: str | None) -> str | None:
+        return name and spelled(name)
+
     @property
     def _nameless(self) -> bool:
         """Whether it has neither a path nor a name."""
@@ -80,15 +101,24 @@ class Location(Model):
                 "'path' holds credentials before '@': remove them; they come from the provider's own chain"
             )
         # A name becomes part of SQL text: only what an identifier may hold gets that far.
-        if self.table is not None and not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+){0,2}", self.table):
-            raise ValueError("'table' is a name such as people, lake.people or main.lake.people")
+        if self.table is not None and not (
+            self.table.count(".") < 3 and all(map(PART.fullmatch, self.table.split(".")))
+        ):
+            raise ValueError(
+                "'table' is a name such as people, lake.people or main.lake.people, of letters, digits, underscores and hyphens"
+            )
         return self
 
     def beside(self, suffix: str) -> Location:
         """Return the location whose name is this one's with ``_suffix`` appended."""
         if self.path is not None:
             return Location(path=f"{self.path.rstrip('/')}_{suffix}")
-        return Location(table=f"{self.table}_{suffix}")
+        return Location(table=f"{self.plain_name}_{suffix}")
+
+    @property
+    def plain_name(self) -> str:
+        """Name in the catalog without quotes; empty for a path."""
+        return (self.table or "").replace("`", "")
 
     def same(self, other: Location) -> bool:
         """Return whether two locations are the same table, however spelled."""
@@ -152,7 +182,7 @@ class Source(Location):
     )
     watermark: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=r"^[\w $#@-]+$",
         description="jdbc: a column that grows with every new or changed row; rows up to its maximum are read. Default: one "
         "repeatable-read snapshot (PostgreSQL)",
     )
@@ -198,9 +228,11 @@ class Source(Location):
             raise ValueError(
                 "format jdbc needs 'table': the table's or view's name in the database, e.g. public.people"
             )
-        if self.format == "jdbc" and not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+){0,2}", str(self.table)):
+        if self.format == "jdbc" and not IN_DATABASE.fullmatch(str(self.table)):
             raise ValueError(
-                "with format jdbc 'table' is a name of letters, digits and underscores, such as public.people"
+                "with format jdbc 'table' is a name such as public.people, its parts in double quotes where they have other characters "
+                'than letters, digits and underscores, or upper case that the database tells apart: \'"My Schema"."People"\'. Make a '
+                "view in the database of a query, and name the view"
             )
         if self.watermark is not None and self.format != "jdbc":
             raise ValueError(f"'watermark' goes with format jdbc, not {self.format}")

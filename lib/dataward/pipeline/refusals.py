@@ -24,7 +24,7 @@ from dataward.spark.compare import Incomparable
 from dataward.spark.java_side import pattern_trouble
 from dataward.spark.kind import is_remote
 from dataward.tables import catalog, delta, log, turns
-from dataward.tables.declared import declarations, fit
+from dataward.tables.declared import declarations, fit, unmergeable
 from dataward.tables.log import Newest
 from dataward.tables.reading import UNDECODABLE
 from dataward.tables.reason import reason
@@ -182,7 +182,8 @@ def against_target(
         "the target has this field and the contract's column has not: a merge would set it to null",
         "publish it too",
     )
-    for name, what, remedy in (*found.problems, *((name, what, remedy) for name in lacking)):
+    inside = unmergeable(output, table) if target.mode == "merge" else ()
+    for name, what, remedy in (*found.problems, *((name, what, remedy) for name in lacking), *inside):
         line = plan.document.line_of(("target",))
         problems.append(Problem(plan.document.file, line, "target", f"{target}: column '{name}': {what}", remedy))
     if problems:

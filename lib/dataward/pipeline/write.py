@@ -163,9 +163,12 @@ def _account(ctx: Context, output: Output, written: Written) -> Written:
         output.intake.after_commit(ctx, output.judged, output.split)
         return replace(written, rows=rows)
     commits.restore(ctx.spark, ctx.contract.target, written.commit)
+    why, first = ", or the source's files changed while they were read", ""
+    if ctx.contract.target.mode == "merge" and rows.published + rows.quarantined + rows.dropped > rows.taken_in:
+        why = f": several rows of the target have one key ({', '.join(ctx.contract.target.on)}), and a merge updates all of them"
+        first = "remove the doubled rows from the target, or use mode overwrite, and "
     raise AccountingError(
-        f"{ctx.contract.target}: {rows.words}, or the source's files changed while they were read. Version "
-        f"{written.commit.version} was taken back; rerun with a new --run-id"
+        f"{ctx.contract.target}: {rows.words}{why}. Version {written.commit.version} was taken back; {first}rerun with a new --run-id"
     )
 
 

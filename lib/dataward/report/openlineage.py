@@ -106,7 +106,7 @@ def _name(place: Location, namespace: str) -> tuple[str, str]:
     if isinstance(place, Source) and place.is_outside:
         return dataset_of(place.format, place.table, place.options) or (namespace, "dataframe")
     if place.path is None:
-        return namespace, str(place.table)
+        return namespace, place.plain_name
     scheme, rest = split_path(place.path)
     if not scheme:
         return "file", str(Path(rest).absolute())

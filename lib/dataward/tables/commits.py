@@ -200,7 +200,9 @@ def commit_target(
     if where:
         options["replaceWhere"] = where
     mode = "append" if target.mode in ("append", "merge") else "overwrite"
-    return _write(spark, frame, target, transaction, _How(mode, options, tuple(partition_by)))
+    # A partition column that the table generates is not among the frame's, and an existing table stays partitioned without its name.
+    named = {name.lower() for name in partition_by} <= {name.lower() for name in frame.columns}
+    return _write(spark, frame, target, transaction, _How(mode, options, tuple(partition_by) if named else ()))
 
 
 def _schema_options(found: Fit, table: Declared, whole: bool) -> dict[str, str]:

@@ -13,10 +13,21 @@ from dataward.tables import delta
 from dataward.tables.log import Newest
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql.types import DataType, StructField, StructType
 
-__all__ = ["Breach", "Declared", "Fit", "breaches", "conformed", "declarations", "declared", "fit", "read_back"]
+__all__ = [
+    "Breach",
+    "Declared",
+    "Fit",
+    "breaches",
+    "conformed",
+    "declarations",
+    "declared",
+    "fit",
+    "read_back",
+    "unmergeable",
+]
 
 GENERATED, IDENTITY, EXPLICIT = (
     "delta.generationExpression",
@@ -121,7 +132,7 @@ def fit(given: StructType, table: Declared, whole: bool, evolve: bool = False, b
     drops, nulls = [c.name for c in gone], list[str]()
     if not whole or (table.binding and not retypes):
         drops, nulls = [], drops if whole else []
-        problems += [_lacking(c) for c in gone if not c.nullable]
+        problems += [_lacking(c.name) for c in gone if not c.nullable]
     if not whole and not evolve:
         problems += [_unknown(path) for path in adds if path.lower() not in taken]
     if retypes and (not whole or table.binding):
@@ -145,22 +156,47 @@ def _met(column: StructField, known: StructField | None) -> Fit:
         return Fit(casts={known.name: known.dataType.simpleString()})
     met = _Inside()
     met.compare(known.name, known.dataType, column.dataType)
-    return Fit(adds=tuple(met.new), retypes=tuple(met.others), lacks=tuple(met.lacking))
+    lacking = {f"{path}." for path in met.lacking}
+    problems = [_lacking(path) for path in map(".".join, _required(known)) if any(map(f"{path}.".startswith, lacking))]
+    return Fit(adds=tuple(met.new), retypes=tuple(met.others), lacks=tuple(met.lacking), problems=tuple(problems))
 
 
 def conformed(frame: DataFrame, found: Fit, table: Declared) -> DataFrame:
-    """Cast columns to the width of the table's; where the schema is replaced, keep the comments of remaining columns."""
-    comments = {c.name.lower(): c.metadata[COMMENT] for c in table.schema.fields if COMMENT in c.metadata}
+    """Spell columns as the table does, cast them to its width, and fit texts to its char and varchar.
+
+    Where the schema is replaced, the comments of remaining columns are kept.
+    """
+    there = {known.name.lower(): known for known in table.schema.fields}
     casts = {name.lower(): kind for name, kind in found.casts.items()}
-    if not casts and not (found.rewrites and comments):
-        return frame
-    columns = []
+    columns, same = [], True
     for name in frame.columns:
         low = name.lower()
+        known = there.get(low)
         made = column(name).cast(casts[low]) if low in casts else column(name)
-        metadata = {"metadata": {COMMENT: comments[low]}} if found.rewrites and low in comments else {}
-        columns.append(made.alias(name, **metadata))
-    return frame.select(*columns)
+        if known is None:
+            columns.append(made)
+            continue
+        text = _fitted(name, known)
+        metadata = (
+            {"metadata": {COMMENT: known.metadata[COMMENT]}} if found.rewrites and COMMENT in known.metadata else {}
+        )
+        same = same and low not in casts and known.name == name and text is None and not metadata
+        columns.append((made if text is None else text).alias(known.name, **metadata))
+    return frame if same else frame.select(*columns)
+
+
+def _fitted(name: str, known: StructField) -> Column | None:
+    """Return a text as char or varchar stores it, so that a merge finds its key again; None for any other column."""
+    from pyspark.sql import functions as F
+
+    kind = re.fullmatch(r"(var)?char\((\d+)\)", known.metadata.get(TEXT_TYPE, ""))
+    if kind is None:
+        return None
+    quoted, length = identifier(name), kind.group(2)
+    fits = f"char_length(rtrim({quoted})) <= {length}"  # longer texts stay, and Delta refuses them
+    if kind.group(1):
+        return F.expr(f"if({fits}, left({quoted}, {length}), {quoted})")
+    return F.expr(f"if({fits}, rpad({quoted}, {length}, ' '), {quoted})")
 
 
 def read_back(
@@ -204,8 +240,9 @@ def breaches(table: Declared, names: Iterable[str]) -> list[Breach]:
         if known.name.lower() not in here:
             continue
         name = identifier(known.name)
-        if not known.nullable:
-            found.append(Breach(f"{name} is null", f"have no '{known.name}', which the target declares NOT NULL"))
+        for path in _required(known):
+            words = f"have no '{'.'.join(path)}', which the target declares NOT NULL"
+            found.append(Breach(f"{identifier(*path)} is null", words))
         text = re.fullmatch(r"(?:var)?char\((\d+)\)", known.metadata.get(TEXT_TYPE, ""))
         if text:
             words = f"have a '{known.name}' longer than the {text.group(0)} that the target declares"
@@ -277,17 +314,39 @@ def _binding(column: StructField) -> bool:
 
 
 def _fields(column: StructField) -> Iterator[StructField]:
+    for _, one in _within(column):
+        yield one
+
+
+def _within(column: StructField) -> Iterator[tuple[tuple[str, ...], StructField]]:
+    """Yield a column and the fields of its structs, each with its path."""
     from pyspark.sql.types import StructType
 
-    yield column
+    yield (column.name,), column
     if isinstance(column.dataType, StructType):
         for one in column.dataType.fields:
-            yield from _fields(one)
+            yield from (((column.name, *path), inner) for path, inner in _within(one))
 
 
-def _lacking(column: StructField) -> tuple[str, str, str]:
+def _required(column: StructField) -> list[tuple[str, ...]]:
+    """Return the paths of a column and of its fields that are declared NOT NULL."""
+    return [path for path, one in _within(column) if not one.nullable]
+
+
+def _lacking(path: str) -> tuple[str, str, str]:
     what = "the target declares it NOT NULL, and the contract publishes no such column"
-    return column.name, what, "publish it, or give it a default (ALTER TABLE)"
+    inside = "publish it" if "." in path else "publish it, or give it a default (ALTER TABLE)"
+    return path, what, inside
+
+
+def unmergeable(given: StructType, table: Declared) -> list[tuple[str, str, str]]:
+    """Return the problems of fields that the table declares NOT NULL inside of a struct: Delta's MERGE casts no column to them."""
+    here = {".".join(path).lower() for one in given.fields for path, inner in _within(one) if inner.nullable}
+    inside = [path for known in table.schema.fields for path in _required(known) if len(path) > 1]
+    what = "the target declares it NOT NULL inside of a struct, and Delta's MERGE cannot write a column that may be null there"
+    remedy = "use another mode, or let the table's owner take it back: ALTER TABLE ... ALTER COLUMN {} DROP NOT NULL"
+    found = [(".".join(path), identifier(*path)) for path in inside]
+    return [(path, what, remedy.format(quoted)) for path, quoted in found if path.lower() in here]
 
 
 def _unknown(path: str) -> tuple[str, str, str]:

@@ -118,12 +118,16 @@ def _up_to(spark: SparkSession, source: Source, name: str, version: int | None) 
     from pyspark.sql import functions as F
 
     table = str(source.table)
-    kind = _read(spark, source, table).schema[name].dataType.simpleString()
+    there = {field.name.lower(): field for field in _read(spark, source, table).schema.fields}
+    if (found := there.get(name.lower())) is None:
+        raise SourceError(f"source {source}: it has no column '{name}' for 'watermark'; it has {', '.join(there)}")
+    name, kind = found.name, found.dataType.simpleString()
     if kind not in KINDS:
         raise SourceError(
             f"source {source}: the watermark '{name}' is of type {kind}; it must be a timestamp, a date or a whole number"
         )
-    query = f"(SELECT max({name}) AS w, count(*) - count({name}) AS without FROM {table}) AS watermark"  # noqa: S608 - names by their patterns
+    quoted = _quoted(name, str(source.reader_options["url"]))
+    query = f"(SELECT max({quoted}) AS w, count(*) - count({quoted}) AS without FROM {table}) AS watermark"  # noqa: S608 - names by their patterns
     row = _read(spark, source, query).select(F.expr(KINDS[kind]), "without").first()
     newest, without = row if row else (None, 0)
     if without:
@@ -135,6 +139,14 @@ def _up_to(spark: SparkSession, source: Source, name: str, version: int | None) 
     return Rows(
         frame, f"rows up to {name} = {_shown(spark, kind, mark)}", mark, count_digest(spark, source, frame, mark)
     )
+
+
+def _quoted(name: str, url: str) -> str:
+    """Return a column's exact name, quoted where the database would read another."""
+    if re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+        return name
+    quote = "`" if url.startswith(("jdbc:mysql:", "jdbc:mariadb:")) else '"'
+    return f"{quote}{name}{quote}"
 
 
 KINDS = {

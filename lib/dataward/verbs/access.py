@@ -19,6 +19,7 @@ from dataward.access.site import settings
 from dataward.access.verbs import VERBS
 from dataward.access.views import Generated, cell_filters, masks_and_filters, sql_view
 from dataward.contract import Approval, Column, Contract, Document, load, problems_of, read_model
+from dataward.contract.places import spelled
 from dataward.contract.access import Level
 from dataward.contract.approvals import encoded, statement
 from dataward.contract.base import Model, Name
@@ -137,16 +138,17 @@ def views(spark: SparkSession, contract: Contract, wanted: For) -> Generated:
     asking = Asking(
         Principal("somebody else", groups=groups), "read", table_facts(contract, layouts), None, wanted.purpose
     )
-    name = wanted.name or contract.target.table or ""
+    name = spelled(wanted.name or contract.target.table or "")
     if wanted.platform == "sql":
         source = name or identifier("delta", str(contract.target.path))
         suffix = re.sub(r"[^A-Za-z0-9_]", "_", wanted.group or "everybody")
-        return sql_view(policies, asking, f"{name or contract.contract}_for_{suffix}", source, layouts)
+        view = spelled(f"{name.replace('`', '')}_for_{suffix}") if name else f"{contract.contract}_for_{suffix}"
+        return sql_view(policies, asking, view, source, layouts)
     if not name:
         raise UsageError(f"{contract.target} is a path: name its table in the catalog with --name")
     if wanted.platform == "unity":
         return masks_and_filters(policies, asking, name, layouts)
-    database, _, table = name.rpartition(".")
+    database, _, table = name.replace("`", "").rpartition(".")
     if not database or not re.fullmatch("[0-9]{12}", wanted.account):
         raise UsageError(
             "Lake Formation needs --name DATABASE.TABLE and --account with the 12 digits of the catalog's account"
