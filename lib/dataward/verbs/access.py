@@ -19,11 +19,11 @@ from dataward.access.site import settings
 from dataward.access.verbs import VERBS
 from dataward.access.views import Generated, cell_filters, masks_and_filters, sql_view
 from dataward.contract import Approval, Column, Contract, Document, load, problems_of, read_model
-from dataward.contract.places import spelled
 from dataward.contract.access import Level
 from dataward.contract.approvals import encoded, statement
 from dataward.contract.base import Model, Name
 from dataward.contract.parts import layout, shape_of
+from dataward.contract.places import spelled
 from dataward.errors import ContractError, TargetError, UsageError, did_you_mean
 from dataward.pipeline.guard import guarded, permit_column, watched
 from dataward.spark.session import isolated
