@@ -25,6 +25,7 @@ ROWS = [
 SCHEMA = "id int, name string, state string"
 RULES = 'ColumnValues "state" in ["nsw", "vic"], IsComplete "state"'
 COLUMNS = "{name: {class: person_name, protect: token}}"
+REFRESHED = "engine: spark\nquarantine: {{path: {root}/quarantine}}"
 MENDED = "{normalise: {state: {values: {nsw: [n.s.w.], vic: []}, else: keep}}}"
 
 
@@ -131,6 +132,56 @@ def test_a_merge_target_is_merged_into(lake):
     lake.contract(rules=RULES, columns=COLUMNS, target=merge, treat=MENDED)
     assert released(lake, "first").rows["published"] == 1
     assert lake.rows("target", "id") == [(1,), (2,), (3,)]
+
+
+def test_rows_that_a_later_overwrite_judged_again_are_released_once(lake, first):
+    lake.publish(run_id="second")
+    lake.contract(rules=RULES, columns=COLUMNS, treat=MENDED)
+    [old, new] = batches(lake.spark, planned(lake))
+    assert (old.replaced, old.by, new.replaced) == (4, "run 'second' (version 1)", 0)
+    with pytest.raises(UsageError, match=r"(?s)run 'second' \(version 1\) replaced the rows .* --run first --replaced"):
+        released(lake, "first")
+    released(lake, "second")
+    assert lake.rows("target", "id") == [(1,), (2,), (3,)]
+    assert discard(lake.spark, planned(lake), "first", None, "judged again", replaced=True) == 4
+    [old, new] = batches(lake.spark, planned(lake))
+    assert (old.waiting, old.lost, new.waiting) == (0, 0, 3)
+    with pytest.raises(UsageError, match="no waiting row of run 'second' was judged again"):
+        discard(lake.spark, planned(lake), "second", None, "why", replaced=True)
+
+
+def test_newer_rows_of_a_merge_are_not_set_back_by_a_release(lake):
+    how = {"rules": RULES, "columns": COLUMNS, "target": "mode: merge, on: [id]"}
+    lake.source(ROWS[:4], SCHEMA)
+    lake.publish(run_id="first", **how)
+    lake.source([(2, "bob", "vic"), (6, "joe", "N.S.W.")], SCHEMA)
+    lake.publish(run_id="second", **how)
+    lake.contract(**how, treat="{normalise: {state: {values: {nsw: [n.s.w.], vic: [vik]}, else: keep}}}")
+    result = released(lake, "first")
+    assert result.rows == {"in": 1, "published": 1, "quarantined": 0, "dropped": 0}
+    assert "1 of 2 waiting rows were replaced since" in Path(result.report).read_text()
+    assert released(lake, "second").rows["published"] == 1
+    assert lake.rows("target", "id", "state") == [(1, "nsw"), (2, "vic"), (3, "vic"), (4, "vic"), (6, "nsw")]
+    with pytest.raises(UsageError, match="has newer rows with their keys"):
+        released(lake, "first", "again")
+
+
+def test_of_a_refresh_only_rows_of_unchanged_partitions_wait(lake):
+    how = {"rules": RULES, "columns": COLUMNS, "target": "mode: refresh, partition_by: [p]", "extra": REFRESHED}
+    schema = f"{SCHEMA}, p int"
+    place = str(lake.root / "source")
+    rows = [(1, "ada", "nsw", 1), (2, "bob", "N.S.W.", 1), (3, "eve", "N.S.W.", 2), (4, "kim", "vic", 2)]
+    writer = lake.spark.createDataFrame(rows, schema).write.format("delta").partitionBy("p")
+    writer.save(place)
+    lake.publish(run_id="first", **how)
+    lake.spark.createDataFrame([(5, "joe", "vic", 2)], schema).write.format("delta").mode("append").save(place)
+    lake.publish(run_id="second", **how)
+    old, new = batches(lake.spark, planned(lake))
+    assert (old.waiting, old.replaced, new.waiting, new.replaced) == (2, 1, 1, 0)
+    lake.contract(**{**how, "rules": RULES.replace('"nsw"', '"nsw", "N.S.W."')})
+    assert released(lake, "first").rows == {"in": 1, "published": 1, "quarantined": 0, "dropped": 0}
+    assert released(lake, "second").rows["published"] == 1
+    assert lake.rows("target", "id") == [(1,), (2,), (3,), (4,), (5,)]
 
 
 def test_what_cannot_be_done_is_told(lake, first):

@@ -34,7 +34,10 @@ def add(verb: Verb) -> None:
     command.add_argument("--report", default="reports", metavar="DIR", help="folder for reports (default: reports)")
     command = _with_run(action("discard", _discard, "Delete waiting rows; the ledger records who, how many and why."))
     command.add_argument("--rule", metavar="TEXT", help="only rows that failed this rule, as 'show' lists it")
-    command.add_argument("--reason", required=True, metavar="TEXT")
+    command.add_argument(
+        "--replaced", action="store_true", help="only rows that a later run judged again, as 'list' counts them"
+    )
+    command.add_argument("--reason", required=True, metavar="TEXT", help="why, for the ledger")
 
 
 def _with_run(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -66,6 +69,11 @@ def _list(arguments: argparse.Namespace) -> int:
         print(
             f"{batch.run_id}  {batch.time}  {batch.quarantined:,} diverted = {batch.waiting:,} waiting + "
             f"{batch.released:,} released + {batch.discarded:,} discarded"
+            + (
+                f"; {batch.by} judged {batch.replaced:,} again, remove these: discard --replaced"
+                if batch.replaced
+                else ""
+            )
             + (f"; {batch.lost:,} ARE GONE (erased, or taken out by somebody)" if batch.lost else "")
         )
     return 1 if any(batch.lost for batch in runs) else 0
@@ -105,7 +113,7 @@ def _discard(arguments: argparse.Namespace) -> int:
     from dataward.verbs.quarantine import discard
 
     spark, planned = _session(arguments)
-    rows = discard(spark, planned, arguments.of_run, arguments.rule, arguments.reason)
+    rows = discard(spark, planned, arguments.of_run, arguments.rule, arguments.reason, arguments.replaced)
     if arguments.json:
         print_json({"run": arguments.of_run, "discarded": rows})
     else:

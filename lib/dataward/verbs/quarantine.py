@@ -8,6 +8,7 @@ released. The target is written before the quarantine: a release killed between 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from dataward.pipeline.heads import RERUN, keep_heads
 from dataward.pipeline.intake.quarantined import QuarantinedRows
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.publish import carry_out
+from dataward.pipeline.replaced import later
 from dataward.pipeline.seal import same_keys, signer
 from dataward.report import RunResult
 from dataward.spark.session import isolated
@@ -39,7 +41,10 @@ __all__ = ["Batch", "Shown", "batches", "discard", "release", "show"]
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows that one run diverted, and where they are now. ``lost``: rows that no release, discard or erasure accounts for."""
+    """The rows that one run diverted, and where they are now. ``lost``: rows that no release, discard or erasure accounts for.
+
+    ``replaced``: waiting rows that the later run ``by`` judged again as it replaced the target's rows; they cannot be released.
+    """
 
     run_id: str
     time: str
@@ -47,6 +52,8 @@ class Batch:
     released: int
     discarded: int
     waiting: int
+    replaced: int = 0
+    by: str = ""
 
     @property
     def lost(self) -> int:
@@ -74,8 +81,11 @@ def batches(spark: SparkSession, plan: Plan) -> list[Batch]:
     with isolated(spark) as own:
         records = ledger.records(plan.contract.ledger_location)
         waiting: dict[str, int] = {}
+        replaced: dict[str, tuple[int, str]] = {}
         if delta.exists(own, place):
-            waiting = {row[RUN_ID]: row["count"] for row in _newest(own, place).groupBy(RUN_ID).count().collect()}
+            rows = _newest(own, place)
+            waiting = {row[RUN_ID]: row["count"] for row in rows.groupBy(RUN_ID).count().collect()}
+            replaced = _replaced(own, plan.contract, rows, waiting)
         found = []
         for seal in records:
             if not isinstance(seal, Seal) or seal.releases or not seal.rows.get("quarantined"):
@@ -83,7 +93,8 @@ def batches(spark: SparkSession, plan: Plan) -> list[Batch]:
             released = sum(s.rows["published"] for s in records if isinstance(s, Seal) and s.releases == seal.run_id)
             discarded = sum(d.rows for d in records if isinstance(d, Discard) and d.of_run == seal.run_id)
             still = waiting.get(seal.run_id, 0)
-            found.append(Batch(seal.run_id, seal.time, seal.rows["quarantined"], released, discarded, still))
+            gone = replaced.get(seal.run_id, (0, ""))
+            found.append(Batch(seal.run_id, seal.time, seal.rows["quarantined"], released, discarded, still, *gone))
         return found
 
 
@@ -114,10 +125,18 @@ def show(spark: SparkSession, plan: Plan, of_run: str, rows: int = 20) -> Shown:
 
 
 @guarded("quarantine_discard")
-def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reason: str) -> int:
-    """Delete waiting rows of a run from the quarantine (those that failed ``rule``, or all), and return their number.
+def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reason: str, replaced: bool = False) -> int:
+    """Delete waiting rows of a run from the quarantine, and return their number.
 
     Delta's older versions still contain them until they are vacuumed.
+
+    Args:
+        spark: the session.
+        plan: the contract.
+        of_run: the run that diverted the rows.
+        rule: only rows that failed this rule; None: any.
+        reason: the reason, for the ledger.
+        replaced: only rows that a later run judged again (see :class:`Batch`).
 
     Raises:
         UsageError: no such row waits.
@@ -131,12 +150,15 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
         same_keys(own, contract, keys)
         waiting = _waiting(own, place, of_run)
         chosen = waiting if rule is None else waiting.where(F.array_contains(FAILED_RULES, rule))
+        if replaced:
+            chosen = chosen.where(later(delta.commits(own, contract.target), of_run).condition)
         ids = chosen.select(ROW_ID).distinct()
         rows = int(waiting.join(ids, ROW_ID, "leftsemi").count())
         if not rows:
-            raise UsageError(f"no waiting row of run '{of_run}' failed '{rule}': see dataward quarantine show")
+            what = f"failed '{rule}'" if rule else "was judged again by a later run"
+            raise UsageError(f"no waiting row of run '{of_run}' {what}: see dataward quarantine show")
         version = delta.latest_version(own, place)
-        run_id = f"discard-{sha256([of_run, version, rule])[:16]}"
+        run_id = f"discard-{sha256([of_run, version, rule, *([True] if replaced else [])])[:16]}"
         if ledger.find(contract.ledger_location, run_id, contract.target, "discard") is None:
             record = Discard(
                 contract=contract.contract,
@@ -179,6 +201,22 @@ def release(
         target = target.model_copy(update={"mode": "append", "partition": {}})
     ours = replace(plan, contract=plan.contract.model_copy(update={"target": target}))
     return carry_out(spark, Asked(ours, run_id, report_folder, progress), QuarantinedRows(of_run, place))
+
+
+def _replaced(
+    spark: SparkSession, contract: Contract, rows: DataFrame, waiting: Mapping[str, int]
+) -> dict[str, tuple[int, str]]:
+    """Return, for each run, how many of its waiting rows a later run replaced, and that run."""
+    if not waiting or not delta.exists(spark, contract.target):
+        return {}
+    commits = list(delta.commits(spark, contract.target))
+    found = {}
+    for run_id, count in waiting.items():
+        then = later(commits, run_id)
+        if then.whole or then.parts:
+            replaced = count if then.whole else int(rows.where(_of(run_id)).where(then.condition).count())
+            found[run_id] = (replaced, then.by if replaced else "")
+    return found
 
 
 def _place(contract: Contract) -> Location:

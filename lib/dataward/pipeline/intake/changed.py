@@ -12,6 +12,7 @@ from dataward.pipeline.intake.base import Judged, Pinned, Ready
 from dataward.pipeline.intake.whole import WholeTable
 from dataward.pipeline.refresh import Refresh
 from dataward.pipeline.repair import Mended
+from dataward.pipeline.replaced import replaced_parts
 from dataward.quality.split import failed_rows
 
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ class ChangedPartitions(WholeTable):
         return Counted(judgement.rows, _of(judged.ready.pinned).rows, failed)
 
     def marks(self, ctx: Context, pinned: Pinned) -> dict[str, Any]:
-        """Write the states of this run."""
-        return {"states": _of(pinned).keep(ctx.run_id, ctx.plan.sha256)}
+        """Write the states of this run, and name the partitions that it replaces."""
+        refresh = _of(pinned)
+        replaced = replaced_parts(refresh.parts.columns, [*refresh.read, *refresh.gone]) if refresh.base else {}
+        return {"states": refresh.keep(ctx.run_id, ctx.plan.sha256), **replaced}
 
     def swapped(self, pinned: Pinned) -> str | None:
         """Swap the partitions that were read or removed."""

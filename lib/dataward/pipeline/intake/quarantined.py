@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataward.contract import Location
@@ -14,6 +14,7 @@ from dataward.pipeline.context import Context
 from dataward.pipeline.intake.base import Judged, Pinned, Ready, Split, Waiting
 from dataward.pipeline.intake.whole import WholeTable
 from dataward.pipeline.repair import Mended
+from dataward.pipeline.replaced import Later, later, still_due
 from dataward.privacy.protect.operator import Key
 from dataward.privacy.protect.row_ids import with_row_ids
 from dataward.quality.internal import SOURCE_ROW
@@ -52,11 +53,42 @@ class QuarantinedRows(WholeTable):
         earlier = ctx.earlier.metadata
         version = earlier["quarantine_version"] if earlier else delta.latest_version(ctx.spark, self.place)
         frame = delta.read(ctx.spark, self.place, version).where(F.col(RUN_ID) == self.of_run)
-        waiting = Waiting(self.of_run, self.place, version, frame, int(frame.count()))
-        if not waiting.rows:
+        rows = int(frame.count())
+        if not rows:
             raise UsageError(f"no row of run '{self.of_run}' waits in {self.place}: see dataward quarantine list")
+        waiting = Waiting(self.of_run, self.place, version, frame, rows)
+        if not earlier:  # else the rows are in the target already, and the release has only to be finished
+            waiting = self._due(ctx, waiting)
         source, references = resume.pinned(ctx.spark, ctx.contract, self.of_run, began.metadata)
-        return Pinned(source, references, source.described, replaces_all=False, waiting=waiting)
+        replaced = (
+            f"; {rows - waiting.rows:,} of {rows:,} waiting rows were replaced since" if rows > waiting.rows else ""
+        )
+        return Pinned(source, references, source.described + replaced, replaces_all=False, waiting=waiting)
+
+    def _due(self, ctx: Context, waiting: Waiting) -> Waiting:
+        """Return the waiting rows that no later version of the target replaced.
+
+        Raises:
+            UsageError: all of them were.
+        """
+        target = ctx.contract.target
+        then = later(delta.commits(ctx.spark, target, present=ctx.target), self.of_run) if ctx.target else Later()
+        frame = still_due(ctx.spark, target, waiting.frame, then)
+        due = int(frame.count())
+        if due:
+            return replace(waiting, frame=frame, rows=due)
+        also = ""
+        if then.by:
+            what, also = (
+                f"{then.by} replaced the rows of {target} that they belong to, and judged its source again",
+                " --replaced",
+            )
+        else:
+            what = f"{target} has newer rows with their keys, written since"
+        raise UsageError(
+            f"no row of run '{self.of_run}' may be released: {what}. Release what the later runs diverted (dataward quarantine "
+            f"list), and remove these: dataward quarantine discard --contract FILE --run {self.of_run}{also} --reason TEXT"
+        )
 
     def try_protections(self, ctx: Context, ready: Ready, mended: Mended) -> None:
         """Do nothing: the rows to release are not known yet, and other rows of the source must not stop the release."""

@@ -11,6 +11,7 @@ from dataward.pipeline.context import Context
 from dataward.pipeline.decide import Counted
 from dataward.pipeline.intake.base import Judged, Pinned, Ready, Split
 from dataward.pipeline.repair import Mended
+from dataward.pipeline.replaced import replaced_partition
 from dataward.privacy.protect import attempt
 from dataward.quality.internal import SOURCE_ROW
 from dataward.quality.judge import Measuring, Options, judge
@@ -116,8 +117,9 @@ class WholeTable:
         return Split(good.drop(SOURCE_ROW), bad)
 
     def marks(self, ctx: Context, pinned: Pinned) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
+        """Name the partition that mode ``replace`` replaces."""
+        partition = ctx.contract.target.partition
+        return replaced_partition(partition) if partition else {}
 
     def swapped(self, pinned: Pinned) -> str | None:
         """Return None: the contract's mode decides."""
