@@ -13,6 +13,7 @@ from dataward.pipeline.plan import plan
 from dataward.pipeline.publish import publish
 from dataward.privacy.discover.spark import discover_frame
 from dataward.verbs.discover import Asked, discover, discover_all, drafted, html, source_of
+from dataward.verbs.profile import profile
 
 R = random.Random(5)
 PEOPLE = [
@@ -72,6 +73,22 @@ def test_a_table_is_sampled_or_looked_at_in_full(spark, lake):
     assert part.columns[1].confidence.low <= whole.columns[1].confidence.low
     data = json.dumps(whole.as_data()) + html("t", [whole.as_data()])
     assert "person7" not in data
+
+
+def test_records_of_another_encoding_and_malformed_ones_are_counted(spark, tmp_path):
+    lines = ["id;name", *(f"{n};J\u00fcrg" for n in range(3)), "3;Ann", "4", "5;Bo;x"]
+    (tmp_path / "a.csv").write_bytes("\n".join(lines).encode("cp1252"))
+
+    def said(**options):
+        source = Source.model_validate({"path": f"{tmp_path}/a.csv", "format": "csv", "options": {"header": "true", "sep": ";", **options}})  # fmt: skip
+        return discover(spark, source).as_data()["warnings"], profile(spark, source).warnings
+
+    found, profiled = said()
+    assert tuple(found) == profiled
+    garbled, broken = found
+    assert garbled.startswith("3 of 6 records hold bytes that are not UTF-8")
+    assert broken.startswith("2 of 6 records are malformed")
+    assert said(encoding="windows-1252") == ([broken], (broken,))
 
 
 def test_sources_that_are_none(spark, tmp_path):

@@ -204,6 +204,15 @@ def test_what_moves_is_told():
     assert (new.told, gone.told) == ("the column is new", "the column is gone")
 
 
+def test_a_column_without_a_distribution_is_said_to_be_compared_by_completeness_alone():
+    first, second = (profiled(pa.array([f"{one}{n}" for n in range(5000)]), "string") for one in "ab")
+    (drift,) = drifts([first], [second])
+    assert (drift.told, drift.by_completeness) == ("", True)
+    (drift,) = drifts([profiled(pa.array([1.0, 2.0]))], [profiled(pa.array([1.0, 2.0]))])
+    assert not drift.by_completeness
+    assert not drifts([], [first])[0].by_completeness
+
+
 def test_psi_of_categories_by_hand():
     first = ColumnProfile("c", "string", 100, 0, 2, 0, frequent=(Frequent("a", 50), Frequent("b", 50)))
     second = ColumnProfile("c", "string", 100, 0, 2, 0, frequent=(Frequent("a", 80), Frequent("b", 20)))

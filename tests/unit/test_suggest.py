@@ -6,9 +6,10 @@ from dataward.contract import Document, Source
 from dataward.contract.draft import Drafting, DraftLine, draft
 from dataward.contract.load import problems_of
 from dataward.profiling.column import ColumnProfile, Frequent, Lengths
-from dataward.profiling.suggest.candidates import candidates
+from dataward.profiling.suggest.candidates import Candidate, candidates
 from dataward.profiling.suggest.deequ import _as_rule
 from dataward.quality.suite import suite
+from dataward.verbs.suggest import others
 
 
 def numbers(low, high, **more):
@@ -69,7 +70,7 @@ def test_what_lies_far_out_draws_no_bounds():
 
 def test_a_key_with_some_duplicates():
     almost = ColumnProfile("c", "string", 1000, 0, 990, 0, unique=0.985)
-    assert suggested(almost) == ['IsUnique "c" with threshold > 0.95', 'IsComplete "c"']
+    assert suggested(almost) == ['Uniqueness "c" > 0.95', 'IsComplete "c"']  # it stops a run, and diverts no row
     measure = ColumnProfile("c", "double", 1000, 0, 990, 0, unique=0.985)
     assert suggested(measure) == ['IsComplete "c"']
 
@@ -118,3 +119,13 @@ def test_a_draft_with_rules_is_a_contract(tmp_path):
     contract, problems = problems_of(Document.read(tmp_path / "c.yaml"))
     assert not problems
     assert [str(rule) for rule in suite(contract.rules)[0].rules] == ['IsComplete "c"', "RowCount > 3"]
+
+
+def test_pydeequs_lists_of_values_are_left_out_where_values_are_no_categories():
+    day = ColumnProfile("day", "string", 1000, 0, 90, 0, inferred="timestamp", inferred_share=1.0)
+    city = ColumnProfile("city", "string", 1000, 0, 400, 0)
+    tier = ColumnProfile("a tier", "string", 1000, 0, 3, 0)
+    theirs = [Candidate(f'ColumnValues "{one}" in ["x", "y"]', "") for one in ("day", "city", "a tier")]
+    more = [Candidate('ColumnValues "day" >= 0', ""), Candidate('IsComplete "city"', "")]
+    ours = [Candidate('IsComplete "city"', "")]
+    assert others(ours, [*theirs, *more], [day, city, tier]) == [theirs[2], more[0]]

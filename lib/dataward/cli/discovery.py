@@ -10,7 +10,10 @@ from dataward.cli.parsing import Verb, name_of, options_of, with_source
 from dataward.cli.say import print_json, say
 from dataward.errors import UsageError
 
-__all__ = ["add", "refuse_existing", "write_draft"]
+__all__ = ["add", "drafts_next", "refuse_existing", "write_draft"]
+
+MANY = 20
+"""Columns without findings beyond which their names are listed in one line."""
 
 
 def add(verb: Verb) -> None:
@@ -81,15 +84,19 @@ def _discover(arguments: argparse.Namespace) -> int:
         print_json({**data, "report": page})
     else:
         _print(data)
-    say(f"report: {page}", *([f"draft of a contract: {arguments.draft}"] if arguments.draft else []))
+    say(*(f"warning: {warning}" for warning in found.warnings), f"report: {page}")
+    if arguments.draft:
+        say(*drafts_next(arguments.draft))
     return 0
 
 
 def _print(data: dict[str, Any]) -> None:
     print(f"{data['source']}: {data['rows']:,} rows, {data['looked']:,} looked at")
-    width = max((len(column["name"]) for column in data["columns"]), default=0)
+    plain = [c["name"] for c in data["columns"] if not (c["class"] or c["inside"] or c["free_text"])]
+    columns = [c for c in data["columns"] if len(plain) <= MANY or c["name"] not in plain]
+    width = max((len(column["name"]) for column in columns), default=0)
     kinds = max((len(column["class"] or "-") for column in data["columns"]), default=0)
-    for column in data["columns"]:
+    for column in columns:
         sure = column["confidence"]
         probability = f"{sure['value']:.2f} ({sure['low']:.2f}-{sure['high']:.2f})" if column["class"] else ""
         why = "; ".join(
@@ -98,6 +105,8 @@ def _print(data: dict[str, Any]) -> None:
         print(f"  {column['name']:<{width}}  {column['class'] or '-':<{kinds}}  {probability:<16}  {why}".rstrip())
         for inside in column["inside"]:
             print(f"  {'':<{width}}  {inside['class']} inside of {inside['share']:.2%} of its texts")
+    if len(columns) < len(data["columns"]):
+        print(f"  nothing was found in {len(plain)} further columns: {', '.join(plain)}")
 
 
 def _print_estate(tables: list[dict[str, Any]]) -> None:
@@ -109,6 +118,15 @@ def _print_estate(tables: list[dict[str, Any]]) -> None:
               f"protected {kept}, with something inside of texts {inside}")  # fmt: skip
         for column in found:
             print(f"  {column['name']}: {column['class']} {column['confidence']['value']:.2f}")
+
+
+def drafts_next(path: str) -> tuple[str, ...]:
+    """Return what is done with a draft."""
+    return (
+        f"draft of a contract: {path}. Review every line, then:",
+        f"  dataward keys create {path}",
+        f"  dataward publish --contract {path}",
+    )
 
 
 def refuse_existing(path: str | None) -> None:

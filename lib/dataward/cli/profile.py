@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
+TYPED = ("integer", "number", "date", "timestamp")
 
 
 def add(verb: Verb) -> None:
@@ -55,12 +56,14 @@ def _profile(arguments: argparse.Namespace) -> int:
     earlier = read(arguments.compare) if arguments.compare else None
     custom = detectors(arguments.detectors) if arguments.detectors else {}
     contract = load(arguments.contract) if arguments.contract else None
-    spark = session.get()
+    spark, hints = session.get(), list[str]()
     if contract:
         result, name = profile_of(spark, contract), contract.contract
     else:
         source = source_of(spark, arguments.source, arguments.format, options_of(arguments))
         result, name = profile(spark, source, arguments.sample, custom), name_of(arguments.source)
+        if source.format == "csv" and "inferSchema" not in source.options:
+            hints = _as_texts(result)
     drift = compared(earlier, result) if earlier else []
     page = f"{arguments.report.rstrip('/')}/{name}.html"
     put(spark, page, html(result, drift))
@@ -70,8 +73,19 @@ def _profile(arguments: argparse.Namespace) -> int:
     else:
         _print(result)
         _print_drift(drift)
-    say(f"report: {page}")
+    say(*hints, *(f"warning: {warning}" for warning in result.warnings), f"report: {page}")
     return 0
+
+
+def _as_texts(profile: Profile) -> list[str]:
+    """Return a hint about numbers and times in CSV files, which are texts: profile and drift show no distribution of them."""
+    typed = [column.name for column in profile.columns if column.inferred in TYPED and not column.sensitive]
+    if not typed:
+        return []
+    return [
+        f"read as texts: {', '.join(typed)}. With --option inferSchema=true they are numbers and times, of which distributions are "
+        "shown and compared"
+    ]
 
 
 def _print(profile: Profile) -> None:
@@ -128,3 +142,5 @@ def _print_drift(drift: list[Drift]) -> None:
         ]
         new = f": {', '.join(value[:24] for value in column.new[:5])}" if column.new else ""
         print(f"  {column.column}: {column.told}{new}" + (f" ({', '.join(numbers)})" if numbers else ""))
+    if partly := [column.column for column in drift if column.by_completeness]:
+        print(f"  only completeness is compared of: {', '.join(partly)}")

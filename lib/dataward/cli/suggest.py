@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from dataward.cli.discovery import refuse_existing, write_draft
+from dataward.cli.discovery import drafts_next, refuse_existing, write_draft
 from dataward.cli.parsing import Verb, options_of, with_source
 from dataward.cli.say import print_json, say
 from dataward.errors import UsageError
@@ -56,7 +56,7 @@ def _suggest(arguments: argparse.Namespace) -> int:
             held = discover(spark, source, Asked(custom=custom))
             how = Drafting(detectors_path=arguments.detectors, rules=[one.rule for one in found.rules])
             write_draft(arguments.draft, drafted(source, held, how))
-            say(f"draft of a contract: {arguments.draft}")
+            say(*drafts_next(arguments.draft))
     if arguments.json:
         print_json(dataclasses.asdict(found))
     else:

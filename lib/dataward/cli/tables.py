@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "importing"]
 
+MANY = 20
+"""Kept columns beyond which --explain lists their names in one line."""
 INTERVAL = re.compile(r"[0-9]{1,6} (millisecond|second|minute|hour|day)s?", re.IGNORECASE)
 
 
@@ -174,7 +176,11 @@ def _explain(arguments: argparse.Namespace, spark: Any, planned: Any) -> int:
     arrow = any(protected.stage == "arrow" for protected in protections)
     stages = "the JVM and one Arrow stage" if arrow else "the JVM alone, no Python"
     print(f"columns, protected in the pass that writes them, by {stages}:")
-    for protected in protections:
+    kept = [one.column for one in protections if one.protection == "keep" and not one.class_]
+    shown = protections if len(kept) <= MANY else [one for one in protections if one.column not in kept]
+    for protected in shown:
         domain = f", key domain {protected.domain} version {protected.key_version}" if protected.domain else ""
         print(f"  {protected.stage:<8} {protected.column}: {protected.protection}{domain}")
+    if len(shown) < len(protections):
+        print(f"  kept     {len(kept)} columns without a class: {', '.join(kept)}")
     return 0

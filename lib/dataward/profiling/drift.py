@@ -49,6 +49,11 @@ class Drift:
         """Whether the PSI is above 0.25, or the column differs and has no PSI."""
         return bool(self.told) and (self.psi is None or self.psi > SEVERE)
 
+    @property
+    def by_completeness(self) -> bool:
+        """Whether nothing but completeness was compared: the profiles hold no distribution of the values."""
+        return self.psi is None and self.completeness is not None
+
 
 def drifts(first: Sequence[ColumnProfile], second: Sequence[ColumnProfile]) -> list[Drift]:
     """Compare every column of the two profiles, in the order of the second; names are compared without case."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql.types import DataType, StructType
 
-__all__ = ["UNDECODABLE", "check_keys", "columns_of", "marked", "option", "permissive", "reader_of"]
+__all__ = ["UNDECODABLE", "check_keys", "columns_of", "counted", "marked", "option", "permissive", "reader_of"]
 
 UNDECODABLE = "\ufffd bytes that do not fit the encoding"
 """Mark of a record in which Spark replaced bytes."""
@@ -173,6 +173,34 @@ def marked(frame: DataFrame, source: Source, replaced: Sequence[str] | None, mix
     if mixed and texts:
         mark = F.when(_in_files(mixed) & texts[-1].endswith("\r"), F.lit("\r")).otherwise(mark)
     return frame.withColumn(MALFORMED, mark).withMetadata(MALFORMED, {"encoding": source.encoding})
+
+
+def counted(frame: DataFrame) -> tuple[int, tuple[str, ...]]:
+    """Return the number of rows, and a warning for each kind of records that cannot be read as they are meant.
+
+    Args:
+        frame: frame of a source; only that of csv and json files has the column MALFORMED.
+    """
+    from pyspark.sql import functions as F
+
+    if MALFORMED not in frame.columns:
+        return int(frame.count()), ()
+    mark, wrong = F.col(MALFORMED), F.col(MALFORMED).isNotNull()
+    decoded = F.count(F.when(wrong & (mark == UNDECODABLE), 1)), F.count(F.when(wrong & (mark != UNDECODABLE), 1))
+    rows, garbled, broken = map(int, frame.agg(F.count("*"), *decoded).collect()[0])
+    encoding = frame.schema[MALFORMED].metadata.get("encoding") or "UTF-8"
+    warnings = []
+    if garbled:
+        warnings.append(
+            f"{garbled:,} of {rows:,} records hold bytes that are not {encoding}, so their values are seen wrongly: name the "
+            "encoding of the files, such as --option encoding=windows-1252"
+        )
+    if broken:
+        warnings.append(
+            f"{broken:,} of {rows:,} records are malformed (a field missing, or one too many): a publish would divert them. Compare "
+            "the files with --option sep, quote and escape"
+        )
+    return rows, tuple(warnings)
 
 
 def _in_files(uris: Sequence[str] | None) -> Column:

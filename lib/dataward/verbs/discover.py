@@ -35,6 +35,7 @@ from dataward.privacy.protect import arrow_schema, entries, misfits, tree
 from dataward.spark.session import isolated
 from dataward.spark.sql import identifier
 from dataward.tables import catalog, files
+from dataward.tables.reading import counted
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, Pin, pin
 
@@ -78,13 +79,23 @@ class Asked:
 
 @dataclass(frozen=True)
 class Discovered:
-    """Findings about one table: ``rows`` in it, sample size ``looked``, the finding of each column and path, and the columns' types."""
+    """Findings about one table.
+
+    Attributes:
+        source: the table.
+        rows: its number of rows.
+        looked: the size of the sample.
+        columns: the finding of each column and path.
+        schema: names and types of the columns.
+        warnings: records that could not be read as they are meant.
+    """
 
     source: str
     rows: int
     looked: int
     columns: tuple[Finding, ...]
     schema: pa.Schema
+    warnings: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """Return the data that ``--json`` prints; ``class`` is null where nothing was found."""
@@ -100,7 +111,8 @@ class Discovered:
             }
             for found in self.columns
         ]
-        return {"source": self.source, "rows": self.rows, "looked": self.looked, "columns": columns}
+        numbers = {"source": self.source, "rows": self.rows, "looked": self.looked}
+        return {**numbers, "columns": columns, "warnings": list(self.warnings)}
 
 
 @guarded("discover")
@@ -123,13 +135,13 @@ def _looked(pinned: Pin, asked: Asked) -> Discovered:
     frame = pinned.frame.drop(MALFORMED)
     frame = frame.drop(*(name for names in BESIDE_ROWS if names <= set(frame.columns) for name in names))
     try:
-        total = int(pinned.frame.count())  # Spark Connect returns a number of numpy, here and elsewhere
+        total, warnings = counted(pinned.frame)
         drawn = frame if asked.rows is None else sample(frame, asked.rows, total)
         findings = discover_frame(drawn, with_custom(asked.custom or {}))
     except Exception as error:
         raise SourceError(f"source {pinned.source}: {reason(error)}") from None
     looked = total if asked.rows is None else min(asked.rows, total)
-    return Discovered(pinned.described, total, looked, tuple(findings), arrow_schema(frame.schema))
+    return Discovered(pinned.described, total, looked, tuple(findings), arrow_schema(frame.schema), warnings)
 
 
 def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapping[str, str]) -> Source:

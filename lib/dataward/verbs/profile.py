@@ -31,6 +31,7 @@ from dataward.profiling.sketch import Sketch
 from dataward.quality.engines import spark as engine
 from dataward.quality.metrics import Metric
 from dataward.spark.session import isolated
+from dataward.tables.reading import counted
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, pin
 from dataward.verbs.discover import as_source
@@ -70,6 +71,7 @@ class Profile:
     correlations: tuple[Correlation, ...] = ()
     share: float = 1.0
     error: float = 0.0
+    warnings: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """Return the data that ``--json`` prints and :func:`read` reads."""
@@ -91,12 +93,13 @@ def profile(
         frame = pinned.frame.drop(MALFORMED)
         drawn = frame if share == 1 else frame.sample(fraction=share, seed=0)
         try:
+            warnings = counted(pinned.frame)[1] if MALFORMED in pinned.frame.columns else ()
             columns, correlations = profiled(drawn, detectors, keys=share == 1)
         except Exception as error:
             raise SourceError(f"source {source}: {reason(error)}") from None
     rows = columns[0].rows if columns else 0
     off = math.sqrt(math.log(2 / 0.05) / (2 * rows)) if share < 1 and rows else 0.0
-    return Profile(pinned.described, rows, columns, correlations, share, off)
+    return Profile(pinned.described, rows, columns, correlations, share, off, warnings)
 
 
 @guarded("profile")
@@ -199,6 +202,7 @@ def read(path: str) -> Profile:
         correlations = tuple(Correlation(**one) for one in data.pop("correlations"))
         data.pop("report", None)
         data.pop("drift", None)
+        data["warnings"] = tuple(data.pop("warnings", ()))
         return Profile(columns=columns, correlations=correlations, **data)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None

@@ -20,9 +20,11 @@ from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.repair import repaired
 from dataward.privacy.discover.custom import with_custom
-from dataward.profiling.suggest.candidates import Candidate, candidates
+from dataward.profiling.column import ColumnProfile
+from dataward.profiling.suggest.candidates import CATEGORIES, Candidate, candidates
 from dataward.profiling.suggest.corruptions import corruptions
 from dataward.profiling.suggest.deequ import suggested
+from dataward.quality.conditions import quoted
 from dataward.quality.engines.copies import Copies
 from dataward.quality.judge import Judgement, Options, judge, needed_flags
 from dataward.quality.rules import Rule
@@ -32,6 +34,7 @@ from dataward.spark.java_side import DEEQU, has_class
 from dataward.spark.session import isolated
 from dataward.spark.sql import identifier
 from dataward.tables import delta
+from dataward.tables.reading import counted
 from dataward.tables.reason import reason
 from dataward.tables.source import MALFORMED, Pin, pin
 from dataward.verbs.discover import as_source
@@ -40,7 +43,7 @@ from dataward.verbs.profile import profiled
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Suggested", "Suggestions", "mutate", "suggest"]
+__all__ = ["Suggested", "Suggestions", "mutate", "others", "suggest"]
 
 SLICES, HELD = 20, 4  # number of parts of the rows by hash, and of parts that are loads for tests
 VERSIONS = 3  # earlier versions to test
@@ -122,14 +125,14 @@ def _suggested(
 ) -> Suggestions:
     now = datetime.now(timezone.utc)
     frame = pinned.frame.drop(MALFORMED)
-    rows = _counted(frame, pinned.source)
+    rows = _counted(pinned, progress)
     part = f"pmod(xxhash64({', '.join(_hashable(frame))}), {SLICES})"
     progress("profiling four fifths of the rows")
     columns, correlated = profiled(frame.where(f"{part} >= {HELD}"), with_custom(custom), keys=True)
     load = _load(frame, rows, held)
     readable = [identifier(column.name) for column in columns if not column.sensitive]
     ours = candidates(columns, [(one.one, one.other, one.value) for one in correlated], rows)
-    theirs = _others(ours, suggested(spark, load.frame.select(*readable))) if has_class(spark, DEEQU) else []
+    theirs = others(ours, suggested(spark, load.frame.select(*readable)), columns) if has_class(spark, DEEQU) else []
     # A value that DQDL cannot express, such as one that ends in a backslash, makes no rule.
     made = {one: rule for one in (*ours, *theirs) for rule in suite(f"Rules = [ {one.rule} ]")[0].rules}
     loads = [(frame.where(f"{part} = {n}"), False) for n in range(HELD)] + [(frame, True)]
@@ -167,7 +170,7 @@ def mutate(spark: SparkSession, plan: Plan, progress: Callable[[str], None] = la
         pinned = pin(own, contract.source)
         references = {alias: pin(own, place).frame.drop(MALFORMED) for alias, place in contract.references.items()}
         frame = pinned.frame.drop(MALFORMED)
-        rows = _counted(frame, contract.source)
+        rows = _counted(pinned, progress)
         load = _load(frame, rows, held)
 
         def mended(one: DataFrame) -> DataFrame:
@@ -180,9 +183,12 @@ def mutate(spark: SparkSession, plan: Plan, progress: Callable[[str], None] = la
     return Suggestions(pinned.described, rows, tuple(rules), (), len(tried.names), tried.unnoticed)
 
 
-def _counted(frame: DataFrame, source: Source) -> int:
-    if not (rows := frame.count()):
-        raise SourceError(f"source {source}: there are no rows to try rules on")
+def _counted(pinned: Pin, progress: Callable[[str], None]) -> int:
+    rows, warnings = counted(pinned.frame)
+    if not rows:
+        raise SourceError(f"source {pinned.source}: there are no rows to try rules on")
+    for warning in warnings:
+        progress(f"WARNING: {warning}")
     return rows
 
 
@@ -210,12 +216,17 @@ def _load(frame: DataFrame, rows: int, held: ExitStack) -> _Load:
     return _Load(kept or load, fraction)
 
 
-def _others(ours: Iterable[Candidate], theirs: Iterable[Candidate]) -> list[Candidate]:
-    """Return the suggestions of PyDeequ that are not among ours."""
+def others(ours: Iterable[Candidate], theirs: Iterable[Candidate], columns: Iterable[ColumnProfile]) -> list[Candidate]:
+    """Return the suggestions of PyDeequ that are not among ours.
+
+    Lists of values are left out where the values are no categories: texts that are numbers or times, of which the next load has others.
+    """
     known = {" ".join(one.rule.split()[:2]) for one in ours}
     known |= {f"IsComplete {rule.split()[1]}" for rule in known if rule.startswith("IsPrimaryKey")}
     known |= {f"IsUnique {rule.split()[1]}" for rule in known if rule.startswith("IsPrimaryKey")}
-    return [one for one in theirs if " ".join(one.rule.split()[:2]) not in known]
+    open_ended = [column for column in columns if column.inferred or column.distinct > CATEGORIES]
+    lists = tuple(f"ColumnValues {quoted(column.name)} in [" for column in open_ended)
+    return [one for one in theirs if " ".join(one.rule.split()[:2]) not in known and not one.rule.startswith(lists)]
 
 
 def _earlier(spark: SparkSession, pinned: Pin, columns: Sequence[str]) -> list[DataFrame]:

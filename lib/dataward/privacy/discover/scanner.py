@@ -42,6 +42,9 @@ DATED = re.compile(
 )
 """Dates and timestamps (ISO 8601, and as Spark writes them): no cookie, login or password, whatever the column is called."""
 
+DECIMAL = re.compile(r"[+-]?[0-9]+\.[0-9]+")
+"""Numbers with a fraction: no number of an ID, though some forms allow a single dot. Of a million measures a few pass every check."""
+
 PARTED = re.compile(r"[^\w.+-]")
 """What a text must hold for something to stand inside of it: one word is looked at as a whole."""
 
@@ -172,7 +175,9 @@ class Scanner:
             counted = Counted(len(places), float(passed.sum()), pattern.chance * len(places))
             evidence.whole[self.labels[number]] = counted
             if number in self.alone:
-                alone = Counted(counted.matched, counted.passed, pattern.by_chance * counted.matched)
+                idle = np.array([DECIMAL.fullmatch(folded[place]) is not None for place in places])
+                shapes = float(len(places) - idle.sum())
+                alone = Counted(shapes, float(passed[~idle].sum()), pattern.by_chance * shapes)
                 evidence.inside.setdefault(self.detectors[n].class_, Counted()).add(alone)
             if pattern.odds <= 0:
                 continue

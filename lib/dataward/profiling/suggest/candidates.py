@@ -20,7 +20,7 @@ from dataward.quality.metrics import WHOLE
 from dataward.quality.spread import fences
 from dataward.spark.sql import identifier
 
-__all__ = ["Candidate", "candidates"]
+__all__ = ["CATEGORIES", "Candidate", "candidates"]
 
 CATEGORIES = 30  # different texts of a column beyond which they are no categories
 ENOUGH = 100  # rows from which a mean tells something
@@ -92,19 +92,24 @@ def _of_column(column: ColumnProfile, first_key: bool) -> Iterator[Candidate]:
         values = ", ".join(quoted(one.value) for one in sorted(column.frequent, key=lambda one: one.value))
         yield Candidate(f"ColumnValues {name} in [{values}]{where}", f"{len(column.frequent)} categories")
     if column.inferred and column.inferred_share == 1 and not column.sensitive:
-        yield Candidate(f'ColumnDataType {name} = "{TYPES[column.inferred]}"', f"every text is a {column.inferred}")
+        yield Candidate(f'ColumnDataType {name} = "{TYPES[column.inferred]}"', f"every text is {_a(column.inferred)}")
     if column.lengths and column.type == "string" and column.lengths.low == column.lengths.high:
         yield Candidate(f"ColumnLength {name} = {column.lengths.low}{where}", "every text is as long")
     elif column.lengths and column.type == "string":
         yield Candidate(f"ColumnLength {name} <= {2 * column.lengths.high}", f"the longest has {column.lengths.high}")
 
 
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 def _of_keys(column: ColumnProfile, name: str, first_key: bool) -> Iterator[Candidate]:
     if column.key:
         yield Candidate(f"{'IsPrimaryKey' if first_key else 'IsUnique'} {name}", "every value occurs once")
     elif column.unique is not None and ALMOST <= column.unique < 1 and column.type in ("string", *WHOLE):
-        why = f"{column.unique:.2%} of the values occur once; rows that share one are diverted"
-        yield Candidate(f"IsUnique {name} with threshold > {_below(column.unique, column.rows):.2f}", why)
+        # No IsUnique with a threshold: it would divert rows that share a value, such as two people of one postcode.
+        why = f"{column.unique:.2%} of the values occur once"
+        yield Candidate(f"Uniqueness {name} > {_below(column.unique, column.rows):.2f}", why)
 
 
 def _below(share: float, rows: int) -> float:

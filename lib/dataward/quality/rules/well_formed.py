@@ -30,6 +30,11 @@ class WellFormed(RowRule):
         return cls(Statement("WellFormed", (malformed, column, mark), text=text))
 
     @property
+    def series(self) -> str:
+        """Name in the history of runs: the rule's words, as its parameters name a column of Dataward's own."""
+        return self.text
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the source that the rule reads."""
         return self.statement.parameters[:2]
