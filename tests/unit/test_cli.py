@@ -27,6 +27,21 @@ def test_wrong_usage_is_exit_2(argv, capsys):
 
 
 @pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], ("dataward: name one of these verbs", "publish", "reconcile")),
+        (["keys"], ("dataward keys: name one of these actions", "migrate", "Use a disabled version again.")),
+        (["quarentine", "list"], ("there is no verb 'quarentine': did you mean 'quarantine'?",)),
+        (["xyz"], ("there is no verb 'xyz' (usage:",)),
+    ],
+)
+def test_a_missing_or_misspelt_verb_is_answered_by_those_that_there_are(argv, words, capsys):
+    assert main(argv) == 2
+    said = capsys.readouterr().err
+    assert [word for word in words if word not in said] == []
+
+
+@pytest.mark.parametrize(
     "action", [["list"], ["show", "--run", "r"], ["release", "--run", "r"], ["discard", "--run", "r", "--reason", "w"]]
 )
 def test_no_option_hides_what_a_verb_does(action):

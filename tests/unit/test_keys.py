@@ -10,8 +10,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from dataward.cli import main
+from dataward.contract import Keys, Location
 from dataward.errors import KeyringError
+from dataward.integrity.ledger import open_log
 from dataward.keys import create_keyring, derive, local_keyring
+from dataward.verbs.verify import trusted
 
 SECRET = bytes(range(32))
 
@@ -64,6 +67,13 @@ def test_damaged_keyring(tmp_path, text):
         local_keyring(path).key("token", "x", 1)
     assert "abab" not in str(caught.value)
     assert "secret!" not in str(caught.value)
+
+
+def test_a_keyring_without_a_key_cannot_verify_and_makes_no_seal_wrong(tmp_path):
+    create_keyring(tmp_path / "keys")
+    with pytest.raises(KeyringError, match=r"has no key: restore it from your backup\. Who has no keyring") as caught:
+        trusted(open_log(Location(path=str(tmp_path))), Keys(path=str(tmp_path / "keys"), domain="x"), ())
+    assert caught.value.exit_code == 3
 
 
 def test_missing_keyring_domain_and_version_say_what_to_do(tmp_path):

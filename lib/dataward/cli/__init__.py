@@ -20,7 +20,7 @@ from dataward import __version__
 from dataward.cli.glue import own_arguments
 from dataward.cli.parsing import Verb, connect_to
 from dataward.cli.say import flushed, merged, print_json, printable, say, unread, warned
-from dataward.errors import ContractError, DatawardError, Interrupted, ProofError, RunError, UsageError
+from dataward.errors import ContractError, DatawardError, Interrupted, ProofError, RunError, UsageError, did_you_mean
 
 __all__ = ["entry", "main"]
 
@@ -74,6 +74,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code, without exceptions and exits (required by Databricks and YARN)."""
     try:
         argv = own_arguments(argv)
+        _known(argv)
         arguments = _parser(argv).parse_args(argv)
     except SystemExit as stop:  # argparse has printed its message
         return 2 if stop.code else 0
@@ -127,6 +128,16 @@ def _fail(arguments: argparse.Namespace, error: DatawardError) -> None:
         print_json({"error": type(error).__name__, "message": str(error), "problems": problems, **found})
     if not (getattr(arguments, "json", False) and merged()):
         say(*(f"dataward: {line}" for line in str(error).splitlines()))
+
+
+def _known(argv: Sequence[str]) -> None:
+    """Raise UsageError where the first word is no verb; argparse would list all of them."""
+    verbs = [verb for room in ROOMS.values() for verb in room]
+    if argv and not argv[0].startswith("-") and argv[0] not in verbs:
+        near = did_you_mean(argv[0], verbs)
+        raise UsageError(
+            f"there is no verb '{argv[0]}'{f': {near}' if near else ''} (usage: dataward VERB ...; dataward --help lists them)"
+        )
 
 
 def _parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:

@@ -37,6 +37,9 @@ def _dashboard(arguments: argparse.Namespace) -> int:
     drawn = draw_dashboard(Asked(arguments.folder, events, proofs, budgets, arguments.out))
     for file in drawn.unread:
         say(f"warning: {file} could not be read")
+    if not drawn.runs:
+        say(f"warning: {arguments.folder} holds no report of a run (CONTRACT/RUN/report.json), so the page is empty: name the --report "
+            "folder of your runs, by default 'reports'")  # fmt: skip
     if arguments.json:
         print_json(dataclasses.asdict(drawn))
     else:

@@ -60,7 +60,10 @@ def failing(contract: str, run_id: str | None, where: Destinations) -> Iterator[
 def _monitor(arguments: argparse.Namespace) -> int:
     where = destinations(arguments)
     if not where:
-        raise UsageError("name a destination: --metrics or --alert")
+        raise UsageError(
+            "name a destination, such as --metrics stdout or --alert webhook:env:NAME (dataward monitor --help lists them), or set "
+            "DATAWARD_METRICS or DATAWARD_ALERTS"
+        )
     from dataward.pipeline.guard import watched
 
     with watched("monitor", source=arguments.reports[0]):

@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Any
 
+from dataward.cli.say import say
 from dataward.errors import UsageError, named_run
 
 __all__ = [
@@ -24,8 +25,14 @@ class Verb:
     """Function that adds verbs to a parser."""
 
     def __init__(self, parser: argparse.ArgumentParser, metavar: str) -> None:
-        """Create the subparsers of a parser."""
-        self._holder: Any = parser.add_subparsers(title=f"{metavar.lower()}s", required=True, metavar=metavar)
+        """Create the subparsers of a parser; without one of them, it lists them, with the exit code of a usage error."""
+
+        def listing(_: argparse.Namespace) -> int:
+            say(*parser.format_help().splitlines(), f"{parser.prog}: name one of these {metavar.lower()}s")
+            return 2
+
+        parser.set_defaults(run=listing)
+        self._holder: Any = parser.add_subparsers(title=f"{metavar.lower()}s", metavar=metavar)
 
     def __call__(self, name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
         """Add a verb and return its parser."""
