@@ -87,6 +87,11 @@ def test_a_length_before_now_is_a_time(text, ago):
     assert since("2026-11-25") == datetime(2026, 11, 25, tzinfo=timezone.utc)
 
 
+def test_a_length_before_all_time_is_refused():
+    with pytest.raises(UsageError, match="write a time such as"):
+        since("999999999999d")
+
+
 def test_a_contract_without_audit_says_how_to_have_events(tmp_path, capsys):
     text = CONTRACT.format(root=tmp_path)
     (tmp_path / "c.yaml").write_text(text[: text.index("access:")])

@@ -13,8 +13,10 @@ import pytest
 
 from dataward import __version__
 from dataward.cli import ROOMS, _parser, main
+from dataward.cli.rights import _subject
+from dataward.cli.say import print_json
 from dataward.cli.tables import importing
-from dataward.errors import Interrupted
+from dataward.errors import Interrupted, UsageError
 from tests.unit.test_contract import GOOD
 
 
@@ -152,6 +154,32 @@ def test_a_name_that_the_terminal_cannot_show_ends_no_command(tmp_path, encoding
     assert done.stdout.decode("latin-1" if encoding == "latin-1" else "utf-8").startswith(
         f"{shown}.yaml: contract 'people'"
     )
+
+
+def test_a_number_that_json_cannot_hold_is_null(capsys):
+    print_json({"mean": float("nan"), "bounds": (float("-inf"), 1.5)})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"mean": None, "bounds": [None, 1.5]}
+
+
+def test_the_first_value_of_a_file_has_no_byte_order_mark(tmp_path):
+    """Of a subject that Windows' editor saved, an erasure would find nothing, and its proof would hold."""
+    (tmp_path / "who").write_bytes("\ufeffann\r\n".encode())
+    assert _subject(f"@{tmp_path}/who") == "ann"
+    (tmp_path / "who").write_bytes("ann".encode("utf-16"))
+    with pytest.raises(UsageError, match="who: not UTF-8 text: save it as UTF-8"):
+        _subject(f"@{tmp_path}/who")
+
+
+def test_a_record_may_hold_other_line_breaks_and_a_wrong_one_is_named_by_its_own_line(tmp_path, monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr("dataward.inference.score", lambda model, contract, records: given.extend(records) or [])
+    file = tmp_path / "records.jsonl"
+    argv = ["score", "m", "--contract", "c.yaml", "--records", str(file)]
+    file.write_text('\ufeff{"note": "one\u2028two"}\n\n{"note": "\x85"}\n', encoding="utf-8")
+    assert (main(argv), given) == (0, [{"note": "one\u2028two"}, {"note": "\x85"}])
+    file.write_text('{"a": 1}\n\nnothing\n')
+    assert main(argv) == 2
+    assert "line 3 is no JSON object" in capsys.readouterr().err
 
 
 def test_dqdl_fmt(tmp_path, capsys, monkeypatch):

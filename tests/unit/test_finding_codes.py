@@ -10,8 +10,10 @@ from dataward.integrity.proof import ledger as of_ledger
 from dataward.pipeline.attest import BESIDE
 
 LIB = Path(dataward.__file__).parent
-TREES = {file: ast.parse(file.read_text()) for file in LIB.rglob("*.py") if file.name != "findings.py"}
 GIVING = ("fail", "note", "_edited")
+WORDS = (*CODES, *(f"{name}(" for name in (*GIVING, "Flaw")), "-changed")
+READ = {file: file.read_text() for file in LIB.rglob("*.py") if file.name != "findings.py"}
+TREES = {file: ast.parse(text) for file, text in READ.items() if any(word in text for word in WORDS)}
 
 
 def texts(node: ast.AST) -> Iterator[str]:

@@ -231,7 +231,7 @@ def test_perturbed_numbers_have_the_stated_scale():
 
 
 def test_pick_is_the_same_for_the_same_value(tmp_path):
-    (tmp_path / "names.txt").write_text("Ann\nBob\n\n Cy \n")
+    (tmp_path / "names.txt").write_text("\ufeffAnn\nBob\n\n Cy \n")
     values = [f"person {n}" for n in range(600)]
     made = protected(f"{{pick: {{file: {tmp_path}/names.txt}}}}", values)
     assert set(made) == {"Ann", "Bob", "Cy"}

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,15 @@ def test_a_draft_that_somebody_put_there_is_not_written_through(tmp_path):
     (tmp_path / f".file.{os.getpid()}").symlink_to(other)
     replace_file(tmp_path / "file", b"new")
     assert (other.read_bytes(), (tmp_path / "file").read_bytes()) == (b"theirs", b"new")
+
+
+def test_a_url_is_no_local_folder_with_a_colon(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for url in ("s3://bucket/page.html", "dbfs:/page.html"):
+        with pytest.raises(OSError, match="a path of this machine is needed here"):
+            replace_file(Path(url), b"x")
+    replace_file(Path("a:b/page.html"), b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["a:b"]
 
 
 def test_links_and_devices_stay(tmp_path):

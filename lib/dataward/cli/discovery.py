@@ -141,8 +141,9 @@ def write_draft(path: str, text: str) -> None:
     Raises:
         UsageError: the file cannot be written.
     """
+    from dataward.tables.replacing import replace_file
+
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(text, encoding="utf-8")
+        replace_file(Path(path), text.encode())
     except OSError as error:
         raise UsageError(f"--draft {path}: {error.strerror}") from None

@@ -172,6 +172,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 @_asked("keys_list")
 def _public(arguments: argparse.Namespace) -> int:
     from dataward.integrity.dsse import PublicKey, key_id, pem
+    from dataward.tables.replacing import replace_file
 
     keys, _ = _keys(arguments.where)
     ring = _opened(arguments)
@@ -192,7 +193,7 @@ def _public(arguments: argparse.Namespace) -> int:
         found += [(name, key) for key in service_signer(keys.sign).publics]
     text = "".join(pem(key) for _, key in found)
     if arguments.output:
-        Path(arguments.output).write_text(text, encoding="ascii")
+        replace_file(Path(arguments.output), text.encode("ascii"))
     if arguments.json:
         print_json({"keys": [{"name": name, "key_id": key_id(key), "pem": pem(key)} for name, key in found]})
     elif not arguments.output:

@@ -24,14 +24,14 @@ def add(verb: Verb) -> None:
 def _lineage(arguments: argparse.Namespace) -> int:
     from dataward.report.lineage import html
     from dataward.spark import session
+    from dataward.tables.replacing import replace_file
     from dataward.verbs.lineage import lineage, plans_of
 
     plans = plans_of(arguments.contracts, say)
     found = lineage(session.get(), plans)
     if arguments.html:
         page = html(found, f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
-        Path(arguments.html).parent.mkdir(parents=True, exist_ok=True)
-        Path(arguments.html).write_text(page, encoding="utf-8")
+        replace_file(Path(arguments.html), page.encode())
     if arguments.json:
         print_json({**dataclasses.asdict(found), "page": arguments.html})
         return 0

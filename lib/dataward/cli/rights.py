@@ -123,7 +123,7 @@ def _erase(arguments: argparse.Namespace) -> int:
     from dataward.verbs.erase import Asked, erase
 
     plans = [plan(file) for file in arguments.contract]
-    values = tuple(line for line in _text_of(arguments.values).splitlines() if line) if arguments.values else ()
+    values = tuple(filter(None, _text_of(arguments.values).split("\n"))) if arguments.values else ()
     asked = Asked(
         _subject(arguments.subject), arguments.ticket, values, tuple(arguments.also), arguments.report, arguments.prove
     )
@@ -169,10 +169,13 @@ def _subject(given: str) -> str:
 
 
 def _text_of(path: str) -> str:
+    """Return a text without the byte order mark of Windows' editors, which would be taken for a part of the first value."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8 text: save it as UTF-8") from None
 
 
 def _anonymize(arguments: argparse.Namespace) -> int:

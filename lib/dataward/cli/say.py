@@ -5,13 +5,15 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import math
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from dataward.spark.java_side import has_java, print_to_stderr, under_spark_submit
 
-__all__ = ["flushed", "merged", "print_json", "printable", "say", "unread", "warned"]
+__all__ = ["finite", "flushed", "merged", "print_json", "printable", "say", "unread", "warned"]
 
 
 def say(*lines: str) -> None:
@@ -47,7 +49,16 @@ def printable() -> None:
 
 def print_json(data: Any) -> None:
     """Print data as an indented JSON document."""
-    flushed(json.dumps(data, indent=2, default=str) + "\n")
+    flushed(json.dumps(finite(data), indent=2, default=str) + "\n")
+
+
+def finite(data: Any) -> Any:
+    """Return data with None in the place of NaN and infinities, which JSON cannot hold."""
+    if isinstance(data, Mapping):
+        return {key: finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def flushed(text: str = "") -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dataward.cli.parsing import Verb, with_contract
-from dataward.cli.say import print_json, say
+from dataward.cli.say import finite, print_json, say
 from dataward.errors import UsageError
 
 __all__ = ["add"]
@@ -220,12 +220,13 @@ def _score_records(arguments: argparse.Namespace) -> int:
     from dataward.inference import score as score_records
 
     try:
-        text = sys.stdin.read() if arguments.records == "-" else Path(arguments.records).read_text(encoding="utf-8")
+        text = sys.stdin.read() if arguments.records == "-" else Path(arguments.records).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--records {arguments.records} cannot be read ({type(error).__name__})") from None
-    lines = [line for line in text.splitlines() if line.strip()]
     records = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.split("\n"), 1):  # other line breaks may be part of a text
+        if not line.strip():
+            continue
         try:
             record = json.loads(line)
         except ValueError:
@@ -238,7 +239,7 @@ def _score_records(arguments: argparse.Namespace) -> int:
         print_json({"answers": answers})
     else:
         for answer in answers:
-            print(json.dumps(answer))
+            print(json.dumps(finite(answer)))
     return 0
 
 

@@ -141,7 +141,7 @@ def _quarantined(spark: SparkSession, contract: Contract) -> set[tuple[str, str]
 def _entries(spark: SparkSession, contract: Contract, keys: Keyring) -> dict[tuple[str, str], int]:
     """Return the number of entries encrypted under a key, by table of entries and key."""
     found = {}
-    for domain in {*contract.domains} & {*keys.domains}:
+    for domain in sorted({*contract.domains} & {*keys.domains}):
         for version in keys.versions(domain):
             for table in tables_of(spark, contract, domain):
                 found[table.path, _key_name(domain, version)] = table.carries(version)

@@ -342,7 +342,7 @@ def _rule_trouble(
             return _no_column(name, types)
     for alias, names in rule.reference_columns().items():
         known = references[alias].columns
-        for name in set(map(str.lower, names)) - set(map(str.lower, known)):
+        for name in (one for one in names if one.lower() not in map(str.lower, known)):
             remedy = did_you_mean(name, known) or f"it has {', '.join(known)}"
             return f"reference '{alias}' has no column '{name}'", remedy
     try:

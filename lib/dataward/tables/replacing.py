@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,8 +22,10 @@ def replace_file(path: Path, data: bytes, mode: int = 0o666) -> None:
         mode: permissions, without those that the umask takes away.
 
     Raises:
-        OSError: the file cannot be written; it is unchanged, unless it is a link or a device.
+        OSError: it is a URL, or the file cannot be written; it is unchanged, unless it is a link or a device.
     """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        raise OSError(errno.EINVAL, "a path of this machine is needed here", str(path))
     if path.is_symlink() or (path.exists() and not path.is_file()):
         path.write_bytes(data)
         return

@@ -61,11 +61,11 @@ def since(text: str) -> datetime:
     from datetime import timedelta
 
     units = {"m": "minutes", "h": "hours", "d": "days"}
-    if text[:-1].isdecimal() and text[-1:] in units:
-        return datetime.now(timezone.utc) - timedelta(**{units[text[-1]]: int(text[:-1])})
     try:
+        if text[:-1].isdecimal() and text[-1:] in units:
+            return datetime.now(timezone.utc) - timedelta(**{units[text[-1]]: int(text[:-1])})
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(f"'{text}': write a time such as 2026-11-25T10:00:00+00:00, or a length such as 24h") from None
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 

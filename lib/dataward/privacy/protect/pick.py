@@ -62,5 +62,5 @@ class PickOperator(Keyed):
 
         if self.parameters.file is None:
             return pa.array(self.parameters.values, pa.string())
-        lines = Path(self.parameters.file).read_text(encoding="utf-8").splitlines()
+        lines = Path(self.parameters.file).read_text(encoding="utf-8-sig").splitlines()
         return pa.array([line.strip() for line in lines if line.strip()], pa.string())
