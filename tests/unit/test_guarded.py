@@ -299,6 +299,7 @@ UNGUARDED = {
     "site": {
         "init": "creates a new key",
     },
+    "suggest": {"others": "filters given suggestions"},
     "survey": {"numbers_of": "measures a given frame", "tally_of": "reads a plan"},
     "vacuum": {"retained_hours": "reads a contract"},
     "verify": {"proved": "the body of verify", "trusted": "reads public keys, for verify and bundle, which decide"},
