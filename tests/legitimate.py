@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from tests.deltamade import Table, rows, unquoted
 
 
@@ -40,6 +43,21 @@ def optimize(table):
     if table.partitioned:
         return False
     table.optimize()
+    return True
+
+
+@operation("commit-neutral")
+def optimize_by_a_delta_that_writes_partition_columns_into_files(table):
+    if not table.partitioned:
+        return False
+    old = next(iter(table.adds.values()))
+    found = pq.ParquetFile(table.root / unquoted(old["path"])).read()
+    values = pa.array([old["partitionValues"]["mail"]] * len(found))
+    new = table.file([(number, values[0].as_py()) for number in found["id"].to_pylist()])
+    file = table.root / unquoted(new["add"]["path"])
+    pq.write_table(found.append_column("mail", values), file)
+    new["add"] |= {"dataChange": False, "size": file.stat().st_size}
+    table.commit("OPTIMIZE", None, table.remove(old, False), new)
     return True
 
 

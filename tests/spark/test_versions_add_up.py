@@ -145,7 +145,7 @@ def commit_file(chain, version):
 def changed_cell(chain, name="v", value="!"):
     """The file and its size in the log, as somebody with write access to the storage would do it."""
     file = next(chain.root.glob("p=a/*.parquet"))
-    rows = pq.read_table(file)
+    rows = pq.ParquetFile(file).read()
     at = rows.schema.get_field_index(name)
     rows = rows.set_column(at, rows.schema.field(at), [[value, *rows.column(at).to_pylist()[1:]]])
     before = file.stat().st_size
@@ -192,7 +192,7 @@ def changed_file(chain, version):
     """Change a file that a commit has just added, and its size in the log."""
     file = max(chain.root.glob("p=*/*.parquet"), key=lambda one: one.stat().st_mtime_ns)
     before = file.stat().st_size
-    pq.write_table(pq.read_table(file).slice(0, 0), file)
+    pq.write_table(pq.ParquetFile(file).read().slice(0, 0), file)
     (file.parent / f".{file.name}.crc").unlink()
     log = commit_file(chain, version)
     log.write_text(log.read_text().replace(f'"size":{before},', f'"size":{file.stat().st_size},'))

@@ -79,6 +79,16 @@ def test_a_missing_reader_is_named_by_its_coordinate():
     assert absent("orc", missing) is None
 
 
+@pytest.mark.parametrize(("spark", "words"), [
+    ("3.5.7", "--packages org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.0,"),
+    ("4.1.1", "--packages org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0,"),
+    ("4.2.0", "no reader of format iceberg is published for Spark 4.2; there is one for 3.5, 4.0, 4.1"),
+])  # fmt: skip
+def test_a_reader_of_iceberg_is_named_where_one_is_published(monkeypatch, spark, words):
+    monkeypatch.setattr("pyspark.__version__", spark)
+    assert words in absent("iceberg", RuntimeError("Failed to find data source: iceberg"))
+
+
 @pytest.mark.parametrize(("said", "told"), [
     ("org.postgresql.util.PSQLException: FATAL: password authentication failed for user \"owner\"", "the database refuses user or password"),
     ("org.postgresql.util.PSQLException: Connection to db:5432 refused. Check that", "the database cannot be reached"),

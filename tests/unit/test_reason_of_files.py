@@ -10,11 +10,20 @@ HEADER = "CSV header does not conform to the schema.\n Header: id, 4929371288416
 LENGTH = "Number of column in CSV header is not equal to number of fields in the schema:\n Header length: 3, schema size: 2\nCSV file: file:///lake/in/b.csv"
 PARQUET = "Parquet column cannot be converted in file file:///lake/in/p.snappy.parquet. Column: [id], Expected: bigint, Found: BINARY."
 
+READING = "[FAILED_READ_FILE.NO_HINT] Encountered error while reading file file:///lake/in/b.csv"
+PARQUET4 = (
+    "[FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH] Encountered error while reading file file:///lake/in/p.snappy.parquet. "
+    "Data type mismatches when reading Parquet column [id]. Expected Spark type bigint, actual Parquet type BINARY. SQLSTATE: KD001"
+)
+
 
 @pytest.mark.parametrize(("message", "words"), [
     (HEADER, "the CSV header does not match the schema: another name stands where 'note' should (b.csv)"),
     (LENGTH, "the CSV header does not match the schema: it has 3 names, not 2 (b.csv)"),
     (PARQUET, "column 'id' is bigint in one file and BINARY in another (p.snappy.parquet)"),
+    (PARQUET4, "column 'id' is bigint in one file and BINARY in another (p.snappy.parquet)"),
+    (f"{READING}. TextParsingException: x", "a record of the CSV cannot be parsed"),
+    (f"{READING}. java.util.zip.ZipException: invalid", "a file cannot be read"),
     ("[COLUMN_ALREADY_EXISTS] The column `id` already exists. Consider to", "the name `id` occurs twice (Spark does not look at case): rename one"),
     ("java.io.FileNotFoundException: /lake/in/b.csv (Permission denied)", "access is denied"),
     ("java.io.FileNotFoundException: /lake/in/b.csv (No such file or directory)", "there is nothing at this path"),

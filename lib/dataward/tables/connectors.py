@@ -19,11 +19,13 @@ __all__ = ["absent", "coordinate", "messages"]
 
 COORDINATES = {
     "avro": "org.apache.spark:spark-avro_{scala}:{spark}",
-    "iceberg": "org.apache.iceberg:iceberg-spark-runtime-{minor}_{scala}:1.10.0",
+    "iceberg": "org.apache.iceberg:iceberg-spark-runtime-{minor}_{scala}:{iceberg}",
     "jdbc": "org.postgresql:postgresql:42.7.8",
     "kafka": "org.apache.spark:spark-sql-kafka-0-10_{scala}:{spark}",
 }
 """Coordinate by source format; for jdbc that of PostgreSQL's driver."""
+ICEBERG = {"3.5": "1.10.0", "4.0": "1.10.0", "4.1": "1.11.0"}
+"""Iceberg's release for a version of Spark; it has none for others."""
 
 MISSING = re.compile(
     r"Failed to find (the )?data source|DATA_SOURCE_NOT_FOUND|ClassNotFoundException|NoClassDefFoundError|No suitable driver"
@@ -31,20 +33,30 @@ MISSING = re.compile(
 
 
 def coordinate(format_: str) -> str | None:
-    """Return the Maven coordinate of a format's reader for the installed Spark; None where Spark brings it."""
+    """Return the Maven coordinate of a format's reader for the installed Spark; None where Spark brings it, or none is published."""
     import pyspark
 
-    version = pyspark.__version__
+    version, minor = pyspark.__version__, _minor()
     scala = "2.12" if version.startswith("3.") else "2.13"
     named = COORDINATES.get(format_)
-    return named.format(scala=scala, spark=version, minor=".".join(version.split(".")[:2])) if named else None
+    if named is None or (format_ == "iceberg" and minor not in ICEBERG):
+        return None
+    return named.format(scala=scala, spark=version, minor=minor, iceberg=ICEBERG.get(minor))
+
+
+def _minor() -> str:
+    import pyspark
+
+    return ".".join(pyspark.__version__.split(".")[:2])
 
 
 def absent(format_: str, error: BaseException) -> str | None:
     """Return the remedy for an error that a missing reader caused; None for any other error."""
     named = coordinate(format_)
-    if named is None or not MISSING.search(str(error)):
+    if format_ not in COORDINATES or not MISSING.search(str(error)):
         return None
+    if named is None:
+        return f"no reader of format {format_} is published for Spark {_minor()}; there is one for {', '.join(ICEBERG)}"
     what = "driver for this JDBC URL" if format_ == "jdbc" else f"reader of format {format_}"
     example = ", e.g. for PostgreSQL" if format_ == "jdbc" else ""
     return (

@@ -50,11 +50,11 @@ _WORDS = (
     ),
     (r"Permission denied|AccessDenied|Access Denied|AccessControlException", "access is denied"),
     (
-        r"PATH_NOT_FOUND|Path does not exist|FileNotFoundException|DELTA_PATH_DOES_NOT_EXIST",
+        r"PATH_NOT_FOUND|Path does not exist|FileNotFoundException|FILE_NOT_EXIST|DELTA_PATH_DOES_NOT_EXIST",
         "there is nothing at this path",
     ),
     (r"TABLE_OR_VIEW_NOT_FOUND", "there is no such table"),
-    (r"is not a Parquet file|CANNOT_READ_FILE_FOOTER|Could not read footer|FAILED_READ_FILE", "a file is no Parquet"),
+    (r"is not a Parquet file|CANNOT_READ_FILE_FOOTER|Could not read footer", "a file is no Parquet"),
     (r"UNABLE_TO_INFER_SCHEMA", "no schema can be read from the files"),
     (r"PARSE_SYNTAX_ERROR", "the SQL or schema text does not parse"),
     (r"No space left on device|File too large|Disk quota exceeded", "the disk is full"),
@@ -64,7 +64,7 @@ _WORDS = (
         "no directory can be made",
     ),
     (
-        r"No FileSystem for scheme|Class(NotFoundException.*| )org\.apache\.hadoop\.fs\.s3a\.S3AFileSystem",
+        r"No FileSystem for scheme|UNSUPPORTED_FILE_SYSTEM|Class(NotFoundException.*| )org\.apache\.hadoop\.fs\.s3a\.S3AFileSystem",
         "no file system for this path: for S3 add hadoop-aws (docs/s3.md; for a local session: dataward jars --s3)",
     ),
     (r"CSV header does not conform|[Nn]umber of columns? in CSV", "the CSV header does not match the schema"),
@@ -74,7 +74,7 @@ _WORDS = (
         "option escape: '\\'",
     ),
     (r"TextParsingException", "a record of the CSV cannot be parsed"),
-    (r"UnsupportedCharset|IllegalCharsetName", "there is no encoding of this name"),
+    (r"UnsupportedCharset|IllegalCharsetName|INVALID_PARAMETER_VALUE\.CHARSET", "there is no encoding of this name"),
     (r"CANNOT_MERGE_SCHEMAS|CANNOT_MERGE_INCOMPATIBLE", "a column has different types in different files"),
     (r"Relative path in absolute URI", "a file's name holds a colon, which Hadoop does not read: rename the file"),
     (r"DELTA_VERSIONS_NOT_CONTIGUOUS|DELTA_TRUNCATED_TRANSACTION_LOG", "a commit file is missing from the log"),
@@ -112,6 +112,7 @@ _WORDS = (
     (r"StackOverflowError", "the SQL is nested too deeply, or a regular expression goes too deep"),
     (r"OutOfMemoryError|Total size of serialized results", "Spark ran out of memory"),
     (r"INCONSISTENT_BEHAVIOR_CROSS_VERSION|SparkUpgradeException", "a date or time was written by another calendar"),
+    (r"FAILED_READ_FILE", "a file cannot be read"),  # Spark 4 puts it above every cause
 )
 
 
@@ -197,9 +198,14 @@ def _shown(word: str, value: str) -> str:
     return plain if len(plain) <= 200 else f"{plain[:200]}..."
 
 
+MISMATCH = r"Column: \[(.+?)\], Expected: (\S+), Found: (\w+)"
+MISMATCH_4 = r"Parquet column \[(.+?)\]\. Expected Spark type (\S+), actual Parquet type (\w+)"
+"""Spark's sentence about a Parquet file with another type; Spark 4's."""
+
+
 def _named(whole: str) -> str | None:
     """Return the problem with its column or file, where Spark's sentence holds no other data."""
-    file = re.search(r"(?:CSV file: |in file )\S*?([^/\s]+?)\.?(?:\s|$)", whole)
+    file = re.search(r"(?:CSV file: |(?:in|reading) file )\S*?([^/\s]+?)\.?(?:\s|$)", whole)
     where = f" ({file.group(1)})" if file else ""
     if found := re.search(r"CSV header does not conform.*?Expected: (.+?) but found", whole, re.DOTALL):
         return f"the CSV header does not match the schema: another name stands where '{found.group(1)}' should{where}"
@@ -207,8 +213,9 @@ def _named(whole: str) -> str | None:
         return f"the CSV header does not match the schema: it has {found.group(1)} names, not {found.group(2)}{where}"
     if found := re.search(r"COLUMN_ALREADY_EXISTS\] The column (`.+?`) already exists", whole):
         return f"the name {found.group(1)} occurs twice (Spark does not look at case): rename one"
-    if found := re.search(r"Column: \[(.+?)\], Expected: (\S+), Found: (\w+)", whole):
-        return f"column '{found.group(1)}' is {found.group(2)} in one file and {found.group(3)} in another{where}"
+    if found := re.search(rf"{MISMATCH}|{MISMATCH_4}", whole):
+        column, wanted, actual = filter(None, found.groups())
+        return f"column '{column}' is {wanted} in one file and {actual} in another{where}"
     if found := re.search(r"to version (\d+)\. Available versions: \[(\d+), (\d+)\]", whole):
         return f"there is no such version ({found.group(1)}; there are {found.group(2)} to {found.group(3)})"
     return None

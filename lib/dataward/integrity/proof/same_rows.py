@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,10 @@ class _File:
     deleted: Any = None
 
 
-def same_rows(table: Folder, gone: Sequence[ManifestFile], added: Sequence[ManifestFile]) -> bool:
-    """Return whether files contain the same rows in each partition, in any order.
+def same_rows(
+    table: Folder, gone: Sequence[ManifestFile], added: Sequence[ManifestFile], ignored: Collection[str] = ()
+) -> bool:
+    """Return whether files contain the same rows in each partition, in any order, without the ignored columns.
 
     Raises:
         Missing: a file does not exist.
@@ -48,7 +50,7 @@ def same_rows(table: Folder, gone: Sequence[ManifestFile], added: Sequence[Manif
     if _ids_differ(schemas):
         raise Unequal("its files have the columns' field IDs exchanged")
     try:
-        schema = pa.unify_schemas([pa.schema(list(one)) for one in schemas])
+        schema = pa.unify_schemas([pa.schema([field for field in one if field.name not in ignored]) for one in schemas])
     except pa.ArrowException:
         raise TypeError from None
     key = secrets.token_bytes(32)

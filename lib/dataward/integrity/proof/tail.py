@@ -11,7 +11,7 @@ from dataward.integrity.manifest import Attested, ManifestCommit, ManifestFile, 
 from dataward.integrity.proof.delta import Looked
 from dataward.integrity.proof.same_rows import Unequal, parquet, same_rows
 from dataward.integrity.proof.statistics import hiding
-from dataward.tables.deltalog.actions import Damaged, Key
+from dataward.tables.deltalog.actions import Damaged
 from dataward.tables.deltalog.folder import Folder, Missing
 from dataward.tables.deltalog.log import read_commit
 
@@ -94,7 +94,7 @@ def judged(looked: Looked, step: Step, commit: ManifestCommit, restorable: Resto
             "commit-unattested", place, f"it added {len(commit.added)} and removed {len(commit.removed)} data files"
         )
     else:
-        yield _rows(looked.table, step.gone, commit)
+        yield _rows(looked.table, step, commit)
         yield from _misleading(looked, commit)
 
 
@@ -178,6 +178,12 @@ def _fields(metadata: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
     return found
 
 
+def _partition_fields(metadata: Mapping[str, Any] | None) -> set[str]:
+    """Return the fields of partition columns, if a file contains them (Delta 4 writes them); readers take their values from the log."""
+    listed = (metadata or {}).get("partition_columns")
+    return {field for field, one in _fields(metadata).items() if isinstance(listed, list) and one["name"] in listed}
+
+
 def _restored(looked: Looked, state: Attested, restorable: Restorable) -> Attested | None:
     """Return the sealed version that has the same files; None where there is none."""
     version = restorable.get(state.mark)
@@ -196,13 +202,13 @@ def _described_otherwise(looked: Looked, sealed: Attested, commit: ManifestCommi
         yield from _misleading(looked, commit)
 
 
-def _rows(table: Folder, removed: Mapping[Key, ManifestFile], commit: ManifestCommit) -> Finding:
+def _rows(table: Folder, step: Step, commit: ManifestCommit) -> Finding:
     """Compare the rows of the files that a commit removed and added, as multisets."""
-    place, gone = _place(commit), list(removed.values())
+    place, removed, gone = _place(commit), step.gone, list(step.gone.values())
     if not removed.keys() >= set(commit.removed) or sum(one.size for one in (*gone, *commit.added)) > LARGEST:
         return note("commit-unproven", place, "its files are too large to compare here; use --rows")
     try:
-        equal = same_rows(table, gone, commit.added)
+        equal = same_rows(table, gone, commit.added, _partition_fields(step.state.metadata))
     except Missing as error:
         return note("commit-unproven", place, f"{error} is gone, so that its rows cannot be compared; use --rows")
     except TypeError:
