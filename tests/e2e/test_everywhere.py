@@ -1,11 +1,11 @@
 """One contract with every operator and 34 rules in four sessions: Spark 3.5 and Spark 4, each classic and through Spark Connect.
 
-`make test-everywhere` makes the environment of Spark 4 first; without it, its two sessions are skipped.
+`make test-everywhere` makes the environment of Spark 4 first; without it, its two sessions are left out. Each further environment of
+the checkout (`make SPARK=4.0 setup`) adds its two.
 """
 
 import copy
 import json
-import os
 import sys
 
 import pytest
@@ -18,8 +18,14 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(SPARK4, reason="starts from Spark 3.5, and runs the Python of Spark 4 itself"),
 ]
-OTHER = os.environ.get("DATAWARD_SPARK4_PYTHON") or str(ROOT / ".venv-spark4/bin/python")
-"""The Python that has Spark 4."""
+OTHERS = sorted(ROOT.glob(".venv-spark4*/bin/python"))
+"""The Pythons that have Spark 4."""
+SESSIONS = [("connect-3.5", sys.executable)]
+SESSIONS += [
+    (f"{kind}-{python.parts[-3].removeprefix('.venv-spark')}", str(python))
+    for python in OTHERS
+    for kind in ("classic", "connect")
+]
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +45,9 @@ def _facts(folder, name, python, *remote):
     return json.loads((folder / f"{name}.json").read_text())
 
 
-@pytest.mark.parametrize(("name", "version"), [("connect-3", "3.5"), ("classic-4", "4."), ("connect-4", "4.")])
-def test_every_session_gives_the_same_rows_tokens_verdicts_and_digest(first, shared, tmp_path, name, version):
-    python = OTHER if version == "4." else sys.executable
-    if not os.path.exists(python):
-        pytest.skip(f"no Spark 4 at {python}: make test-everywhere installs it")
+@pytest.mark.parametrize(("name", "python"), SESSIONS, ids=[name for name, _ in SESSIONS])
+def test_every_session_gives_the_same_rows_tokens_verdicts_and_digest(first, shared, tmp_path, name, python):
+    version = name.partition("-")[2]
     connect = name.startswith("connect")
     if connect:
         with serving(tmp_path, python) as server:

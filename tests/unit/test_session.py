@@ -100,12 +100,13 @@ def test_platform(monkeypatch, variable, expected):
 def test_wrong_pyspark_is_named(monkeypatch):
     import pyspark
 
-    monkeypatch.setattr(pyspark, "__version__", "4.0.0")
+    monkeypatch.setattr(pyspark, "__version__", "4.3.0")
     with pytest.raises(
-        SessionError, match=r"pyspark 4\.0\.0 is installed; Dataward is tested on 3\.5 and 4\.2.*dataward\[spark4\]"
+        SessionError,
+        match=r"pyspark 4\.3\.0 is installed; Dataward is tested on 3\.5, 4\.0, 4\.1, 4\.2.*dataward\[spark4\]",
     ):
         session.get()
-    assert os.environ.get("SPARK_VERSION") != "4.0"
+    assert os.environ.get("SPARK_VERSION") != "4.3"
 
 
 def test_glue_is_told_every_package_that_the_wheel_needs():

@@ -47,7 +47,10 @@ SETS = {
         # dqdl 1.0.7, a dependency of Deequ, is in no repository; netlib replaces arpack_combined_all.
         ("software.amazon.glue:dqdl", "net.sourceforge.f2j:arpack_combined_all"),
     ),
-    "4.2": JarSet(("io.delta:delta-spark_4.2_2.13:4.4.0",), HERE / "jars-4.2.sha256"),
+    **{
+        spark: JarSet((f"io.delta:delta-spark_{spark}_2.13:4.4.0",), HERE / f"jars-{spark}.sha256")
+        for spark in ("4.0", "4.1", "4.2")
+    },
 }
 """Jars of a session by Spark's version; Delta's coordinate comes first."""
 
@@ -67,8 +70,9 @@ def fitting() -> JarSet:
     found = _for_installed(SETS)
     if found is None:
         raise SessionError(
-            f"pyspark {pyspark.__version__} is installed; Dataward is tested on {' and '.join(SETS)} (3.5 is that of EMR 7, Glue 5, "
-            "Databricks 15.4 and 16.4). On your own machine: pip install 'dataward[spark]', or 'dataward[spark4]' for Spark 4"
+            f"pyspark {pyspark.__version__} is installed; Dataward is tested on {', '.join(SETS)} (3.5 is that of EMR 7, Glue 5, "
+            "Databricks 15.4 and 16.4; 4.0 that of Databricks 17.3). On your own machine: "
+            "pip install 'dataward[spark]', or 'dataward[spark4]' for Spark 4"
         )
     return found
 
