@@ -11,6 +11,7 @@ from dataward.spark.session import isolated
 from dataward.tables.connectors import absent
 from dataward.tables.frame import evaluated
 from dataward.tables.source import pin
+from tests.installed import SPARK4
 
 FRAME = Source(format="frame")
 
@@ -71,9 +72,15 @@ def test_frames_that_cannot_be_published_are_refused_before_they_are_evaluated(s
         "two of its columns are named 'a'": spark.range(1).select(F.lit(1).alias("a"), F.lit(2).alias("A")),
         "its column 'd' is of type interval day": spark.sql("SELECT interval '1' day AS d"),
         "its column 'n' is of type void": spark.sql("SELECT null AS n"),
-        "a type that Delta does not keep": spark.sql("SELECT make_interval(1) AS i"),
+        "(a type that Delta does not keep|its column 'i' is of type interval)": spark.sql(
+            "SELECT make_interval(1) AS i"
+        ),
+        "its column 'a' is of type array<struct<v:void>>": spark.sql("SELECT array(struct(null AS v)) AS a"),
         f"it has a column '{MALFORMED}'": spark.range(1).withColumnRenamed("id", MALFORMED),
     }
+    if SPARK4:
+        refused["its column 't' is of type time"] = spark.sql("SELECT time'10:00:00' AS t")
+        refused["its column 'c' is of type string collate UTF8_LCASE"] = spark.sql("SELECT 'a' COLLATE UTF8_LCASE AS c")
     for said, frame in refused.items():
         with isolated(spark) as own, pytest.raises(SourceError, match=said):
             evaluated(own, frame, FRAME)

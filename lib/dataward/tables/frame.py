@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,10 +67,19 @@ def _checkpointed(spark: SparkSession, given: DataFrame) -> Evaluated:
     return Evaluated(frame, size, lambda: rows.unpersist(False))
 
 
+UNKEPT = re.compile(r"^(interval|void|time\b|geo)|collate ")
+"""Types that Delta does not keep, as Spark writes them; PySpark has classes for those of its own version only."""
+
+
+def _unkept(kind: Any) -> bool:
+    """Return whether Delta does not keep a type, or a type within it."""
+    nested = [getattr(kind, part) for part in ("elementType", "keyType", "valueType") if hasattr(kind, part)]
+    nested += [field.dataType for field in getattr(kind, "fields", ())]
+    return any(map(_unkept, nested)) or (not nested and UNKEPT.search(kind.simpleString()) is not None)
+
+
 def _trouble(given: DataFrame) -> str:
     """Return why a frame cannot be published; empty where nothing is known."""
-    from pyspark.sql import types as T
-
     if given.isStreaming:
         return "it is a stream; publish the rows of a stream with 'dataward publish --stream'"
     try:
@@ -81,7 +91,6 @@ def _trouble(given: DataFrame) -> str:
         return f"it has a column '{MALFORMED}', a name that Dataward uses; rename it"
     if twice := [name for name in names if names.count(name) > 1]:
         return f"two of its columns are named '{twice[0]}', which Spark does not tell apart; rename one"
-    unkept = T.DayTimeIntervalType | T.YearMonthIntervalType | T.NullType
-    if found := [field for field in fields if isinstance(field.dataType, unkept)]:
+    if found := [field for field in fields if _unkept(field.dataType)]:
         return f"its column '{found[0].name}' is of type {found[0].dataType.simpleString()}, which Delta does not keep; cast or drop it"
     return ""

@@ -92,6 +92,10 @@ _WORDS = (
     (r"DELTA_NOT_NULL_CONSTRAINT_VIOLATED", "a column that must not be null would hold null"),
     (r"DELTA_VIOLATE_CONSTRAINT_WITH_VALUES|DELTA_CONSTRAINT", "a CHECK constraint of the table does not hold"),
     (r"EXCEED_CHAR_VARCHAR_LIMIT|EXCEED_LIMIT_LENGTH", "a text is longer than its column takes"),
+    (
+        r"UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE|DELTA_(UNSUPPORTED_DATA_TYPES|GEOSPATIAL|COMPLEX_TYPE_COLUMN_CONTAINS_NULL)|STRUCT_ALL_VOID",
+        "a column has a type that Delta does not keep; cast or drop it",
+    ),
     (r"DELTA_UNSUPPORTED_FEATURES", "the table uses a feature that this Delta does not know"),
     (r"DELTA_INVALID_CHARACTERS_IN_COLUMN_NAME", "a column's name holds characters that need Delta's column mapping"),
     (r"DELTA_MISSING_DELTA_TABLE|DELTA_TABLE_NOT_FOUND|DELTA_SCHEMA_NOT_SET", "there is no such Delta table"),
