@@ -2,6 +2,7 @@
 
 import pytest
 
+from dataward.errors import TargetError
 from dataward.tables.reason import SAFE, reason
 
 CANARY = "ada@canary.org"
@@ -60,6 +61,7 @@ def of(error_class, **fields):
      "a regular expression does not compile"),
     (Failed(Thrown("SparkException", f"task failed on {CANARY}", Thrown("IllegalStateException", CANARY))), "Spark failed with IllegalStateException"),
     (ValueError(CANARY), "it failed with ValueError"),
+    (TargetError("lake/t: run r1 is writing it; wait"), "lake/t: run r1 is writing it; wait"),
     (OSError(21, "Is a directory", CANARY), "is a directory"),
     (OSError("No space left on device"), "the disk is full"),
     (Failed(Thrown("SparkException", CANARY, Thrown("IOException", "No space left on device"), "TASK_WRITE_FAILED", {"path": "lake/t"})), "the disk is full"),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dataward.errors import ProtectionError, SettingRefused
+from dataward.errors import DatawardError, ProtectionError, SettingRefused
 
 __all__ = ["OVERTAKEN", "from_worker", "marked", "reason"]
 
@@ -135,8 +135,11 @@ def reason(error: BaseException) -> str:
     """Return the reason of an error as text without data.
 
     Spark puts whole records into some messages. The result is a sentence of this module, chosen by the message and the error's class,
-    with those fields that hold only names (:data:`SAFE`). Any other error is named by its type.
+    with those fields that hold only names (:data:`SAFE`). Dataward's own errors hold no data and keep their message; any other error
+    is named by its type.
     """
+    if isinstance(error, DatawardError):
+        return str(error)
     if isinstance(error, SettingRefused):
         return str(error)
     chain, kinds, classes, fields = [str(error)], [type(error).__name__], [], dict[str, str]()

@@ -161,17 +161,15 @@ def _version(spark: SparkSession, plan: Plan, wish: Wish) -> tuple[int, str]:
     """
     if wish.version is not None and wish.as_of is not None:
         raise UsageError("give version or as_of, not both")
-    version = wish.version
-    if wish.as_of is not None or not wish.verified:
+    version, as_of = wish.version, _time(wish.as_of)
+    if as_of is not None or not wish.verified:
         with isolated(spark) as own:
             seals, _ = seals_and_commits(own, plan.contract)
         sealed = sorted(seals)
-        if wish.as_of is not None:
-            sealed = [number for number in sealed if datetime.fromisoformat(seals[number].time) <= wish.as_of]
+        if as_of is not None:
+            sealed = [number for number in sealed if datetime.fromisoformat(seals[number].time) <= as_of]
         if not sealed:
-            raise ProofError(
-                f"{plan.contract.target}: no version was sealed" + (f" at {wish.as_of}" if wish.as_of else "")
-            )
+            raise ProofError(f"{plan.contract.target}: no version was sealed" + (f" at {as_of}" if as_of else ""))
         version = sealed[-1] if version is None else version
         if version not in seals:
             raise ProofError(
