@@ -4,13 +4,14 @@ import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
 from dataward.cli import main
 from dataward.contract import load
 from dataward.contract.sets import load_set
-from dataward.errors import ContractError, ProofError, UsageError
+from dataward.errors import ContractError, Overtaken, Problem, ProofError, UsageError
 from dataward.integrity import ledger
 from dataward.integrity.seal import Seal, SealedCommit, SealedContent
 from dataward.keys import create_keyring, local_keyring
@@ -171,6 +172,14 @@ def test_readers_get_all_tables_or_none(given, monkeypatch):
     assert read_set(None, given) == {"people": "PEOPLE", "orders": "ORDERS"}
     assert asked == [("people", 2), ("orders", 3)]
     with pytest.raises(ProofError, match="set quarter: lake/orders version 3"):
+        read_set(None, given)
+
+
+@pytest.mark.parametrize("error", [Overtaken("busy", "r1"), ContractError([Problem("site.yaml", 1, "", "busy")])])
+def test_an_error_of_one_table_names_the_set_whatever_it_holds(given, monkeypatch, error):
+    publish_set(None, given, "q1")
+    monkeypatch.setattr(release_set, "reading", Mock(side_effect=error))
+    with pytest.raises(type(error), match="set quarter: .*busy"):
         read_set(None, given)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dataward.errors import DatawardError, ProtectionError, SettingRefused
+from dataward.errors import DatawardError, ProtectionError
 
 __all__ = ["OVERTAKEN", "from_worker", "marked", "reason"]
 
@@ -139,8 +139,6 @@ def reason(error: BaseException) -> str:
     is named by its type.
     """
     if isinstance(error, DatawardError):
-        return str(error)
-    if isinstance(error, SettingRefused):
         return str(error)
     chain, kinds, classes, fields = [str(error)], [type(error).__name__], [], dict[str, str]()
     for thrown in _causes(error):

@@ -367,5 +367,6 @@ def read_set(
         try:
             found[member.contract] = reading(spark, one, Wish(member.version, None, purpose, form))
         except DatawardError as error:
-            raise type(error)(f"set {given.set}: {error}") from None
+            error.args = (f"set {given.set}: {error}",)
+            raise
     return {name: one.frame for name, one in found.items()}
