@@ -54,6 +54,13 @@ def test_a_past_that_is_too_short_is_not_compared_with(said):
     assert recalled("RowCount > 3 / last()", [0]).awaits == "a function of earlier runs divides by zero"
 
 
+@pytest.mark.parametrize("said", ["sum(last(2))", "avg(last(2))", "10 * last()", "sum(last(2)) - sum(last(2))"])
+def test_a_function_of_numbers_near_the_largest_is_not_compared_with(said):
+    """Infinity would pass or fail every run, and NaN can be compared with nothing."""
+    rule = recalled(f"RowCount > {said}", [1.7e308, 1.7e308])
+    assert rule.awaits == "a function of earlier runs has no finite value"
+
+
 def test_a_series_keeps_its_name_when_bounds_and_labels_change():
     texts = ["RowCount > 5", 'RowCount between 1 and 9 labels=["severity"="warning"]', 'DetectAnomalies "RowCount"']
     assert {suite(f"Rules = [ {text} ]")[0].rules[0].series for text in texts} == {"RowCount"}

@@ -7,6 +7,7 @@ skipped and its message gives the number of runs that it needs.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -102,14 +103,25 @@ def worked_out(condition: Condition, points: Sequence[Point]) -> Condition:
     """Resolve historical functions of a condition to numbers.
 
     Raises:
-        TooShort: the series has fewer runs than a function needs.
+        TooShort: the series has fewer runs than a function needs, or a function has no finite value.
     """
     newest_first = [point.value for point in reversed(points)]
     resolved = (
-        Decimal(repr(_number(operand, newest_first))) if isinstance(operand, Call | Arithmetic) else operand
+        _resolved(operand, newest_first) if isinstance(operand, Call | Arithmetic) else operand
         for operand in condition.operands
     )
     return replace(condition, operands=tuple(resolved)) if asks(condition) else condition
+
+
+def _resolved(operand: Call | Arithmetic, newest_first: Sequence[float]) -> Decimal:
+    """Return the number of an operand; raises TooShort where it has none."""
+    try:
+        number = _number(operand, newest_first)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise TooShort("a function of earlier runs has no finite value")
+    return Decimal(repr(number))
 
 
 def _number(operand: Any, newest_first: Sequence[float]) -> float:
