@@ -36,6 +36,11 @@ OWN_CATALOG = re.compile(r"^spark_catalog\.(?=[^.]+\.[^.]+$)", re.IGNORECASE)
 PART = re.compile(r"`([\w-]+)`|([\w-]+)")
 """Part of a table's name in the catalog, quoted or plain."""
 
+PLAIN = re.compile(r"\w*[A-Za-z_]\w*", re.ASCII)
+"""Part that SQL reads without quotes."""
+
+QUOTES = "``"
+
 IN_DATABASE = re.compile(r'(?:\w+|"[^"\x00-\x1f]+")(?:\.(?:\w+|"[^"\x00-\x1f]+")){0,2}', re.ASCII)
 """Name of a table in a database, its parts plain or in double quotes."""
 
@@ -46,7 +51,7 @@ def spelled(name: str) -> str:
     if not all(found):
         return name  # which is refused by whoever needs a name of the catalog
     parts = [part[1] or part[2] for part in found if part]
-    return ".".join(part if re.fullmatch(r"\w*[A-Za-z_]\w*", part, re.ASCII) else f"`{part}`" for part in parts)
+    return ".".join(part if PLAIN.fullmatch(part) else part.join(QUOTES) for part in parts)
 
 
 def split_path(path: str) -> tuple[str, str]:
