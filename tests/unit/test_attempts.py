@@ -51,7 +51,7 @@ def test_a_write_that_delta_refuses_for_another_writer_names_the_run(monkeypatch
     def write():
         raise error
 
-    monkeypatch.setattr(commits, "_tighten_statistics", lambda *given: None)
+    monkeypatch.setattr(commits, "tighten", lambda *given: None)
     monkeypatch.setattr(commits.delta, "find_run", lambda *given, **more: None)
     with pytest.raises(TargetError, match="lake/t: .*Nothing of this run was published here") as stop:
         commits._read_back(None, Location(path="lake/t"), commits.Transaction("r7", {}, ()), write)

@@ -22,6 +22,7 @@ from dataward.spark import remote
 from dataward.spark.hmac import mac
 from dataward.spark.kind import is_remote, parallelism
 from dataward.spark.settings import refuses, setting, settings
+from dataward.spark.views import viewed
 from dataward.tables import files, near, through
 from dataward.tables.by_sql import SqlTable
 from dataward.tables.deltalog.metadata import metadata_of
@@ -277,6 +278,38 @@ def test_a_way_of_spark_4_that_cannot_be_changed_is_a_warning_that_names_it():
         remote.isolated(spark, {"zone": "UTC", "batches": "9"}, {"charsets": "true"}),
     ):
         pass
+
+
+class Named:
+    """A session with temporary views; a frame is the text that it reads."""
+
+    def __init__(self, **views: str) -> None:
+        self.views, self.catalog = views, SimpleNamespace(dropTempView=lambda name: self.views.pop(name))
+
+    def sql(self, text: str) -> SimpleNamespace:
+        assert text == "SHOW VIEWS"
+        rows = [SimpleNamespace(viewName=name) for name in self.views]
+        return SimpleNamespace(where=lambda condition: SimpleNamespace(collect=lambda: rows))
+
+    def table(self, name: str) -> SimpleNamespace:
+        return self.frame(self.views[name])
+
+    def frame(self, text: str) -> SimpleNamespace:
+        def create(name: str) -> None:
+            assert name not in self.views
+            self.views[name] = text
+
+        return SimpleNamespace(
+            createTempView=create, createOrReplaceTempView=lambda name: self.views.update({name: text})
+        )
+
+
+def test_a_users_view_with_a_name_that_a_run_needs_is_as_before_after_an_error_too():
+    spark = Named(primary="mine", other="o")
+    with pytest.raises(KeyError), viewed(spark, {"primary": spark.frame("theirs"), "people": spark.frame("p")}):  # noqa: PT012 - the error is the block's
+        assert (spark.views["primary"], spark.views["people"]) == ("theirs", "p")
+        raise KeyError
+    assert {name: text for name, text in spark.views.items() if name != "people"} == {"primary": "mine", "other": "o"}
 
 
 def test_a_block_of_settings_is_undone_where_one_is_refused_and_hints_are_left_out():

@@ -25,6 +25,7 @@ from dataward.spark.java_side import pattern_trouble
 from dataward.spark.kind import is_remote
 from dataward.tables import catalog, delta, log, turns
 from dataward.tables.declared import declarations, fit, unmergeable
+from dataward.tables.deltalog.hadoop import reads_commit
 from dataward.tables.log import Newest
 from dataward.tables.reading import UNDECODABLE
 from dataward.tables.reason import reason
@@ -136,16 +137,19 @@ def against_place(spark: SparkSession, plan: Plan) -> Newest | None:
     turns.check(spark, target)
     try:
         found = delta.newest(spark, target)
-        # Spark Connect reads commits by DESCRIBE HISTORY, and cannot ask Delta to copy a catalog's commits to the log.
-        remote = is_remote(spark) and found is not None and not found.by_catalog
-        reached = found is None or remote or log.commit_info(spark, found.folder, found.version) is not None
+        if found is None:
+            return None
+        if is_remote(spark):  # which cannot ask Delta to copy a catalog's commits to the log
+            reached = not found.by_catalog and reads_commit(spark, target, found.version)
+        else:
+            reached = log.commit_info(spark, found.folder, found.version) is not None
     except Exception as error:
         raise TargetError(f"{target}: {reason(error)}. Nothing was read; publish to another table") from None
-    if not reached and found is not None:
+    if not reached:
         raise TargetError(
             f"{target}: its log has no file of version {found.version} ({found.folder}/_delta_log), as where a catalog manages the "
-            "commits itself, and this session cannot have it copied there. A seal binds to that file. Nothing was read; use a classic "
-            "session, or publish to a table whose log is reached by its path"
+            "commits itself, and this session cannot have it copied there, or where its storage has no paths. A seal binds to that file. "
+            "Nothing was read; use a classic session, or publish to a table whose log is reached by its path"
         )
     return found
 

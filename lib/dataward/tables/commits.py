@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Location, Target
 from dataward.errors import Overtaken, ProtectionError, TargetError
 from dataward.spark.settings import refuses, settings
-from dataward.spark.sql import identifier, literal, names
+from dataward.spark.sql import identifier, literal
 from dataward.tables import delta, turns
 from dataward.tables.declared import Declared, Fit, conformed, declared, fit, read_back
 from dataward.tables.delta import Commit
+from dataward.tables.deltalog.hadoop import reads_commit
+from dataward.tables.log_statistics import statistics, tighten
 from dataward.tables.named import AUTO_MERGE, USER_METADATA, named
 from dataward.tables.reason import OVERTAKEN, from_worker, reason
 
@@ -123,7 +125,7 @@ def append_in_turn(spark: SparkSession, frame: DataFrame, place: Location, trans
 
     The others get Delta's concurrency error or, after the winner's commit, no error although nothing is written: read the table back.
     """
-    writer = frame.write.format("delta").mode("append").options(**_statistics(transaction.stats))
+    writer = frame.write.format("delta").mode("append").options(**statistics(transaction.stats))
     writer = writer.option("delta.appendOnly", "true").option("txnAppId", transaction.app).option("txnVersion", turn)
     with turns.exclusive(spark, place, transaction.app):
         _save(writer.option("userMetadata", json.dumps({"dataward": 1, **transaction.metadata})), place)
@@ -142,9 +144,7 @@ def insert_missing(
     try:
         with turns.exclusive(spark, place, f"insert-{key}"):
             if not delta.exists(spark, place):
-                empty = (
-                    spark.createDataFrame([], schema).write.format("delta").mode("ignore").options(**_statistics([]))
-                )
+                empty = spark.createDataFrame([], schema).write.format("delta").mode("ignore").options(**statistics([]))
                 _save(empty.option("userMetadata", json.dumps({"dataward": 1})), place)
             for left in range(9, -1, -1):
                 try:
@@ -250,7 +250,7 @@ def replace_all(
 
 def _write(spark: SparkSession, frame: DataFrame, place: Location, transaction: Transaction, how: _How) -> Commit:
     def prepared(rows: DataFrame, mode: str) -> Any:
-        writer = rows.write.format("delta").mode(mode).options(**_statistics(transaction.stats))
+        writer = rows.write.format("delta").mode(mode).options(**statistics(transaction.stats))
         if how.partition_by:
             writer = writer.partitionBy(*how.partition_by)
         if delta.needs_mapping(rows.schema) and not delta.exists(spark, place):
@@ -263,6 +263,10 @@ def _write(spark: SparkSession, frame: DataFrame, place: Location, transaction: 
         created = place.path is None and not delta.exists(spark, place)
         if created and refuses(spark, USER_METADATA):
             _save(prepared(frame.limit(0), "ignore"), place)
+            if not reads_commit(spark, place, delta.latest_version(spark, place)):
+                raise TargetError(
+                    "the catalog created it, empty, where its log is not read by path; give it a LOCATION"
+                )
         with named(spark, own["userMetadata"]) if created else nullcontext():
             _save(prepared(frame, how.mode).options(**how.options, **own), place)
 
@@ -320,7 +324,7 @@ def _once(spark: SparkSession, place: Location, transaction: Transaction, write:
 def _read_back(spark: SparkSession, place: Location, transaction: Transaction, write: Callable[[], None]) -> Commit:
     run_id = transaction.app
     try:
-        _tighten_statistics(spark, place, transaction.stats)
+        tighten(spark, place, transaction.stats)
         write()
         done = delta.find_run(spark, place, run_id, limit=1) or delta.find_run(spark, place, run_id, limit=None)
     except Exception as error:
@@ -345,35 +349,6 @@ def found_late(spark: SparkSession, place: Location, run_id: str) -> Commit | No
         if found := delta.find_run(spark, place, run_id):
             break
     return found
-
-
-def _statistics(stats: Sequence[str]) -> dict[str, str]:
-    """Return table properties that keep every column but these out of the log's minima and maxima."""
-    if stats:
-        return {"delta.dataSkippingStatsColumns": ",".join(map(identifier, stats))}
-    return {"delta.dataSkippingNumIndexedCols": "0"}
-
-
-def _tighten_statistics(spark: SparkSession, place: Location, stats: Sequence[str]) -> None:
-    """Restrict an existing table's statistics to allowed columns, before rows of this run are written to it."""
-    if (present := delta.newest(spark, place)) is None:
-        return
-    properties = present.properties
-    named = properties.get("delta.dataSkippingStatsColumns")
-    allowed = {name.lower() for name in stats}
-    if named is not None and {name.lower() for name in names(named)} <= allowed:
-        return
-    if named is None and properties.get("delta.dataSkippingNumIndexedCols") == "0":
-        return
-    # Only existing columns can be named (an overwrite may add others), and no partition column.
-    there = [name for name in present.schema.names if name not in present.partition_by]
-    wanted = _statistics([name for name in there if name.lower() in allowed])
-    if named is not None:
-        spark.sql(
-            f"alter table {delta.identifier(spark, place)} unset tblproperties ('delta.dataSkippingStatsColumns')"
-        )
-    assignments = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in wanted.items())
-    spark.sql(f"alter table {delta.identifier(spark, place)} set tblproperties ({assignments})")
 
 
 def restore(spark: SparkSession, place: Location, commit: Commit) -> None:

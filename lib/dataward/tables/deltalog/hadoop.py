@@ -20,7 +20,7 @@ from dataward.tables.through import SparkFolder
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["HadoopFolder", "table_folder"]
+__all__ = ["HadoopFolder", "reads_commit", "table_folder"]
 
 
 def table_folder(spark: SparkSession, place: Location) -> Folder:
@@ -31,6 +31,15 @@ def table_folder(spark: SparkSession, place: Location) -> Folder:
     if root.startswith(("/", "file:")):
         return folder(root)
     return HadoopFolder(spark, root.rstrip("/"))
+
+
+def reads_commit(spark: SparkSession, place: Location, version: int) -> bool:
+    """Return whether a commit is in the log, by its path: not where a catalog keeps commits aside, or its storage has no paths."""
+    try:
+        table_folder(spark, place).read(f"{LOG}/{version:020d}.json")
+    except Missing:
+        return False
+    return True
 
 
 def _seen(spark: SparkSession, root: str) -> Folder:
