@@ -57,6 +57,18 @@ def test_pairs_agree_with_their_columns():
         assert pair.min() >= 0
 
 
+def test_bins_without_rows_leave_the_other_bins_as_they_are():
+    """Ages from 18 to 90 in a domain from 0 to 120: of an empty line of a pair, proportional fitting once made the whole pair NaN."""
+    ages, cities = np.arange(6000) % 15 + 3, np.arange(6000) % 3
+    pair = np.zeros((25, 4), np.int64)
+    np.add.at(pair, (ages, cities), 1)
+    exact = fitted({(0, 1): pair}, (pair.sum(axis=1), pair.sum(axis=0)), 0.05, 1, lambda _, values: np.asarray(values))
+    assert np.allclose(exact.pairs[0, 1], pair / 6000, atol=1e-6)
+    noisy = fitted({(0, 1): pair}, (pair.sum(axis=1), pair.sum(axis=0)), 0.05, 1)
+    made = np.bincount(sampled(noisy, 6000, seed=1)[:, 1], minlength=4) / 6000
+    assert np.abs(made - [1 / 3, 1 / 3, 1 / 3, 0]).max() < 0.05
+
+
 def test_the_noise_of_columns_and_pairs_costs_two_thirds_of_rho():
     seen = []
     fitted(*counted(table()), rho=0.06, rows=2, sampler=lambda noise, values: seen.append(noise) or draw(noise, values))

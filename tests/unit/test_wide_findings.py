@@ -4,6 +4,7 @@ import pytest
 
 from dataward.cli.discovery import MANY, _print
 from dataward.cli.profile import _as_texts
+from dataward.cli.tables import failed_rules
 from dataward.contract.reserved import MALFORMED
 from dataward.privacy.discover.detectors import DETECTORS
 from dataward.privacy.discover.scanner import Scanner
@@ -62,3 +63,26 @@ def test_measures_with_a_fraction_hold_no_number_of_an_id():
 
 def test_the_series_of_records_that_are_well_formed_names_no_column_of_datawards_own():
     assert WellFormed.of(MALFORMED, "id").series == "record is well formed"
+
+
+def test_rules_that_failed_in_a_published_run_are_named_those_that_divert_most_first():
+    def verdict(rule, action="quarantine", failed=None, measured=None, outcome="FAILED"):
+        return {
+            "rule": rule,
+            "outcome": outcome,
+            "action": action,
+            "failed_rows": failed,
+            "measured": measured,
+            "expected": "> 1",
+        }
+
+    few, most = verdict("few", failed=1, measured=0.9), verdict("most", failed=2000, measured=0.1)
+    warned = verdict("warned", "warn", measured=0.5)
+    assert failed_rules([warned, few, verdict("good", outcome="PASSED"), most]) == [
+        "  2,000 rows failed: most",
+        "  1 row failed: few",
+        "  measured 0.5, expected > 1 failed (warning): warned",
+    ]
+    lines = failed_rules([few] * 12)
+    assert (len(lines), lines[-1]) == (11, "  and 2 more rules: see the report")
+    assert failed_rules([]) == []

@@ -195,7 +195,9 @@ def _key_uses(arguments: argparse.Namespace, planned: Any) -> int:
         for place, count in use.entries.items():
             print(f"  {place}: {count:,} entries; these could not be opened")
         if use.sealed:
-            print(f"  seals of version {_ranges(use.sealed)}; these could not be verified")
+            print(
+                f"  seals of version {_ranges(use.sealed)}; their signatures stay good, their rows could not be summed again"
+            )
         if not (use.columns or use.quarantined or use.sealed or use.entries):
             print("  nothing of this table")
     return 0

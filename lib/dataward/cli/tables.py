@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,9 @@ from dataward.errors import UsageError, counted
 if TYPE_CHECKING:
     from dataward.report import RunResult
 
-__all__ = ["add", "importing"]
+__all__ = ["add", "failed_rules", "importing"]
 
+MOST = 10  # failed rules that the terminal shows
 MANY = 20
 """Kept columns beyond which --explain lists their names in one line."""
 INTERVAL = re.compile(r"[0-9]{1,6} (millisecond|second|minute|hour|day)s?", re.IGNORECASE)
@@ -125,12 +126,26 @@ def told_run(result: RunResult, json: bool, came: str = "in", stayed: str = "qua
         )
     else:
         say(f"{result.status}: {result.target.path} version {result.target.version}, {flow}")
+        say(*failed_rules(result.verdicts))
     for repair in result.repairs:
         say(f"  {repair['treatment']}: {_repaired(repair)}")
     for warning in result.warnings:
         say(f"warning: {warning}")
     say(f"report: {result.report}")
     return 1 if result.status == "stopped" else 0
+
+
+def failed_rules(verdicts: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line for each rule that failed although the run published, those that diverted most rows first; ten lines at most."""
+    failed = [one for one in verdicts if one["outcome"] == "FAILED"]
+    failed.sort(key=lambda one: (one["action"] != "quarantine", -(one["failed_rows"] or 0)))
+    lines = []
+    for one in failed[:MOST]:
+        rows = "" if one["failed_rows"] is None else f"{counted(one['failed_rows'], 'row')} "
+        number = "" if one["measured"] is None else f"measured {one['measured']:.6g}, expected {one['expected']} "
+        what = f"{rows or number}{'failed' if one['action'] == 'quarantine' else 'failed (warning)'}"
+        lines.append(f"  {what}: {one['rule']}")
+    return lines + ([f"  and {len(failed) - MOST} more rules: see the report"] if len(failed) > MOST else [])
 
 
 def _repaired(repair: dict[str, Any]) -> str:

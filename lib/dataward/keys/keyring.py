@@ -326,7 +326,7 @@ class Keyring:
         if not found.enabled:
             raise KeyringError(
                 f"version {version} of domain '{domain}' in keyring {self._store} is disabled: what it protects cannot be "
-                f"read or verified. To go on: dataward keys enable CONTRACT {domain} {version}"
+                f"read. To go on: dataward keys enable CONTRACT {domain} {version}"
             )
         return self._unwrapped(domain, version)
 

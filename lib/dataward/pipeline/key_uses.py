@@ -29,7 +29,8 @@ class KeyUse:
     """Dependents of one key version: what would be lost if it were disabled.
 
     ``columns``: by column, the versions of the target with values made with the key (at most: a merge may have replaced them all).
-    ``quarantined``: columns of the quarantine and the table of changes. ``sealed``: versions that could not be verified any more.
+    ``quarantined``: columns of the quarantine and the table of changes. ``sealed``: versions whose rows could not be summed again
+    by ``verify --rows``.
     """
 
     domain: str

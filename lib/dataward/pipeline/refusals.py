@@ -312,7 +312,9 @@ def _no_column(name: str, types: Iterable[str]) -> tuple[str, str]:
             escaped = "".join(c if c.isascii() else f"\\U{ord(c):08X}" for c in other)
             remedy = f'write it as the source does: "{escaped}"'
             return f"the source spells '{name}' with other code points", remedy
-    return f"the source has no column '{name}'", did_you_mean(name, types) or f"the source has {', '.join(types)}"
+    return f"the source has no column '{name}'", did_you_mean(name, types) or (
+        f"the source has {', '.join(types)}. Correct the name, or remove the entry"
+    )
 
 
 def _undecided_columns(plan: Plan, schema: pa.Schema) -> Iterator[Problem]:

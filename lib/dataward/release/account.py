@@ -166,7 +166,10 @@ def _trouble(account: Account, asked: Entry) -> str:
     """Return why a request does not fit; empty if it fits."""
     name = f"{asked.dataset}, unit '{asked.unit}'"
     if account.cap is None:
-        return f"no budget is set for {name}: dataward budget set BUDGETS --table ... --unit {asked.unit} --epsilon E"
+        return (
+            f"no budget is set for {name}. Set one in the table that spend.from names: dataward budget set TABLE --table {asked.dataset} "
+            f"--unit {asked.unit} --epsilon E --delta D"
+        )
     if asked.kind == "reserve":
         if replace(account, reservations={**account.reservations, asked.run_id: asked}).fits:
             return ""
@@ -190,5 +193,6 @@ def _short(account: Account, asked: Entry, name: str) -> str:
     bound, cap = account.bound, account.cap
     return (
         f"the budget of {name} does not cover epsilon {asked.epsilon:g}, delta {asked.delta:g}: of epsilon {cap.epsilon:g}, "
-        f"delta {cap.delta:g} ({cap.composition} composition), {bound.epsilon:.4g} and {bound.delta:.4g} are spent or reserved"
+        f"delta {cap.delta:g} ({cap.composition} composition), {bound.epsilon:.4g} and {bound.delta:.4g} are spent or "
+        "reserved. Spend less, or let whoever may do so set a higher cap: dataward budget set"
     )

@@ -21,6 +21,8 @@ __all__ = ["Model", "fitted", "sampled"]
 
 ROUNDS = 50
 """Rounds of proportional fitting."""
+TINY = 1e-300
+"""Divisor in place of an empty sum."""
 
 Pair = tuple[int, int]
 
@@ -129,8 +131,8 @@ def _proportional(counts: Any, left: Any, right: Any) -> Any:
     table = np.maximum(counts, 0) / max(1.0, float(np.maximum(counts, 0).sum()))
     table = table + 1e-9 * np.outer(left, right) + 1e-15
     for _ in range(ROUNDS):
-        table = table * (left / table.sum(axis=1))[:, None]
-        table = table * (right / np.maximum(table.sum(axis=0), 1e-300))
+        table = table * (left / np.maximum(table.sum(axis=1), TINY))[:, None]  # a share of 0 empties its line for good
+        table = table * (right / np.maximum(table.sum(axis=0), TINY))
     return table / table.sum()
 
 
@@ -167,7 +169,7 @@ def _given(table: Any, known: Any, chance: Any) -> Any:
     """Sample the second column of a pair given the first."""
     import numpy as np
 
-    conditional = table / np.maximum(table.sum(axis=1, keepdims=True), 1e-300)
+    conditional = table / np.maximum(table.sum(axis=1, keepdims=True), TINY)
     sums = np.cumsum(conditional, axis=1)
     drawn = chance.random(len(known))
     return np.minimum((sums[known] < drawn[:, None]).sum(axis=1), table.shape[1] - 1)

@@ -366,7 +366,10 @@ def _unpartitioned(name: str) -> tuple[str, str, str]:
 def _other_type(words: str, whole: bool) -> tuple[str, str, str]:
     path, kinds = words.split(" from ", 1)
     old, new = kinds.rsplit(" to ", 1)
-    remedy = "publish it as the target's type (source.schema, or a view that casts), or publish to another target"
+    remedy = (
+        "publish it as the target's type (csv and json: source.schema; else a view that casts, source: {format: view}), let the "
+        "table's owner change the column, or publish to another target"
+    )
     if whole:
         remedy += "; or drop what is declared of the table (ALTER TABLE), as a new type cannot keep it"
     return path, f"it is {new}, and {old} in the target", remedy

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataward.contract import Document
 from dataward.pipeline.guard import watched
 from dataward.pipeline.paid import Released, answer, asked_of, compiled_for, sha256_of
-from dataward.pipeline.plan import Plan
-from dataward.quality.suite import Suite
 from dataward.release import budget
 from dataward.release.account import decided
 from dataward.release.answers import Forecast, forecasts
@@ -19,7 +16,8 @@ from dataward.release.audit import Audited, audit
 from dataward.release.plan import Cost
 from dataward.release.query import Query, load
 from dataward.spark.session import isolated
-from dataward.verbs.verify import Proof, verify
+from dataward.verbs.verify import Asked as Verification
+from dataward.verbs.verify import Proof, verify_contract
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -113,8 +111,7 @@ def audit_release(spark: SparkSession, query: Query | str | Path, draws: int = 4
 def verify_release(spark: SparkSession, query: Query | str | Path, version: int | None = None) -> Proof:
     """Verify a sealed version of a release's target, like ``dataward verify`` does for a contract's."""
     found = _query(query)
-    said = sha256_of(found)
-    return verify(spark, Plan(found.contract, Suite(), said, Document("", {}, {}, ())), version)
+    return verify_contract(spark, found.contract, Verification(version, rows=True, contract_sha256=sha256_of(found)))
 
 
 def _query(given: Query | str | Path) -> Query:
