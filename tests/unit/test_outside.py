@@ -5,6 +5,7 @@ import pytest
 from dataward.contract import Source
 from dataward.contract.outside import dataset_of
 from dataward.errors import SourceError
+from dataward.tables import jdbc
 from dataward.tables.connectors import absent, coordinate
 from dataward.tables.reason import reason
 from dataward.tables.secrets import resolved
@@ -97,3 +98,13 @@ def test_a_reader_of_iceberg_is_named_where_one_is_published(monkeypatch, spark,
     ("org.postgresql.util.PSQLException: ERROR: invalid snapshot identifier: \"0-1\"", "the database ended the run's snapshot")])  # fmt: skip
 def test_what_a_database_refuses_is_said_without_its_words(said, told):
     assert reason(RuntimeError(said)).startswith(told)
+
+
+@pytest.mark.parametrize(("kind", "mark", "sql"), [
+    ("decimal(20,0)", 20261126135900123456, "cast('20261126135900123456' AS decimal(20,0))"), ("bigint", 7, "7L"),
+    ("date", 20000, "date_from_unix_date(20000)"), ("timestamp", -1, "timestamp_micros(-1)"),
+])  # fmt: skip
+def test_a_watermark_beyond_a_bigint_is_exact(kind, mark, sql):
+    """As a bigint it would wrap around to a negative number, below which there are no rows."""
+    assert jdbc.literal_of(kind, mark) == sql
+    assert ("bigint" in jdbc.KINDS[kind]) == (kind in ("bigint", "date"))

@@ -111,6 +111,8 @@ def test_a_policy_refuses_plain_http_only_if_it_denies_everything_to_everybody()
     assert not refuses_plaintext({"Statement": [{**deny, "Principal": {"AWS": "arn:aws:iam::1:root"}}]})
     assert not refuses_plaintext({"Statement": [{**deny, "Effect": "Allow"}]})
     assert not refuses_plaintext({})
+    condition = {"Bool": {"aws:SecureTransport": ["false"]}}
+    assert refuses_plaintext({"Statement": {**deny, "Principal": {"AWS": ["*"]}, "Condition": condition}})
 
 
 def test_the_state_of_a_bucket_is_read_over_the_wire():

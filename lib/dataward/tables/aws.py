@@ -146,14 +146,20 @@ def clock_skew() -> float | None:
 
 def refuses_plaintext(policy: Mapping[str, Any]) -> bool:
     """Return whether a bucket policy denies every request without TLS to everybody."""
-    for statement in policy.get("Statement", ()):
+    for statement in _listed(policy.get("Statement")):
         condition = {k.lower(): v for k, v in statement.get("Condition", {}).get("Bool", {}).items()}
-        everybody = statement.get("Principal") in ("*", {"AWS": "*"})
-        everything = statement.get("Action") in ("s3:*", "*", ["s3:*"])
-        secure = str(condition.get("aws:securetransport", "")).lower()
-        if statement.get("Effect") == "Deny" and everybody and everything and secure == "false":
+        principal = statement.get("Principal")
+        everybody = "*" in _listed(principal.get("AWS") if isinstance(principal, Mapping) else principal)
+        everything = {"s3:*", "*"} & {*_listed(statement.get("Action"))}
+        secure = [str(value).lower() for value in _listed(condition.get("aws:securetransport"))]
+        if statement.get("Effect") == "Deny" and everybody and everything and secure == ["false"]:
             return True
     return False
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return a value of a policy as a list: AWS takes one value and a list of one for the same."""
+    return [] if value is None else value if isinstance(value, list) else [value]
 
 
 def _client(service: str = "s3", **more: Any) -> Any:
@@ -173,8 +179,12 @@ def _plaintext(bucket: str) -> bool | None:
 
 
 def _encryption(answer: Mapping[str, Any]) -> tuple[str, str]:
-    rule = answer["ServerSideEncryptionConfiguration"]["Rules"][0]["ApplyServerSideEncryptionByDefault"]
-    return rule["SSEAlgorithm"], rule.get("KMSMasterKeyID", "")
+    rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
+    found = next(
+        (rule["ApplyServerSideEncryptionByDefault"] for rule in rules if "ApplyServerSideEncryptionByDefault" in rule),
+        {},
+    )
+    return found.get("SSEAlgorithm", ""), found.get("KMSMasterKeyID", "")
 
 
 def _lock(answer: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from dataward.tables.secrets import resolved
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-__all__ = ["Rows", "count_digest", "rows_of"]
+__all__ = ["Rows", "count_digest", "literal_of", "rows_of"]
 
 POSTGRESQL, DRIVER = "jdbc:postgresql:", "org.postgresql.Driver"
 REPEATABLE_READ = 4  # java.sql.Connection.TRANSACTION_REPEATABLE_READ
@@ -153,23 +153,30 @@ KINDS = {
     "timestamp": "unix_micros(w)",
     "date": "cast(unix_date(w) AS bigint)",
     **dict.fromkeys(("bigint", "int", "smallint"), "cast(w AS bigint)"),
-    **{f"decimal({digits},0)": "cast(w AS bigint)" for digits in range(1, 39)},
+    **{f"decimal({digits},0)": "cast(w AS string)" for digits in range(1, 39)},  # they may exceed a bigint
 }
-"""SQL of a watermark as a whole number, by its type."""
+"""SQL of a watermark as a whole number, or as its text, by its type."""
 
 
 def _bound(name: str, kind: str, mark: int) -> Column:
     from pyspark.sql import functions as F
 
-    value = {"timestamp": f"timestamp_micros({mark})", "date": f"date_from_unix_date({mark})"}.get(kind, f"{mark}L")
-    return column(name) <= F.expr(value)
+    return column(name) <= F.expr(literal_of(kind, mark))
+
+
+def literal_of(kind: str, mark: int) -> str:
+    """Return a watermark as SQL of its type."""
+    if kind == "timestamp":
+        return f"timestamp_micros({mark})"
+    if kind == "date":
+        return f"date_from_unix_date({mark})"
+    return f"cast('{mark}' AS {kind})" if kind.startswith("decimal") else f"{mark}L"
 
 
 def _shown(spark: SparkSession, kind: str, mark: int) -> str:
     if kind not in ("timestamp", "date"):
         return str(mark)
-    value = f"timestamp_micros({mark})" if kind == "timestamp" else f"date_from_unix_date({mark})"
-    row = spark.sql(f"SELECT cast({value} AS string)").first()
+    row = spark.sql(f"SELECT cast({literal_of(kind, mark)} AS string)").first()
     return str(row[0]) if row else str(mark)
 
 
