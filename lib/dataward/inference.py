@@ -206,9 +206,9 @@ def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
             values, kind = values.dictionary_decode(), kind.value_type
         if pa.types.is_timestamp(kind) and kind.unit != "us":
             values = values.cast(pa.timestamp("us", kind.tz), safe=False)
-        elif pa.types.is_large_string(kind):
+        elif str(kind) in ("large_string", "string_view"):
             values = values.cast(pa.string())
-        elif pa.types.is_large_binary(kind):
+        elif str(kind) in ("large_binary", "binary_view"):
             values = values.cast(pa.binary())
         columns.append(values)
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)

@@ -48,6 +48,8 @@ def test_every_kind_of_batch_gives_the_same(file):
     assert dataward.Protector(file)(table.slice(0, 0)).schema.names == ["name", "card", "age"]
     large = table.set_column(0, "name", table["name"].cast(pa.large_string()).dictionary_encode())
     assert dataward.protect(file, large).to_pylist() == expected
+    viewed = dataward.Protector(file)(pa.table({"age": pa.array(["a"], pa.string_view())}))
+    assert viewed.schema.types == [pa.string()]
 
 
 def test_a_batch_may_lack_columns_but_not_hold_others(file):
