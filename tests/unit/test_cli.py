@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -17,6 +18,7 @@ from dataward.cli.rights import _subject
 from dataward.cli.say import print_json
 from dataward.cli.tables import importing
 from dataward.errors import Interrupted, UsageError
+from dataward.verbs.budget import location
 from tests.unit.test_contract import GOOD
 
 
@@ -154,6 +156,21 @@ def test_a_name_that_the_terminal_cannot_show_ends_no_command(tmp_path, encoding
     assert done.stdout.decode("latin-1" if encoding == "latin-1" else "utf-8").startswith(
         f"{shown}.yaml: contract 'people'"
     )
+
+
+@pytest.mark.parametrize(("argv", "words"), [
+    (["keys", "list", "vault://secret/ring"], "goes with provider vault"),
+    (["access", "approve", "c.yaml", "--column", "x", "--by", "b", "--key", "k", "--reason", "x" * 501], "reason: .*500 characters"),
+])  # fmt: skip
+def test_what_does_not_fit_on_the_command_line_is_a_usage_error(capsys, argv, words):
+    assert main(argv) == 2
+    assert re.search(words, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("text", ["", "table:", "table:a b;c"])
+def test_a_place_that_is_none_is_a_usage_error(text):
+    with pytest.raises(UsageError, match="at least 1 character|is a name such as"):
+        location(text)
 
 
 def test_a_number_that_json_cannot_hold_is_null(capsys):

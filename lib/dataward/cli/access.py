@@ -200,13 +200,15 @@ def _approve(arguments: argparse.Namespace) -> int:
     from datetime import date
 
     from dataward.contract import Approval
+    from dataward.contract.load import from_caller
     from dataward.verbs.access import approve
 
     try:
         until = date.fromisoformat(arguments.until) if arguments.until else None
     except ValueError:
         raise UsageError(f"--until {arguments.until}: write a date such as 2027-06-30") from None
-    asked = Approval(column=arguments.column, by=arguments.by, signature="-", until=until, reason=arguments.reason)
+    given = {"column": arguments.column, "by": arguments.by, "until": until, "reason": arguments.reason}
+    asked = from_caller(Approval, {**given, "signature": "-"})
     signed = approve(arguments.table, asked, arguments.key).model_dump(mode="json", exclude_none=True)
     if arguments.json:
         print_json(signed)

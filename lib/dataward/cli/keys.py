@@ -55,13 +55,14 @@ def add(verb: Verb) -> None:
 def _keys(where: str) -> tuple[Keys, tuple[str, ...]]:
     """Return the keyring's location, and the domains of the contract."""
     from dataward.contract import Keys, load
+    from dataward.contract.load import from_caller
 
     if where.endswith((".yaml", ".yml")):
         contract = load(where)
         return contract.keys, contract.domains
     if not where:
         raise UsageError("name a keyring's file, or a contract")
-    return Keys(path=where, domain="default"), ()
+    return from_caller(Keys, {"path": where, "domain": "default"}), ()
 
 
 def _asked(name: str) -> Callable[[Run], Run]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -16,9 +17,9 @@ from dataward.contract.document import Document
 from dataward.contract.models import Contract
 from dataward.contract.policy import Policy
 from dataward.contract.protections import OPERATORS
-from dataward.errors import ContractError, Problem, did_you_mean
+from dataward.errors import ContractError, Problem, UsageError, did_you_mean
 
-__all__ = ["detectors", "load", "policy_of", "problems_of", "read_model"]
+__all__ = ["detectors", "from_caller", "load", "policy_of", "problems_of", "read_model"]
 
 Made = TypeVar("Made", bound=BaseModel)
 
@@ -120,6 +121,20 @@ def read_model(path: str | Path, model: type[Made]) -> Made:
         ContractError: with every mistake in the file.
     """
     return _validated(Document.read(path), model)
+
+
+def from_caller(model: type[Made], fields: Mapping[str, Any]) -> Made:
+    """Return a model of what a caller gave, such as a place on the command line.
+
+    Raises:
+        UsageError: it does not fit; the message repeats nothing of what was given.
+    """
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        said = ((".".join(map(str, one["loc"])), str(one.get("ctx", {}).get("error") or one["msg"])) for one in found)
+        raise UsageError("; ".join(f"{where}: {what}" if where else what for where, what in said)) from None
 
 
 def _validated(document: Document, model: type[Made]) -> Made:

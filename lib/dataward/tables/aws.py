@@ -180,7 +180,7 @@ def _plaintext(bucket: str) -> bool | None:
 
 def _encryption(answer: Mapping[str, Any]) -> tuple[str, str]:
     rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
-    found = next(
+    found: Mapping[str, Any] = next(
         (rule["ApplyServerSideEncryptionByDefault"] for rule in rules if "ApplyServerSideEncryptionByDefault" in rule),
         {},
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataward.contract import Location, Target
+from dataward.contract.load import from_caller
 from dataward.errors import TargetError, UsageError
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import Plan
@@ -66,7 +67,7 @@ def anonymize(
         )
     if k < 2 or not 0 <= most_suppressed < 1:
         raise UsageError("k is 2 or more, and the share of rows that may be left out is from 0 to below 1")
-    place = Location(path=out) if out else None
+    place = from_caller(Location, {"path": out}) if out else None
     with isolated(spark) as own:
         if not delta.exists(own, contract.target):
             raise TargetError(f"{contract.target}: there is no table yet. Publish first")

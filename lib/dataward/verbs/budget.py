@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from dataward.contract import Location
+from dataward.contract.load import from_caller
 from dataward.errors import Overdrawn, UsageError
 from dataward.pipeline.guard import caller, guarded
 from dataward.release import budget
@@ -133,8 +134,12 @@ def show(spark: SparkSession, place: str, table: str | None = None, unit: str | 
 
 
 def location(text: str) -> Location:
-    """Return a place from the command line: a path, or ``table:NAME``."""
-    return Location(table=text[6:]) if text.startswith("table:") else Location(path=text)
+    """Return a place from the command line: a path, or ``table:NAME``.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    return from_caller(Location, {"table": text[6:]} if text.startswith("table:") else {"path": text})
 
 
 def _dataset(spark: SparkSession, table: str) -> str:

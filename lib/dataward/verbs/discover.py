@@ -14,11 +14,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import ValidationError
-
 from dataward import report
 from dataward.contract import CustomDetector, Document, Source, problems_of
 from dataward.contract.draft import Drafting, DraftLine, choices, draft
+from dataward.contract.load import from_caller
 from dataward.contract.reserved import CHANGE, CHANGED, FAILED_COLUMNS, FAILED_RULES, REPAIRS, ROW_ID, RUN_ID
 from dataward.errors import DatawardError, Problem, SourceError, UsageError
 from dataward.integrity import migrate
@@ -163,12 +162,7 @@ def source_of(spark: SparkSession, text: str, format_: str | None, options: Mapp
             f"source {text}: there is no Delta table, and no Parquet, ORC, Avro, CSV or JSON file. Check the path, or give --format"
         )
     defaults = {"header": "true"} if found == "csv" else {}
-    try:
-        return Source.model_validate({"path": text, "format": found, "options": {**defaults, **options}})
-    except ValidationError as error:
-        raise UsageError(
-            "; ".join(str(one.get("ctx", {}).get("error", one["msg"])) for one in error.errors())
-        ) from None
+    return from_caller(Source, {"path": text, "format": found, "options": {**defaults, **options}})
 
 
 @guarded("discover")
