@@ -19,6 +19,7 @@ from dataward.cli.say import print_json
 from dataward.cli.tables import importing
 from dataward.errors import Interrupted, UsageError
 from dataward.verbs.budget import location
+from dataward.verbs.quarantine import Shown
 from tests.unit.test_contract import GOOD
 
 
@@ -171,6 +172,14 @@ def test_what_does_not_fit_on_the_command_line_is_a_usage_error(capsys, argv, wo
 def test_a_place_that_is_none_is_a_usage_error(text):
     with pytest.raises(UsageError, match="at least 1 character|is a name such as"):
         location(text)
+
+
+def test_a_null_of_a_diverted_row_is_null(monkeypatch, capsys):
+    shown = Shown({'IsComplete "a"': 1}, ("a", "b"), ((None, 1),))
+    monkeypatch.setattr("dataward.cli.quarantine._session", lambda arguments: (None, None))
+    monkeypatch.setattr("dataward.verbs.quarantine.show", lambda *_: shown)
+    assert main(["quarantine", "show", "--contract", "c.yaml", "--run", "r1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == [{"a": None, "b": "1"}]
 
 
 def test_a_number_that_json_cannot_hold_is_null(capsys):

@@ -85,7 +85,8 @@ def _show(arguments: argparse.Namespace) -> int:
     spark, planned = _session(arguments)
     shown = show(spark, planned, arguments.of_run, arguments.rows)
     if arguments.json:
-        rows = [dict(zip(shown.columns, map(str, row), strict=True)) for row in shown.rows]
+        texts = [[None if value is None else str(value) for value in row] for row in shown.rows]
+        rows = [dict(zip(shown.columns, row, strict=True)) for row in texts]
         print_json({"run": arguments.of_run, "rules": shown.rules, "rows": rows})
         return 0
     for rule, count in shown.rules.items():
