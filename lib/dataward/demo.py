@@ -17,6 +17,7 @@ from dataward.cli import main
 
 __all__ = ["demo", "prepare", "tour"]
 
+TYPED = ("--option", "inferSchema=true")
 CONTRACTS = Path("conf/contracts")
 KEYS = Path("conf/keys")
 
@@ -42,13 +43,16 @@ def prepare(folder: Path = Path("data")) -> None:
 def demo() -> int:
     """Publish two tables, stop a third, tamper with one and let ``verify`` name it; return the exit code."""
     return _run(
-        _demo_steps(), "Next: make tour, or dataward verify --contract conf/contracts/flights.yaml (in .venv/bin)"
+        _demo_steps(),
+        ("flights/*/report.html", "people/*/report.html"),
+        "Next: make tour, or dataward verify --contract conf/contracts/flights.yaml (in .venv/bin)",
     )
 
 
 def tour() -> int:
     """Show what takes longer: discovery, profiles, suggested rules, more tables, histories; return the exit code."""
-    return _run(_tour_steps(), "Next: docs/contract.md, and a contract of your own")
+    pages = ("discover/people.csv.html", "profile/flights.csv.html", "flights_suggested/*/report.html")
+    return _run(_tour_steps(), pages, "Next: docs/contract.md, and a contract of your own")
 
 
 def _demo_steps() -> Iterator[Step]:
@@ -72,18 +76,18 @@ def _tour_steps() -> Iterator[Step]:
     people = ("data/people.csv", "--option", "ignoreLeadingWhiteSpace=true")
     flights = ("data/flights.csv", "--option", "nullValue=NA")
     yield "Which columns of a file are sensitive", 0, lambda: _dataward("discover", *people)
-    yield "Types, distributions, keys and correlations of a file", 0, lambda: _dataward("profile", *flights)
+    yield "Types, distributions, keys and correlations of a file", 0, lambda: _dataward("profile", *flights, *TYPED)
     for name in ("planes", "airports", "weather"):
         yield f"Publish {name}", 0, lambda name=name: _publish(name)  # type: ignore[misc]
     yield "Suggest rules for the flights, each tried on held-out rows and corruptions", 0, lambda: _suggest(flights)
     yield "Publish the flights under the suggested contract", 0, lambda: _dataward("publish", "--contract", str(_DRAFT))
-    yield "Versions of the flights with their seals", 0, lambda: _on_contract("history", "flights")
+    yield "Versions of the flights with their seals", 0, lambda: _dataward("history", "--contract", str(_DRAFT))
 
 
 _DRAFT = Path("lake/flights_suggested.yaml")
 
 
-def _run(steps: Iterator[Step], farewell: str) -> int:
+def _run(steps: Iterator[Step], pages: tuple[str, ...], farewell: str) -> int:
     begun = time.perf_counter()
     if not CONTRACTS.is_dir():
         print("dataward: run this from a checkout of Dataward (make demo, make tour)", file=sys.stderr)
@@ -98,9 +102,7 @@ def _run(steps: Iterator[Step], farewell: str) -> int:
         print(f"(exit code {code}, expected {expected})", flush=True)
         if code != expected:
             unexpected.append(heading)
-    print(
-        f"\n{time.perf_counter() - begun:.0f} s. Reports, to be opened in a browser:{_newest('flights')}{_newest('people')}"
-    )
+    print(f"\n{time.perf_counter() - begun:.0f} s. Reports, to be opened in a browser:{''.join(map(_newest, pages))}")
     print(farewell)
     for heading in unexpected:
         print(f"dataward: did not end as expected: {heading}", file=sys.stderr)
@@ -146,8 +148,8 @@ def _suggest(source: tuple[str, ...]) -> int:
     return 0
 
 
-def _newest(name: str) -> str:
-    pages = sorted(Path("reports", name).glob("*/report.html"), key=lambda page: page.stat().st_mtime)
+def _newest(pattern: str) -> str:
+    pages = sorted(Path("reports").glob(pattern), key=lambda page: page.stat().st_mtime)
     return f"\n  {pages[-1].resolve()}" if pages else ""
 
 

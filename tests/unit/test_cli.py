@@ -191,6 +191,9 @@ def test_the_first_value_of_a_file_has_no_byte_order_mark(tmp_path):
     """Of a subject that Windows' editor saved, an erasure would find nothing, and its proof would hold."""
     (tmp_path / "who").write_bytes("\ufeffann\r\n".encode())
     assert _subject(f"@{tmp_path}/who") == "ann"
+    (tmp_path / "who").write_text("ann\nbob\n")
+    with pytest.raises(UsageError, match="who: it holds 2 lines: one person at a time"):
+        _subject(f"@{tmp_path}/who")
     (tmp_path / "who").write_bytes("ann".encode("utf-16"))
     with pytest.raises(UsageError, match="who: not UTF-8 text: save it as UTF-8"):
         _subject(f"@{tmp_path}/who")

@@ -45,7 +45,10 @@ def add(verb: Verb) -> None:
         "--contract", action="append", required=True, metavar="FILE", help="a table; give each that holds them"
     )
     command.add_argument(
-        "--subject", required=True, metavar="S", help="who: @FILE, - for standard input, or the value itself"
+        "--subject",
+        required=True,
+        metavar="S",
+        help="who, one person: @FILE, - for standard input, or the value itself",
     )
     command.add_argument("--ticket", required=True, metavar="T", help="what the ask can be looked up by")
     command.add_argument("--values", metavar="FILE", help="more of their values to look for, one a line")
@@ -78,7 +81,8 @@ def _rotate(arguments: argparse.Namespace) -> int:
         return 0
     for carrier in done.carriers:
         rows = "" if carrier.rows is None else f", {carrier.rows:,} rows"
-        print(f"still carries version {done.old}: {carrier.place} {carrier.column}{rows}: {carrier.remedy}")
+        column = "" if carrier.column == "*" else f" {carrier.column}"
+        print(f"still carries version {done.old}: {carrier.place}{column}{rows}: {carrier.remedy}")
     if not done.window:
         print(f"{done.domain} is at version {done.new}; the window is closed")
         return 0
@@ -162,7 +166,12 @@ def _subject(given: str) -> str:
     if given == "-":
         return sys.stdin.readline().rstrip("\n")
     if given.startswith("@"):
-        return _text_of(given[1:]).rstrip("\n")
+        named = _text_of(given[1:]).rstrip("\n")
+        if "\n" in named:
+            raise UsageError(
+                f"{given[1:]}: it holds {named.count(chr(10)) + 1} lines: one person at a time, repeat the command for each"
+            )
+        return named
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         raise UsageError("under spark-submit the command line is kept in logs: give --subject @FILE")
     return given

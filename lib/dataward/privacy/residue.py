@@ -57,7 +57,8 @@ class Residue:
 
 
 _NEXT = {
-    "data": "a row of somebody else holds the value: correct the source, publish again, and erase again",
+    "data": "a row holds the value: the person's own until it is erased, afterwards one of somebody else: then correct the source, "
+    "publish again, and erase again",
     "change data": "vacuum the table, then erase again",
     "deletion vector": "purge and vacuum the table, then erase again",
     "log": "take the value out of the table's properties, then erase again; if it is in a path, rename the folder",

@@ -66,6 +66,13 @@ def protected_ids(contract: Contract, keys: Keyring, given: str, kind: pa.DataTy
     assert contract.erasure is not None  # noqa: S101 - the caller has asked
     name = contract.erasure.subject
     line = contract.column(name)
+    try:
+        pa.array([given]).cast(kind)
+    except pa.ArrowException:
+        raise UsageError(
+            f"subject: the given text is no {kind}, which column '{name}' of {contract.source} holds: give the identifier of one "
+            "person as it is there"
+        ) from None
     if line.protect.keeps:
         return [given]
     domain = contract.domain(line)
