@@ -17,6 +17,7 @@ from dataward.keys import create_keyring
 from dataward.pipeline.guard import guarded
 from dataward.pipeline.plan import plan
 from dataward.verbs.audit import check, flush, places_of, since
+from dataward.verbs.iam import compare
 
 CONTRACT = """
 contract: people
@@ -85,6 +86,25 @@ def test_a_line_that_is_no_event_any_more_is_named(file, tmp_path, capsys, chang
 def test_a_length_before_now_is_a_time(text, ago):
     assert abs(datetime.now(timezone.utc) - ago - since(text)) < timedelta(minutes=1)
     assert since("2026-11-25") == datetime(2026, 11, 25, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("read", [lambda path: list(records_in(path)), lambda path: compare({}, path)])
+def test_a_damaged_file_of_cloudtrail_is_refused_by_name(tmp_path, read):
+    whole = gzip.compress(json.dumps({"Records": [{"eventName": str(n)} for n in range(99)]}).encode(), mtime=0)
+    for number, data in enumerate((b"", b"x", whole[:-9], whole[:20] + b"\xff" * 20 + whole[40:])):
+        (tmp_path / f"{number}.json.gz").write_bytes(data)
+        with pytest.raises(UsageError, match=f"{number}.json.gz: "):
+            read(str(tmp_path / f"{number}.json.gz"))
+
+
+@pytest.mark.parametrize("records", ["null", "[3]", "{}"])
+def test_records_of_another_shape_are_refused(tmp_path, records):
+    (tmp_path / "t.json").write_text(f'{{"Records": {records}}}')
+    if records == "{}":
+        assert list(records_in(str(tmp_path / "t.json"))) == []
+        return
+    with pytest.raises(UsageError, match="not a file of CloudTrail"):
+        list(records_in(str(tmp_path / "t.json")))
 
 
 def test_a_length_before_all_time_is_refused():

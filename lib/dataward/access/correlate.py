@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -66,9 +67,9 @@ def records_in(path: str | Path) -> Iterator[Mapping[str, Any]]:
     for file in files:
         try:
             data = gzip.decompress(file.read_bytes()) if file.name.endswith(".gz") else file.read_bytes()
-            records = json.loads(data)["Records"]
-        except OSError as error:
-            raise UsageError(f"{file}: {error.strerror or 'it is damaged'}") from None
+            records = [dict(record) for record in json.loads(data)["Records"]]
+        except (OSError, zlib.error) as error:
+            raise UsageError(f"{file}: {getattr(error, 'strerror', None) or 'it is damaged'}") from None
         except (ValueError, KeyError, TypeError, EOFError):
             raise UsageError(f"{file}: not a file of CloudTrail: it has no Records") from None
         yield from records

@@ -105,13 +105,15 @@ class Store:
         """Return the stored progress; None where there is none.
 
         Raises:
-            RunError: the file is damaged.
+            RunError: the file is damaged, or cannot be read.
         """
         if not self.path.exists():
             return None
         try:
             return Progress.of(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError):
+        except OSError as error:
+            raise RunError(f"{self.path}: the kept progress cannot be read ({error.strerror})") from None
+        except (ValueError, KeyError, TypeError):
             raise RunError(
                 f"{self.path}: the kept progress is damaged. Remove it to start the training again"
             ) from None

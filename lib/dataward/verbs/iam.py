@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -183,8 +184,8 @@ def _documents(path: Path) -> Iterator[dict[str, Any]]:
         try:
             data = file.read_bytes()
             document = json.loads(gzip.decompress(data) if file.suffix == ".gz" else data)
-        except OSError as error:
-            raise UsageError(f"--diff {file}: {error.strerror or 'not a gzip file'}") from None
+        except (OSError, zlib.error) as error:
+            raise UsageError(f"--diff {file}: {getattr(error, 'strerror', None) or 'not a gzip file'}") from None
         except (ValueError, EOFError):
             raise UsageError(f"--diff {file}: not JSON") from None
         if not isinstance(document, dict):
