@@ -226,7 +226,7 @@ def _told(error: ValidationError, document: Document, model: type[BaseModel]) ->
 
 
 def _of_scalar(detail: Any, document: Document) -> bool:
-    """Return whether a plain value is one of the types that may stand here, and something else stands here."""
+    """Return whether a plain value is one of the permitted types, and the document has something else."""
     loc = detail["loc"]
     return len(loc) > 1 and loc[-1] in _TYPES and "type" in detail["type"] and loc not in document.lines
 
@@ -317,7 +317,7 @@ _WORDS = (
 
 
 def _keys_beside(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
-    """Return the known keys at the place of an unknown one; of every model that may stand there."""
+    """Return the known keys at the place of an unknown one, of every model that is permitted there."""
     holders = [model]
     for part in loc[:-1]:
         for holder in holders:

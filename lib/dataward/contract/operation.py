@@ -82,7 +82,7 @@ class Operation(Model):
 
     @property
     def changes(self) -> bool:
-        """Whether other values stand in the place of the column's own."""
+        """Whether the column's values are replaced by others."""
         return not (self.keeps or self.drops)
 
     @property

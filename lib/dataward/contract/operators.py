@@ -38,7 +38,7 @@ ALPHABETS = {
     "base62": "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
 }
 MOST = 10_000
-"""Characters, or levels, that a parameter may speak of."""
+"""Largest number of characters or levels in a parameter."""
 
 SHORT_CLASSES = {"pin": 4, "cvv": 3, "card_security_code": 3, "zip": 5, "postal_code": 5, "postcode": 5}
 """Classes whose values are known to be short: format-preserving encryption of them is an open book."""

@@ -41,7 +41,7 @@ _OPENING = frozenset(
         "join", "lateral", "group", "interval", "between", "exists", "decimal", "numeric", "dec", "char", "varchar", "sets",
     }
 )  # fmt: skip
-"""Words that are no functions, and may stand before a bracket."""
+"""Words that may precede a bracket without being functions."""
 
 
 _TYPED = (

@@ -23,13 +23,13 @@ __all__ = [
 ]
 
 INTERNAL = "__dw_"
-"""What the names of columns begin with that stand beside the source's own during a run."""
+"""Prefix of the names of helper columns, which a run adds to the source's own."""
 
 MALFORMED = "_dataward_malformed"
 """A record of a csv or json source that Spark could not read."""
 
 METADATA = "_metadata"
-"""Spark's own: the file that a row lies in, by which a table is sealed."""
+"""Spark's own column with the file of a row, which sealing a table reads."""
 
 FAILED_RULES, FAILED_COLUMNS = "failed_rules", "failed_columns"
 RUN_ID, ROW_ID = "run_id", "row_id"

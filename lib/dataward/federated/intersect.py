@@ -142,7 +142,7 @@ class Party:
         return public_key(self.certificates[site])
 
     def shuffled(self) -> list[str]:
-        """Return the keys in random order, so that the order tells nothing."""
+        """Return the keys in random order, so that the order reveals nothing."""
         keys = list(self.keys)
         secrets.SystemRandom().shuffle(keys)
         return keys

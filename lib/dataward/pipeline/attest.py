@@ -160,7 +160,7 @@ def attached(
 
 
 def _without_others(made: Manifest, others: set[int]) -> Manifest:
-    """Mark commits of other writers as such, whatever they say of themselves: only the holder of the key can tell."""
+    """Mark commits of other writers as such, whatever their metadata; only the holder of the key can decide it."""
     commits = tuple(one.model_copy(update={"ours": False}) if one.version in others else one for one in made.commits)
     return made.model_copy(update={"commits": commits})
 

@@ -1,4 +1,4 @@
-"""Forms in which a value may stand in the bytes of a file, and where it does."""
+"""Forms of a value in the bytes of a file, and the search for them."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ __all__ = ["Inside", "Values", "leaves", "located"]
 
 @dataclass(frozen=True)
 class Values:
-    """The values at a path, and the row that each stands in. ``many``: a row may hold any number of them."""
+    """The values at a path, and the row of each. ``many``: a row may hold any number of them."""
 
     values: pa.Array
     rows: list[int]
@@ -37,7 +37,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Inside:
-    """``name`` as it was asked for, the column that it is in, and the path from there; ``line`` speaks for it."""
+    """A requested ``name``: its column, its path inside the column, and the contract's ``line`` that applies to it."""
 
     name: str
     column: str

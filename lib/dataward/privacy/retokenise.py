@@ -55,7 +55,7 @@ class Step:
     old: int
     new: int
     live: Mapping[str, set[int]]
-    """By column, the versions by which its values may be made, as Delta's log tells it."""
+    """By column, the key versions under which its values may have been made, according to Delta's log."""
 
     def columns(self, frame: DataFrame) -> list[str]:
         """Return the whole columns that can be converted to the new version."""

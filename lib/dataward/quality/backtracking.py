@@ -62,7 +62,7 @@ class _Positions:
     letters: list[Ranges] = field(default_factory=list)
     follow: list[dict[int, int]] = field(default_factory=list)
     ends: bool = False
-    """Whether something stands in it that reads nothing and may fail."""
+    """Whether it contains a part that reads nothing and may fail."""
 
     def add(self, letters: Ranges) -> _Part:
         if len(self.letters) >= LARGEST:

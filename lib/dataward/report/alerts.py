@@ -1,4 +1,4 @@
-"""Alerts about runs, for people: names, numbers and rule kinds. Texts of rules and reasons stay in the report: literals stand in them."""
+"""Alerts about runs, for people: names, numbers and rule kinds. Texts of rules and reasons, which contain literals, are left out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Alert:
 
 
 def alert_of(result: RunResult) -> Alert | None:
-    """Return the alert of a run that stopped or warns; None where there is nothing to tell."""
+    """Return the alert of a run that stopped or warns; None for any other run."""
     if result.status != "stopped" and not result.warnings:
         return None
     failed = Counter(_kind(verdict) for verdict in result.verdicts if verdict["outcome"] in ("FAILED", "ERRORED"))

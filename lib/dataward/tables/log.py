@@ -41,7 +41,7 @@ __all__ = [
 
 
 BY_CATALOG = frozenset(["catalogManaged", "catalogOwned-preview", "coordinatedCommits-preview"])
-"""Table features by which a catalog orders commits; their files stand aside until they are copied to their place in the log."""
+"""Table features by which a catalog orders commits; their files are in a folder of their own until they are copied into the log."""
 
 
 @dataclass(frozen=True)

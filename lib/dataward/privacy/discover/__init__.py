@@ -1,1 +1,1 @@
-"""Discovery: what columns hold, how sure that is, and what stands inside of texts."""
+"""Discovery: classes of columns with their confidence, and sensitive values inside of texts."""

@@ -1,4 +1,4 @@
-"""What a detector is: shapes, the checks behind them, and the words that stand beside what it looks for."""
+"""Model of a detector: patterns, their checks, and the words beside the values that it searches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a publish finds in a sample of its rows: columns that the contract does not speak of, and residue in what it lets out.
+"""Findings of a publish in a sample of its rows: sensitive columns that the contract does not name, and residue in the output.
 
 Gate in: a column (or path) that is kept, with neither a class nor a reason, and looks sensitive. Gate out: sensitive pieces
 inside of texts that leave the job readable: kept, masked, generalised, or with parts replaced.

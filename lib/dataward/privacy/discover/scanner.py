@@ -1,4 +1,4 @@
-"""All patterns of all detectors at once over texts: one automaton for whole values, one for what stands inside of text."""
+"""All patterns of all detectors at once over texts: one automaton for whole values, one for values inside of text."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ MEMORY = 256 << 20
 """Bytes that an automaton may take; beyond, it discards its cache and starts again."""
 
 ENOUGH = 100
-"""Texts of one shape whose checks tell whether it is worth checking the rest of a batch."""
+"""Texts of one shape that are checked first; where no more pass than by chance, the rest of a batch is not checked."""
 
 NOTHING = frozenset(
     ("- -- . .. ? n/a na #n/a none null nil nan missing unknown undefined tbd not available keine").split()
 ) | {"not available"}
-"""Texts that stand where there is no value."""
+"""Texts that are written for a missing value."""
 
 
 AHEAD = 80
@@ -46,10 +46,10 @@ DECIMAL = re.compile(r"[+-]?[0-9]+\.[0-9]+")
 """Numbers with a fraction: no number of an ID, though some forms allow a single dot. Of a million measures a few pass every check."""
 
 PARTED = re.compile(r"[^\w.+-]")
-"""What a text must hold for something to stand inside of it: one word is looked at as a whole."""
+"""Pattern of a text that is searched for values inside of it; a single word is examined as a whole."""
 
 OURS = re.compile(rf"\b{SHAPE}\b")
-"""Tokens that stand inside of text: one in a few thousand would pass as an IBAN."""
+"""Tokens inside of text, which are skipped: one in a few thousand would pass as an IBAN."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ AGAINST = 9.0
 NEAR = 0.2
 """The probability of a class from which on it is named where it was not enough."""
 WHOLE = 0.85
-"""The share of texts from which on a column is of a class altogether: some always stand in for missing ones."""
+"""Least share of texts of a class in a column of that class: some texts are placeholders of missing ones."""
 OF_FEW = frozenset({"protected", "gender", "blood_type", "religion", "marital_status", "diagnosis"})
 
 

@@ -114,7 +114,7 @@ class ColumnPlan:
 
     @property
     def guessable(self) -> tuple[str, ...]:
-        """Columns of which counting values may tell which is which."""
+        """Columns whose values can be recognised by their frequencies."""
         return tuple(one.name for one in self.columns if one.line.protect.guessable)
 
     @property
@@ -124,7 +124,7 @@ class ColumnPlan:
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """Columns in which other values stand in the place of the source's."""
+        """Columns whose values are replaced by others."""
         return tuple(one.name for one in self.columns if one.line.protect.changes)
 
     @property

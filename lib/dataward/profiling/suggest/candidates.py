@@ -34,7 +34,7 @@ TYPES = {"integer": "Long", "number": "Double", "date": "Date", "timestamp": "Ti
 
 @dataclass(frozen=True)
 class Candidate:
-    """A rule as DQDL, and what of the profile speaks for it."""
+    """A rule as DQDL, and the facts of the profile that suggest it."""
 
     rule: str
     why: str

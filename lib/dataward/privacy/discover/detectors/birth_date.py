@@ -1,4 +1,4 @@
-"""``birth_date``: days of birth. A date is a date: the name tells, and that the dates lie one to eleven decades back, spread wide."""
+"""``birth_date``: days of birth, recognised by the column's name and by dates that are one to eleven decades ago."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""``postcode``: postal codes. Britain's, Canada's, the Netherlands' and others tell themselves; plain digits need the column's name."""
+"""``postcode``: postal codes. Britain's, Canada's, the Netherlands' and others are recognised by their form; plain digits need the column's name."""
 
 from dataward.privacy.discover.detector import Detector, Pattern
 
