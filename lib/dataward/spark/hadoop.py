@@ -143,10 +143,19 @@ class Hadoop:
 
     def exists(self, name: str) -> bool:
         """Return whether a file of this name exists."""
-        return bool(self._system.isFile(self._path(name)))
+        try:
+            return bool(self._system.isFile(self._path(name)))
+        except Exception as error:
+            raise self._trouble(name, "read", error) from None
 
     def names(self, folder: str) -> list[str]:
         """Return the names of all files in a folder and below."""
+        try:
+            return self._names(folder)
+        except Exception as error:
+            raise self._trouble(folder, "listed", error) from None
+
+    def _names(self, folder: str) -> list[str]:
         below = self._path(folder) if folder else self._root
         if not self._system.exists(below):
             return []
@@ -162,7 +171,10 @@ class Hadoop:
     def delete(self, names: Iterable[str]) -> None:
         """Delete files."""
         for name in names:
-            self._system.delete(self._path(name), False)
+            try:
+                self._system.delete(self._path(name), False)
+            except Exception as error:
+                raise self._trouble(name, "deleted", error) from None
 
     def _path(self, name: str) -> Any:
         return self._hadoop.fs.Path(self._root, name)

@@ -133,8 +133,13 @@ class Local:
 
     def names(self, folder: str) -> list[str]:
         """Return the names of all files in a folder and below."""
+
+        def refuse(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise TargetError(f"{error.filename}: cannot be listed ({error.strerror})") from None
+
         found = []
-        for here, _, files in os.walk(self.root / folder):
+        for here, _, files in os.walk(self.root / folder, onerror=refuse):
             inside = Path(here).relative_to(self.root)
             found += [(inside / name).as_posix() for name in files if not name.startswith(".")]
         return sorted(found)
