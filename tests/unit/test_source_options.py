@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from dataward.contract import Source
 from dataward.errors import UsageError
 from dataward.pipeline.plan import plan
+from dataward.tables.source import is_listed
 from dataward.verbs.discover import source_of
 
 
@@ -90,3 +91,12 @@ def test_a_view_has_a_name():
     with pytest.raises(ValidationError, match="format view needs 'table'"):
         Source(path="x", format="view")
     assert Source(table="lake.people", format="view").reader_options == {}
+
+
+@pytest.mark.parametrize(("path", "listed", "itself"), [
+    ("csv", "file:/work/csv/country=FR/x.csv", False), ("in/csv/", "file:/work/in/csv/country=FR/csv.csv", False),
+    ("./x.csv", "file:/work/x.csv", True), ("/work/x.csv", "file:/work/x.csv", True), ("file:///work/x.csv", "file:/work/x.csv", True),
+    ("s3://b/in/x.csv", "s3a://b/in/x.csv", True), ("s3a://b/csv", "s3a://b/csv/day=1/x.csv", False), ("dbfs:/x/y", "dbfs:/x/y", True),
+])  # fmt: skip
+def test_a_folder_whose_files_end_in_its_name_keeps_its_partitions(path, listed, itself):
+    assert is_listed(path, [listed]) == itself

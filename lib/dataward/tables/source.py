@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, cast
 
 from dataward.contract import Source
+from dataward.contract.places import split_path
 from dataward.contract.reserved import MALFORMED
 from dataward.errors import SourceError
 from dataward.spark.kind import is_remote
@@ -322,8 +324,13 @@ def _base(spark: SparkSession, source: Source, listed: Sequence[str]) -> str | N
     if source.table is not None:
         return catalog.place(spark, source.table)
     path = str(source.path)
-    is_file = any(file.rstrip("/").endswith(path.rstrip("/")) for file in listed)
-    return None if is_file or not files.exists(spark, path) else path
+    return None if is_listed(path, listed) or not files.exists(spark, path) else path
+
+
+def is_listed(path: str, listed: Iterable[str]) -> bool:
+    """Return whether a path is one of the listed files, which are absolute, and neither a folder nor a pattern."""
+    rest = "/" + re.sub(r"^(\./)+", "", split_path(path)[1]).strip("/")
+    return any(f"/{file}".rstrip("/").endswith(rest) for file in listed)
 
 
 def _by_separator(spark: SparkSession, reading: _Reading, wanted: Sequence[str], found: Sequence[Lines]) -> DataFrame:
