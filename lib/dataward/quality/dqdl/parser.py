@@ -29,6 +29,7 @@ from dataward.quality.conditions import (
     Reference,
     Size,
 )
+from dataward.errors import did_you_mean
 from dataward.quality.dqdl.syntax import Analyzer, Comment, Joined, RuleError, Ruleset, Statement
 from dataward.quality.dqdl.tables import parser
 
@@ -65,6 +66,10 @@ def read(text: str) -> Ruleset:
         raise RuleError(1, "the ruleset is nested too deeply", "split the rule") from None
 
 
+WORDS = ("between", "in", "matches", "not", "where", "with", "threshold", "labels")
+"""Words of the grammar that stand within a rule, for those that are misspelt."""
+
+
 def _syntax_error(error: UnexpectedInput, text: str) -> RuleError:
     if not re.search(r"\b(Rules|Analyzers)\s*=", text):
         return RuleError(1, "column 1: there is no 'Rules = [ ... ]' here", "write Rules = [ ... ] around the rules")
@@ -72,12 +77,21 @@ def _syntax_error(error: UnexpectedInput, text: str) -> RuleError:
         return RuleError(text.count("\n") + 1, "the ruleset ends too early", "close it with ']'")
     if isinstance(error, UnexpectedToken):
         what = f"column {error.column}: '{error.token}' cannot stand here"
-        return RuleError(error.line, what, _expected(error.accepts or error.expected))
+        return RuleError(error.line, what, _meant(error.token, text) + _expected(error.accepts or error.expected))
     assert isinstance(error, UnexpectedCharacters)  # noqa: S101 - the only remaining class
     character = text[error.pos_in_stream or 0]
     what = f"column {error.column}: {character!r} cannot stand here"
     remedy = "close the text with a quote" if character == '"' else ""
     return RuleError(error.line, what, remedy or _expected(error.allowed or ()))
+
+
+def _meant(token: Token, text: str) -> str:
+    """Return the word that is probably meant by a token that cannot stand in its place, or by the word before it; empty for none."""
+    before = re.search(r"([A-Za-z]+)\s*$", text[: token.start_pos or 0])
+    for word, place in ((str(token), ""), (before[1] if before else "", "before it, ")):
+        if word and word.lower() not in WORDS and (meant := did_you_mean(word, WORDS)):
+            return f"{place}{meant} Else: "
+    return ""
 
 
 def _expected(terminals: Iterable[str]) -> str:
