@@ -16,6 +16,7 @@ from typing import Any, cast
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken, VisitError
 
+from dataward.errors import did_you_mean
 from dataward.quality.conditions import (
     EMPTY,
     NULL,
@@ -29,7 +30,6 @@ from dataward.quality.conditions import (
     Reference,
     Size,
 )
-from dataward.errors import did_you_mean
 from dataward.quality.dqdl.syntax import Analyzer, Comment, Joined, RuleError, Ruleset, Statement
 from dataward.quality.dqdl.tables import parser
 
