@@ -69,6 +69,27 @@ def test_cells_of_parquet_are_found_by_their_column(how):
     }
 
 
+def test_a_short_number_is_a_residue_in_columns_of_its_name_and_in_texts_and_not_in_every_column_of_numbers():
+    """Else no erasure of customer 5 could be proved in a table that has an order 5."""
+    kinds = {"order_no": pa.int64(), "Customer": pa.int32(), "amount": pa.float64(), "note": pa.string()}
+    row = {"order_no": 5, "Customer": 5, "amount": 5.0, "note": "5"}
+    data = parquet([row], pa.schema(list(kinds.items())))
+    needles = [
+        Wanted.of(Needle(f"{name} (raw)", value)) for name, value in (("customer", "5"), ("id", "5"), ("given", "5"))
+    ]
+    assert _in_bytes(data, needles) == {
+        ("customer (raw)", "column Customer"),
+        ("customer (raw)", "column note"),
+        ("id (raw)", "column note"),
+        ("given (raw)", "column order_no"),
+        ("given (raw)", "column Customer"),
+        ("given (raw)", "column amount"),
+        ("given (raw)", "column note"),
+    }
+    long = parquet([{**row, "order_no": 12345}], pa.schema(list(kinds.items())))
+    assert _in_bytes(long, [Wanted.of(Needle("customer (raw)", "12345"))]) == {("customer (raw)", "column order_no")}
+
+
 def test_what_the_footer_holds_beside_cells_is_found():
     schema = NAMES.with_metadata({"note": "kept of Garfield"})
     told = parquet([{"who": {"name": "Smithson", "n": 1}, "tags": []}], schema)

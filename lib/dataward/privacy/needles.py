@@ -57,6 +57,11 @@ class Wanted:
         """Compute the forms of a needle."""
         return cls(needle.named, needle.value, tuple(sorted(words(needle.value))), tuple(sorted(coded(needle.value))))
 
+    @property
+    def column(self) -> str:
+        """Column or path that the value is of."""
+        return at_home(self.named.rpartition(" (")[0])
+
     def anywhere(self, data: bytes) -> bool:
         """Return whether any form is in data, also inside of a longer word."""
         return any(shape in data for shape in (*self.words, *self.coded))
