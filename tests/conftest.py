@@ -14,7 +14,7 @@ settings.load_profile("whole")
 
 PARTS = 32
 SECONDS = {
-    "spark/iam_wire": 442, "e2e/names": 417, "unit/iam_without": 400, "e2e/connect": 377, "e2e/serverless": 300, "spark/release": 358, "spark/erase_ordinary":
+    "spark/iam_wire": 442, "e2e/names": 417, "unit/iam_without": 400, "e2e/connect": 377, "e2e/serverless": 370, "spark/release": 358, "spark/erase_ordinary":
     348, "unit/audit_sinks": 320, "e2e/package": 286, "e2e/s3": 250, "spark/attacks": 229, "unit/federated_accuracy": 200,
     "spark/erase": 160, "e2e/everywhere": 159, "e2e/jobs": 150, "spark/names": 136, "spark/rotate": 132, "spark/refresh": 130,
     "spark/writers": 120, "spark/changes": 106, "e2e/interrupted": 103, "spark/killed_writes": 100, "unit/killed": 100,

@@ -3,7 +3,7 @@
     python -m tests.e2e.serverless FOLDER SPARK_REMOTE
 
 The restrictions are those of its documentation: six settings can be set, the others can be neither set nor read, nothing is persisted,
-and there are no global temporary views. Stricter than documented: settings are not listed, and the server gives no second session.
+there are no global temporary views, and files of a Delta table are not read as plain files, except its log. Stricter than documented: settings are not listed, and the server gives no second session.
 Prints one JSON object like tests.e2e.connect_journey.
 """
 
@@ -59,11 +59,14 @@ def restrict() -> None:
     from pyspark.errors import AnalysisException
     from pyspark.sql.connect.conf import RuntimeConf
     from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql.connect.readwriter import DataFrameReader
     from pyspark.sql.connect.session import SparkSession
 
     def only(method: Callable[..., object]) -> Callable[..., object]:
         def run(conf: object, key: str, *more: object) -> object:
-            if key not in SETTABLE:
+            if key not in SETTABLE and not key.startswith(
+                "spark.sql.execution.pyspark."
+            ):  # which PySpark 4 reads itself
                 raise AnalysisException(f"[CONFIG_NOT_AVAILABLE] Configuration {key} is not available. SQLSTATE: 42K0I")
             return method(conf, key, *more)
 
@@ -78,6 +81,17 @@ def restrict() -> None:
         setattr(RuntimeConf, name, only(getattr(RuntimeConf, name)))
     for name in ("cache", "persist", "unpersist", "checkpoint", "localCheckpoint", "createGlobalTempView"):
         setattr(DataFrame, name, refuse)
+    load = DataFrameReader.load
+
+    def loaded(self: object, path: object = None, *more: object, **options: object) -> object:
+        for one in map(Path, [path] if isinstance(path, str) else path or ()):
+            place = Path(str(one).removeprefix("file:"))
+            inside = any((above / "_delta_log").exists() for above in (place, *place.parents))
+            if self._format != "delta" and inside and "_delta_log" not in place.parts:
+                raise AnalysisException("[DELTA_INVALID_FORMAT] Incompatible format detected. SQLSTATE: 22000")
+        return load(self, path, *more, **options)
+
+    DataFrameReader.load = loaded
     sql = SparkSession.sql
     SparkSession.sql = lambda self, text, *more: refuse() if text.strip().lower() == "set" else sql(self, text, *more)
     SparkSession.__init__ = refuse

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.long
 def steps(tmp_path_factory):
     with serving(tmp_path_factory.mktemp("server")) as server:
         return json.loads(
-            _done("tests.e2e.serverless", str(tmp_path_factory.mktemp("serverless")), server.url, seconds=420)
+            _done("tests.e2e.serverless", str(tmp_path_factory.mktemp("serverless")), server.url, seconds=600)
         )
 
 

@@ -21,10 +21,11 @@ from dataward.privacy.protect.token import TokenOperator
 from dataward.spark import remote
 from dataward.spark.hmac import mac
 from dataward.spark.kind import is_remote, parallelism
-from dataward.spark.settings import refuses, setting, settings
+from dataward.spark.settings import FORMAT_CHECK, refuses, setting, settings
 from dataward.spark.views import viewed
 from dataward.tables import files, near, through
 from dataward.tables.by_sql import SqlTable
+from dataward.tables.deltalog.hadoop import hashes_files
 from dataward.tables.deltalog.metadata import metadata_of
 from dataward.tables.named import USER_METADATA, named
 from dataward.verbs.batches import demand_plain
@@ -446,3 +447,10 @@ def test_paths_with_a_scheme_and_tables_are_no_paths_of_the_server():
         "source": {"format": "delta", "path": "s3://b/a"},
     }
     assert list(connect.troubles(contract(**places), "publish")) == []
+
+
+def test_a_table_whose_files_nobody_can_hash_is_known_before_anything_is_read(tmp_path):
+    serverless, server = Shared({}, fixed=(FORMAT_CHECK,)), Shared({})
+    assert hashes_files(server, "unknown://bucket/table")
+    assert hashes_files(serverless, str(tmp_path))
+    assert not hashes_files(serverless, "unknown://bucket/table")

@@ -12,6 +12,7 @@ from dataward.contract import Contract, Keys, Location
 from dataward.errors import ProofError, TargetError
 from dataward.integrity import ledger
 from dataward.integrity.dsse import Ed25519Signer, Signer
+from dataward.integrity.hashing import hash_files
 from dataward.integrity.log import entries as pointers
 from dataward.integrity.log.log import Log
 from dataward.integrity.manifest import Attested, Manifest, attested, build, needed
@@ -19,6 +20,7 @@ from dataward.integrity.seal import Seal, SealedBeside
 from dataward.integrity.statement import Subject
 from dataward.keys import KeyProvider, service_signer, signing_key
 from dataward.spark.hmac import sha256_of_files
+from dataward.spark.kind import is_remote
 from dataward.tables import delta
 from dataward.tables.deltalog.actions import Damaged, Key
 from dataward.tables.deltalog.folder import Folder, Missing
@@ -26,6 +28,7 @@ from dataward.tables.deltalog.hadoop import table_folder
 from dataward.tables.deltalog.log import CommitFile, State, read_commit
 from dataward.tables.deltalog.state import state_at
 from dataward.tables.reason import reason
+from dataward.tables.through import SparkFolder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -58,7 +61,7 @@ def _manifest(spark: SparkSession, log: Log, place: Location, version: int, earl
         known = _hashes(_attested(log, earlier)) if earlier else {}
     paths = needed(commits) if whole is None else list(dict.fromkeys([*_all_paths(whole), *needed(commits)]))
     try:
-        hashes = known | _hashed(spark, str(table), [path for path in paths if path not in known], commits, whole)
+        hashes = known | _hashed(spark, table, [path for path in paths if path not in known], commits, whole)
     except Exception as error:
         raise TargetError(f"{place}: a file of version {version} cannot be hashed ({reason(error)})") from None
     return build(commits, hashes, earlier, lambda: _attested(log, earlier), whole)
@@ -175,13 +178,20 @@ def environment(spark: SparkSession) -> dict[str, str]:
 
 
 def _hashed(
-    spark: SparkSession, root: str, paths: list[str], commits: list[CommitFile], whole: State | None
+    spark: SparkSession, table: Folder, paths: list[str], commits: list[CommitFile], whole: State | None
 ) -> dict[str, str]:
     listed = [one for commit in commits for one in commit.added] + list(whole.files.values() if whole else ())
     sizes = {one.path: one.size for one in listed} | {one.path: one.size for commit in commits for one in commit.feed}
     sizes |= {one.vector.path: one.vector.size for one in listed if one.vector and one.vector.path}
-    full = {path if path.startswith("/") or "://" in path else f"{root.rstrip('/')}/{path}": path for path in paths}
-    found = sha256_of_files(spark, {name: sizes[path] for name, path in full.items()})
+    root = str(table).rstrip("/")
+    full = {path if path.startswith("/") or "://" in path else f"{root}/{path}": path for path in paths}
+    try:
+        found = sha256_of_files(spark, {name: sizes[path] for name, path in full.items()})
+    except Exception:
+        if not is_remote(spark) or isinstance(table, SparkFolder):
+            raise
+        # The server reads no single files of a table (Databricks serverless): this process does.
+        return {one.path: one.sha256 for one in hash_files(table, paths).values() if one.sha256}
     return {full[name]: sha256 for name, sha256 in found.items()}
 
 

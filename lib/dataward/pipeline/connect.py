@@ -8,8 +8,8 @@ from typing import Any
 from dataward.contract import Contract
 from dataward.errors import UsageError
 from dataward.spark.kind import is_remote
-from dataward.spark.settings import refuses
-from dataward.tables.maintenance import FORMAT_CHECK, RETENTION_CHECK
+from dataward.spark.settings import FORMAT_CHECK, refuses
+from dataward.tables.maintenance import RETENTION_CHECK
 from dataward.tables.named import USER_METADATA
 
 __all__ = ["refuse", "troubles"]

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from dataward.contract import Location
 from dataward.contract.draft import plain_or_quoted
 from dataward.errors import ContractError, Problem, TargetError, UsageError, did_you_mean
 from dataward.pipeline.columns import clashing, unmapped
@@ -25,7 +26,7 @@ from dataward.spark.java_side import pattern_trouble
 from dataward.spark.kind import is_remote
 from dataward.tables import catalog, delta, log, turns
 from dataward.tables.declared import declarations, fit, unmergeable
-from dataward.tables.deltalog.hadoop import reads_commit
+from dataward.tables.deltalog.hadoop import hashes_files, reads_commit
 from dataward.tables.log import Newest
 from dataward.tables.reading import UNDECODABLE
 from dataward.tables.reason import reason
@@ -137,21 +138,35 @@ def against_place(spark: SparkSession, plan: Plan) -> Newest | None:
     turns.check(spark, target)
     try:
         found = delta.newest(spark, target)
-        if found is None:
-            return None
-        if is_remote(spark):  # which cannot ask Delta to copy a catalog's commits to the log
-            reached = not found.by_catalog and reads_commit(spark, target, found.version)
-        else:
-            reached = log.commit_info(spark, found.folder, found.version) is not None
+        trouble = _unreached(spark, target, found)
     except Exception as error:
         raise TargetError(f"{target}: {reason(error)}. Nothing was read; publish to another table") from None
-    if not reached:
-        raise TargetError(
-            f"{target}: its log has no file of version {found.version} ({found.folder}/_delta_log), as where a catalog manages the "
-            "commits itself, and this session cannot have it copied there, or where its storage has no paths. A seal binds to that file. "
-            "Nothing was read; use a classic session, or publish to a table whose log is reached by its path"
-        )
+    if trouble:
+        raise TargetError(f"{target}: {trouble}")
     return found
+
+
+def _unreached(spark: SparkSession, target: Location, found: Newest | None) -> str:
+    """Return why the files to which a seal binds are not reached; empty where they are."""
+    root = found.folder if found else target.path
+    if root is not None and not hashes_files(spark, root):
+        return (
+            f"a seal has the hashes of a table's files; this platform reads no single file, and this process does not reach {root}. "
+            "Nothing was read; give this process access, or use classic compute"
+        )
+    if found is None:
+        return ""
+    if is_remote(spark):  # which cannot ask Delta to copy a catalog's commits to the log
+        reached = not found.by_catalog and reads_commit(spark, target, found.version)
+    else:
+        reached = log.commit_info(spark, found.folder, found.version) is not None
+    if reached:
+        return ""
+    return (
+        f"its log has no file of version {found.version} ({found.folder}/_delta_log), as where a catalog manages the commits itself, and "
+        "this session cannot have it copied there, or where its storage has no paths. A seal binds to that file. Nothing was read; use "
+        "a classic session, or publish to a table whose log is reached by its path"
+    )
 
 
 def against_target(

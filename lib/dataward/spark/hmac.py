@@ -17,6 +17,7 @@ from typing import Any
 
 from dataward.spark import moved
 from dataward.spark.kind import is_remote
+from dataward.spark.settings import FORMAT_CHECK, settings
 from dataward.spark.sql import column
 
 __all__ = ["Observing", "hmac", "mac", "row_sums", "sha256_of_files"]
@@ -176,7 +177,8 @@ def sha256_of_files(spark: Any, sizes: Mapping[str, int]) -> dict[str, str]:
             .load(list(sizes))
             .select("path", F.sha2("content", 256))
         )
-        found = {_plain(row[0]): row[1] for row in files.collect()} if sizes else {}
+        with settings(spark, {FORMAT_CHECK: "false"}, hints=True):
+            found = {_plain(row[0]): row[1] for row in files.collect()} if sizes else {}
         return {path: found[_plain(path)] for path in sizes}
     jvm = spark.sparkContext._jvm
     with COMPILING:

@@ -163,7 +163,7 @@ def _import_pyspark() -> Any:
             "pyspark is not installed. On your own machine: pip install 'dataward[spark]'. On EMR, Glue or Databricks "
             "run the job with the cluster's Python"
         ) from None
-    if not remote.wants_remote():  # which needs no jars
+    if not remote.wants_remote() or pyspark.__version__ < "3.5":  # which needs no jars
         jars.fitting()
     return pyspark
 

@@ -13,8 +13,10 @@ from dataward.spark.kind import is_remote
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["of_file", "of_session", "refuses", "setting", "settings"]
+__all__ = ["FORMAT_CHECK", "of_file", "of_session", "refuses", "setting", "settings"]
 
+FORMAT_CHECK = "spark.databricks.delta.formatCheck.enabled"
+"""Setting of Databricks: whether files of a Delta table cannot be read as plain files."""
 HADOOP = "spark.hadoop."
 
 

@@ -16,7 +16,7 @@ from dataward.spark.sql import identifier, literal
 from dataward.tables import delta, turns
 from dataward.tables.declared import Declared, Fit, conformed, declared, fit, read_back
 from dataward.tables.delta import Commit
-from dataward.tables.deltalog.hadoop import reads_commit
+from dataward.tables.deltalog.hadoop import hashes_files, reads_commit
 from dataward.tables.log_statistics import statistics, tighten
 from dataward.tables.named import AUTO_MERGE, USER_METADATA, named
 from dataward.tables.reason import OVERTAKEN, from_worker, reason
@@ -263,9 +263,10 @@ def _write(spark: SparkSession, frame: DataFrame, place: Location, transaction: 
         created = place.path is None and not delta.exists(spark, place)
         if created and refuses(spark, USER_METADATA):
             _save(prepared(frame.limit(0), "ignore"), place)
-            if not reads_commit(spark, place, delta.latest_version(spark, place)):
+            version, root = delta.latest_version(spark, place), delta.location(spark, place)
+            if not (reads_commit(spark, place, version) and hashes_files(spark, root)):
                 raise TargetError(
-                    "the catalog created it, empty, where its log is not read by path; give it a LOCATION"
+                    "the catalog created it, empty, where its files are not read by path; give it a LOCATION"
                 )
         with named(spark, own["userMetadata"]) if created else nullcontext():
             _save(prepared(frame, how.mode).options(**how.options, **own), place)

@@ -178,10 +178,12 @@ def _upwards(path: str) -> Iterator[str]:
 
 def _format_through(spark: SparkSession, path: str) -> str | None:
     """Return the format of a table as :func:`format_of` does, through Spark Connect."""
+    if through.exists(
+        spark, f"{path.rstrip('/')}/_delta_log"
+    ):  # first: Databricks reads no path of a Delta table as plain files
+        return "delta"
     if not through.exists(spark, path):
         return None
-    if through.exists(spark, f"{path.rstrip('/')}/_delta_log"):
-        return "delta"
     names = through.names_below(spark, path)
     if "" in names:
         return _by_ending(path.rstrip("/").rsplit("/", 1)[-1])

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = [
-    "FORMAT_CHECK",
     "RETENTION_CHECK",
     "File",
     "append_only",
@@ -37,10 +36,6 @@ __all__ = [
 
 RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 """Setting without which Delta keeps files of old versions for a week."""
-
-
-FORMAT_CHECK = "spark.databricks.delta.formatCheck.enabled"
-"""Setting without which Delta reads no data file of a table as a file."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataward.pipeline.plan import Plan
 from dataward.privacy.needles import SHORTEST
 from dataward.privacy.residue import Residue, search
 from dataward.spark.session import demand_encryption, isolated
-from dataward.tables.maintenance import FORMAT_CHECK
+from dataward.spark.settings import FORMAT_CHECK
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

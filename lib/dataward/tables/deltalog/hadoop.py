@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Location
 from dataward.errors import SourceError
 from dataward.spark.kind import is_remote
+from dataward.spark.settings import FORMAT_CHECK, refuses
 from dataward.tables import delta
 from dataward.tables.deltalog.folder import Folder, Missing, folder
 from dataward.tables.deltalog.log import LOG
@@ -20,7 +21,7 @@ from dataward.tables.through import SparkFolder
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["HadoopFolder", "reads_commit", "table_folder"]
+__all__ = ["HadoopFolder", "hashes_files", "reads_commit", "table_folder"]
 
 
 def table_folder(spark: SparkSession, place: Location) -> Folder:
@@ -40,6 +41,16 @@ def reads_commit(spark: SparkSession, place: Location, version: int) -> bool:
     except Missing:
         return False
     return True
+
+
+def hashes_files(spark: SparkSession, root: str) -> bool:
+    """Return whether the files of a table are read: by the server, unless it reads no single files (Databricks serverless), or here."""
+    if not refuses(spark, FORMAT_CHECK):
+        return True
+    with suppress(Exception):  # no store for the scheme, no credentials
+        folder(root).names()
+        return True
+    return False
 
 
 def _seen(spark: SparkSession, root: str) -> Folder:
