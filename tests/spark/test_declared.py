@@ -5,9 +5,10 @@ import json
 import pytest
 from delta.tables import DeltaTable, IdentityGenerator
 
+from dataward.contract import Target
 from dataward.errors import ContractError
 from dataward.pipeline.plan import plan
-from dataward.tables import delta, log
+from dataward.tables import commits, delta, log
 from dataward.tables.declared import declared
 from dataward.verbs.explain import explain
 
@@ -31,13 +32,16 @@ def owned(lake, spark):
 
 
 def kept(lake):
+    return kept_at(lake.spark, plan(lake.root / "contract.yaml").contract.target)
+
+
+def kept_at(spark, location):
     """The schema with all its metadata, partitioning, and properties that are not of statistics or features."""
-    location = plan(lake.root / "contract.yaml").contract.target
-    metadata = log.snapshot(lake.spark, location, delta.latest_version(lake.spark, location)).metadata()
+    metadata = log.snapshot(spark, location, delta.latest_version(spark, location)).metadata()
     schema = json.loads(metadata.schemaString())
     for column in schema["fields"]:
         column["metadata"].pop("delta.identity.highWaterMark", None)
-    table = declared(lake.spark, location)
+    table = declared(spark, location)
     return schema, table.partition_by, table.checks
 
 
@@ -170,3 +174,27 @@ def test_a_narrower_number_is_written_as_the_tables_wider_one(lake, spark):
     for mode in ("mode: overwrite", "mode: merge, on: [id]", "mode: append"):
         lake.publish(target=mode)
     assert lake.read().dtypes == [("id", "bigint"), ("name", "string"), ("age", "decimal(12,2)")]
+
+
+def test_a_table_is_written_as_its_owner_spelled_and_partitioned_it(lake, spark):
+    """Case of names, a partition column that the table generates, and char, which stores other texts than it is given."""
+    made = DeltaTable.create(spark).location(f"{lake.root}/target").addColumn("ID", "int").addColumn("Code", "char(4)")
+    made = (
+        made.addColumn("Day", "date")
+        .addColumn("year", "int", generatedAlwaysAs="year(Day)")
+        .partitionedBy("year", "Day")
+    )
+    made.execute()
+    rows = spark.sql(
+        "select * from values (1, 'ab', date'2024-01-01'), (2, 'a   ', date'2025-01-01'), (3, 'abcd  ', null) as (id, code, day)"
+    )
+    location = Target(path=f"{lake.root}/target")
+    before = kept_at(spark, location)
+    merge = {"mode": "merge", "on": ("code",)}
+    for number, (more, count) in enumerate([(merge, 3), (merge, 3), ({}, 3), ({"mode": "append"}, 6)]):
+        run = commits.Transaction(f"r{number}", {}, ("id", "day"))
+        commits.commit_target(spark, rows, location.model_copy(update=more), run)
+        found = lake.rows("target", "ID", "Code", "year")
+        assert sorted(set(found)) == [(1, "ab  ", 2024), (2, "a   ", 2025), (3, "abcd", None)]
+        assert len(found) == count
+    assert kept_at(spark, location) == before

@@ -297,7 +297,24 @@ def test_a_delta_folder_is_not_read_as_parquet(own, tmp_path):
 def test_parquet_files_of_different_types_are_told_by_column(own, tmp_path):
     own.range(2).coalesce(1).write.parquet(f"{tmp_path}/a")
     own.range(2).selectExpr("cast(id as string) as id").coalesce(1).write.parquet(f"{tmp_path}/b")
-    assert "column 'id' is bigint in one file and" in refused_later(own, Source(path=f"{tmp_path}/*", format="parquet"))
+    source = Source(path=f"{tmp_path}/*", format="parquet")
+    assert "column 'id' is bigint in one file and string in another (part-" in refused(own, source)
+    one = source.model_copy(update={"options": {"mergeSchema": False}})  # Spark takes the columns of one file
+    assert "column 'id' is bigint in one file and" in refused_later(own, one)
+
+
+@pytest.mark.parametrize("format_", ["parquet", "orc"])
+def test_columns_that_only_some_files_have_are_read(own, tmp_path, format_):
+    place = f"{tmp_path}/source"
+    own.range(2).selectExpr("id", "'x' as a", "'p' as part").write.format(format_).partitionBy("part").save(place)
+    more = own.range(2, 3).selectExpr("id", "named_struct('n', 1) as b", "'q' as part")
+    more.write.format(format_).mode("append").partitionBy("part").save(place)
+    frame = pin(own, Source(path=place, format=format_)).frame
+    assert sorted(frame.select("id", "a", "b.n", "part").collect()) == [
+        (0, "x", None, "p"),
+        (1, "x", None, "p"),
+        (2, None, 1, "q"),
+    ]
 
 
 def test_what_is_no_delta_table_is_refused_as_target(lake, spark):

@@ -187,7 +187,8 @@ def against_target(
     problems = [*_append_only(plan, present)]
     table = declarations(present)
     for name, why in delta.laid_out_by(spark, target, present, partial(_looked, plan.sha256)).items():
-        operator = columns.of(name).line.protect if columns.named(name) else None
+        head, *inside = (name,) if columns.named(name) else name.split(".")
+        operator = plan.contract.line(head, tuple(inside)).protect if columns.named(head) else None
         if operator is not None and not operator.keeps:
             what = f"'{name}' is a {why} of {target}, and protected by {operator.op}"
             line = plan.document.line_of(("columns", name))
@@ -201,8 +202,8 @@ def against_target(
         "the target has this field and the contract's column has not: a merge would set it to null",
         "publish it too",
     )
-    inside = unmergeable(output, table) if target.mode == "merge" else ()
-    for name, what, remedy in (*found.problems, *((name, what, remedy) for name in lacking), *inside):
+    required = unmergeable(output, table) if target.mode == "merge" else ()
+    for name, what, remedy in (*found.problems, *((name, what, remedy) for name in lacking), *required):
         line = plan.document.line_of(("target",))
         problems.append(Problem(plan.document.file, line, "target", f"{target}: column '{name}': {what}", remedy))
     if problems:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["column", "definite", "identifier", "literal", "names"]
+__all__ = ["column", "definite", "identifier", "literal", "names", "parts"]
 
 
 def identifier(*path: str) -> str:
@@ -27,6 +27,12 @@ def names(text: str) -> list[str]:
     """Return the names of a comma-separated list, each quoted or plain."""
     found = re.findall(r"\s*(?:`((?:[^`]|``)*)`|([^,`\s][^,`]*))", text)
     return [quoted.replace("``", "`") or plain.strip() for quoted, plain in found]
+
+
+def parts(path: str) -> tuple[str, ...]:
+    """Return the names of a path, each quoted or plain; the inverse of :func:`identifier`."""
+    found = re.findall(r"`((?:[^`]|``)+)`|([^.`]+)", path)
+    return tuple(quoted.replace("``", "`") or plain for quoted, plain in found)
 
 
 def definite(predicate: str, negated: bool = False) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,7 @@ def relation(spark: SparkSession, name: str) -> tuple[DataFrame, str, str]:
     spark.catalog.refreshTable(name)
     frame = spark.table(name)
     read = _inputs_through(spark, name) if is_remote(spark) else _inputs(frame)
-    text = spark.sql(f"SHOW CREATE TABLE {name}").first() if read.trouble or read.versions else ""
+    text = _definition(spark, name) if read.trouble or read.versions else ""
     if read.trouble:
         return frame, f"not pinned: {read.trouble}", hashlib.sha256(f"view {name} {text}".encode()).hexdigest()
     listed = listing(spark, frame) if read.files else []
@@ -66,6 +67,13 @@ def relation(spark: SparkSession, name: str) -> tuple[DataFrame, str, str]:
         described.append(f"{len(listed)} file{'s' if len(listed) != 1 else ''}, {size} bytes")
     pinned = (frame.schema.json(), listed, *((text, read.versions) if read.versions else ()))
     return frame, ", ".join(described), hashlib.sha256(repr(pinned).encode()).hexdigest()
+
+
+def _definition(spark: SparkSession, name: str) -> Any:
+    """Return the statement that creates a view; empty for a temporary view, which shows none."""
+    with suppress(Exception):
+        return spark.sql(f"SHOW CREATE TABLE {name}").first()
+    return ""
 
 
 def digest_of_relation(spark: SparkSession, name: str) -> str:

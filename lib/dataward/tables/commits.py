@@ -196,13 +196,11 @@ def commit_target(
         schema = read_back(frame.schema, table, found, partition_by)
         frame = manner.watch(frame, Meeting(schema, tuple(partition_by), whole, where, keys))
     if keys is not None and found is not None:
-        return _merge(spark, frame, target, keys, transaction, evolves=bool(found.adds))
+        return _merge(spark, frame, target, keys, transaction, found)
     if where:
         options["replaceWhere"] = where
     mode = "append" if target.mode in ("append", "merge") else "overwrite"
-    # A partition column that the table generates is not among the frame's, and an existing table stays partitioned without its name.
-    named = {name.lower() for name in partition_by} <= {name.lower() for name in frame.columns}
-    return _write(spark, frame, target, transaction, _How(mode, options, tuple(partition_by) if named else ()))
+    return _write(spark, frame, target, transaction, _How(mode, options, tuple(partition_by)))
 
 
 def _schema_options(found: Fit, table: Declared, whole: bool) -> dict[str, str]:
@@ -249,9 +247,13 @@ def replace_all(
 
 
 def _write(spark: SparkSession, frame: DataFrame, place: Location, transaction: Transaction, how: _How) -> Commit:
+    parts = {name.lower() for name in how.partition_by}
+    stats = [name for name in transaction.stats if name.lower() not in parts]
+
     def prepared(rows: DataFrame, mode: str) -> Any:
-        writer = rows.write.format("delta").mode(mode).options(**statistics(transaction.stats))
-        if how.partition_by:
+        writer = rows.write.format("delta").mode(mode).options(**statistics(stats))
+        # One that the table generates is not among the frame's: an existing table stays partitioned without their names.
+        if parts and parts <= {name.lower() for name in frame.columns}:
             writer = writer.partitionBy(*how.partition_by)
         if delta.needs_mapping(rows.schema) and not delta.exists(spark, place):
             writer = writer.options(**delta.MAPPING)
@@ -279,20 +281,17 @@ def _metadata(transaction: Transaction) -> str:
 
 
 def _merge(
-    spark: SparkSession,
-    frame: DataFrame,
-    target: Target,
-    keys: str,
-    transaction: Transaction,
-    evolves: bool,
+    spark: SparkSession, frame: DataFrame, target: Target, keys: str, transaction: Transaction, found: Fit
 ) -> Commit:
     # A merge reads these only from the session, which is isolated for this run (dataward.spark.session.isolated).
     own = {
         "spark.databricks.delta.write.txnAppId": f"dataward/{transaction.app}",
         "spark.databricks.delta.write.txnVersion": "1",
     }
-    by_clause = evolves and bool(refuses(spark, AUTO_MERGE))
-    if evolves and not by_clause:
+    if found.generated:  # else Delta takes a table with padded columns (char) for a view, into which it generates none
+        own["spark.sql.readSideCharPadding"] = "false"
+    by_clause = bool(found.adds) and bool(refuses(spark, AUTO_MERGE))
+    if found.adds and not by_clause:
         own[AUTO_MERGE] = "true"
     values = {identifier(name): f"s.{identifier(name)}" for name in frame.columns}
 

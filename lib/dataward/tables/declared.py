@@ -69,7 +69,7 @@ class Fit:
     ``adds`` and ``drops`` are columns (paths) that the table gets and loses, ``retypes`` describes columns with a new type,
     ``nulls`` are columns that the run lacks and that become null, ``casts`` the types to write columns as.
     ``lacks`` are fields inside columns that the run lacks and that an update of the whole column would lose.
-    ``problems``: (column, problem, remedy); each refuses the run.
+    ``problems``: (column, problem, remedy); each refuses the run. ``generated``: whether the table generates columns.
     """
 
     adds: tuple[str, ...] = ()
@@ -79,6 +79,7 @@ class Fit:
     lacks: tuple[str, ...] = ()
     casts: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[tuple[str, str, str], ...] = ()
+    generated: bool = False
 
     @property
     def changes(self) -> list[str]:
@@ -139,7 +140,8 @@ def fit(given: StructType, table: Declared, whole: bool, evolve: bool = False, b
         problems += [_other_type(words, whole) for words in retypes]
     if drops or retypes:
         problems += [_unpartitioned(name) for name in table.partition_by if _changes(name, drops, retypes)]
-    return Fit(tuple(adds), tuple(drops), tuple(retypes), tuple(nulls), tuple(lacks), casts, tuple(problems))
+    generated = any(GENERATED in known.metadata for known in table.schema.fields)
+    return Fit(tuple(adds), tuple(drops), tuple(retypes), tuple(nulls), tuple(lacks), casts, tuple(problems), generated)
 
 
 def _met(column: StructField, known: StructField | None) -> Fit:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Location
+from dataward.contract.places import OWN_CATALOG
 from dataward.spark import sql
 from dataward.spark.kind import is_remote
 from dataward.spark.moved import is_spark4
@@ -51,7 +52,7 @@ class Newest:
     Attributes:
         folder: URI of the table.
         partition_by: partition columns.
-        clustered_by: clustering columns.
+        clustered_by: clustering columns, a field of a struct by its dotted path.
         size: bytes of its data files; None where the log does not contain it without a job.
         by_catalog: whether a catalog, or another coordinator, orders its commits.
     """
@@ -79,7 +80,7 @@ def delta_table(spark: SparkSession, place: Location) -> Any:
     from delta.tables import DeltaTable
 
     path = place.path or _folder_elsewhere(spark, str(place.table))
-    return DeltaTable.forPath(spark, path) if path else DeltaTable.forName(spark, str(place.table))
+    return DeltaTable.forPath(spark, path) if path else DeltaTable.forName(spark, _own_name(str(place.table)))
 
 
 def newest(spark: SparkSession, place: Location) -> Newest | None:
@@ -141,7 +142,7 @@ def _described(spark: SparkSession, place: Location) -> Newest:
         schema=_schema_in_log(spark, place, detail["id"], version) or table.toDF().schema,
         partition_by=tuple(detail["partitionColumns"] or ()),
         properties=detail["properties"] or {},
-        clustered_by=tuple(detail.get("clusteringColumns") or ()),
+        clustered_by=tuple(".".join(sql.parts(path)) for path in detail.get("clusteringColumns") or ()),
         size=detail.get("sizeInBytes"),
         by_catalog=not BY_CATALOG.isdisjoint(detail.get("tableFeatures") or ()),
     )
@@ -233,10 +234,11 @@ def folder_to_be(spark: SparkSession, place: Location) -> str:
     with suppress(Exception):
         if is_named(spark, str(place.table)):
             return folder(spark, place)
-        if str(place.table).count(".") == 2:  # another catalog decides about the folder
+        own = _own_name(str(place.table))
+        if own.count(".") == 2:  # another catalog decides about the folder
             return ""
         session: Any = spark._jsparkSession
-        name = session.sessionState().sqlParser().parseTableIdentifier(str(place.table))
+        name = session.sessionState().sqlParser().parseTableIdentifier(own)
         return str(session.sessionState().catalog().defaultTablePath(name).toString())
     return ""
 
@@ -250,7 +252,7 @@ def _delta_log(spark: SparkSession, place: Location) -> Any:
     if elsewhere := _folder_elsewhere(spark, str(place.table)):
         return of_table(session, elsewhere)
     with suppress(Exception):
-        return of_table(session, session.sessionState().sqlParser().parseTableIdentifier(str(place.table)))
+        return of_table(session, session.sessionState().sqlParser().parseTableIdentifier(_own_name(str(place.table))))
     return of_table(session, str(delta_table(spark, place).detail().select("location").first()[0]))
 
 
@@ -272,6 +274,11 @@ def is_elsewhere(name: str) -> bool:
     They would find a table with the same schema and name in ``spark_catalog``.
     """
     return name.count(".") == 2 and not name.lower().startswith("spark_catalog.") and platform() != "databricks"
+
+
+def _own_name(name: str) -> str:
+    """Return a name without ``spark_catalog``, which open-source Delta does not parse; Databricks' own catalog may be another."""
+    return name if platform() == "databricks" else OWN_CATALOG.sub("", name)
 
 
 def _folder_elsewhere(spark: SparkSession, name: str) -> str:

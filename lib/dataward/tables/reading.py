@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,9 +19,19 @@ from dataward.tables.secrets import resolved
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
-    from pyspark.sql.types import DataType, StructType
+    from pyspark.sql.types import DataType, StructField, StructType
 
-__all__ = ["UNDECODABLE", "check_keys", "columns_of", "counted", "marked", "option", "permissive", "reader_of"]
+__all__ = [
+    "UNDECODABLE",
+    "check_keys",
+    "columns_of",
+    "counted",
+    "marked",
+    "of_all_files",
+    "option",
+    "permissive",
+    "reader_of",
+]
 
 UNDECODABLE = "\ufffd bytes that do not fit the encoding"
 """Mark of a record in which Spark replaced bytes."""
@@ -87,11 +98,66 @@ def columns_of(reader: Any, source: Source, paths: str | list[str]) -> StructTyp
                 f"source {source}: a file's name holds one of * ? [ ] {{ }}; rename it, or give source.schema"
             )
         reader = reader.option("multiLine", "false")
+    if source.format in ("avro", "orc", "parquet"):
+        return _of_all(reader, source, paths)
     reader = reader.option("columnNameOfCorruptRecord", MALFORMED)
     found = _keys(reader, source, paths) if source.format == "json" else reader.load(paths).schema
     if source.format == "csv" and MALFORMED in found.names:  # Spark adds a column of this name to JSON's only
         raise _taken(source)
     return cast("StructType", type(found)([one for one in found.fields if one.name != MALFORMED]))
+
+
+def _of_all(reader: Any, source: Source, paths: str | list[str]) -> StructType:
+    """Return the columns of all files: Spark itself takes those of one, and loses the columns that only others have.
+
+    ``mergeSchema: false`` (parquet, orc) and ``avroSchema`` of the contract leave the choice to Spark.
+
+    Raises:
+        SourceError: a column has different types in different files.
+    """
+    from pyspark.sql import SparkSession
+
+    chosen = source.reader_options.keys() & {"mergeschema", "avroschema", "avroschemaurl"}
+    if isinstance(paths, str) or len(paths) == 1 or chosen:
+        return cast("StructType", reader.load(paths).schema)
+    of_one = cast("StructType", reader.load(paths).schema)  # with the partitions' columns
+    if source.format != "avro":
+        try:
+            return cast("StructType", reader.option("mergeSchema", "true").load(paths).schema)
+        except Exception as error:
+            if "CANNOT_MERGE" not in str(error):
+                raise
+    spark = SparkSession.getActiveSession()
+    with ThreadPoolExecutor(8) as pool:
+        schemas = list(pool.map(lambda path: _of_file(spark, source, path), paths))
+    return of_all_files(source, dict(zip(paths, schemas, strict=True)), of_one)
+
+
+def _of_file(spark: Any, source: Source, path: str) -> StructType:
+    reader = reader_of(spark.read, source).option(*files.LITERAL).option("basePath", path.rsplit("/", 1)[0])
+    return cast("StructType", reader.load(path).schema)
+
+
+def of_all_files(source: Source, schemas: Mapping[str, StructType], partitioned: StructType) -> StructType:
+    """Return the columns of files with these schemas, by path, and the columns that only ``partitioned`` has.
+
+    Raises:
+        SourceError: a column has different types in different files.
+    """
+    from pyspark.sql.types import StructType
+
+    found: dict[str, StructField] = {}
+    for path, schema in schemas.items():
+        for field in schema.fields:
+            known = found.setdefault(field.name.lower(), field)
+            if known.dataType.simpleString().lower() != field.dataType.simpleString().lower():
+                one, other = known.dataType.simpleString(), field.dataType.simpleString()
+                raise SourceError(
+                    f"source {source}: column '{field.name}' is {one} in one file and {other} in another "
+                    f"({path.rsplit('/', 1)[-1]}); write the files alike, or choose the columns by the option "
+                    + ("avroSchema" if source.format == "avro" else "mergeSchema: false (those of one file)")
+                )
+    return StructType([*found.values(), *(field for field in partitioned.fields if field.name.lower() not in found)])
 
 
 def _taken(source: Source) -> SourceError:

@@ -42,7 +42,15 @@ _WORDS = (
         r"PSQLException: Connection to|CommunicationsException|SQLNonTransientConnection",
         "the database cannot be reached",
     ),
-    (r"PSQLException: .*relation .* does not exist", "the database has no such table, or its user may not see it"),
+    (
+        r"PSQLException: .*relation .* does not exist",
+        "the database has no such table, or its user may not see it (names with upper case: in double quotes)",
+    ),
+    (
+        r"Bad value for type BigDecimal|DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION",
+        "a number of the database does not fit the type that Spark gives its column (NaN, or more digits): read it as text, for jdbc "
+        "with options: {customSchema: 'COLUMN STRING'}",
+    ),
     (r"PSQLException: .*permission denied", "the database's user may not read this table"),
     (
         r"PSQLException: .*(invalid snapshot identifier|snapshot .* does not exist)",

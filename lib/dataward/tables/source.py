@@ -159,7 +159,10 @@ def _pin_outside(spark: SparkSession, source: Source, version: int | None) -> Pi
 def _refuse_other_kinds(spark: SparkSession, source: Source, name: str) -> None:
     found = catalog.kind(spark, name)
     if found is None:
-        raise SourceError(f"source {source}: there is no such table. Check 'source.table'")
+        temporary = "; a temporary view is its session's own: pass its rows by dataward.publish(contract, source=spark.table(NAME))"
+        raise SourceError(
+            f"source {source}: there is no such table. Check 'source.table'{temporary if source.format == 'view' else ''}"
+        )
     if found != source.format:
         what = "a view" if found == "view" else f"a table stored as {found}"
         remedy = "leave out 'source.format'" if found == "delta" else f"write 'format: {found}' under 'source'"
@@ -316,6 +319,8 @@ class _Reading:
             reader = reader.option("basePath", self.base)
         if self.source.format in ("csv", "json"):
             reader = permissive(reader, self.source, self.schema)
+        elif not self.source.reader_options.keys() & {"avroschema", "avroschemaurl"}:
+            reader = reader.schema(self.schema)
         return cast("DataFrame", reader.load(list(paths)))
 
 
