@@ -64,6 +64,11 @@ def avro(spark):
     ).save(place)
     assert found.changed(spark)
     assert dataward.discover(spark, Source(path=place, format="avro"), dataward.Asked()).rows == 6
+    spark.range(1).selectExpr("id", "'x' as more").write.mode("append").format("avro").save(place)
+    assert sorted(pin(spark, Source(path=place, format="avro")).frame.columns) == ["a", "id", "more", "s"]
+    spark.range(1).selectExpr("'x' as id").write.mode("append").format("avro").save(place)
+    with pytest.raises(SourceError, match="column 'id' is (bigint|string) in one file and .* avroSchema"):
+        pin(spark, Source(path=place, format="avro"))
 
 
 def iceberg(spark):
@@ -88,6 +93,14 @@ def iceberg(spark):
         again = pin(spark, source.model_copy(update={"version": first.version}))
         assert sorted(row.id for row in again.frame.collect()) == [1, 2]
     assert pin(spark, named, first.version).digest == first.digest
+    assert pin(spark, named.model_copy(update={"options": {"branch": "main"}})).version == now.version
+    for update, said in (
+        ({"version": 7}, "the Iceberg table has no snapshot 7; it may have expired"),
+        ({"options": {"tag": "june"}}, "the Iceberg table has no branch or tag 'june'"),
+        ({"options": {"snapshot-id": 7}}, "option 'snapshot-id' does not name one snapshot"),
+    ):
+        with pytest.raises(SourceError, match=said):
+            pin(spark, named.model_copy(update=update))
     contract = ROOT / "iceberg.yaml"
     contract.write_text(
         f"contract: i\nsource: {{format: iceberg, table: ice.db.t, version: {first.version}}}\ntarget: {{path: {ROOT}/from_iceberg}}\n"
@@ -176,6 +189,30 @@ def jdbc_watermark(spark):
         pin(spark, Source(format="jdbc", table="orders", options={"url": "jdbc:mysql://h/d"}, options_from=LOGIN))
 
 
+def jdbc_named(spark):
+    """Names with upper case and spaces, and numbers of a type without a scale."""
+    base = Database(spark)
+    base.run('CREATE SCHEMA "My App"')
+    base.run('CREATE TABLE "My App"."People-Raw" (id INT, "Full Name" TEXT, "Changed At" TIMESTAMP, "N" NUMERIC)')
+    base.run(
+        """INSERT INTO "My App"."People-Raw" VALUES (1, 'ada', now(), 1.5), (2, NULL, now(), 0.000000000000000001)"""
+    )
+    options = {"url": URL, "partitionColumn": "id", "lowerBound": 0, "upperBound": 3, "numPartitions": 2}
+    source = Source(format="jdbc", table='"My App"."People-Raw"', options=options, options_from=LOGIN)
+    for mark in (None, "changed at"):
+        marked = source.model_copy(update={"watermark": mark})
+        assert sorted(row["Full Name"] or "" for row in pin(spark, marked).frame.collect()) == ["", "ada"]
+    with pytest.raises(SourceError, match="it has no column 'gone' for 'watermark'; it has id, full name"):
+        pin(spark, source.model_copy(update={"watermark": "gone"}))
+    base.run("""INSERT INTO "My App"."People-Raw" VALUES (3, 'eve', now(), 0.1234567890123456789)""")
+    for mark in (None, "Changed At"):
+        marked = source.model_copy(update={"watermark": mark})
+        with pytest.raises(SourceError, match="1 rows have more than 18 decimal places in 'N'"):
+            pin(spark, marked)
+        texts = marked.model_copy(update={"options": {**options, "customSchema": "`N` STRING"}})
+        assert "0.1234567890123456789" in [row.N for row in pin(spark, texts).frame.collect()]
+
+
 def jdbc_denied(spark):
     os.environ["PG_WRONG"] = "canary-wrong-password"
     source = Source(format="jdbc", table="orders", options={"url": URL}, options_from={**LOGIN, "password": "PG_WRONG"})
@@ -223,7 +260,7 @@ if __name__ == "__main__":
     create_keyring(ROOT / "keys").add_domain("d")
     spark = started()
     failed = False
-    for step in (avro, iceberg, jdbc_snapshot, jdbc_watermark, jdbc_denied, kafka):
+    for step in (avro, iceberg, jdbc_snapshot, jdbc_watermark, jdbc_named, jdbc_denied, kafka):
         begun = time.monotonic()
         try:
             step(spark)

@@ -63,7 +63,7 @@ def test_each_source_is_pinned_and_no_credential_is_written_anywhere(postgres, t
     )  # fmt: skip
     print(done.stdout[-6000:], done.stderr[-6000:])
     assert done.returncode == 0
-    assert done.stdout.count("\nOK ") + done.stdout.startswith("OK ") == 6
+    assert done.stdout.count("\nOK ") + done.stdout.startswith("OK ") == 7
     assert password not in done.stdout + done.stderr
     assert "canary" not in done.stdout + done.stderr
     written = [path for path in tmp_path.rglob("*") if path.is_file()]

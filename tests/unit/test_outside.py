@@ -7,6 +7,7 @@ from dataward.contract.outside import dataset_of
 from dataward.errors import SourceError
 from dataward.tables import jdbc
 from dataward.tables.connectors import absent, coordinate
+from dataward.tables.jdbc import quoted
 from dataward.tables.reason import reason
 from dataward.tables.secrets import resolved
 
@@ -31,6 +32,10 @@ KAFKA = {"format": "kafka", "options": {"subscribe": "people", "kafka.bootstrap.
     ({**PG, "version": 1}, "'version' goes with"),
     ({**PG, "watermark": "a; DROP TABLE x"}, "pattern"),
     ({**PG, "table": "a; DROP TABLE x"}, "'table' is a name"),
+    ({**PG, "table": "(SELECT 1) AS q"}, "Make a view in the database of a query"),
+    ({**PG, "table": '"a"b"'}, "'table' is a name"),
+    ({**PG, "table": '"a'}, "'table' is a name"),
+    ({**PG, "table": "people-raw"}, "in double quotes"),
     ({**PG, "options_from": {"password": "not a name"}}, "pattern"),
     ({**PG, "options": {**PG["options"], "user": "u"}, "options_from": {"user": "U"}}, "is both under"),
     ({**KAFKA, "options": {**KAFKA["options"], "kafka.sasl.jaas.config": "x"}}, "'kafka.sasl.jaas.config' would be a secret"),
@@ -50,6 +55,19 @@ def test_a_database_and_a_topic_are_named_without_parameters():
     assert str(topic) == "kafka topic people at b1:9092,b2:9092"
     assert dataset_of("jdbc", "public.people", PG["options"]) == ("postgres://db:5432", "shop.public.people")
     assert dataset_of("kafka", None, KAFKA["options"]) == ("kafka://b1:9092", "people")
+
+
+@pytest.mark.parametrize("name", ["People", "a.b.c", '"My App"."People-Raw"', 'public."a.b;c"'])
+def test_a_table_of_a_database_may_have_quoted_parts(name):
+    assert Source(**{**PG, "table": name}).table == name
+    assert dataset_of("jdbc", name, PG["options"])[1] == "shop." + name.replace('"', "")
+
+
+@pytest.mark.parametrize(("name", "url", "sql"), [
+    ("changed_at", "jdbc:postgresql://h/d", "changed_at"), ("Changed At", "jdbc:postgresql://h/d", '"Changed At"'),
+    ("CHANGED", "jdbc:oracle:thin:@h", '"CHANGED"'), ("ChangedAt", "jdbc:mysql://h/d", "`ChangedAt`")])  # fmt: skip
+def test_a_watermark_is_quoted_where_its_database_would_read_another_name(name, url, sql):
+    assert quoted(name, url) == sql
 
 
 def test_a_database_table_is_no_table_of_the_catalog():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
+from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from dataward.contract import Source
-from dataward.errors import UsageError
+from dataward.errors import SourceError, UsageError
 from dataward.pipeline.plan import plan
+from dataward.tables.reading import of_all_files
 from dataward.tables.source import is_listed
 from dataward.verbs.discover import source_of
 
@@ -100,3 +102,17 @@ def test_a_view_has_a_name():
 ])  # fmt: skip
 def test_a_folder_whose_files_end_in_its_name_keeps_its_partitions(path, listed, itself):
     assert is_listed(path, [listed]) == itself
+
+
+def test_columns_of_all_files_are_those_of_each_and_one_name_has_one_type():
+    def of(**kinds):
+        return StructType([StructField(name, kind) for name, kind in kinds.items()])
+
+    whole = of(id=LongType(), p=StringType())  # with the column of the partitions
+    given = {"d/p=a/1.avro": of(id=LongType()), "d/p=b/2.avro": of(ID=LongType(), more=StringType())}
+    assert of_all_files(source("avro"), given, whole).names == ["id", "more", "p"]
+    given["d/p=b/3.avro"] = of(more=of(x=LongType()))
+    with pytest.raises(
+        SourceError, match=r"'more' is string in one file and struct<x:bigint> in another \(3.avro\); .* avroSchema"
+    ):
+        of_all_files(source("avro"), given, whole)

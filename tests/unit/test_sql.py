@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import dataward
-from dataward.spark.sql import identifier, names
+from dataward.spark.sql import identifier, names, parts
 
 PACKAGE = Path(dataward.__file__).parent
 ODD = [
@@ -47,6 +47,12 @@ def test_a_quoted_name_is_one_identifier_and_a_path_is_several():
 def test_names_of_a_quoted_list_are_the_names_that_were_quoted():
     assert names(",".join(map(identifier, ODD))) == ODD
     assert names("id, `a.b` ,name") == ["id", "a.b", "name"]
+
+
+def test_parts_of_a_quoted_path_are_the_names_that_were_quoted():
+    assert parts(identifier(*ODD)) == tuple(ODD)
+    assert parts("s.x") == ("s", "x")
+    assert parts("`Re gion`") == ("Re gion",)
 
 
 def test_only_sql_py_puts_backticks_around_a_name():

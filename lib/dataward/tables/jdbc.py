@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any
 from dataward.contract import Source
 from dataward.errors import SourceError
 from dataward.spark.kind import is_remote
-from dataward.spark.sql import column
+from dataward.spark.sql import column, identifier
 from dataward.tables.secrets import resolved
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-__all__ = ["Rows", "count_digest", "literal_of", "rows_of"]
+__all__ = ["Rows", "count_digest", "literal_of", "quoted", "rows_of"]
 
 POSTGRESQL, DRIVER = "jdbc:postgresql:", "org.postgresql.Driver"
 REPEATABLE_READ = 4  # java.sql.Connection.TRANSACTION_REPEATABLE_READ
 EXPORT = "SELECT pg_export_snapshot(), to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+PARALLEL = frozenset(["partitioncolumn", "lowerbound", "upperbound", "numpartitions"])
 SNAPSHOT = re.compile(r"[0-9A-Fa-f-]{5,60}")
 
 
@@ -75,6 +76,7 @@ def rows_of(spark: SparkSession, source: Source, version: int | None) -> Rows:
     snapshot, time = _exported(spark, source, url)
     begin = f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'"
     frame = _read(spark, source, str(source.table), sessionInitStatement=begin)
+    _refuse_rounded(spark, source, frame, sessionInitStatement=begin)
     described = f"repeatable-read snapshot {snapshot} of {time}"
     return Rows(frame, described, None, hashlib.sha256(f"jdbc {source} {described}".encode()).hexdigest())
 
@@ -85,6 +87,32 @@ def _read(spark: SparkSession, source: Source, table: str, **more: str) -> DataF
     ours = {"fetchsize": "10000", **({"driver": DRIVER} if given["url"].startswith(POSTGRESQL) else {})}
     options = {**ours, **given, **resolved(source.options_from), "dbtable": table, **more}
     return spark.read.format("jdbc").options(**options).load()
+
+
+def _asked(spark: SparkSession, source: Source, columns: str, **more: str) -> DataFrame:
+    """Return the one row of a query on the whole table, read by one connection."""
+    whole = {name: value for name, value in source.options.items() if name.lower() not in PARALLEL}
+    query = f"(SELECT {columns} FROM {source.table}) AS asked"  # noqa: S608 - names by their patterns, or of the database
+    return _read(spark, source.model_copy(update={"options": whole}), query, **more)
+
+
+def _refuse_rounded(spark: SparkSession, source: Source, frame: DataFrame, **more: str) -> None:
+    """Refuse numbers that Spark would round: of PostgreSQL's numeric without a scale, it keeps 18 decimal places.
+
+    Raises:
+        SourceError: a column has such numbers.
+    """
+    url = str(source.reader_options["url"])
+    names = [field.name for field in frame.schema.fields if field.dataType.simpleString() == "decimal(38,18)"]
+    if not names or not url.startswith(POSTGRESQL):
+        return
+    counts = [f"count(*) FILTER (WHERE scale({quoted(name, url)}) > 18) AS c{n}" for n, name in enumerate(names)]
+    for name, rows in zip(names, _asked(spark, source, ", ".join(counts), **more).collect()[0], strict=True):
+        if rows:
+            raise SourceError(
+                f"source {source}: {rows} rows have more than 18 decimal places in '{name}', a numeric without a scale, and Spark would "
+                f"round them; read it as text by options: {{customSchema: '{identifier(name)} STRING'}}, or cast it in a view there"
+            )
 
 
 def _exported(spark: SparkSession, source: Source, url: str) -> tuple[str, str]:
@@ -126,27 +154,29 @@ def _up_to(spark: SparkSession, source: Source, name: str, version: int | None) 
         raise SourceError(
             f"source {source}: the watermark '{name}' is of type {kind}; it must be a timestamp, a date or a whole number"
         )
-    quoted = _quoted(name, str(source.reader_options["url"]))
-    query = f"(SELECT max({quoted}) AS w, count(*) - count({quoted}) AS without FROM {table}) AS watermark"  # noqa: S608 - names by their patterns
-    row = _read(spark, source, query).select(F.expr(KINDS[kind]), "without").first()
+    spelled = quoted(name, str(source.reader_options["url"]))
+    asked = _asked(spark, source, f"max({spelled}) AS w, count(*) - count({spelled}) AS without")
+    row = asked.select(F.expr(KINDS[kind]), "without").first()
     newest, without = row if row else (None, 0)
     if without:
         raise SourceError(
             f"source {source}: {without} rows have no '{name}' and cannot be pinned; fill it, or leave them out by a view"
         )
     mark = version if version is not None else int(newest if newest is not None else -1)
-    frame = _read(spark, source, table).where(_bound(name, kind, mark))
+    whole = _read(spark, source, table)
+    _refuse_rounded(spark, source, whole)
+    frame = whole.where(_bound(name, kind, mark))
     return Rows(
         frame, f"rows up to {name} = {_shown(spark, kind, mark)}", mark, count_digest(spark, source, frame, mark)
     )
 
 
-def _quoted(name: str, url: str) -> str:
+def quoted(name: str, url: str) -> str:
     """Return a column's exact name, quoted where the database would read another."""
     if re.fullmatch(r"[a-z_][a-z0-9_]*", name):
         return name
     quote = "`" if url.startswith(("jdbc:mysql:", "jdbc:mariadb:")) else '"'
-    return f"{quote}{name}{quote}"
+    return f"{quote}{name.replace(quote, 2 * quote)}{quote}"
 
 
 KINDS = {

@@ -116,6 +116,10 @@ _WORDS = (
     (r"DATATYPE_MISMATCH|INCOMPARABLE|INCOMPATIBLE_COLUMN_TYPE", "types do not go together"),
     (r"CAST_INVALID_INPUT|CAST_OVERFLOW|CANNOT_PARSE", "a value cannot be cast"),
     (r"ARITHMETIC_OVERFLOW|NUMERIC_VALUE_OUT_OF_RANGE", "a number is too large for its type"),
+    (
+        r"ArithmeticException: (integer|long) overflow",
+        "a date, a time or a number lies outside of what Spark keeps (such as infinity in a database): leave it out by a view",
+    ),
     (r"DIVIDE_BY_ZERO", "a number is divided by zero"),
     (
         r"PatternSyntaxException|INVALID_PARAMETER_VALUE\.PATTERN|INVALID_REGEXP",
