@@ -176,17 +176,11 @@ def test_a_narrower_number_is_written_as_the_tables_wider_one(lake, spark):
     assert lake.read().dtypes == [("id", "bigint"), ("name", "string"), ("age", "decimal(12,2)")]
 
 
-def test_a_table_is_written_as_its_owner_spelled_and_partitioned_it(lake, spark):
-    """Case of names, a partition column that the table generates, and char, which stores other texts than it is given."""
+def test_a_table_is_written_as_its_owner_spelled_it_and_a_merge_finds_padded_keys(lake, spark):
     made = DeltaTable.create(spark).location(f"{lake.root}/target").addColumn("ID", "int").addColumn("Code", "char(4)")
-    made = (
-        made.addColumn("Day", "date")
-        .addColumn("year", "int", generatedAlwaysAs="year(Day)")
-        .partitionedBy("year", "Day")
-    )
-    made.execute()
+    made.addColumn("Day", "date").partitionedBy("Day").execute()
     rows = spark.sql(
-        "select * from values (1, 'ab', date'2024-01-01'), (2, 'a   ', date'2025-01-01'), (3, 'abcd  ', null) as (id, code, day)"
+        "select * from values (1, 'ab', date'2024-01-01'), (2, 'a   ', date'2025-01-01'), (3, 'abcd', null) as (id, code, day)"
     )
     location = Target(path=f"{lake.root}/target")
     before = kept_at(spark, location)
@@ -194,7 +188,21 @@ def test_a_table_is_written_as_its_owner_spelled_and_partitioned_it(lake, spark)
     for number, (more, count) in enumerate([(merge, 3), (merge, 3), ({}, 3), ({"mode": "append"}, 6)]):
         run = commits.Transaction(f"r{number}", {}, ("id", "day"))
         commits.commit_target(spark, rows, location.model_copy(update=more), run)
-        found = lake.rows("target", "ID", "Code", "year")
-        assert sorted(set(found)) == [(1, "ab  ", 2024), (2, "a   ", 2025), (3, "abcd", None)]
+        found = lake.rows("target", "ID", "Code")
+        assert sorted(set(found)) == [(1, "ab  "), (2, "a   "), (3, "abcd")]
         assert len(found) == count
+    assert kept_at(spark, location) == before
+
+
+def test_a_table_that_generates_its_partitions_is_written_in_every_mode(lake, spark):
+    made = DeltaTable.create(spark).location(f"{lake.root}/target").addColumn("id", "int").addColumn("day", "date")
+    made.addColumn("year", "int", generatedAlwaysAs="year(day)").partitionedBy("year").execute()
+    rows = spark.sql("select * from values (1, date'2024-01-01'), (2, date'2025-01-01') as (id, day)")
+    location = Target(path=f"{lake.root}/target")
+    before = kept_at(spark, location)
+    modes = [({}, 2), ({"mode": "merge", "on": ("id",)}, 2), ({"mode": "append"}, 4)]
+    for number, (more, count) in enumerate(modes):
+        commits.commit_target(spark, rows, location.model_copy(update=more), commits.Transaction(f"r{number}", {}))
+        found = lake.rows("target", "id", "year")
+        assert (sorted(set(found)), len(found)) == ([(1, 2024), (2, 2025)], count)
     assert kept_at(spark, location) == before

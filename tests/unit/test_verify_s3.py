@@ -10,6 +10,8 @@ import pytest
 from dataward.cli import main
 from dataward.contract import load
 from dataward.keys import create_keyring, local_keyring
+from dataward.tables.deltalog.folder import folder
+from dataward.tables.store import store_at
 from tests.aws import aws
 from tests.unit.test_release_set import sealed
 
@@ -60,3 +62,36 @@ def test_a_refused_request_is_an_error_and_no_finding(cloud, capsys):
     cloud.forbids = lambda method, target, headers, body: method == "GET" and "/people/part" in target
     assert main(["verify", "--contract", "c.yaml"]) == 3
     assert "access denied" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("root", ["s3a://lake/ro ot/p=\u00e9", "s3://dotted.lake.example"])
+def test_objects_of_any_name_are_written_listed_and_read(root):
+    names = [
+        "a b",
+        "a+b",
+        "a%20b",
+        "p=a%2Fb",
+        "\u00e9",
+        "e\u0301",
+        "x=y",
+        "q#r",
+        "s?t",
+        "u&v",
+        "[a]{b}*",
+        "a:b",
+        "a\\b",
+        "end ",
+        "100%",
+    ]
+    bucket, _, prefix = root.partition("://")[2].partition("/")
+    with aws() as cloud:
+        cloud.client("s3").create_bucket(Bucket=bucket)
+        store, seen = store_at(root), folder(root)
+        for name in names:
+            store.put(name, name.encode())
+            assert (store.create(name, b"x"), store.exists(name), seen.read(name)) == (False, True, name.encode())
+        theirs = [one["Key"] for one in cloud.client("s3").list_objects_v2(Bucket=bucket)["Contents"]]
+        assert sorted(theirs) == sorted(f"{prefix}/{name}".lstrip("/") for name in names)
+        assert store.names("") == sorted(seen.names("")) == sorted(names)
+        store.delete(names)
+        assert store.names("") == []
