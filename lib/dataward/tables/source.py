@@ -159,10 +159,12 @@ def _pin_outside(spark: SparkSession, source: Source, version: int | None) -> Pi
 def _refuse_other_kinds(spark: SparkSession, source: Source, name: str) -> None:
     found = catalog.kind(spark, name)
     if found is None:
-        temporary = "; a temporary view is its session's own: pass its rows by dataward.publish(contract, source=spark.table(NAME))"
-        raise SourceError(
-            f"source {source}: there is no such table. Check 'source.table'{temporary if source.format == 'view' else ''}"
+        where = (
+            "; of a temporary view, pass the rows: publish(contract, source=spark.table(NAME))"
+            if source.format == "view"
+            else ""
         )
+        raise SourceError(f"source {source}: there is no such table. Check 'source.table'{where}")
     if found != source.format:
         what = "a view" if found == "view" else f"a table stored as {found}"
         remedy = "leave out 'source.format'" if found == "delta" else f"write 'format: {found}' under 'source'"
