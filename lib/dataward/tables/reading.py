@@ -117,7 +117,7 @@ def _of_all(reader: Any, source: Source, paths: str | list[str]) -> StructType:
     """
     from pyspark.sql import SparkSession
 
-    chosen = source.reader_options.keys() & {"mergeschema", "avroschema", "avroschemaurl"}
+    chosen = source.reader_options.keys() & {"mergeschema", "avroschema"}
     if isinstance(paths, str) or len(paths) == 1 or chosen:
         return cast("StructType", reader.load(paths).schema)
     of_one = cast("StructType", reader.load(paths).schema)  # with the partitions' columns

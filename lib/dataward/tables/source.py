@@ -159,12 +159,8 @@ def _pin_outside(spark: SparkSession, source: Source, version: int | None) -> Pi
 def _refuse_other_kinds(spark: SparkSession, source: Source, name: str) -> None:
     found = catalog.kind(spark, name)
     if found is None:
-        where = (
-            "; of a temporary view, pass the rows: publish(contract, source=spark.table(NAME))"
-            if source.format == "view"
-            else ""
-        )
-        raise SourceError(f"source {source}: there is no such table. Check 'source.table'{where}")
+        own = "; pass a temporary view as source=spark.table(NAME)" if source.format == "view" else ""
+        raise SourceError(f"source {source}: there is no such table. Check 'source.table'{own}")
     if found != source.format:
         what = "a view" if found == "view" else f"a table stored as {found}"
         remedy = "leave out 'source.format'" if found == "delta" else f"write 'format: {found}' under 'source'"
@@ -321,7 +317,7 @@ class _Reading:
             reader = reader.option("basePath", self.base)
         if self.source.format in ("csv", "json"):
             reader = permissive(reader, self.source, self.schema)
-        elif not self.source.reader_options.keys() & {"avroschema", "avroschemaurl"}:
+        elif "avroschema" not in self.source.reader_options:
             reader = reader.schema(self.schema)
         return cast("DataFrame", reader.load(list(paths)))
 
