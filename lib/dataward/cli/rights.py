@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dataward.cli.parsing import Verb, with_contract
 from dataward.cli.say import print_json, say
-from dataward.errors import UsageError
+from dataward.errors import UsageError, counted
 
 __all__ = ["add"]
 
@@ -149,7 +149,11 @@ def _erase(arguments: argparse.Namespace) -> int:
         print(
             f"note    the source still holds {done.source_rows} row(s) of this person: later runs divert or drop them (erasure.returns)"
         )
-    print(f"searched {done.files:,} files ({done.bytes:,} bytes) for {done.forms} values"
+    if not (asked.prove or done.source_rows or any(done.rows.values())):
+        print(
+            "note    no row of these tables or their sources was about this person: check the identifier, unless they were erased before"
+        )
+    print(f"searched {done.files:,} files ({done.bytes:,} bytes) for {counted(done.forms, 'value')}"
           + (f"; {done.short} of them too short to be found inside of longer text" if done.short else "")
           + (f"; {done.shared} more stand in other people's rows too and were not looked for" if done.shared else ""))  # fmt: skip
     for entry in done.entries:

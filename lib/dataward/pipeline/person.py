@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dataward.contract import Contract, Location
-from dataward.errors import SourceError, TargetError, UsageError
+from dataward.errors import SourceError, TargetError, UsageError, counted
 from dataward.keys import Keyring, open_keys
 from dataward.pipeline.content import Sealing, commit_mac
 from dataward.pipeline.key_uses import live_versions
@@ -149,7 +149,7 @@ class Person:
 
     def __str__(self) -> str:
         """Return the numbers of values for the progress."""
-        return f"{len(self.needles)} values to look for, {self.shared} more that other people have as well"
+        return f"{counted(len(self.needles), 'value')} to look for, {self.shared} more that other people have as well"
 
 
 def opened(spark: SparkSession, plan: Plan, asked: Asked) -> Opened:
