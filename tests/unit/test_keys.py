@@ -174,3 +174,13 @@ def test_keys_of_a_contract(tmp_path, capsys, monkeypatch):
     assert told(capsys, "create", "c.yaml")[1]["new"] == []
     assert main(["keys", "list", "c.yaml"]) == 0
     assert "enabled, current" in capsys.readouterr().out
+
+
+def test_who_disables_the_version_of_new_writes_is_warned(tmp_path, capsys):
+    ring = create_keyring(tmp_path / "keys")
+    ring.add_domain("default")
+    ring.rotate("default")
+    path = str(tmp_path / "keys")
+    for version, warned in ((1, False), (2, True)):
+        assert main(["keys", "disable", path, "default", str(version)]) == 0
+        assert ("no run can write until it is enabled" in capsys.readouterr().out) == warned

@@ -247,4 +247,8 @@ def _set_enabled(arguments: argparse.Namespace) -> int:
     print(f"{arguments.domain} v{arguments.version} is {state}")
     if not arguments.enabled:
         print(f"undo: dataward keys enable {arguments.where} {arguments.domain} {arguments.version}")
+        if arguments.version == ring.newest(arguments.domain):
+            print(
+                "It is the current version: no run can write until it is enabled, and a rotation to a new one needs it too."
+            )
     return 0
