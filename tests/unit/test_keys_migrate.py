@@ -1,5 +1,6 @@
 """A keyring that moves to another provider keeps its keys; a kill at any step loses nothing."""
 
+import itertools
 import json
 import os
 import signal
@@ -14,11 +15,11 @@ from dataward.keys import create_keyring, derive, local_keyring, migrate_keyring
 from dataward.keys.local import LocalFile, Plain
 from dataward.keys.migrate import Place, migrate
 from tests.aws import aws
-from tests.keyservices import environment, services
+from tests.keyservices import Error, environment, services
 
 
 @pytest.fixture
-def places(monkeypatch, tmp_path):
+def cloud(monkeypatch, tmp_path):
     monkeypatch.setattr(web, "PAUSE", 0.001)
     monkeypatch.delenv("VAULT_CACERT", raising=False)
     with services() as made:
@@ -26,19 +27,24 @@ def places(monkeypatch, tmp_path):
             monkeypatch.setenv(name, value)
         made.transit_key("k")
         made.transit_key("other")
-        yield {
-            "local": Keys(path=str(tmp_path / "local"), domain="x"),
-            "vault": Keys(provider="vault", path=str(tmp_path / "vault"), key="transit/k", domain="x"),
-            "kv": Keys(provider="vault", path="vault://secret/ring", domain="x"),
-            "azure": Keys(
-                provider="azure_key_vault",
-                path=str(tmp_path / "azure"),
-                key=made.azure_key("k"),
-                env="prod",
-                domain="x",
-            ),
-            "google": Keys(provider="gcp_kms", path=str(tmp_path / "google"), key=made.gcp_key("k"), domain="x"),
-        }
+        yield made
+
+
+@pytest.fixture
+def places(cloud, tmp_path):
+    return {
+        "local": Keys(path=str(tmp_path / "local"), domain="x"),
+        "vault": Keys(provider="vault", path=str(tmp_path / "vault"), key="transit/k", domain="x"),
+        "kv": Keys(provider="vault", path="vault://secret/ring", domain="x"),
+        "azure": Keys(
+            provider="azure_key_vault",
+            path=str(tmp_path / "azure"),
+            key=cloud.azure_key("k"),
+            env="prod",
+            domain="x",
+        ),
+        "google": Keys(provider="gcp_kms", path=str(tmp_path / "google"), key=cloud.gcp_key("k"), domain="x"),
+    }
 
 
 def filled(keys):
@@ -83,6 +89,27 @@ def test_every_key_is_the_same_in_the_new_place(places, old, new):
     again = migrate_keyring(places[old], places[new])
     assert again.new == 0
     assert open_keys(places[new]).rotate("y") == 2
+
+
+@pytest.mark.parametrize(("old", "new"), [("vault", "azure"), ("azure", "kv")])
+def test_a_migration_that_a_service_interrupts_anywhere_is_finished_by_the_next(places, cloud, old, new):
+    filled(places[old])
+    before, failed = content(places[old]), 0
+    for answered in itertools.count(0, 3):
+        left = iter([None] * answered)
+        cloud.fault = lambda operation, left=left: next(left, Error(403)) if operation != "login" else None
+        try:
+            migrate_keyring(places[old], places[new])
+        except KeyringError:
+            failed += 1
+        else:
+            break
+        finally:
+            cloud.fault = lambda operation: None
+        assert content(places[old]) == before
+    assert failed > 2
+    assert content(places[new]) == before == content(places[old])
+    assert migrate_keyring(places[old], places[new]).new == 0
 
 
 def test_aws_wraps_given_secrets_under_their_context(places, tmp_path):

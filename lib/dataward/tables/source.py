@@ -150,9 +150,8 @@ def _pin_outside(spark: SparkSession, source: Source, version: int | None) -> Pi
         digest = hashlib.sha256(f"iceberg {source} {snapshot}".encode()).hexdigest()
         return Pin(frame, f"{source} @ snapshot {snapshot}", snapshot, digest, source)
     rows = jdbc.rows_of(spark, source, version)
-    now = None
-    if rows.version is not None:
-        now = partial(jdbc.count_digest, source=source, frame=rows.frame, mark=rows.version)
+    counted = partial(jdbc.count_digest, source=source, frame=rows.frame, mark=rows.version)
+    now = None if rows.version is None else counted
     return Pin(rows.frame, f"{source} @ {rows.described}", rows.version, rows.digest, source, now)
 
 
