@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
+from pyspark.errors import AnalysisException
 
 from dataward.cli import main
 from dataward.contract import Contract, Source
@@ -454,3 +455,14 @@ def test_a_table_whose_files_nobody_can_hash_is_known_before_anything_is_read(tm
     assert hashes_files(server, "unknown://bucket/table")
     assert hashes_files(serverless, str(tmp_path))
     assert not hashes_files(serverless, "unknown://bucket/table")
+
+
+@pytest.mark.parametrize(
+    ("said", "there"), [("[DELTA_INVALID_FORMAT] Incompatible format", True), ("[PATH_NOT_FOUND] x", False)]
+)
+def test_a_path_that_a_platform_does_not_read_as_files_exists(said, there, monkeypatch):
+    def refuse(*_):
+        raise AnalysisException(said)
+
+    monkeypatch.setattr(through, "_files", refuse)
+    assert through.exists(None, "/lake/a") is there

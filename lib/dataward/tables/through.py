@@ -34,6 +34,8 @@ def exists(spark: SparkSession, path: str) -> bool:
     try:
         return bool(_files(spark, path).columns)
     except AnalysisException as error:
+        if "DELTA_INVALID_FORMAT" in str(error):  # Databricks: it is of a Delta table
+            return True
         if _is_missing(error):
             return False
         raise
