@@ -150,7 +150,7 @@ def _pin_outside(spark: SparkSession, source: Source, version: int | None) -> Pi
         digest = hashlib.sha256(f"iceberg {source} {snapshot}".encode()).hexdigest()
         return Pin(frame, f"{source} @ snapshot {snapshot}", snapshot, digest, source)
     rows = jdbc.rows_of(spark, source, version)
-    counted = partial(jdbc.count_digest, source=source, frame=rows.frame, mark=rows.version)
+    counted = partial(jdbc.count_digest, source=source, frame=rows.frame, mark=rows.version or 0)
     now = None if rows.version is None else counted
     return Pin(rows.frame, f"{source} @ {rows.described}", rows.version, rows.digest, source, now)
 
