@@ -67,7 +67,7 @@ class DatawardError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a contract: its place (``line`` counts from 1), what is wrong, and the remedy."""
+    """One mistake in a contract: its place (``line`` counts from 1; 0: the file as a whole), what is wrong, and the remedy."""
 
     file: str
     line: int
@@ -79,7 +79,8 @@ class Problem:
         """Return the message of the problem."""
         place = f"{self.where}: " if self.where else ""
         remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{self.file}:{self.line}: {place}{self.what}{remedy}"
+        line = f":{self.line}" if self.line else ""
+        return f"{self.file}{line}: {place}{self.what}{remedy}"
 
 
 class ContractError(DatawardError):

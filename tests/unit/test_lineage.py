@@ -126,4 +126,4 @@ def test_a_contract_with_a_mistake_is_not_left_out(tmp_path):
 @pytest.mark.parametrize("place", ["nowhere.yaml"])
 def test_a_missing_contract_is_a_contract_error(place, capsys):
     assert main(["lineage", place]) == 2
-    assert place in capsys.readouterr().err
+    assert f"{place}: there is no such file; check its path" in capsys.readouterr().err

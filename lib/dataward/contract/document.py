@@ -69,8 +69,8 @@ class Document:
         """
         file = str(path)
 
-        def refuse(what: str, remedy: str) -> ContractError:
-            return ContractError([Problem(file, 1, "", what, remedy)])
+        def refuse(what: str, remedy: str, line: int = 0) -> ContractError:
+            return ContractError([Problem(file, line, "", what, remedy)])
 
         try:
             with Path(path).open("rb") as opened:
@@ -86,7 +86,7 @@ class Document:
             raise refuse("the file cannot be read", "give this user the right to read it") from None
         if len(raw) > LONGEST:
             raise refuse(
-                f"the file is larger than {LONGEST:,} bytes", "a contract is text of some kilobytes: check the path"
+                f"the file is larger than {LONGEST:,} bytes", "a contract is text of some kilobytes: check the path", 1
             )
         return cls.parse(text, file)
 
