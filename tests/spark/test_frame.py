@@ -68,6 +68,7 @@ def test_other_rows_under_the_id_of_a_killed_run_are_refused_and_the_same_finish
 
 def test_frames_that_cannot_be_published_are_refused_before_they_are_evaluated(spark, lake):
     refused = {
+        "it has no columns": spark.range(1).select(),
         "it is a stream": spark.readStream.format("rate").load(),
         "two of its columns are named 'a'": spark.range(1).select(F.lit(1).alias("a"), F.lit(2).alias("A")),
         "its column 'd' is of type interval day": spark.sql("SELECT interval '1' day AS d"),

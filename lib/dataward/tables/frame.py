@@ -86,6 +86,8 @@ def _trouble(given: DataFrame) -> str:
         fields = given.schema.fields
     except Exception:  # PySpark has no class for some types
         return "it has a column of a type that Delta does not keep, such as an interval; cast or drop it"
+    if not fields:
+        return "it has no columns; select some"
     names = [field.name.lower() for field in fields]
     if MALFORMED in names:
         return f"it has a column '{MALFORMED}', a name that Dataward uses; rename it"

@@ -40,6 +40,9 @@ def publish(
     Raises:
         DatawardError: see ``dataward.errors``; the target's newest version is then unchanged, or a whole new one.
     """
+    if source is not None and not hasattr(source, "sparkSession"):
+        kind = f"{type(source).__module__}.{type(source).__name__}"
+        raise UsageError(f"source is a {kind}, not a DataFrame of Spark: pass spark.createDataFrame(rows)")
     given: Any = plan
     where: Any = spark
     if isinstance(spark, Plan | str | Path):
