@@ -154,15 +154,19 @@ def _up_to(spark: SparkSession, source: Source, name: str, version: int | None) 
         raise SourceError(
             f"source {source}: the watermark '{name}' is of type {kind}; it must be a timestamp, a date or a whole number"
         )
-    spelled = quoted(name, str(source.reader_options["url"]))
-    asked = _asked(spark, source, f"max({spelled}) AS w, count(*) - count({spelled}) AS without")
+    url = str(source.reader_options["url"])
+    spelled = quoted(name, url)
+    newest = f"max({spelled})"
+    if kind.startswith("decimal"):  # as text: Spark would read the number of an expression with 18 decimal places
+        newest = f"cast({newest} AS {'char' if _in_backticks(url) else 'varchar'}(60))"
+    asked = _asked(spark, source, f"{newest} AS w, count(*) - count({spelled}) AS without")
     row = asked.select(F.expr(KINDS[kind]), "without").first()
-    newest, without = row if row else (None, 0)
+    present, without = row if row else (None, 0)
     if without:
         raise SourceError(
             f"source {source}: {without} rows have no '{name}' and cannot be pinned; fill it, or leave them out by a view"
         )
-    mark = version if version is not None else int(newest if newest is not None else -1)
+    mark = version if version is not None else int(present if present is not None else -1)
     whole = _read(spark, source, table)
     _refuse_rounded(spark, source, whole)
     frame = whole.where(_bound(name, kind, mark))
@@ -175,15 +179,20 @@ def quoted(name: str, url: str) -> str:
     """Return a column's exact name, quoted where the database would read another."""
     if re.fullmatch(r"[a-z_][a-z0-9_]*", name):
         return name
-    quote = "`" if url.startswith(("jdbc:mysql:", "jdbc:mariadb:")) else '"'
+    quote = "`" if _in_backticks(url) else '"'
     return f"{quote}{name.replace(quote, 2 * quote)}{quote}"
+
+
+def _in_backticks(url: str) -> bool:
+    """Return whether a database is MySQL or one like it."""
+    return url.startswith(("jdbc:mysql:", "jdbc:mariadb:"))
 
 
 KINDS = {
     "timestamp": "unix_micros(w)",
     "date": "cast(unix_date(w) AS bigint)",
     **dict.fromkeys(("bigint", "int", "smallint"), "cast(w AS bigint)"),
-    **{f"decimal({digits},0)": "cast(w AS string)" for digits in range(1, 39)},  # they may exceed a bigint
+    **{f"decimal({digits},0)": "trim(w)" for digits in range(1, 39)},  # they may exceed a bigint
 }
 """SQL of a watermark as a whole number, or as its text, by its type."""
 
