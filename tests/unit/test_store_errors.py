@@ -7,6 +7,7 @@ import pytest
 
 from dataward.errors import TargetError
 from dataward.spark.hadoop import Hadoop
+from dataward.tables import near
 from dataward.tables.store import Local
 
 
@@ -23,8 +24,9 @@ def test_a_folder_that_cannot_be_listed_is_not_empty(tmp_path, monkeypatch):
 
     assert Local(tmp_path).names("") == ["a/file", "b/file"]
     monkeypatch.setattr(os, "scandir", refused)
-    with pytest.raises(TargetError, match="/b: cannot be listed .Permission denied"):
-        Local(tmp_path).names("")
+    for look in (lambda: Local(tmp_path).names(""), lambda: near.below(str(tmp_path))):
+        with pytest.raises(TargetError, match="/b: cannot be listed .Permission denied"):
+            look()
     assert Local(tmp_path).names("gone") == []
 
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from dataward.contract.places import split_path
 from dataward.errors import TargetError
 from dataward.tables.replacing import replace_file
-from dataward.tables.store import OBJECTS, Objects, store_at
+from dataward.tables.store import OBJECTS, Objects, files_below, store_at
 
 __all__ = ["below", "remove", "replace"]
 
@@ -20,13 +20,13 @@ def below(folder: str) -> list[tuple[str, int]]:
     """Return (path, bytes) of every file below a folder, or of the file itself; none where the path does not exist.
 
     Raises:
-        TargetError: this process does not reach the place.
+        TargetError: this process does not reach the place, or may not list a folder.
     """
     scheme, rest = split_path(folder)
     if scheme in OBJECTS:
         return [(f"{folder.rstrip('/')}/{name}", size) for name, size in Objects(scheme, rest).sizes().items()]
     root = _local(folder)
-    found = [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
+    found = [root] if root.is_file() else [path for name in files_below(root) if (path := root / name).is_file()]
     return [(str(path), path.stat().st_size) for path in found]
 
 

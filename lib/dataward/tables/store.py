@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from dataward.contract.places import split_path
 from dataward.errors import TargetError
 
-__all__ = ["Local", "Objects", "Store", "opened", "store_at"]
+__all__ = ["Local", "Objects", "Store", "files_below", "opened", "store_at"]
 
 OBJECTS = frozenset({"s3", "gs", "az", "abfs", "abfss", "adl"})
 """Schemes that obstore supports."""
@@ -77,6 +77,21 @@ def _hadoop_is_default(path: str) -> bool:
     return default_scheme() not in ("", "file")
 
 
+def files_below(folder: Path) -> list[Path]:
+    """Return the paths, relative to a folder, of everything but folders in it and below; none where there is no folder.
+
+    Raises:
+        TargetError: a folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise TargetError(f"{error.filename}: cannot be listed ({error.strerror})") from None
+
+    walked = os.walk(folder, onerror=refuse)
+    return [Path(here, name).relative_to(folder) for here, _, names in walked for name in names]
+
+
 class Local:
     """A folder on this machine. Names that begin with a dot are unfinished files."""
 
@@ -133,16 +148,8 @@ class Local:
 
     def names(self, folder: str) -> list[str]:
         """Return the names of all files in a folder and below."""
-
-        def refuse(error: OSError) -> None:
-            if not isinstance(error, FileNotFoundError | NotADirectoryError):
-                raise TargetError(f"{error.filename}: cannot be listed ({error.strerror})") from None
-
-        found = []
-        for here, _, files in os.walk(self.root / folder, onerror=refuse):
-            inside = Path(here).relative_to(self.root)
-            found += [(inside / name).as_posix() for name in files if not name.startswith(".")]
-        return sorted(found)
+        found = (path for path in files_below(self.root / folder) if not path.name.startswith("."))
+        return sorted((Path(folder) / path).as_posix() for path in found)
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete files, and their empty folders."""
