@@ -13,6 +13,7 @@ from typing import Any
 
 from dataward.access.verbs import VERBS
 from dataward.errors import UsageError
+from dataward.tables.store import files_below
 
 __all__ = ["Accessed", "Found", "Place", "correlate", "records_in"]
 
@@ -57,11 +58,11 @@ def records_in(path: str | Path) -> Iterator[Mapping[str, Any]]:
 
     Raises:
         UsageError: there is no file, or a file is not CloudTrail's.
+        TargetError: a folder may not be listed.
     """
     root = Path(path)
-    files = (
-        sorted(one for one in root.rglob("*") if one.name.endswith((".json", ".json.gz"))) if root.is_dir() else [root]
-    )
+    endings = (".json", ".json.gz")
+    files = sorted(root / one for one in files_below(root) if one.name.endswith(endings)) if root.is_dir() else [root]
     if not files:
         raise UsageError(f"{path}: no file of CloudTrail (.json or .json.gz) in it")
     for file in files:

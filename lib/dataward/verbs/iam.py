@@ -22,6 +22,7 @@ from dataward.pipeline.plan import Plan, plan
 from dataward.quality.suite import Suite
 from dataward.release.query import contract_of, load
 from dataward.release.synthesis import load_synthesis
+from dataward.tables.store import files_below
 
 __all__ = ["Asked", "Grant", "compare", "grant", "subject", "template"]
 
@@ -179,7 +180,7 @@ def _substituted(value: Any) -> Any:
 
 
 def _documents(path: Path) -> Iterator[dict[str, Any]]:
-    files = sorted(p for p in path.rglob("*.json*") if p.is_file()) if path.is_dir() else [path]
+    files = sorted(path / one for one in files_below(path) if ".json" in one.name) if path.is_dir() else [path]
     for file in files:
         try:
             data = file.read_bytes()
