@@ -146,7 +146,7 @@ def test_rows_that_a_later_overwrite_judged_again_are_released_once(lake, first)
     assert discard(lake.spark, planned(lake), "first", None, "judged again", replaced=True) == 4
     [old, new] = batches(lake.spark, planned(lake))
     assert (old.waiting, old.lost, new.waiting) == (0, 0, 3)
-    with pytest.raises(UsageError, match="no waiting row of run 'second' was judged again"):
+    with pytest.raises(UsageError, match="no waiting row of run 'second' was replaced"):
         discard(lake.spark, planned(lake), "second", None, "why", replaced=True)
 
 
@@ -157,6 +157,10 @@ def test_newer_rows_of_a_merge_are_not_set_back_by_a_release(lake):
     lake.source([(2, "bob", "vic"), (6, "joe", "N.S.W.")], SCHEMA)
     lake.publish(run_id="second", **how)
     lake.contract(**how, treat="{normalise: {state: {values: {nsw: [n.s.w.], vic: [vik]}, else: keep}}}")
+    assert [(one.waiting, one.replaced, one.by) for one in batches(lake.spark, planned(lake))] == [
+        (2, 1, ""),
+        (1, 0, ""),
+    ]
     result = released(lake, "first")
     assert result.rows == {"in": 1, "published": 1, "quarantined": 0, "dropped": 0}
     assert "1 of 2 waiting rows were replaced since" in Path(result.report).read_text()
@@ -164,6 +168,7 @@ def test_newer_rows_of_a_merge_are_not_set_back_by_a_release(lake):
     assert lake.rows("target", "id", "state") == [(1, "nsw"), (2, "vic"), (3, "vic"), (4, "vic"), (6, "nsw")]
     with pytest.raises(UsageError, match="has newer rows with their keys"):
         released(lake, "first", "again")
+    assert discard(lake.spark, planned(lake), "first", None, "newer rows are there", replaced=True) == 1
 
 
 def test_of_a_refresh_only_rows_of_unchanged_partitions_wait(lake):

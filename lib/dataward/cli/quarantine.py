@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataward.cli import monitor
 from dataward.cli.parsing import Verb, with_contract, with_monitoring, with_run_id
 from dataward.cli.say import print_json, say
 from dataward.cli.tables import told_run
+
+if TYPE_CHECKING:
+    from dataward.verbs.quarantine import Batch
 
 __all__ = ["add"]
 
@@ -69,14 +72,21 @@ def _list(arguments: argparse.Namespace) -> int:
         print(
             f"{batch.run_id}  {batch.time}  {batch.quarantined:,} diverted = {batch.waiting:,} waiting + "
             f"{batch.released:,} released + {batch.discarded:,} discarded"
-            + (
-                f"; {batch.by} judged {batch.replaced:,} again, remove these: discard --replaced"
-                if batch.replaced
-                else ""
-            )
+            + _replaced(batch)
             + (f"; {batch.lost:,} ARE GONE (erased, or taken out by somebody)" if batch.lost else "")
         )
     return 1 if any(batch.lost for batch in runs) else 0
+
+
+def _replaced(batch: Batch) -> str:
+    if not batch.replaced:
+        return ""
+    why = (
+        f"{batch.by} judged {batch.replaced:,} again"
+        if batch.by
+        else f"of {batch.replaced:,} the target has newer rows"
+    )
+    return f"; {why}, remove these: discard --replaced"
 
 
 def _show(arguments: argparse.Namespace) -> int:

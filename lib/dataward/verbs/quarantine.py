@@ -27,7 +27,7 @@ from dataward.pipeline.heads import RERUN, keep_heads
 from dataward.pipeline.intake.quarantined import QuarantinedRows
 from dataward.pipeline.plan import Plan
 from dataward.pipeline.publish import carry_out
-from dataward.pipeline.replaced import later
+from dataward.pipeline.replaced import later, still_due
 from dataward.pipeline.seal import same_keys, signer
 from dataward.report import RunResult
 from dataward.spark.session import isolated
@@ -43,7 +43,8 @@ __all__ = ["Batch", "Shown", "batches", "discard", "release", "show"]
 class Batch:
     """The rows that one run diverted, and where they are now. ``lost``: rows that no release, discard or erasure accounts for.
 
-    ``replaced``: waiting rows that the later run ``by`` judged again as it replaced the target's rows; they cannot be released.
+    ``replaced``: waiting rows that cannot be released any more, as the later run ``by`` judged them again when it replaced the target's
+    rows; in a merge (``by`` is empty), as the target has newer rows with their keys.
     """
 
     run_id: str
@@ -151,11 +152,12 @@ def discard(spark: SparkSession, plan: Plan, of_run: str, rule: str | None, reas
         waiting = _waiting(own, place, of_run)
         chosen = waiting if rule is None else waiting.where(F.array_contains(FAILED_RULES, rule))
         if replaced:
-            chosen = chosen.where(later(delta.commits(own, contract.target), of_run).condition)
+            due = still_due(own, contract.target, chosen, later(delta.commits(own, contract.target), of_run))
+            chosen = chosen.join(due.select(ROW_ID), ROW_ID, "leftanti")
         ids = chosen.select(ROW_ID).distinct()
         rows = int(waiting.join(ids, ROW_ID, "leftsemi").count())
         if not rows:
-            what = f"failed '{rule}'" if rule else "was judged again by a later run"
+            what = f"failed '{rule}'" if rule else "was replaced by a later run"
             raise UsageError(f"no waiting row of run '{of_run}' {what}: see dataward quarantine show")
         version = delta.latest_version(own, place)
         run_id = f"discard-{sha256([of_run, version, rule, *([True] if replaced else [])])[:16]}"
@@ -213,9 +215,11 @@ def _replaced(
     found = {}
     for run_id, count in waiting.items():
         then = later(commits, run_id)
-        if then.whole or then.parts:
-            replaced = count if then.whole else int(rows.where(_of(run_id)).where(then.condition).count())
-            found[run_id] = (replaced, then.by if replaced else "")
+        due = 0 if then.whole else count
+        if not then.whole and (then.parts or (contract.target.mode == "merge" and then.wrote)):
+            due = int(still_due(spark, contract.target, rows.where(_of(run_id)), then).count())
+        if due < count:
+            found[run_id] = (count - due, then.by)
     return found
 
 

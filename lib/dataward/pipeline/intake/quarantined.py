@@ -77,17 +77,12 @@ class QuarantinedRows(WholeTable):
         due = int(frame.count())
         if due:
             return replace(waiting, frame=frame, rows=due)
-        also = ""
+        what = f"{target} has newer rows with their keys, written since"
         if then.by:
-            what, also = (
-                f"{then.by} replaced the rows of {target} that they belong to, and judged its source again",
-                " --replaced",
-            )
-        else:
-            what = f"{target} has newer rows with their keys, written since"
+            what = f"{then.by} replaced the rows of {target} that they belong to, and judged its source again"
         raise UsageError(
             f"no row of run '{self.of_run}' may be released: {what}. Release what the later runs diverted (dataward quarantine "
-            f"list), and remove these: dataward quarantine discard --contract FILE --run {self.of_run}{also} --reason TEXT"
+            f"list), and remove these: dataward quarantine discard --contract FILE --run {self.of_run} --replaced --reason TEXT"
         )
 
     def try_protections(self, ctx: Context, ready: Ready, mended: Mended) -> None:
