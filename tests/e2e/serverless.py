@@ -164,22 +164,7 @@ def serverless(root: Path) -> dict[str, object]:
     trip.run("merge", "publish", "--contract", merged, "--run-id", "r2", *reports)
     trip.run("merge again", "publish", "--contract", merged, "--run-id", "r2", *reports)
     trip.run("rows", "verify", "--contract", merged, "--rows")
-    looser = (
-        Path(begun).read_text().replace('"amount" >= 0', '"amount" >= -5').replace("mode: overwrite", "mode: append")
-    )
-    (root / "looser.yaml").write_text(looser)
-    trip.run(
-        "release",
-        "quarantine",
-        "release",
-        "--contract",
-        f"{root}/looser.yaml",
-        "--run",
-        "r1",
-        "--run-id",
-        "r3",
-        *reports,
-    )
+    trip.release(begun, "r1", "r3", *reports)
     by_name = trip.contract("named", "named", "first", "mode: overwrite")
     Path(by_name).write_text(
         Path(by_name).read_text().replace(f"path: {root}/lake/named,", f"table: default.named_{root.name},")
