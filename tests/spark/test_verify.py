@@ -172,7 +172,7 @@ def test_another_keyring_proves_nothing(sealed):
     from dataward.keys import create_keyring
 
     (sealed.root / "keys").unlink()
-    create_keyring(sealed.root / "keys")
+    create_keyring(sealed.root / "keys").add_domain("t")
     assert set(failed(sealed)) == {"ledger", "content"}
 
 
