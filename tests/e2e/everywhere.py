@@ -254,12 +254,12 @@ def _near(one: object, other: object) -> bool:
     return one == other
 
 
-def module(python: str, *arguments: str, seconds: int = 250) -> str:
+def module(python: str, *arguments: str) -> str:
     """Run a module of these tests in a process of its own, with a Python that has some Spark; return what it printed."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYSPARK_", "SPARK_"))}
     kept |= {"PYTHONPATH": f"{ROOT / 'lib'}:{ROOT}", "TZ": "UTC"}
     done = subprocess.run(
-        [python, "-m", *arguments], capture_output=True, text=True, env=kept, timeout=seconds, check=False
+        [python, "-m", *arguments], capture_output=True, text=True, env=kept, timeout=1800, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

@@ -21,9 +21,9 @@ def server(tmp_path_factory):
         yield served
 
 
-def _done(*arguments: str, seconds: int = 250) -> str:
+def _done(*arguments: str) -> str:
     """Run a module of these tests in a process of its own; return what it printed."""
-    return module(sys.executable, *arguments, seconds=seconds).splitlines()[-1]
+    return module(sys.executable, *arguments).splitlines()[-1]
 
 
 def test_every_documented_rule_over_connect(server, tmp_path):
@@ -41,7 +41,7 @@ def journeyed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def steps(server, journeyed):
-    return json.loads(_done("tests.e2e.connect_journey", str(journeyed), server.url, seconds=320))
+    return json.loads(_done("tests.e2e.connect_journey", str(journeyed), server.url))
 
 
 RUNS = (

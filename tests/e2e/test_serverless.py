@@ -13,9 +13,7 @@ pytestmark = pytest.mark.long
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory):
     with serving(tmp_path_factory.mktemp("server")) as server:
-        return json.loads(
-            _done("tests.e2e.serverless", str(tmp_path_factory.mktemp("serverless")), server.url, seconds=600)
-        )
+        return json.loads(_done("tests.e2e.serverless", str(tmp_path_factory.mktemp("serverless")), server.url))
 
 
 RUNS = (
