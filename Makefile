@@ -1,10 +1,10 @@
 # Every target does its own set-up: a virtual environment, the package, the jars, and Java where the machine has none.
 PYTHON ?= python3
 SPARK ?= 3.5
-# SPARK=4: the newest that Delta is built for; SPARK=4.0: that of Databricks 17.3
+# SPARK=4: the newest that Delta is built for; SPARK=4.0.1: this one
 VENV := $(if $(filter 4%,$(SPARK)),.venv-spark$(SPARK),.venv)
 EXTRA := $(if $(filter 4%,$(SPARK)),spark4,spark)
-PYSPARK := $(if $(filter 4.%,$(SPARK)),'pyspark==$(SPARK).*')
+PYSPARK := $(if $(filter 4.%,$(SPARK)),'pyspark==$(SPARK)')
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev

@@ -1,7 +1,7 @@
 """One contract with every operator and 34 rules in four sessions: Spark 3.5 and Spark 4, each classic and through Spark Connect.
 
 `make test-everywhere` makes the environment of Spark 4 first; without it, its two sessions are left out. Each further environment of
-the checkout (`make SPARK=4.0 setup`) adds its two.
+the checkout (`make SPARK=4.0.1 setup`) adds its two.
 """
 
 import copy

@@ -78,9 +78,14 @@ def fitting() -> JarSet:
 
 
 def _for_installed(sets: Mapping[str, JarSet]) -> JarSet | None:
+    return sets.get(installed())
+
+
+def installed() -> str:
+    """Return the installed version of Spark, without its last number: 3.5, 4.0."""
     import pyspark
 
-    return sets.get(".".join(pyspark.__version__.split(".")[:2]))
+    return ".".join(pyspark.__version__.split(".")[:2])
 
 
 def cache() -> Path:

@@ -123,10 +123,8 @@ def get(**conf: str) -> SparkSession:
     Raises:
         SessionError: pyspark, Java, a jar or a setting is missing or of the wrong version.
     """
-    pyspark = _import_pyspark()
-    os.environ.setdefault(
-        "SPARK_VERSION", ".".join(pyspark.__version__.split(".")[:2])
-    )  # pydeequ requires it for its import
+    _demand_pyspark()
+    os.environ.setdefault("SPARK_VERSION", jars.installed())  # pydeequ requires it for its import
     if remote.wants_remote():
         return remote.connected()  # type: ignore[no-any-return]
     from pyspark.sql import SparkSession
@@ -155,17 +153,16 @@ def get(**conf: str) -> SparkSession:
     return active
 
 
-def _import_pyspark() -> Any:
+def _demand_pyspark() -> None:
     try:
-        import pyspark
+        import pyspark  # noqa: F401 - only whether it is there
     except ImportError:
         raise SessionError(
             "pyspark is not installed. On your own machine: pip install 'dataward[spark]'. On EMR, Glue or Databricks "
             "run the job with the cluster's Python"
         ) from None
-    if not remote.wants_remote() or pyspark.__version__ < "3.5":  # which needs no jars
+    if not remote.wants_remote() or tuple(map(int, jars.installed().split("."))) < (3, 5):  # which needs no jars
         jars.fitting()
-    return pyspark
 
 
 def _require(spark: SparkSession) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataward.contract import Source
 from dataward.contract.reserved import MALFORMED
 from dataward.errors import SourceError
+from dataward.spark.jars import installed
 from dataward.spark.sql import column
 from dataward.tables.lines import undecodable
 from dataward.tables.reading import UNDECODABLE
@@ -36,18 +37,12 @@ def coordinate(format_: str) -> str | None:
     """Return the Maven coordinate of a format's reader for the installed Spark; None where Spark brings it, or none is published."""
     import pyspark
 
-    version, minor = pyspark.__version__, _minor()
+    version, minor = pyspark.__version__, installed()
     scala = "2.12" if version.startswith("3.") else "2.13"
     named = COORDINATES.get(format_)
     if named is None or (format_ == "iceberg" and minor not in ICEBERG):
         return None
     return named.format(scala=scala, spark=version, minor=minor, iceberg=ICEBERG.get(minor))
-
-
-def _minor() -> str:
-    import pyspark
-
-    return ".".join(pyspark.__version__.split(".")[:2])
 
 
 def absent(format_: str, error: BaseException) -> str | None:
@@ -56,7 +51,9 @@ def absent(format_: str, error: BaseException) -> str | None:
     if format_ not in COORDINATES or not MISSING.search(str(error)):
         return None
     if named is None:
-        return f"no reader of format {format_} is published for Spark {_minor()}; there is one for {', '.join(ICEBERG)}"
+        return (
+            f"no reader of format {format_} is published for Spark {installed()}; there is one for {', '.join(ICEBERG)}"
+        )
     what = "driver for this JDBC URL" if format_ == "jdbc" else f"reader of format {format_}"
     example = ", e.g. for PostgreSQL" if format_ == "jdbc" else ""
     return (

@@ -8,7 +8,7 @@ the source gets a constant column, and the condition compares it with the same c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -31,20 +31,12 @@ _MARK: ContextVar[str] = ContextVar("mark", default="")
 @contextmanager
 def named(spark: SparkSession, text: str) -> Iterator[None]:
     """Give commits of a block their metadata; where the platform refuses the setting, its merges only."""
-    block = settings(spark, {USER_METADATA: text})
-    try:
-        block.__enter__()
-    except SettingRefused:
-        token = _MARK.set(word_of(text))
+    with ExitStack() as afterwards:
         try:
-            yield
-        finally:
-            _MARK.reset(token)
-        return
-    try:
+            afterwards.enter_context(settings(spark, {USER_METADATA: text}))
+        except SettingRefused:
+            afterwards.callback(_MARK.reset, _MARK.set(word_of(text)))
         yield
-    finally:
-        block.__exit__()
 
 
 def mark() -> str:
